@@ -1,0 +1,3 @@
+//! Owns what a holder of a credential asks about itself. Every answer starts at `engine::verify`.
+
+pub mod me;

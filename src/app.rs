@@ -1,0 +1,132 @@
+//! Owns the wiring: every part built from the few things it needs. No part sees `App`.
+
+use std::sync::Arc;
+
+use crate::{
+    config::Config,
+    engine::{
+        catalog::CatalogCache,
+        clients::Clients,
+        follow::Background,
+        grant_token::GrantTokens,
+        master::{MasterKey, Purpose},
+        mint::Mint,
+        password::Passwords,
+        sessions::Sessions,
+        signing::Signing,
+        tally::Tally,
+        throttle::Throttle,
+        usage::Usage,
+        verify::{Verifier, VerifierParts},
+    },
+    model::{api::Algorithm, clock::Clock, error::Error},
+    store::{Follower, Store},
+    telemetry::Telemetry,
+};
+
+/// A clock this far behind the newest row is wrong, in seconds.
+const CLOCK_BEHIND_SECONDS: i64 = 300;
+
+/// The server's parts.
+#[derive(Debug)]
+pub struct App {
+    /// How it runs.
+    pub config: Config,
+    /// What time it is.
+    pub clock: Arc<Clock>,
+    /// The database.
+    pub store: Arc<Store>,
+    /// The APIs and scopes.
+    pub catalog: Arc<CatalogCache>,
+    /// Signing keys.
+    pub signing: Arc<Signing>,
+    /// Makes access tokens.
+    pub mint: Mint,
+    /// Credential → principal.
+    pub verifier: Verifier,
+    /// Finds and proves clients.
+    pub clients: Clients,
+    /// Finds sessions.
+    pub sessions: Sessions,
+    /// Codes and refresh tokens.
+    pub grant_tokens: GrantTokens,
+    /// People's passwords.
+    pub passwords: Passwords,
+    /// Counts failed guesses.
+    pub throttle: Throttle,
+    /// Counts frequent events.
+    pub tally: Arc<Tally>,
+    /// Authenticates forms.
+    pub forms: aws_lc_rs::hmac::Key,
+    /// Recognises browsers that signed in before.
+    pub devices: aws_lc_rs::hmac::Key,
+    /// Work beside requests.
+    pub background: Background,
+    /// Metrics.
+    pub telemetry: Telemetry,
+}
+
+impl App {
+    /// Opens the database and builds every part. Nothing runs in the background yet.
+    ///
+    /// # Errors
+    /// When the database cannot be opened, belongs to another master key, or the clock is plainly wrong.
+    pub async fn new(config: Config, master: MasterKey, clock: Clock) -> Result<Self, Error> {
+        let store = Arc::new(Store::open(&config.database).await?);
+        let now = clock.now();
+        let fingerprint = master.fingerprint()?;
+        if store.keep_once(now, "master_key", fingerprint.clone()).await? != fingerprint {
+            return Err(Error::invalid_request("this database was made with another master key"));
+        }
+        if store.newest_entry_at().await?.is_some_and(|newest| newest > now.plus_seconds(CLOCK_BEHIND_SECONDS)) {
+            return Err(Error::invalid_request(
+                "the clock is behind the newest row of the database by more than five minutes",
+            ));
+        }
+        let catalog = Arc::new(CatalogCache::load(Arc::clone(&store)).await?);
+        let algorithms: Vec<Algorithm> = catalog.current().apis.iter().map(|api| api.algorithm).collect();
+        let lifetime = config.lifetimes.signing_key_seconds;
+        let signing = Arc::new(Signing::load(Arc::clone(&store), master.clone(), lifetime, now, &algorithms).await?);
+        let usage = Arc::new(Usage::default());
+        let tally = Arc::new(Tally::default());
+        let clock = Arc::new(clock);
+        let background = Background {
+            store: Arc::clone(&store),
+            catalog: Arc::clone(&catalog),
+            signing: Arc::clone(&signing),
+            usage: Arc::clone(&usage),
+            tally: Arc::clone(&tally),
+            clock: Arc::clone(&clock),
+        };
+        // Until the first look nothing cached is trusted; after it, the first request already is quick.
+        background.look(&mut Follower::default()).await?;
+        let verifier = Verifier::new(VerifierParts {
+            store: Arc::clone(&store),
+            catalog: Arc::clone(&catalog),
+            signing: Arc::clone(&signing),
+            usage,
+            issuer: config.issuer.clone(),
+            key_prefix: config.key_prefix.clone(),
+            entries: config.limits.cache_entries,
+        });
+        Ok(Self {
+            mint: Mint::new(config.issuer.clone(), Arc::clone(&catalog), Arc::clone(&signing)),
+            clients: Clients::new(Arc::clone(&store)),
+            sessions: Sessions::new(Arc::clone(&store)),
+            grant_tokens: GrantTokens::new(&master)?,
+            passwords: Passwords::new()?,
+            throttle: Throttle::default(),
+            forms: master.mac(Purpose::Forms)?,
+            devices: master.mac(Purpose::Device)?,
+            telemetry: Telemetry::new()?,
+            config,
+            clock,
+            store,
+            catalog,
+            signing,
+            verifier,
+            tally,
+            background,
+        })
+    }
+}

@@ -1,0 +1,245 @@
+//! Owns when a cached answer may be trusted (DESIGN idea 3). Does not read the feed; see `store::changes`.
+//!
+//! Positions are ticks of this node: a change gets the next tick when this node learns of it, and a fill remembers the
+//! tick that was current before it read its rows. A change committed after that read is learned later, so its tick is
+//! greater, whatever order the sequence numbers of the database were handed out in.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+/// Entities remembered as changed; beyond it everything cached is read again once.
+const CHANGED_MAX: usize = 65_536;
+/// Without word from the feed for this long, a node stops trusting its cache. In milliseconds.
+pub const TRUST_MS: u64 = 1000;
+
+/// What an answer can be derived from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntityKind {
+    /// `users`.
+    User,
+    /// `clients` and their secrets.
+    Client,
+    /// `apis`, `scopes`: the whole catalog.
+    Catalog,
+    /// `grants`.
+    Grant,
+    /// `revoked_tokens`, by `jti`.
+    Token,
+    /// `api_keys`.
+    Key,
+    /// `sessions`.
+    Session,
+    /// `signing_keys`: the whole set.
+    SigningKeys,
+}
+
+impl EntityKind {
+    const ALL: [Self; 8] = [
+        Self::User,
+        Self::Client,
+        Self::Catalog,
+        Self::Grant,
+        Self::Token,
+        Self::Key,
+        Self::Session,
+        Self::SigningKeys,
+    ];
+
+    /// The word in the feed.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Client => "client",
+            Self::Catalog => "catalog",
+            Self::Grant => "grant",
+            Self::Token => "token",
+            Self::Key => "key",
+            Self::Session => "session",
+            Self::SigningKeys => "signing_keys",
+        }
+    }
+
+    /// The kind of a word in the feed.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// One thing that can change.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Entity {
+    /// Of which kind.
+    pub kind: EntityKind,
+    /// Its identifier; empty where the kind is one whole.
+    pub id: Box<str>,
+}
+
+impl Entity {
+    /// The entity of this kind and identifier.
+    pub fn new(kind: EntityKind, id: impl Into<Box<str>>) -> Self {
+        Self { kind, id: id.into() }
+    }
+}
+
+/// A value with what it was derived from and when it was read.
+#[derive(Debug)]
+pub struct Cached<T> {
+    /// The value.
+    pub value: T,
+    sources: Box<[Entity]>,
+    read_at: u64,
+    // The tick at which no source had changed: makes the next look one comparison.
+    checked_at: AtomicU64,
+}
+
+impl<T> Cached<T> {
+    /// A value read at `position` (taken before its rows were read) from `sources`.
+    pub fn new(value: T, position: u64, sources: impl Into<Box<[Entity]>>) -> Self {
+        Self { value, sources: sources.into(), read_at: position, checked_at: AtomicU64::new(position) }
+    }
+}
+
+/// What this node knows of the feed.
+#[derive(Debug)]
+pub struct Freshness {
+    started: Instant,
+    confirmed_ms: AtomicU64,
+    tick: AtomicU64,
+    changed: RwLock<Changed>,
+}
+
+#[derive(Debug, Default)]
+struct Changed {
+    at: HashMap<Entity, u64>,
+    // Values read before this tick are no longer told apart.
+    floor: u64,
+}
+
+impl Default for Freshness {
+    fn default() -> Self {
+        // Not confirmed until the follower has read the feed once.
+        Self {
+            started: Instant::now(),
+            confirmed_ms: AtomicU64::new(0),
+            tick: AtomicU64::new(1),
+            changed: RwLock::default(),
+        }
+    }
+}
+
+impl Freshness {
+    /// The position to read before reading rows.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.tick.load(Ordering::Acquire)
+    }
+
+    /// Records changes: everything derived from these entities is read again.
+    pub fn apply(&self, entities: impl IntoIterator<Item = Entity>) {
+        let mut changed = self.changed.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let tick = self.tick.load(Ordering::Acquire) + 1;
+        changed.at.extend(entities.into_iter().map(|entity| (entity, tick)));
+        if changed.at.len() > CHANGED_MAX {
+            changed.at.clear();
+            changed.floor = tick;
+        }
+        self.tick.store(tick, Ordering::Release);
+    }
+
+    /// Forgets everything read so far: changes may have been missed.
+    pub fn distrust_all(&self) {
+        let mut changed = self.changed.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let tick = self.tick.load(Ordering::Acquire) + 1;
+        changed.at.clear();
+        changed.floor = tick;
+        self.tick.store(tick, Ordering::Release);
+    }
+
+    /// Milliseconds on this node's own steady clock.
+    #[must_use]
+    pub fn steady_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
+    /// The feed was read to its end by a look that began at `steady_ms`.
+    pub fn confirm(&self, steady_ms: u64) {
+        self.confirmed_ms.fetch_max(steady_ms, Ordering::AcqRel);
+    }
+
+    /// Whether the feed was confirmed within the last second.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        let confirmed = self.confirmed_ms.load(Ordering::Acquire);
+        confirmed > 0 && self.steady_ms().saturating_sub(confirmed) < TRUST_MS
+    }
+
+    /// Whether nothing `cached` came from has changed since it was read.
+    #[must_use]
+    pub fn is_fresh<T>(&self, cached: &Cached<T>) -> bool {
+        let tick = self.position();
+        if cached.checked_at.load(Ordering::Acquire) == tick {
+            return true;
+        }
+        let changed = self.changed.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let untouched = |entity: &Entity| changed.at.get(entity).is_none_or(|&at| at <= cached.read_at);
+        let fresh = cached.read_at >= changed.floor && cached.sources.iter().all(untouched);
+        if fresh {
+            cached.checked_at.store(tick, Ordering::Release);
+        }
+        fresh
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: &str) -> Entity {
+        Entity::new(EntityKind::Key, id)
+    }
+
+    #[test]
+    fn a_change_after_the_read_makes_a_miss() {
+        let feed = Freshness::default();
+        let cached = Cached::new((), feed.position(), [key("a")]);
+        assert!(feed.is_fresh(&cached));
+        feed.apply([key("b")]);
+        assert!(feed.is_fresh(&cached));
+        feed.apply([key("a")]);
+        assert!(!feed.is_fresh(&cached));
+    }
+
+    #[test]
+    fn a_fill_that_races_a_revoke_is_not_trusted() {
+        // THREATS: AK10
+        let feed = Freshness::default();
+        let position = feed.position();
+        feed.apply([key("a")]);
+        assert!(!feed.is_fresh(&Cached::new((), position, [key("a")])));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let feed = Freshness::default();
+        let cached = Cached::new((), feed.position(), [key("a")]);
+        feed.apply((0..=CHANGED_MAX).map(|n| key(&n.to_string())));
+        assert!(!feed.is_fresh(&cached));
+        assert!(feed.is_fresh(&Cached::new((), feed.position(), [key("a")])));
+    }
+
+    #[test]
+    fn nothing_is_trusted_before_the_first_look() {
+        let feed = Freshness::default();
+        assert!(!feed.is_confirmed());
+        feed.confirm(feed.steady_ms());
+        assert!(feed.is_confirmed());
+    }
+}

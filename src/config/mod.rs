@@ -1,0 +1,268 @@
+//! Owns configuration: embedded defaults, then a file, then `GRANTD_*` variables, then flags; resolved once.
+//! Does not open what it names.
+
+use std::{collections::HashMap, net::SocketAddr, path::Path};
+
+use config::{Config as Layers, Environment, File, FileFormat};
+use ipnet::IpNet;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::Url;
+
+/// The embedded defaults, with a comment for every key.
+pub const DEFAULTS: &str = include_str!("default.toml");
+/// Read where it exists and no other file is named.
+const DEFAULT_FILE: &str = "grantd.toml";
+/// Variables that are not configuration: the file's own name, and the command line's key.
+const NOT_KEYS: [&str; 2] = ["GRANTD_CONFIG", "GRANTD_API_KEY"];
+
+/// How this server runs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The URL by which everybody reaches this server, byte for byte as the metadata says it.
+    pub issuer: String,
+    /// `sqlite:PATH` or `postgres://…`.
+    pub database: String,
+    /// 32 bytes in base64, or empty.
+    pub master_key: SecretString,
+    /// Networks whose forwarded addresses are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose scripts may call the token endpoint.
+    pub cors_origins: Vec<String>,
+    /// How API keys start.
+    pub key_prefix: String,
+    /// Bearer token of `/metrics`; empty turns it off.
+    pub metrics_token: SecretString,
+    /// Filter of the log.
+    pub log: String,
+    /// `text` or `json`.
+    pub log_format: LogFormat,
+    /// How long things live.
+    pub lifetimes: Lifetimes,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// Shape of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// How long things live, in seconds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lifetimes {
+    /// An authorization code.
+    pub code_seconds: i64,
+    /// A sign-in page that is open.
+    pub interaction_seconds: i64,
+    /// A browser's session.
+    pub session_seconds: i64,
+    /// A refresh token that is not used.
+    pub refresh_idle_seconds: i64,
+    /// A grant, however often it is refreshed.
+    pub grant_seconds: i64,
+    /// A signing key, until the next one takes over.
+    pub signing_key_seconds: i64,
+}
+
+/// Bounds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Largest request body, in bytes.
+    pub body_bytes: usize,
+    /// Credentials whose answer is remembered.
+    pub cache_entries: usize,
+    /// Failed sign-ins for one account within 15 minutes.
+    pub login_failures_per_account: u32,
+    /// Failed sign-ins from one address within 15 minutes.
+    pub login_failures_per_address: u32,
+    /// A whole request, in seconds.
+    pub request_seconds: u64,
+}
+
+/// What was wrong with the configuration, with the key's name and what would be right.
+#[derive(Debug, thiserror::Error)]
+#[error("configuration: {0}")]
+pub struct ConfigError(String);
+
+impl Config {
+    /// Reads every layer. `overrides` are the command line's, by key.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the key and what would be right.
+    pub fn load(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (String, String)>,
+        overrides: &[(&str, String)],
+    ) -> Result<Self, ConfigError> {
+        let mut layers = Layers::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+        layers = match file {
+            Some(path) => layers.add_source(File::from(path).format(FileFormat::Toml)),
+            None => layers.add_source(File::new(DEFAULT_FILE, FileFormat::Toml).required(false)),
+        };
+        let variables: HashMap<String, String> = variables
+            .into_iter()
+            .filter(|(name, _)| {
+                name.starts_with("GRANTD_") && !name.starts_with("GRANTD_TEST_") && !NOT_KEYS.contains(&name.as_str())
+            })
+            .map(|(name, value)| {
+                (if name == "GRANTD_DATABASE_URL" { "GRANTD_DATABASE".to_owned() } else { name }, value)
+            })
+            .collect();
+        let environment =
+            Environment::with_prefix("GRANTD").prefix_separator("_").separator("__").source(Some(variables));
+        layers = layers.add_source(
+            environment
+                .try_parsing(true)
+                .list_separator(",")
+                .with_list_parse_key("trusted_proxies")
+                .with_list_parse_key("cors_origins"),
+        );
+        for (key, value) in overrides {
+            layers = layers.set_override(*key, value.clone()).map_err(|error| ConfigError(error.to_string()))?;
+        }
+        let config: Self =
+            layers.build().and_then(Layers::try_deserialize).map_err(|error| ConfigError(error.to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |key: &str, right: &str| Err(ConfigError(format!("{key}: {right}")));
+        let issuer = Url::parse(&self.issuer)
+            .map_err(|_| ConfigError("issuer: an absolute URL such as https://auth.example.com".to_owned()))?;
+        let loopback = issuer.host_str().is_some_and(|host| ["127.0.0.1", "[::1]", "localhost"].contains(&host));
+        if issuer.scheme() != "https" && !(issuer.scheme() == "http" && loopback) {
+            return wrong("issuer", "https, or http on loopback");
+        }
+        if self.issuer.ends_with('/')
+            || issuer.query().is_some()
+            || issuer.fragment().is_some()
+            || !issuer.username().is_empty()
+        {
+            return wrong("issuer", "no trailing slash, query, fragment or user information");
+        }
+        if !self.database.starts_with("sqlite:")
+            && !self.database.starts_with("postgres://")
+            && !self.database.starts_with("postgresql://")
+        {
+            return wrong("database", "sqlite:PATH or postgres://user:password@host/database");
+        }
+        if !self.is_embedded() && self.master_key.expose_secret().is_empty() {
+            return wrong(
+                "master_key",
+                "PostgreSQL needs one, alike on every node; `openssl rand -base64 32` makes one",
+            );
+        }
+        let prefix = self.key_prefix.as_str();
+        if prefix.is_empty()
+            || prefix.len() > 20
+            || !prefix.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        {
+            return wrong("key_prefix", "1 to 20 lower-case letters and digits");
+        }
+        let lifetimes = &self.lifetimes;
+        for (key, seconds, most) in [
+            ("lifetimes.code_seconds", lifetimes.code_seconds, 600),
+            ("lifetimes.interaction_seconds", lifetimes.interaction_seconds, 86_400),
+            ("lifetimes.session_seconds", lifetimes.session_seconds, 31_536_000),
+            ("lifetimes.refresh_idle_seconds", lifetimes.refresh_idle_seconds, 315_360_000),
+            ("lifetimes.grant_seconds", lifetimes.grant_seconds, 315_360_000),
+            ("lifetimes.signing_key_seconds", lifetimes.signing_key_seconds, 315_360_000),
+        ] {
+            if seconds < 1 || seconds > most {
+                return wrong(key, &format!("1 to {most} seconds"));
+            }
+        }
+        if !(1024..=1 << 20).contains(&self.limits.body_bytes) {
+            return wrong("limits.body_bytes", "1024 to 1048576");
+        }
+        if !(16..=10_000_000).contains(&self.limits.cache_entries) {
+            return wrong("limits.cache_entries", "16 to 10000000");
+        }
+        if !(1..=300).contains(&self.limits.request_seconds) {
+            return wrong("limits.request_seconds", "1 to 300");
+        }
+        Ok(())
+    }
+
+    /// Whether the database is the embedded one.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.database.starts_with("sqlite:")
+    }
+
+    /// Whether browsers reach this server by TLS, so that cookies may be `Secure`.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.issuer.starts_with("https://")
+    }
+
+    /// Path of the issuer, such as `/auth`; empty where it is only a host.
+    #[must_use]
+    pub fn base_path(&self) -> String {
+        Url::parse(&self.issuer).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(variables: &[(&str, &str)], overrides: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let overrides: Vec<(&str, String)> = overrides.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
+        Config::load(None, variables, &overrides)
+    }
+
+    #[test]
+    fn later_layers_beat_earlier_ones() {
+        let config = load(
+            &[
+                ("GRANTD_LIFETIMES__CODE_SECONDS", "30"),
+                ("GRANTD_ISSUER", "https://a.example"),
+                ("GRANTD_TRUSTED_PROXIES", "10.0.0.0/8,::1/128"),
+            ],
+            &[("issuer", "https://b.example")],
+        )
+        .expect("config");
+        assert_eq!((config.lifetimes.code_seconds, config.issuer.as_str()), (30, "https://b.example"));
+        assert_eq!(config.trusted_proxies.len(), 2);
+    }
+
+    #[test]
+    fn a_bad_value_names_its_key_and_what_is_right() {
+        for (variable, value, key) in [
+            ("GRANTD_ISSUER", "http://auth.example.com", "issuer"),
+            ("GRANTD_ISSUER", "https://auth.example.com/", "issuer"),
+            ("GRANTD_DATABASE_URL", "mysql://x", "database"),
+            ("GRANTD_LISTEN", "nowhere", "listen"),
+            ("GRANTD_LIFETIMES__CODE_SECONDS", "0", "code_seconds"),
+            ("GRANTD_LIFETIMES__CODE_SECONDS", "soon", "code_seconds"),
+            ("GRANTD_TRUSTED_PROXIES", "10.0.0.0/99", "trusted_proxies"),
+            ("GRANTD_KEY_PREFIX", "A b", "key_prefix"),
+            ("GRANTD_ISUER", "https://auth.example.com", "isuer"),
+        ] {
+            let error = load(&[(variable, value)], &[]).expect_err(variable).to_string();
+            assert!(error.contains(key), "{variable}={value}: {error}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        // THREATS: SR4
+        let config =
+            load(&[("GRANTD_MASTER_KEY", "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I=")], &[]).expect("config");
+        assert!(!format!("{config:?}").contains("c2VjcmV0"));
+    }
+}

@@ -1,0 +1,43 @@
+//! Owns the catalog in memory. Reads it again when the feed says so; does not change it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::{
+    model::{api::Catalog, error::Error},
+    store::Store,
+};
+
+/// The APIs and scopes, as of the last change this node knows of.
+#[derive(Debug)]
+pub struct CatalogCache {
+    store: Arc<Store>,
+    current: ArcSwap<Catalog>,
+}
+
+impl CatalogCache {
+    /// Reads the catalog for the first time.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn load(store: Arc<Store>) -> Result<Self, Error> {
+        let catalog = store.catalog().await?;
+        Ok(Self { store, current: ArcSwap::from_pointee(catalog) })
+    }
+
+    /// The catalog.
+    #[must_use]
+    pub fn current(&self) -> Arc<Catalog> {
+        self.current.load_full()
+    }
+
+    /// Reads it again.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`; the old one stays.
+    pub async fn reload(&self) -> Result<(), Error> {
+        self.current.store(Arc::new(self.store.catalog().await?));
+        Ok(())
+    }
+}

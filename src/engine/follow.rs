@@ -1,0 +1,131 @@
+//! Owns the work that goes on beside requests: following the feed, flushing counts, tending keys, sweeping. Each task
+//! ends when told to; none is needed for an answer to be right.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{catalog::CatalogCache, signing::Signing, tally::Tally, usage::Usage};
+use crate::{
+    cache::{Entity, EntityKind},
+    model::{api::Algorithm, clock::Clock, error::Error},
+    store::{Follower, Store},
+};
+
+/// Between two looks at the feed. A change elsewhere is seen within this and the look itself.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Between two flushes of counts: at most this much is lost by a kill.
+const FLUSH_EVERY: Duration = Duration::from_secs(10);
+const TEND_EVERY: Duration = Duration::from_secs(60);
+
+/// What the tasks work on.
+#[derive(Clone, Debug)]
+pub struct Background {
+    /// The database.
+    pub store: Arc<Store>,
+    /// The APIs.
+    pub catalog: Arc<CatalogCache>,
+    /// The keys.
+    pub signing: Arc<Signing>,
+    /// Counted uses.
+    pub usage: Arc<Usage>,
+    /// Counted events.
+    pub tally: Arc<Tally>,
+    /// The clock.
+    pub clock: Arc<Clock>,
+}
+
+impl Background {
+    /// Starts every task; each ends after `stop`.
+    pub fn start(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        let (background, until) = (self.clone(), stop.clone());
+        tasks.spawn(async move { background.follow(until).await });
+        let (background, until) = (self.clone(), stop.clone());
+        tasks.spawn(async move { background.every(FLUSH_EVERY, until, "flush").await });
+        let (background, until) = (self.clone(), stop.clone());
+        tasks.spawn(async move { background.every(TEND_EVERY, until, "tend").await });
+    }
+
+    /// Writes what is counted in memory; also the last act of a graceful stop.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn flush(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        let used = self.usage.flush(&self.store, now).await;
+        self.tally.flush(&self.store, now).await.and(used)
+    }
+
+    /// One look at the feed, with the catalog or keys read again where they changed.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn look(&self, follower: &mut Follower) -> Result<(), Error> {
+        let kinds = follower.look(&self.store).await?;
+        if kinds.contains(&EntityKind::Catalog) {
+            self.catalog.reload().await?;
+            let algorithms: Vec<Algorithm> = self.catalog.current().apis.iter().map(|api| api.algorithm).collect();
+            self.signing.ensure(self.clock.now(), &algorithms).await?;
+            self.changed_again(EntityKind::Catalog);
+        }
+        if kinds.contains(&EntityKind::SigningKeys) {
+            self.signing.reload().await?;
+            self.changed_again(EntityKind::SigningKeys);
+        }
+        Ok(())
+    }
+
+    /// What was derived between the change and the reading above came from the old set.
+    fn changed_again(&self, kind: EntityKind) {
+        self.store.freshness().apply([Entity::new(kind, "")]);
+    }
+
+    async fn follow(&self, stop: CancellationToken) {
+        let mut follower = Follower::default();
+        let mut ticks = interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failing = false;
+        while !ended(&stop, &mut ticks).await {
+            let looked = self.look(&mut follower).await;
+            if let Err(error) = &looked
+                && !failing
+            {
+                tracing::warn!(%error, "the changes feed cannot be read: cached answers are not trusted");
+            } else if looked.is_ok() && failing {
+                tracing::info!("the changes feed is read again");
+            }
+            failing = looked.is_err();
+        }
+    }
+
+    async fn every(&self, period: Duration, stop: CancellationToken, what: &'static str) {
+        let mut ticks = interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !ended(&stop, &mut ticks).await {
+            let done = match what {
+                "flush" => self.flush().await,
+                _ => self.tend().await,
+            };
+            if let Err(error) = done {
+                tracing::warn!(%error, what, "background work failed and will be tried again");
+            }
+        }
+    }
+
+    async fn tend(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.signing.tend(now).await?;
+        while self.store.sweep(now).await? {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+}
+
+async fn ended(stop: &CancellationToken, ticks: &mut tokio::time::Interval) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => true,
+        _ = ticks.tick() => false,
+    }
+}

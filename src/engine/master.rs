@@ -1,0 +1,186 @@
+//! Owns the master key and the subkeys derived from it, one per purpose. Does not find the key; see `cli::open`.
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, RandomizedNonceKey},
+    hkdf, hmac,
+};
+use data_encoding::{BASE64, BASE64URL_NOPAD};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::model::{error::Error, secret};
+
+const KEY_BYTES: usize = 32;
+
+/// What a subkey is for; each purpose has its own.
+#[derive(Clone, Copy, Debug)]
+pub enum Purpose {
+    /// Authorization codes.
+    Code,
+    /// Refresh tokens.
+    Refresh,
+    /// CSRF tokens and one-time form ids.
+    Forms,
+    /// "Known device" cookies.
+    Device,
+    /// Sealing of signing keys.
+    SigningKeys,
+    /// The check that this is the key the database was made with.
+    Check,
+}
+
+impl Purpose {
+    fn label(self) -> &'static [u8] {
+        match self {
+            Self::Code => b"grantd code v1",
+            Self::Refresh => b"grantd refresh v1",
+            Self::Forms => b"grantd forms v1",
+            Self::Device => b"grantd device v1",
+            Self::SigningKeys => b"grantd signing keys v1",
+            Self::Check => b"grantd check v1",
+        }
+    }
+}
+
+/// The one secret outside the database.
+#[derive(Clone)]
+pub struct MasterKey(Zeroizing<[u8; KEY_BYTES]>);
+
+impl std::fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MasterKey(REDACTED)")
+    }
+}
+
+impl MasterKey {
+    /// A new random key.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(Zeroizing::new(secret::random_bytes()))
+    }
+
+    /// Parses 32 bytes in base64. A key that is plainly a sample is refused.
+    ///
+    /// # Errors
+    /// `invalid_request` saying what would be right; the text is not repeated.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let right = || {
+            Error::invalid_request(
+                "the master key is 32 random bytes in base64, as `openssl rand -base64 32` prints them",
+            )
+        };
+        let mut bytes = BASE64.decode(text.trim().as_bytes()).map_err(|_| right())?;
+        let mut key = [0; KEY_BYTES];
+        if bytes.len() != KEY_BYTES {
+            return Err(right());
+        }
+        key.copy_from_slice(&bytes);
+        bytes.zeroize();
+        let mut distinct = key.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        // 32 random bytes have about 30 distinct values; fewer than 16 happens to nobody by chance.
+        if distinct.len() < 16 || key.iter().all(u8::is_ascii) {
+            return Err(Error::invalid_request(
+                "the master key looks like a sample; make one with `openssl rand -base64 32`",
+            ));
+        }
+        Ok(Self(Zeroizing::new(key)))
+    }
+
+    /// The key in base64, for the file beside an embedded database.
+    #[must_use]
+    pub fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(BASE64.encode(&*self.0))
+    }
+
+    fn subkey(&self, purpose: Purpose) -> Result<Zeroizing<[u8; KEY_BYTES]>, Error> {
+        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"grantd");
+        let mut out = Zeroizing::new([0; KEY_BYTES]);
+        salt.extract(&*self.0)
+            .expand(&[purpose.label()], hkdf::HKDF_SHA256)
+            .and_then(|material| material.fill(&mut *out))
+            .map_err(|_| Error::server("a subkey cannot be derived"))?;
+        Ok(out)
+    }
+
+    /// A key to authenticate with, for one purpose.
+    ///
+    /// # Errors
+    /// `server_error` when the cryptographic library refuses.
+    pub fn mac(&self, purpose: Purpose) -> Result<hmac::Key, Error> {
+        Ok(hmac::Key::new(hmac::HMAC_SHA256, &*self.subkey(purpose)?))
+    }
+
+    /// Seals `plain` with AES-256-GCM, bound to `context`.
+    ///
+    /// # Errors
+    /// `server_error` when the cryptographic library refuses.
+    pub fn seal(&self, purpose: Purpose, context: &str, plain: &[u8]) -> Result<String, Error> {
+        let failed = |_| Error::server("sealing failed");
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &*self.subkey(purpose)?).map_err(failed)?;
+        let mut data = plain.to_vec();
+        let nonce = key.seal_in_place_append_tag(Aad::from(context.as_bytes()), &mut data).map_err(failed)?;
+        let mut out = nonce.as_ref().to_vec();
+        out.append(&mut data);
+        Ok(BASE64URL_NOPAD.encode(&out))
+    }
+
+    /// Opens what [`Self::seal`] made for the same context.
+    ///
+    /// # Errors
+    /// `server_error` when it was sealed under another key, for another context, or was changed.
+    pub fn open(&self, purpose: Purpose, context: &str, sealed: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let failed = || Error::server("the sealed data does not belong to this master key");
+        let bytes = BASE64URL_NOPAD.decode(sealed.as_bytes()).map_err(|_| failed())?;
+        let (nonce, data) = bytes.split_at_checked(aws_lc_rs::aead::NONCE_LEN).ok_or_else(failed)?;
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &*self.subkey(purpose)?).map_err(|_| failed())?;
+        let nonce = aws_lc_rs::aead::Nonce::try_assume_unique_for_key(nonce).map_err(|_| failed())?;
+        let mut data = Zeroizing::new(data.to_vec());
+        let length = key.open_in_place(nonce, Aad::from(context.as_bytes()), &mut data).map_err(|_| failed())?.len();
+        data.truncate(length);
+        Ok(data)
+    }
+
+    /// A value by which a database recognises the key it was made with. Reveals nothing about the key.
+    ///
+    /// # Errors
+    /// `server_error` when the cryptographic library refuses.
+    pub fn fingerprint(&self) -> Result<String, Error> {
+        Ok(BASE64URL_NOPAD.encode(hmac::sign(&self.mac(Purpose::Check)?, b"fingerprint").as_ref()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_refused() {
+        // THREATS: JW11
+        for sample in [
+            "",
+            "secret",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "Y2hhbmdlLW1lLWNoYW5nZS1tZS1jaGFuZ2UtbWUtMTI=",
+            "x x",
+        ] {
+            assert!(MasterKey::parse(sample).is_err(), "{sample}");
+        }
+        let key = MasterKey::generate();
+        assert_eq!(
+            MasterKey::parse(&key.text()).expect("key").fingerprint().expect("fp"),
+            key.fingerprint().expect("fp")
+        );
+    }
+
+    #[test]
+    fn sealed_data_opens_under_its_key_and_context_alone() {
+        // THREATS: SR1
+        let key = MasterKey::generate();
+        let sealed = key.seal(Purpose::SigningKeys, "kid", b"private").expect("sealed");
+        assert_eq!(key.open(Purpose::SigningKeys, "kid", &sealed).expect("opened").as_slice(), b"private");
+        assert!(key.open(Purpose::SigningKeys, "other", &sealed).is_err());
+        assert!(key.open(Purpose::Device, "kid", &sealed).is_err());
+        assert!(MasterKey::generate().open(Purpose::SigningKeys, "kid", &sealed).is_err());
+    }
+}

@@ -1,0 +1,16 @@
+//! Owns the verbs that endpoints share. No axum and no SQL: parts are built from the few things they need.
+
+pub mod apikey;
+pub mod catalog;
+pub mod clients;
+pub mod follow;
+pub mod grant_token;
+pub mod master;
+pub mod mint;
+pub mod password;
+pub mod sessions;
+pub mod signing;
+pub mod tally;
+pub mod throttle;
+pub mod usage;
+pub mod verify;

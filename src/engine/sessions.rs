@@ -1,0 +1,51 @@
+//! Owns finding sessions, from memory on a repeat. Does not make cookies; see `http::session`.
+
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+
+use crate::{
+    cache::{Cached, Entity, EntityKind},
+    model::{clock::Timestamp, error::Error, secret::Digest},
+    store::{SessionRecord, Store},
+};
+
+/// Sessions remembered.
+const SESSIONS_MAX: usize = 16_384;
+
+/// Finds sessions.
+#[derive(Debug)]
+pub struct Sessions {
+    store: Arc<Store>,
+    cache: Cache<Digest, Arc<Cached<SessionRecord>>>,
+}
+
+impl Sessions {
+    /// With an empty memory.
+    #[must_use]
+    pub fn new(store: Arc<Store>) -> Self {
+        Self { store, cache: Cache::new(SESSIONS_MAX) }
+    }
+
+    /// The live session of a cookie whose user is not disabled.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn find(&self, now: Timestamp, digest: Digest) -> Result<Option<Arc<Cached<SessionRecord>>>, Error> {
+        let feed = self.store.freshness();
+        let live = |cached: &Arc<Cached<SessionRecord>>| cached.value.expires_at > now && cached.value.user.active;
+        if feed.is_confirmed()
+            && let Some(cached) = self.cache.get(&digest)
+            && feed.is_fresh(&cached)
+        {
+            return Ok(Some(cached).filter(live));
+        }
+        let position = feed.position();
+        let Some(record) = self.store.find_session(&digest).await? else { return Ok(None) };
+        let sources =
+            [Entity::new(EntityKind::Session, digest.text()), Entity::new(EntityKind::User, record.user.id.as_str())];
+        let cached = Arc::new(Cached::new(record, position, sources));
+        self.cache.insert(digest, Arc::clone(&cached));
+        Ok(Some(cached).filter(live))
+    }
+}

@@ -1,0 +1,357 @@
+//! Owns signing keys: made, sealed, announced, used, retired, by themselves. Does not choose what is signed; see `engine::mint`.
+//!
+//! `jsonwebtoken` parses its key at each signature, so signing is ours: header and claims in base64url, signed by a key
+//! pair that was parsed once. Verifying is `jsonwebtoken`'s, with our own strict checks around it (`engine::verify`).
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::{
+    digest,
+    encoding::{AsDer, Pkcs8V1Der},
+    rand::SystemRandom,
+    rsa::{KeySize, PrivateDecryptingKey},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
+};
+use data_encoding::BASE64URL_NOPAD;
+use jsonwebtoken::{
+    DecodingKey,
+    jwk::{Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash},
+};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::master::{MasterKey, Purpose};
+use crate::{
+    model::{api::Algorithm, audit::Origin, clock::Timestamp, error::Error},
+    store::{SigningKeyRow, Store},
+};
+
+/// How long a resource server may keep the JWKS, in seconds.
+pub const JWKS_MAX_AGE_SECONDS: i64 = 300;
+/// A new key is announced this long before it signs, in seconds: many times the JWKS's age.
+const LEAD_SECONDS: i64 = 3600;
+/// Longest lifetime of an access token, in seconds; a key is kept that long after it stopped signing.
+pub const ACCESS_TOKEN_SECONDS_MAX: i64 = 86_400;
+const SKEW_SECONDS: i64 = 3600;
+
+enum Signer {
+    Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+    Rsa(RsaKeyPair),
+}
+
+/// A key that is loaded.
+pub struct LoadedKey {
+    /// Key id.
+    pub kid: String,
+    /// What it signs with.
+    pub algorithm: Algorithm,
+    /// Verifies what it signed.
+    pub verifier: DecodingKey,
+    generation: i64,
+    created_at: Timestamp,
+    active_from: Timestamp,
+    header: String,
+    signer: Signer,
+}
+
+impl std::fmt::Debug for LoadedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadedKey").field("kid", &self.kid).finish_non_exhaustive()
+    }
+}
+
+/// The keys of the moment, and the JWKS that announces them.
+#[derive(Debug, Default)]
+pub struct KeySet {
+    keys: Vec<LoadedKey>,
+    /// The JWKS document (RFC 7517 §5), public members only.
+    pub jwks: Arc<str>,
+    /// Its entity tag.
+    pub etag: Arc<str>,
+}
+
+impl KeySet {
+    /// The key with this id.
+    #[must_use]
+    pub fn find(&self, kid: &str) -> Option<&LoadedKey> {
+        self.keys.iter().find(|key| key.kid == kid)
+    }
+
+    fn current(&self, algorithm: Algorithm, now: Timestamp) -> Option<&LoadedKey> {
+        let active = |key: &&LoadedKey| key.algorithm == algorithm && key.active_from <= now;
+        self.keys.iter().filter(active).max_by_key(|key| key.generation)
+    }
+
+    /// The algorithms that have a key, for the metadata.
+    #[must_use]
+    pub fn algorithms(&self) -> Vec<Algorithm> {
+        let mut algorithms: Vec<Algorithm> = self.keys.iter().map(|key| key.algorithm).collect();
+        algorithms.sort_unstable();
+        algorithms.dedup();
+        algorithms
+    }
+}
+
+/// Signs, and looks after the keys.
+#[derive(Debug)]
+pub struct Signing {
+    store: Arc<Store>,
+    master: MasterKey,
+    lifetime_seconds: i64,
+    rng: SystemRandom,
+    current: ArcSwap<KeySet>,
+}
+
+impl Signing {
+    /// Loads the keys and makes what is missing, ES256 always and `algorithms` besides.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`, or `server_error` when a key was sealed under another master key.
+    pub async fn load(
+        store: Arc<Store>,
+        master: MasterKey,
+        lifetime_seconds: i64,
+        now: Timestamp,
+        algorithms: &[Algorithm],
+    ) -> Result<Self, Error> {
+        let signing = Self { store, master, lifetime_seconds, rng: SystemRandom::new(), current: ArcSwap::default() };
+        signing.reload().await?;
+        signing.ensure(now, algorithms).await?;
+        Ok(signing)
+    }
+
+    /// The keys of the moment.
+    #[must_use]
+    pub fn keys(&self) -> Arc<KeySet> {
+        self.current.load_full()
+    }
+
+    /// Reads the keys again.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; the old set stays.
+    pub async fn reload(&self) -> Result<(), Error> {
+        let rows = self.store.signing_keys().await?;
+        let mut jwks = Vec::new();
+        let mut keys = Vec::new();
+        for row in rows {
+            let private = self.master.open(Purpose::SigningKeys, &row.kid, &row.sealed)?;
+            keys.push(load(&row, &private)?);
+            jwks.push(serde_json::from_str::<serde_json::Value>(&row.public_jwk).map_err(Error::server)?);
+        }
+        let jwks = json!({ "keys": jwks }).to_string();
+        let etag =
+            format!("\"{}\"", &BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, jwks.as_bytes()).as_ref())[..16]);
+        self.current.store(Arc::new(KeySet { keys, jwks: jwks.into(), etag: etag.into() }));
+        Ok(())
+    }
+
+    /// Makes the first key of each algorithm in use that has none; it signs at once, since nobody has seen another.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub async fn ensure(&self, now: Timestamp, algorithms: &[Algorithm]) -> Result<(), Error> {
+        let mut made = false;
+        for &algorithm in [Algorithm::ES256].iter().chain(algorithms) {
+            if !self.keys().keys.iter().any(|key| key.algorithm == algorithm) {
+                self.make(now, algorithm, 1, now, &system()).await?;
+                made = true;
+            }
+        }
+        if made { self.reload().await } else { Ok(()) }
+    }
+
+    /// Announces a successor for every key whose time is coming, and drops keys nobody can need any more.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub async fn tend(&self, now: Timestamp) -> Result<(), Error> {
+        let set = self.keys();
+        for algorithm in set.algorithms() {
+            let mut keys: Vec<&LoadedKey> = set.keys.iter().filter(|key| key.algorithm == algorithm).collect();
+            keys.sort_by_key(|key| key.generation);
+            if let Some(newest) = keys.last()
+                && newest.active_from.plus_seconds(self.lifetime_seconds - LEAD_SECONDS) <= now
+            {
+                let active_from = now.plus_seconds(LEAD_SECONDS.min(self.lifetime_seconds));
+                self.make(now, algorithm, newest.generation + 1, active_from, &system()).await?;
+            }
+            for pair in keys.windows(2) {
+                let gone = pair[1].active_from.plus_seconds(ACCESS_TOKEN_SECONDS_MAX + SKEW_SECONDS);
+                if gone <= now {
+                    self.store.delete_signing_key(now, system(), pair[0].kid.clone()).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the next key of an algorithm now. Announced first, unless `compromised`: then it signs at once, the others
+    /// are dropped and whatever they signed ends.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub async fn rotate(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        algorithm: Algorithm,
+        compromised: bool,
+    ) -> Result<(), Error> {
+        let set = self.keys();
+        let old: Vec<&LoadedKey> = set.keys.iter().filter(|key| key.algorithm == algorithm).collect();
+        let generation = old.iter().map(|key| key.generation).max().unwrap_or(0) + 1;
+        let active_from = if compromised || old.is_empty() { now } else { now.plus_seconds(LEAD_SECONDS) };
+        self.make(now, algorithm, generation, active_from, &origin).await?;
+        if compromised {
+            for key in old {
+                self.store.delete_signing_key(now, origin.clone(), key.kid.clone()).await?;
+            }
+        }
+        self.reload().await
+    }
+
+    /// When each key was made and begins to sign, for people.
+    #[must_use]
+    pub fn list(&self) -> Vec<(String, Algorithm, Timestamp, Timestamp)> {
+        self.keys().keys.iter().map(|key| (key.kid.clone(), key.algorithm, key.created_at, key.active_from)).collect()
+    }
+
+    /// A JWS in compact form over `claims`, typed `at+jwt` (RFC 9068 §2.1).
+    ///
+    /// # Errors
+    /// `server_error` when there is no key or it cannot sign.
+    pub fn sign(&self, now: Timestamp, algorithm: Algorithm, claims: &[u8]) -> Result<String, Error> {
+        let set = self.current.load();
+        let key = set.current(algorithm, now).ok_or_else(|| Error::server("no signing key is active"))?;
+        let mut token = String::with_capacity(key.header.len() + claims.len() * 4 / 3 + 400);
+        token.push_str(&key.header);
+        BASE64URL_NOPAD.encode_append(claims, &mut token);
+        let failed = |_| Error::server("signing failed");
+        let signature = match &key.signer {
+            Signer::Ecdsa(pair) => pair.sign(&self.rng, token.as_bytes()).map_err(failed)?.as_ref().to_vec(),
+            Signer::Ed25519(pair) => pair.sign(token.as_bytes()).as_ref().to_vec(),
+            Signer::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &self.rng, token.as_bytes(), &mut signature).map_err(failed)?;
+                signature
+            }
+        };
+        token.push('.');
+        BASE64URL_NOPAD.encode_append(&signature, &mut token);
+        Ok(token)
+    }
+
+    async fn make(
+        &self,
+        now: Timestamp,
+        algorithm: Algorithm,
+        generation: i64,
+        active_from: Timestamp,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let (private, public) = generate(algorithm)?;
+        let (kid, jwk) = public_jwk(algorithm, &public)?;
+        let row = SigningKeyRow {
+            sealed: self.master.seal(Purpose::SigningKeys, &kid, &private)?,
+            kid,
+            algorithm: algorithm.as_str().to_owned(),
+            generation,
+            public_jwk: jwk,
+            created_at: now,
+            active_from,
+        };
+        // Another node may have made this generation first; then its key is the one.
+        self.store.insert_signing_key(now, origin.clone(), row).await?;
+        Ok(())
+    }
+}
+
+fn system() -> Origin {
+    Origin { actor: "system".to_owned(), ..Origin::default() }
+}
+
+/// A new key pair: PKCS#8, and the public key as the library prints it.
+fn generate(algorithm: Algorithm) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), Error> {
+    let failed = |_| Error::server("a signing key cannot be made");
+    let rejected = |_| Error::server("a signing key cannot be read back");
+    Ok(match algorithm {
+        Algorithm::ES256 => {
+            let document =
+                EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).map_err(failed)?;
+            let pair =
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref()).map_err(rejected)?;
+            (Zeroizing::new(document.as_ref().to_vec()), pair.public_key().as_ref().to_vec())
+        }
+        Algorithm::EdDSA => {
+            let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(failed)?;
+            let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).map_err(rejected)?;
+            (Zeroizing::new(document.as_ref().to_vec()), pair.public_key().as_ref().to_vec())
+        }
+        Algorithm::RS256 => {
+            let key = PrivateDecryptingKey::generate(KeySize::Rsa2048).map_err(failed)?;
+            let document = AsDer::<Pkcs8V1Der<'_>>::as_der(&key).map_err(failed)?;
+            let pair = RsaKeyPair::from_pkcs8(document.as_ref()).map_err(rejected)?;
+            (Zeroizing::new(document.as_ref().to_vec()), pair.public_key().as_ref().to_vec())
+        }
+    })
+}
+
+fn verifier(algorithm: Algorithm, public: &[u8]) -> DecodingKey {
+    match algorithm {
+        Algorithm::ES256 => DecodingKey::from_ec_der(public),
+        Algorithm::EdDSA => DecodingKey::from_ed_der(public),
+        Algorithm::RS256 => DecodingKey::from_rsa_der(public),
+    }
+}
+
+/// The key id (RFC 7638 thumbprint) and the JWK, which has public members only.
+fn public_jwk(algorithm: Algorithm, public: &[u8]) -> Result<(String, String), Error> {
+    let (library, named) = match algorithm {
+        Algorithm::ES256 => (jsonwebtoken::Algorithm::ES256, KeyAlgorithm::ES256),
+        Algorithm::EdDSA => (jsonwebtoken::Algorithm::EdDSA, KeyAlgorithm::EdDSA),
+        Algorithm::RS256 => (jsonwebtoken::Algorithm::RS256, KeyAlgorithm::RS256),
+    };
+    let mut jwk = Jwk::from_decoding_key(&verifier(algorithm, public), Some(library)).map_err(Error::server)?;
+    let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(Error::server)?;
+    jwk.common.key_id = Some(kid.clone());
+    jwk.common.key_algorithm = Some(named);
+    jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+    Ok((kid, serde_json::to_string(&jwk).map_err(Error::server)?))
+}
+
+fn load(row: &SigningKeyRow, private: &[u8]) -> Result<LoadedKey, Error> {
+    let failed = |_| Error::server("a signing key cannot be read");
+    let algorithm =
+        Algorithm::parse(&row.algorithm).ok_or_else(|| Error::server("a signing key has an unknown algorithm"))?;
+    let (signer, public) = match algorithm {
+        Algorithm::ES256 => {
+            let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, private).map_err(failed)?;
+            let public = pair.public_key().as_ref().to_vec();
+            (Signer::Ecdsa(pair), public)
+        }
+        Algorithm::EdDSA => {
+            let pair = Ed25519KeyPair::from_pkcs8(private).map_err(failed)?;
+            let public = pair.public_key().as_ref().to_vec();
+            (Signer::Ed25519(pair), public)
+        }
+        Algorithm::RS256 => {
+            let pair = RsaKeyPair::from_pkcs8(private).map_err(failed)?;
+            let public = pair.public_key().as_ref().to_vec();
+            (Signer::Rsa(pair), public)
+        }
+    };
+    let header = json!({ "typ": "at+jwt", "alg": algorithm.as_str(), "kid": row.kid }).to_string();
+    Ok(LoadedKey {
+        kid: row.kid.clone(),
+        algorithm,
+        verifier: verifier(algorithm, &public),
+        generation: row.generation,
+        created_at: row.created_at,
+        active_from: row.active_from,
+        header: BASE64URL_NOPAD.encode(header.as_bytes()) + ".",
+        signer,
+    })
+}

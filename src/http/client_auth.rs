@@ -1,0 +1,107 @@
+//! Owns how a client proves itself on the wire (RFC 6749 §2.3). Does not compare secrets; see `engine::clients`.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
+use data_encoding::BASE64;
+
+use crate::{
+    app::App,
+    model::{
+        client::{AuthMethod, Client},
+        clock::Timestamp,
+        error::Error,
+        params::{Params, decode},
+    },
+};
+
+/// Authenticates the client of a request: by Basic, by the body, or for public clients by its name.
+///
+/// # Errors
+/// `invalid_client`, `invalid_request` when two ways are mixed, `temporarily_unavailable`.
+pub async fn authenticate(
+    app: &App,
+    now: Timestamp,
+    headers: &HeaderMap,
+    params: &Params<'_>,
+) -> Result<Arc<Client>, Error> {
+    let in_body = (params.get("client_id"), params.get("client_secret"));
+    let Some((id, secret)) = basic(headers)? else {
+        return match in_body {
+            (Some(id), Some(secret)) => app.clients.authenticate(now, id, secret, AuthMethod::ClientSecretPost).await,
+            (Some(id), None) => app.clients.identify_public(id).await,
+            _ => Err(Error::invalid_client()),
+        };
+    };
+    if in_body.1.is_some() || in_body.0.is_some_and(|named| named != id) {
+        return Err(Error::invalid_request("the client is authenticated in two ways"));
+    }
+    app.clients.authenticate(now, &id, &secret, AuthMethod::ClientSecretBasic).await
+}
+
+/// Client id and secret of a Basic header; both are form-encoded before they are joined (RFC 6749 §2.3.1).
+fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, Error> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Error::invalid_client());
+    }
+    decode_basic(value.as_bytes()).map(Some).ok_or_else(Error::invalid_client)
+}
+
+fn decode_basic(value: &[u8]) -> Option<(String, String)> {
+    let (scheme, encoded) = value.split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"basic ") {
+        return None;
+    }
+    let decoded = BASE64.decode(encoded).ok()?;
+    let colon = decoded.iter().position(|&b| b == b':')?;
+    let (id, secret) = (decode(&decoded[..colon]).ok()?, decode(&decoded[colon + 1..]).ok()?);
+    (!id.is_empty() && !secret.is_empty()).then(|| (id.into_owned(), secret.into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn sloppy_basic_is_refused() {
+        // THREATS: CA2
+        let encode = |text: &str| format!("Basic {}", BASE64.encode(text.as_bytes()));
+        for bad in [
+            "Basic",
+            "Basic ",
+            "Basic !!!",
+            "Bearer abc",
+            "Basic YTpi YTpi",
+            "Basic YTpi,",
+            "Basic YTpi=",
+            "Basic YTo",
+            "",
+        ] {
+            assert_eq!(decode_basic(bad.as_bytes()), None, "{bad}");
+        }
+        for bad in ["nocolon", ":secret", "id:", "id:%zz", "id:%ff"] {
+            assert_eq!(decode_basic(encode(bad).as_bytes()), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_rfc_6749_encodes_comes_back(id in "\\PC{1,20}", secret in "\\PC{1,20}") {
+            let form = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            let header = format!("Basic {}", BASE64.encode(format!("{}:{}", form(&id), form(&secret)).as_bytes()));
+            prop_assert_eq!(decode_basic(header.as_bytes()), Some((id, secret)));
+        }
+
+        #[test]
+        fn any_header_is_answered(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = decode_basic(&bytes);
+            let mut value = b"Basic ".to_vec();
+            value.extend(BASE64.encode(&bytes).into_bytes());
+            let _ = decode_basic(&value);
+        }
+    }
+}

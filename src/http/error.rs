@@ -1,0 +1,130 @@
+//! Owns the renderings of an error. The cause goes along for the log and is never sent.
+
+use std::sync::Arc;
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use super::{page::PendingNotice, reply};
+use crate::model::error::{Error, ErrorCode};
+
+/// Seconds after which to try again.
+const RETRY_SECONDS: &str = "1";
+
+/// Travels with a response to the edge, where it is logged with the request's id.
+#[derive(Clone, Debug)]
+pub struct LoggedError(pub Arc<Error>);
+
+/// JSON as RFC 6749 §5.2 wants it.
+#[derive(Debug)]
+pub struct OAuthError(pub Error);
+
+/// A page of our own, for people.
+#[derive(Debug)]
+pub struct PageError(pub Error);
+
+/// A resource server's refusal: RFC 6750 §3, with the body API users know.
+#[derive(Debug)]
+pub struct BearerError {
+    /// What went wrong.
+    pub error: Error,
+    /// `error` member of the body.
+    pub name: &'static str,
+}
+
+impl From<Error> for OAuthError {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<crate::store::Error> for OAuthError {
+    fn from(error: crate::store::Error) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<Error> for PageError {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<crate::store::Error> for PageError {
+    fn from(error: crate::store::Error) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        let error = self.0;
+        let body = json!({ "error": error.code.as_str(), "error_description": error.description });
+        let mut response = reply::json_bytes(body.to_string().into_bytes());
+        if error.code == ErrorCode::InvalidClient {
+            response.headers_mut().insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"grantd\", charset=\"UTF-8\""),
+            );
+        }
+        finish(response, error)
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let error = self.0;
+        let mut response = Response::default();
+        let pending = PendingNotice {
+            status: error.code.status(),
+            heading: title(error.code),
+            message: error.description.to_string(),
+        };
+        response.extensions_mut().insert(pending);
+        finish(response, error)
+    }
+}
+
+impl IntoResponse for BearerError {
+    fn into_response(self) -> Response {
+        let error = self.error;
+        let body = json!({ "error": self.name, "message": error.description });
+        let mut response = reply::json_bytes(body.to_string().into_bytes());
+        // RFC 6750 §3.1: without a credential, no error code is named.
+        let challenge = match (error.code, self.name) {
+            (ErrorCode::InvalidToken, "missing_api_key") => Some("Bearer realm=\"grantd\""),
+            (ErrorCode::InvalidToken, _) => Some("Bearer realm=\"grantd\", error=\"invalid_token\""),
+            (ErrorCode::InvalidRequest, _) => Some("Bearer realm=\"grantd\", error=\"invalid_request\""),
+            _ => None,
+        };
+        if let Some(challenge) = challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        finish(response, error)
+    }
+}
+
+fn finish(mut response: Response, error: Error) -> Response {
+    let status = error.code.status();
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if status == 503 {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+    }
+    response.extensions_mut().insert(LoggedError(Arc::new(error)));
+    response
+}
+
+fn title(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::NotFound => "Not found",
+        ErrorCode::Forbidden => "Not allowed",
+        ErrorCode::TooManyRequests => "Too many attempts",
+        ErrorCode::TemporarilyUnavailable => "Try again in a moment",
+        ErrorCode::ServerError => "Something went wrong",
+        ErrorCode::ContentTooLarge => "Too large",
+        _ => "This request cannot be completed",
+    }
+}

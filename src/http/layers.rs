@@ -1,0 +1,105 @@
+//! Owns what stands around every route, in one function: id, sender, time limit, headers, log, metrics. Panics are caught
+//! outside it. One layer and not eight: the introspection route spends microseconds.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    error::{LoggedError, OAuthError},
+    extract::{RequestInfo, sender},
+    page::{self, PendingNotice},
+};
+use crate::{
+    app::App,
+    model::{error::Error, secret},
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id taken over from a caller, in bytes.
+const REQUEST_ID_MAX: usize = 64;
+/// Longest URI read, in bytes: a state of 4 KB, percent-encoded, and the rest.
+const URI_MAX: usize = 24 * 1024;
+
+/// Around every request.
+pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(request.headers());
+    let info =
+        RequestInfo { now: app.clock.now(), id: id.clone(), address: sender(&request, &app.config.trusted_proxies) };
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = request.method().clone();
+    let too_long = request.uri().path_and_query().is_some_and(|target| target.as_str().len() > URI_MAX);
+    request.extensions_mut().insert(info);
+    let limit = Duration::from_secs(app.config.limits.request_seconds);
+    let mut response = if too_long {
+        StatusCode::URI_TOO_LONG.into_response()
+    } else {
+        match tokio::time::timeout(limit, next.run(request)).await {
+            Ok(response) => response,
+            Err(late) => OAuthError(Error::unavailable(late)).into_response(),
+        }
+    };
+    if let Some(pending) = response.extensions_mut().remove::<PendingNotice>() {
+        let bare = std::mem::replace(&mut response, page::notice(&app, pending, &id));
+        response.extensions_mut().extend(bare.extensions().clone());
+        response.headers_mut().extend(bare.headers().clone());
+    }
+    let took = started.elapsed();
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    app.telemetry.request(route, response.status().as_u16(), took);
+    log(&id, &method, route, &response, took);
+    headers(&app, response.headers_mut(), &id);
+    response
+}
+
+fn headers(app: &App, headers: &mut HeaderMap, id: &str) {
+    if let Ok(id) = HeaderValue::try_from(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    if app.config.is_https() {
+        headers
+            .insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains"));
+    }
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"));
+}
+
+/// One line for what went wrong, always; for the rest at `debug`. Never a query, header or body: those hold secrets.
+fn log(id: &str, method: &Method, route: &str, response: &Response, took: Duration) {
+    let status = response.status().as_u16();
+    let error = response.extensions().get::<LoggedError>();
+    let cause = error.and_then(|logged| logged.0.cause.as_ref()).map(tracing::field::display);
+    let code = error.map(|logged| logged.0.code.as_str());
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    match status {
+        500.. => tracing::error!(request_id = id, %method, route, status, took_us, code, cause, "request failed"),
+        400.. => tracing::info!(request_id = id, %method, route, status, took_us, code, cause, "request refused"),
+        _ => tracing::debug!(request_id = id, %method, route, status, took_us, "request"),
+    }
+}
+
+/// The caller's id where it is harmless, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| !id.is_empty() && id.len() <= REQUEST_ID_MAX && id.bytes().all(plain))
+        .map_or_else(
+            || format!("req_{}", data_encoding::BASE64URL_NOPAD.encode(&secret::random_bytes::<12>())),
+            ToOwned::to_owned,
+        )
+}

@@ -1,0 +1,10 @@
+//! Owns the edge kit that every endpoint uses: what comes in is checked here, what goes out is shaped here.
+
+pub mod client_auth;
+pub mod error;
+pub mod extract;
+pub mod interaction;
+pub mod layers;
+pub mod page;
+pub mod reply;
+pub mod session;

@@ -1,0 +1,99 @@
+//! Owns how a page goes out: its shell for a viewer, its headers, the notice that stands for every error.
+//! Does not own the pages; see `web` for what they do and `view` for what they show.
+
+use std::sync::LazyLock;
+
+use askama::Template;
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+
+use super::{error::OAuthError, session::Viewer};
+use crate::{
+    app::App,
+    model::{error::Error, redirect_uri, secret::Digest},
+    view::{Badge, Nav, NoticePage, Shell},
+};
+
+/// The style sheet, the script and the icon, as they are served below `/assets`.
+pub const ASSETS: [(&str, &str, &str); 3] = [
+    ("grantd.css", "text/css; charset=utf-8", include_str!("../../templates/assets/grantd.css")),
+    ("grantd.js", "text/javascript; charset=utf-8", include_str!("../../templates/assets/grantd.js")),
+    ("favicon.svg", "image/svg+xml", include_str!("../../templates/assets/favicon.svg")),
+];
+
+/// Changes with the assets, so that their URLs can be kept for ever.
+pub static ASSET_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let all: String = ASSETS.iter().map(|(_, _, text)| *text).collect();
+    Digest::of(&all).text()[..12].to_owned()
+});
+
+/// Travels with a response to the edge, which knows the request's id and renders it.
+#[derive(Clone, Debug)]
+pub struct PendingNotice {
+    /// HTTP status.
+    pub status: u16,
+    /// What happened, in a few words.
+    pub heading: &'static str,
+    /// What to do.
+    pub message: String,
+}
+
+/// The shell around a page for `viewer`.
+#[must_use]
+pub fn shell(app: &App, viewer: &Viewer, title: &str, active_nav: Nav) -> Shell {
+    Shell {
+        base: app.config.base_path(),
+        title: title.to_owned(),
+        user: viewer.user().map(|user| Badge { name: user.name.clone(), email: user.email.clone() }),
+        csrf: viewer.csrf(app),
+        active_nav,
+        asset_version: ASSET_VERSION.clone(),
+    }
+}
+
+/// A page, with the headers every page has. `redirect` is where a form of the page may finally lead.
+#[must_use]
+pub fn render(page: &impl Template, redirect: Option<&str>) -> Response {
+    let html = match page.render() {
+        Ok(html) => html,
+        Err(error) => return OAuthError(Error::server(error)).into_response(),
+    };
+    let mut response = Html(html).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Chromium applies form-action to every hop after a form, so the client's origin must be named.
+    let target =
+        redirect.and_then(redirect_uri::form_action_source).map(|source| format!(" {source}")).unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'{target}; \
+         frame-ancestors 'none'; base-uri 'none'"
+    );
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// Renders a notice; the edge calls it, where the request's id is known.
+#[must_use]
+pub fn notice(app: &App, pending: PendingNotice, request_id: &str) -> Response {
+    let shell = Shell {
+        base: app.config.base_path(),
+        title: pending.heading.to_owned(),
+        asset_version: ASSET_VERSION.clone(),
+        ..Shell::default()
+    };
+    let page = NoticePage {
+        shell,
+        status: pending.status,
+        heading: pending.heading.to_owned(),
+        message: pending.message,
+        request_id: request_id.to_owned(),
+        link: None,
+    };
+    let mut response = render(&page, None);
+    *response.status_mut() = StatusCode::from_u16(pending.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+}

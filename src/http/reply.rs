@@ -1,0 +1,60 @@
+//! Owns shapes of answers. Does not decide what they say.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use super::error::OAuthError;
+use crate::model::error::Error;
+
+/// `application/json` bytes that nobody may store (RFC 6749 §5.1).
+#[must_use]
+pub fn json_bytes(bytes: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(bytes));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A value as JSON that nobody may store.
+#[must_use]
+pub fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => json_bytes(bytes),
+        Err(error) => OAuthError(Error::server(error)).into_response(),
+    }
+}
+
+/// 303 to a path or URL: the method becomes GET, so that a password is never sent on (RFC 9700 §4.12).
+#[must_use]
+pub fn see_other(location: &str) -> Response {
+    let Ok(location) = HeaderValue::try_from(location) else {
+        return OAuthError(Error::server("a redirect target is not a header value")).into_response();
+    };
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    response.headers_mut().insert(header::LOCATION, location);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// `base` with these parameters added to its query, percent-encoded.
+#[must_use]
+pub fn with_query(base: &str, params: &[(&str, &str)]) -> String {
+    let mut out = String::with_capacity(base.len() + 128);
+    out.push_str(base);
+    for (name, value) in params {
+        out.push(if out.contains('?') { '&' } else { '?' });
+        out.extend(form_urlencoded::byte_serialize(name.as_bytes()));
+        out.push('=');
+        // Space as %20: some clients decode queries without the form's plus.
+        out.extend(percent_encoding::utf8_percent_encode(value, QUERY_VALUE));
+    }
+    out
+}
+
+const QUERY_VALUE: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -1,0 +1,251 @@
+//! Owns cookies: the session, the browser before it, the device that signed in before; and CSRF. Does not check passwords.
+//!
+//! Before anybody signs in, a browser has a random id of its own, to which waiting requests and the sign-in form are bound.
+//! At sign-in the session gets a new secret; an id that came from outside is never adopted.
+
+use std::sync::Arc;
+
+use aws_lc_rs::{constant_time, hmac};
+use axum::{
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+use data_encoding::BASE64URL_NOPAD;
+use time::Duration;
+
+use super::{error::PageError, reply};
+use crate::{
+    app::App,
+    cache::Cached,
+    model::{
+        clock::Timestamp,
+        error::{Error, ErrorCode},
+        params::Params,
+        secret::{self, Digest},
+        user::User,
+    },
+    store::SessionRecord,
+};
+
+const SESSION: &str = "grantd_session";
+const BROWSER: &str = "grantd_browser";
+const DEVICE: &str = "grantd_device";
+/// How long a browser is remembered as one that signed in before, in seconds.
+const DEVICE_SECONDS: i64 = 31_536_000;
+const BROWSER_SECONDS: i64 = 86_400;
+/// Random bytes of a cookie: 256 bits.
+const COOKIE_BYTES: usize = 32;
+
+/// Whoever looks at a page: a browser, perhaps signed in.
+#[derive(Clone, Debug)]
+pub struct Viewer {
+    session: Option<(Digest, Arc<Cached<SessionRecord>>)>,
+    browser: Option<String>,
+    jar: CookieJar,
+}
+
+impl Viewer {
+    /// Finds out who looks, from the request's cookies.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn of(app: &App, now: Timestamp, headers: &HeaderMap) -> Result<Self, Error> {
+        let jar = CookieJar::from_headers(headers);
+        let session = match jar.get(&name(app, SESSION)).filter(|cookie| is_ours(cookie.value())) {
+            Some(cookie) => {
+                let digest = Digest::of(cookie.value());
+                app.sessions.find(now, digest).await?.map(|record| (digest, record))
+            }
+            None => None,
+        };
+        let browser =
+            jar.get(&name(app, BROWSER)).map(|cookie| cookie.value().to_owned()).filter(|value| is_ours(value));
+        Ok(Self { session, browser, jar })
+    }
+
+    /// The user who is signed in.
+    #[must_use]
+    pub fn user(&self) -> Option<&User> {
+        self.session.as_ref().map(|(_, cached)| &cached.value.user)
+    }
+
+    /// When they signed in.
+    #[must_use]
+    pub fn auth_time(&self) -> Option<Timestamp> {
+        self.session.as_ref().map(|(_, cached)| cached.value.auth_time)
+    }
+
+    /// Digest of the session's cookie.
+    #[must_use]
+    pub fn session(&self) -> Option<Digest> {
+        self.session.as_ref().map(|(digest, _)| *digest)
+    }
+
+    /// Digest of the browser's own id, to which waiting requests are bound.
+    #[must_use]
+    pub fn browser(&self) -> Option<Digest> {
+        self.browser.as_deref().map(Digest::of)
+    }
+
+    /// Gives the browser an id if it has none; the cookie to set, if any, is added by [`Self::set_browser`].
+    pub fn ensure_browser(&mut self) -> Digest {
+        let id = self.browser.get_or_insert_with(new_value);
+        Digest::of(id)
+    }
+
+    /// Adds the browser's cookie to a response.
+    #[must_use]
+    pub fn set_browser(&self, app: &App, response: Response) -> Response {
+        let Some(id) = &self.browser else { return response };
+        with_cookies(response, [cookie(app, BROWSER, id.clone(), BROWSER_SECONDS)])
+    }
+
+    /// The token that this viewer's forms carry: bound to the session, or before it to the browser.
+    #[must_use]
+    pub fn csrf(&self, app: &App) -> String {
+        let bound = match (&self.session, &self.browser) {
+            (Some((digest, _)), _) => format!("session {}", digest.text()),
+            (None, Some(browser)) => format!("browser {}", Digest::of(browser).text()),
+            (None, None) => return String::new(),
+        };
+        BASE64URL_NOPAD.encode(hmac::sign(&app.forms, bound.as_bytes()).as_ref())
+    }
+
+    /// Refuses a form that did not come from a page we showed this viewer: its token, and where the browser says it came
+    /// from (RFC 9700 §4.7).
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn check_form(&self, app: &App, headers: &HeaderMap, params: &Params<'_>) -> Result<(), Error> {
+        let foreign = || {
+            Error::new(
+                ErrorCode::Forbidden,
+                "this form did not come from a page of ours, or the page was open for too long; go back and try again",
+            )
+        };
+        let expected = self.csrf(app);
+        let presented = params.get("csrf").unwrap_or_default();
+        let same = !expected.is_empty()
+            && constant_time::verify_slices_are_equal(expected.as_bytes(), presented.as_bytes()).is_ok();
+        if same && is_same_origin(app, headers) { Ok(()) } else { Err(foreign()) }
+    }
+
+    /// A one-time id for a form that makes something, so that sending it twice makes one.
+    #[must_use]
+    pub fn form_id(&self, app: &App) -> String {
+        let random = secret::random_base62(20);
+        format!("{random}{}", self.form_tag(app, &random))
+    }
+
+    /// The id behind a form's one-time value, if it was given to this viewer.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn read_form_id(&self, app: &App, value: &str) -> Result<String, Error> {
+        let foreign = || Error::new(ErrorCode::Forbidden, "this form did not come from a page of ours");
+        let (random, tag) = value.split_at_checked(20).ok_or_else(foreign)?;
+        let same =
+            constant_time::verify_slices_are_equal(tag.as_bytes(), self.form_tag(app, random).as_bytes()).is_ok();
+        if same { Ok(random.to_owned()) } else { Err(foreign()) }
+    }
+
+    fn form_tag(&self, app: &App, random: &str) -> String {
+        let tag = hmac::sign(&app.forms, format!("form {random} {}", self.csrf(app)).as_bytes());
+        BASE64URL_NOPAD.encode(&tag.as_ref()[..16])
+    }
+
+    /// Whether this browser signed in as this user before: then strangers' failures do not count against it.
+    #[must_use]
+    pub fn knows(&self, app: &App, email: &str) -> bool {
+        let presented =
+            self.jar.get(&name(app, DEVICE)).and_then(|cookie| BASE64URL_NOPAD.decode(cookie.value().as_bytes()).ok());
+        presented.is_some_and(|tag| hmac::verify(&app.devices, email.as_bytes(), &tag).is_ok())
+    }
+}
+
+/// Whoever is signed in, or a redirect to the sign-in page.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The user.
+    pub user: User,
+    /// The browser and session.
+    pub viewer: Viewer,
+}
+
+impl SignedIn {
+    /// The signed-in user of a request.
+    ///
+    /// # Errors
+    /// A redirect to the sign-in page, or `temporarily_unavailable` as a page.
+    pub async fn of(app: &App, now: Timestamp, headers: &HeaderMap) -> Result<Self, Response> {
+        let viewer = Viewer::of(app, now, headers).await.map_err(|error| PageError(error).into_response())?;
+        match viewer.user().cloned() {
+            Some(user) => Ok(Self { user, viewer }),
+            None => Err(reply::see_other(&format!("{}/login", app.config.base_path()))),
+        }
+    }
+}
+
+/// A new session's cookie value, to be shown to its browser alone.
+#[must_use]
+pub fn new_value() -> String {
+    BASE64URL_NOPAD.encode(&secret::random_bytes::<COOKIE_BYTES>())
+}
+
+/// Adds the cookies of a session that has just begun.
+#[must_use]
+pub fn begin(app: &App, response: Response, value: String, email: &str) -> Response {
+    let device = BASE64URL_NOPAD.encode(hmac::sign(&app.devices, email.as_bytes()).as_ref());
+    with_cookies(
+        response,
+        [
+            cookie(app, SESSION, value, app.config.lifetimes.session_seconds),
+            cookie(app, DEVICE, device, DEVICE_SECONDS),
+        ],
+    )
+}
+
+/// Takes the session's and the browser's cookies away: the next user of this browser starts clean.
+#[must_use]
+pub fn end(app: &App, response: Response) -> Response {
+    with_cookies(response, [cookie(app, SESSION, String::new(), 0), cookie(app, BROWSER, String::new(), 0)])
+}
+
+fn with_cookies<const N: usize>(mut response: Response, cookies: [Cookie<'static>; N]) -> Response {
+    for cookie in cookies {
+        if let Ok(value) = cookie.to_string().parse() {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
+    }
+    response
+}
+
+/// `__Host-` where browsers come by TLS: then no other host or path can have set the cookie (RFC 6265bis §4.1.3.2).
+fn name(app: &App, name: &str) -> String {
+    if app.config.is_https() { format!("__Host-{name}") } else { name.to_owned() }
+}
+
+fn cookie(app: &App, of: &str, value: String, seconds: i64) -> Cookie<'static> {
+    Cookie::build((name(app, of), value))
+        .path("/")
+        .secure(app.config.is_https())
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .max_age(Duration::seconds(seconds))
+        .build()
+}
+
+fn is_ours(value: &str) -> bool {
+    BASE64URL_NOPAD.decode(value.as_bytes()).is_ok_and(|bytes| bytes.len() == COOKIE_BYTES)
+}
+
+/// Whether the browser says that the request came from our own pages. Old browsers say nothing; then the token decides.
+fn is_same_origin(app: &App, headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("invalid"));
+    if let Some(site) = text("sec-fetch-site") {
+        return site == "same-origin" || site == "none";
+    }
+    let ours = url::Url::parse(&app.config.issuer).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    text("origin").is_none_or(|origin| origin == ours)
+}

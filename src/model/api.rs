@@ -1,0 +1,138 @@
+//! Owns the protected resource (RFC 8707, RFC 9728) and the catalog of all of them. Does not load it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{error::Error, scope::Scopes};
+
+/// How access tokens for an API are signed (RFC 7518 §3.1, RFC 8037).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Algorithm {
+    /// ECDSA on P-256 with SHA-256.
+    #[default]
+    ES256,
+    /// Ed25519.
+    EdDSA,
+    /// RSASSA-PKCS1-v1_5 with SHA-256, 2048 bits.
+    RS256,
+}
+
+impl Algorithm {
+    /// The `alg` value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ES256 => "ES256",
+            Self::EdDSA => "EdDSA",
+            Self::RS256 => "RS256",
+        }
+    }
+
+    /// The algorithm of an `alg` value.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::ES256, Self::EdDSA, Self::RS256].into_iter().find(|algorithm| algorithm.as_str() == text)
+    }
+}
+
+/// A scope of an API, in words for the consent page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ApiScope {
+    /// The scope-token.
+    pub name: String,
+    /// What it permits, in words.
+    pub description: String,
+}
+
+/// A protected resource.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// `api_…`.
+    pub id: String,
+    /// Short name in URLs.
+    pub slug: String,
+    /// Audience URI: the `resource` and `aud` value.
+    pub identifier: String,
+    /// Name to show.
+    pub name: String,
+    /// Preset of how the API speaks.
+    pub profile: String,
+    /// How its access tokens are signed.
+    pub algorithm: Algorithm,
+    /// Lifetime of its access tokens, in seconds.
+    pub access_token_seconds: i64,
+    /// The client with which its resource server introspects.
+    pub client_id: String,
+    /// Its scopes.
+    pub scopes: Vec<ApiScope>,
+}
+
+/// Every API of the deployment. A scope belongs to exactly one.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// The APIs, by name.
+    pub apis: Vec<Api>,
+}
+
+impl Catalog {
+    /// The API with this audience URI.
+    #[must_use]
+    pub fn by_identifier(&self, identifier: &str) -> Option<&Api> {
+        self.apis.iter().find(|api| api.identifier == identifier)
+    }
+
+    /// The API whose resource server is `client_id`.
+    #[must_use]
+    pub fn by_client(&self, client_id: &str) -> Option<&Api> {
+        self.apis.iter().find(|api| api.client_id == client_id)
+    }
+
+    /// The API and the scope called `name`.
+    #[must_use]
+    pub fn scope(&self, name: &str) -> Option<(&Api, &ApiScope)> {
+        self.apis.iter().find_map(|api| Some((api, api.scopes.iter().find(|scope| scope.name == name)?)))
+    }
+
+    /// Every scope there is.
+    #[must_use]
+    pub fn all_scopes(&self) -> Scopes {
+        self.apis.iter().flat_map(|api| &api.scopes).map(|scope| scope.name.clone()).collect()
+    }
+
+    /// The APIs of `scopes`, by name.
+    #[must_use]
+    pub fn of_scopes(&self, scopes: &Scopes) -> Vec<&Api> {
+        self.apis.iter().filter(|api| api.scopes.iter().any(|scope| scopes.contains(&scope.name))).collect()
+    }
+
+    /// Names as typed by a person: `all` alone means every scope; an unknown or missing name is refused.
+    ///
+    /// # Errors
+    /// `invalid_scope` naming what would be right.
+    pub fn choose(&self, names: &[String]) -> Result<Scopes, Error> {
+        let all = self.all_scopes();
+        let known = || format!("scopes are: {all}");
+        if names.iter().map(String::as_str).eq(["all"]) && !all.is_empty() {
+            return Ok(all);
+        }
+        let asked = Scopes::parse(&names.join(" "))?;
+        if asked.is_empty() {
+            return Err(Error::invalid_scope(format!("at least one scope is needed; {}", known())));
+        }
+        if !asked.is_subset(&all) {
+            return Err(Error::invalid_scope(format!("there is no such scope; {}", known())));
+        }
+        Ok(asked)
+    }
+
+    /// The APIs that `resource` parameters name, or all (RFC 8707 §2).
+    ///
+    /// # Errors
+    /// `invalid_target` when one is unknown.
+    pub fn targets(&self, resources: &[String]) -> Result<Vec<&Api>, Error> {
+        if resources.is_empty() {
+            return Ok(self.apis.iter().collect());
+        }
+        let unknown = || Error::new(super::error::ErrorCode::InvalidTarget, "resource names no API of this server");
+        resources.iter().map(|resource| self.by_identifier(resource).ok_or_else(unknown)).collect()
+    }
+}

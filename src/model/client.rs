@@ -1,0 +1,168 @@
+//! Owns the OAuth client (RFC 6749 §2). Does not authenticate it; see `http::client_auth`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{clock::Timestamp, redirect_uri::RedirectUri, scope::Scopes, secret::Digest};
+
+/// Most redirect URIs of one client.
+pub const REDIRECT_URIS_MAX: usize = 20;
+
+/// RFC 6749 §2.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientType {
+    /// Cannot keep a secret: browser, phone, desktop.
+    Public,
+    /// Runs on a server and has a secret.
+    Confidential,
+}
+
+impl ClientType {
+    /// The stored word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Confidential => "confidential",
+        }
+    }
+
+    /// The type of a stored or typed word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Public, Self::Confidential].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// How a client proves itself (RFC 7591 §2 `token_endpoint_auth_method`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// HTTP Basic (RFC 6749 §2.3.1).
+    #[value(name = "client_secret_basic")]
+    ClientSecretBasic,
+    /// In the body.
+    #[value(name = "client_secret_post")]
+    ClientSecretPost,
+    /// Public clients name themselves.
+    #[value(name = "none")]
+    None,
+}
+
+impl AuthMethod {
+    /// The standard's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::None => "none",
+        }
+    }
+
+    /// The method of a stored word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None].into_iter().find(|method| method.as_str() == text)
+    }
+}
+
+/// What a client may ask of `/oauth/token`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantType {
+    /// RFC 6749 §4.1.
+    #[value(name = "authorization_code")]
+    AuthorizationCode,
+    /// RFC 6749 §6.
+    #[value(name = "refresh_token")]
+    RefreshToken,
+    /// RFC 6749 §4.4.
+    #[value(name = "client_credentials")]
+    ClientCredentials,
+}
+
+impl GrantType {
+    /// Every grant type, as the metadata lists them.
+    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+
+    /// The `grant_type` value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::RefreshToken => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
+
+    /// The grant type of a `grant_type` value.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|grant| grant.as_str() == text)
+    }
+}
+
+/// One live secret of a client. Several may be live while one replaces another.
+#[derive(Clone, Debug)]
+pub struct ClientSecret {
+    /// `secret_…`, safe to show.
+    pub id: String,
+    /// SHA-256 of the secret.
+    pub digest: Digest,
+    /// Last four characters.
+    pub hint: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends, once another replaced it.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// An OAuth client.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// `client_…`.
+    pub id: String,
+    /// Name to show.
+    pub name: String,
+    /// Public or confidential.
+    pub kind: ClientType,
+    /// The one method it registered, or for confidential clients without a choice both ways of sending the secret.
+    pub auth_methods: Vec<AuthMethod>,
+    /// Where codes may go.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// What it may ask for at the token endpoint.
+    pub grant_types: Vec<GrantType>,
+    /// The scopes it may ask for.
+    pub scopes: Scopes,
+    /// The user who registered it, if not the operator.
+    pub owner_id: Option<String>,
+    /// Set when it is the resource server of this API.
+    pub api_id: Option<String>,
+    /// The operator's own: consent is not asked.
+    pub first_party: bool,
+    /// Whether a code needs PKCE; off only for confidential clients by the operator.
+    pub require_pkce: bool,
+    /// How long a refresh token's predecessor gets the same successor again, in milliseconds; 0 turns it off.
+    pub refresh_grace_ms: i64,
+    /// Not disabled.
+    pub active: bool,
+    /// When it was registered.
+    pub created_at: Timestamp,
+    /// Its secrets, newest first.
+    pub secrets: Vec<ClientSecret>,
+}
+
+impl Client {
+    /// Whether it is confidential.
+    #[must_use]
+    pub fn is_confidential(&self) -> bool {
+        self.kind == ClientType::Confidential
+    }
+
+    /// Whether it may use this grant type.
+    #[must_use]
+    pub fn may_use(&self, grant: GrantType) -> bool {
+        self.grant_types.contains(&grant)
+    }
+}

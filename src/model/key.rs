@@ -1,0 +1,67 @@
+//! Owns the API key as its owner sees it. Does not hold the secret.
+
+use super::{clock::Timestamp, scope::Scopes};
+
+/// A long-lived credential of a user. The secret itself is not here: it was shown once.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// `key_…`, safe to log.
+    pub id: String,
+    /// The owner.
+    pub user_id: String,
+    /// What it is for, in its owner's words.
+    pub name: String,
+    /// How the secret starts, such as `gd_live_`.
+    pub prefix: String,
+    /// Last four characters of the secret's random part.
+    pub hint: String,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// `live` or `test`.
+    pub environment: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was last accepted; at most a flush interval old.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Where a key stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyStatus {
+    /// Accepted.
+    Active,
+    /// Past its end.
+    Expired,
+    /// Revoked by its owner or an administrator.
+    Revoked,
+}
+
+impl KeyStatus {
+    /// One word for tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+impl ApiKey {
+    /// Where the key stands at `now`.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> KeyStatus {
+        if self.revoked_at.is_some() {
+            KeyStatus::Revoked
+        } else if self.expires_at.is_some_and(|end| end <= now) {
+            KeyStatus::Expired
+        } else {
+            KeyStatus::Active
+        }
+    }
+}

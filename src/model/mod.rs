@@ -1,0 +1,20 @@
+//! Owns the nouns: values that cannot be wrong once parsed. Does no I/O and reads no clock but in `clock`.
+
+pub mod api;
+pub mod audit;
+pub mod authorize_request;
+pub mod client;
+pub mod clock;
+pub mod email;
+pub mod error;
+pub mod grant;
+pub mod key;
+pub mod params;
+pub mod pkce;
+pub mod principal;
+pub mod redirect_uri;
+pub mod scope;
+pub mod secret;
+pub mod text;
+pub mod token_request;
+pub mod user;

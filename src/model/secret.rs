@@ -1,0 +1,199 @@
+//! Owns generated secrets: randomness, prefixes, checksum, digest. Does not know where a secret is kept.
+//!
+//! A secret is `PREFIX_` + 36 random base62 characters (214 bits) + 6 characters of CRC-32, so that a typo is refused
+//! without a query and secret scanners can tell ours from noise. Stored as SHA-256: a random value has no dictionary
+//! that a slow hash would protect. The only file that draws random numbers.
+
+use std::fmt;
+
+use aws_lc_rs::{constant_time, digest};
+use data_encoding::BASE64URL_NOPAD;
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// Random characters of a secret: 36 × log2(62) = 214 bits.
+const RANDOM_CHARS: usize = 36;
+const CHECKSUM_CHARS: usize = 6;
+
+/// Prefix of client secrets.
+pub const CLIENT_SECRET: &str = "gd_secret_";
+/// Prefix of authorization codes.
+pub const CODE: &str = "gd_code_";
+/// Prefix of refresh tokens.
+pub const REFRESH_TOKEN: &str = "gd_rt_";
+
+/// A secret in the clear, on its way to the one person who may see it. Not printed, wiped when dropped.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// A new secret that starts with `prefix`.
+    #[must_use]
+    pub fn generate(prefix: &str) -> Self {
+        Self::seal(prefix, &random_base62(RANDOM_CHARS))
+    }
+
+    /// `prefix` + `body` + checksum.
+    #[must_use]
+    pub fn seal(prefix: &str, body: &str) -> Self {
+        let mut text = Zeroizing::new(String::with_capacity(prefix.len() + body.len() + CHECKSUM_CHARS));
+        text.push_str(prefix);
+        text.push_str(body);
+        let sum = checksum(text.as_bytes());
+        text.push_str(&sum);
+        Self(text)
+    }
+
+    /// The text, to be shown once.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Its digest, the only form that is stored.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.0)
+    }
+
+    /// Last four characters before the checksum, by which its owner tells it from others.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let body = &self.0[..self.0.len().saturating_sub(CHECKSUM_CHARS)];
+        body[body.len().saturating_sub(4)..].to_owned()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(REDACTED)")
+    }
+}
+
+/// The body of a sealed secret, if `text` starts with `prefix` and its checksum is right.
+#[must_use]
+pub fn unseal<'t>(prefix: &str, text: &'t str) -> Option<&'t str> {
+    let body = text.strip_prefix(prefix)?;
+    has_checksum(text).then(|| &body[..body.len() - CHECKSUM_CHARS])
+}
+
+/// Whether `text` ends in its own checksum.
+#[must_use]
+pub fn has_checksum(text: &str) -> bool {
+    let Some(at) = text.len().checked_sub(CHECKSUM_CHARS).filter(|_| text.is_ascii()) else { return false };
+    let (body, sum) = text.split_at(at);
+    !body.is_empty() && checksum(body.as_bytes()) == sum
+}
+
+fn checksum(bytes: &[u8]) -> String {
+    let mut rest = crc32fast::hash(bytes) as usize;
+    let mut out = [b'0'; CHECKSUM_CHARS];
+    for slot in out.iter_mut().rev() {
+        *slot = BASE62[rest % 62];
+        rest /= 62;
+    }
+    out.iter().map(|&b| char::from(b)).collect()
+}
+
+/// `count` random characters of the base62 alphabet.
+#[must_use]
+pub fn random_base62(count: usize) -> String {
+    let mut rng = rand::rng();
+    (0..count).map(|_| char::from(BASE62[rng.random_range(0..62)])).collect()
+}
+
+/// `N` random bytes.
+#[must_use]
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes);
+    bytes
+}
+
+/// An identifier such as `user_4fKd…`: not secret, not guessable, never reused.
+#[must_use]
+pub fn new_id(kind: &str) -> String {
+    format!("{kind}_{}", random_base62(20))
+}
+
+/// SHA-256 of a secret. Compared in constant time.
+#[derive(Clone, Copy, Eq, Hash, Serialize, Deserialize)]
+pub struct Digest([u8; digest::SHA256_OUTPUT_LEN]);
+
+impl Digest {
+    /// The digest of `text`.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let mut bytes = [0; digest::SHA256_OUTPUT_LEN];
+        bytes.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+        Self(bytes)
+    }
+
+    /// The digest as it is stored: base64url, 43 characters.
+    #[must_use]
+    pub fn text(&self) -> String {
+        BASE64URL_NOPAD.encode(&self.0)
+    }
+
+    /// Which of `count` shards it falls into.
+    #[must_use]
+    pub fn shard(&self, count: usize) -> usize {
+        usize::from(u16::from_be_bytes([self.0[0], self.0[1]])) % count.max(1)
+    }
+
+    /// A digest as it was stored; nothing if it is not one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn long_random_checked_and_never_printed() {
+        // THREATS: AK1
+        let one = Secret::generate("gd_live_");
+        let two = Secret::generate("gd_live_");
+        assert_ne!(one.expose(), two.expose());
+        assert_eq!(one.expose().len(), "gd_live_".len() + 36 + 6);
+        assert!(36.0 * 62f64.log2() >= 192.0);
+        assert_eq!(format!("{one:?} {:?}", one.digest()), "Secret(REDACTED) Digest");
+    }
+
+    proptest! {
+        #[test]
+        fn any_one_wrong_character_is_seen(at in 0usize..50, to in "[0-9A-Za-z]") {
+            let secret = Secret::generate("gd_live_");
+            let mut text = secret.expose().to_owned();
+            text.replace_range(at..=at, &to);
+            prop_assert_eq!(has_checksum(&text), text == secret.expose());
+            prop_assert!(unseal("gd_live_", secret.expose()).is_some());
+            prop_assert!(unseal("gd_live_", &secret.expose()[..secret.expose().len() - 1]).is_none());
+        }
+
+        #[test]
+        fn any_text_is_answered(text in "\\PC{0,80}") {
+            let _ = (has_checksum(&text), unseal("gd_live_", &text), Digest::parse(&text));
+        }
+    }
+}

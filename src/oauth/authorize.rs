@@ -1,0 +1,284 @@
+//! Owns `/oauth/authorize` (RFC 6749 §4.1): decides the next step from what is stored, each time anew. Pages never call
+//! one another; they lead back here. Errors are of two kinds by type: before client and redirect URI are known, a page;
+//! after, a redirect.
+
+use std::sync::Arc;
+
+use axum::{
+    body::to_bytes,
+    extract::{Request, State},
+    http::Method,
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    app::App,
+    http::{
+        error::PageError,
+        extract::RequestInfo,
+        interaction,
+        reply::{see_other, with_query},
+        session::Viewer,
+    },
+    model::{
+        authorize_request::{AuthorizeRequest, STATE_MAX},
+        client::{Client, ClientType, GrantType},
+        clock::Timestamp,
+        error::{Error, ErrorCode},
+        grant::{GrantId, NewGrant},
+        params::Params,
+        redirect_uri::is_local,
+        secret::{self, Digest},
+    },
+    store::Interaction,
+};
+
+/// Random characters of an interaction's id: 238 bits.
+const INTERACTION_CHARS: usize = 40;
+
+/// Where an answer may go once client and redirect URI were checked.
+#[derive(Clone, Debug)]
+struct ReturnPath {
+    redirect_uri: String,
+    state: Option<String>,
+}
+
+/// A refusal: a page of ours, or a redirect to the client.
+enum Refusal {
+    Page(Error),
+    Redirect(ReturnPath, Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Page(error)
+    }
+}
+
+impl From<crate::store::Error> for Refusal {
+    fn from(error: crate::store::Error) -> Self {
+        Self::Page(error.into())
+    }
+}
+
+/// A request on its way: new, or kept as an interaction while pages were shown.
+struct Waiting {
+    request: AuthorizeRequest,
+    client: Arc<Client>,
+    kept: Option<(Digest, Interaction)>,
+}
+
+/// What happens next.
+enum Step {
+    SignIn,
+    Consent,
+    Refuse(ErrorCode, &'static str),
+    Code,
+}
+
+/// `GET,POST /oauth/authorize`
+pub async fn authorize(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Response {
+    match decide(&app, &info, request).await {
+        Ok(response) => response,
+        Err(Refusal::Page(error)) => PageError(error).into_response(),
+        Err(Refusal::Redirect(path, error)) => {
+            let code = error.code.as_str();
+            see_other(&path.url(&app, &[("error", code), ("error_description", &error.description)]))
+        }
+    }
+}
+
+impl ReturnPath {
+    /// The redirect URI with these parameters, `state`, and `iss` (RFC 9207 §2).
+    fn url(&self, app: &App, params: &[(&str, &str)]) -> String {
+        let mut params = params.to_vec();
+        params.extend(self.state.as_deref().map(|state| ("state", state)));
+        params.push(("iss", &app.config.issuer));
+        with_query(&self.redirect_uri, &params)
+    }
+}
+
+async fn decide(app: &App, info: &RequestInfo, request: Request) -> Result<Response, Refusal> {
+    let (parts, body) = request.into_parts();
+    let body = match parts.method {
+        Method::POST => to_bytes(body, app.config.limits.body_bytes)
+            .await
+            .map_err(|error| Error::new(ErrorCode::ContentTooLarge, "the form is too large").because(error))?,
+        _ => axum::body::Bytes::new(),
+    };
+    let mut params = Params::form(parts.uri.query().unwrap_or_default().as_bytes())?;
+    params.append(Params::form(&body)?);
+    let mut viewer = Viewer::of(app, info.now, &parts.headers).await?;
+    let waiting = match params.get("interaction") {
+        Some(id) => resume(app, info, &viewer, id).await?,
+        None => begin(app, &params).await?,
+    };
+    match next_step(app, info.now, &viewer, &waiting).await? {
+        Step::Code => issue_code(app, info, &viewer, waiting).await,
+        Step::Refuse(code, why) => refuse(app, info, waiting, Error::new(code, why)).await,
+        Step::SignIn => show(app, info, &mut viewer, waiting, &params, "login").await,
+        Step::Consent => show(app, info, &mut viewer, waiting, &params, "consent").await,
+    }
+}
+
+/// A new request: client and redirect URI before anything else, so that no error of ours is sent to a stranger.
+async fn begin(app: &App, params: &Params<'_>) -> Result<Waiting, Refusal> {
+    let repeated = |name: &str| params.pairs().filter(|(n, _)| *n == name).count() > 1;
+    if repeated("client_id") || repeated("redirect_uri") {
+        return Err(Error::invalid_request("client_id or redirect_uri is given more than once").into());
+    }
+    let unknown = || Error::invalid_request("this app is not known here");
+    let client = app.clients.find(params.get("client_id").unwrap_or_default()).await?.ok_or_else(unknown)?;
+    let redirect_uri = params.get("redirect_uri").unwrap_or_default();
+    if !client.redirect_uris.iter().any(|registered| registered.matches(redirect_uri)) {
+        return Err(Error::invalid_request("the app asked to return to an address that it has not registered").into());
+    }
+    let state = params.get("state").map(ToOwned::to_owned);
+    if state.as_ref().is_some_and(|state| state.len() > STATE_MAX) {
+        return Err(Error::invalid_request("state is longer than 4096 bytes").into());
+    }
+    let path = ReturnPath { redirect_uri: redirect_uri.to_owned(), state };
+    let back = |error| Refusal::Redirect(path.clone(), error);
+    if !client.may_use(GrantType::AuthorizationCode) {
+        return Err(back(Error::new(ErrorCode::UnauthorizedClient, "this client may not use the code flow")));
+    }
+    let mut request = AuthorizeRequest::parse(params, &client, redirect_uri).map_err(back)?;
+    let catalog = app.catalog.current();
+    let targets = catalog.targets(&request.resources).map_err(back)?;
+    let exists = |name: &str| targets.iter().any(|api| api.scopes.iter().any(|scope| scope.name == name));
+    request.scopes = request.scopes.filter(|name| client.scopes.contains(name) && exists(name));
+    if request.scopes.is_empty() {
+        return Err(back(Error::invalid_scope("none of the scopes is one this client may ask for")));
+    }
+    Ok(Waiting { request, client, kept: None })
+}
+
+/// A request that was kept while pages were shown: only what is stored counts, whatever else the URL says.
+async fn resume(app: &App, info: &RequestInfo, viewer: &Viewer, id: &str) -> Result<Waiting, Refusal> {
+    let interaction = interaction::find(app, info.now, viewer, id).await?;
+    let gone = || Error::invalid_request("this app is not known here");
+    let client = app.clients.find(&interaction.request.client_id).await?.ok_or_else(gone)?;
+    let request = interaction.request.clone();
+    if !client.redirect_uris.iter().any(|registered| registered.matches(&request.redirect_uri)) {
+        return Err(Error::invalid_request("the app asked to return to an address that it has not registered").into());
+    }
+    Ok(Waiting { request, client, kept: Some((Digest::of(id), interaction)) })
+}
+
+async fn next_step(app: &App, now: Timestamp, viewer: &Viewer, waiting: &Waiting) -> Result<Step, Refusal> {
+    let request = &waiting.request;
+    let kept = waiting.kept.as_ref().map(|(_, interaction)| interaction);
+    let (Some(user), Some(auth_time)) = (viewer.user(), viewer.auth_time()) else {
+        return Ok(if request.prompt.none {
+            Step::Refuse(ErrorCode::LoginRequired, "nobody is signed in")
+        } else {
+            Step::SignIn
+        });
+    };
+    let signed_in_for_this = kept.is_some_and(|kept| kept.signed_in_at.is_some() && auth_time >= kept.created_at);
+    let too_old = request.max_age_seconds.is_some_and(|seconds| seconds == 0 || auth_time.plus_seconds(seconds) < now);
+    if (request.prompt.login || too_old) && !signed_in_for_this {
+        return Ok(if request.prompt.none {
+            Step::Refuse(ErrorCode::LoginRequired, "the sign-in is too old")
+        } else {
+            Step::SignIn
+        });
+    }
+    match kept.and_then(|kept| kept.decision.as_ref()) {
+        Some((by, true)) if *by == user.id => return Ok(Step::Code),
+        Some((by, false)) if *by == user.id => return Ok(Step::Refuse(ErrorCode::AccessDenied, "the user said no")),
+        _ => {}
+    }
+    if !request.prompt.consent && !must_ask(app, &user.id, &waiting.client, request).await? {
+        return Ok(Step::Code);
+    }
+    Ok(if request.prompt.none {
+        Step::Refuse(ErrorCode::ConsentRequired, "the user has not agreed")
+    } else {
+        Step::Consent
+    })
+}
+
+/// Whether the user must be asked: the first time, for more than before, and every time where the client cannot prove
+/// who it is (RFC 8252 §8.6).
+async fn must_ask(app: &App, user_id: &str, client: &Client, request: &AuthorizeRequest) -> Result<bool, Refusal> {
+    if is_local(&request.redirect_uri) {
+        return Ok(true);
+    }
+    if client.first_party {
+        return Ok(false);
+    }
+    if client.kind == ClientType::Public {
+        return Ok(true);
+    }
+    let before = app.store.find_consent(user_id, &client.id).await?;
+    Ok(before.is_none_or(|(scopes, resources)| {
+        !request.scopes.is_subset(&scopes) || !request.resources.iter().all(|resource| resources.contains(resource))
+    }))
+}
+
+/// Sends the browser to a page; the request is kept under an id that only this browser can use.
+async fn show(
+    app: &App,
+    info: &RequestInfo,
+    viewer: &mut Viewer,
+    waiting: Waiting,
+    params: &Params<'_>,
+    page: &str,
+) -> Result<Response, Refusal> {
+    let id = match (&waiting.kept, params.get("interaction")) {
+        (Some(_), Some(id)) => id.to_owned(),
+        _ => {
+            let id = secret::random_base62(INTERACTION_CHARS);
+            let interaction = Interaction {
+                browser: viewer.ensure_browser(),
+                request: waiting.request,
+                created_at: info.now,
+                expires_at: info.now.plus_seconds(app.config.lifetimes.interaction_seconds),
+                signed_in_at: None,
+                decision: None,
+            };
+            app.store.insert_interaction(Digest::of(&id), interaction).await?;
+            id
+        }
+    };
+    Ok(viewer.set_browser(app, see_other(&format!("{}/{page}?interaction={id}", app.config.base_path()))))
+}
+
+async fn refuse(app: &App, info: &RequestInfo, waiting: Waiting, error: Error) -> Result<Response, Refusal> {
+    if let Some((id, _)) = waiting.kept {
+        app.store.delete_interaction(info.now, id).await?;
+    }
+    Err(Refusal::Redirect(
+        ReturnPath { redirect_uri: waiting.request.redirect_uri, state: waiting.request.state },
+        error,
+    ))
+}
+
+async fn issue_code(app: &App, info: &RequestInfo, viewer: &Viewer, waiting: Waiting) -> Result<Response, Refusal> {
+    let (Some(user), Some(auth_time)) = (viewer.user(), viewer.auth_time()) else {
+        return Err(Error::server("a code without a user").into());
+    };
+    if let Some((id, _)) = waiting.kept
+        && !app.store.delete_interaction(info.now, id).await?
+    {
+        return Err(Error::invalid_request("this sign-in was completed before; start again from the app").into());
+    }
+    let request = waiting.request;
+    let id = GrantId::random();
+    let grant = NewGrant {
+        id,
+        user_id: user.id.clone(),
+        client_id: request.client_id,
+        scopes: request.scopes,
+        resources: request.resources,
+        redirect_uri: request.redirect_uri.clone(),
+        code_challenge: request.code_challenge,
+        auth_time,
+        code_expires_at: info.now.plus_seconds(app.config.lifetimes.code_seconds),
+        expires_at: info.now.plus_seconds(app.config.lifetimes.grant_seconds),
+    };
+    app.store.insert_grant(info.now, info.origin(&user.id), grant).await?;
+    let path = ReturnPath { redirect_uri: request.redirect_uri, state: request.state };
+    Ok(see_other(&path.url(app, &[("code", app.grant_tokens.code(&id).expose())])))
+}

@@ -1,0 +1,78 @@
+//! Owns the authorization code grant (RFC 6749 §4.1.3, RFC 7636 §4.6). Does not mint.
+
+use std::sync::Arc;
+
+use super::{narrow_to, still_allowed, targets};
+use crate::{
+    app::App,
+    http::extract::RequestInfo,
+    model::{
+        client::{Client, GrantType},
+        error::Error,
+        grant::Redeemed,
+        pkce::CodeChallenge,
+    },
+    oauth::token::Decision,
+    store::Outcome,
+};
+
+/// What the client presented.
+#[derive(Debug)]
+pub struct Presented {
+    pub code: String,
+    pub redirect_uri: Option<String>,
+    pub code_verifier: Option<String>,
+    pub resources: Vec<String>,
+}
+
+/// Redeems a code, once. A wrong verifier or redirect URI burns it.
+pub async fn redeem(
+    app: &Arc<App>,
+    info: &RequestInfo,
+    client: &Arc<Client>,
+    presented: Presented,
+) -> Result<Decision, Error> {
+    let id =
+        app.grant_tokens.read_code(&presented.code).ok_or_else(|| Error::invalid_grant("the code is not known"))?;
+    let idle_expires_at = info.now.plus_seconds(app.config.lifetimes.refresh_idle_seconds);
+    let resources = presented.resources.clone();
+    let (checked_app, checked_client) = (Arc::clone(app), Arc::clone(client));
+    let check = move |redeemed: &Redeemed| check(&checked_app, &checked_client, &presented, redeemed);
+    let outcome =
+        app.store.redeem_code(info.now, info.origin(&client.id), id, client.id.clone(), idle_expires_at, check).await?;
+    let redeemed = match outcome {
+        Outcome::Redeemed(redeemed) => redeemed,
+        Outcome::Refused(error) => return Err(error),
+    };
+    let refresh_token = if client.may_use(GrantType::RefreshToken) {
+        Some(app.grant_tokens.refresh_token(&redeemed.grant_id, redeemed.generation)?)
+    } else {
+        None
+    };
+    Ok(Decision {
+        subject: redeemed.user_id,
+        scopes: redeemed.scopes,
+        resources: targets(resources, redeemed.resources),
+        grant_id: Some(redeemed.grant_id),
+        not_after: Some(redeemed.expires_at),
+        refresh_token,
+    })
+}
+
+fn check(app: &App, client: &Client, presented: &Presented, redeemed: &Redeemed) -> Result<(), Error> {
+    match (&redeemed.code_challenge, &presented.code_verifier) {
+        (Some(challenge), Some(verifier)) if CodeChallenge::stored(challenge.clone()).accepts(verifier) => {}
+        (None, None) => {}
+        _ => return Err(Error::invalid_grant("code_verifier does not match the authorization request")),
+    }
+    match &presented.redirect_uri {
+        Some(uri) if *uri != redeemed.redirect_uri => {
+            return Err(Error::invalid_grant("redirect_uri differs from the authorization request"));
+        }
+        // PKCE proves what the redirect URI would (OAuth 2.1 §10.2).
+        None if redeemed.code_challenge.is_none() => return Err(Error::invalid_grant("redirect_uri is missing")),
+        _ => {}
+    }
+    still_allowed(client, &redeemed.scopes)?;
+    narrow_to(app, redeemed, &presented.resources)
+}

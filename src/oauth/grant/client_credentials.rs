@@ -1,0 +1,33 @@
+//! Owns the client credentials grant (RFC 6749 §4.4). Writes nothing: what was issued is counted. Does not mint.
+
+use crate::{
+    app::App,
+    http::extract::RequestInfo,
+    model::{
+        client::Client,
+        error::{Error, ErrorCode},
+        scope::Scopes,
+    },
+    oauth::token::Decision,
+};
+
+/// Decides for a confidential client in its own name.
+pub fn redeem(
+    app: &App,
+    info: &RequestInfo,
+    client: &Client,
+    scope: Option<Scopes>,
+    resources: Vec<String>,
+) -> Result<Decision, Error> {
+    if !client.is_confidential() {
+        return Err(Error::new(ErrorCode::UnauthorizedClient, "a public client has no credentials of its own"));
+    }
+    let scopes = match scope {
+        Some(scope) if scope.is_subset(&client.scopes) => scope,
+        Some(_) => return Err(Error::invalid_scope("scope is not one this client may have")),
+        // Asked for nothing in particular: what the client is registered for (RFC 6749 §3.3), stated in the answer.
+        None => client.scopes.clone(),
+    };
+    app.tally.count("token.issue", Some(&client.id), &info.origin(&client.id), None);
+    Ok(Decision { subject: client.id.clone(), scopes, resources, grant_id: None, not_after: None, refresh_token: None })
+}

@@ -1,0 +1,53 @@
+//! Owns the refresh grant (RFC 6749 §6) with rotation (RFC 9700 §4.14.2). Does not mint.
+
+use std::sync::Arc;
+
+use super::{narrow_to, still_allowed, targets};
+use crate::{
+    app::App,
+    http::extract::RequestInfo,
+    model::{client::Client, error::Error, grant::Redeemed, scope::Scopes},
+    oauth::token::Decision,
+    store::{Outcome, Rotation},
+};
+
+/// Rotates a refresh token. What the request itself got wrong is refused before: the token still works.
+pub async fn redeem(
+    app: &Arc<App>,
+    info: &RequestInfo,
+    client: &Arc<Client>,
+    refresh_token: &str,
+    scope: Option<Scopes>,
+    resources: Vec<String>,
+) -> Result<Decision, Error> {
+    let unknown = || Error::invalid_grant("the refresh token is not known");
+    let (id, generation) = app.grant_tokens.read_refresh_token(refresh_token).ok_or_else(unknown)?;
+    let rotation = Rotation {
+        generation,
+        grace_ms: client.refresh_grace_ms,
+        idle_expires_at: info.now.plus_seconds(app.config.lifetimes.refresh_idle_seconds),
+    };
+    let (checked_app, checked_client, asked, wanted) =
+        (Arc::clone(app), Arc::clone(client), scope.clone(), resources.clone());
+    let check = move |redeemed: &Redeemed| {
+        still_allowed(&checked_client, &redeemed.scopes)?;
+        if asked.is_some_and(|asked| asked.is_empty() || !asked.is_subset(&redeemed.scopes)) {
+            return Err(Error::invalid_scope("scope is wider than the grant"));
+        }
+        narrow_to(&checked_app, redeemed, &wanted)
+    };
+    let redeemed =
+        match app.store.rotate(info.now, info.origin(&client.id), id, client.id.clone(), rotation, check).await? {
+            Outcome::Redeemed(redeemed) => redeemed,
+            Outcome::Refused(error) => return Err(error),
+        };
+    let refresh_token = app.grant_tokens.refresh_token(&redeemed.grant_id, redeemed.generation)?;
+    Ok(Decision {
+        subject: redeemed.user_id,
+        scopes: scope.unwrap_or(redeemed.scopes),
+        resources: targets(resources, redeemed.resources),
+        grant_id: Some(redeemed.grant_id),
+        not_after: Some(redeemed.expires_at),
+        refresh_token: Some(refresh_token),
+    })
+}

@@ -1,0 +1,193 @@
+//! Owns `/oauth/introspect` (RFC 7662): one answer for access tokens and API keys. Does not decide validity; see `engine::verify`.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use serde::Serialize;
+
+use crate::{
+    app::App,
+    http::{
+        client_auth,
+        error::OAuthError,
+        extract::{BodyKind, ParamsBody, RequestInfo},
+        reply,
+    },
+    model::{
+        api::Api,
+        client::Client,
+        clock::Timestamp,
+        error::Error,
+        principal::{Denial, Principal},
+    },
+};
+
+/// Most tokens in one call of the batch form.
+const TOKENS_MAX: usize = 100;
+/// For how long a resource server may reuse an answer, in seconds: the bound within which nodes agree.
+const REUSE_SECONDS: i64 = 1;
+
+/// Who asks: the resource server of an API, or a client about what it was itself issued (RFC 7662 §4).
+#[derive(Clone, Copy)]
+enum Caller<'c> {
+    ResourceServer(&'c Api),
+    Owner(&'c Client),
+}
+
+/// Members of RFC 7662 §2.2 and grantd's own.
+#[derive(Serialize)]
+struct Answer<'a> {
+    active: bool,
+    scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    sub: &'a str,
+    aud: Audience<'a>,
+    iss: &'a str,
+    iat: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<i64>,
+    jti: &'a str,
+    token_type: &'static str,
+    credential: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<&'a str>,
+    cache_until: i64,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Audience<'a> {
+    One(&'a str),
+    Many(&'a [String]),
+}
+
+/// `POST /oauth/introspect`
+pub async fn introspect(
+    State(app): State<Arc<App>>,
+    info: RequestInfo,
+    request: Request,
+) -> Result<Response, OAuthError> {
+    let (headers, body) = ParamsBody::read(request, BodyKind::Form, app.config.limits.body_bytes).await?;
+    let params = body.params()?;
+    params.refuse_duplicates(&["tokens[]"])?;
+    let client = client_auth::authenticate(&app, info.now, &headers, &params).await?;
+    if !client.is_confidential() {
+        return Err(Error::invalid_client().into());
+    }
+    let catalog = app.catalog.current();
+    let caller = catalog.by_client(&client.id).map_or(Caller::Owner(&client), Caller::ResourceServer);
+    if let Some(token) = params.get("token") {
+        let mut out = Vec::with_capacity(512);
+        answer(&app, &info, caller, token, &mut out).await?;
+        return Ok(reply::json_bytes(out));
+    }
+    let tokens: Vec<&str> = params.all("tokens[]").collect();
+    if tokens.is_empty() || tokens.len() > TOKENS_MAX {
+        return Err(Error::invalid_request("send token, or tokens[] up to 100 times").into());
+    }
+    let mut out = b"{\"tokens\":[".to_vec();
+    for (at, token) in tokens.into_iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        answer(&app, &info, caller, token, &mut out).await?;
+    }
+    out.extend_from_slice(b"]}");
+    Ok(reply::json_bytes(out))
+}
+
+async fn answer(
+    app: &App,
+    info: &RequestInfo,
+    caller: Caller<'_>,
+    token: &str,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let denial = match app.verifier.verify(info.now, token).await? {
+        Ok(accepted) if caller.may_know(&accepted.value.principal) => {
+            return render(app, info.now, caller, &accepted.value.principal, out);
+        }
+        Ok(_) => Denial::WrongKind,
+        Err(denial) => denial,
+    };
+    if let (Caller::Owner(client), Denial::WrongKind) = (caller, denial)
+        && let Some((grant, generation)) = app.grant_tokens.read_refresh_token(token)
+        && let Some(live) = app.store.live_grant(info.now, &grant, &client.id, generation).await?
+    {
+        let body = serde_json::json!({
+            "active": true, "scope": live.scopes.to_string(), "client_id": client.id, "sub": live.user_id, "iss": app.config.issuer,
+            "exp": live.expires_at.seconds(), "token_type": "refresh_token",
+        });
+        out.extend_from_slice(body.to_string().as_bytes());
+        return Ok(());
+    }
+    app.tally.count("introspect", Some(caller.client_id()), &info.origin(caller.client_id()), Some(denial.as_str()));
+    out.extend_from_slice(b"{\"active\":false}");
+    Ok(())
+}
+
+impl Caller<'_> {
+    fn may_know(&self, principal: &Principal) -> bool {
+        match self {
+            Self::ResourceServer(api) => principal.audience.contains(&api.identifier),
+            Self::Owner(client) => principal.client_id.as_ref() == Some(&client.id),
+        }
+    }
+
+    fn client_id(&self) -> &str {
+        match self {
+            Self::ResourceServer(api) => &api.client_id,
+            Self::Owner(client) => &client.id,
+        }
+    }
+}
+
+fn render(
+    app: &App,
+    now: Timestamp,
+    caller: Caller<'_>,
+    principal: &Principal,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    // A resource server learns its own API's scopes; what else the credential opens is none of its business.
+    let (scope, aud) = match caller {
+        Caller::ResourceServer(api) if principal.audience.len() > 1 => {
+            let own = principal.scopes.filter(|name| api.scopes.iter().any(|scope| scope.name == name));
+            (own.to_string(), Audience::One(&api.identifier))
+        }
+        _ => match principal.audience.as_slice() {
+            [one] => (principal.scopes.to_string(), Audience::One(one.as_str())),
+            many => (principal.scopes.to_string(), Audience::Many(many)),
+        },
+    };
+    let reuse_until = now.plus_seconds(REUSE_SECONDS);
+    let answer = Answer {
+        active: true,
+        scope,
+        client_id: principal.client_id.as_deref(),
+        username: principal.user.as_ref().map(|user| user.name.as_str()),
+        sub: &principal.subject,
+        aud,
+        iss: &app.config.issuer,
+        iat: principal.issued_at.seconds(),
+        exp: principal.expires_at.map(Timestamp::seconds),
+        jti: &principal.token_id,
+        token_type: "Bearer",
+        credential: principal.kind.as_str(),
+        key_id: principal.key.as_ref().map(|key| key.id.as_str()),
+        environment: principal.key.as_ref().map(|key| key.environment.as_str()),
+        plan: principal.user.as_ref().map(|user| user.plan.as_str()),
+        cache_until: principal.expires_at.map_or(reuse_until, |end| end.min(reuse_until)).seconds(),
+    };
+    serde_json::to_writer(out, &answer).map_err(Error::server)
+}

@@ -1,0 +1,74 @@
+//! Owns what this server says of itself: RFC 8414 metadata and the JWKS (RFC 7517). Lists only what works; all of it from
+//! the configured issuer, never from the request.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use serde_json::{Value, json};
+
+use crate::{app::App, engine::signing::JWKS_MAX_AGE_SECONDS, model::client::GrantType};
+
+/// `GET /.well-known/oauth-authorization-server` and `/.well-known/openid-configuration`
+pub async fn metadata(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let body = document(&app).to_string();
+    let digest = crate::model::secret::Digest::of(&body).text();
+    document_response(&headers, body, &format!("\"{}\"", &digest[..16]))
+}
+
+/// `GET /.well-known/jwks.json`
+pub async fn jwks(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let keys = app.signing.keys();
+    document_response(&headers, keys.jwks.to_string(), &keys.etag)
+}
+
+fn document(app: &App) -> Value {
+    let issuer = &app.config.issuer;
+    let at = |path: &str| format!("{issuer}{path}");
+    let scopes = app.catalog.current().all_scopes();
+    let grants = GrantType::ALL.map(GrantType::as_str);
+    let confidential = ["client_secret_basic", "client_secret_post"];
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": at("/oauth/authorize"),
+        "token_endpoint": at("/oauth/token"),
+        "introspection_endpoint": at("/oauth/introspect"),
+        "revocation_endpoint": at("/oauth/revoke"),
+        "jwks_uri": at("/.well-known/jwks.json"),
+        "scopes_supported": scopes.iter().collect::<Vec<_>>(),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": grants,
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint_auth_methods_supported": confidential,
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "authorization_response_iss_parameter_supported": true,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+        "protected_resources": app.catalog.current().apis.iter().map(|api| api.identifier.clone()).collect::<Vec<_>>(),
+    })
+}
+
+/// A public document: any origin may read it, anybody may keep it for a while.
+fn document_response(headers: &HeaderMap, body: String, etag: &str) -> Response {
+    let same = headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes() == etag.as_bytes());
+    let mut response = Response::new(if same { Body::empty() } else { Body::from(body) });
+    if same {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let out = response.headers_mut();
+    out.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    out.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    if let Ok(age) = HeaderValue::try_from(format!("public, max-age={JWKS_MAX_AGE_SECONDS}")) {
+        out.insert(header::CACHE_CONTROL, age);
+    }
+    if let Ok(etag) = HeaderValue::try_from(etag) {
+        out.insert(header::ETAG, etag);
+    }
+    response
+}

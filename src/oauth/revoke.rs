@@ -1,0 +1,79 @@
+//! Owns `/oauth/revoke` (RFC 7009) for access tokens, refresh tokens and API keys. Does not verify; a dead token is done.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    app::App,
+    http::{
+        client_auth,
+        error::OAuthError,
+        extract::{BodyKind, ParamsBody, RequestInfo, bearer},
+    },
+    model::{client::Client, error::Error, secret::Digest},
+};
+
+/// `POST /oauth/revoke`
+pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Result<Response, OAuthError> {
+    let (headers, body) = ParamsBody::read(request, BodyKind::Form, app.config.limits.body_bytes).await?;
+    let params = body.params()?;
+    params.refuse_duplicates(&[])?;
+    let missing = || Error::invalid_request("token is missing");
+    // Whoever holds a key may end it with the key alone: that can only close a door.
+    if let Ok(Some(held)) = bearer(&headers) {
+        let token = params.get("token").unwrap_or(held);
+        if token != held || !app.verifier.is_api_key(token) {
+            return Err(Error::invalid_client().into());
+        }
+        revoke_key(&app, &info, None, token).await?;
+        return Ok(StatusCode::OK.into_response());
+    }
+    let client = client_auth::authenticate(&app, info.now, &headers, &params).await?;
+    revoke_for(&app, &info, &client, params.get("token").ok_or_else(missing)?).await?;
+    Ok(StatusCode::OK.into_response())
+}
+
+/// An unknown token is as good as revoked; another client's is refused without effect (RFC 7009 §2.1).
+async fn revoke_for(app: &App, info: &RequestInfo, client: &Client, token: &str) -> Result<(), Error> {
+    let origin = info.origin(&client.id);
+    let others = || Error::invalid_grant("the token was issued to another client");
+    if let Some((grant, _)) = app.grant_tokens.read_refresh_token(token) {
+        let revoked = app.store.revoke_grant(info.now, origin, grant.clone(), client.id.clone()).await?;
+        let foreign = !revoked && app.store.grant_client(&grant).await?.is_some_and(|owner| owner != client.id);
+        return if foreign { Err(others()) } else { Ok(()) };
+    }
+    if let Some(signed) = app.verifier.signed_token(token) {
+        if signed.client_id != client.id {
+            return Err(others());
+        }
+        if signed.expires_at > info.now {
+            app.store.revoke_token(info.now, origin, signed.jti, signed.client_id, signed.expires_at).await?;
+        }
+        return Ok(());
+    }
+    if app.verifier.is_api_key(token) {
+        return revoke_key(app, info, Some(client), token).await;
+    }
+    Ok(())
+}
+
+/// A client may end a key only where it is the resource server the key is for.
+async fn revoke_key(app: &App, info: &RequestInfo, client: Option<&Client>, key: &str) -> Result<(), Error> {
+    let Some(record) = app.store.find_key(&Digest::of(key)).await? else { return Ok(()) };
+    if let Some(client) = client {
+        let catalog = app.catalog.current();
+        let is_for =
+            |api: &crate::model::api::Api| api.scopes.iter().any(|scope| record.key.scopes.contains(&scope.name));
+        if !catalog.by_client(&client.id).is_some_and(is_for) {
+            return Err(Error::invalid_grant("the key is not for this client"));
+        }
+    }
+    let actor = client.map_or(record.user.id.as_str(), |client| client.id.as_str());
+    app.store.revoke_key(info.now, info.origin(actor), record.key.id, None).await?;
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! Owns `/oauth/token` (RFC 6749 §3.2) in five phases. A grant only decides; one mint makes every token.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use serde::Serialize;
+
+use super::grant;
+use crate::{
+    app::App,
+    engine::mint::Order,
+    http::{
+        client_auth,
+        error::OAuthError,
+        extract::{BodyKind, ParamsBody, RequestInfo},
+        reply,
+    },
+    model::{
+        clock::Timestamp,
+        error::{Error, ErrorCode},
+        scope::Scopes,
+        secret::Secret,
+        token_request::TokenRequest,
+    },
+};
+
+/// What a grant decided; the mint does the rest.
+#[derive(Debug)]
+pub struct Decision {
+    /// `sub`.
+    pub subject: String,
+    /// What the access token may do.
+    pub scopes: Scopes,
+    /// Audience URIs asked for.
+    pub resources: Vec<String>,
+    /// The grant behind it.
+    pub grant_id: Option<String>,
+    /// The access token ends no later than this.
+    pub not_after: Option<Timestamp>,
+    /// The refresh token that is now current.
+    pub refresh_token: Option<Secret>,
+}
+
+#[derive(Serialize)]
+struct TokenResponse<'r> {
+    access_token: &'r str,
+    token_type: &'static str,
+    expires_in: i64,
+    scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'r str>,
+}
+
+/// `POST /oauth/token`
+pub async fn token(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Result<Response, OAuthError> {
+    // 1. Authenticate the client.
+    let (headers, body) = ParamsBody::read(request, BodyKind::FormOrJson, app.config.limits.body_bytes).await?;
+    let params = body.params()?;
+    params.refuse_duplicates(&["resource"])?;
+    let client = match client_auth::authenticate(&app, info.now, &headers, &params).await {
+        Ok(client) => client,
+        Err(error) => {
+            if error.code == ErrorCode::InvalidClient {
+                app.tally.count(
+                    "client.authenticate",
+                    None,
+                    &info.origin("anonymous"),
+                    Some("wrong client credentials"),
+                );
+            }
+            return Err(error.into());
+        }
+    };
+    // 2. Parse.
+    let request = TokenRequest::parse(&params)?;
+    if !client.may_use(request.grant_type()) {
+        return Err(Error::new(ErrorCode::UnauthorizedClient, "this client may not use this grant type").into());
+    }
+    // 3. Redeem.
+    let decision = match request {
+        TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier, resources } => {
+            let presented = grant::authorization_code::Presented { code, redirect_uri, code_verifier, resources };
+            grant::authorization_code::redeem(&app, &info, &client, presented).await?
+        }
+        TokenRequest::RefreshToken { refresh_token, scope, resources } => {
+            grant::refresh_token::redeem(&app, &info, &client, &refresh_token, scope, resources).await?
+        }
+        TokenRequest::ClientCredentials { scope, resources } => {
+            grant::client_credentials::redeem(&app, &info, &client, scope, resources)?
+        }
+    };
+    // 4. Mint.
+    let minted = app.mint.access_token(
+        info.now,
+        Order {
+            subject: &decision.subject,
+            client_id: &client.id,
+            scopes: decision.scopes,
+            resources: &decision.resources,
+            grant_id: decision.grant_id.as_deref(),
+            not_after: decision.not_after,
+        },
+    )?;
+    // 5. Reply.
+    Ok(reply::json(&TokenResponse {
+        access_token: &minted.access_token,
+        token_type: "Bearer",
+        expires_in: minted.expires_in,
+        scope: minted.scopes.to_string(),
+        refresh_token: decision.refresh_token.as_ref().map(Secret::expose),
+    }))
+}

@@ -1,0 +1,80 @@
+//! Owns EVERY route on one page, and the order of what stands around them. Does not answer anything itself.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::{HeaderValue, Method, header},
+    middleware::from_fn_with_state,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowOrigin, CorsLayer},
+};
+
+use crate::{
+    api::me,
+    app::App,
+    http::{
+        error::{OAuthError, PageError},
+        layers,
+    },
+    model::error::Error,
+    oauth::{authorize::authorize, introspect::introspect, metadata, revoke::revoke, token::token},
+    ops,
+};
+
+/// Every route, with what stands around it: panics are caught outermost, then the edge.
+pub fn router(app: Arc<App>) -> Router {
+    let base = app.config.base_path();
+    let routes = machines(&app).merge(people());
+    let routes =
+        if base.is_empty() { routes } else { Router::new().merge(issuer_with_path(&base)).nest(&base, routes) };
+    routes
+        .fallback(|| async { PageError(Error::not_found()) })
+        .layer(from_fn_with_state(Arc::clone(&app), layers::edge))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(app)
+}
+
+/// For programs: JSON errors, no cookies.
+fn machines(app: &App) -> Router<Arc<App>> {
+    let from_scripts =
+        Router::new().route("/oauth/token", post(token)).route("/oauth/revoke", post(revoke)).layer(cors(app));
+    Router::new()
+        .merge(from_scripts)
+        .route("/oauth/introspect", post(introspect))
+        .route("/.well-known/oauth-authorization-server", get(metadata::metadata))
+        .route("/.well-known/openid-configuration", get(metadata::metadata))
+        .route("/.well-known/jwks.json", get(metadata::jwks))
+        .route("/v1/users/me", get(me::me))
+        .route("/health", get(me::health))
+        .route("/livez", get(ops::livez))
+        .route("/readyz", get(ops::readyz))
+        .route("/metrics", get(ops::metrics))
+}
+
+/// For people: pages, cookies, forms.
+fn people() -> Router<Arc<App>> {
+    Router::new().route("/oauth/authorize", get(authorize).post(authorize))
+}
+
+/// An issuer with a path has its metadata at the root too, the path behind the well-known part (RFC 8414 §3.1).
+fn issuer_with_path(base: &str) -> Router<Arc<App>> {
+    Router::new().route(&format!("/.well-known/oauth-authorization-server{base}"), get(metadata::metadata))
+}
+
+fn cors(app: &App) -> CorsLayer {
+    let origins = app.config.cors_origins.iter().filter_map(|origin| HeaderValue::try_from(origin.as_str()).ok());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::POST])
+        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION])
+}
+
+/// The process lives on; the caller learns nothing of what happened.
+fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    OAuthError(Error::server("a handler panicked")).into_response()
+}

@@ -1,0 +1,113 @@
+//! Owns the `audit` table: append-only, written in the transaction of what it records. Does not decide what is recorded.
+
+use super::{Error, Store, row::binds, tx::Tx};
+use crate::model::{
+    audit::{Event, Origin},
+    clock::Timestamp,
+    secret,
+};
+
+/// An entry as it is read back.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct AuditEntry {
+    /// Milliseconds since the epoch.
+    pub at: Timestamp,
+    /// Such as `code.redeem`.
+    pub event: String,
+    /// Who acted.
+    pub actor: String,
+    /// The user concerned.
+    pub user_id: Option<String>,
+    /// The client concerned.
+    pub client_id: Option<String>,
+    /// The object concerned.
+    pub object: Option<String>,
+    /// `ok` or `denied`.
+    pub outcome: String,
+    /// Why it was denied.
+    pub reason: Option<String>,
+    /// Peer address.
+    pub address: String,
+    /// Request identifier.
+    pub request_id: String,
+    /// How often.
+    pub times: i64,
+}
+
+impl Tx {
+    /// Appends an entry; if it cannot be written, neither is the change.
+    pub(super) async fn audit(&mut self, now: Timestamp, origin: &Origin, event: Event) -> Result<(), Error> {
+        // Time first, so that entries are appended at the end of the index.
+        let id = format!("{:012x}{}", now.0, secret::random_base62(10));
+        let outcome = if event.denied.is_some() { "denied" } else { "ok" };
+        self.execute(
+            "INSERT INTO audit (id, at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            binds![
+                &id,
+                now,
+                event.event,
+                &origin.actor,
+                &event.user_id,
+                &event.client_id,
+                &event.object,
+                outcome,
+                event.denied.as_deref(),
+                &origin.address,
+                &origin.request_id,
+                event.times.max(1),
+            ],
+        )
+        .await
+        .map(drop)
+    }
+}
+
+impl Store {
+    /// Appends entries that stand alone, such as counted refusals.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn audit(&self, now: Timestamp, entries: Vec<(Origin, Event)>) -> Result<(), Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                for (origin, event) in entries {
+                    tx.audit(now, &origin, event).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// The newest entries, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn audit_entries(&self, limit: i64) -> Result<Vec<AuditEntry>, Error> {
+        let rows = self
+            .rows(
+                "SELECT at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times
+                 FROM audit ORDER BY at DESC, id DESC LIMIT $1",
+                binds![limit],
+            )
+            .await?;
+        rows.into_iter()
+            .map(|mut row| {
+                Ok(AuditEntry {
+                    at: row.at(0)?,
+                    event: row.text(1)?,
+                    actor: row.text(2)?,
+                    user_id: row.opt_text(3)?,
+                    client_id: row.opt_text(4)?,
+                    object: row.opt_text(5)?,
+                    outcome: row.text(6)?,
+                    reason: row.opt_text(7)?,
+                    address: row.text(8)?,
+                    request_id: row.text(9)?,
+                    times: row.int(10)?,
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,63 @@
+//! Owns following the changes feed. Does not decide what a change means; see `cache`.
+
+use super::{Error, Store, row::binds};
+use crate::cache::{Entity, EntityKind};
+
+/// Changes read in one look; a node further behind distrusts everything instead.
+const LOOK_MAX: i64 = 1000;
+
+/// A reader's place in the feed.
+#[derive(Debug, Default)]
+pub struct Follower {
+    seq: Option<i64>,
+}
+
+impl Follower {
+    /// Reads the feed to its end and applies what is new. The kinds that changed are returned.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; then nothing is confirmed, and soon nothing cached is trusted.
+    pub async fn look(&mut self, store: &Store) -> Result<Vec<EntityKind>, Error> {
+        let began_ms = store.freshness.steady_ms();
+        let newest = store
+            .row("SELECT seq FROM feed WHERE id = 1", &[])
+            .await?
+            .ok_or(Error::Corrupt("the feed has no counter"))?
+            .int(0)?;
+        let kinds = match self.seq {
+            Some(seq) if seq == newest => Vec::new(),
+            Some(seq) if newest > seq && newest - seq <= LOOK_MAX => catch_up(store, seq, newest).await?,
+            // The first look, a long absence, or a database put back to an older state.
+            _ => distrust(store),
+        };
+        self.seq = Some(newest);
+        store.freshness.confirm(began_ms);
+        Ok(kinds)
+    }
+}
+
+async fn catch_up(store: &Store, seq: i64, newest: i64) -> Result<Vec<EntityKind>, Error> {
+    let rows = store
+        .rows("SELECT kind, entity FROM changes WHERE seq > $1 AND seq <= $2 ORDER BY seq", binds![seq, newest])
+        .await?;
+    // Fewer rows than numbers: some were swept before this node read them.
+    if i64::try_from(rows.len()).unwrap_or_default() < newest - seq {
+        return Ok(distrust(store));
+    }
+    let mut entities = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        match EntityKind::parse(&row.text(0)?) {
+            Some(kind) => entities.push(Entity::new(kind, row.text(1)?)),
+            // Written by a newer grantd: what it touches is not known here.
+            None => return Ok(distrust(store)),
+        }
+    }
+    let kinds = entities.iter().map(|entity| entity.kind).collect();
+    store.freshness.apply(entities);
+    Ok(kinds)
+}
+
+fn distrust(store: &Store) -> Vec<EntityKind> {
+    store.freshness.distrust_all();
+    vec![EntityKind::Catalog, EntityKind::SigningKeys]
+}

@@ -1,0 +1,338 @@
+//! Owns the `grants` table: single use, rotation and revocation, each one conditional statement (DESIGN idea 2).
+//! Does not check tokens' authenticity; see `engine::grant_token`.
+
+use super::{
+    Error, Store,
+    row::{Row, binds},
+    tx::Tx,
+};
+use crate::{
+    cache::EntityKind,
+    model::{
+        audit::{Event, Origin},
+        clock::Timestamp,
+        error::Error as ModelError,
+        grant::{NewGrant, Redeemed},
+    },
+};
+
+/// Answers of one successor within its grace window. A bound, far above what a retrying client sends.
+const REPLAYS_MAX: i64 = 256;
+
+/// How a redemption ended. A refusal is committed too: it may have revoked the grant.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Exactly one caller gets this for one generation, or the same successor again within its grace window.
+    Redeemed(Redeemed),
+    /// Nobody gets anything.
+    Refused(ModelError),
+}
+
+/// What an access token's validity depends on.
+#[derive(Clone, Debug)]
+pub struct TokenState {
+    /// The token or its grant was revoked.
+    pub revoked: bool,
+    /// The user or client is disabled.
+    pub disabled: bool,
+    /// The user's name and plan, where there is a user.
+    pub user: Option<(String, String)>,
+}
+
+/// What a rotation needs to know of the client.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotation {
+    /// The generation the presented token carries.
+    pub generation: u32,
+    /// Grace window of the client, in milliseconds.
+    pub grace_ms: i64,
+    /// When the next refresh token goes stale if unused.
+    pub idle_expires_at: Timestamp,
+}
+
+impl Store {
+    /// Keeps a new grant; its code may be redeemed until it expires.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn insert_grant(&self, now: Timestamp, origin: Origin, grant: NewGrant) -> Result<(), Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let id = grant.id.text();
+                tx.execute(
+                    "INSERT INTO grants (id, user_id, client_id, scopes, resources, redirect_uri, code_challenge, auth_time, created_at,
+                                         code_expires_at, generation, replays, idle_expires_at, expires_at)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $11)",
+                    binds![
+                        &id,
+                        &grant.user_id,
+                        &grant.client_id,
+                        &grant.scopes.to_string(),
+                        &grant.resources.join(" "),
+                        &grant.redirect_uri,
+                        &grant.code_challenge,
+                        grant.auth_time,
+                        now,
+                        grant.code_expires_at,
+                        grant.expires_at,
+                    ],
+                )
+                .await?;
+                tx.audit(now, &origin, Event::new("code.issue").user(&grant.user_id).client(&grant.client_id).object(&id)).await
+            })
+        })
+        .await
+    }
+
+    /// Redeems a code: generation 0 becomes 1, once. `check` sees the grant before the commit; its refusal burns the code.
+    /// A second redemption by the same client revokes the grant and everything issued from it (RFC 6749 §4.1.2).
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn redeem_code<C>(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        id: String,
+        client_id: String,
+        idle_expires_at: Timestamp,
+        check: C,
+    ) -> Result<Outcome, Error>
+    where
+        C: FnOnce(&Redeemed) -> Result<(), ModelError> + Send + 'static,
+    {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let won = tx
+                    .row(
+                        "UPDATE grants SET generation = 1, rotated_at = $3, idle_expires_at = $4
+                         WHERE id = $1 AND client_id = $2 AND generation = 0 AND revoked_at IS NULL AND code_expires_at > $3
+                           AND EXISTS (SELECT 1 FROM users u WHERE u.id = grants.user_id AND u.disabled_at IS NULL)
+                         RETURNING id, user_id, scopes, resources, redirect_uri, code_challenge, generation, expires_at",
+                        binds![&id, &client_id, now, idle_expires_at],
+                    )
+                    .await?;
+                let Some(mut row) = won else { return refuse(tx, now, &origin, &id, &client_id, "code").await };
+                let redeemed = redeemed(&mut row)?;
+                let event = Event::new("code.redeem").user(&redeemed.user_id).client(&client_id).object(&id);
+                if let Err(error) = check(&redeemed) {
+                    revoke(tx, now, &id, "code refused").await?;
+                    tx.audit(now, &origin, event.denied(error.description.clone())).await?;
+                    return Ok(Outcome::Refused(error));
+                }
+                tx.audit(now, &origin, event).await?;
+                Ok(Outcome::Redeemed(redeemed))
+            })
+        })
+        .await
+    }
+
+    /// Rotates a refresh token: its generation becomes the next, once. Within the grace window the immediate predecessor
+    /// gets the same successor again; outside it, reuse revokes the whole grant (RFC 9700 §4.14.2).
+    /// A refusal of `check` rolls back, so that the token still works.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], or [`Error::Refused`] by `check`.
+    pub async fn rotate<C>(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        id: String,
+        client_id: String,
+        rotation: Rotation,
+        check: C,
+    ) -> Result<Outcome, Error>
+    where
+        C: FnOnce(&Redeemed) -> Result<(), ModelError> + Send + 'static,
+    {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let generation = i64::from(rotation.generation);
+                let mut event = "refresh";
+                let mut won = tx
+                    .row(
+                        "UPDATE grants SET generation = generation + 1, rotated_at = $3, replays = 0, idle_expires_at = $5
+                         WHERE id = $1 AND client_id = $2 AND generation = $4 AND revoked_at IS NULL AND expires_at > $3 AND idle_expires_at > $3
+                           AND EXISTS (SELECT 1 FROM users u WHERE u.id = grants.user_id AND u.disabled_at IS NULL)
+                         RETURNING id, user_id, scopes, resources, redirect_uri, code_challenge, generation, expires_at",
+                        binds![&id, &client_id, now, generation, rotation.idle_expires_at],
+                    )
+                    .await?;
+                if won.is_none() && rotation.grace_ms > 0 {
+                    event = "refresh.replay";
+                    won = replay(tx, now, &id, &client_id, rotation).await?;
+                }
+                let Some(mut row) = won else { return refuse(tx, now, &origin, &id, &client_id, "refresh token").await };
+                let redeemed = redeemed(&mut row)?;
+                check(&redeemed)?;
+                tx.audit(now, &origin, Event::new(event).user(&redeemed.user_id).client(&client_id).object(&id)).await?;
+                Ok(Outcome::Redeemed(redeemed))
+            })
+        })
+        .await
+    }
+
+    /// Revokes a grant of this client with everything issued from it; false if there is no such live grant.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn revoke_grant(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        id: String,
+        client_id: String,
+    ) -> Result<bool, Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let found = tx
+                    .execute(
+                        "UPDATE grants SET revoked_at = $3, revoked_because = 'revoked' WHERE id = $1 AND client_id = $2 AND revoked_at IS NULL",
+                        binds![&id, &client_id, now],
+                    )
+                    .await?;
+                if found > 0 {
+                    tx.touch(EntityKind::Grant, id.as_str());
+                    tx.audit(now, &origin, Event::new("grant.revoke").client(&client_id).object(&id)).await?;
+                }
+                Ok(found > 0)
+            })
+        })
+        .await
+    }
+
+    /// Whose grant it is.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn grant_client(&self, id: &str) -> Result<Option<String>, Error> {
+        let row = self.row("SELECT client_id FROM grants WHERE id = $1", binds![id]).await?;
+        row.map(|mut row| row.text(0)).transpose()
+    }
+
+    /// What an access token of a grant depends on, in one look.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn grant_token_state(&self, grant_id: &str, jti: &str) -> Result<Option<TokenState>, Error> {
+        let row = self
+            .row(
+                "SELECT g.revoked_at, t.expires_at, u.disabled_at, c.disabled_at, u.name, u.plan
+                 FROM grants g JOIN users u ON u.id = g.user_id JOIN clients c ON c.id = g.client_id LEFT JOIN revoked_tokens t ON t.jti = $2
+                 WHERE g.id = $1",
+                binds![grant_id, jti],
+            )
+            .await?;
+        row.map(|mut row| {
+            Ok(TokenState {
+                revoked: row.opt_int(0)?.is_some() || row.opt_int(1)?.is_some(),
+                disabled: row.opt_int(2)?.is_some() || row.opt_int(3)?.is_some(),
+                user: Some((row.text(4)?, row.text(5)?)),
+            })
+        })
+        .transpose()
+    }
+
+    /// The live grant whose refresh token has this generation: scopes, user and end.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn live_grant(
+        &self,
+        now: Timestamp,
+        id: &str,
+        client_id: &str,
+        generation: u32,
+    ) -> Result<Option<Redeemed>, Error> {
+        let row = self
+            .row(
+                "SELECT g.id, g.user_id, g.scopes, g.resources, g.redirect_uri, g.code_challenge, g.generation, g.expires_at
+                 FROM grants g JOIN users u ON u.id = g.user_id
+                 WHERE g.id = $1 AND g.client_id = $2 AND g.generation = $3 AND g.revoked_at IS NULL AND g.expires_at > $4 AND g.idle_expires_at > $4
+                   AND u.disabled_at IS NULL",
+                binds![id, client_id, i64::from(generation), now],
+            )
+            .await?;
+        row.map(|mut row| redeemed(&mut row)).transpose()
+    }
+}
+
+async fn replay(
+    tx: &mut Tx,
+    now: Timestamp,
+    id: &str,
+    client_id: &str,
+    rotation: Rotation,
+) -> Result<Option<Row>, Error> {
+    tx.row(
+        "UPDATE grants SET replays = replays + 1
+         WHERE id = $1 AND client_id = $2 AND generation = $3 AND generation > 1 AND rotated_at >= $4 AND replays < $5
+           AND revoked_at IS NULL AND expires_at > $6 AND EXISTS (SELECT 1 FROM users u WHERE u.id = grants.user_id AND u.disabled_at IS NULL)
+         RETURNING id, user_id, scopes, resources, redirect_uri, code_challenge, generation, expires_at",
+        binds![id, client_id, i64::from(rotation.generation) + 1, Timestamp(now.0 - rotation.grace_ms), REPLAYS_MAX, now],
+    )
+    .await
+}
+
+/// Nobody won: finds out why, and revokes the grant if its own client used something twice.
+async fn refuse(
+    tx: &mut Tx,
+    now: Timestamp,
+    origin: &Origin,
+    id: &str,
+    client_id: &str,
+    what: &'static str,
+) -> Result<Outcome, Error> {
+    let refused = |why: &'static str| Ok(Outcome::Refused(ModelError::invalid_grant(format!("the {what} is {why}"))));
+    let row = tx
+        .row("SELECT client_id, user_id, generation, revoked_at, code_expires_at, expires_at, idle_expires_at FROM grants WHERE id = $1", binds![id])
+        .await?;
+    let Some(mut row) = row else { return refused("not known") };
+    let (owner, user_id) = (row.text(0)?, row.text(1)?);
+    let event = |name| Event::new(name).user(&user_id).client(client_id).object(id);
+    if owner != client_id {
+        // Another client's guess must not end what its owner still uses.
+        tx.audit(now, origin, event("grant.wrong_client").denied("issued to another client")).await?;
+        return refused("not known");
+    }
+    if row.opt_int(3)?.is_some() {
+        return refused("revoked");
+    }
+    let ends = if what == "code" { row.at(4)? } else { row.at(5)?.min(row.at(6)?) };
+    let used_before = if what == "code" { row.int(2)? > 0 } else { ends > now };
+    let user = tx.row("SELECT disabled_at FROM users WHERE id = $1", binds![&user_id]).await?;
+    let disabled = user.map_or(Ok(true), |user| user.opt_int(0).map(|at| at.is_some()))?;
+    if disabled {
+        return refused("not usable: the user is disabled");
+    }
+    if used_before {
+        revoke(tx, now, id, "reuse").await?;
+        let name = if what == "code" { "code.reuse" } else { "refresh.reuse" };
+        tx.audit(now, origin, event(name).denied("used before: the grant is revoked")).await?;
+        return refused("used before");
+    }
+    refused("expired")
+}
+
+async fn revoke(tx: &mut Tx, now: Timestamp, id: &str, because: &'static str) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE grants SET revoked_at = $2, revoked_because = $3 WHERE id = $1 AND revoked_at IS NULL",
+        binds![id, now, because],
+    )
+    .await?;
+    tx.touch(EntityKind::Grant, id);
+    Ok(())
+}
+
+fn redeemed(row: &mut Row) -> Result<Redeemed, Error> {
+    Ok(Redeemed {
+        grant_id: row.text(0)?,
+        user_id: row.text(1)?,
+        scopes: row.scopes(2)?,
+        resources: row.words(3)?,
+        redirect_uri: row.text(4)?,
+        code_challenge: row.opt_text(5)?,
+        generation: u32::try_from(row.int(6)?).map_err(|_| Error::Corrupt("a generation"))?,
+        expires_at: row.at(7)?,
+    })
+}

@@ -1,0 +1,99 @@
+//! Owns the `interactions` table: authorization requests that wait for their user. Does not decide the next step.
+
+use super::{Error, Store, row::binds};
+use crate::model::{authorize_request::AuthorizeRequest, clock::Timestamp, secret::Digest};
+
+/// A waiting request.
+#[derive(Clone, Debug)]
+pub struct Interaction {
+    /// Digest of the browser's cookie it is bound to.
+    pub browser: Digest,
+    /// What was asked.
+    pub request: AuthorizeRequest,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// When a user last signed in for it.
+    pub signed_in_at: Option<Timestamp>,
+    /// Who answered the consent page, and whether with "allow".
+    pub decision: Option<(String, bool)>,
+}
+
+impl Store {
+    /// Keeps a request under the digest of its id.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn insert_interaction(&self, id: Digest, interaction: Interaction) -> Result<(), Error> {
+        let request =
+            serde_json::to_string(&interaction.request).map_err(|_| Error::Corrupt("a request cannot be written"))?;
+        self.write(interaction.created_at, move |tx| {
+            Box::pin(async move {
+                tx.execute(
+                    "INSERT INTO interactions (digest, browser, request, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+                    binds![&id.text(), &interaction.browser.text(), &request, interaction.created_at, interaction.expires_at],
+                )
+                .await
+                .map(drop)
+            })
+        })
+        .await
+    }
+
+    /// The request under this id, if it has not ended.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn find_interaction(&self, now: Timestamp, id: &Digest) -> Result<Option<Interaction>, Error> {
+        let row = self
+            .row(
+                "SELECT browser, request, created_at, expires_at, signed_in_at, decided_by, decision
+                 FROM interactions WHERE digest = $1 AND expires_at > $2",
+                binds![&id.text(), now],
+            )
+            .await?;
+        row.map(|mut row| {
+            Ok(Interaction {
+                browser: Digest::parse(&row.text(0)?).ok_or(Error::Corrupt("a digest"))?,
+                request: serde_json::from_str(&row.text(1)?).map_err(|_| Error::Corrupt("a kept request"))?,
+                created_at: row.at(2)?,
+                expires_at: row.at(3)?,
+                signed_in_at: row.opt_at(4)?,
+                decision: row.opt_text(5)?.zip(row.opt_text(6)?).map(|(by, decision)| (by, decision == "allow")),
+            })
+        })
+        .transpose()
+    }
+
+    /// Notes that a user signed in for this request; an earlier decision no longer counts.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn interaction_signed_in(&self, now: Timestamp, id: Digest) -> Result<(), Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                tx.execute(
+                    "UPDATE interactions SET signed_in_at = $2, decided_by = NULL, decision = NULL WHERE digest = $1",
+                    binds![&id.text(), now],
+                )
+                .await
+                .map(drop)
+            })
+        })
+        .await
+    }
+
+    /// Ends a waiting request: it led to a code or an error. False if it was ended before.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn delete_interaction(&self, now: Timestamp, id: Digest) -> Result<bool, Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                Ok(tx.execute("DELETE FROM interactions WHERE digest = $1", binds![&id.text()]).await? > 0)
+            })
+        })
+        .await
+    }
+}

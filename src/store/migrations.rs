@@ -1,0 +1,45 @@
+//! Owns the schema's history: each migration runs once, in order, also when two nodes start together. Has no way back.
+
+use rusqlite::{Connection, TransactionBehavior};
+use sqlx::{AssertSqlSafe, PgPool};
+
+use super::error::Error;
+
+const MIGRATIONS: [(i64, &str); 1] = [(1, include_str!("../../migrations/0001_initial.sql"))];
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)";
+/// One node migrates at a time: a number of our own for PostgreSQL's advisory locks.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(7166482901)";
+
+fn pending(version: i64) -> Result<impl Iterator<Item = &'static (i64, &'static str)>, Error> {
+    let newest = MIGRATIONS[MIGRATIONS.len() - 1].0;
+    if version > newest {
+        return Err(Error::Unavailable(format!(
+            "the database has schema {version}, this grantd knows up to {newest}: run a newer grantd"
+        )));
+    }
+    Ok(MIGRATIONS.iter().filter(move |(number, _)| *number > version))
+}
+
+pub(super) fn sqlite(connection: &mut Connection) -> Result<(), Error> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    tx.execute_batch(TABLE)?;
+    let version: Option<i64> = tx.query_row("SELECT MAX(version) FROM schema_migrations", [], |row| row.get(0))?;
+    for (number, sql) in pending(version.unwrap_or(0))? {
+        tx.execute_batch(sql)?;
+        tx.execute("INSERT INTO schema_migrations (version) VALUES (?1)", [number])?;
+    }
+    Ok(tx.commit()?)
+}
+
+pub(super) async fn postgres(pool: &PgPool) -> Result<(), Error> {
+    let mut tx = pool.begin().await?;
+    sqlx::query(LOCK).execute(&mut *tx).await?;
+    sqlx::query(TABLE).execute(&mut *tx).await?;
+    let version: Option<i64> =
+        sqlx::query_scalar("SELECT MAX(version) FROM schema_migrations").fetch_one(&mut *tx).await?;
+    for (number, sql) in pending(version.unwrap_or(0))? {
+        sqlx::raw_sql(AssertSqlSafe(*sql)).execute(&mut *tx).await?;
+        sqlx::query("INSERT INTO schema_migrations (version) VALUES ($1)").bind(number).execute(&mut *tx).await?;
+    }
+    Ok(tx.commit().await?)
+}

@@ -1,0 +1,184 @@
+//! Owns all the SQL, one text for both engines, a file per record. A transaction never leaves a method.
+
+mod apis;
+mod audit;
+mod changes;
+mod clients;
+mod consents;
+mod error;
+mod grants;
+mod interactions;
+mod keys;
+mod meta;
+mod migrations;
+mod row;
+mod sessions;
+mod signing_keys;
+mod sqlite;
+mod sweep;
+mod tokens;
+mod tx;
+mod users;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::{sync::oneshot, time::timeout};
+
+pub use audit::AuditEntry;
+pub use changes::Follower;
+pub use clients::ClientChanges;
+pub use error::Error;
+pub use grants::{Outcome, Rotation, TokenState};
+pub use interactions::Interaction;
+pub use keys::{KeyRecord, KeyUse};
+pub use sessions::{NewSession, SessionRecord};
+pub use signing_keys::SigningKeyRow;
+pub use users::NewUser;
+
+use self::{
+    row::{Bind, Row},
+    sqlite::Sqlite,
+    tx::{Body, Handle, Tx},
+};
+use crate::{cache::Freshness, model::clock::Timestamp};
+
+/// Longest wait for a write or read before the caller is told to try again.
+const WAIT: Duration = Duration::from_secs(4);
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// The database, of either engine.
+#[derive(Debug)]
+pub struct Store {
+    engine: Engine,
+    freshness: Arc<Freshness>,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Sqlite(Sqlite),
+    Postgres(PgPool),
+}
+
+impl Store {
+    /// Opens `sqlite:PATH` or `postgres://…` and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database cannot be reached, opened or migrated.
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        let freshness = Arc::new(Freshness::default());
+        let engine = match url.strip_prefix("sqlite:") {
+            Some(path) => Engine::Sqlite(Sqlite::open(Path::new(path), migrations::sqlite, Arc::clone(&freshness))?),
+            None => Engine::Postgres(open_postgres(url).await?),
+        };
+        Ok(Self { engine, freshness })
+    }
+
+    /// What this node knows of the changes feed.
+    #[must_use]
+    pub fn freshness(&self) -> &Arc<Freshness> {
+        &self.freshness
+    }
+
+    /// Copies the database to a new file while it is in use.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] on PostgreSQL, which has its own tools, and when the file cannot be written.
+    pub fn backup(&self, target: &Path) -> Result<(), Error> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.backup(target),
+            Engine::Postgres(_) => Err(Error::Unavailable("use pg_dump or base backups for PostgreSQL".to_owned())),
+        }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.row("SELECT seq FROM feed WHERE id = 1", &[]).await.map(drop)
+    }
+
+    async fn rows(&self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.rows(sql, binds),
+            Engine::Postgres(pool) => {
+                let found = timeout(WAIT, tx::bound(sql, binds).fetch_all(pool)).await.map_err(|_| late())??;
+                tx::postgres_rows(&found)
+            }
+        }
+    }
+
+    async fn row(&self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<Row>, Error> {
+        Ok(self.rows(sql, binds).await?.into_iter().next())
+    }
+
+    /// Runs `body` in a transaction, with its changes appended to the feed; answers after the commit.
+    async fn write<T, F>(&self, now: Timestamp, body: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> Body<'t, T> + Send + 'static,
+    {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => write_sqlite(sqlite, now, body).await,
+            Engine::Postgres(pool) => {
+                let work = async {
+                    let mut tx = Tx::new(Handle::Postgres(pool.begin().await?));
+                    let value = body(&mut tx).await?;
+                    tx.append_changes(now).await?;
+                    self.freshness.apply(tx.commit().await?);
+                    Ok(value)
+                };
+                timeout(WAIT, work).await.map_err(|_| late())?
+            }
+        }
+    }
+}
+
+async fn write_sqlite<T, F>(sqlite: &Sqlite, now: Timestamp, body: F) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: for<'t> FnOnce(&'t mut Tx) -> Body<'t, T> + Send + 'static,
+{
+    let (done, answer) = oneshot::channel();
+    sqlite.submit(Box::new(move |tx| {
+        let value = tx::run_ready(Box::pin(async {
+            let value = body(tx).await?;
+            tx.append_changes(now).await?;
+            Ok(value)
+        }));
+        let kept = value.as_ref().map(drop).map_err(drop);
+        let ack = Box::new(move |committed: Result<(), Error>| {
+            // The caller may have given up waiting; the commit stands all the same.
+            drop(done.send(committed.and(value)));
+        });
+        (kept, ack)
+    }))?;
+    let stopped = |_| Error::Unavailable("the writer could not begin a transaction".to_owned());
+    timeout(WAIT, answer).await.map_err(|_| late())?.map_err(stopped)?
+}
+
+fn late() -> Error {
+    Error::Unavailable("the database did not answer in time".to_owned())
+}
+
+async fn open_postgres(url: &str) -> Result<PgPool, Error> {
+    let options: PgConnectOptions = url
+        .parse()
+        .map_err(|_| Error::Unavailable("the database URL is not sqlite:PATH or postgres://…".to_owned()))?;
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(Duration::from_secs(3))
+        .max_lifetime(Duration::from_secs(1800))
+        // A ping before each use would double the reads; a broken connection is noticed by the statement itself.
+        .test_before_acquire(false)
+        .connect_with(
+            options.application_name("grantd").options([("statement_timeout", "4s"), ("synchronous_commit", "on")]),
+        )
+        .await?;
+    migrations::postgres(&pool).await?;
+    Ok(pool)
+}

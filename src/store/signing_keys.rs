@@ -1,0 +1,98 @@
+//! Owns the `signing_keys` table. Does not open what is sealed; see `engine::signing`.
+
+use super::{Error, Store, row::binds};
+use crate::{
+    cache::EntityKind,
+    model::{
+        audit::{Event, Origin},
+        clock::Timestamp,
+    },
+};
+
+/// A signing key as it is stored.
+#[derive(Clone, Debug)]
+pub struct SigningKeyRow {
+    /// Key id: its RFC 7638 thumbprint.
+    pub kid: String,
+    /// `alg` value.
+    pub algorithm: String,
+    /// Counts the keys of one algorithm; unique, so that two nodes cannot both make the next.
+    pub generation: i64,
+    /// The private key, sealed under the master key.
+    pub sealed: String,
+    /// The public key as a JWK.
+    pub public_jwk: String,
+    /// When it was made and announced.
+    pub created_at: Timestamp,
+    /// When it begins to sign.
+    pub active_from: Timestamp,
+}
+
+impl Store {
+    /// Every signing key, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn signing_keys(&self) -> Result<Vec<SigningKeyRow>, Error> {
+        let rows = self
+            .rows(
+                "SELECT kid, algorithm, generation, sealed, public_jwk, created_at, active_from FROM signing_keys ORDER BY algorithm, generation",
+                &[],
+            )
+            .await?;
+        rows.into_iter()
+            .map(|mut row| {
+                Ok(SigningKeyRow {
+                    kid: row.text(0)?,
+                    algorithm: row.text(1)?,
+                    generation: row.int(2)?,
+                    sealed: row.text(3)?,
+                    public_jwk: row.text(4)?,
+                    created_at: row.at(5)?,
+                    active_from: row.at(6)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Adds a key, unless another node has added this generation first: then false.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn insert_signing_key(&self, now: Timestamp, origin: Origin, key: SigningKeyRow) -> Result<bool, Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let new = tx
+                    .execute(
+                        "INSERT INTO signing_keys (kid, algorithm, generation, sealed, public_jwk, created_at, active_from)
+                         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (algorithm, generation) DO NOTHING",
+                        binds![&key.kid, &key.algorithm, key.generation, &key.sealed, &key.public_jwk, key.created_at, key.active_from],
+                    )
+                    .await?;
+                if new > 0 {
+                    tx.touch(EntityKind::SigningKeys, "");
+                    tx.audit(now, &origin, Event::new("signing_key.create").object(&key.kid)).await?;
+                }
+                Ok(new > 0)
+            })
+        })
+        .await
+    }
+
+    /// Drops a key: whatever it signed ends at once.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn delete_signing_key(&self, now: Timestamp, origin: Origin, kid: String) -> Result<(), Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                if tx.execute("DELETE FROM signing_keys WHERE kid = $1", binds![&kid]).await? > 0 {
+                    tx.touch(EntityKind::SigningKeys, "");
+                    tx.audit(now, &origin, Event::new("signing_key.drop").object(&kid)).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+}

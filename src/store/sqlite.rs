@@ -1,0 +1,203 @@
+//! Owns the embedded engine: one group-committing writer thread, readers beside it. Does not know any table.
+//!
+//! SQLite goes through rusqlite, in line: sqlx ships each statement to a worker thread and back, which costs more than
+//! the statement. The writer commits whatever has queued while the last fsync ran, each job in its own savepoint.
+
+use std::{
+    fs::OpenOptions,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use rusqlite::{CachedStatement, Connection, OpenFlags};
+use tokio::sync::mpsc;
+
+use super::{
+    error::Error,
+    row::{Bind, Row},
+    tx::{Handle, Tx},
+};
+use crate::cache::Freshness;
+
+/// Jobs waiting for the writer; more are refused with 503.
+const QUEUE_MAX: usize = 1024;
+/// Jobs in one commit.
+const BATCH_MAX: usize = 256;
+const READERS: usize = 4;
+const STATEMENTS: usize = 128;
+/// How long a statement waits for another process that writes, such as the command line.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Parameter names by position: SQLite numbers named parameters by first appearance, so they are looked up.
+const NAMES: [&str; 20] = [
+    "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15", "$16", "$17",
+    "$18", "$19", "$20",
+];
+
+/// A job's second half: told how the commit went.
+pub(super) type Ack = Box<dyn FnOnce(Result<(), Error>) + Send>;
+/// A job's first half: run inside the transaction. `Err` means it is to be rolled back.
+pub(super) type Job = Box<dyn FnOnce(&mut Tx) -> (Result<(), ()>, Ack) + Send>;
+
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    queue: mpsc::Sender<Job>,
+    readers: Vec<Mutex<Connection>>,
+    next: AtomicUsize,
+    path: PathBuf,
+}
+
+impl Sqlite {
+    /// Opens the file, makes it if need be (readable by its owner alone), and starts the writer.
+    pub(super) fn open(
+        path: &Path,
+        migrate: impl FnOnce(&mut Connection) -> Result<(), Error>,
+        freshness: Arc<Freshness>,
+    ) -> Result<Self, Error> {
+        let unavailable =
+            |what: &str, error: std::io::Error| Error::Unavailable(format!("{what} {}: {error}", path.display()));
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| unavailable("cannot open", error))?;
+        let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        writer.pragma_update(None, "journal_mode", "WAL")?;
+        writer.pragma_update(None, "synchronous", "FULL")?;
+        migrate(&mut writer)?;
+        let readers = (0..READERS)
+            .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map(Mutex::new))
+            .collect::<Result<_, _>>()?;
+        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+        thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || run(Tx::new(Handle::Sqlite(Box::new(writer))), jobs, &freshness))
+            .map_err(|error| unavailable("cannot start the writer of", error))?;
+        Ok(Self { queue, readers, next: AtomicUsize::new(0), path: path.to_owned() })
+    }
+
+    /// Queues a job for the writer.
+    pub(super) fn submit(&self, job: Job) -> Result<(), Error> {
+        self.queue.try_send(job).map_err(|_| Error::Unavailable("the write queue is full".to_owned()))
+    }
+
+    /// Reads rows in line. Every statement of ours is an indexed look-up or a bounded page.
+    pub(super) fn rows(&self, sql: &str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
+        rows(&self.reader(), sql, binds)
+    }
+
+    /// Copies the whole database to `target` while it is in use.
+    pub(super) fn backup(&self, target: &Path) -> Result<(), Error> {
+        let source = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(target)
+            .map_err(|error| Error::Unavailable(format!("cannot make {}: {error}", target.display())))?;
+        let mut copy = Connection::open(target)?;
+        rusqlite::backup::Backup::new(&source, &mut copy)?.run_to_completion(1000, Duration::ZERO, None)?;
+        Ok(())
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Connection> {
+        let start = self.next.fetch_add(1, Ordering::Relaxed);
+        for at in 0..self.readers.len() {
+            match self.readers[(start + at) % self.readers.len()].try_lock() {
+                Ok(reader) => return reader,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        self.readers[start % self.readers.len()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "mmap_size", 128 << 20)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+pub(super) fn execute(connection: &Connection, sql: &str, binds: &[Bind<'_>]) -> Result<u64, Error> {
+    let mut statement = prepare(connection, sql, binds)?;
+    Ok(u64::try_from(statement.raw_execute()?).unwrap_or_default())
+}
+
+pub(super) fn rows(connection: &Connection, sql: &str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
+    let mut statement = prepare(connection, sql, binds)?;
+    let columns = statement.column_count();
+    let mut found = statement.raw_query();
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        rows.push(Row::of_sqlite(row, columns)?);
+    }
+    Ok(rows)
+}
+
+fn prepare<'c>(connection: &'c Connection, sql: &str, binds: &[Bind<'_>]) -> Result<CachedStatement<'c>, Error> {
+    let mut statement = connection.prepare_cached(sql)?;
+    for (name, bind) in NAMES.iter().zip(binds) {
+        let at =
+            statement.parameter_index(name)?.ok_or(Error::Corrupt("a bound value has no place in the statement"))?;
+        match *bind {
+            Bind::Text(text) => statement.raw_bind_parameter(at, text)?,
+            Bind::Int(number) => statement.raw_bind_parameter(at, number)?,
+            Bind::Flag(flag) => statement.raw_bind_parameter(at, flag)?,
+        }
+    }
+    Ok(statement)
+}
+
+fn run(mut tx: Tx, mut jobs: mpsc::Receiver<Job>, freshness: &Freshness) {
+    let mut acks: Vec<Ack> = Vec::with_capacity(BATCH_MAX);
+    while let Some(first) = jobs.blocking_recv() {
+        let begun = tx.statement("BEGIN IMMEDIATE");
+        let mut changes = Vec::new();
+        let mut next = Some(first);
+        while let Some(job) = next.take() {
+            if begun.is_ok() {
+                let savepoint = tx.statement("SAVEPOINT job");
+                let (outcome, ack) = job(&mut tx);
+                let kept = savepoint.is_ok() && outcome.is_ok();
+                let end = if kept {
+                    tx.statement("RELEASE job")
+                } else {
+                    tx.statement("ROLLBACK TO job").and_then(|()| tx.statement("RELEASE job"))
+                };
+                let made = tx.take_changes();
+                if kept {
+                    changes.extend(made);
+                }
+                match end {
+                    Ok(()) => acks.push(ack),
+                    Err(error) => ack(Err(error)),
+                }
+            } else {
+                // The job's closure owns the caller's channel: dropping it tells the caller that nothing happened.
+                drop(job);
+            }
+            if acks.len() < BATCH_MAX {
+                next = jobs.try_recv().ok();
+            }
+        }
+        let committed = begun.and_then(|()| tx.statement("COMMIT"));
+        match &committed {
+            Ok(()) => freshness.apply(changes),
+            // A failed COMMIT may leave the transaction open; there is nothing to do about a failed rollback.
+            Err(_) => drop(tx.statement("ROLLBACK")),
+        }
+        for ack in acks.drain(..) {
+            ack(committed.as_ref().map(|&()| ()).map_err(|error| Error::Unavailable(error.to_string())));
+        }
+    }
+}

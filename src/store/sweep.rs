@@ -1,0 +1,41 @@
+//! Owns deleting what has ended. Nothing depends on it: expiry is enforced where a row is read.
+
+use super::{Error, Store, row::binds};
+use crate::model::clock::Timestamp;
+
+/// Rows of one table deleted in one transaction, so that a sweep never holds others up.
+const BATCH: i64 = 500;
+/// Days a change stays in the feed; a reader further behind starts afresh.
+const CHANGES_KEPT_SECONDS: i64 = 86_400;
+
+impl Store {
+    /// Deletes expired rows, a bounded number of each kind. Says whether there may be more.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn sweep(&self, now: Timestamp) -> Result<bool, Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let feed_before = now.plus_seconds(-CHANGES_KEPT_SECONDS);
+                let swept = [
+                    tx.execute("DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)", binds![now, BATCH]).await?,
+                    tx.execute(
+                        "DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)",
+                        binds![now, BATCH],
+                    )
+                    .await?,
+                    tx.execute("DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 LIMIT $2)", binds![now, BATCH])
+                        .await?,
+                    tx.execute(
+                        "DELETE FROM interactions WHERE digest IN (SELECT digest FROM interactions WHERE expires_at < $1 LIMIT $2)",
+                        binds![now, BATCH],
+                    )
+                    .await?,
+                    tx.execute("DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < $1 LIMIT $2)", binds![feed_before, BATCH]).await?,
+                ];
+                Ok(swept.into_iter().any(|count| count >= u64::try_from(BATCH).unwrap_or_default()))
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,59 @@
+//! Owns the `revoked_tokens` table: one row per revoked access token, none per issued one. Does not parse tokens.
+
+use super::{Error, Store, grants::TokenState, row::binds};
+use crate::{
+    cache::EntityKind,
+    model::{
+        audit::{Event, Origin},
+        clock::Timestamp,
+    },
+};
+
+impl Store {
+    /// Revokes one access token until it would have expired.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn revoke_token(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        jti: String,
+        client_id: String,
+        expires_at: Timestamp,
+    ) -> Result<(), Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let new = tx
+                    .execute(
+                        "INSERT INTO revoked_tokens (jti, expires_at) VALUES ($1, $2) ON CONFLICT (jti) DO NOTHING",
+                        binds![&jti, expires_at],
+                    )
+                    .await?;
+                if new > 0 {
+                    tx.touch(EntityKind::Token, jti.as_str());
+                    tx.audit(now, &origin, Event::new("token.revoke").client(&client_id).object(&jti)).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// What an access token of a client itself depends on.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn client_token_state(&self, client_id: &str, jti: &str) -> Result<Option<TokenState>, Error> {
+        let row = self
+            .row(
+                "SELECT c.disabled_at, t.expires_at FROM clients c LEFT JOIN revoked_tokens t ON t.jti = $2 WHERE c.id = $1",
+                binds![client_id, jti],
+            )
+            .await?;
+        row.map(|row| {
+            Ok(TokenState { disabled: row.opt_int(0)?.is_some(), revoked: row.opt_int(1)?.is_some(), user: None })
+        })
+        .transpose()
+    }
+}

@@ -1,0 +1,131 @@
+//! Owns a transaction of either engine, written once. Does not leave the store.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+};
+
+use sqlx::{
+    Postgres,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
+
+use super::{
+    error::Error,
+    row::{Bind, Row, binds},
+    sqlite,
+};
+use crate::{
+    cache::{Entity, EntityKind},
+    model::clock::Timestamp,
+};
+
+/// The future of a transaction's body.
+pub(super) type Body<'t, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 't>>;
+
+/// A transaction. Its changes are appended to the feed when its body has succeeded.
+pub struct Tx {
+    handle: Handle,
+    changes: Vec<Entity>,
+}
+
+/// The engine's own handle.
+pub(super) enum Handle {
+    Sqlite(Box<rusqlite::Connection>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+impl fmt::Debug for Tx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tx").field("changes", &self.changes).finish_non_exhaustive()
+    }
+}
+
+impl Tx {
+    pub(super) fn new(handle: Handle) -> Self {
+        Self { handle, changes: Vec::new() }
+    }
+
+    /// Runs a statement and says how many rows it changed.
+    pub(super) async fn execute(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<u64, Error> {
+        match &mut self.handle {
+            Handle::Sqlite(connection) => sqlite::execute(connection, sql, binds),
+            Handle::Postgres(tx) => Ok(bound(sql, binds).execute(&mut **tx).await?.rows_affected()),
+        }
+    }
+
+    /// The rows of a statement.
+    pub(super) async fn rows(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
+        match &mut self.handle {
+            Handle::Sqlite(connection) => sqlite::rows(connection, sql, binds),
+            Handle::Postgres(tx) => postgres_rows(&bound(sql, binds).fetch_all(&mut **tx).await?),
+        }
+    }
+
+    /// The first row of a statement.
+    pub(super) async fn row(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<Row>, Error> {
+        Ok(self.rows(sql, binds).await?.into_iter().next())
+    }
+
+    /// Says that answers derived from this entity may change with this transaction.
+    pub(super) fn touch(&mut self, kind: EntityKind, id: impl Into<Box<str>>) {
+        self.changes.push(Entity::new(kind, id));
+    }
+
+    /// Appends the changes to the feed. Last in the transaction: the counter's row stays locked until the commit.
+    pub(super) async fn append_changes(&mut self, now: Timestamp) -> Result<(), Error> {
+        for at in 0..self.changes.len() {
+            let entity = self.changes[at].clone();
+            let row = self.row("UPDATE feed SET seq = seq + 1 WHERE id = 1 RETURNING seq", &[]).await?;
+            let seq = row.ok_or(Error::Corrupt("the feed has no counter"))?.int(0)?;
+            self.execute(
+                "INSERT INTO changes (seq, kind, entity, at) VALUES ($1, $2, $3, $4)",
+                binds![seq, entity.kind.as_str(), &*entity.id, now],
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_changes(&mut self) -> Vec<Entity> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// A statement of the engine itself, such as SAVEPOINT; for SQLite's writer alone.
+    pub(super) fn statement(&mut self, sql: &str) -> Result<(), Error> {
+        match &self.handle {
+            Handle::Sqlite(connection) => sqlite::execute(connection, sql, &[]).map(drop),
+            Handle::Postgres(_) => Err(Error::Corrupt("PostgreSQL has its own transactions")),
+        }
+    }
+
+    pub(super) async fn commit(self) -> Result<Vec<Entity>, Error> {
+        if let Handle::Postgres(tx) = self.handle {
+            tx.commit().await?;
+        }
+        Ok(self.changes)
+    }
+}
+
+/// Runs a body that never waits: on SQLite every statement is done when it returns.
+pub(super) fn run_ready<T>(body: Body<'_, T>) -> Result<T, Error> {
+    match pin!(body).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(Error::Corrupt("a transaction waited for something other than its store")),
+    }
+}
+
+pub(super) fn bound<'q>(sql: &'static str, binds: &[Bind<'q>]) -> Query<'q, Postgres, PgArguments> {
+    binds.iter().fold(sqlx::query(sql), |query, bind| match *bind {
+        Bind::Text(text) => query.bind(text),
+        Bind::Int(number) => query.bind(number),
+        Bind::Flag(flag) => query.bind(flag),
+    })
+}
+
+pub(super) fn postgres_rows(rows: &[PgRow]) -> Result<Vec<Row>, Error> {
+    rows.iter().map(Row::of_postgres).collect()
+}

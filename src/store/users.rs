@@ -1,0 +1,147 @@
+//! Owns the `users` table. Does not check passwords; see `engine::password`.
+
+use super::{
+    Error, Store,
+    row::{Row, binds},
+};
+use crate::{
+    cache::EntityKind,
+    model::{
+        audit::{Event, Origin},
+        clock::Timestamp,
+        secret::new_id,
+        user::User,
+    },
+};
+
+/// A user to be made.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// Normal form.
+    pub email: String,
+    /// Name to show.
+    pub name: String,
+    /// PHC string, or none: then nobody can sign in as this user.
+    pub password: Option<String>,
+    /// Name of the plan.
+    pub plan: String,
+    /// May administer.
+    pub admin: bool,
+}
+
+impl Store {
+    /// Makes a user and returns its id.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the address is taken.
+    pub async fn insert_user(&self, now: Timestamp, origin: Origin, user: NewUser) -> Result<String, Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let id = new_id("user");
+                tx.execute(
+                    "INSERT INTO users (id, email, name, password, plan, admin, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    binds![&id, &user.email, &user.name, &user.password, &user.plan, user.admin, now],
+                )
+                .await?;
+                tx.touch(EntityKind::User, id.as_str());
+                tx.audit(now, &origin, Event::new("user.create").user(&id)).await?;
+                Ok(id)
+            })
+        })
+        .await
+    }
+
+    /// The user with this address and the stored password.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn find_user(&self, email: &str) -> Result<Option<(User, Option<String>)>, Error> {
+        let row = self
+            .row(
+                "SELECT id, email, name, plan, admin, disabled_at, password FROM users WHERE email = $1",
+                binds![email],
+            )
+            .await?;
+        row.map(|mut row| Ok((user(&mut row)?, row.opt_text(6)?))).transpose()
+    }
+
+    /// Up to `limit` users, by address.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_users(&self, limit: i64) -> Result<Vec<User>, Error> {
+        let rows = self
+            .rows("SELECT id, email, name, plan, admin, disabled_at FROM users ORDER BY email LIMIT $1", binds![limit])
+            .await?;
+        rows.into_iter().map(|mut row| user(&mut row)).collect()
+    }
+
+    /// Disables or enables a user; false if there is none. Everything the user's credentials answer changes at once.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn set_user_active(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        id: String,
+        active: bool,
+    ) -> Result<bool, Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let disabled_at = (!active).then_some(now);
+                let found =
+                    tx.execute("UPDATE users SET disabled_at = $2 WHERE id = $1", binds![&id, disabled_at]).await? > 0;
+                if found {
+                    tx.touch(EntityKind::User, id.as_str());
+                    tx.execute("DELETE FROM sessions WHERE user_id = $1", binds![&id]).await?;
+                    tx.audit(now, &origin, Event::new(if active { "user.enable" } else { "user.disable" }).user(&id))
+                        .await?;
+                }
+                Ok(found)
+            })
+        })
+        .await
+    }
+
+    /// Sets the password, ends every session and every grant of the user; false if there is no such user.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn set_password(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        id: String,
+        password: String,
+    ) -> Result<bool, Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let found = tx.execute("UPDATE users SET password = $2 WHERE id = $1", binds![&id, &password]).await? > 0;
+                if found {
+                    tx.touch(EntityKind::User, id.as_str());
+                    tx.execute("DELETE FROM sessions WHERE user_id = $1", binds![&id]).await?;
+                    tx.execute(
+                        "UPDATE grants SET revoked_at = $2, revoked_because = 'password' WHERE user_id = $1 AND revoked_at IS NULL",
+                        binds![&id, now],
+                    )
+                    .await?;
+                    tx.audit(now, &origin, Event::new("user.password").user(&id)).await?;
+                }
+                Ok(found)
+            })
+        })
+        .await
+    }
+}
+
+pub(super) fn user(row: &mut Row) -> Result<User, Error> {
+    Ok(User {
+        id: row.text(0)?,
+        email: row.text(1)?,
+        name: row.text(2)?,
+        plan: row.text(3)?,
+        admin: row.flag(4)?,
+        active: row.opt_int(5)?.is_none(),
+    })
+}
