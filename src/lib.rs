@@ -7,6 +7,8 @@
 //! every change that matters is appended to the changes feed in its own transaction, and each node follows it.
 //! [`app`] builds all parts once. Imports go only downward in this list:
 
+pub mod cli;
+
 pub mod router;
 
 pub mod api;

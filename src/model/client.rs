@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{clock::Timestamp, redirect_uri::RedirectUri, scope::Scopes, secret::Digest};
+use super::{
+    clock::Timestamp,
+    redirect_uri::RedirectUri,
+    scope::Scopes,
+    secret::{Digest, new_id},
+};
 
 /// Most redirect URIs of one client.
 pub const REDIRECT_URIS_MAX: usize = 20;
@@ -154,6 +159,31 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client as it is registered unless something else is said: code flow with PKCE and refresh, no scopes yet.
+    #[must_use]
+    pub fn new(now: Timestamp, name: String, kind: ClientType) -> Self {
+        Self {
+            id: new_id("client"),
+            name,
+            kind,
+            auth_methods: match kind {
+                ClientType::Public => vec![AuthMethod::None],
+                ClientType::Confidential => vec![AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost],
+            },
+            redirect_uris: Vec::new(),
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            scopes: Scopes::default(),
+            owner_id: None,
+            api_id: None,
+            first_party: false,
+            require_pkce: true,
+            refresh_grace_ms: 10_000,
+            active: true,
+            created_at: now,
+            secrets: Vec::new(),
+        }
+    }
+
     /// Whether it is confidential.
     #[must_use]
     pub fn is_confidential(&self) -> bool {

@@ -3,6 +3,7 @@
 use super::{
     Error, Store,
     row::{Row, binds},
+    tx::Tx,
 };
 use crate::{
     cache::EntityKind,
@@ -39,36 +40,43 @@ pub struct KeyUse {
     pub last_used_at: Timestamp,
 }
 
+impl Tx {
+    async fn insert_key(
+        &mut self,
+        now: Timestamp,
+        origin: &Origin,
+        digest: &Digest,
+        key: &ApiKey,
+    ) -> Result<(), Error> {
+        self.execute(
+            "INSERT INTO api_keys (id, digest, user_id, name, prefix, hint, scopes, environment, created_at, expires_at, uses)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)",
+            binds![
+                &key.id,
+                &digest.text(),
+                &key.user_id,
+                &key.name,
+                &key.prefix,
+                &key.hint,
+                &key.scopes.to_string(),
+                &key.environment,
+                now,
+                key.expires_at,
+            ],
+        )
+        .await?;
+        self.touch(EntityKind::Key, key.id.as_str());
+        self.audit(now, origin, Event::new("key.create").user(&key.user_id).object(&key.id)).await
+    }
+}
+
 impl Store {
     /// Keeps a new key under the digest of its secret. The same id twice (a form sent twice) is a conflict.
     ///
     /// # Errors
     /// [`Error::Conflict`].
     pub async fn insert_key(&self, now: Timestamp, origin: Origin, digest: Digest, key: ApiKey) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                tx.execute(
-                    "INSERT INTO api_keys (id, digest, user_id, name, prefix, hint, scopes, environment, created_at, expires_at, uses)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)",
-                    binds![
-                        &key.id,
-                        &digest.text(),
-                        &key.user_id,
-                        &key.name,
-                        &key.prefix,
-                        &key.hint,
-                        &key.scopes.to_string(),
-                        &key.environment,
-                        now,
-                        key.expires_at,
-                    ],
-                )
-                .await?;
-                tx.touch(EntityKind::Key, key.id.as_str());
-                tx.audit(now, &origin, Event::new("key.create").user(&key.user_id).object(&key.id)).await
-            })
-        })
-        .await
+        self.write(now, move |tx| Box::pin(async move { tx.insert_key(now, &origin, &digest, &key).await })).await
     }
 
     /// The key with this digest, whatever its state.
@@ -149,28 +157,32 @@ impl Store {
         .await
     }
 
-    /// Lets a key end at `expires_at` unless it ends before: the old half of a rotation.
+    /// Keeps a new key and lets the old one end at `old_ends_at` unless it ends before. False if the old one has ended.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn expire_key(
+    pub async fn rotate_key(
         &self,
         now: Timestamp,
         origin: Origin,
-        id: String,
-        expires_at: Timestamp,
+        old_id: String,
+        old_ends_at: Timestamp,
+        digest: Digest,
+        new: ApiKey,
     ) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
                 let found = tx
                     .execute(
-                        "UPDATE api_keys SET expires_at = $2 WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
-                        binds![&id, expires_at],
+                        "UPDATE api_keys SET expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE $2 END
+                         WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)",
+                        binds![&old_id, old_ends_at, now],
                     )
                     .await?;
                 if found > 0 {
-                    tx.touch(EntityKind::Key, id.as_str());
-                    tx.audit(now, &origin, Event::new("key.rotate").object(&id)).await?;
+                    tx.touch(EntityKind::Key, old_id.as_str());
+                    tx.audit(now, &origin, Event::new("key.rotate").user(&new.user_id).object(&old_id)).await?;
+                    tx.insert_key(now, &origin, &digest, &new).await?;
                 }
                 Ok(found > 0)
             })

@@ -1,0 +1,107 @@
+//! Owns the command line: what can be said and what each saying does. Works on the database directly, also while a server
+//! runs, which notices within a second.
+
+mod api;
+mod audit;
+mod client;
+mod demo;
+mod doctor;
+mod key;
+mod open;
+mod output;
+mod serve;
+mod signing_key;
+mod token;
+mod user;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{config, model::error::Error};
+
+/// An OAuth 2.0 authorization server with first-class API keys.
+///
+/// Start with `grantd demo`: an embedded database with example data, and commands to paste.
+/// For real: `grantd serve`, and beside it the commands below to make users, APIs, clients and keys.
+#[derive(Debug, Parser)]
+#[command(name = "grantd", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Said before or after any command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Configuration file [default: grantd.toml, if it exists]
+    #[arg(long, global = true, env = "GRANTD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// sqlite:PATH or postgres://user:password@host/database
+    #[arg(long, global = true, value_name = "URL")]
+    database: Option<String>,
+    /// The URL by which everybody reaches this server
+    #[arg(long, global = true, value_name = "URL")]
+    issuer: Option<String>,
+    /// Print one JSON object, for scripts
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Try everything: example user, API, client and key on an embedded database, served
+    Demo(demo::Demo),
+    /// Run the server
+    Serve(serve::Serve),
+    /// People who sign in
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// APIs that ask this server about credentials
+    #[command(subcommand)]
+    Api(api::ApiCommand),
+    /// Apps that use OAuth
+    #[command(subcommand)]
+    Client(client::ClientCommand),
+    /// API keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Keys that sign access tokens
+    #[command(subcommand)]
+    SigningKey(signing_key::SigningKeyCommand),
+    /// Access and refresh tokens
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// What happened, newest first
+    Audit(audit::Audit),
+    /// Copy the embedded database while it is in use
+    Backup(doctor::Backup),
+    /// Check configuration, database, keys and clock
+    Doctor,
+    /// Print the configuration with its defaults and what each key means
+    Config,
+}
+
+/// Runs what was said.
+///
+/// # Errors
+/// Whatever went wrong, in words for the person who typed it.
+pub async fn run(cli: Cli) -> Result<(), Error> {
+    let global = cli.global;
+    match cli.command {
+        Command::Demo(demo) => demo.run(&global).await,
+        Command::Serve(serve) => serve.run(&global).await,
+        Command::User(command) => command.run(&global).await,
+        Command::Api(command) => command.run(&global).await,
+        Command::Client(command) => command.run(&global).await,
+        Command::Key(command) => command.run(&global).await,
+        Command::SigningKey(command) => command.run(&global).await,
+        Command::Token(command) => command.run(&global).await,
+        Command::Audit(audit) => audit.run(&global).await,
+        Command::Backup(backup) => backup.run(&global).await,
+        Command::Doctor => doctor::run(&global).await,
+        Command::Config => output::text(config::DEFAULTS),
+    }
+}

@@ -1,0 +1,50 @@
+//! Owns `grantd token`. Does not parse tokens; see `engine::verify` and `engine::grant_token`.
+
+use std::io::Read;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{Global, open, output};
+use crate::{
+    app::App,
+    model::{error::Error, secret::Digest},
+};
+
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Revoke the access token, refresh token or API key on standard input
+    Revoke,
+}
+
+impl TokenCommand {
+    pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
+        let app = open::app(open::config(global, &[])?).await?;
+        let mut text = String::new();
+        std::io::stdin()
+            .take(16 * 1024)
+            .read_to_string(&mut text)
+            .map_err(|_| Error::invalid_request("the token is not UTF-8"))?;
+        let what = revoke(&app, text.trim()).await?;
+        output::one(global, &[("revoked", json!(what))])
+    }
+}
+
+async fn revoke(app: &App, token: &str) -> Result<&'static str, Error> {
+    let now = app.clock.now();
+    if let Some((grant, _)) = app.grant_tokens.read_refresh_token(token)
+        && let Some(client) = app.store.grant_client(&grant).await?
+    {
+        app.store.revoke_grant(now, open::origin(), grant, client).await?;
+        return Ok("grant");
+    }
+    if let Some(signed) = app.verifier.signed_token(token) {
+        app.store.revoke_token(now, open::origin(), signed.jti, signed.client_id, signed.expires_at).await?;
+        return Ok("access_token");
+    }
+    if let Some(record) = app.store.find_key(&Digest::of(token)).await? {
+        app.store.revoke_key(now, open::origin(), record.key.id, None).await?;
+        return Ok("api_key");
+    }
+    Err(Error::invalid_request("that is no token or key of this server; send it on standard input"))
+}
