@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use self::api::make as make_api;
 use crate::{config, model::error::Error};
 
 /// An OAuth 2.0 authorization server with first-class API keys.

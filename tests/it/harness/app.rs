@@ -1,0 +1,256 @@
+//! Owns the server in process: its clock stands still, its database is its own. No sockets.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{Method, Request, header},
+};
+use data_encoding::BASE64;
+use grantd::{
+    app::App,
+    cli,
+    config::Config,
+    engine::{
+        apikey::{self, NewKey},
+        clients::new_secret,
+        master::MasterKey,
+    },
+    model::{
+        api::{Algorithm, Api, ApiScope},
+        audit::Origin,
+        client::{Client, ClientType, GrantType},
+        clock::{Clock, Timestamp},
+        redirect_uri::RedirectUri,
+        scope::Scopes,
+        secret::new_id,
+    },
+    router::router,
+    store::NewUser,
+};
+use secrecy::SecretString;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
+
+use super::{Browser, Reply, database::Database};
+
+pub const ISSUER: &str = "https://auth.example.test";
+pub const API: &str = "https://api.example.test";
+pub const CALLBACK: &str = "https://app.example.test/cb";
+pub const PASSWORD: &str = "correct horse battery";
+/// When every test begins: 2026-11-21T00:00:00Z.
+pub const START: Timestamp = Timestamp(1_795_219_200_000);
+
+/// A client with what it needs to prove itself.
+#[derive(Clone, Debug)]
+pub struct OAuthClient {
+    pub id: String,
+    pub secret: Option<String>,
+}
+
+impl OAuthClient {
+    /// The Basic header of a confidential client.
+    pub fn basic(&self) -> String {
+        let secret = self.secret.as_deref().expect("a confidential client");
+        format!("Basic {}", BASE64.encode(format!("{}:{secret}", self.id).as_bytes()))
+    }
+}
+
+/// A server in process with one API (scopes `read` and `write`) and its resource server.
+pub struct TestApp {
+    pub app: Arc<App>,
+    pub router: Router,
+    pub api: OAuthClient,
+    pub database: Database,
+    pub master: MasterKey,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+impl TestApp {
+    pub async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With some configuration changed, by key.
+    pub async fn with(overrides: &[(&str, &str)]) -> Self {
+        let database = Database::new().await;
+        let mut all = vec![("issuer", ISSUER.to_owned()), ("database", database.url.clone())];
+        all.extend(overrides.iter().map(|(key, value)| (*key, (*value).to_owned())));
+        let master = MasterKey::generate();
+        all.push(("master_key", master.text().to_string()));
+        let config = Config::load(None, [], &all).expect("a configuration");
+        let app = Arc::new(App::new(config, master.clone(), Clock::manual(START)).await.expect("an app"));
+        let stop = CancellationToken::new();
+        app.background.start(&TaskTracker::new(), &stop);
+        let router = router(Arc::clone(&app));
+        let api = make_api(&app, "Example API", API, &["read", "write"]).await;
+        Self { app, router, api, database, master, _stop: stop.drop_guard() }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.app.clock.now()
+    }
+
+    pub fn advance(&self, seconds: i64) {
+        self.app.clock.advance_seconds(seconds);
+    }
+
+    pub fn browser(&self) -> Browser<'_> {
+        Browser::new(self)
+    }
+
+    /// A second API.
+    pub async fn api(&self, name: &str, identifier: &str, scopes: &[&str]) -> OAuthClient {
+        make_api(&self.app, name, identifier, scopes).await
+    }
+
+    /// A user with [`PASSWORD`]; returns its id.
+    pub async fn user(&self, email: &str) -> String {
+        let password = self.app.passwords.hash(SecretString::from(PASSWORD)).await.expect("a hash");
+        let name = email.split('@').next().unwrap_or_default().to_owned();
+        let user =
+            NewUser { email: email.to_owned(), name, password: Some(password), plan: "pro".to_owned(), admin: false };
+        self.app.store.insert_user(self.now(), Origin::default(), user).await.expect("a user")
+    }
+
+    /// A confidential client for every grant type, with [`CALLBACK`] and both scopes.
+    pub async fn confidential(&self) -> OAuthClient {
+        self.client(ClientType::Confidential, |client| client.grant_types = GrantType::ALL.to_vec()).await
+    }
+
+    /// A public client with [`CALLBACK`] and both scopes.
+    pub async fn public(&self) -> OAuthClient {
+        self.client(ClientType::Public, |_| ()).await
+    }
+
+    /// A client, changed before it is kept.
+    pub async fn client(&self, kind: ClientType, change: impl FnOnce(&mut Client)) -> OAuthClient {
+        let (shown, kept) = new_secret(self.now());
+        let mut client = Client::new(self.now(), "Test app".to_owned(), kind);
+        client.redirect_uris = vec![RedirectUri::register(CALLBACK).expect("a URI")];
+        client.scopes = Scopes::parse("read write").expect("scopes");
+        let secret = (kind == ClientType::Confidential).then(|| shown.expose().to_owned());
+        if secret.is_some() {
+            client.secrets = vec![kept];
+        }
+        change(&mut client);
+        let id = client.id.clone();
+        self.app.store.insert_client(self.now(), Origin::default(), client).await.expect("a client");
+        OAuthClient { id, secret }
+    }
+
+    /// An API key of this user; returns its id and text.
+    pub async fn key(&self, user_id: &str, scopes: &str) -> (String, String) {
+        self.key_with(user_id, scopes, |_| ()).await
+    }
+
+    /// An API key, changed before it is made.
+    pub async fn key_with(&self, user_id: &str, scopes: &str, change: impl FnOnce(&mut NewKey)) -> (String, String) {
+        let mut new = NewKey {
+            id: None,
+            user_id: user_id.to_owned(),
+            name: "Test key".to_owned(),
+            scopes: Scopes::parse(scopes).expect("scopes"),
+            environment: "live".to_owned(),
+            expires_in_seconds: None,
+        };
+        change(&mut new);
+        let (secret, key) = apikey::make(self.now(), "gd", new).expect("a key");
+        let id = key.id.clone();
+        self.app.store.insert_key(self.now(), Origin::default(), secret.digest(), key).await.expect("kept");
+        (id, secret.expose().to_owned())
+    }
+
+    /// Sends a request from a peer address of its own.
+    pub async fn send_from(&self, peer: &str, mut request: Request<Body>) -> Reply {
+        let peer: IpAddr = peer.parse().expect("an address");
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(peer, 4711)));
+        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        Reply::of(response).await
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Reply {
+        self.send_from("192.0.2.1", request).await
+    }
+
+    pub async fn get(&self, target: &str) -> Reply {
+        self.send(Request::get(target).body(Body::empty()).expect("a request")).await
+    }
+
+    /// GET with a Bearer credential.
+    pub async fn get_as(&self, target: &str, credential: &str) -> Reply {
+        let request = Request::get(target).header(header::AUTHORIZATION, format!("Bearer {credential}"));
+        self.send(request.body(Body::empty()).expect("a request")).await
+    }
+
+    /// POST of a form without any authentication beside what the form says.
+    pub async fn post(&self, path: &str, form: &[(&str, &str)]) -> Reply {
+        self.send(form_request(path, form).body(encode(form)).expect("a request")).await
+    }
+
+    /// POST of a form by a client: Basic if it is confidential, else its id in the form.
+    pub async fn post_as(&self, client: &OAuthClient, path: &str, form: &[(&str, &str)]) -> Reply {
+        let mut form = form.to_vec();
+        let request = form_request(path, &form);
+        let request = match &client.secret {
+            Some(_) => request.header(header::AUTHORIZATION, client.basic()),
+            None => {
+                form.push(("client_id", &client.id));
+                request
+            }
+        };
+        self.send(request.body(encode(&form)).expect("a request")).await
+    }
+
+    /// The answer of the introspection endpoint to the API's resource server.
+    pub async fn introspect(&self, token: &str) -> Reply {
+        self.post_as(&self.api, "/oauth/introspect", &[("token", token)]).await
+    }
+
+    /// A client-credentials token of a new confidential client.
+    pub async fn client_token(&self, client: &OAuthClient) -> String {
+        let reply = self.post_as(client, "/oauth/token", &[("grant_type", "client_credentials")]).await;
+        reply.status(200);
+        reply.text("access_token")
+    }
+
+    /// Names of the newest audit entries, newest first.
+    pub async fn audit(&self) -> Vec<String> {
+        self.app.background.flush().await.expect("flushed");
+        self.app.store.audit_entries(200).await.expect("entries").into_iter().map(|entry| entry.event).collect()
+    }
+}
+
+fn form_request(path: &str, _: &[(&str, &str)]) -> axum::http::request::Builder {
+    Request::builder().method(Method::POST).uri(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+}
+
+/// A form as its body.
+pub fn encode(form: &[(&str, &str)]) -> Body {
+    Body::from(form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish())
+}
+
+async fn make_api(app: &App, name: &str, identifier: &str, scopes: &[&str]) -> OAuthClient {
+    let api = Api {
+        id: new_id("api"),
+        slug: name.to_lowercase().replace(' ', "-"),
+        identifier: identifier.to_owned(),
+        name: name.to_owned(),
+        profile: "bearer".to_owned(),
+        algorithm: Algorithm::default(),
+        access_token_seconds: 3600,
+        client_id: String::new(),
+        scopes: scopes
+            .iter()
+            .map(|name| ApiScope { name: (*name).to_owned(), description: format!("May {name}") })
+            .collect(),
+    };
+    let (id, secret) = cli::make_api(app, app.clock.now(), api).await.expect("an API");
+    app.catalog.reload().await.expect("a catalog");
+    OAuthClient { id, secret: Some(secret.expose().to_owned()) }
+}

@@ -1,0 +1,42 @@
+//! Owns a database per test: an SQLite file in a directory of its own, or with GRANTD_TEST_POSTGRES (the URL of a server,
+//! set by tests/run) a PostgreSQL database of its own. Does not delete databases; the throwaway server goes as a whole.
+
+use std::env;
+
+use grantd::model::secret::random_base62;
+use tempfile::TempDir;
+
+/// A database for one test.
+#[derive(Debug)]
+pub struct Database {
+    pub url: String,
+    /// Where files of the test may go; removed with it.
+    pub dir: TempDir,
+}
+
+impl Database {
+    /// Of the engine this run is for.
+    pub async fn new() -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let url = match env::var("GRANTD_TEST_POSTGRES") {
+            Ok(server) => postgres(&server).await,
+            Err(_) => format!("sqlite:{}", dir.path().join("grantd.db").display()),
+        };
+        Self { url, dir }
+    }
+
+    /// Whether this run is on PostgreSQL.
+    pub fn is_postgres(&self) -> bool {
+        self.url.starts_with("postgres")
+    }
+}
+
+/// A new database on a PostgreSQL server, `postgres://user@host:port`.
+pub async fn postgres(server: &str) -> String {
+    let name = format!("t_{}", random_base62(16).to_lowercase());
+    let pool = sqlx::PgPool::connect(&format!("{server}/postgres")).await.expect("PostgreSQL of tests/run");
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::raw_sql(create).execute(&pool).await.expect("a database");
+    pool.close().await;
+    format!("{server}/{name}")
+}

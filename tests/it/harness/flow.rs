@@ -1,0 +1,70 @@
+//! Owns the flows: authorize, consent, exchange, refresh, as clients and people walk them.
+
+use super::{Browser, OAuthClient, Reply, TestApp, app::CALLBACK};
+
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// The query of a right authorization request; `change` replaces, adds, or with an empty value removes parameters.
+pub fn authorize_url(client: &OAuthClient, change: &[(&str, &str)]) -> String {
+    let mut params = vec![
+        ("response_type", "code"),
+        ("client_id", client.id.as_str()),
+        ("redirect_uri", CALLBACK),
+        ("scope", "read write"),
+        ("state", "st4te"),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ];
+    for (name, value) in change {
+        params.retain(|(n, _)| n != name);
+        if !value.is_empty() {
+            params.push((name, value));
+        }
+    }
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+    format!("/oauth/authorize?{query}")
+}
+
+/// Walks from the authorization request to the redirect that leaves the server; allows on the consent page if it is shown.
+pub async fn authorize(browser: &Browser<'_>, client: &OAuthClient, change: &[(&str, &str)]) -> Reply {
+    let reply = browser.follow(browser.get(&authorize_url(client, change)).await).await;
+    if reply.status.as_u16() == 200 && reply.body.contains("name=\"decision\"") {
+        decide(browser, &reply, "allow").await
+    } else {
+        reply
+    }
+}
+
+/// Answers the consent page that is shown.
+pub async fn decide(browser: &Browser<'_>, page: &Reply, decision: &str) -> Reply {
+    let (csrf, interaction) = (page.input("csrf"), page.input("interaction"));
+    let form = [("csrf", csrf.as_str()), ("interaction", &interaction), ("decision", decision)];
+    browser.follow(browser.post("/consent", &form).await).await
+}
+
+/// A code for this client, of the browser's user.
+pub async fn code(browser: &Browser<'_>, client: &OAuthClient) -> String {
+    let reply = authorize(browser, client, &[]).await;
+    reply.redirect_param("code").unwrap_or_else(|| panic!("no code: {}", reply.location()))
+}
+
+/// Exchanges a code.
+pub async fn exchange(app: &TestApp, client: &OAuthClient, code: &str) -> Reply {
+    let form =
+        [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
+    app.post_as(client, "/oauth/token", &form).await
+}
+
+/// Refreshes.
+pub async fn refresh(app: &TestApp, client: &OAuthClient, refresh_token: &str) -> Reply {
+    app.post_as(client, "/oauth/token", &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
+}
+
+/// A user who signed in, a client, and the tokens the user granted it: (access token, refresh token).
+pub async fn tokens(browser: &Browser<'_>, client: &OAuthClient) -> (String, String) {
+    let code = code(browser, client).await;
+    let reply = exchange(browser.app, client, &code).await;
+    reply.status(200);
+    (reply.text("access_token"), reply.text("refresh_token"))
+}

@@ -1,0 +1,5 @@
+//! Owns the integration tests: one binary, so that it links once. Modules only.
+
+mod harness;
+
+mod smoke;
