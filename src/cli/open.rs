@@ -47,13 +47,13 @@ pub fn config(global: &Global, overrides: &[(&'static str, Option<String>)]) -> 
 pub async fn store(global: &Global) -> Result<Opened, Error> {
     let config = config(global, &[])?;
     let store = Store::open(&config.database).await?;
-    Ok(Opened { config, store, now: Clock::System.now() })
+    Ok(Opened { config, store, now: Clock::system().now() })
 }
 
 /// Opens everything, as the server does.
 pub async fn app(config: Config) -> Result<App, Error> {
     let master = master_key(&config)?;
-    App::new(config, master, Clock::System).await
+    App::new(config, master, Clock::system()).await
 }
 
 /// Who acts on the command line, for the audit log.

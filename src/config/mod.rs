@@ -180,8 +180,10 @@ impl Config {
             ("lifetimes.grant_seconds", lifetimes.grant_seconds, 315_360_000),
             ("lifetimes.signing_key_seconds", lifetimes.signing_key_seconds, 315_360_000),
         ] {
-            if seconds < 1 || seconds > most {
-                return wrong(key, &format!("1 to {most} seconds"));
+            // A signing key needs time to be announced before it signs.
+            let least = if key.ends_with("signing_key_seconds") { 86_400 } else { 1 };
+            if seconds < least || seconds > most {
+                return wrong(key, &format!("{least} to {most} seconds"));
             }
         }
         if !(1024..=1 << 20).contains(&self.limits.body_bytes) {

@@ -72,7 +72,7 @@ impl Clients {
         let presented = Digest::of(secret);
         let client = self.find(id).await?.ok_or_else(Error::invalid_client)?;
         let live = |kept: &&ClientSecret| kept.expires_at.is_none_or(|end| end > now);
-        let proven = client.secrets.iter().filter(live).any(|kept| kept.digest == presented);
+        let proven = client.secrets.iter().filter(live).any(|kept| presented.proves(&kept.digest));
         if proven && client.auth_methods.contains(&method) { Ok(client) } else { Err(Error::invalid_client()) }
     }
 

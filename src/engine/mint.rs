@@ -22,7 +22,7 @@ pub struct Order<'o> {
     /// `client_id`.
     pub client_id: &'o str,
     /// `scope`.
-    pub scopes: Scopes,
+    pub scopes: &'o Scopes,
     /// Audience URIs asked for; empty means those of the scopes.
     pub resources: &'o [String],
     /// The grant behind it.
@@ -82,7 +82,7 @@ impl Mint {
     ///
     /// # Errors
     /// `invalid_scope` when nothing is left, `invalid_target` for an unknown resource, `server_error`.
-    pub fn access_token(&self, now: Timestamp, order: Order<'_>) -> Result<Minted, Error> {
+    pub fn access_token(&self, now: Timestamp, order: &Order<'_>) -> Result<Minted, Error> {
         let catalog = self.catalog.current();
         let targets = catalog.targets(order.resources)?;
         let of = |name: &str| targets.iter().any(|api| api.scopes.iter().any(|scope| scope.name == name));

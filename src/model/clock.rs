@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
@@ -51,16 +51,41 @@ impl Timestamp {
 }
 
 /// Where `now` comes from: the system, or a test that moves it by hand.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub enum Clock {
-    /// The system's clock.
-    #[default]
-    System,
+    /// The system's clock, which never goes back while the process runs: what has expired stays expired.
+    System(SteadyClock),
     /// A clock that stands still until it is moved.
     Manual(AtomicI64),
 }
 
+/// The wall clock, carried on by the monotonic one where it is set back.
+#[derive(Debug)]
+pub struct SteadyClock {
+    started: Instant,
+    // The wall clock's lead over the monotonic one, in milliseconds: the greatest seen.
+    lead_ms: AtomicI64,
+}
+
+impl SteadyClock {
+    fn now(&self, wall_ms: i64) -> Timestamp {
+        let elapsed_ms = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let lead_ms = wall_ms.saturating_sub(elapsed_ms);
+        let before = self.lead_ms.load(Ordering::Relaxed);
+        if lead_ms > before {
+            self.lead_ms.fetch_max(lead_ms, Ordering::Relaxed);
+        }
+        Timestamp(elapsed_ms.saturating_add(lead_ms.max(before)))
+    }
+}
+
 impl Clock {
+    /// The system's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::System(SteadyClock { started: Instant::now(), lead_ms: AtomicI64::new(i64::MIN) })
+    }
+
     /// A clock standing at `at`.
     #[must_use]
     pub fn manual(at: Timestamp) -> Self {
@@ -71,9 +96,9 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match self {
-            Self::System => {
+            Self::System(steady) => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+                steady.now(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
             }
             Self::Manual(at) => Timestamp(at.load(Ordering::SeqCst)),
         }
@@ -84,5 +109,21 @@ impl Clock {
         if let Self::Manual(at) = self {
             at.fetch_add(seconds * 1000, Ordering::SeqCst);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_revives_nothing() {
+        // THREATS: ST6
+        let clock = SteadyClock { started: Instant::now(), lead_ms: AtomicI64::new(i64::MIN) };
+        let start = clock.now(1_000_000_000);
+        assert!(clock.now(1_000_000_000 - 3_600_000) >= start);
+        let ahead = clock.now(1_000_000_000 + 3_600_000);
+        assert!(ahead.0 >= start.0 + 3_600_000);
+        assert!(clock.now(1_000_000_000) >= ahead);
     }
 }

@@ -9,7 +9,6 @@ use std::fmt;
 use aws_lc_rs::{constant_time, digest};
 use data_encoding::BASE64URL_NOPAD;
 use rand::RngExt;
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -118,8 +117,8 @@ pub fn new_id(kind: &str) -> String {
     format!("{kind}_{}", random_base62(20))
 }
 
-/// SHA-256 of a secret. Compared in constant time.
-#[derive(Clone, Copy, Eq, Hash, Serialize, Deserialize)]
+/// SHA-256 of a secret. Where one proves something, it is compared by [`Digest::proves`], in constant time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; digest::SHA256_OUTPUT_LEN]);
 
 impl Digest {
@@ -137,6 +136,12 @@ impl Digest {
         BASE64URL_NOPAD.encode(&self.0)
     }
 
+    /// Whether a secret with this digest is the one that was kept; compared in constant time.
+    #[must_use]
+    pub fn proves(&self, kept: &Self) -> bool {
+        constant_time::verify_slices_are_equal(&self.0, &kept.0).is_ok()
+    }
+
     /// Which of `count` shards it falls into.
     #[must_use]
     pub fn shard(&self, count: usize) -> usize {
@@ -148,12 +153,6 @@ impl Digest {
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
         bytes.try_into().ok().map(Self)
-    }
-}
-
-impl PartialEq for Digest {
-    fn eq(&self, other: &Self) -> bool {
-        constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
     }
 }
 

@@ -95,10 +95,10 @@ pub async fn token(State(app): State<Arc<App>>, info: RequestInfo, request: Requ
     // 4. Mint.
     let minted = app.mint.access_token(
         info.now,
-        Order {
+        &Order {
             subject: &decision.subject,
             client_id: &client.id,
-            scopes: decision.scopes,
+            scopes: &decision.scopes,
             resources: &decision.resources,
             grant_id: decision.grant_id.as_deref(),
             not_after: decision.not_after,
