@@ -24,6 +24,7 @@ use crate::{
     model::error::Error,
     oauth::{authorize::authorize, introspect::introspect, metadata, revoke::revoke, token::token},
     ops,
+    web::{apps, assets, callback, connected, consent, keys, login, own_app},
 };
 
 /// Every route, with what stands around it: panics are caught outermost, then the edge.
@@ -58,7 +59,23 @@ fn machines(app: &App) -> Router<Arc<App>> {
 
 /// For people: pages, cookies, forms.
 fn people() -> Router<Arc<App>> {
-    Router::new().route("/oauth/authorize", get(authorize).post(authorize))
+    Router::new()
+        .route("/oauth/authorize", get(authorize).post(authorize))
+        .route("/", get(assets::root))
+        .route("/assets/{name}", get(assets::asset))
+        .route("/login", get(login::show).post(login::sign_in))
+        .route("/logout", post(login::sign_out))
+        .route("/consent", get(consent::show).post(consent::decide))
+        .route("/settings/keys", get(keys::list).post(keys::create))
+        .route("/settings/keys/{id}/revoke", post(keys::revoke))
+        .route("/settings/apps", get(connected::list))
+        .route("/settings/apps/{client_id}/revoke", post(connected::remove))
+        .route("/apps", get(apps::list).post(apps::create))
+        .route("/apps/new", get(apps::blank))
+        .route("/apps/callback", get(callback::callback))
+        .route("/apps/{id}", get(own_app::show).post(own_app::update))
+        .route("/apps/{id}/secret", post(own_app::rotate))
+        .route("/apps/{id}/delete", post(own_app::delete))
 }
 
 /// An issuer with a path has its metadata at the root too, the path behind the well-known part (RFC 8414 §3.1).

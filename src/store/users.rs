@@ -65,6 +65,16 @@ impl Store {
         row.map(|mut row| Ok((user(&mut row)?, row.opt_text(6)?))).transpose()
     }
 
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn user_by_id(&self, id: &str) -> Result<Option<User>, Error> {
+        let row =
+            self.row("SELECT id, email, name, plan, admin, disabled_at FROM users WHERE id = $1", binds![id]).await?;
+        row.map(|mut row| user(&mut row)).transpose()
+    }
+
     /// Up to `limit` users, by address.
     ///
     /// # Errors

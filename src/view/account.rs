@@ -52,12 +52,15 @@ pub struct KeyForm {
     pub scope_error: Option<String>,
     pub environments: Vec<Choice>,
     pub expiries: Vec<Choice>,
+    /// The sign-in is not recent, so the password is asked for again.
+    pub ask_password: bool,
+    pub password_error: Option<String>,
 }
 
 impl KeyForm {
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.name_error.is_some() || self.scope_error.is_some()
+        self.name_error.is_some() || self.scope_error.is_some() || self.password_error.is_some()
     }
 }
 

@@ -43,6 +43,9 @@ pub struct AppForm {
     pub redirect_uris_error: Option<String>,
     pub scopes: Vec<ScopeGroup>,
     pub scope_error: Option<String>,
+    /// The sign-in is not recent, so the password is asked for again.
+    pub ask_password: bool,
+    pub password_error: Option<String>,
 }
 
 impl AppForm {

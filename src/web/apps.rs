@@ -1,0 +1,240 @@
+//! Owns `/apps` and `/apps/new`: the OAuth clients a user registered, and registering one. Does not change one; see `app`.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, Uri},
+    response::Response,
+};
+
+use super::{
+    kit::{Answer, query, signed_form},
+    proof, words,
+};
+use crate::{
+    app::App,
+    engine::clients::new_secret,
+    http::{
+        extract::RequestInfo,
+        page::{render, shell},
+        reply::with_query,
+        session::SignedIn,
+    },
+    model::{
+        client::{AuthMethod, Client, ClientType, GrantType, REDIRECT_URIS_MAX},
+        clock::Timestamp,
+        error::Error,
+        params::Params,
+        redirect_uri::RedirectUri,
+        text,
+    },
+    store::{self, ClientChanges},
+    view::{AppForm, AppNewPage, AppRow, AppSecretPage, AppsPage, Exchange, Flash, Nav, Tone, shell_quote},
+};
+
+/// Most apps of one user.
+const APPS_MAX: i64 = 200;
+/// A client that lost the answer to a refresh may ask again for this long, in milliseconds.
+const REFRESH_GRACE_MS: i64 = 10_000;
+
+/// `GET /apps`
+pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
+    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+    let clients = app.store.list_clients(Some(&signed_in.user.id), APPS_MAX).await?;
+    let row = |client: Client| AppRow {
+        kind: kind_word(client.kind).to_owned(),
+        created: words::day(client.created_at),
+        client_id: client.id,
+        name: client.name,
+    };
+    let flash = (query(&uri)?.get("done") == Some("deleted"))
+        .then(|| Flash { tone: Tone::Good, text: "The app was deleted. Its tokens no longer work.".to_owned() });
+    let page = AppsPage {
+        shell: shell(&app, &signed_in.viewer, "Your apps", Nav::Apps),
+        flash,
+        apps: clients.into_iter().map(row).collect(),
+    };
+    Ok(render(&page, None))
+}
+
+/// `GET /apps/new`
+pub async fn blank(State(app): State<Arc<App>>, info: RequestInfo, headers: HeaderMap) -> Answer {
+    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+    let form = AppForm {
+        form: signed_in.viewer.form_id(&app),
+        scopes: words::groups(&app.catalog.current(), |_| false),
+        ask_password: proof::is_stale(info.now, &signed_in.viewer),
+        ..AppForm::default()
+    };
+    Ok(form_page(&app, &signed_in, None, form, StatusCode::OK))
+}
+
+/// `POST /apps`
+pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Answer {
+    let (signed_in, body) = signed_form(&app, &info, request).await?;
+    let params = body.params()?;
+    params.refuse_duplicates(&["scope"])?;
+    let mut form = typed(&app, &params);
+    form.ask_password = proof::is_stale(info.now, &signed_in.viewer);
+    let id = signed_in.viewer.read_form_id(&app, &form.form)?;
+    let kind = ClientType::parse(params.get("type").unwrap_or("confidential"))
+        .ok_or_else(|| Error::invalid_request("type is confidential or public"))?;
+    let Some(changes) = check(&app, &params, &mut form) else {
+        return Ok(form_page(&app, &signed_in, None, form, StatusCode::BAD_REQUEST));
+    };
+    let password = params.get("password");
+    if let Err(why) = proof::confirm(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
+        form.password_error = Some(why);
+        return Ok(form_page(&app, &signed_in, None, form, StatusCode::BAD_REQUEST));
+    }
+    let user_id = signed_in.user.id.clone();
+    let owned = app.store.list_clients(Some(&user_id), APPS_MAX).await?.len();
+    if i64::try_from(owned).unwrap_or(i64::MAX) >= APPS_MAX {
+        return Err(Error::invalid_request(format!("one user has at most {APPS_MAX} apps")).into());
+    }
+    let (shown, kept) = new_secret(info.now);
+    let mut client = client(info.now, format!("client_{id}"), kind, user_id, changes);
+    if client.is_confidential() {
+        client.secrets.push(kept);
+    }
+    match app.store.insert_client(info.now, info.origin(&signed_in.user.id), client.clone()).await {
+        Ok(()) => {
+            let secret = client.is_confidential().then(|| shown.expose().to_owned());
+            let page = AppSecretPage {
+                shell: shell(&app, &signed_in.viewer, "App registered", Nav::Apps),
+                exchange: exchange(&app, &client),
+                client_id: client.id,
+                name: client.name,
+                secret,
+                rotated: false,
+                previous_ends: None,
+            };
+            Ok(render(&page, None))
+        }
+        // The id comes from the form, so the form was sent before: its answer had the secret.
+        Err(store::Error::Conflict) => {
+            let text = "This form was sent before, and its app is registered. A secret is shown only once.".to_owned();
+            form.form = signed_in.viewer.form_id(&app);
+            Ok(form_page(&app, &signed_in, Some(Flash { tone: Tone::Warn, text }), form, StatusCode::CONFLICT))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The form with what was typed.
+pub(super) fn typed(app: &App, params: &Params<'_>) -> AppForm {
+    AppForm {
+        form: params.get("form").unwrap_or_default().to_owned(),
+        name: params.get("name").unwrap_or_default().to_owned(),
+        is_public: params.get("type") == Some(ClientType::Public.as_str()),
+        redirect_uris: params.get("redirect_uris").unwrap_or_default().to_owned(),
+        scopes: words::groups(&app.catalog.current(), |name| params.all("scope").any(|chosen| chosen == name)),
+        ..AppForm::default()
+    }
+}
+
+/// What the form says about an app, or nothing and the reasons in `form`, each beside its field.
+pub(super) fn check(app: &App, params: &Params<'_>, form: &mut AppForm) -> Option<ClientChanges> {
+    let name = text::name("a name", &form.name);
+    let redirect_uris = redirect_uris(&form.redirect_uris);
+    let chosen: Vec<String> = params.all("scope").map(ToOwned::to_owned).collect();
+    let scopes = if chosen.is_empty() {
+        Err(Error::invalid_scope("choose at least one permission"))
+    } else {
+        app.catalog.current().choose(&chosen)
+    };
+    match (name, redirect_uris, scopes) {
+        (Ok(name), Ok(redirect_uris), Ok(scopes)) => Some(ClientChanges { name, redirect_uris, scopes }),
+        (name, redirect_uris, scopes) => {
+            form.name_error = name.err().map(|error| words::sentence(&error.description));
+            form.redirect_uris_error = redirect_uris.err();
+            form.scope_error = scopes.err().map(|error| words::sentence(&error.description));
+            None
+        }
+    }
+}
+
+/// The type in a word.
+pub(super) fn kind_word(kind: ClientType) -> &'static str {
+    match kind {
+        ClientType::Confidential => "Confidential",
+        ClientType::Public => "Public",
+    }
+}
+
+/// The code flow of this app as commands to paste; what the developer fills in is a shell variable.
+pub(super) fn exchange(app: &App, client: &Client) -> Exchange {
+    let issuer = &app.config.issuer;
+    let redirect_uri = client.redirect_uris.first().map(RedirectUri::as_str).unwrap_or_default();
+    let proof = match client.kind {
+        ClientType::Confidential => format!("-u \"{}:$CLIENT_SECRET\"", client.id),
+        ClientType::Public => format!("-d client_id={}", client.id),
+    };
+    Exchange {
+        authorize_url: with_query(
+            &format!("{issuer}/oauth/authorize"),
+            &[
+                ("response_type", "code"),
+                ("client_id", &client.id),
+                ("redirect_uri", redirect_uri),
+                ("scope", &client.scopes.to_string()),
+                ("state", "STATE"),
+                ("code_challenge", "CHALLENGE"),
+                ("code_challenge_method", "S256"),
+            ],
+        ),
+        curl: format!(
+            "curl {proof} {} \\\n  -d grant_type=authorization_code \\\n  -d code=\"$CODE\" \\\n  \
+             --data-urlencode {} \\\n  -d code_verifier=\"$VERIFIER\"",
+            shell_quote(&format!("{issuer}/oauth/token")),
+            shell_quote(&format!("redirect_uri={redirect_uri}")),
+        ),
+    }
+}
+
+fn form_page(app: &App, signed_in: &SignedIn, flash: Option<Flash>, form: AppForm, status: StatusCode) -> Response {
+    let page = AppNewPage { shell: shell(app, &signed_in.viewer, "Register an app", Nav::Apps), flash, form };
+    let mut response = render(&page, None);
+    *response.status_mut() = status;
+    response
+}
+
+fn client(now: Timestamp, id: String, kind: ClientType, owner_id: String, about: ClientChanges) -> Client {
+    let auth_methods = match kind {
+        ClientType::Confidential => vec![AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost],
+        ClientType::Public => vec![AuthMethod::None],
+    };
+    Client {
+        id,
+        name: about.name,
+        kind,
+        auth_methods,
+        redirect_uris: about.redirect_uris,
+        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+        scopes: about.scopes,
+        owner_id: Some(owner_id),
+        api_id: None,
+        first_party: false,
+        require_pkce: true,
+        refresh_grace_ms: REFRESH_GRACE_MS,
+        active: true,
+        created_at: now,
+        secrets: Vec::new(),
+    }
+}
+
+/// One redirect URI a line.
+fn redirect_uris(text: &str) -> Result<Vec<RedirectUri>, String> {
+    let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
+    let uris = lines
+        .map(|(at, line)| {
+            RedirectUri::register(line).map_err(|error| format!("Line {}: {}.", at + 1, error.description))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    match uris.len() {
+        0 => Err("Give at least one.".to_owned()),
+        1..=REDIRECT_URIS_MAX => Ok(uris),
+        _ => Err(format!("At most {REDIRECT_URIS_MAX}.")),
+    }
+}

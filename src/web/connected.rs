@@ -1,0 +1,61 @@
+//! Owns `/settings/apps`: the apps a user let in, and taking access away again. Does not own apps one registered.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, Request, State},
+    http::{HeaderMap, Uri},
+};
+
+use super::{
+    kit::{Answer, go, query, signed_form},
+    words,
+};
+use crate::{
+    app::App,
+    http::{
+        extract::RequestInfo,
+        page::{render, shell},
+        session::SignedIn,
+    },
+    model::{error::Error, redirect_uri::display_host},
+    view::{ConnectedPage, ConnectedRow, Flash, Nav, Tone},
+};
+
+/// `GET /settings/apps`
+pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
+    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+    let catalog = app.catalog.current();
+    let mut apps = Vec::new();
+    for connected in app.store.connected_apps(&signed_in.user.id).await? {
+        let client = app.clients.find(&connected.client_id).await?;
+        let uri = client.as_ref().and_then(|client| client.redirect_uris.first());
+        apps.push(ConnectedRow {
+            host: uri.map(|uri| display_host(uri.as_str())).unwrap_or_default(),
+            client_id: connected.client_id,
+            name: connected.client_name,
+            scopes: words::lines(&catalog, &connected.scopes),
+            first_allowed: words::day(connected.allowed_at),
+            last_used: connected.last_used_at.map(|at| words::ago(info.now, at)),
+        });
+    }
+    let flash = (query(&uri)?.get("done") == Some("removed"))
+        .then(|| Flash { tone: Tone::Good, text: "Access was removed.".to_owned() });
+    let page = ConnectedPage { shell: shell(&app, &signed_in.viewer, "Connected apps", Nav::Connected), flash, apps };
+    Ok(render(&page, None))
+}
+
+/// `POST /settings/apps/{client_id}/revoke`
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    info: RequestInfo,
+    Path(client_id): Path<String>,
+    request: Request,
+) -> Answer {
+    let (signed_in, _) = signed_form(&app, &info, request).await?;
+    let user_id = signed_in.user.id;
+    if !app.store.withdraw_consent(info.now, info.origin(&user_id), user_id, client_id).await? {
+        return Err(Error::not_found().into());
+    }
+    Ok(go(&app, "/settings/apps?done=removed"))
+}

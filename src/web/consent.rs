@@ -1,0 +1,110 @@
+//! Owns `/consent`: shows what an app asks for and records the answer. Does not act on it: `/oauth/authorize` does.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, Uri},
+};
+
+use super::{
+    kit::{Answer, go, query, read},
+    words,
+};
+use crate::{
+    app::App,
+    http::{
+        extract::RequestInfo,
+        interaction,
+        page::{render, shell},
+        session::Viewer,
+    },
+    model::{
+        api::{Api, Catalog},
+        client::{Client, GrantType},
+        error::Error,
+        redirect_uri::{display_host, is_local},
+        scope::Scopes,
+        secret::Digest,
+    },
+    view::{Badge, ConsentApi, ConsentPage, Nav},
+};
+
+/// `GET /consent`
+pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
+    let viewer = Viewer::of(&app, info.now, &headers).await?;
+    let params = query(&uri)?;
+    let id = params.get("interaction").unwrap_or_default();
+    let request = interaction::find(&app, info.now, &viewer, id).await?.request;
+    let Some(user) = viewer.user() else { return Ok(go(&app, &format!("/oauth/authorize?interaction={id}"))) };
+    let gone = || Error::invalid_request("this app is not known here");
+    let client = app.clients.find(&request.client_id).await?.ok_or_else(gone)?;
+    let catalog = app.catalog.current();
+    let page = ConsentPage {
+        shell: shell(&app, &viewer, "Allow access", Nav::None),
+        interaction: id.to_owned(),
+        user: Badge { name: user.name.clone(), email: user.email.clone() },
+        client_name: client.name.clone(),
+        client_id: client.id.clone(),
+        redirect_host: display_host(&request.redirect_uri),
+        unverified: registrant(&app, &client).await?,
+        loopback_only: is_local(&request.redirect_uri),
+        apis: apis(&catalog, &request.scopes),
+        lasts: lasts(&app, &client, &catalog, &request.scopes),
+    };
+    Ok(render(&page, Some(&request.redirect_uri)))
+}
+
+/// `POST /consent`
+pub async fn decide(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Answer {
+    let (headers, body) = read(&app, request).await?;
+    let viewer = Viewer::of(&app, info.now, &headers).await?;
+    let params = body.params()?;
+    params.refuse_duplicates(&[])?;
+    let id = params.get("interaction").unwrap_or_default();
+    let request = interaction::find(&app, info.now, &viewer, id).await?.request;
+    let back = go(&app, &format!("/oauth/authorize?interaction={id}"));
+    let Some(user) = viewer.user() else { return Ok(back) };
+    viewer.check_form(&app, &headers, &params)?;
+    let allow = match params.get("decision") {
+        Some("allow") => true,
+        Some("deny") => false,
+        _ => return Err(Error::invalid_request("the answer is neither allow nor deny").into()),
+    };
+    let (origin, user_id) = (info.origin(&user.id), user.id.clone());
+    let (client_id, scopes, resources) = (request.client_id, request.scopes, request.resources);
+    let waiting = app
+        .store
+        .decide_consent(info.now, origin, Digest::of(id), user_id, client_id, scopes, resources, allow)
+        .await?;
+    if waiting {
+        Ok(back)
+    } else {
+        Err(Error::invalid_request("this sign-in has ended or was completed; start again from the app").into())
+    }
+}
+
+/// Who registered an app that this server's operator does not vouch for.
+async fn registrant(app: &App, client: &Client) -> Result<Option<String>, Error> {
+    let Some(owner_id) = client.owner_id.as_deref().filter(|_| !client.first_party) else { return Ok(None) };
+    let owner = app.store.user_by_id(owner_id).await?;
+    let name = owner.map(|owner| if owner.name.is_empty() { owner.email } else { owner.name });
+    Ok(Some(format!("Registered by {} on {}", name.as_deref().unwrap_or("somebody"), client.created_at.day())))
+}
+
+fn apis(catalog: &Catalog, scopes: &Scopes) -> Vec<ConsentApi> {
+    let of = |api: &&Api| {
+        let names: Scopes = api.scopes.iter().map(|scope| scope.name.clone()).collect();
+        words::lines(catalog, &scopes.filter(|name| names.contains(name)))
+    };
+    catalog.of_scopes(scopes).iter().map(|api| ConsentApi { name: api.name.clone(), scopes: of(api) }).collect()
+}
+
+/// How long the app can act without asking again.
+fn lasts(app: &App, client: &Client, catalog: &Catalog, scopes: &Scopes) -> String {
+    if client.may_use(GrantType::RefreshToken) {
+        return format!("Until you remove it, at most {}", words::span(app.config.lifetimes.grant_seconds));
+    }
+    let seconds = catalog.of_scopes(scopes).iter().map(|api| api.access_token_seconds).max().unwrap_or_default();
+    words::span(seconds)
+}

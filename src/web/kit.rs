@@ -1,0 +1,84 @@
+//! Owns what handlers of pages share: reading a signed-in user's form, refusing, going elsewhere. Does not own a page.
+
+use axum::{
+    extract::Request,
+    http::{HeaderMap, Uri},
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    app::App,
+    http::{
+        error::PageError,
+        extract::{BodyKind, ParamsBody, RequestInfo},
+        reply,
+        session::SignedIn,
+    },
+    model::{error::Error, params::Params},
+};
+
+/// How the handler of a page answers.
+pub(super) type Answer = Result<Response, Refusal>;
+
+/// Why a page is not shown.
+#[derive(Debug)]
+pub enum Refusal {
+    /// A notice of ours.
+    Page(Error),
+    /// Another answer, such as the way to the sign-in page.
+    Elsewhere(Box<Response>),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Page(error)
+    }
+}
+
+impl From<crate::store::Error> for Refusal {
+    fn from(error: crate::store::Error) -> Self {
+        Self::Page(error.into())
+    }
+}
+
+impl From<Response> for Refusal {
+    fn from(response: Response) -> Self {
+        Self::Elsewhere(Box::new(response))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Page(error) => PageError(error).into_response(),
+            Self::Elsewhere(response) => *response,
+        }
+    }
+}
+
+/// A form with its sender's headers, its token not yet checked.
+pub(super) async fn read(app: &App, request: Request) -> Result<(HeaderMap, ParamsBody), Refusal> {
+    Ok(ParamsBody::read(request, BodyKind::Form, app.config.limits.body_bytes).await?)
+}
+
+/// A form of a signed-in user that came from a page we showed this user.
+pub(super) async fn signed_form(
+    app: &App,
+    info: &RequestInfo,
+    request: Request,
+) -> Result<(SignedIn, ParamsBody), Refusal> {
+    let (headers, body) = read(app, request).await?;
+    let signed_in = SignedIn::of(app, info.now, &headers).await?;
+    signed_in.viewer.check_form(app, &headers, &body.params()?)?;
+    Ok((signed_in, body))
+}
+
+/// The parameters of a page's query.
+pub(super) fn query(uri: &Uri) -> Result<Params<'_>, Error> {
+    Params::form(uri.query().unwrap_or_default().as_bytes())
+}
+
+/// 303 to a page of ours; `path` begins with a slash.
+pub(super) fn go(app: &App, path: &str) -> Response {
+    reply::see_other(&format!("{}{path}", app.config.base_path()))
+}

@@ -1,0 +1,130 @@
+//! Owns proving who somebody is by password, with the counts that stop guessing. Does not begin sessions.
+
+use std::net::IpAddr;
+
+use secrecy::SecretString;
+
+use crate::{
+    app::App,
+    http::{extract::RequestInfo, session::Viewer},
+    model::{clock::Timestamp, email, error::Error, user::User},
+};
+
+/// A sign-in this fresh is enough for sensitive steps; older ones ask for the password again, in milliseconds.
+const RECENT_MS: i64 = 10 * 60 * 1000;
+
+/// What a password has shown.
+#[derive(Debug)]
+pub(super) enum Proof {
+    /// It is this active user's.
+    Proven(User),
+    /// Unknown address, wrong password, disabled user: nobody is told which.
+    Wrong,
+    /// Too many failures: not looked at, for this many seconds.
+    Wait(i64),
+}
+
+/// Checks a password, unless there were too many failures.
+///
+/// A failure counts before the check and is forgotten after a success, so that many at once cannot outrun the count.
+pub(super) async fn prove(
+    app: &App,
+    info: &RequestInfo,
+    viewer: &Viewer,
+    address: &str,
+    password: &str,
+) -> Result<Proof, Error> {
+    let limits = &app.config.limits;
+    let known = email::normalize(address).ok();
+    let sender = format!("address:{}", network(info.address));
+    // A browser that signed in as this user before has a count of its own: strangers cannot lock its owner out.
+    let account = known.as_deref().map(|email| match viewer.knows(app, email) {
+        true => format!("device:{email}"),
+        false => format!("account:{email}"),
+    });
+    let wait = |subject: &str, most| app.throttle.wait_seconds(info.now, subject, most);
+    let waits = [
+        wait(&sender, limits.login_failures_per_address),
+        account.as_deref().and_then(|account| wait(account, limits.login_failures_per_account)),
+    ];
+    if let Some(seconds) = waits.into_iter().flatten().max() {
+        return Ok(Proof::Wait(seconds));
+    }
+    if let Some(account) = &account {
+        app.throttle.fail(info.now, account);
+    }
+    let found = match &known {
+        Some(email) => app.store.find_user(email).await?,
+        None => None,
+    };
+    let (user, stored) = found.filter(|(user, _)| user.active).unzip();
+    let right = app.passwords.check(stored.flatten(), SecretString::from(password)).await?;
+    match user.filter(|_| right) {
+        Some(user) => {
+            if let Some(account) = &account {
+                app.throttle.succeed(account);
+            }
+            Ok(Proof::Proven(user))
+        }
+        None => {
+            app.throttle.fail(info.now, &sender);
+            app.tally.count("login", None, &info.origin("anonymous"), Some("wrong address or password"));
+            Ok(Proof::Wrong)
+        }
+    }
+}
+
+/// Whether a sensitive step asks for the password again (ASVS 7.5).
+pub(super) fn is_stale(now: Timestamp, viewer: &Viewer) -> bool {
+    viewer.auth_time().is_none_or(|at| now.0.saturating_sub(at.0) > RECENT_MS)
+}
+
+/// Whether the signed-in user may take a sensitive step: the sign-in is recent, or the password was given again.
+/// What is wrong otherwise, in words to show beside the field.
+pub(super) async fn confirm(
+    app: &App,
+    info: &RequestInfo,
+    viewer: &Viewer,
+    user: &User,
+    password: Option<&str>,
+) -> Result<Result<(), String>, Error> {
+    if !is_stale(info.now, viewer) {
+        return Ok(Ok(()));
+    }
+    let Some(password) = password else { return Ok(Err("Please enter your password.".to_owned())) };
+    Ok(match prove(app, info, viewer, &user.email, password).await? {
+        Proof::Proven(proven) if proven.id == user.id => Ok(()),
+        Proof::Proven(_) | Proof::Wrong => Err("That is not your password.".to_owned()),
+        Proof::Wait(seconds) => Err(too_many(seconds)),
+    })
+}
+
+/// What somebody reads who has to wait.
+pub(super) fn too_many(seconds: i64) -> String {
+    let minutes = (seconds + 59) / 60;
+    format!("Too many attempts. Please wait {minutes} minute{}.", if minutes == 1 { "" } else { "s" })
+}
+
+/// Who counts as one sender: an address, or the /64 that one IPv6 subscriber has whole.
+fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_subscriber_is_one_sender() {
+        let of = |text: &str| network(text.parse().expect("address"));
+        assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::"));
+        assert_ne!(of("2001:db8:1:2::"), of("2001:db8:1:3::"));
+        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+    }
+}

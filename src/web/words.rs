@@ -1,0 +1,109 @@
+//! Owns how stored values read on pages: moments, spans, scopes. Does not decide anything.
+
+use crate::{
+    model::{api::Catalog, clock::Timestamp, scope::Scopes},
+    view::{Choice, ScopeChoice, ScopeGroup, ScopeLine, When},
+};
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+const YEAR: i64 = 365 * DAY;
+
+/// A moment as its day.
+pub(super) fn day(at: Timestamp) -> When {
+    When { iso: at.rfc3339(), text: at.day() }
+}
+
+/// A moment to the minute.
+pub(super) fn moment(at: Timestamp) -> When {
+    let iso = at.rfc3339();
+    let text = format!("{}, {} UTC", at.day(), iso.get(11..16).unwrap_or_default());
+    When { iso, text }
+}
+
+/// A moment in the past as people say it.
+pub(super) fn ago(now: Timestamp, at: Timestamp) -> When {
+    let text = match now.seconds() - at.seconds() {
+        ..MINUTE => "just now".to_owned(),
+        seconds @ ..HOUR => format!("{} min ago", seconds / MINUTE),
+        seconds @ ..DAY => format!("{} h ago", seconds / HOUR),
+        _ => at.day(),
+    };
+    When { iso: at.rfc3339(), text }
+}
+
+/// A span in its largest whole unit.
+pub(super) fn span(seconds: i64) -> String {
+    let (unit, name) = [(YEAR, "year"), (DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (1, "second")]
+        .into_iter()
+        .find(|(unit, _)| seconds >= *unit && seconds % unit == 0)
+        .unwrap_or((1, "second"));
+    let count = seconds / unit;
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Scopes with their descriptions, for a list.
+pub(super) fn lines(catalog: &Catalog, scopes: &Scopes) -> Vec<ScopeLine> {
+    let description = |name: &str| catalog.scope(name).map(|(_, scope)| scope.description.clone()).unwrap_or_default();
+    scopes.iter().map(|name| ScopeLine { name: name.to_owned(), description: description(name) }).collect()
+}
+
+/// Every scope there is, API by API, for a form.
+pub(super) fn groups(catalog: &Catalog, is_checked: impl Fn(&str) -> bool) -> Vec<ScopeGroup> {
+    let choice = |name: &str, description: &str| ScopeChoice {
+        name: name.to_owned(),
+        description: description.to_owned(),
+        checked: is_checked(name),
+    };
+    catalog
+        .apis
+        .iter()
+        .filter(|api| !api.scopes.is_empty())
+        .map(|api| ScopeGroup {
+            api: api.name.clone(),
+            scopes: api.scopes.iter().map(|scope| choice(&scope.name, &scope.description)).collect(),
+        })
+        .collect()
+}
+
+/// The entries of a select or radio group, one of them selected.
+pub(super) fn choices(of: &[(&str, &str)], selected: &str) -> Vec<Choice> {
+    of.iter()
+        .map(|(value, label)| Choice {
+            value: (*value).to_owned(),
+            label: (*label).to_owned(),
+            selected: *value == selected,
+        })
+        .collect()
+}
+
+/// The first letter in upper case: our own errors become sentences beside their field.
+pub(super) fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_moments_read_well() {
+        for (seconds, text) in [
+            (1, "1 second"),
+            (90, "90 seconds"),
+            (3600, "1 hour"),
+            (2_592_000, "30 days"),
+            (31_536_000, "1 year"),
+            (0, "0 seconds"),
+        ] {
+            assert_eq!(span(seconds), text);
+        }
+        let now = Timestamp::from_seconds(1_795_255_200);
+        assert_eq!(ago(now, now).text, "just now");
+        assert_eq!(ago(now, now.plus_seconds(-7300)).text, "2 h ago");
+        assert_eq!(moment(now).text, "21 Nov 2026, 10:00 UTC");
+        assert_eq!(sentence("a name is missing"), "A name is missing.");
+    }
+}
