@@ -97,6 +97,7 @@ impl App {
             usage: Arc::clone(&usage),
             tally: Arc::clone(&tally),
             clock: Arc::clone(&clock),
+            audit_seconds: config.lifetimes.audit_seconds,
         };
         // Until the first look nothing cached is trusted; after it, the first request already is quick.
         background.look(&mut Follower::default()).await?;

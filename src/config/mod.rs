@@ -72,6 +72,8 @@ pub struct Lifetimes {
     pub grant_seconds: i64,
     /// A signing key, until the next one takes over.
     pub signing_key_seconds: i64,
+    /// An audit entry.
+    pub audit_seconds: i64,
 }
 
 /// Bounds.
@@ -179,9 +181,10 @@ impl Config {
             ("lifetimes.refresh_idle_seconds", lifetimes.refresh_idle_seconds, 315_360_000),
             ("lifetimes.grant_seconds", lifetimes.grant_seconds, 315_360_000),
             ("lifetimes.signing_key_seconds", lifetimes.signing_key_seconds, 315_360_000),
+            ("lifetimes.audit_seconds", lifetimes.audit_seconds, 3_153_600_000),
         ] {
-            // A signing key needs time to be announced before it signs.
-            let least = if key.ends_with("signing_key_seconds") { 86_400 } else { 1 };
+            // A signing key needs time to be announced before it signs; a log of seconds is none.
+            let least = if key.ends_with("signing_key_seconds") || key.ends_with("audit_seconds") { 86_400 } else { 1 };
             if seconds < least || seconds > most {
                 return wrong(key, &format!("{least} to {most} seconds"));
             }

@@ -34,6 +34,8 @@ pub struct Background {
     pub tally: Arc<Tally>,
     /// The clock.
     pub clock: Arc<Clock>,
+    /// How long an audit entry is kept, in seconds.
+    pub audit_seconds: i64,
 }
 
 impl Background {
@@ -116,7 +118,7 @@ impl Background {
     async fn tend(&self) -> Result<(), Error> {
         let now = self.clock.now();
         self.signing.tend(now).await?;
-        while self.store.sweep(now).await? {
+        while self.store.sweep(now, self.audit_seconds).await? {
             tokio::task::yield_now().await;
         }
         Ok(())

@@ -9,11 +9,12 @@ const BATCH: i64 = 500;
 const CHANGES_KEPT_SECONDS: i64 = 86_400;
 
 impl Store {
-    /// Deletes expired rows, a bounded number of each kind. Says whether there may be more.
+    /// Deletes expired rows, and audit entries older than `audit_seconds`, a bounded number of each kind.
+    /// Says whether there may be more.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn sweep(&self, now: Timestamp) -> Result<bool, Error> {
+    pub async fn sweep(&self, now: Timestamp, audit_seconds: i64) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
                 let feed_before = now.plus_seconds(-CHANGES_KEPT_SECONDS);
@@ -32,6 +33,11 @@ impl Store {
                     )
                     .await?,
                     tx.execute("DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < $1 LIMIT $2)", binds![feed_before, BATCH]).await?,
+                    tx.execute(
+                        "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 LIMIT $2)",
+                        binds![now.plus_seconds(-audit_seconds), BATCH],
+                    )
+                    .await?,
                 ];
                 Ok(swept.into_iter().any(|count| count >= u64::try_from(BATCH).unwrap_or_default()))
             })
