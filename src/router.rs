@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    http::{HeaderValue, Method, header},
+    http::{HeaderValue, Method, Uri, header},
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -34,7 +34,7 @@ pub fn router(app: Arc<App>) -> Router {
     let routes =
         if base.is_empty() { routes } else { Router::new().merge(issuer_with_path(&base)).nest(&base, routes) };
     routes
-        .fallback(|| async { PageError(Error::not_found()) })
+        .fallback(nowhere)
         .layer(from_fn_with_state(Arc::clone(&app), layers::edge))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app)
@@ -89,6 +89,17 @@ fn cors(app: &App) -> CorsLayer {
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::POST])
         .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION])
+}
+
+/// Nothing here: JSON below the paths that programs use, else a page.
+async fn nowhere(uri: Uri) -> Response {
+    let for_programs =
+        ["/oauth/", "/v1/", "/api/", "/.well-known/"].iter().any(|prefix| uri.path().starts_with(prefix));
+    if for_programs {
+        OAuthError(Error::not_found()).into_response()
+    } else {
+        PageError(Error::not_found()).into_response()
+    }
 }
 
 /// The process lives on; the caller learns nothing of what happened.

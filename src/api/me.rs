@@ -38,7 +38,8 @@ pub async fn me(
     let user = principal.user.as_ref();
     Ok(reply::json(&json!({
         "id": principal.subject,
-        "name": user.map(|user| &user.name),
+        // The owner's own script may know its owner's name; a third party's app was not asked to.
+        "name": user.filter(|_| principal.key.is_some()).map(|user| &user.name),
         "plan": user.map(|user| &user.plan),
         "credential": principal.kind.as_str(),
         "scope": principal.scopes.to_string(),

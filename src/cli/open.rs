@@ -68,6 +68,11 @@ pub fn master_key(config: &Config) -> Result<MasterKey, Error> {
     if !configured.is_empty() {
         return MasterKey::parse(configured);
     }
+    if !config.is_embedded() {
+        return Err(Error::invalid_request(
+            "master_key: PostgreSQL needs one, alike on every node; `openssl rand -base64 32` makes one",
+        ));
+    }
     let database = PathBuf::from(config.database.trim_start_matches("sqlite:"));
     let file = PathBuf::from(format!("{}.key", database.display()));
     match fs::read_to_string(&file) {

@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::SocketAddr, path::Path};
 
 use config::{Config as Layers, Environment, File, FileFormat};
 use ipnet::IpNet;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
@@ -88,6 +88,8 @@ pub struct Limits {
     pub login_failures_per_account: u32,
     /// Failed sign-ins from one address within 15 minutes.
     pub login_failures_per_address: u32,
+    /// Authorization requests that wait for their user, begun from one address within 15 minutes.
+    pub interactions_per_address: u32,
     /// A whole request, in seconds.
     pub request_seconds: u64,
 }
@@ -159,12 +161,6 @@ impl Config {
             && !self.database.starts_with("postgresql://")
         {
             return wrong("database", "sqlite:PATH or postgres://user:password@host/database");
-        }
-        if !self.is_embedded() && self.master_key.expose_secret().is_empty() {
-            return wrong(
-                "master_key",
-                "PostgreSQL needs one, alike on every node; `openssl rand -base64 32` makes one",
-            );
         }
         let prefix = self.key_prefix.as_str();
         if prefix.is_empty()

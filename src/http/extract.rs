@@ -29,6 +29,18 @@ pub struct RequestInfo {
 }
 
 impl RequestInfo {
+    /// Who counts as one sender: an address, or the /64 that one IPv6 subscriber has whole.
+    #[must_use]
+    pub fn network(&self) -> String {
+        match self.address.to_canonical() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+            }
+        }
+    }
+
     /// Where the request came from, for the audit log.
     #[must_use]
     pub fn origin(&self, actor: &str) -> Origin {
@@ -145,4 +157,19 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
         return Err(malformed());
     }
     Ok(Some(credential))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_subscriber_is_one_sender() {
+        let of = |text: &str| {
+            RequestInfo { now: Timestamp(0), id: String::new(), address: text.parse().expect("address") }.network()
+        };
+        assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::"));
+        assert_ne!(of("2001:db8:1:2::"), of("2001:db8:1:3::"));
+        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+    }
 }

@@ -229,6 +229,12 @@ async fn show(
     let id = match (&waiting.kept, params.get("interaction")) {
         (Some(_), Some(id)) => id.to_owned(),
         _ => {
+            let sender = format!("interaction:{}", info.network());
+            if app.throttle.wait_seconds(info.now, &sender, app.config.limits.interactions_per_address).is_some() {
+                let many = "too many sign-ins were begun from this address; try again in a few minutes";
+                return Err(Error::new(ErrorCode::TooManyRequests, many).into());
+            }
+            app.throttle.fail(info.now, &sender);
             let id = secret::random_base62(INTERACTION_CHARS);
             let interaction = Interaction {
                 browser: viewer.ensure_browser(),

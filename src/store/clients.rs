@@ -11,12 +11,15 @@ use crate::{
         audit::{Event, Origin},
         client::{AuthMethod, Client, ClientSecret, ClientType, GrantType},
         clock::Timestamp,
+        error::Error as ModelError,
         redirect_uri::RedirectUri,
         scope::Scopes,
         secret::Digest,
     },
 };
 
+/// Most clients one user registers.
+const OWNED_MAX: i64 = 100;
 /// Most live secrets of one client: the current one and those being replaced.
 const SECRETS_MAX: i64 = 10;
 
@@ -38,6 +41,15 @@ impl Tx {
         origin: &Origin,
         client: &Client,
     ) -> Result<(), Error> {
+        if let Some(owner) = &client.owner_id {
+            let row = self.row("SELECT COUNT(*) FROM clients WHERE owner_id = $1", binds![owner]).await?;
+            if row.ok_or(Error::Corrupt("a count"))?.int(0)? >= OWNED_MAX {
+                return Err(ModelError::invalid_request(format!(
+                    "a user has at most {OWNED_MAX} apps; delete one first"
+                ))
+                .into());
+            }
+        }
         let methods: Vec<&str> = client.auth_methods.iter().map(|method| method.as_str()).collect();
         let grants: Vec<&str> = client.grant_types.iter().map(|grant| grant.as_str()).collect();
         self.execute(

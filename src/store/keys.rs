@@ -10,6 +10,7 @@ use crate::{
     model::{
         audit::{Event, Origin},
         clock::Timestamp,
+        error::Error as ModelError,
         key::ApiKey,
         principal::PrincipalUser,
         secret::Digest,
@@ -17,6 +18,8 @@ use crate::{
 };
 
 const COLUMNS_KEY: usize = 11;
+/// Most live keys of one user, and most keys listed.
+const KEYS_MAX: i64 = 500;
 
 /// A key with its owner.
 #[derive(Clone, Debug)]
@@ -48,6 +51,14 @@ impl Tx {
         digest: &Digest,
         key: &ApiKey,
     ) -> Result<(), Error> {
+        let live = "SELECT COUNT(*) FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
+        let count = self.row(live, binds![&key.user_id, now]).await?.ok_or(Error::Corrupt("a count"))?.int(0)?;
+        if count >= KEYS_MAX {
+            return Err(ModelError::invalid_request(format!(
+                "a user has at most {KEYS_MAX} live keys; revoke one first"
+            ))
+            .into());
+        }
         self.execute(
             "INSERT INTO api_keys (id, digest, user_id, name, prefix, hint, scopes, environment, created_at, expires_at, uses)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)",
@@ -104,7 +115,7 @@ impl Store {
         .transpose()
     }
 
-    /// The keys of a user, newest first, at most 500.
+    /// The keys of a user, live ones first, then newest first; at most 500.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -112,8 +123,8 @@ impl Store {
         let rows = self
             .rows(
                 "SELECT id, user_id, name, prefix, hint, scopes, environment, created_at, expires_at, revoked_at, last_used_at
-                 FROM api_keys WHERE user_id = $1 ORDER BY created_at DESC, id LIMIT 500",
-                binds![user_id],
+                 FROM api_keys WHERE user_id = $1 ORDER BY CASE WHEN revoked_at IS NULL THEN 0 ELSE 1 END, created_at DESC, id LIMIT $2",
+                binds![user_id, KEYS_MAX],
             )
             .await?;
         rows.into_iter().map(|mut row| key(&mut row)).collect()

@@ -175,9 +175,12 @@ async fn open_postgres(url: &str) -> Result<PgPool, Error> {
         .max_lifetime(Duration::from_secs(1800))
         // A ping before each use would double the reads; a broken connection is noticed by the statement itself.
         .test_before_acquire(false)
-        .connect_with(
-            options.application_name("grantd").options([("statement_timeout", "4s"), ("synchronous_commit", "on")]),
-        )
+        .connect_with(options.application_name("grantd").options([
+            ("statement_timeout", "4s"),
+            // A node that dies in the middle of a transaction must not hold up the others' feed.
+            ("idle_in_transaction_session_timeout", "5s"),
+            ("synchronous_commit", "on"),
+        ]))
         .await?;
     migrations::postgres(&pool).await?;
     Ok(pool)

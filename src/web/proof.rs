@@ -1,7 +1,5 @@
 //! Owns proving who somebody is by password, with the counts that stop guessing. Does not begin sessions.
 
-use std::net::IpAddr;
-
 use secrecy::SecretString;
 
 use crate::{
@@ -36,7 +34,7 @@ pub(super) async fn prove(
 ) -> Result<Proof, Error> {
     let limits = &app.config.limits;
     let known = email::normalize(address).ok();
-    let sender = format!("address:{}", network(info.address));
+    let sender = format!("address:{}", info.network());
     // A browser that signed in as this user before has a count of its own: strangers cannot lock its owner out.
     let account = known.as_deref().map(|email| match viewer.knows(app, email) {
         true => format!("device:{email}"),
@@ -103,28 +101,4 @@ pub(super) async fn confirm(
 pub(super) fn too_many(seconds: i64) -> String {
     let minutes = (seconds + 59) / 60;
     format!("Too many attempts. Please wait {minutes} minute{}.", if minutes == 1 { "" } else { "s" })
-}
-
-/// Who counts as one sender: an address, or the /64 that one IPv6 subscriber has whole.
-fn network(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_subscriber_is_one_sender() {
-        let of = |text: &str| network(text.parse().expect("address"));
-        assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::"));
-        assert_ne!(of("2001:db8:1:2::"), of("2001:db8:1:3::"));
-        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
-    }
 }
