@@ -11,8 +11,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Global, open, output};
 use crate::{app::App, config::Config, model::error::Error, router::router, telemetry};
 
-/// Longest wait for a request's head, so that slow senders hold nothing open.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for a request's head, so that slow senders hold nothing open. hyper counts an idle connection's wait for
+/// its next request too, so it is longer than the 60 s for which nginx keeps connections to its upstream.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(65);
 /// Longest wait for requests to finish when stopping.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 const HEADERS_MAX: usize = 64;
