@@ -35,7 +35,7 @@ pub struct Create {
     /// Address to sign in with
     #[arg(long)]
     email: String,
-    /// Name to show [default: the part before the @]
+    /// Name to show (default: what stands before the @)
     #[arg(long)]
     name: Option<String>,
     /// Name of the plan
