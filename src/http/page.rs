@@ -13,7 +13,7 @@ use super::{error::OAuthError, session::Viewer};
 use crate::{
     app::App,
     model::{error::Error, redirect_uri, secret::Digest},
-    view::{Badge, Nav, NoticePage, Shell},
+    view::{Badge, Nav, NoticePage, Shell, sentence},
 };
 
 /// The style sheet, the script and the icon, as they are served below `/assets`.
@@ -89,7 +89,7 @@ pub fn notice(app: &App, pending: PendingNotice, request_id: &str) -> Response {
         shell,
         status: pending.status,
         heading: pending.heading.to_owned(),
-        message: pending.message,
+        message: sentence(&pending.message),
         request_id: request_id.to_owned(),
         link: None,
     };

@@ -83,7 +83,9 @@ pub struct AppSecretPage {
 /// Ready-to-paste examples of the authorization-code flow for one app.
 #[derive(Debug, Clone)]
 pub struct Exchange {
-    pub authorize_url: String,
+    /// Makes the PKCE pair (RFC 7636 §4) and prints the address to send the user to.
+    pub start: String,
+    /// Exchanges the code that comes back.
     pub curl: String,
 }
 

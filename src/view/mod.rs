@@ -12,5 +12,6 @@ pub use self::apps::{
 };
 pub use self::entry::{ConsentApi, ConsentPage, LoginPage, NoticePage};
 pub use self::parts::{
-    Badge, Choice, Flash, Nav, ScopeChoice, ScopeGroup, ScopeLine, Shell, Tone, When, bitting, monogram, shell_quote,
+    Badge, Choice, Flash, Nav, ScopeChoice, ScopeGroup, ScopeLine, Shell, Tone, When, bitting, monogram, sentence,
+    shell_quote,
 };

@@ -171,6 +171,14 @@ pub fn bitting(id: &str) -> String {
     path
 }
 
+/// An error's words as a sentence: errors are written for programs' logs, in lower case and without a full stop.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };
+    chars.next().map_or_else(String::new, |first| format!("{}{}{end}", first.to_uppercase(), chars.as_str()))
+}
+
 /// Quotes a word for a POSIX shell, so that a command people paste does what it shows and nothing else.
 #[must_use]
 pub fn shell_quote(word: &str) -> String {
@@ -197,6 +205,13 @@ mod tests {
     fn bitting_depends_on_the_id_alone() {
         assert_eq!(bitting("key_1"), bitting("key_1"));
         assert_ne!(bitting("key_1"), bitting("key_2"));
+    }
+
+    #[test]
+    fn errors_read_as_sentences() {
+        assert_eq!(sentence("a name is missing"), "A name is missing.");
+        assert_eq!(sentence("Said already."), "Said already.");
+        assert_eq!(sentence(""), "");
     }
 
     #[test]

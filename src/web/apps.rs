@@ -22,21 +22,18 @@ use crate::{
         session::SignedIn,
     },
     model::{
-        client::{AuthMethod, Client, ClientType, GrantType, REDIRECT_URIS_MAX},
-        clock::Timestamp,
+        client::{Client, ClientType, REDIRECT_URIS_MAX},
         error::Error,
         params::Params,
         redirect_uri::RedirectUri,
         text,
     },
     store::{self, ClientChanges},
-    view::{AppForm, AppNewPage, AppRow, AppSecretPage, AppsPage, Exchange, Flash, Nav, Tone, shell_quote},
+    view::{AppForm, AppNewPage, AppRow, AppSecretPage, AppsPage, Exchange, Flash, Nav, Tone, sentence, shell_quote},
 };
 
 /// Most apps of one user.
 const APPS_MAX: i64 = 200;
-/// A client that lost the answer to a refresh may ask again for this long, in milliseconds.
-const REFRESH_GRACE_MS: i64 = 10_000;
 
 /// `GET /apps`
 pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
@@ -94,7 +91,13 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
         return Err(Error::invalid_request(format!("one user has at most {APPS_MAX} apps")).into());
     }
     let (shown, kept) = new_secret(info.now);
-    let mut client = client(info.now, format!("client_{id}"), kind, user_id, changes);
+    let mut client = Client {
+        id: format!("client_{id}"),
+        owner_id: Some(user_id),
+        redirect_uris: changes.redirect_uris,
+        scopes: changes.scopes,
+        ..Client::new(info.now, changes.name, kind)
+    };
     if client.is_confidential() {
         client.secrets.push(kept);
     }
@@ -147,9 +150,9 @@ pub(super) fn check(app: &App, params: &Params<'_>, form: &mut AppForm) -> Optio
     match (name, redirect_uris, scopes) {
         (Ok(name), Ok(redirect_uris), Ok(scopes)) => Some(ClientChanges { name, redirect_uris, scopes }),
         (name, redirect_uris, scopes) => {
-            form.name_error = name.err().map(|error| words::sentence(&error.description));
+            form.name_error = name.err().map(|error| sentence(&error.description));
             form.redirect_uris_error = redirect_uris.err();
-            form.scope_error = scopes.err().map(|error| words::sentence(&error.description));
+            form.scope_error = scopes.err().map(|error| sentence(&error.description));
             None
         }
     }
@@ -171,18 +174,22 @@ pub(super) fn exchange(app: &App, client: &Client) -> Exchange {
         ClientType::Confidential => format!("-u \"{}:$CLIENT_SECRET\"", client.id),
         ClientType::Public => format!("-d client_id={}", client.id),
     };
+    let url = with_query(
+        &format!("{issuer}/oauth/authorize"),
+        &[
+            ("response_type", "code"),
+            ("client_id", &client.id),
+            ("redirect_uri", redirect_uri),
+            ("scope", &client.scopes.to_string()),
+            ("state", "demo"),
+            ("code_challenge_method", "S256"),
+        ],
+    );
     Exchange {
-        authorize_url: with_query(
-            &format!("{issuer}/oauth/authorize"),
-            &[
-                ("response_type", "code"),
-                ("client_id", &client.id),
-                ("redirect_uri", redirect_uri),
-                ("scope", &client.scopes.to_string()),
-                ("state", "STATE"),
-                ("code_challenge", "CHALLENGE"),
-                ("code_challenge_method", "S256"),
-            ],
+        start: format!(
+            "VERIFIER=$(openssl rand -hex 32)\n\
+             CHALLENGE=$(printf %s \"$VERIFIER\" | openssl dgst -sha256 -binary | openssl base64 -A | tr '+/' '-_' | tr -d '=')\n\
+             echo \"{url}&code_challenge=$CHALLENGE\""
         ),
         curl: format!(
             "curl {proof} {} \\\n  -d grant_type=authorization_code \\\n  -d code=\"$CODE\" \\\n  \
@@ -198,30 +205,6 @@ fn form_page(app: &App, signed_in: &SignedIn, flash: Option<Flash>, form: AppFor
     let mut response = render(&page, None);
     *response.status_mut() = status;
     response
-}
-
-fn client(now: Timestamp, id: String, kind: ClientType, owner_id: String, about: ClientChanges) -> Client {
-    let auth_methods = match kind {
-        ClientType::Confidential => vec![AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost],
-        ClientType::Public => vec![AuthMethod::None],
-    };
-    Client {
-        id,
-        name: about.name,
-        kind,
-        auth_methods,
-        redirect_uris: about.redirect_uris,
-        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-        scopes: about.scopes,
-        owner_id: Some(owner_id),
-        api_id: None,
-        first_party: false,
-        require_pkce: true,
-        refresh_grace_ms: REFRESH_GRACE_MS,
-        active: true,
-        created_at: now,
-        secrets: Vec::new(),
-    }
 }
 
 /// One redirect URI a line.

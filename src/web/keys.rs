@@ -29,7 +29,7 @@ use crate::{
         text,
     },
     store,
-    view::{Flash, KeyCreatedPage, KeyForm, KeyRow, KeysPage, Nav, Tone, shell_quote},
+    view::{Flash, KeyCreatedPage, KeyForm, KeyRow, KeysPage, Nav, Tone, sentence, shell_quote},
 };
 
 /// Most keys of one user, those that no longer work included.
@@ -143,8 +143,8 @@ async fn check(
     let (name, scopes): (String, Scopes) = match (name, scopes) {
         (Ok(name), Ok(scopes)) => (name, scopes),
         (name, scopes) => {
-            form.name_error = name.err().map(|error| words::sentence(&error.description));
-            form.scope_error = scopes.err().map(|error| words::sentence(&error.description));
+            form.name_error = name.err().map(|error| sentence(&error.description));
+            form.scope_error = scopes.err().map(|error| sentence(&error.description));
             return Ok(None);
         }
     };

@@ -78,12 +78,6 @@ pub(super) fn choices(of: &[(&str, &str)], selected: &str) -> Vec<Choice> {
         .collect()
 }
 
-/// The first letter in upper case: our own errors become sentences beside their field.
-pub(super) fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +98,5 @@ mod tests {
         assert_eq!(ago(now, now).text, "just now");
         assert_eq!(ago(now, now.plus_seconds(-7300)).text, "2 h ago");
         assert_eq!(moment(now).text, "21 Nov 2026, 10:00 UTC");
-        assert_eq!(sentence("a name is missing"), "A name is missing.");
     }
 }
