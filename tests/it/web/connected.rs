@@ -1,0 +1,47 @@
+//! Owns tests of `/settings/apps`.
+
+use crate::harness::{
+    TestApp,
+    flow::{authorize_url, refresh, tokens},
+};
+
+const PAGE: &str = "/settings/apps";
+
+#[tokio::test]
+async fn removing_access_ends_what_the_app_holds() {
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let client = app.confidential().await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    assert!(browser.get(PAGE).await.body.contains("No app has access"));
+    let (access, refresh_token) = tokens(&browser, &client).await;
+    let page = browser.get(PAGE).await;
+    for shown in ["Test app", "app.example.test", "May read", "May write", "21 Nov 2026", "just now"] {
+        assert!(page.body.contains(shown), "{shown}: {}", page.body);
+    }
+    app.introspect(&access).await.active();
+    let reply = browser.submit(PAGE, &format!("{PAGE}/{}/revoke", client.id), &[]).await;
+    assert_eq!(reply.location(), "/settings/apps?done=removed");
+    app.introspect(&access).await.inactive();
+    refresh(&app, &client, &refresh_token).await.oauth_error("invalid_grant");
+    assert!(browser.follow(reply).await.body.contains("Access was removed"));
+    // The next request asks again.
+    let asked = browser.follow(browser.get(&authorize_url(&client, &[])).await).await;
+    assert!(asked.body.contains("name=\"decision\""), "{}", asked.body);
+}
+
+#[tokio::test]
+async fn one_removes_only_what_one_allowed() {
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    app.user("eve@example.com").await;
+    let client = app.confidential().await;
+    let (ada, eve) = (app.browser(), app.browser());
+    ada.log_in("ada@example.com").await;
+    eve.log_in("eve@example.com").await;
+    let (access, _) = tokens(&ada, &client).await;
+    assert!(!eve.get(PAGE).await.body.contains("Test app"));
+    eve.submit(PAGE, &format!("{PAGE}/{}/revoke", client.id), &[]).await.page(404);
+    app.introspect(&access).await.active();
+}

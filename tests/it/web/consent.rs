@@ -1,0 +1,176 @@
+//! Owns tests of `/consent`.
+
+use grantd::model::{client::ClientType, redirect_uri::RedirectUri};
+
+use super::sign_in;
+use crate::harness::{
+    Browser, OAuthClient, Reply, TestApp,
+    flow::{authorize, authorize_url, code, decide, exchange},
+};
+
+async fn asked(browser: &Browser<'_>, client: &OAuthClient, change: &[(&str, &str)]) -> Reply {
+    let page = browser.follow(browser.get(&authorize_url(client, change)).await).await;
+    page.page(200);
+    assert!(page.body.contains("name=\"decision\""), "{}", page.body);
+    page
+}
+
+#[tokio::test]
+async fn says_who_asks_for_what_for_whom_and_where_it_goes() {
+    // THREATS: SE12
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let owner = app.user("grace@example.com").await;
+    let client = app.client(ClientType::Confidential, |client| client.owner_id = Some(owner)).await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    let page = asked(&browser, &client, &[("scope", "read")]).await;
+    for shown in [
+        "Test app",
+        &client.id,
+        "app.example.test",
+        "May read",
+        "Example API",
+        "Until you remove it, at most 1 year",
+        "ada@example.com",
+        "Unverified",
+        "Registered by grace on 21 Nov 2026",
+    ] {
+        assert!(page.body.contains(shown), "{shown}: {}", page.body);
+    }
+    assert!(!page.body.contains("May write"));
+    assert!(!page.body.contains("Local app"));
+    assert_eq!(
+        page.header("content-security-policy").split("; ").find(|part| part.starts_with("form-action")),
+        Some("form-action 'self' https://app.example.test")
+    );
+}
+
+#[tokio::test]
+async fn the_operators_app_is_not_called_unverified_and_a_local_one_is_pointed_out() {
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let local = "http://127.0.0.1/cb";
+    let client = app
+        .client(ClientType::Public, |client| client.redirect_uris.push(RedirectUri::register(local).expect("a URI")))
+        .await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    let page = asked(&browser, &client, &[("redirect_uri", "http://127.0.0.1:4000/cb")]).await;
+    assert!(page.body.contains("Local app") && !page.body.contains("Unverified"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn no_means_access_denied() {
+    // THREATS: SE12
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let client = app.confidential().await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    let page = asked(&browser, &client, &[]).await;
+    decide(&browser, &page, "deny").await.redirect_error("https://app.example.test/cb", "access_denied");
+    // Not remembered: the next request asks again.
+    asked(&browser, &client, &[]).await;
+}
+
+#[tokio::test]
+async fn asks_once_and_again_for_more() {
+    // THREATS: SE11
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let client = app.confidential().await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    authorize(&browser, &client, &[("scope", "read")]).await.redirect_param("code").expect("a code");
+    let straight = browser.get(&authorize_url(&client, &[("scope", "read")])).await;
+    straight.redirect_param("code").expect("a code without a page");
+    asked(&browser, &client, &[("scope", "read write")]).await;
+    asked(&browser, &client, &[("scope", "read"), ("prompt", "consent")]).await;
+}
+
+#[tokio::test]
+async fn another_browser_or_user_cannot_answer() {
+    // THREATS: AZ15
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    app.user("eve@example.com").await;
+    let client = app.confidential().await;
+    let (ours, theirs) = (app.browser(), app.browser());
+    ours.log_in("ada@example.com").await;
+    theirs.log_in("eve@example.com").await;
+    let page = asked(&ours, &client, &[]).await;
+    let (csrf, interaction) = (page.input("csrf"), page.input("interaction"));
+    theirs.get(&format!("/consent?interaction={interaction}")).await.page(403);
+    let own = theirs.get("/settings/keys").await.input("csrf");
+    for csrf in [&csrf, &own] {
+        let form = [("csrf", csrf.as_str()), ("interaction", &interaction), ("decision", "allow")];
+        theirs.post("/consent", &form).await.page(403);
+    }
+    // In our own browser, a made-up token or answer does nothing either.
+    let mut form = [("csrf", own.as_str()), ("interaction", &interaction), ("decision", "allow")];
+    ours.post("/consent", &form).await.page(403);
+    form = [("csrf", &csrf), ("interaction", &interaction), ("decision", "maybe")];
+    ours.post("/consent", &form).await.page(400);
+    asked(&ours, &client, &[]).await;
+}
+
+#[tokio::test]
+async fn not_you_signs_in_somebody_else_for_the_same_request() {
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let bob = app.user("bob@example.com").await;
+    let client = app.confidential().await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    let page = asked(&browser, &client, &[]).await;
+    let interaction = page.input("interaction");
+    let form = browser.get(&format!("/login?interaction={interaction}&switch=1")).await;
+    form.page(200);
+    assert!(!form.body.contains("ada@example.com"), "{}", form.body);
+    let consent = browser.follow(sign_in(&browser, &form, "bob@example.com").await).await;
+    assert!(consent.body.contains("bob@example.com"), "{}", consent.body);
+    let code = decide(&browser, &consent, "allow").await.redirect_param("code").expect("a code");
+    let token = exchange(&app, &client, &code).await.text("access_token");
+    assert_eq!(app.introspect(&token).await.active()["sub"], bob);
+}
+
+#[tokio::test]
+async fn signing_in_again_is_asked_with_the_address_filled_in() {
+    // THREATS: AZ12
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let client = app.confidential().await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    code(&browser, &client).await;
+    let page = browser.follow(browser.get(&authorize_url(&client, &[("prompt", "login")])).await).await;
+    page.page(200);
+    assert!(
+        page.body.contains("Confirm it is you") && page.body.contains("value=\"ada@example.com\""),
+        "{}",
+        page.body
+    );
+    let back = browser.follow(sign_in(&browser, &page, "ada@example.com").await).await;
+    back.redirect_param("code").expect("a code");
+}
+
+#[tokio::test]
+async fn names_are_inert() {
+    // THREATS: SE4
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let name = "<script>alert(1)</script><svg onload=alert(1)> \" ' &";
+    let client = app.client(ClientType::Confidential, |client| client.name = name.to_owned()).await;
+    let browser = app.browser();
+    let login = browser.follow(browser.get(&authorize_url(&client, &[])).await).await;
+    browser.log_in("ada@example.com").await;
+    let consent = asked(&browser, &client, &[]).await;
+    let code = decide(&browser, &consent, "allow").await;
+    code.redirect_param("code").expect("a code");
+    let connected = browser.get("/settings/apps").await;
+    for page in [login, consent, connected] {
+        assert!(page.body.contains("&#60;script&#62;alert(1)"), "{}", page.body);
+        assert!(!page.body.contains("<script>alert") && !page.body.contains("<svg onload"), "{}", page.body);
+    }
+}

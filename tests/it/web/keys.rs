@@ -1,0 +1,184 @@
+//! Owns tests of `/settings/keys`.
+
+use super::{element, submit};
+use crate::harness::{Browser, Reply, TestApp};
+
+const PAGE: &str = "/settings/keys";
+
+async fn generate(browser: &Browser<'_>, fields: &[(&str, &str)]) -> Reply {
+    submit(browser, PAGE, PAGE, fields).await
+}
+
+#[tokio::test]
+async fn a_key_is_made_shown_once_and_works() {
+    // THREATS: AK2
+    let app = TestApp::new().await;
+    let user = app.user("ada@example.com").await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    assert!(browser.get(PAGE).await.body.contains("No keys yet"));
+    let reply = generate(
+        &browser,
+        &[
+            ("name", "Nightly backup"),
+            ("scope", "read"),
+            ("scope", "write"),
+            ("environment", "test"),
+            ("expires_in", "30d"),
+        ],
+    )
+    .await;
+    reply.page(200);
+    assert_eq!(reply.header("cache-control"), "no-store");
+    let key = element(&reply, "key");
+    assert!(key.starts_with("gd_test_") && reply.body.contains("You will not see it again"), "{}", reply.body);
+    assert!(element(&reply, "curl").contains(&key));
+    let answer = app.introspect(&key).await.active();
+    assert_eq!(
+        (&answer["sub"], &answer["scope"], &answer["environment"]),
+        (&user.into(), &"read write".into(), &"test".into())
+    );
+    app.get_as("/v1/users/me", &key).await.status(200);
+    let list = browser.get(PAGE).await;
+    assert!(list.body.contains("Nightly backup") && list.body.contains("21 Dec 2026"), "{}", list.body);
+    assert!(!list.body.contains(&key), "shown again");
+    assert!(list.headers.values().all(|value| !value.to_str().unwrap_or_default().contains(&key)));
+    app.advance(31 * 86_400);
+    app.introspect(&key).await.inactive();
+}
+
+#[tokio::test]
+async fn one_click_makes_a_key_that_only_reads() {
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    let page = browser.get(PAGE).await.body;
+    assert!(page.contains("value=\"read\" checked") && !page.contains("value=\"write\" checked"), "{page}");
+    let reply =
+        generate(&browser, &[("name", ""), ("scope", "read"), ("environment", "live"), ("expires_in", "90d")]).await;
+    assert_eq!(app.introspect(&element(&reply, "key")).await.active()["scope"], "read");
+    assert!(browser.get(PAGE).await.body.contains("Key of 21 Nov 2026"));
+}
+
+#[tokio::test]
+async fn a_form_sent_twice_makes_one_key() {
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    let page = browser.get(PAGE).await;
+    let (csrf, form) = (page.input("csrf"), page.input("form"));
+    let fields = [("csrf", csrf.as_str()), ("form", &form), ("name", "Once"), ("scope", "read")];
+    let first = browser.post(PAGE, &fields).await;
+    let key = element(&first, "key");
+    let second = browser.post(PAGE, &fields).await;
+    second.page(409);
+    assert!(second.body.contains("sent before") && !second.body.contains(&key), "{}", second.body);
+    assert_eq!(second.body.matches("<bdi>Once</bdi>").count(), 1, "{}", second.body);
+}
+
+#[tokio::test]
+async fn what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost() {
+    // THREATS: AK18
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    let reply = generate(&browser, &[("name", "a\u{202E}b"), ("environment", "test"), ("expires_in", "365d")]).await;
+    reply.page(400);
+    assert!(element(&reply, "key-scope-error").contains("Choose at least one permission"), "{}", reply.body);
+    assert!(!element(&reply, "key-name-error").is_empty());
+    assert!(
+        reply.body.contains("value=\"test\" checked") && reply.body.contains("value=\"365d\" selected"),
+        "{}",
+        reply.body
+    );
+    let reply = generate(&browser, &[("name", "Kept"), ("scope", "read"), ("scope", "admin")]).await;
+    reply.page(400);
+    assert!(reply.body.contains("value=\"Kept\"") && reply.body.contains("value=\"read\" checked"), "{}", reply.body);
+    for (name, value) in
+        [("environment", "prod"), ("expires_in", "soon"), ("expires_in", "99999d"), ("form", "made-up")]
+    {
+        let mut fields = vec![("name", "x"), ("scope", "read"), ("environment", "live"), ("expires_in", "never")];
+        fields.retain(|(n, _)| *n != name);
+        fields.push((name, value));
+        let page = browser.get(PAGE).await;
+        let (csrf, form) = (page.input("csrf"), page.input("form"));
+        fields.push(("csrf", &csrf));
+        if name != "form" {
+            fields.push(("form", &form));
+        }
+        browser.post(PAGE, &fields).await.page(if name == "form" { 403 } else { 400 });
+    }
+    assert!(browser.get(PAGE).await.body.contains("No keys yet"));
+}
+
+#[tokio::test]
+async fn revoking_ends_the_key_at_once() {
+    let app = TestApp::new().await;
+    let user = app.user("ada@example.com").await;
+    let (id, key) = app.key(&user, "read").await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    app.introspect(&key).await.active();
+    let reply = browser.submit(PAGE, &format!("{PAGE}/{id}/revoke"), &[]).await;
+    assert_eq!(reply.location(), "/settings/keys?done=revoked");
+    app.introspect(&key).await.inactive();
+    let list = browser.follow(reply).await;
+    assert!(list.body.contains("The key was revoked") && list.body.contains("1 no longer working"), "{}", list.body);
+    assert!(!list.body.contains(&format!("/{id}/revoke")));
+}
+
+#[tokio::test]
+async fn keys_of_others_do_not_exist() {
+    // THREATS: AK16
+    let app = TestApp::new().await;
+    let ada = app.user("ada@example.com").await;
+    app.user("eve@example.com").await;
+    let (id, key) = app.key_with(&ada, "read", |key| key.name = "Secret plans".to_owned()).await;
+    let browser = app.browser();
+    browser.log_in("eve@example.com").await;
+    assert!(!browser.get(PAGE).await.body.contains("Secret plans"));
+    let others = browser.submit(PAGE, &format!("{PAGE}/{id}/revoke"), &[]).await;
+    let missing = browser.submit(PAGE, &format!("{PAGE}/key_missing/revoke"), &[]).await;
+    assert_eq!((others.status, missing.status.as_u16()), (missing.status, 404));
+    app.introspect(&key).await.active();
+}
+
+#[tokio::test]
+async fn nobody_makes_a_key_for_another_or_with_more() {
+    // THREATS: AK5 SE16
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let other = app.user("bob@example.com").await;
+    let browser = app.browser();
+    assert_eq!(app.post(PAGE, &[("name", "x"), ("scope", "read")]).await.location(), "/login");
+    browser.log_in("ada@example.com").await;
+    let reply = generate(
+        &browser,
+        &[
+            ("name", "x"),
+            ("scope", "read"),
+            ("user_id", &other),
+            ("userId", &other),
+            ("plan", "enterprise"),
+            ("id", "key_mine"),
+        ],
+    )
+    .await;
+    let answer = app.introspect(&element(&reply, "key")).await.active();
+    assert_ne!(answer["sub"], other);
+    assert_eq!(answer["plan"], "pro");
+    assert_ne!(answer["key_id"], "key_mine");
+}
+
+#[tokio::test]
+async fn a_key_is_not_a_session() {
+    // THREATS: AK8
+    let app = TestApp::new().await;
+    let user = app.user("ada@example.com").await;
+    let (_, key) = app.key(&user, "read write").await;
+    assert_eq!(app.get_as(PAGE, &key).await.location(), "/login");
+    assert_eq!(app.get_as("/apps", &key).await.location(), "/login");
+}
