@@ -188,7 +188,8 @@ pub(super) fn exchange(app: &App, client: &Client) -> Exchange {
     Exchange {
         start: format!(
             "VERIFIER=$(openssl rand -hex 32)\n\
-             CHALLENGE=$(printf %s \"$VERIFIER\" | openssl dgst -sha256 -binary | openssl base64 -A | tr '+/' '-_' | tr -d '=')\n\
+             CHALLENGE=$(printf %s \"$VERIFIER\" | openssl dgst -sha256 -binary |\n  \
+             openssl base64 -A | tr '+/' '-_' | tr -d =)\n\
              echo \"{url}&code_challenge=$CHALLENGE\""
         ),
         curl: format!(
