@@ -32,8 +32,6 @@ use crate::{
     view::{Flash, KeyCreatedPage, KeyForm, KeyRow, KeysPage, Nav, Tone, sentence, shell_quote},
 };
 
-/// Most keys of one user, those that no longer work included.
-const KEYS_MAX: usize = 500;
 /// A key that ends this soon is pointed out, in seconds.
 const SOON_SECONDS: i64 = 7 * 86_400;
 const ENVIRONMENTS: [(&str, &str); 2] = [("live", "Live"), ("test", "Test")];
@@ -58,9 +56,6 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     let Some(new) = check(&app, &info, &signed_in, &params, &mut form).await? else {
         return page(&app, &info, &signed_in, None, form, StatusCode::BAD_REQUEST).await;
     };
-    if app.store.list_keys(&signed_in.user.id).await?.len() >= KEYS_MAX {
-        return Err(Error::invalid_request(format!("one user has at most {KEYS_MAX} keys")).into());
-    }
     let (secret, key) = apikey::make(info.now, &app.config.key_prefix, new)?;
     let origin = info.origin(&signed_in.user.id);
     match app.store.insert_key(info.now, origin, secret.digest(), key.clone()).await {
