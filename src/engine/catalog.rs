@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
 
 use crate::{
     model::{api::Catalog, error::Error},
@@ -14,6 +15,8 @@ use crate::{
 pub struct CatalogCache {
     store: Arc<Store>,
     current: ArcSwap<Catalog>,
+    /// Held from reading to keeping: a slow reading must not replace what a later one found.
+    reading: Mutex<()>,
 }
 
 impl CatalogCache {
@@ -23,7 +26,7 @@ impl CatalogCache {
     /// `temporarily_unavailable`.
     pub async fn load(store: Arc<Store>) -> Result<Self, Error> {
         let catalog = store.catalog().await?;
-        Ok(Self { store, current: ArcSwap::from_pointee(catalog) })
+        Ok(Self { store, current: ArcSwap::from_pointee(catalog), reading: Mutex::default() })
     }
 
     /// The catalog.
@@ -37,6 +40,7 @@ impl CatalogCache {
     /// # Errors
     /// `temporarily_unavailable`; the old one stays.
     pub async fn reload(&self) -> Result<(), Error> {
+        let _reading = self.reading.lock().await;
         self.current.store(Arc::new(self.store.catalog().await?));
         Ok(())
     }
