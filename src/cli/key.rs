@@ -103,7 +103,7 @@ impl Of {
         let (user, _) = opened.store.find_user(&email::normalize(&self.user)?).await?.ok_or_else(no_user)?;
         let rows: Vec<_> = opened
             .store
-            .list_keys(&user.id)
+            .list_keys(opened.now, &user.id)
             .await?
             .into_iter()
             .map(|key| {

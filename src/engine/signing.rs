@@ -19,6 +19,7 @@ use jsonwebtoken::{
     jwk::{Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash},
 };
 use serde_json::json;
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::master::{MasterKey, Purpose};
@@ -102,6 +103,8 @@ pub struct Signing {
     lifetime_seconds: i64,
     rng: SystemRandom,
     current: ArcSwap<KeySet>,
+    /// Held from reading to keeping: a slow reading must not replace what a later one found.
+    reading: Mutex<()>,
 }
 
 impl Signing {
@@ -116,7 +119,14 @@ impl Signing {
         now: Timestamp,
         algorithms: &[Algorithm],
     ) -> Result<Self, Error> {
-        let signing = Self { store, master, lifetime_seconds, rng: SystemRandom::new(), current: ArcSwap::default() };
+        let signing = Self {
+            store,
+            master,
+            lifetime_seconds,
+            rng: SystemRandom::new(),
+            current: ArcSwap::default(),
+            reading: Mutex::default(),
+        };
         signing.reload().await?;
         signing.ensure(now, algorithms).await?;
         Ok(signing)
@@ -133,6 +143,7 @@ impl Signing {
     /// # Errors
     /// As [`Self::load`]; the old set stays.
     pub async fn reload(&self) -> Result<(), Error> {
+        let _reading = self.reading.lock().await;
         let rows = self.store.signing_keys().await?;
         let mut jwks = Vec::new();
         let mut keys = Vec::new();

@@ -49,7 +49,7 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
         }
     };
     if let Some(pending) = response.extensions_mut().remove::<PendingNotice>() {
-        let bare = std::mem::replace(&mut response, page::notice(&app, pending, &id));
+        let bare = std::mem::replace(&mut response, page::notice(&app, &pending, &id));
         response.extensions_mut().extend(bare.extensions().clone());
         response.headers_mut().extend(bare.headers().clone());
     }

@@ -78,7 +78,7 @@ pub fn render(page: &impl Template, redirect: Option<&str>) -> Response {
 
 /// Renders a notice; the edge calls it, where the request's id is known.
 #[must_use]
-pub fn notice(app: &App, pending: PendingNotice, request_id: &str) -> Response {
+pub fn notice(app: &App, pending: &PendingNotice, request_id: &str) -> Response {
     let shell = Shell {
         base: app.config.base_path(),
         title: pending.heading.to_owned(),

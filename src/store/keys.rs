@@ -119,12 +119,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn list_keys(&self, user_id: &str) -> Result<Vec<ApiKey>, Error> {
+    pub async fn list_keys(&self, now: Timestamp, user_id: &str) -> Result<Vec<ApiKey>, Error> {
         let rows = self
             .rows(
                 "SELECT id, user_id, name, prefix, hint, scopes, environment, created_at, expires_at, revoked_at, last_used_at
-                 FROM api_keys WHERE user_id = $1 ORDER BY CASE WHEN revoked_at IS NULL THEN 0 ELSE 1 END, created_at DESC, id LIMIT $2",
-                binds![user_id, KEYS_MAX],
+                 FROM api_keys WHERE user_id = $1 ORDER BY CASE WHEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3) THEN 0 ELSE 1 END, created_at DESC, id LIMIT $2",
+                binds![user_id, KEYS_MAX, now],
             )
             .await?;
         rows.into_iter().map(|mut row| key(&mut row)).collect()

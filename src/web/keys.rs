@@ -161,7 +161,7 @@ async fn page(
     form: KeyForm,
     status: StatusCode,
 ) -> Answer {
-    let keys = app.store.list_keys(&signed_in.user.id).await?;
+    let keys = app.store.list_keys(info.now, &signed_in.user.id).await?;
     let (active, ended): (Vec<ApiKey>, Vec<ApiKey>) =
         keys.into_iter().partition(|key| key.status(info.now) == KeyStatus::Active);
     let rows = |keys: Vec<ApiKey>| keys.into_iter().map(|key| row(info.now, key)).collect();
