@@ -2,6 +2,10 @@
 
 mod harness;
 
+#[cfg(feature = "services")]
+mod chromium;
 mod cli;
+#[cfg(feature = "services")]
+mod readme;
 mod smoke;
 mod web;

@@ -152,7 +152,7 @@ async fn secrets_stay_out_of_core_dumps_logs_and_strangers_sight() {
     let limits = fs::read_to_string(format!("/proc/{}/limits", server.pid())).expect("limits");
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
-    let said = server.log() + &metrics.body;
+    let said = server.log() + metrics.body.as_str();
     for secret in
         [key.as_str(), api.secret.as_deref().expect("a secret"), here.variable("GRANTD_MASTER_KEY"), "a-token-for"]
     {

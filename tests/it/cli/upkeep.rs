@@ -28,7 +28,7 @@ fn help_and_configuration_tell_no_secret() {
     for arguments in [&["--help"][..], &["serve", "--help"], &["help", "key", "create"], &["config"], &["doctor"]] {
         let ran = here.run(arguments);
         assert!(ran.status.success(), "{ran:?}");
-        let said = ran.out + &ran.err;
+        let said = ran.out + ran.err.as_str();
         assert!(!said.contains(&master) && !said.contains("a-token-for-metrics"), "{said}");
     }
 }

@@ -3,6 +3,10 @@
 
 pub mod app;
 pub mod browser;
+#[cfg(feature = "services")]
+pub mod callback;
+#[cfg(feature = "services")]
+pub mod chromium;
 pub mod database;
 pub mod flow;
 pub mod prepare;

@@ -194,10 +194,14 @@ impl Installation {
 
     /// Starts a server without waiting for it.
     pub fn start(&self, port: u16) -> Server {
+        self.launch(self.command(&["serve", "--listen", &format!("127.0.0.1:{port}")]), port)
+    }
+
+    /// Starts a server by this command, which makes it listen on this port, without waiting for it.
+    pub fn launch(&self, mut command: Command, port: u16) -> Server {
         let log = self.path(&format!("{port}.log"));
         let out = File::options().create(true).append(true).open(&log).expect("a log");
-        let child = self
-            .command(&["serve", "--listen", &format!("127.0.0.1:{port}")])
+        let child = command
             .stdin(Stdio::null())
             .stdout(out.try_clone().expect("a handle"))
             .stderr(out)

@@ -1,0 +1,110 @@
+//! Owns signing in and out: with a pointer, with the keyboard alone, without JavaScript.
+
+use thirtyfour::{Key, SameSite};
+
+use super::{EMAIL, Place, sign_in};
+use crate::harness::{
+    app::PASSWORD,
+    callback::Callback,
+    chromium::{Screen, Window},
+};
+
+#[tokio::test]
+async fn one_signs_in_with_the_right_password_and_out_again() {
+    for screen in Screen::ALL {
+        let place = Place::new(screen).await;
+        let window = &place.window;
+        place.goto("/settings/keys").await;
+        window.page("Sign in").await;
+        sign_in(window, "wrong horse battery").await;
+        window.see("That email and password do not match.").await;
+        window.page("Sign in").await;
+        assert_eq!((window.value("#email").await.as_str(), window.value("#password").await.as_str()), (EMAIL, ""));
+        assert_eq!(window.focused().await, "password", "what is to be typed again");
+        window.fill("#password", PASSWORD).await;
+        window.press("Sign in").await;
+        window.page("API keys").await;
+        let session = window.cookie("grantd_session").await;
+        assert_eq!((session.http_only, session.same_site), (Some(true), Some(SameSite::Lax)));
+        assert_eq!(window.script("return document.cookie", vec![]).await.expect("an answer"), "");
+        window.click(".who").await;
+        window.see(EMAIL).await;
+        window.press("Sign out").await;
+        window.page("Sign in").await;
+        window.back().await;
+        window.page("Sign in").await;
+        place.window.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_keyboard_is_enough() {
+    for screen in Screen::ALL {
+        let place = Place::new(screen).await;
+        let window = &place.window;
+        place.goto("/login").await;
+        window.page("Sign in").await;
+        assert_eq!(window.focused().await, "email");
+        window.keys(EMAIL + Key::Tab + PASSWORD + Key::Enter).await;
+        window.page("API keys").await;
+        window.keys(Key::Tab).await;
+        assert_eq!(window.focused().await, "Skip to content");
+        let at = window.script("return document.activeElement.getBoundingClientRect().top >= 0", vec![]).await;
+        assert_eq!(at.expect("an answer"), true, "one sees where the focus is");
+        let account = format!("Account of {}", EMAIL.split('@').next().expect("a name"));
+        let label = "return document.activeElement.getAttribute('aria-label')";
+        for press in 0.. {
+            assert!(press < 10, "no way to the menu");
+            window.keys(Key::Tab).await;
+            if window.script(label, vec![]).await.expect("an answer") == account.as_str() {
+                break;
+            }
+        }
+        window.keys(Key::Enter).await;
+        window.see(EMAIL).await;
+        window.keys(Key::Tab).await;
+        assert_eq!(window.focused().await, "Sign out");
+        window.keys(Key::Enter).await;
+        window.page("Sign in").await;
+        place.window.close().await;
+    }
+}
+
+#[tokio::test]
+async fn no_page_needs_javascript() {
+    let place = Place::seen_in(Window::without_scripts(Screen::Phone).await).await;
+    let window = &place.window;
+    let mut callback = Callback::start().await;
+    let client = place.app(&callback);
+    place.start(&client, &callback).await;
+    window.page("Sign in").await;
+    sign_in(window, PASSWORD).await;
+    window.page("Test app wants to access your account").await;
+    window.press("Allow").await;
+    let code = callback.visit().await.remove("code").expect("a code");
+    let (access, _) = place.exchange(&client, &callback, &code).await;
+    place.goto("/settings/keys").await;
+    window.page("API keys").await;
+    window.fill("#key-name", "Backup").await;
+    window.press("Generate new key").await;
+    window.page("Your new key").await;
+    assert_eq!(window.shown("button[data-copy]").await, 0, "they would do nothing");
+    let key = window.text("#key").await;
+    place.server.get_as("/v1/users/me", &key).await.status(200);
+    window.press("I have copied it, back to my keys").await;
+    window.page("API keys").await;
+    window.click("details.confirm summary").await;
+    window.press("Revoke key").await;
+    window.see("The key was revoked.").await;
+    place.server.get_as("/v1/users/me", &key).await.status(401);
+    place.goto("/settings/apps").await;
+    window.page("Connected apps").await;
+    window.click("details.confirm summary").await;
+    window.press("Remove access").await;
+    window.see("Access was removed.").await;
+    place.server.introspect(&place.api, &access).await.inactive();
+    window.click(".who").await;
+    window.press("Sign out").await;
+    window.page("Sign in").await;
+    place.window.close().await;
+}

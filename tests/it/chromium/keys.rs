@@ -1,0 +1,69 @@
+//! Owns API keys: generating one, seeing it once, using it, revoking it.
+
+use super::Place;
+use crate::harness::chromium::Screen;
+
+#[tokio::test]
+async fn a_key_is_shown_once_works_and_is_revoked() {
+    for screen in Screen::ALL {
+        let place = Place::new(screen).await;
+        let window = &place.window;
+        place.sign_in().await;
+        window.see("No keys yet").await;
+        window.fill("#key-name", "Nightly backup").await;
+        window.click("label:has([name=environment][value=test])").await;
+        window.click("#key-expiry option[value='30d']").await;
+        window.press("Generate new key").await;
+        window.page("Your new key").await;
+        let key = window.text("#key").await;
+        assert!(key.starts_with("gd_test_"), "{key}");
+        window.click("[data-copy=key]").await;
+        window.see("Copied").await;
+        let me = place.server.get_as("/v1/users/me", &key).await;
+        me.status(200);
+        assert_eq!((me.text("id"), me.text("scope")), (place.user_id.clone(), "read".to_owned()));
+        window.reload().await;
+        window.see("A key is shown only once.").await;
+        window.page("API keys").await;
+        assert!(!window.source().await.contains(&key));
+        place.goto("/settings/keys").await;
+        window.page("API keys").await;
+        assert!(!window.source().await.contains(&key));
+        assert_eq!(window.shown("article").await, 1, "sending the form again made no second key");
+        let row = window.text("article").await;
+        assert!(row.contains("Nightly backup") && row.contains("active"), "{row}");
+        assert_eq!(window.shown(".confirm-panel button").await, 0, "nothing is revoked by one slip");
+        window.click("details.confirm summary").await;
+        window.press("Revoke key").await;
+        window.see("The key was revoked.").await;
+        window.page("API keys").await;
+        place.server.get_as("/v1/users/me", &key).await.status(401);
+        place.server.introspect(&place.api, &key).await.inactive();
+        window.click("details.more > summary").await;
+        let row = window.text("article").await;
+        assert!(row.contains("Nightly backup") && row.contains("revoked"), "{row}");
+        place.window.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_is_wrong_says_where_and_loses_nothing() {
+    for screen in Screen::ALL {
+        let place = Place::new(screen).await;
+        let window = &place.window;
+        place.sign_in().await;
+        window.fill("#key-name", "Kept").await;
+        window.click("label:has([name=scope][value=read])").await;
+        window.press("Generate new key").await;
+        window.see("No key was made.").await;
+        window.page("API keys").await;
+        assert!(window.text("#key-scope-error").await.contains("Choose at least one permission"));
+        assert_eq!(window.value("#key-name").await, "Kept");
+        window.click("label:has([name=scope][value=write])").await;
+        window.press("Generate new key").await;
+        window.page("Your new key").await;
+        let key = window.text("#key").await;
+        assert_eq!(place.server.introspect(&place.api, &key).await.active()["scope"], "write");
+        place.window.close().await;
+    }
+}

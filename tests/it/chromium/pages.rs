@@ -1,0 +1,76 @@
+//! Owns pages on no journey, and words longer than any screen. What is checked is what `Window::page` checks everywhere.
+
+use serde_json::json;
+
+use super::Place;
+use crate::harness::chromium::Screen;
+
+#[tokio::test]
+async fn pages_off_the_way_are_whole_too() {
+    for screen in Screen::ALL {
+        let place = Place::new(screen).await;
+        let window = &place.window;
+        let iss = place.server.base.replace(':', "%3A").replace('/', "%2F");
+        for (path, heading) in [
+            ("/nowhere", "Not found"),
+            ("/oauth/authorize?client_id=nobody", "This request cannot be completed"),
+            ("/apps/callback", "Example callback"),
+            (&format!("/apps/callback?code=gd_code_{}&state=x&iss={iss}", "a".repeat(90)), "Here is your code"),
+            ("/apps/callback?error=access_denied&error_description=no", "No code this time"),
+        ] {
+            place.goto(path).await;
+            window.page(heading).await;
+        }
+        place.window.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_longest_words_fit() {
+    for screen in Screen::ALL {
+        let place = Place::new(screen).await;
+        let window = &place.window;
+        let long = "W".repeat(100);
+        let email = format!("{}@example.com", "m".repeat(60));
+        let user = place.here.json_with(
+            &["user", "create", "--email", &email, "--name", &long, "--password-stdin"],
+            crate::harness::app::PASSWORD,
+        );
+        assert!(user["id"].is_string());
+        let uri = format!("https://{}.example.com/{}", "h".repeat(60), "p".repeat(300));
+        let create = ["client", "create", "--name", &long, "--redirect-uri", &uri, "--scope", "read"];
+        let client = place.here.json(&create);
+        place.goto("/login").await;
+        window.page("Sign in").await;
+        window.fill("#email", &email).await;
+        window.fill("#password", crate::harness::app::PASSWORD).await;
+        window.press("Sign in").await;
+        window.page("API keys").await;
+        window.fill("#key-name", &long).await;
+        window.press("Generate new key").await;
+        window.page("Your new key").await;
+        place.goto("/settings/keys").await;
+        window.page("API keys").await;
+        window.click("details.confirm summary").await;
+        window.page("API keys").await;
+        window.click(".who").await;
+        window.page("API keys").await;
+        let client =
+            crate::harness::OAuthClient { id: client["client_id"].as_str().expect("an id").to_owned(), secret: None };
+        place.goto(&crate::harness::flow::authorize_url(&client, &[("redirect_uri", &uri), ("scope", "read")])).await;
+        window.page(&format!("{long} wants to access your account")).await;
+        place.goto("/apps/new").await;
+        window.page("Register an app").await;
+        window.fill("#app-name", &long).await;
+        window.fill("#app-uris", &uri).await;
+        window.click("label:has([name=scope][value=read])").await;
+        window.press("Register app").await;
+        window.page("App registered").await;
+        window.press("Continue to the app").await;
+        window.page(&long).await;
+        place.goto("/apps").await;
+        window.page("Your apps").await;
+        assert_eq!(window.script("return 1", vec![]).await.expect("an answer"), json!(1));
+        place.window.close().await;
+    }
+}

@@ -1,0 +1,42 @@
+//! Owns the callback of an app that runs on the user's own computer: a real socket to which a browser is sent back.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use axum::{Router, http::Uri, response::Html, routing::get};
+use tokio::{net::TcpListener, sync::mpsc};
+
+/// Longest wait for the browser.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PAGE: &str =
+    "<!doctype html><html lang=en><title>App</title><link rel=icon href='data:,'><h1>Back at the app</h1>";
+
+/// A running callback; it ends with the test.
+pub struct Callback {
+    pub uri: String,
+    came: mpsc::UnboundedReceiver<Vec<(String, String)>>,
+}
+
+impl Callback {
+    pub async fn start() -> Self {
+        let (send, came) = mpsc::unbounded_channel();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let uri = format!("http://{}/callback", listener.local_addr().expect("an address"));
+        let page = get(async move |uri: Uri| {
+            let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+            // The test may be over.
+            let _ = send.send(query);
+            Html(PAGE)
+        });
+        let router = Router::new().route("/callback", page);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { uri, came }
+    }
+
+    /// What the next visit brought, each parameter once.
+    pub async fn visit(&mut self) -> BTreeMap<String, String> {
+        let came = tokio::time::timeout(PATIENCE, self.came.recv()).await.expect("a visit").expect("the app runs");
+        let params: BTreeMap<String, String> = came.iter().cloned().collect();
+        assert_eq!(params.len(), came.len(), "a parameter twice: {came:?}");
+        params
+    }
+}

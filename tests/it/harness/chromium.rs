@@ -1,0 +1,264 @@
+//! Owns a window of Chromium: opening it at a size, what a person does in it, and what must hold on every page it shows.
+//! Waits are for something, and bounded. `browser` is the one that draws nothing.
+
+use std::{
+    env,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use thirtyfour::{LoggingPrefsLogLevel, prelude::*};
+
+/// Longest wait for what a page is to show.
+const PATIENCE: Duration = Duration::from_secs(20);
+const FLAGS: [&str; 8] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
+/// Says what is wrong with a page for somebody who cannot see it, or has a small screen.
+const CHECK: &str = include_str!("check_page.js");
+
+/// What somebody looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Screen {
+    Desktop,
+    Phone,
+}
+
+/// A window with a profile of its own.
+pub struct Window {
+    pub screen: Screen,
+    scripts: bool,
+    driver: WebDriver,
+    _profile: TempDir,
+}
+
+impl Screen {
+    pub const ALL: [Self; 2] = [Self::Desktop, Self::Phone];
+
+    fn size(self) -> (u32, u32) {
+        match self {
+            Self::Desktop => (1280, 900),
+            Self::Phone => (390, 844),
+        }
+    }
+}
+
+impl Window {
+    pub async fn open(screen: Screen) -> Self {
+        Self::with(screen, true).await
+    }
+
+    /// In a browser that runs no scripts of pages; those of the test still run.
+    pub async fn without_scripts(screen: Screen) -> Self {
+        Self::with(screen, false).await
+    }
+
+    async fn with(screen: Screen, scripts: bool) -> Self {
+        let profile = TempDir::new().expect("a directory");
+        let capabilities = capabilities(screen, scripts, &profile).expect("capabilities");
+        let server = env::var("GRANTD_TEST_WEBDRIVER").expect("set by tests/run");
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("a client");
+        let driver = WebDriver::builder(server, capabilities).client(http).await.expect("a session");
+        Self { screen, scripts, driver, _profile: profile }
+    }
+
+    /// Ends the window; one that is only dropped, as by a failing test, is ended too.
+    pub async fn close(self) {
+        self.driver.quit().await.expect("an end");
+    }
+
+    pub async fn goto(&self, url: &str) {
+        self.driver.goto(url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+    }
+
+    pub async fn reload(&self) {
+        self.driver.refresh().await.expect("reloaded");
+    }
+
+    pub async fn back(&self) {
+        self.driver.back().await.expect("gone back");
+    }
+
+    pub async fn url(&self) -> String {
+        self.driver.current_url().await.expect("an address").into()
+    }
+
+    /// Waits until the page with this heading is shown whole, and checks it.
+    pub async fn page(&self, heading: &str) {
+        let script = "return document.readyState === 'complete' ? document.querySelector('h1')?.innerText : null";
+        self.until(&format!("the page {heading:?}"), async || {
+            Ok(plain(&self.script(script, vec![]).await?).filter(|shown| shown == heading))
+        })
+        .await;
+        self.check().await;
+    }
+
+    /// Waits until the page says this.
+    pub async fn see(&self, words: &str) {
+        self.until(&format!("{words:?}"), async || {
+            Ok(plain(&self.script("return document.body?.innerText", vec![]).await?).filter(|all| all.contains(words)))
+        })
+        .await;
+    }
+
+    /// Everything the page says.
+    pub async fn words(&self) -> String {
+        self.text("body").await
+    }
+
+    /// The source of the page, with what cannot be seen.
+    pub async fn source(&self) -> String {
+        self.driver.source().await.expect("a source")
+    }
+
+    /// The visible text of the first element that this selector finds, waited for.
+    pub async fn text(&self, css: &str) -> String {
+        self.ask(css, "innerText").await
+    }
+
+    /// What is in a field.
+    pub async fn value(&self, css: &str) -> String {
+        self.ask(css, "value").await
+    }
+
+    async fn ask(&self, css: &str, property: &str) -> String {
+        let script = "return document.querySelector(arguments[0])?.[arguments[1]]";
+        self.until(css, async || Ok(plain(&self.script(script, vec![json!(css), json!(property)]).await?))).await
+    }
+
+    /// How many elements a person sees that this selector finds.
+    pub async fn shown(&self, css: &str) -> usize {
+        let script = "return [...document.querySelectorAll(arguments[0])].filter(e => e.checkVisibility()).length";
+        let count = self.script(script, vec![json!(css)]).await.expect("an answer");
+        count.as_u64().and_then(|count| usize::try_from(count).ok()).expect("a count")
+    }
+
+    /// The element that has the focus: its id, or what it says.
+    pub async fn focused(&self) -> String {
+        let script = "const at = document.activeElement; return at.id || at.innerText || at.getAttribute('aria-label')";
+        plain(&self.script(script, vec![]).await.expect("an answer")).unwrap_or_default()
+    }
+
+    /// The value of a script.
+    pub async fn script(&self, script: &str, arguments: Vec<Value>) -> WebDriverResult<Value> {
+        Ok(self.driver.execute(script, arguments).await?.json().clone())
+    }
+
+    /// Types into a field in place of what is there.
+    pub async fn fill(&self, css: &str, text: &str) {
+        self.until(css, async || {
+            let field = self.driver.find(By::Css(css)).await?;
+            field.clear().await?;
+            field.send_keys(text).await?;
+            Ok(Some(()))
+        })
+        .await;
+    }
+
+    /// Clicks the first element that this selector finds, or taps it.
+    pub async fn click(&self, css: &str) {
+        self.until(css, async || self.hit(By::Css(css)).await.map(Some)).await;
+    }
+
+    /// Presses the button, or follows the link, that says this.
+    pub async fn press(&self, label: &str) {
+        let path = format!("//*[self::button or self::a][normalize-space()='{label}']");
+        self.until(label, async || self.hit(By::XPath(&path)).await.map(Some)).await;
+    }
+
+    async fn hit(&self, by: By) -> WebDriverResult<()> {
+        let element = self.driver.find(by).await?;
+        if self.scripts {
+            return element.click().await;
+        }
+        // chromedriver waits for a timer after each click, and timers of a page without scripts never end.
+        element.send_keys(Key::Enter).await
+    }
+
+    /// Presses keys, wherever the focus is.
+    pub async fn keys(&self, keys: impl Into<TypingData>) {
+        self.driver.action_chain().send_keys(keys).perform().await.expect("keys");
+    }
+
+    pub async fn cookie(&self, name: &str) -> Cookie {
+        self.driver.get_named_cookie(name).await.expect("a cookie")
+    }
+
+    /// What must hold on every page: anybody can use it, it fits the screen, and Chromium had nothing to complain of, as it
+    /// has where a page breaks its own content security policy.
+    async fn check(&self) {
+        let (width, _) = self.screen.size();
+        let problems = self.script(CHECK, vec![json!(width)]).await.expect("an answer");
+        assert_eq!(problems, json!([]), "{}", self.scene().await);
+        let url = self.url().await;
+        let log = self.driver.browser_log().await.expect("a log");
+        let complaints: Vec<_> = log
+            .iter()
+            .filter(|entry| ["SEVERE", "WARNING"].contains(&entry.level.as_str()))
+            // That the page itself is an error is no surprise: the test asked for it.
+            .filter(|entry| {
+                !entry.message.starts_with(&format!("{url} - Failed to load resource: the server responded"))
+            })
+            .collect();
+        assert!(complaints.is_empty(), "{complaints:?} {}", self.scene().await);
+    }
+
+    async fn until<T>(&self, what: &str, probe: impl AsyncFn() -> WebDriverResult<Option<T>>) -> T {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let found = probe().await;
+            if let Ok(Some(found)) = found {
+                return found;
+            }
+            if Instant::now() > until {
+                let last = found.err().map(|error| error.to_string());
+                panic!("{what} did not come: {last:?} {}", self.scene().await);
+            }
+            // While a page is on its way, elements vanish and scripts have no document.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// What somebody who debugs a test wants to see.
+    async fn scene(&self) -> String {
+        let words = self.script("return document.body?.innerText", vec![]).await.ok();
+        format!("on the {:?} at {}: {}", self.screen, self.url().await, words.unwrap_or_default())
+    }
+}
+
+fn capabilities(screen: Screen, scripts: bool, profile: &TempDir) -> WebDriverResult<thirtyfour::ChromeCapabilities> {
+    let mut capabilities = DesiredCapabilities::chrome();
+    if let Ok(binary) = env::var("GRANTD_TEST_CHROMIUM") {
+        capabilities.set_binary(&binary)?;
+    }
+    for flag in FLAGS {
+        capabilities.add_arg(flag)?;
+    }
+    let (width, height) = screen.size();
+    capabilities.add_arg(&format!("--user-data-dir={}", profile.path().display()))?;
+    capabilities.add_arg(&format!("--window-size={width},{height}"))?;
+    if screen == Screen::Phone {
+        // A window cannot be this narrow; a phone can, and its pages are laid out otherwise too.
+        let metrics = json!({ "width": width, "height": height, "pixelRatio": 2, "touch": true, "mobile": true });
+        capabilities.add_experimental_option("mobileEmulation", json!({ "deviceMetrics": metrics }))?;
+    }
+    if !scripts {
+        let prefs = json!({ "profile.managed_default_content_settings.javascript": 2 });
+        capabilities.add_experimental_option("prefs", prefs)?;
+    }
+    capabilities.set_browser_log_level(LoggingPrefsLogLevel::All)?;
+    Ok(capabilities)
+}
+
+/// Text as people read it: spaces and line ends are one.
+fn plain(text: &Value) -> Option<String> {
+    text.as_str().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
+}

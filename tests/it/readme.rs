@@ -1,0 +1,302 @@
+//! Owns that README.md is true: what it shows in the shell is run as it stands, against the real `grantd demo` and on an
+//! empty directory, and what the program prints to paste is the same.
+
+use std::{
+    env, fs,
+    path::Path,
+    process::{Command as StdCommand, Stdio},
+    time::{Duration, Instant},
+};
+
+use grantd::cli::Cli;
+use serde_json::{Deserializer, Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
+
+use crate::harness::{
+    Installation,
+    chromium::{Screen, Window},
+    process::Server,
+};
+
+const README: &str = include_str!("../../README.md");
+/// What a reader replaces by the code on the callback page.
+const PASTE: &str = "CODE=paste-it-here";
+/// The one line that is not run here: it builds what is under test already.
+const BUILD: &str = "cargo build --profile dist";
+/// Longest wait for what a block prints.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest time from an empty directory to a demo that answers, unoptimized and on a busy machine.
+const DEMO_READY: Duration = Duration::from_secs(15);
+
+#[tokio::test]
+async fn the_flow_to_paste_works_as_it_stands() {
+    let (here, demo) = demo().await;
+    let blocks = blocks(between(README, "<!-- readme-test: start -->", "<!-- readme-test: end -->"));
+    assert_eq!(blocks.iter().filter(|block| block.contains(PASTE)).count(), 1);
+    let mut shell = Shell::open(here.dir.path());
+    let mut printed = String::new();
+    for block in &blocks {
+        let block = match block.contains(PASTE) {
+            true => block.replace(PASTE, &format!("CODE={}", code(&printed).await)),
+            false => block.clone(),
+        };
+        printed += &shell.run(&block).await;
+    }
+    let answers: Vec<Value> = printed
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .flat_map(|line| Deserializer::from_str(line).into_iter().map(|value| value.expect("JSON")))
+        .collect();
+    let [tokens, refreshed, by_token, by_key, me, token_after, key_after] = &answers[..] else { panic!("{printed}") };
+    assert_eq!((&tokens["token_type"], &tokens["scope"]), (&json!("Bearer"), &json!("read write")));
+    for member in ["access_token", "refresh_token"] {
+        let (first, second) = (tokens[member].as_str().expect("a token"), refreshed[member].as_str().expect("a token"));
+        assert_ne!(first, second, "{member}");
+    }
+    for (answer, credential) in [(by_token, "access_token"), (by_key, "api_key")] {
+        assert_eq!((&answer["active"], &answer["credential"]), (&json!(true), &json!(credential)));
+        assert_eq!((&answer["sub"], &answer["aud"]), (&me["id"], &json!("https://api.example.com")));
+        assert!(answer["plan"].is_string() && answer["cache_until"].is_i64(), "{answer}");
+    }
+    assert!(by_key["key_id"].is_string());
+    assert_eq!((&me["credential"], &me["scope"]), (&json!("api_key"), &json!("read")));
+    assert_eq!([token_after, key_after], [&json!({ "active": false }); 2]);
+    drop(demo);
+}
+
+#[tokio::test]
+async fn the_demo_prints_the_same_commands() {
+    let (here, demo) = demo().await;
+    let mut shown: Vec<String> = commands(&between(README, "<!-- readme-test: start -->", "<!-- readme-test: end -->"));
+    // The demo says these where it says what to do with them.
+    shown.retain(|line| !["echo \"$EMAIL $PASSWORD\"", "echo \"$AUTHORIZE_URL\""].contains(&line.as_str()));
+    let log = demo.log();
+    let indented = log.split("\n\n").filter(|part| part.lines().all(|line| line.starts_with("   ")));
+    let (urls, pasted): (Vec<&str>, Vec<&str>) = indented.partition(|part| part.trim().starts_with("http"));
+    assert_eq!(pasted.iter().flat_map(|part| lines(part)).collect::<Vec<_>>(), shown);
+    let variables = fs::read_to_string(here.path("demo.env")).expect("variables");
+    let variable = |name: &str| {
+        let found = variables.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        found.unwrap_or_else(|| panic!("no {name}: {variables}")).trim_matches('\'').to_owned()
+    };
+    assert_eq!(urls.iter().map(|url| url.trim()).collect::<Vec<_>>(), [variable("AUTHORIZE_URL")]);
+    assert!(log.contains(&format!("sign in as {} with password {}", variable("EMAIL"), variable("PASSWORD"))), "{log}");
+    for secret in ["API_SECRET", "CLIENT_SECRET", "API_KEY"] {
+        assert!(!log.contains(&variable(secret)), "{secret} stays in its file");
+    }
+}
+
+#[tokio::test]
+async fn the_demo_keeps_its_data() {
+    let (here, demo) = demo().await;
+    let variables = fs::read_to_string(here.path("demo.env")).expect("variables");
+    let key = variables.lines().find_map(|line| line.strip_prefix("API_KEY=")).expect("a key").to_owned();
+    demo.get_as("/v1/users/me", &key).await.status(200);
+    assert!(demo.stop().success());
+    let again = start(&here).await;
+    assert_eq!(fs::read_to_string(here.path("demo.env")).expect("variables"), variables);
+    again.get_as("/v1/users/me", &key).await.status(200);
+    assert!(again.stop().success());
+    assert!(here.refused(&["demo", "--listen", "127.0.0.1:1"]).contains("demo.env is for another address"));
+    fs::remove_file(here.path("demo.env")).expect("removed");
+    let listen = format!("127.0.0.1:{}", here.port);
+    assert!(here.refused(&["demo", "--listen", &listen]).contains("remove grantd-demo.db* and start again"));
+    for file in fs::read_dir(here.dir.path()).expect("a directory") {
+        let path = file.expect("a file").path();
+        if path.display().to_string().contains("grantd-demo.db") {
+            fs::remove_file(path).expect("removed");
+        }
+    }
+    let anew = start(&here).await;
+    anew.get_as("/v1/users/me", &key).await.status(401);
+}
+
+#[tokio::test]
+async fn running_it_for_real_works_as_it_stands() {
+    let here = empty();
+    let section = between(README, "## Run it for real", "\n## ");
+    let (serve, others): (Vec<String>, Vec<String>) =
+        commands(&section).into_iter().partition(|line| line.starts_with("grantd serve "));
+    let [serve] = &serve[..] else { panic!("{serve:?}") };
+    let (steps, before): (Vec<String>, Vec<String>) = others.into_iter().partition(|line| line.contains(" create "));
+    assert_eq!(before, [BUILD, "grantd config > grantd.toml"]);
+    let mut shell = Shell::open(here.dir.path());
+    assert_eq!(shell.run(&before[1]).await.trim(), "");
+    let mut command = StdCommand::new("bash");
+    command.args(["-euc", &format!("exec {serve}")]).env_clear().envs(environment()).current_dir(here.dir.path());
+    // The port of the defaults may be taken where tests run.
+    command.env("GRANTD_LISTEN", format!("127.0.0.1:{}", here.port));
+    let mut server = here.launch(command, here.port);
+    server.ready().await;
+    let log = server.log();
+    let first_steps = log.split("\n\n").find(|part| part.starts_with("  grantd ")).expect("the first steps");
+    assert_eq!(lines(first_steps), steps, "an empty database tells the same");
+    let mut printed = Vec::new();
+    for (step, noun) in steps.iter().zip(["user", "api", "client", "key"]) {
+        assert!(step.starts_with(&format!("grantd {noun} create ")), "{step}");
+        printed.push(shell.run(step).await);
+    }
+    let [user, api, client, key] = &printed[..] else { panic!("{printed:?}") };
+    for (table, members) in [
+        (user, &["id", "email", "password"][..]),
+        (api, &["id", "slug", "client_id", "client_secret"]),
+        (client, &["client_id", "client_secret"]),
+        (key, &["id", "key"]),
+    ] {
+        members.iter().for_each(|member| assert!(!cell(table, member).is_empty(), "{member}: {table}"));
+    }
+    let metadata = server.get("/.well-known/oauth-authorization-server").await;
+    assert_eq!(metadata.text("issuer"), "https://auth.example.com");
+    noticed(&server, &cell(key, "key")).await;
+}
+
+#[test]
+fn commands_that_are_only_named_exist() {
+    let named = between(README, "`grantd --help` tells the rest:", ".");
+    let mut count = 0;
+    for words in named.split('`').skip(1).step_by(2) {
+        let mut command = <Cli as clap::CommandFactory>::command();
+        let (path, last) = words.rsplit_once(' ').unwrap_or(("", words));
+        for word in path.split_whitespace() {
+            command = command.find_subcommand(word).unwrap_or_else(|| panic!("{words}")).clone();
+        }
+        for word in last.split('|') {
+            assert!(command.find_subcommand(word).is_some(), "{words}: {word}");
+            count += 1;
+        }
+    }
+    assert!(count >= 8, "{named}");
+}
+
+/// An empty directory and an environment that says nothing about grantd.
+fn empty() -> Installation {
+    let mut here = Installation::new();
+    here.environment.clear();
+    here
+}
+
+/// A demo in an empty directory, soon ready.
+async fn demo() -> (Installation, Server) {
+    let here = empty();
+    let begun = Instant::now();
+    let demo = start(&here).await;
+    assert!(begun.elapsed() < DEMO_READY, "{:?}", begun.elapsed());
+    (here, demo)
+}
+
+async fn start(here: &Installation) -> Server {
+    let mut demo = here.launch(here.command(&["demo", "--listen", &format!("127.0.0.1:{}", here.port)]), here.port);
+    demo.ready().await;
+    demo
+}
+
+/// The code that somebody gets who opens the printed address, signs in as it is printed, and allows the app.
+async fn code(printed: &str) -> String {
+    let mut words = printed.split_whitespace();
+    let mut word = || words.next().unwrap_or_else(|| panic!("{printed}"));
+    let (email, password, url) = (word(), word(), word());
+    let window = Window::open(Screen::Desktop).await;
+    window.goto(url).await;
+    window.page("Sign in").await;
+    window.fill("#email", email).await;
+    window.fill("#password", password).await;
+    window.press("Sign in").await;
+    window.page("Example app wants to access your account").await;
+    window.press("Allow").await;
+    window.page("Here is your code").await;
+    let code = window.text("#code").await;
+    window.close().await;
+    code
+}
+
+/// A key made beside a running server works there within a second.
+async fn noticed(server: &Server, key: &str) {
+    let until = Instant::now() + PATIENCE;
+    while server.get_as("/v1/users/me", key).await.status != 200 {
+        assert!(Instant::now() < until, "the server does not notice");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The text between two markers.
+#[track_caller]
+fn between(text: &str, start: &str, end: &str) -> String {
+    let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("no {start}"));
+    rest.split_once(end).unwrap_or_else(|| panic!("no {end}")).0.to_owned()
+}
+
+/// What stands in the text's blocks for the shell.
+fn blocks(text: String) -> Vec<String> {
+    let parts = text.split("```sh\n").skip(1);
+    parts.map(|part| part.split_once("```").expect("the block ends").0.to_owned()).collect()
+}
+
+/// The commands of the text's blocks, one by one.
+fn commands(text: &str) -> Vec<String> {
+    blocks(text.to_owned()).iter().flat_map(|block| lines(block)).collect()
+}
+
+/// Commands one by one: continued lines joined, comments and spaces gone.
+fn lines(block: &str) -> Vec<String> {
+    let joined = block.replace("\\\n", " ");
+    let lines = joined.lines().map(|line| line.split(" # ").next().unwrap_or_default());
+    lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).filter(|line| !line.is_empty()).collect()
+}
+
+/// What a table says beside this member.
+fn cell(table: &str, member: &str) -> String {
+    let found = table.lines().find_map(|line| {
+        let mut cells = line.split(['│', '┆']).map(str::trim).filter(|cell| !cell.is_empty());
+        (cells.next()? == member).then(|| cells.next().unwrap_or_default().to_owned())
+    });
+    found.unwrap_or_default()
+}
+
+/// The environment of somebody who has grantd on the path, and nothing else.
+fn environment() -> [(&'static str, String); 1] {
+    let binary = Path::new(env!("CARGO_BIN_EXE_grantd")).parent().expect("a directory");
+    [("PATH", format!("{}:{}", binary.display(), env::var("PATH").expect("a path")))]
+}
+
+/// A shell that is told one block after another, and gives up at the first command that fails.
+struct Shell {
+    child: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Shell {
+    const END: &str = "--- end of the block";
+
+    fn open(directory: &Path) -> Self {
+        let mut child = Command::new("bash")
+            .arg("-eu")
+            .env_clear()
+            .envs(environment())
+            .current_dir(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("bash");
+        let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
+        Self { child, input, output: BufReader::new(output).lines() }
+    }
+
+    /// Runs a block and returns what it prints.
+    async fn run(&mut self, block: &str) -> String {
+        self.input.write_all(format!("{block}\necho; echo '{}'\n", Self::END).as_bytes()).await.expect("a shell");
+        let mut printed = String::new();
+        loop {
+            let line = tokio::time::timeout(PATIENCE, self.output.next_line()).await;
+            match line.unwrap_or_else(|_| panic!("{block} takes too long: {printed}")).expect("UTF-8") {
+                Some(line) if line == Self::END => return printed.trim_end().to_owned() + "\n",
+                Some(line) => printed += &(line + "\n"),
+                None => panic!("{block} failed with {:?}: {printed}", self.child.wait().await),
+            }
+        }
+    }
+}
