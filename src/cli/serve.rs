@@ -48,7 +48,7 @@ This database is empty. In another terminal, with the same configuration:
   grantd api create --identifier https://api.example.com --name 'My API' \\
       --scope read='Read your data' --scope write='Change your data'
   grantd client create --name 'My app' --redirect-uri https://app.example.com/callback
-  grantd key create --user you@example.com --scope read
+  grantd key create --user you@example.com --scope read --expires-in 90d
 
 Each prints what it made; the running server notices.
 ";
