@@ -2,5 +2,6 @@
 
 mod harness;
 
+mod cli;
 mod smoke;
 mod web;

@@ -1,13 +1,17 @@
-//! Owns what tests stand on: a server in process, the people and programs that use it, the flows they walk.
+//! Owns what tests stand on: a server in process, the people and programs that use it, the flows they walk; and the real
+//! binary, for what only a process can show.
 
 pub mod app;
 pub mod browser;
 pub mod database;
 pub mod flow;
+pub mod prepare;
+pub mod process;
 pub mod reply;
 
 pub use self::{
     app::{ISSUER, OAuthClient, TestApp},
     browser::Browser,
+    process::Installation,
     reply::Reply,
 };
