@@ -1,6 +1,11 @@
 //! Owns logs and metrics. Does not decide what is logged; no secret is ever handed to it.
 
-use std::{collections::HashMap, sync::RwLock, time::Duration};
+use std::{
+    collections::HashMap,
+    io::{IsTerminal, stderr},
+    sync::RwLock,
+    time::Duration,
+};
 
 use metrics::{Counter, Histogram, Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -95,8 +100,11 @@ pub fn start_log(config: &Config) -> Result<(), Error> {
         .map_err(|_| Error::invalid_request("log: a level such as info, or grantd=debug,info"))?;
     let registry = tracing_subscriber::registry().with(filter);
     let started = match config.log_format {
-        LogFormat::Text => registry.with(fmt::layer().with_target(false).with_writer(std::io::stderr)).try_init(),
-        LogFormat::Json => registry.with(fmt::layer().json().with_writer(std::io::stderr)).try_init(),
+        // Colours are for terminals; in a file they are noise.
+        LogFormat::Text => registry
+            .with(fmt::layer().with_target(false).with_ansi(stderr().is_terminal()).with_writer(stderr))
+            .try_init(),
+        LogFormat::Json => registry.with(fmt::layer().json().with_writer(stderr)).try_init(),
     };
     started.map_err(Error::server)
 }
