@@ -145,6 +145,10 @@ where
 {
     let (done, answer) = oneshot::channel();
     sqlite.submit(Box::new(move |tx| {
+        // Whoever gave up waiting was told that nothing happened, and so it is.
+        if done.is_closed() {
+            return (Err(()), Box::new(drop));
+        }
         let value = tx::run_ready(Box::pin(async {
             let value = body(tx).await?;
             tx.append_changes(now).await?;
