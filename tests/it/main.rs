@@ -3,5 +3,11 @@
 mod harness;
 
 mod cli;
+mod failures;
+mod kills;
+#[cfg(feature = "services")]
+mod nodes;
+mod races;
 mod smoke;
+mod store;
 mod web;
