@@ -49,7 +49,8 @@ impl RedirectUri {
             return refuse("a redirect URI has no dot segments");
         }
         match url.scheme() {
-            "https" if text.starts_with("https://") && url.host_str().is_some_and(|host| !host.is_empty()) => {}
+            // The URL standard would read the host out of what stands behind a third slash.
+            "https" if text.starts_with("https://") && !text.starts_with("https:///") => {}
             "http" if split_loopback(text).is_some() => {}
             "http" => return refuse("http is for loopback alone; use https"),
             scheme if scheme.contains('.') && text.starts_with(scheme) => {}
