@@ -25,6 +25,11 @@ impl Database {
         Self { url, dir }
     }
 
+    /// The same database, for another node.
+    pub fn same(&self) -> Self {
+        Self { url: self.url.clone(), dir: TempDir::new().expect("a directory") }
+    }
+
     /// Whether this run is on PostgreSQL.
     pub fn is_postgres(&self) -> bool {
         self.url.starts_with("postgres")

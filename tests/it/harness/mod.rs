@@ -2,12 +2,15 @@
 
 pub mod app;
 pub mod browser;
+pub mod captured;
 pub mod database;
 pub mod flow;
+pub mod raw;
 pub mod reply;
 
 pub use self::{
     app::{ISSUER, OAuthClient, TestApp},
     browser::Browser,
+    captured::Captured,
     reply::Reply,
 };
