@@ -74,5 +74,5 @@ fn check(app: &App, client: &Client, presented: &Presented, redeemed: &Redeemed)
         _ => {}
     }
     still_allowed(client, &redeemed.scopes)?;
-    narrow_to(app, redeemed, &presented.resources)
+    narrow_to(app, redeemed, &redeemed.scopes, &presented.resources)
 }
