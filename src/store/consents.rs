@@ -122,16 +122,18 @@ impl Store {
     ) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                let found = tx
+                let consents = tx
                     .execute("DELETE FROM consents WHERE user_id = $1 AND client_id = $2", binds![&user_id, &client_id])
-                    .await?
-                    > 0;
-                tx.execute(
-                    "UPDATE grants SET revoked_at = $3, revoked_because = 'consent withdrawn'
+                    .await?;
+                // The operator's own apps have grants without a consent.
+                let grants = tx
+                    .execute(
+                        "UPDATE grants SET revoked_at = $3, revoked_because = 'consent withdrawn'
                      WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL",
-                    binds![&user_id, &client_id, now],
-                )
-                .await?;
+                        binds![&user_id, &client_id, now],
+                    )
+                    .await?;
+                let found = consents + grants > 0;
                 if found {
                     // Every token of every such grant depends on its user: one change, however many grants there were.
                     tx.touch(EntityKind::User, user_id.as_str());
