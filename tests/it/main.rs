@@ -2,5 +2,6 @@
 
 mod harness;
 
+mod oauth;
 mod smoke;
 mod web;
