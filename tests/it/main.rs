@@ -7,6 +7,7 @@ mod failures;
 mod kills;
 #[cfg(feature = "services")]
 mod nodes;
+mod oauth;
 mod races;
 mod smoke;
 mod store;

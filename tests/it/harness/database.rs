@@ -36,6 +36,11 @@ impl Database {
         Self { url: postgres(&server).await, dir: TempDir::new().expect("a directory") }
     }
 
+    /// The same database, for another node.
+    pub fn same(&self) -> Self {
+        Self { url: self.url.clone(), dir: TempDir::new().expect("a directory") }
+    }
+
     /// Whether this run is on PostgreSQL.
     pub fn is_postgres(&self) -> bool {
         self.url.starts_with("postgres")

@@ -3,15 +3,18 @@
 
 pub mod app;
 pub mod browser;
+pub mod captured;
 pub mod database;
 pub mod flow;
 pub mod prepare;
 pub mod process;
+pub mod raw;
 pub mod reply;
 
 pub use self::{
     app::{ISSUER, OAuthClient, TestApp},
     browser::Browser,
+    captured::Captured,
     process::Installation,
     reply::Reply,
 };
