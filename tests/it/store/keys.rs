@@ -66,7 +66,7 @@ async fn the_same_key_twice_is_a_conflict(base: Base) {
     let (other_secret, other_key) = new_key(&base.user);
     assert!(matches!(again(other_secret.digest(), key).await, Err(Error::Conflict)), "the same form twice");
     assert!(matches!(again(secret.digest(), other_key).await, Err(Error::Conflict)), "the same secret twice");
-    assert_eq!(base.store.list_keys(&base.user).await.expect("keys").len(), 1);
+    assert_eq!(base.store.list_keys(NOW, &base.user).await.expect("keys").len(), 1);
 }
 
 async fn a_key_is_revoked_by_its_owner_and_once(base: Base) {
