@@ -8,6 +8,7 @@ mod kills;
 #[cfg(feature = "services")]
 mod nodes;
 mod oauth;
+mod oauth2_client;
 mod races;
 mod smoke;
 mod store;

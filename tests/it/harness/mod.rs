@@ -10,6 +10,7 @@ pub mod prepare;
 pub mod process;
 pub mod raw;
 pub mod reply;
+pub mod visitor;
 
 pub use self::{
     app::{ISSUER, OAuthClient, TestApp},
@@ -17,4 +18,5 @@ pub use self::{
     captured::Captured,
     process::Installation,
     reply::Reply,
+    visitor::Visitor,
 };
