@@ -10,6 +10,9 @@ mod nodes;
 mod oauth;
 mod oauth2_client;
 mod races;
+#[cfg(feature = "services")]
+mod seed_snippets;
 mod smoke;
 mod store;
+mod tidy;
 mod web;
