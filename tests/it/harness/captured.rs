@@ -2,11 +2,19 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
-use tracing::{level_filters::LevelFilter, subscriber::DefaultGuard};
+use tracing::{
+    Dispatch,
+    level_filters::LevelFilter,
+    subscriber::{DefaultGuard, NoSubscriber},
+};
 use tracing_subscriber::{fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// Where there is but one subscriber, a line's first thread decides for all of them whether it is ever written, and that
+/// may be another test's, which has none. Where there are two, every thread is asked.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
 
 /// Captures until it is dropped.
 pub struct Captured {
@@ -17,6 +25,7 @@ pub struct Captured {
 impl Captured {
     /// In the shape of `telemetry::start_log`, but for the writer.
     pub fn start() -> Self {
+        LazyLock::force(&SECOND);
         let text = Sink::default();
         let writer = text.clone();
         let layer = fmt::layer().with_target(false).with_ansi(false).with_writer(move || writer.clone());

@@ -323,7 +323,8 @@ async fn codes_and_tokens_are_in_no_log_and_in_no_table() {
     let secret = client.secret.clone().expect("a secret");
     let session = browser.cookie("__Host-grantd_session").expect("a session");
     let (log, tables) = (log.text(), app.database.dump().await);
-    assert!(log.contains("request refused") && tables.contains(&client.id));
+    assert!(tables.contains(&client.id), "{tables}");
+    assert!(log.contains("request refused"), "{log}");
     for (what, secret) in [
         ("code", code.as_str()),
         ("access token", &access_token),
