@@ -14,26 +14,26 @@ const PASSWORD_MAX: usize = 1024;
 const PASSWORD_MIN: usize = 8;
 /// Sign-ins that wait for a core; more are told to try again.
 const QUEUE_MAX: usize = 64;
+/// The hash of no password, with the parameters of every other: an unknown user costs what a known one does.
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ibw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Hashes and checks passwords, as many at once as there are cores.
 #[derive(Debug)]
 pub struct Passwords {
     running: Arc<Semaphore>,
     waiting: Semaphore,
-    dummy: String,
+}
+
+impl Default for Passwords {
+    /// With nobody waiting.
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self { running: Arc::new(Semaphore::new(cores)), waiting: Semaphore::new(QUEUE_MAX) }
+    }
 }
 
 impl Passwords {
-    /// With a hash of nobody's password, so that an unknown user costs what a known one does.
-    ///
-    /// # Errors
-    /// `server_error` when hashing fails.
-    pub fn new() -> Result<Self, Error> {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let dummy = hash_now(&SecretString::from(crate::model::secret::random_base62(24)))?;
-        Ok(Self { running: Arc::new(Semaphore::new(cores)), waiting: Semaphore::new(QUEUE_MAX), dummy })
-    }
-
     /// The PHC string of a new password.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl Passwords {
             return Ok(false);
         }
         let known = stored.is_some();
-        let hash = stored.unwrap_or_else(|| self.dummy.clone());
+        let hash = stored.unwrap_or_else(|| NOBODY.to_owned());
         let same = self
             .run(move || Argon2::default().verify_password(password.expose_secret().as_bytes(), hash.as_str()).is_ok())
             .await?;
@@ -79,4 +79,26 @@ fn hash_now(password: &SecretString) -> Result<String, Error> {
         .hash_password(password.expose_secret().as_bytes())
         .map(|hash| hash.to_string())
         .map_err(|_| Error::server("hashing failed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_costs_the_same_work_and_never_passes() {
+        // THREATS: SE6
+        let passwords = Passwords::default();
+        let somebody = passwords.hash(SecretString::from("correct horse")).await.expect("a hash");
+        let parameters = |hash: &str| hash.rsplitn(3, '$').last().expect("parameters").to_owned();
+        assert_eq!(parameters(NOBODY), parameters(&somebody));
+        let verified = Argon2::default().verify_password(b"x", NOBODY).expect_err("nobody");
+        assert_eq!(
+            verified,
+            argon2::password_hash::Error::PasswordInvalid,
+            "the hash is read and computed, not refused"
+        );
+        assert!(!passwords.check(None, SecretString::from("correct horse")).await.expect("checked"));
+        assert!(passwords.check(Some(somebody), SecretString::from("correct horse")).await.expect("checked"));
+    }
 }

@@ -71,6 +71,8 @@ fn headers(app: &App, headers: &mut HeaderMap, id: &str) {
     if app.config.is_https() {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
     }
+    // Whoever may store an answer is told so where it is made; 404, 405 and 414 would be stored unless somebody says no.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"));

@@ -88,7 +88,8 @@ fn challenge(params: &Params<'_>, client: &Client) -> Result<Option<String>, Err
     let method = params.get("code_challenge_method");
     match params.get("code_challenge") {
         Some(challenge) => Ok(Some(CodeChallenge::parse(challenge, method)?.as_str().to_owned())),
-        None if client.require_pkce || method.is_some() => {
+        // A public client cannot be excused: PKCE is all that ties a code to it.
+        None if client.require_pkce || !client.is_confidential() || method.is_some() => {
             Err(Error::invalid_request("code_challenge is missing; PKCE with S256 is required"))
         }
         None => Ok(None),

@@ -38,10 +38,8 @@ impl RedirectUri {
         if text.contains('#') {
             return refuse("a redirect URI has no fragment");
         }
-        if !url.username().is_empty()
-            || url.password().is_some()
-            || text.split(['/', '?']).nth(2).is_some_and(|host| host.contains('@'))
-        {
+        let authority = text.split(['/', '?']).nth(2).unwrap_or_default();
+        if !url.username().is_empty() || url.password().is_some() || authority.contains('@') {
             return refuse("a redirect URI has no user information");
         }
         let path = text.split('?').next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
@@ -49,7 +47,8 @@ impl RedirectUri {
             return refuse("a redirect URI has no dot segments");
         }
         match url.scheme() {
-            "https" if text.starts_with("https://") && url.host_str().is_some_and(|host| !host.is_empty()) => {}
+            // A browser skips further slashes and takes the path's first segment for the host: what is read is not where it goes.
+            "https" if text.starts_with("https://") && !authority.is_empty() => {}
             "http" if split_loopback(text).is_some() => {}
             "http" => return refuse("http is for loopback alone; use https"),
             scheme if scheme.contains('.') && text.starts_with(scheme) => {}

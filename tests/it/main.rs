@@ -1,11 +1,26 @@
 //! Owns the integration tests: one binary, so that it links once. Modules only.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "what a failed test shows")]
+#![expect(clippy::needless_pass_by_value, reason = "a test hands over what it is done with")]
+
 mod harness;
 
 #[cfg(feature = "services")]
 mod chromium;
 mod cli;
+mod failures;
+mod kills;
+#[cfg(feature = "services")]
+mod nodes;
+mod oauth;
+mod oauth2_client;
+mod races;
 #[cfg(feature = "services")]
 mod readme;
+#[cfg(feature = "services")]
+mod seed_snippets;
 mod smoke;
+mod store;
+mod tidy;
 mod web;

@@ -73,6 +73,9 @@ fn check(app: &App, client: &Client, presented: &Presented, redeemed: &Redeemed)
         None if redeemed.code_challenge.is_none() => return Err(Error::invalid_grant("redirect_uri is missing")),
         _ => {}
     }
+    if !client.redirect_uris.iter().any(|registered| registered.matches(&redeemed.redirect_uri)) {
+        return Err(Error::invalid_grant("the code went to an address that the client has given up"));
+    }
     still_allowed(client, &redeemed.scopes)?;
-    narrow_to(app, redeemed, &presented.resources)
+    narrow_to(app, redeemed, &redeemed.scopes, &presented.resources)
 }

@@ -14,17 +14,17 @@ use crate::{
     },
 };
 
-/// Cuts a grant to the `resource` parameters of a token request (RFC 8707 §2.2).
+/// Cuts a grant to the `resource` parameters of a token request for `scopes` of it (RFC 8707 §2.2).
 ///
 /// # Errors
-/// `invalid_target` when the grant does not cover one of them.
-fn narrow_to(app: &App, redeemed: &Redeemed, resources: &[String]) -> Result<(), Error> {
+/// `invalid_target` when the grant does not cover one of them, or none of the scopes is for it: nothing could be minted.
+fn narrow_to(app: &App, redeemed: &Redeemed, scopes: &Scopes, resources: &[String]) -> Result<(), Error> {
     let catalog = app.catalog.current();
     let uncovered = || Error::new(ErrorCode::InvalidTarget, "the grant does not cover this resource");
     for resource in resources {
         let api = catalog.by_identifier(resource).ok_or_else(uncovered)?;
         let granted = redeemed.resources.is_empty() || redeemed.resources.contains(resource);
-        if !granted || !api.scopes.iter().any(|scope| redeemed.scopes.contains(&scope.name)) {
+        if !granted || !api.scopes.iter().any(|scope| scopes.contains(&scope.name)) {
             return Err(uncovered());
         }
     }

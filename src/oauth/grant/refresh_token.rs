@@ -31,10 +31,11 @@ pub async fn redeem(
         (Arc::clone(app), Arc::clone(client), scope.clone(), resources.clone());
     let check = move |redeemed: &Redeemed| {
         still_allowed(&checked_client, &redeemed.scopes)?;
-        if asked.is_some_and(|asked| asked.is_empty() || !asked.is_subset(&redeemed.scopes)) {
+        let scopes = asked.as_ref().unwrap_or(&redeemed.scopes);
+        if scopes.is_empty() || !scopes.is_subset(&redeemed.scopes) {
             return Err(Error::invalid_scope("scope is wider than the grant"));
         }
-        narrow_to(&checked_app, redeemed, &wanted)
+        narrow_to(&checked_app, redeemed, scopes, &wanted)
     };
     let redeemed =
         match app.store.rotate(info.now, info.origin(&client.id), id, client.id.clone(), rotation, check).await? {

@@ -34,7 +34,10 @@ use grantd::{
     store::NewUser,
 };
 use secrecy::SecretString;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 use tower::ServiceExt;
 
 use super::{Browser, Reply, database::Database};
@@ -68,7 +71,7 @@ pub struct TestApp {
     pub api: OAuthClient,
     pub database: Database,
     pub master: MasterKey,
-    _stop: tokio_util::sync::DropGuard,
+    _stop: DropGuard,
 }
 
 impl TestApp {
@@ -78,18 +81,29 @@ impl TestApp {
 
     /// With some configuration changed, by key.
     pub async fn with(overrides: &[(&str, &str)]) -> Self {
+        Self::configured(overrides, |_| ()).await
+    }
+
+    /// With the configuration changed after it was read: lists, which have no text.
+    pub async fn configured(overrides: &[(&str, &str)], change: impl FnOnce(&mut Config)) -> Self {
         let database = Database::new().await;
         let mut all = vec![("issuer", ISSUER.to_owned()), ("database", database.url.clone())];
         all.extend(overrides.iter().map(|(key, value)| (*key, (*value).to_owned())));
         let master = MasterKey::generate();
         all.push(("master_key", master.text().to_string()));
-        let config = Config::load(None, [], &all).expect("a configuration");
-        let app = Arc::new(App::new(config, master.clone(), Clock::manual(START)).await.expect("an app"));
-        let stop = CancellationToken::new();
-        app.background.start(&TaskTracker::new(), &stop);
-        let router = router(Arc::clone(&app));
+        let mut config = Config::load(None, [], &all).expect("a configuration");
+        change(&mut config);
+        let (app, stop) = start(config, master.clone(), START).await;
         let api = make_api(&app, "Example API", API, &["read", "write"]).await;
-        Self { app, router, api, database, master, _stop: stop.drop_guard() }
+        Self { router: router(Arc::clone(&app)), app, api, database, master, _stop: stop }
+    }
+
+    /// Another node on the same database, with a clock of its own.
+    pub async fn beside(&self) -> Self {
+        let (app, stop) = start(self.app.config.clone(), self.master.clone(), self.now()).await;
+        let database = self.database.same();
+        let (router, api) = (router(Arc::clone(&app)), self.api.clone());
+        Self { router, app, api, database, master: self.master.clone(), _stop: stop }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -233,6 +247,13 @@ fn form_request(path: &str, _: &[(&str, &str)]) -> axum::http::request::Builder 
 /// A form as its body.
 pub fn encode(form: &[(&str, &str)]) -> Body {
     Body::from(form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish())
+}
+
+async fn start(config: Config, master: MasterKey, now: Timestamp) -> (Arc<App>, DropGuard) {
+    let app = Arc::new(App::new(config, master, Clock::manual(now)).await.expect("an app"));
+    let stop = CancellationToken::new();
+    app.background.start(&TaskTracker::new(), &stop);
+    (app, stop.drop_guard())
 }
 
 async fn make_api(app: &App, name: &str, identifier: &str, scopes: &[&str]) -> OAuthClient {

@@ -5,17 +5,22 @@ pub mod app;
 pub mod browser;
 #[cfg(feature = "services")]
 pub mod callback;
+pub mod captured;
 #[cfg(feature = "services")]
 pub mod chromium;
 pub mod database;
 pub mod flow;
 pub mod prepare;
 pub mod process;
+pub mod raw;
 pub mod reply;
+pub mod visitor;
 
 pub use self::{
     app::{ISSUER, OAuthClient, TestApp},
     browser::Browser,
+    captured::Captured,
     process::Installation,
     reply::Reply,
+    visitor::Visitor,
 };

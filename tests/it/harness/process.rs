@@ -24,7 +24,7 @@ use reqwest::redirect::Policy;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{OAuthClient, Reply};
+use super::{OAuthClient, Reply, database::Database};
 
 /// Longest wait for a server to be ready, or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,6 +34,8 @@ pub struct Installation {
     pub dir: TempDir,
     pub port: u16,
     pub environment: Vec<(&'static str, String)>,
+    /// Shell words run in the server's process before it starts.
+    pub before_serving: &'static str,
 }
 
 /// What a command did.
@@ -55,27 +57,24 @@ pub struct Server {
 impl Installation {
     /// On an SQLite file of its own.
     pub fn new() -> Self {
-        let dir = TempDir::new().expect("a directory");
-        let url = format!("sqlite:{}", dir.path().join("grantd.db").display());
-        Self::on(dir, url)
+        Self::on(Database::sqlite())
     }
 
     /// On a database of its own on the PostgreSQL server of tests/run.
     #[cfg(feature = "services")]
     pub async fn on_postgres() -> Self {
-        let server = std::env::var("GRANTD_TEST_POSTGRES_SERVER").expect("set by tests/run");
-        Self::on(TempDir::new().expect("a directory"), super::database::postgres(&server).await)
+        Self::on(Database::postgres().await)
     }
 
     /// On this database.
-    pub fn on(dir: TempDir, url: String) -> Self {
+    pub fn on(Database { url, dir }: Database) -> Self {
         let port = free_port();
         let environment = vec![
             ("GRANTD_DATABASE_URL", url),
             ("GRANTD_ISSUER", format!("http://127.0.0.1:{port}")),
             ("GRANTD_MASTER_KEY", BASE64.encode(&random_bytes::<32>())),
         ];
-        Self { dir, port, environment }
+        Self { dir, port, environment, before_serving: "" }
     }
 
     pub fn set(&mut self, name: &'static str, value: impl Into<String>) {
@@ -98,8 +97,13 @@ impl Installation {
     /// The binary with nothing in its environment but what this installation says.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_grantd"));
-        command.args(arguments).env_clear().envs(self.environment.iter().cloned()).current_dir(self.dir.path());
+        command.args(arguments);
+        self.surround(&mut command);
         command
+    }
+
+    fn surround(&self, command: &mut Command) {
+        command.env_clear().envs(self.environment.iter().cloned()).current_dir(self.dir.path());
     }
 
     /// Runs a command to its end.
@@ -194,7 +198,11 @@ impl Installation {
 
     /// Starts a server without waiting for it.
     pub fn start(&self, port: u16) -> Server {
-        self.launch(self.command(&["serve", "--listen", &format!("127.0.0.1:{port}")]), port)
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(format!("{} exec \"$0\" serve --listen 127.0.0.1:{port}", self.before_serving));
+        command.arg(env!("CARGO_BIN_EXE_grantd"));
+        self.surround(&mut command);
+        self.launch(command, port)
     }
 
     /// Starts a server by this command, which makes it listen on this port, without waiting for it.
@@ -252,9 +260,8 @@ impl Server {
     }
 
     /// Ends the server as a power cut would.
-    pub fn kill(mut self) {
-        self.child.kill().expect("killed");
-        self.child.wait().expect("reaped");
+    pub fn kill(self) {
+        drop(self);
     }
 
     /// Asks the server to end, and waits until it has.
@@ -379,7 +386,7 @@ pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::from_be_bytes(random_bytes()) % 10_000;
     // Only the first caller's choice counts; the others go on from there.
-    drop(NEXT.compare_exchange(0, 10_000 + start, Ordering::SeqCst, Ordering::SeqCst));
+    let _ = NEXT.compare_exchange(0, 10_000 + start, Ordering::SeqCst, Ordering::SeqCst);
     loop {
         let port = NEXT.fetch_add(1, Ordering::SeqCst);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

@@ -29,6 +29,18 @@ impl Reply {
         self
     }
 
+    /// Asserts that nobody can tell this reply from another: status, body and every header but the request's own id.
+    #[track_caller]
+    pub fn same_as(&self, other: &Self) -> &Self {
+        let told = |reply: &Self| {
+            let mut headers = reply.headers.clone();
+            headers.remove("x-request-id");
+            (reply.status, headers, reply.body.clone())
+        };
+        assert_eq!(told(self), told(other));
+        self
+    }
+
     /// A header as text; empty if it is not there.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap_or("?"))

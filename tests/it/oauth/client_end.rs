@@ -1,0 +1,112 @@
+//! Owns the tests of a client that is disabled or deleted: everything of it ends, at every endpoint.
+
+use grantd::model::{audit::Origin, secret::Digest};
+
+use super::{assert_refused, signed_in, token};
+use crate::harness::{
+    Browser, OAuthClient, TestApp,
+    flow::{self, authorize_url, exchange},
+};
+
+/// What a client has: a code, a refresh token, and access tokens of a user's and of its own.
+struct Holdings {
+    code: String,
+    refresh_token: String,
+    access_tokens: Vec<String>,
+}
+
+async fn holdings(app: &TestApp, browser: &Browser<'_>, client: &OAuthClient) -> Holdings {
+    let (access_token, refresh_token) = flow::tokens(browser, client).await;
+    let held = Holdings {
+        code: flow::code(browser, client).await,
+        refresh_token,
+        access_tokens: vec![access_token, app.client_token(client).await],
+    };
+    for access_token in &held.access_tokens {
+        // Remembered as alive, by two endpoints: memory must not outlive the client.
+        app.introspect(access_token).await.active();
+        app.get_as("/v1/users/me", access_token).await.status(200);
+    }
+    held
+}
+
+/// Asserts that nothing of the client works any more.
+async fn assert_ended(app: &TestApp, browser: &Browser<'_>, client: &OAuthClient, held: &Holdings) {
+    browser.get(&authorize_url(client, &[])).await.page(400);
+    browser.get(&authorize_url(client, &[("prompt", "none")])).await.page(400);
+    for reply in [
+        exchange(app, client, &held.code).await,
+        flow::refresh(app, client, &held.refresh_token).await,
+        token(app, client, &[("grant_type", "client_credentials")]).await,
+        app.post_as(client, "/oauth/introspect", &[("token", &held.access_tokens[0])]).await,
+        app.post_as(client, "/oauth/revoke", &[("token", &held.refresh_token)]).await,
+    ] {
+        assert_refused(&reply, "invalid_client", &[&held.code, &held.refresh_token]);
+    }
+    for access_token in &held.access_tokens {
+        app.introspect(access_token).await.inactive();
+        let reply = app.get_as("/v1/users/me", access_token).await;
+        assert!(reply.status(401).header("www-authenticate").contains("error=\"invalid_token\""));
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_client_stops_at_every_endpoint_with_every_live_token() {
+    // THREATS: CA11
+    let app = TestApp::new().await;
+    let (client, bystander) = (app.confidential().await, app.confidential().await);
+    let browser = signed_in(&app, "alice@example.com").await;
+    let (held, others) = (holdings(&app, &browser, &client).await, holdings(&app, &browser, &bystander).await);
+    let waiting = browser.get(&authorize_url(&client, &[("scope", "read"), ("prompt", "login")])).await.location();
+    let set = async |active| {
+        app.app.store.set_client_active(app.now(), Origin::default(), client.id.clone(), active).await.expect("set")
+    };
+    assert!(set(false).await);
+    assert_ended(&app, &browser, &client, &held).await;
+    browser.get(&waiting.replace("/login", "/oauth/authorize")).await.page(400);
+    // Disabled is not deleted: what did not end meanwhile goes on.
+    assert!(set(true).await);
+    app.introspect(&held.access_tokens[0]).await.active();
+    exchange(&app, &client, &held.code).await.status(200);
+    app.introspect(&others.access_tokens[0]).await.active();
+    exchange(&app, &bystander, &others.code).await.status(200);
+}
+
+#[tokio::test]
+async fn a_deleted_client_takes_codes_tokens_consents_and_secrets_along() {
+    // THREATS: CA11
+    let app = TestApp::new().await;
+    let (client, bystander) = (app.confidential().await, app.confidential().await);
+    let browser = signed_in(&app, "alice@example.com").await;
+    let (held, others) = (holdings(&app, &browser, &client).await, holdings(&app, &browser, &bystander).await);
+    let waiting = browser.get(&authorize_url(&client, &[("prompt", "login")])).await.location();
+    let store = &app.app.store;
+    assert!(store.delete_client(app.now(), Origin::default(), client.id.clone(), None).await.expect("deleted"));
+    assert_ended(&app, &browser, &client, &held).await;
+    browser.get(&waiting.replace("/login", "/oauth/authorize")).await.page(400);
+    for table in ["grants", "consents", "client_secrets"] {
+        let left = app.database.column(&format!("SELECT client_id FROM {table}")).await;
+        assert!(!left.contains(&client.id) && left.contains(&bystander.id), "{table}: {left:?}");
+    }
+    app.introspect(&others.access_tokens[0]).await.active();
+    exchange(&app, &bystander, &others.code).await.status(200);
+    let audit = app.audit().await;
+    assert!(audit.contains(&"client.delete".to_owned()), "{audit:?}");
+}
+
+#[tokio::test]
+async fn a_resource_server_that_is_disabled_learns_nothing_more() {
+    // THREATS: CA11
+    let app = TestApp::new().await;
+    let client = app.confidential().await;
+    let access_token = app.client_token(&client).await;
+    app.introspect(&access_token).await.active();
+    let store = &app.app.store;
+    assert!(store.set_client_active(app.now(), Origin::default(), app.api.id.clone(), false).await.expect("disabled"));
+    let secret = app.api.secret.clone().expect("a secret");
+    assert_refused(&app.introspect(&access_token).await, "invalid_client", &[&access_token, &secret]);
+    // An API without its client would be unguarded: it stays.
+    assert!(!store.delete_client(app.now(), Origin::default(), app.api.id.clone(), None).await.expect("looked"));
+    let kept = app.database.column("SELECT digest FROM client_secrets").await;
+    assert!(kept.contains(&Digest::of(&secret).text()));
+}

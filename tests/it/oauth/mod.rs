@@ -1,0 +1,95 @@
+//! Owns the tests of what issues: `/oauth/authorize` with its pages, and `/oauth/token`; a file per subject.
+//! Does not test what reads or revokes what was issued.
+
+mod authorize;
+mod client_auth;
+mod client_credentials;
+mod client_end;
+mod code;
+mod interaction;
+mod pkce;
+mod redirect_uri;
+mod refresh;
+mod refresh_reuse;
+mod token;
+
+use std::future::Future;
+
+use grantd::model::client::ClientType;
+use tokio::task::JoinSet;
+
+use crate::harness::{Browser, ISSUER, OAuthClient, Reply, TestApp, app::CALLBACK};
+
+/// Requests of one race.
+const RACERS: usize = 64;
+
+/// The operator's own confidential client: no consent is asked, so a signed-in browser gets its code at once, and a test
+/// that expects a refusal would see a code if the guard were gone.
+async fn first_party(app: &TestApp) -> OAuthClient {
+    app.client(ClientType::Confidential, |client| client.first_party = true).await
+}
+
+/// A browser in which a new user is signed in.
+async fn signed_in<'a>(app: &'a TestApp, email: &str) -> Browser<'a> {
+    app.user(email).await;
+    let browser = app.browser();
+    browser.log_in(email).await;
+    browser
+}
+
+/// POST to the token endpoint by this client.
+async fn token(app: &TestApp, client: &OAuthClient, form: &[(&str, &str)]) -> Reply {
+    app.post_as(client, "/oauth/token", form).await
+}
+
+/// The same request many times at once, on as many threads as there are.
+async fn race<F>(request: impl Fn() -> F) -> Vec<Reply>
+where
+    F: Future<Output = Reply> + Send + 'static,
+{
+    let mut racers = JoinSet::new();
+    for _ in 0..RACERS {
+        racers.spawn(request());
+    }
+    racers.join_all().await
+}
+
+/// Parameters of the URL of a 303, in order.
+#[track_caller]
+fn params(reply: &Reply) -> Vec<(String, String)> {
+    let location = reply.location();
+    let query = location.split_once('?').map_or("", |(_, query)| query);
+    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+}
+
+/// The value of a parameter that stands exactly once in the URL of a 303.
+#[track_caller]
+fn once(reply: &Reply, name: &str) -> String {
+    let mut values: Vec<String> = params(reply).into_iter().filter(|(n, _)| n == name).map(|(_, v)| v).collect();
+    assert_eq!(values.len(), 1, "{name}: {}", reply.location());
+    values.remove(0)
+}
+
+/// Asserts `R:error` whole: to the client's own address with error, state and issuer, each once, and nothing issued.
+#[track_caller]
+fn assert_sent_back(reply: &Reply, error: &str) {
+    let location = reply.location();
+    assert!(location.starts_with(&format!("{CALLBACK}?")) && !location.contains('#'), "{location}");
+    assert_eq!((once(reply, "error").as_str(), once(reply, "state").as_str()), (error, "st4te"), "{location}");
+    assert_eq!(once(reply, "iss"), ISSUER);
+    let known = ["error", "error_description", "state", "iss"];
+    assert!(params(reply).iter().all(|(name, _)| known.contains(&name.as_str())), "{location}");
+}
+
+/// Asserts `E:error` whole: the words of RFC 6749 §5.2 and no others, and nothing of what was presented.
+#[track_caller]
+fn assert_refused(reply: &Reply, error: &str, presented: &[&str]) {
+    reply.oauth_error(error);
+    let body = reply.json();
+    let mut members: Vec<&str> = body.as_object().expect("an object").keys().map(String::as_str).collect();
+    members.sort_unstable();
+    assert_eq!(members, ["error", "error_description"], "{}", reply.body);
+    for secret in presented {
+        assert!(!reply.body.contains(secret), "{secret} is echoed: {}", reply.body);
+    }
+}
