@@ -1,15 +1,17 @@
 //! Owns logs and metrics. Does not decide what is logged; no secret is ever handed to it.
 
-use std::{collections::HashMap, sync::RwLock, time::Duration};
+use std::{
+    collections::HashMap,
+    io::{IsTerminal, stderr},
+    sync::RwLock,
+    time::Duration,
+};
 
 use metrics::{Counter, Histogram, Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::{
-    config::{Config, LogFormat},
-    model::error::Error,
-};
+use crate::model::error::Error;
 
 /// Bounds of the latency buckets, in seconds.
 const BUCKETS: [f64; 11] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0];
@@ -86,17 +88,20 @@ impl Telemetry {
     }
 }
 
-/// Starts logging to standard error.
+/// Starts logging to standard error: lines for people, or JSON objects.
 ///
 /// # Errors
 /// `invalid_request` when the filter cannot be read.
-pub fn start_log(config: &Config) -> Result<(), Error> {
-    let filter = EnvFilter::try_new(&config.log)
+pub fn start_log(filter: &str, json: bool) -> Result<(), Error> {
+    let filter = EnvFilter::try_new(filter)
         .map_err(|_| Error::invalid_request("log: a level such as info, or grantd=debug,info"))?;
     let registry = tracing_subscriber::registry().with(filter);
-    let started = match config.log_format {
-        LogFormat::Text => registry.with(fmt::layer().with_target(false).with_writer(std::io::stderr)).try_init(),
-        LogFormat::Json => registry.with(fmt::layer().json().with_writer(std::io::stderr)).try_init(),
+    let started = if json {
+        registry.with(fmt::layer().json().with_writer(stderr)).try_init()
+    } else {
+        // Colours are for terminals; in a file they are noise.
+        let layer = fmt::layer().with_target(false).with_ansi(stderr().is_terminal()).with_writer(stderr);
+        registry.with(layer).try_init()
     };
     started.map_err(Error::server)
 }

@@ -9,7 +9,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Global, open, output};
-use crate::{app::App, config::Config, model::error::Error, router::router, telemetry};
+use crate::{
+    app::App,
+    config::{Config, LogFormat},
+    model::error::Error,
+    router::router,
+    telemetry,
+};
 
 /// Longest wait for a request's head, so that slow senders hold nothing open. hyper counts an idle connection's wait for
 /// its next request too, so it is longer than the 60 s for which nginx keeps connections to its upstream.
@@ -55,7 +61,7 @@ Each prints what it made; the running server notices.
 
 /// Starts the log and keeps secrets out of core dumps.
 pub fn prepare(config: &Config) -> Result<(), Error> {
-    telemetry::start_log(config)?;
+    telemetry::start_log(&config.log, config.log_format == LogFormat::Json)?;
     rlimit::setrlimit(rlimit::Resource::CORE, 0, 0).map_err(Error::server)
 }
 

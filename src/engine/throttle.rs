@@ -1,7 +1,8 @@
 //! Owns counting failed guesses, so that guessing stops. Does not lock anybody out: the owner's own browser has its own count.
 
-use quick_cache::sync::Cache;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use quick_cache::sync::Cache;
 
 use crate::model::clock::Timestamp;
 

@@ -1,11 +1,14 @@
 //! Owns the one question: credential → principal (DESIGN idea 1). Every endpoint asks here and only renders the answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::Validation;
 use quick_cache::sync::Cache;
 use serde::Deserialize;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    time::timeout,
+};
 
 use super::{
     catalog::CatalogCache,
@@ -32,6 +35,8 @@ pub const CREDENTIAL_MAX: usize = 8192;
 const FILLS_MAX: usize = 512;
 /// One read per credential at a time: credentials share this many locks.
 const LOCKS: usize = 256;
+/// Longest wait for a credential to be read.
+const FILL_WAIT: Duration = Duration::from_secs(4);
 /// How far a token's `iat` may lie ahead, in seconds: clocks of several nodes differ.
 const SKEW_SECONDS: i64 = 60;
 
@@ -199,6 +204,11 @@ impl Verifier {
         };
         let _permit =
             self.fills.try_acquire().map_err(|_| Error::unavailable("too many credentials are being read"))?;
+        // Waiting for one's turn counts too: behind a database that hangs, a queue would wait many times over.
+        timeout(FILL_WAIT, self.read(now, kind, digest)).await.map_err(Error::unavailable)?
+    }
+
+    async fn read(&self, now: Timestamp, kind: Presented, digest: Digest) -> Result<Result<Verified, Denial>, Error> {
         let _turn = self.locks[digest.shard(LOCKS)].lock().await;
         if let Some(found) = self.remembered(&digest) {
             return Ok(Ok(found));

@@ -11,7 +11,7 @@ const EMAIL_MAX: usize = 254;
 /// `invalid_request` when it is not `local@domain` in plain ASCII.
 pub fn normalize(text: &str) -> Result<String, Error> {
     let refuse = || Error::invalid_request("that is not an e-mail address we accept");
-    let text = text.trim();
+    let text = text.trim_matches(' ');
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~.-@".contains(&b);
     if text.len() > EMAIL_MAX || !text.bytes().all(plain) {
         return Err(refuse());

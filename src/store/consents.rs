@@ -109,7 +109,7 @@ impl Store {
             .collect()
     }
 
-    /// Withdraws consent: every grant of this user to this client ends with it. False if there was none.
+    /// Withdraws consent: every grant of this user to this client ends with it. False if there was nothing.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -122,24 +122,25 @@ impl Store {
     ) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                let consents = tx
+                let found = tx
                     .execute("DELETE FROM consents WHERE user_id = $1 AND client_id = $2", binds![&user_id, &client_id])
-                    .await?;
-                // The operator's own apps have grants without a consent.
-                let grants = tx
+                    .await?
+                    > 0;
+                let ended = tx
                     .execute(
                         "UPDATE grants SET revoked_at = $3, revoked_because = 'consent withdrawn'
-                     WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL",
+                         WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL",
                         binds![&user_id, &client_id, now],
                     )
-                    .await?;
-                let found = consents + grants > 0;
-                if found {
+                    .await?
+                    > 0;
+                // A first-party client has grants and no consent.
+                if found || ended {
                     // Every token of every such grant depends on its user: one change, however many grants there were.
                     tx.touch(EntityKind::User, user_id.as_str());
                     tx.audit(now, &origin, Event::new("consent.withdraw").user(&user_id).client(&client_id)).await?;
                 }
-                Ok(found)
+                Ok(found || ended)
             })
         })
         .await

@@ -23,7 +23,7 @@ mod users;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
-    PgPool,
+    ConnectOptions, Connection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::{sync::oneshot, time::timeout};
@@ -145,6 +145,10 @@ where
 {
     let (done, answer) = oneshot::channel();
     sqlite.submit(Box::new(move |tx| {
+        // Whoever gave up waiting was told that nothing happened, and so it is.
+        if done.is_closed() {
+            return (Err(()), Box::new(drop));
+        }
         let value = tx::run_ready(Box::pin(async {
             let value = body(tx).await?;
             tx.append_changes(now).await?;
@@ -169,19 +173,21 @@ async fn open_postgres(url: &str) -> Result<PgPool, Error> {
     let options: PgConnectOptions = url
         .parse()
         .map_err(|_| Error::Unavailable("the database URL is not sqlite:PATH or postgres://…".to_owned()))?;
+    let options = options.application_name("grantd").options([
+        ("statement_timeout", "4s"),
+        // A node that dies in the middle of a transaction must not hold up the others' feed.
+        ("idle_in_transaction_session_timeout", "5s"),
+        ("synchronous_commit", "on"),
+    ]);
+    // The pool would try again until it gives up waiting; a connection of its own says what is wrong.
+    timeout(WAIT, options.connect()).await.map_err(|_| late())??.close().await?;
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(Duration::from_secs(3))
         .max_lifetime(Duration::from_secs(1800))
         // A ping before each use would double the reads; a broken connection is noticed by the statement itself.
         .test_before_acquire(false)
-        .connect_with(options.application_name("grantd").options([
-            ("statement_timeout", "4s"),
-            // A node that dies in the middle of a transaction must not hold up the others' feed.
-            ("idle_in_transaction_session_timeout", "5s"),
-            ("synchronous_commit", "on"),
-        ]))
-        .await?;
+        .connect_lazy_with(options);
     migrations::postgres(&pool).await?;
     Ok(pool)
 }

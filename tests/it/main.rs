@@ -2,6 +2,17 @@
 
 mod harness;
 
+mod cli;
+mod failures;
+mod kills;
+#[cfg(feature = "services")]
+mod nodes;
 mod oauth;
+mod oauth2_client;
+mod races;
+#[cfg(feature = "services")]
+mod seed_snippets;
 mod smoke;
+mod store;
+mod tidy;
 mod web;

@@ -17,12 +17,23 @@ pub struct Database {
 impl Database {
     /// Of the engine this run is for.
     pub async fn new() -> Self {
+        match env::var("GRANTD_TEST_POSTGRES") {
+            Ok(server) => Self { url: postgres(&server).await, dir: TempDir::new().expect("a directory") },
+            Err(_) => Self::sqlite(),
+        }
+    }
+
+    /// An SQLite file, whatever this run is for.
+    pub fn sqlite() -> Self {
         let dir = TempDir::new().expect("a directory");
-        let url = match env::var("GRANTD_TEST_POSTGRES") {
-            Ok(server) => postgres(&server).await,
-            Err(_) => format!("sqlite:{}", dir.path().join("grantd.db").display()),
-        };
-        Self { url, dir }
+        Self { url: format!("sqlite:{}", dir.path().join("grantd.db").display()), dir }
+    }
+
+    /// On the PostgreSQL server of tests/run, whatever this run is for.
+    #[cfg(feature = "services")]
+    pub async fn postgres() -> Self {
+        let server = env::var("GRANTD_TEST_POSTGRES_SERVER").expect("set by tests/run");
+        Self { url: postgres(&server).await, dir: TempDir::new().expect("a directory") }
     }
 
     /// The same database, for another node.

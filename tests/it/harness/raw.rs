@@ -10,7 +10,7 @@ use super::database::Database;
 impl Database {
     /// Runs statements.
     pub async fn run(&self, sql: &str) {
-        match self.sqlite() {
+        match self.file() {
             Some(connection) => connection.execute_batch(sql).expect("statements"),
             None => {
                 let pool = self.pool().await;
@@ -22,7 +22,7 @@ impl Database {
 
     /// The first column of a query, as text; NULL is "NULL".
     pub async fn column(&self, sql: &str) -> Vec<String> {
-        match self.sqlite() {
+        match self.file() {
             Some(connection) => lines(&connection, sql).into_iter().filter_map(|row| row.into_iter().next()).collect(),
             None => {
                 let pool = self.pool().await;
@@ -50,7 +50,7 @@ impl Database {
     pub async fn dump_tables(&self) -> String {
         let mut out = Vec::new();
         for table in self.tables().await {
-            match self.sqlite() {
+            match self.file() {
                 Some(connection) => {
                     let rows = lines(&connection, &format!("SELECT * FROM {table}"));
                     out.extend(rows.into_iter().map(|row| format!("{table}\t{}\n", row.join("\t"))));
@@ -74,7 +74,7 @@ impl Database {
         .await
     }
 
-    fn sqlite(&self) -> Option<Connection> {
+    fn file(&self) -> Option<Connection> {
         let connection = Connection::open(self.url.strip_prefix("sqlite:")?).expect("the database");
         connection.busy_timeout(Duration::from_secs(5)).expect("a wait");
         Some(connection)

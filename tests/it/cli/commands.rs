@@ -1,0 +1,202 @@
+//! Owns `grantd user`, `api`, `client` and `key`: the shapes of `--json`, and what is said about a bad value.
+
+use serde_json::{Value, json};
+
+use crate::harness::Installation;
+
+#[track_caller]
+fn members(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap_or_else(|| panic!("no object: {value}")).keys().map(String::as_str).collect()
+}
+
+#[track_caller]
+fn text<'v>(value: &'v Value, member: &str) -> &'v str {
+    value[member].as_str().unwrap_or_else(|| panic!("no {member}: {value}"))
+}
+
+/// Asserts that a command fails with these words, on one line that names the program.
+#[track_caller]
+fn says(installation: &Installation, arguments: &[&str], words: &str) {
+    let error = installation.refused(arguments);
+    assert!(error.contains(words), "{arguments:?} says {error:?}, not {words:?}");
+    assert!(error.starts_with("grantd: ") || error.starts_with("error: "), "{error}");
+}
+
+#[test]
+fn a_user_is_made_with_a_password_of_its_own() {
+    // THREATS: SR5
+    let here = Installation::new();
+    let made = here.json(&["user", "create", "--email", "Alice@Example.com"]);
+    assert_eq!(members(&made), ["id", "email", "password"]);
+    assert_eq!(text(&made, "email"), "alice@example.com");
+    assert!(text(&made, "password").len() >= 20);
+    let other =
+        here.json(&["user", "create", "--email", "bob@example.com", "--name", "Bob", "--plan", "pro", "--admin"]);
+    assert_ne!(text(&made, "password"), text(&other, "password"));
+    let given = ["user", "create", "--email", "carol@example.com", "--password-stdin"];
+    assert_eq!(members(&here.json_with(&given, "correct horse battery\n")), ["id", "email"]);
+    let list = here.json(&["user", "list"]);
+    let rows: Vec<Vec<Value>> = list["users"]
+        .as_array()
+        .expect("users")
+        .iter()
+        .map(|row| row.as_object().expect("a row").values().cloned().collect())
+        .collect();
+    assert_eq!(members(&list["users"][0]), ["id", "email", "name", "plan", "admin", "active"]);
+    assert_eq!(rows[0][1..], [json!("alice@example.com"), json!("alice"), json!("free"), json!(false), json!(true)]);
+    assert_eq!(rows[1][1..], [json!("bob@example.com"), json!("Bob"), json!("pro"), json!(true), json!(true)]);
+}
+
+#[test]
+fn a_user_is_disabled_enabled_and_given_a_new_password() {
+    let here = Installation::new();
+    let id = here.user("alice@example.com");
+    let named = ["--email", "alice@example.com"];
+    assert_eq!(here.json(&[&["user", "disable"], &named[..]].concat()), json!({ "id": id, "active": false }));
+    assert_eq!(here.json(&["user", "list"])["users"][0]["active"], false);
+    assert_eq!(here.json(&[&["user", "enable"], &named[..]].concat()), json!({ "id": id, "active": true }));
+    assert_eq!(members(&here.json(&[&["user", "password"], &named[..]].concat())), ["id", "password"]);
+    let given =
+        here.json_with(&[&["user", "password", "--password-stdin"], &named[..]].concat(), "correct horse battery");
+    assert_eq!(members(&given), ["id"]);
+}
+
+#[test]
+fn a_bad_user_is_refused_with_what_is_right() {
+    let here = Installation::new();
+    here.user("alice@example.com");
+    says(&here, &["user", "create", "--email", "alice@example.com"], "a user with this address exists already");
+    says(&here, &["user", "create", "--email", "nobody"], "address");
+    says(&here, &["user", "create", "--email", "b@example.com", "--name", ""], "the name");
+    says(&here, &["user", "create"], "--email");
+    says(&here, &["user", "disable", "--email", "b@example.com"], "`grantd user list`");
+    let short = here.run_with(&["user", "create", "--email", "b@example.com", "--password-stdin"], "short");
+    assert!(!short.status.success() && short.err.contains("password"), "{short:?}");
+    assert_eq!(here.json(&["user", "list"])["users"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn an_api_is_made_with_the_credentials_of_its_resource_server() {
+    let here = Installation::new();
+    let create =
+        ["api", "create", "--identifier", "https://api.example.com", "--name", "My API", "--scope", "read=Read it"];
+    let made = here.json(&create);
+    assert_eq!(members(&made), ["id", "slug", "client_id", "client_secret"]);
+    assert_eq!(text(&made, "slug"), "my-api");
+    assert!(text(&made, "client_secret").starts_with("gd_secret_"));
+    let list = here.json(&["api", "list"]);
+    assert_eq!(members(&list["apis"][0]), ["id", "slug", "identifier", "name", "client_id", "scopes"]);
+    assert_eq!(list["apis"][0]["scopes"], json!(["read = Read it"]));
+    let other = ["api", "create", "--identifier", "https://b.example.com", "--name", "B"];
+    says(&here, &create, "an API with this identifier or slug exists already");
+    says(&here, &["api", "create", "--identifier", "nowhere", "--name", "B"], "--identifier is an absolute URI");
+    says(&here, &[&other[..], &["--scope", "all=All"]].concat(), "--scope is NAME=DESCRIPTION");
+    says(&here, &[&other[..], &["--scope", "a b=C"]].concat(), "--scope is NAME=DESCRIPTION");
+    says(&here, &[&other[..], &["--slug", "!"]].concat(), "--slug has 1 to 60");
+    says(&here, &[&other[..], &["--algorithm", "HS256"]].concat(), "ES256, EdDSA or RS256");
+    says(&here, &[&other[..], &["--profile", "x"]].concat(), "possible values: telemetry-harbor, bearer, ensemble");
+    says(&here, &[&other[..], &["--access-token-seconds", "1"]].concat(), "10..=86400");
+    // A scope belongs to one API, and what is refused leaves nothing behind.
+    assert!(!here.run(&[&other[..], &["--scope", "read=Again"]].concat()).status.success());
+    assert_eq!(here.json(&["api", "list"])["apis"].as_array().map(Vec::len), Some(1));
+    assert_eq!(here.json(&["client", "list"])["clients"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_client_is_made_shown_and_ended() {
+    let here = Installation::new();
+    here.api();
+    let create = ["client", "create", "--name", "App", "--redirect-uri", "https://app.example.com/cb"];
+    let made = here.json(&create);
+    assert_eq!(members(&made), ["client_id", "client_secret", "scope"]);
+    assert_eq!(text(&made, "scope"), "read write");
+    let public = here.json(&[&create[..], &["--type", "public", "--scope", "read"]].concat());
+    assert_eq!(members(&public), ["client_id", "scope"]);
+    let list = here.json(&["client", "list"]);
+    let row = list["clients"].as_array().expect("clients").iter().find(|row| row["client_id"] == public["client_id"]);
+    let row = row.expect("the public client");
+    assert_eq!(members(row), ["client_id", "name", "type", "redirect_uris", "scope", "active"]);
+    assert_eq!((text(row, "type"), text(row, "scope")), ("public", "read"));
+    let id = text(&made, "client_id");
+    let rotated = here.json(&["client", "rotate-secret", id, "--overlap", "1h"]);
+    assert_eq!(members(&rotated), ["client_id", "client_secret", "others_end_at"]);
+    assert_ne!(rotated["client_secret"], made["client_secret"]);
+    assert_eq!(here.json(&["client", "disable", id]), json!({ "client_id": id, "active": false }));
+    assert_eq!(here.json(&["client", "enable", id]), json!({ "client_id": id, "active": true }));
+    assert_eq!(here.json(&["client", "delete", id]), json!({ "client_id": id, "deleted": true }));
+    says(&here, &["client", "delete", id], "`grantd client list`");
+}
+
+#[test]
+fn a_bad_client_is_refused_with_what_is_right() {
+    let here = Installation::new();
+    let api = here.api();
+    let create = ["client", "create", "--name", "App", "--redirect-uri", "https://app.example.com/cb"];
+    says(&here, &create[..4], "the code flow needs 1 to 20 --redirect-uri");
+    says(&here, &[&create[..4], &["--redirect-uri", "http://app.example.com/"]].concat(), "https");
+    says(&here, &[&create[..4], &["--redirect-uri", "https://*.example.com/"]].concat(), "redirect");
+    says(&here, &[&create[..], &["--scope", "admin"]].concat(), "there is no such scope; scopes are: read write");
+    says(&here, &[&create[..], &["--type", "secret"]].concat(), "possible values: public, confidential");
+    says(&here, &[&create[..], &["--grant-type", "password"]].concat(), "possible values: authorization_code");
+    says(&here, &[&create[..], &["--type", "public", "--without-pkce"]].concat(), "a public client needs PKCE");
+    let machine = [&create[..], &["--type", "public", "--grant-type", "client_credentials"]].concat();
+    says(&here, &machine, "has no client_credentials");
+    says(&here, &[&create[..], &["--auth-method", "none"]].concat(), "a confidential one has a secret");
+    says(&here, &[&create[..], &["--refresh-grace", "61"]].concat(), "0..=60");
+    says(&here, &["client", "rotate-secret", "client_x"], "`grantd client list`");
+    // An API without its client would be unguarded.
+    says(&here, &["client", "delete", &api.id], "(or it is an API's own)");
+}
+
+#[test]
+fn a_key_is_shown_once_listed_rotated_and_revoked() {
+    let here = Installation::new();
+    here.api();
+    here.user("alice@example.com");
+    let create = ["key", "create", "--user", "alice@example.com", "--scope", "read"];
+    let made = here.json(&create);
+    assert_eq!(members(&made), ["id", "key", "scope"]);
+    assert!(text(&made, "key").starts_with("gd_live_"));
+    let test =
+        here.json(&[&create[..], &["--scope", "write", "--environment", "test", "--expires-in", "90d"]].concat());
+    assert_eq!(members(&test), ["id", "key", "scope", "expires_at"]);
+    assert!(text(&test, "key").starts_with("gd_test_"));
+    let all = here.json(&["key", "create", "--user", "alice@example.com", "--scope", "all"]);
+    assert_eq!(text(&all, "scope"), "read write");
+    let list = here.json(&["key", "list", "--user", "alice@example.com"]);
+    let head = ["id", "name", "key", "scope", "status", "created_at", "last_used_at", "expires_at"];
+    assert_eq!(members(&list["keys"][0]), head);
+    assert!(!list.to_string().contains(text(&made, "key")));
+    let id = text(&made, "id");
+    let rotated = here.json(&["key", "rotate", id, "--overlap", "1h"]);
+    assert_eq!(members(&rotated), ["id", "key", "old_ends_at"]);
+    assert_eq!(here.json(&["key", "revoke", id]), json!({ "id": id, "revoked": true }));
+    let list = here.json(&["key", "list", "--user", "alice@example.com"]);
+    let status = |id: &str| {
+        list["keys"].as_array().expect("keys").iter().find(|row| row["id"] == id).expect("a key")["status"].clone()
+    };
+    assert_eq!((status(id), status(text(&rotated, "id"))), (json!("revoked"), json!("active")));
+    says(&here, &["key", "rotate", id], "this key has ended");
+}
+
+#[test]
+fn a_bad_key_is_refused_with_what_is_right() {
+    let here = Installation::new();
+    here.api();
+    here.user("alice@example.com");
+    let create = ["key", "create", "--user", "alice@example.com", "--scope", "read"];
+    says(&here, &create[..4], "at least one scope is needed; scopes are: read write");
+    says(&here, &[&create[..], &["--scope", "admin"]].concat(), "there is no such scope; scopes are: read write");
+    says(&here, &[&create[..], &["--environment", "prod"]].concat(), "environment is live or test");
+    for span in ["soon", "90", "", "9y", "-1d", "90é", "99999999999999999999d"] {
+        says(
+            &here,
+            &[&create[..], &[&format!("--expires-in={span}")]].concat(),
+            "a span is a number with s, m, h or d",
+        );
+    }
+    says(&here, &[&create[..], &["--expires-in", "4000d"]].concat(), "ten years");
+    says(&here, &["key", "create", "--user", "bob@example.com", "--scope", "read"], "`grantd user list`");
+    says(&here, &["key", "revoke", "key_x"], "`grantd key list --user EMAIL`");
+    says(&here, &["key", "rotate", "key_x"], "`grantd key list --user EMAIL`");
+}

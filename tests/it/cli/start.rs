@@ -1,0 +1,172 @@
+//! Owns how the server starts and ends: the master key, an empty database, bad configuration, a graceful stop.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::harness::{Installation, process::free_port};
+
+fn mode(path: &std::path::Path) -> u32 {
+    path.metadata().expect("a file").permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn the_master_key_is_made_once_beside_the_database_and_for_its_owner_alone() {
+    // THREATS: SR1
+    let mut here = Installation::new();
+    here.unset("GRANTD_MASTER_KEY");
+    here.serve().await.kill();
+    let file = here.path("grantd.db.key");
+    assert_eq!((mode(&file), mode(&here.path("grantd.db"))), (0o600, 0o600));
+    let key = fs::read_to_string(&file).expect("a key");
+    here.serve().await.kill();
+    assert_eq!(fs::read_to_string(&file).expect("a key"), key, "made once");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("changed");
+    assert!(here.refused(&["serve"]).contains("chmod 600"));
+}
+
+#[tokio::test]
+async fn another_master_key_refuses_the_start() {
+    // THREATS: SR1
+    let mut here = Installation::new();
+    here.serve().await.kill();
+    for (key, words) in [
+        ("9vL0yXgq4cYwz7bWzJt1mC5oHcZk0Q8sTn3uRfEaPdI=", "made with another master key"),
+        ("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=", "looks like a sample"),
+        ("short", "32 random bytes in base64"),
+    ] {
+        here.set("GRANTD_MASTER_KEY", key);
+        let error = here.refused(&["serve"]);
+        assert!(error.contains(words) && !error.contains(key), "{error}");
+    }
+    // Without the key's file a new one is made, and that is another one too.
+    here.unset("GRANTD_MASTER_KEY");
+    assert!(here.refused(&["serve"]).contains("made with another master key"));
+}
+
+#[tokio::test]
+async fn an_empty_database_has_nobody_in_it_and_says_what_to_do() {
+    // THREATS: SR5
+    let here = Installation::new();
+    let server = here.serve().await;
+    let log = server.log();
+    assert!(log.contains("This database is empty") && log.contains("grantd user create"), "{log}");
+    assert_eq!(here.json(&["user", "list"]), json!({ "users": [] }));
+    assert_eq!(here.json(&["client", "list"]), json!({ "clients": [] }));
+    for path in ["/setup", "/install", "/admin", "/signup"] {
+        assert_ne!(server.get(path).await.status, 200, "{path}");
+    }
+}
+
+#[test]
+fn a_bad_value_stops_the_start_with_its_key_and_what_is_right() {
+    for (name, value, words) in [
+        ("GRANTD_ISSUER", "http://auth.example.com", "issuer: https, or http on loopback"),
+        ("GRANTD_LISTEN", "nowhere", "listen"),
+        ("GRANTD_DATABASE_URL", "mysql://x", "database: sqlite:PATH or postgres://"),
+        ("GRANTD_LIFETIMES__CODE_SECONDS", "0", "lifetimes.code_seconds: 1 to 600 seconds"),
+        ("GRANTD_LIMITS__REQUEST_SECONDS", "x", "request_seconds"),
+        ("GRANTD_ISUER", "https://auth.example.com", "isuer"),
+        ("GRANTD_LOG", "grantd=loud", "log: a level such as info"),
+        ("GRANTD_CONFIG", "missing.toml", "missing.toml"),
+    ] {
+        let mut here = Installation::new();
+        here.set(name, value);
+        let error = here.refused(&["serve"]);
+        assert!(error.starts_with("grantd: ") && error.contains(words), "{name}={value}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    let mut here = Installation::new();
+    here.set("GRANTD_DATABASE_URL", "postgres://127.0.0.1:1/x");
+    here.unset("GRANTD_MASTER_KEY");
+    assert!(here.refused(&["serve"]).contains("master_key: PostgreSQL needs one"));
+    here.set("GRANTD_DATABASE_URL", "sqlite:/nowhere/grantd.db");
+    assert!(here.refused(&["user", "list"]).contains("cannot open /nowhere/grantd.db"));
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let here = Installation::new();
+    here.user("alice@example.com");
+    let server = here.serve().await;
+    let error = here.refused(&["serve", "--listen", &format!("127.0.0.1:{}", here.port)]);
+    assert!(error.contains(&format!("cannot listen on 127.0.0.1:{}", here.port)), "{error}");
+    drop(server);
+}
+
+#[tokio::test]
+async fn a_graceful_stop_finishes_requests_and_writes_what_was_counted() {
+    let here = Installation::new();
+    let api = here.api();
+    here.user("alice@example.com");
+    let (_, key) = here.key("alice@example.com");
+    let server = here.serve().await;
+    server.introspect(&api, &key).await.active();
+    // A request of which half has come when the server is told to stop.
+    let body = format!("token={key}");
+    let mut slow = TcpStream::connect(("127.0.0.1", here.port)).await.expect("a connection");
+    let head = format!(
+        "POST /oauth/introspect HTTP/1.1\r\nhost: x\r\nauthorization: {}\r\ncontent-length: {}\r\n\
+         content-type: application/x-www-form-urlencoded\r\nconnection: close\r\n\r\n",
+        api.basic(),
+        body.len()
+    );
+    slow.write_all(head.as_bytes()).await.expect("sent");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.signal("TERM");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    slow.write_all(body.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"active\":true"), "{answer}");
+    assert!(server.stop().success());
+    let list = here.json(&["key", "list", "--user", "alice@example.com"]);
+    assert!(list["keys"][0]["last_used_at"].is_string(), "{list}");
+}
+
+#[tokio::test]
+async fn secrets_stay_out_of_core_dumps_logs_and_strangers_sight() {
+    // THREATS: SR4
+    let mut here = Installation::new();
+    here.set("GRANTD_LOG", "debug");
+    here.set("GRANTD_METRICS_TOKEN", "a-token-for-metrics");
+    let api = here.api();
+    here.user("alice@example.com");
+    let (_, key) = here.key("alice@example.com");
+    let server = here.serve().await;
+    server.introspect(&api, &key).await.active();
+    server.get_as("/v1/users/me", &key).await.status(200);
+    server.get_as("/v1/users/me", &key[..key.len() - 1]).await.status(401);
+    server.try_revoke_key(&key).await.expect("a reply").status(200);
+    server.get("/metrics").await.status(401);
+    server.get_as("/metrics", "a-token-for-metricz").await.status(401);
+    let metrics = server.get_as("/metrics", "a-token-for-metrics").await;
+    metrics.status(200);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.pid())).expect("limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+    let said = server.log() + &metrics.body;
+    for secret in
+        [key.as_str(), api.secret.as_deref().expect("a secret"), here.variable("GRANTD_MASTER_KEY"), "a-token-for"]
+    {
+        assert!(!said.contains(secret), "{said}");
+    }
+}
+
+#[test]
+fn an_unreachable_database_refuses_the_start_in_words() {
+    let mut here = Installation::new();
+    here.set("GRANTD_DATABASE_URL", format!("postgres://grantd:pa55word@127.0.0.1:{}/x", free_port()));
+    let began = Instant::now();
+    let error = here.refused(&["serve"]);
+    assert!(error.contains("Connection refused") && !error.contains("pa55word"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{error}");
+}

@@ -1,0 +1,153 @@
+//! Owns `grantd signing-key`, `token`, `audit`, `backup`, `doctor`, `config` and `--help`.
+
+use clap::CommandFactory;
+use grantd::{cli::Cli, config::DEFAULTS};
+use serde_json::{Value, json};
+
+use crate::harness::{Installation, prepare, process::now};
+
+#[test]
+fn every_command_and_option_says_what_it_is_for() {
+    fn check(command: &clap::Command) {
+        assert!(command.get_about().is_some_and(|about| !about.to_string().is_empty()), "{}", command.get_name());
+        for option in command.get_arguments() {
+            assert!(option.get_help().is_some(), "{} {}", command.get_name(), option.get_id());
+        }
+        command.get_subcommands().for_each(check);
+    }
+    Cli::command().debug_assert();
+    check(&Cli::command());
+}
+
+#[test]
+fn help_and_configuration_tell_no_secret() {
+    // THREATS: SR4
+    let mut here = Installation::new();
+    here.set("GRANTD_METRICS_TOKEN", "a-token-for-metrics");
+    let master = here.variable("GRANTD_MASTER_KEY").to_owned();
+    for arguments in [&["--help"][..], &["serve", "--help"], &["help", "key", "create"], &["config"], &["doctor"]] {
+        let ran = here.run(arguments);
+        assert!(ran.status.success(), "{ran:?}");
+        let said = ran.out + &ran.err;
+        assert!(!said.contains(&master) && !said.contains("a-token-for-metrics"), "{said}");
+    }
+}
+
+#[test]
+fn the_printed_configuration_is_the_one_that_holds() {
+    let here = Installation::new();
+    assert_eq!(here.run(&["config"]).out, DEFAULTS);
+    std::fs::write(here.path("grantd.toml"), DEFAULTS.replace("key_prefix = \"gd\"", "key_prefix = \"acme\""))
+        .expect("written");
+    here.api();
+    here.user("alice@example.com");
+    assert!(here.key("alice@example.com").1.starts_with("acme_live_"));
+}
+
+#[test]
+fn signing_keys_are_listed_announced_and_dropped() {
+    let here = Installation::new();
+    let kids = |list: &Value| -> Vec<Value> {
+        list["signing_keys"].as_array().expect("keys").iter().map(|key| key["kid"].clone()).collect()
+    };
+    let first = here.json(&["signing-key", "list"]);
+    let head: Vec<&String> = first["signing_keys"][0].as_object().expect("a key").keys().collect();
+    assert_eq!(head, ["kid", "algorithm", "created_at", "active_from"]);
+    let rotated = here.json(&["signing-key", "rotate"]);
+    assert_eq!(rotated["signing_keys"].as_array().map(Vec::len), Some(2));
+    assert!(kids(&rotated).contains(&kids(&first)[0]));
+    let compromised = here.json(&["signing-key", "rotate", "--compromised"]);
+    assert_eq!(compromised["signing_keys"].as_array().map(Vec::len), Some(1));
+    assert!(!kids(&rotated).contains(&kids(&compromised)[0]));
+    assert!(here.refused(&["signing-key", "rotate", "--algorithm", "none"]).contains("ES256, EdDSA or RS256"));
+}
+
+#[tokio::test]
+async fn a_token_of_any_kind_is_revoked_from_standard_input() {
+    let here = Installation::new();
+    let (api, user) = (here.api(), here.user("alice@example.com"));
+    let (_, key) = here.key("alice@example.com");
+    let client = here.client(&["--redirect-uri", crate::harness::app::CALLBACK]);
+    let code = prepare::code(&here.store().await, &here.grant_tokens(), now(), &user, &client.id).await;
+    let server = here.serve().await;
+    let exchanged = server.try_exchange(&client, &code).await.expect("a reply");
+    let (access, refresh) = (exchanged.text("access_token"), exchanged.text("refresh_token"));
+    let revoke = |token: &str| here.json_with(&["token", "revoke"], token);
+    assert_eq!(revoke(&access), json!({ "revoked": "access_token" }));
+    assert_eq!(revoke(&key), json!({ "revoked": "api_key" }));
+    // The running server has another second to notice; the refresh token still works until it is revoked too.
+    let refreshed = server.try_refresh(&client, &refresh).await.expect("a reply");
+    assert_eq!(revoke(&format!("{}\n", refreshed.text("refresh_token"))), json!({ "revoked": "grant" }));
+    server.try_refresh(&client, &refreshed.text("refresh_token")).await.expect("a reply").oauth_error("invalid_grant");
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    server.introspect(&api, &access).await.inactive();
+    server.introspect(&api, &key).await.inactive();
+    let wrong = here.run_with(&["token", "revoke"], "garbage");
+    assert!(!wrong.status.success() && wrong.err.contains("send it on standard input"), "{wrong:?}");
+}
+
+#[test]
+fn the_audit_log_says_who_did_what_and_holds_no_secret() {
+    let here = Installation::new();
+    let api = here.api();
+    here.user("alice@example.com");
+    let (id, key) = here.key("alice@example.com");
+    here.json(&["key", "revoke", &id]);
+    let log = here.json(&["audit"]);
+    let newest = &log["audit"][0];
+    let head: Vec<&String> = newest.as_object().expect("an entry").keys().collect();
+    assert_eq!(head, ["at", "event", "outcome", "actor", "concerns", "reason", "address", "request_id", "times"]);
+    assert_eq!((&newest["event"], &newest["actor"]), (&json!("key.revoke"), &json!("cli")));
+    assert!(newest["concerns"].as_array().expect("ids").contains(&json!(id)));
+    for secret in [key.as_str(), api.secret.as_deref().expect("a secret"), "correct horse"] {
+        assert!(!log.to_string().contains(secret));
+    }
+    assert_eq!(here.json(&["audit", "--limit", "1"])["audit"].as_array().map(Vec::len), Some(1));
+    assert!(here.refused(&["audit", "--limit", "0"]).contains("1..=10000"));
+}
+
+#[tokio::test]
+async fn a_backup_taken_while_the_server_runs_is_a_whole_database() {
+    let mut here = Installation::new();
+    let api = here.api();
+    here.user("alice@example.com");
+    let (_, key) = here.key("alice@example.com");
+    let server = here.serve().await;
+    let copy = here.path("copy.db");
+    let made = here.json(&["backup", &copy.display().to_string()]);
+    assert_eq!(made["backup"], json!(copy.display().to_string()));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&copy.metadata().expect("a file").permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(here.refused(&["backup", &copy.display().to_string()]).contains("cannot make"));
+    server.kill();
+    here.set("GRANTD_DATABASE_URL", format!("sqlite:{}", copy.display()));
+    let restored = here.serve().await;
+    restored.introspect(&api, &key).await.active();
+}
+
+#[test]
+fn the_doctor_looks_at_everything_and_advises() {
+    let here = Installation::new();
+    let empty = here.json(&["doctor"]);
+    let head: Vec<&String> = empty.as_object().expect("an object").keys().collect();
+    assert_eq!(head, ["issuer", "database", "users", "administrators", "apis", "signing_keys", "advice"]);
+    let advice = empty["advice"].to_string();
+    assert!(advice.contains("grantd user create") && advice.contains("grantd api create"), "{advice}");
+    here.json(&["user", "create", "--email", "root@example.com", "--admin"]);
+    here.api();
+    let found = here.json(&["doctor"]);
+    assert_eq!((&found["users"], &found["administrators"], &found["apis"]), (&json!(1), &json!(1), &json!(1)));
+}
+
+#[test]
+fn people_get_tables_and_mistakes_get_hints() {
+    let here = Installation::new();
+    assert_eq!(here.run(&["user", "list"]).out, "none\n");
+    here.user("alice@example.com");
+    let table = here.run(&["user", "list"]).out;
+    assert!(table.contains("alice@example.com") && table.contains('│'), "{table}");
+    assert!(here.refused(&["user", "creat"]).contains("a similar subcommand exists: 'create'"));
+    assert!(
+        here.refused(&["user", "create", "--emial", "a@example.com"]).contains("a similar argument exists: '--email'")
+    );
+}

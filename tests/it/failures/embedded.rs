@@ -1,0 +1,63 @@
+//! Owns the embedded database's failures: somebody holds it locked, the disk is full.
+
+use std::time::{Duration, Instant};
+
+use rlimit::Resource;
+use rusqlite::Connection;
+
+use super::Case;
+use crate::harness::Installation;
+
+#[tokio::test]
+async fn a_locked_database_refuses_writes_and_reads_on() {
+    // THREATS: ST3
+    let here = Installation::new();
+    let case = Case::new(&here).await;
+    let other = Connection::open(here.path("grantd.db")).expect("a connection");
+    other.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
+    for _ in 0..2 {
+        case.assert_no_writes().await;
+        // Readers go on, so this is the truth and no guess.
+        case.server.introspect(&case.api, &case.key).await.active();
+        case.server.introspect(&case.api, "gd_live_unknown").await.inactive();
+    }
+    other.execute_batch("ROLLBACK").expect("unlocked");
+    case.assert_recovers().await;
+}
+
+#[tokio::test]
+async fn a_lock_that_is_held_for_a_moment_is_waited_for() {
+    let here = Installation::new();
+    let case = Case::new(&here).await;
+    let other = Connection::open(here.path("grantd.db")).expect("a connection");
+    other.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
+    let release = tokio::task::spawn_blocking(move || {
+        std::thread::sleep(Duration::from_secs(1));
+        other.execute_batch("ROLLBACK").expect("unlocked");
+    });
+    let began = Instant::now();
+    case.server.try_exchange(&case.client, &case.code).await.expect("a reply").status(200);
+    assert!(began.elapsed() > Duration::from_millis(500));
+    release.await.expect("released");
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_reads_on() {
+    // THREATS: ST2
+    let mut here = Installation::new();
+    // A write beyond the limit is an error then, as on a full disk, and does not end the process.
+    here.before_serving = "trap '' XFSZ;";
+    let case = Case::new(&here).await;
+    let limit_file_size = |bytes: u64| {
+        let pid = i32::try_from(case.server.pid()).expect("a pid");
+        rlimit::prlimit(pid, Resource::FSIZE, Some((bytes, rlimit::INFINITY)), None).expect("a limit");
+    };
+    limit_file_size(1024);
+    for _ in 0..3 {
+        case.assert_no_writes().await;
+        case.server.introspect(&case.api, &case.key).await.active();
+        case.server.introspect(&case.api, "gd_live_unknown").await.inactive();
+    }
+    limit_file_size(rlimit::INFINITY);
+    case.assert_recovers().await;
+}

@@ -1,0 +1,106 @@
+//! Owns PostgreSQL's failures: it is gone, it hangs, it was never there. Each test has a server of its own to break.
+
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::{BOUND, Case, assert_unavailable};
+use crate::harness::{
+    Installation,
+    database::{Database, postgres},
+    process::script,
+};
+
+/// A PostgreSQL server that may be broken; ended when dropped.
+struct Cluster {
+    dir: TempDir,
+    url: String,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let url = script("tests/postgres", &["start", dir.path().to_str().expect("a path")]);
+        Self { dir, url }
+    }
+
+    fn run(&self, word: &str) {
+        script("tests/postgres", &[word, self.dir.path().to_str().expect("a path")]);
+    }
+
+    async fn installation(&self) -> Installation {
+        Installation::on(Database { url: postgres(&self.url).await, dir: TempDir::new().expect("a directory") })
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if self.dir.path().join("data/postmaster.pid").exists() {
+            self.run("stop");
+        }
+    }
+}
+
+/// Asserts that nothing that needs the database is answered, and everything else is.
+async fn assert_no_answers(case: &Case) {
+    let began = Instant::now();
+    let (key, token, garbage, ready) = tokio::join!(
+        case.server.introspect(&case.api, &case.key),
+        case.server.introspect(&case.api, &case.access),
+        case.server.introspect(&case.api, "garbage"),
+        case.server.get("/readyz"),
+    );
+    for reply in [key, token, garbage, ready] {
+        assert_unavailable(&reply);
+    }
+    assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
+    case.server.get("/.well-known/jwks.json").await.status(200);
+    case.server.get("/.well-known/oauth-authorization-server").await.status(200);
+}
+
+#[tokio::test]
+async fn without_its_database_the_server_says_so_and_recovers() {
+    // THREATS: ST3
+    let cluster = Cluster::new();
+    let case = Case::new(&cluster.installation().await).await;
+    cluster.run("stop");
+    case.assert_no_writes().await;
+    // For a second the node may still trust what it knew.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_no_answers(&case).await;
+    case.assert_no_writes().await;
+    cluster.run("start");
+    case.assert_recovers().await;
+}
+
+#[tokio::test]
+async fn a_database_that_hangs_holds_nobody_up_for_long() {
+    // THREATS: ST3
+    let cluster = Cluster::new();
+    let case = Case::new(&cluster.installation().await).await;
+    cluster.run("pause");
+    case.assert_no_writes().await;
+    assert_no_answers(&case).await;
+    // More callers than there are connections.
+    let began = Instant::now();
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let request = case.server.http.get(format!("{}/v1/users/me", case.server.base)).bearer_auth(&case.key);
+        callers.spawn(async move { request.send().await.expect("a reply").status().as_u16() });
+    }
+    assert!(callers.join_all().await.into_iter().all(|status| status == 503));
+    assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
+    cluster.run("resume");
+    case.assert_recovers().await;
+}
+
+#[tokio::test]
+async fn a_second_node_that_finds_no_database_does_not_start() {
+    let cluster = Cluster::new();
+    let here = cluster.installation().await;
+    cluster.run("stop");
+    let began = Instant::now();
+    let error = here.refused(&["serve"]);
+    assert!(error.contains("Connection refused"), "{error}");
+    assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
+}

@@ -1,0 +1,396 @@
+//! Owns the real binary: its command line, running servers, and ending them gently or not. In process is `app`.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use data_encoding::BASE64;
+use grantd::{
+    engine::{grant_token::GrantTokens, master::MasterKey},
+    model::{
+        clock::{Clock, Timestamp},
+        secret::random_bytes,
+    },
+    store::Store,
+};
+use reqwest::redirect::Policy;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{OAuthClient, Reply, database::Database};
+
+/// Longest wait for a server to be ready, or to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A directory with a database and a configuration, for commands and servers.
+pub struct Installation {
+    pub dir: TempDir,
+    pub port: u16,
+    pub environment: Vec<(&'static str, String)>,
+    /// Shell words run in the server's process before it starts.
+    pub before_serving: &'static str,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Ran {
+    pub status: ExitStatus,
+    pub out: String,
+    pub err: String,
+}
+
+/// A running server; killed when dropped, its log shown if the test failed.
+pub struct Server {
+    pub base: String,
+    pub http: reqwest::Client,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Installation {
+    /// On an SQLite file of its own.
+    pub fn new() -> Self {
+        Self::on(Database::sqlite())
+    }
+
+    /// On a database of its own on the PostgreSQL server of tests/run.
+    #[cfg(feature = "services")]
+    pub async fn on_postgres() -> Self {
+        Self::on(Database::postgres().await)
+    }
+
+    /// On this database.
+    pub fn on(Database { url, dir }: Database) -> Self {
+        let port = free_port();
+        let environment = vec![
+            ("GRANTD_DATABASE_URL", url),
+            ("GRANTD_ISSUER", format!("http://127.0.0.1:{port}")),
+            ("GRANTD_MASTER_KEY", BASE64.encode(&random_bytes::<32>())),
+        ];
+        Self { dir, port, environment, before_serving: "" }
+    }
+
+    pub fn set(&mut self, name: &'static str, value: impl Into<String>) {
+        self.unset(name);
+        self.environment.push((name, value.into()));
+    }
+
+    pub fn unset(&mut self, name: &str) {
+        self.environment.retain(|(n, _)| *n != name);
+    }
+
+    pub fn variable(&self, name: &str) -> &str {
+        self.environment.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The binary with nothing in its environment but what this installation says.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_grantd"));
+        command.args(arguments);
+        self.surround(&mut command);
+        command
+    }
+
+    fn surround(&self, command: &mut Command) {
+        command.env_clear().envs(self.environment.iter().cloned()).current_dir(self.dir.path());
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, "")
+    }
+
+    /// Runs a command with this standard input.
+    pub fn run_with(&self, arguments: &[&str], stdin: &str) -> Ran {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary");
+        // A command that does not read its input may have ended.
+        drop(child.stdin.take().expect("a pipe").write_all(stdin.as_bytes()));
+        child.wait_with_output().map(Ran::of).expect("an end")
+    }
+
+    /// The one JSON object of a command that succeeds.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        self.json_with(arguments, "")
+    }
+
+    #[track_caller]
+    pub fn json_with(&self, arguments: &[&str], stdin: &str) -> Value {
+        let ran = self.run_with(&[arguments, &["--json"]].concat(), stdin);
+        assert!(ran.status.success() && ran.err.is_empty(), "{arguments:?}: {ran:?}");
+        assert_eq!(ran.out.lines().count(), 1, "one line: {ran:?}");
+        serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+    }
+
+    /// What a command says that fails.
+    #[track_caller]
+    pub fn refused(&self, arguments: &[&str]) -> String {
+        let ran = self.run(arguments);
+        assert!(!ran.status.success() && ran.out.is_empty(), "{arguments:?}: {ran:?}");
+        ran.err
+    }
+
+    /// A client made by the command line.
+    #[track_caller]
+    pub fn client(&self, arguments: &[&str]) -> OAuthClient {
+        credentials(&self.json(&[&["client", "create", "--name", "Test app"], arguments].concat()))
+    }
+
+    /// The resource server of a new API with scopes `read` and `write`.
+    #[track_caller]
+    pub fn api(&self) -> OAuthClient {
+        let scopes = ["--scope", "read=May read", "--scope", "write=May write"];
+        let create = ["api", "create", "--identifier", super::app::API, "--name", "Example API"];
+        credentials(&self.json(&[&create[..], &scopes].concat()))
+    }
+
+    /// The id of a new user with [`super::app::PASSWORD`].
+    #[track_caller]
+    pub fn user(&self, email: &str) -> String {
+        let made = self.json_with(&["user", "create", "--email", email, "--password-stdin"], super::app::PASSWORD);
+        made["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Id and text of a new API key for `read`.
+    #[track_caller]
+    pub fn key(&self, email: &str) -> (String, String) {
+        let made = self.json(&["key", "create", "--user", email, "--scope", "read"]);
+        (made["id"].as_str().expect("an id").to_owned(), made["key"].as_str().expect("a key").to_owned())
+    }
+
+    /// The database, opened beside whatever else uses it.
+    pub async fn store(&self) -> Store {
+        Store::open(self.variable("GRANTD_DATABASE_URL")).await.expect("a store")
+    }
+
+    /// Makes this installation's codes and refresh tokens.
+    pub fn grant_tokens(&self) -> GrantTokens {
+        let master = MasterKey::parse(self.variable("GRANTD_MASTER_KEY")).expect("a master key");
+        GrantTokens::new(&master).expect("subkeys")
+    }
+
+    /// Starts the server, ready when this returns.
+    pub async fn serve(&self) -> Server {
+        self.serve_on(self.port).await
+    }
+
+    /// Starts one more node on the same database.
+    pub async fn serve_also(&self) -> Server {
+        self.serve_on(free_port()).await
+    }
+
+    /// Starts a server without waiting for it.
+    pub fn start(&self, port: u16) -> Server {
+        let log = self.path(&format!("{port}.log"));
+        let out = File::options().create(true).append(true).open(&log).expect("a log");
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(format!("{} exec \"$0\" serve --listen 127.0.0.1:{port}", self.before_serving));
+        command.arg(env!("CARGO_BIN_EXE_grantd"));
+        self.surround(&mut command);
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().expect("a handle"))
+            .stderr(out)
+            .spawn()
+            .expect("the binary");
+        let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().expect("a client");
+        Server { base: format!("http://127.0.0.1:{port}"), http, child, log }
+    }
+
+    async fn serve_on(&self, port: u16) -> Server {
+        let mut server = self.start(port);
+        server.ready().await;
+        server
+    }
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        Self { status: output.status, out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+impl Server {
+    /// Waits until the server answers.
+    pub async fn ready(&mut self) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if self.http.get(format!("{}/readyz", self.base)).send().await.is_ok_and(|r| r.status() == 200) {
+                return;
+            }
+            let ended = self.child.try_wait().expect("a child");
+            assert!(ended.is_none() && Instant::now() < until, "the server is not ready: {ended:?}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until the server has ended by itself.
+    pub fn ended(&mut self) -> ExitStatus {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(Instant::now() < until, "the server does not end\n{}", self.log());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Ends the server as a power cut would.
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    /// Asks the server to end, and waits until it has.
+    pub fn stop(mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let kill = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
+        assert!(kill.expect("kill").success());
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Sends a request; an error where the connection was lost.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Reply, reqwest::Error> {
+        let response = request.send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok(Reply { status, headers, body: response.text().await? })
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send(self.http.get(format!("{}{path}", self.base))).await.expect("a reply")
+    }
+
+    /// GET with a Bearer credential.
+    pub async fn get_as(&self, path: &str, credential: &str) -> Reply {
+        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(credential);
+        self.send(request).await.expect("a reply")
+    }
+
+    /// POST of a form by a client: Basic if it is confidential, else its id in the form.
+    pub async fn try_post_as(
+        &self,
+        client: &OAuthClient,
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> Result<Reply, reqwest::Error> {
+        let mut form = form.to_vec();
+        let request = self.http.post(format!("{}{path}", self.base));
+        let request = match &client.secret {
+            Some(secret) => request.basic_auth(&client.id, Some(secret)),
+            None => {
+                form.push(("client_id", &client.id));
+                request
+            }
+        };
+        self.send(request.form(&form)).await
+    }
+
+    pub async fn post_as(&self, client: &OAuthClient, path: &str, form: &[(&str, &str)]) -> Reply {
+        self.try_post_as(client, path, form).await.expect("a reply")
+    }
+
+    pub async fn introspect(&self, api: &OAuthClient, token: &str) -> Reply {
+        self.post_as(api, "/oauth/introspect", &[("token", token)]).await
+    }
+
+    pub async fn client_token(&self, client: &OAuthClient) -> String {
+        let reply = self.post_as(client, "/oauth/token", &[("grant_type", "client_credentials")]).await;
+        reply.status(200);
+        reply.text("access_token")
+    }
+
+    /// Exchanges a code that [`super::prepare::code`] made.
+    pub async fn try_exchange(&self, client: &OAuthClient, code: &str) -> Result<Reply, reqwest::Error> {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", super::app::CALLBACK),
+            ("code_verifier", super::flow::VERIFIER),
+        ];
+        self.try_post_as(client, "/oauth/token", &form).await
+    }
+
+    pub async fn try_refresh(&self, client: &OAuthClient, token: &str) -> Result<Reply, reqwest::Error> {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        self.try_post_as(client, "/oauth/token", &form).await
+    }
+
+    /// The holder of a key ends it with the key alone.
+    pub async fn try_revoke_key(&self, key: &str) -> Result<Reply, reqwest::Error> {
+        let form = [("token", key)];
+        self.send(self.http.post(format!("{}/oauth/revoke", self.base)).bearer_auth(key).form(&form)).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended before.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if thread::panicking() {
+            eprintln!("--- {}\n{}", self.log.display(), self.log());
+        }
+    }
+}
+
+/// What time it is for servers that are processes.
+pub fn now() -> Timestamp {
+    Clock::system().now()
+}
+
+/// Runs a script of this repository and returns what it prints.
+#[track_caller]
+pub fn script(path: &str, arguments: &[&str]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let ran = Command::new(&script).args(arguments).output().map(Ran::of).expect("a script of this repository");
+    assert!(ran.status.success(), "{path} {arguments:?}: {ran:?}");
+    ran.out.trim().to_owned()
+}
+
+/// A port below those the kernel gives to outgoing connections, so that it is still free after a kill.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::from_be_bytes(random_bytes()) % 10_000;
+    // Only the first caller's choice counts; the others go on from there.
+    let _ = NEXT.compare_exchange(0, 10_000 + start, Ordering::SeqCst, Ordering::SeqCst);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::SeqCst);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+fn credentials(made: &Value) -> OAuthClient {
+    let text = |member: &str| made[member].as_str().map(ToOwned::to_owned);
+    OAuthClient { id: text("client_id").expect("an id"), secret: text("client_secret") }
+}

@@ -1,0 +1,69 @@
+//! Owns a person's browser at a real port: cookies, the forms of sign-in and consent. In process it is `browser`.
+
+use std::collections::BTreeMap;
+
+use axum::http::header;
+
+use super::{Reply, app::PASSWORD, process::Server};
+
+/// Most redirects followed.
+const HOPS_MAX: usize = 10;
+
+/// A browser that knows one server by its issuer.
+pub struct Visitor<'s> {
+    server: &'s Server,
+    issuer: String,
+    cookies: BTreeMap<String, String>,
+}
+
+impl<'s> Visitor<'s> {
+    pub fn new(server: &'s Server, issuer: &str) -> Self {
+        Self { server, issuer: issuer.to_owned(), cookies: BTreeMap::new() }
+    }
+
+    /// Goes where an app sent it, signs in and allows as asked; returns the address with which the app gets its answer.
+    pub async fn allow(&mut self, authorize: &str, email: &str) -> String {
+        let mut reply = self.get(authorize).await;
+        for _ in 0..HOPS_MAX {
+            reply = if reply.status == 303 {
+                let to = reply.location();
+                if !to.starts_with('/') && !to.starts_with(&self.issuer) {
+                    return to;
+                }
+                self.get(&to).await
+            } else {
+                reply.status(200);
+                let (csrf, interaction) = (reply.input("csrf"), reply.input("interaction"));
+                let known = [("csrf", csrf.as_str()), ("interaction", interaction.as_str())];
+                if reply.body.contains("name=\"password\"") {
+                    self.post("/login", &[&known[..], &[("email", email), ("password", PASSWORD)]].concat()).await
+                } else {
+                    self.post("/consent", &[&known[..], &[("decision", "allow")]].concat()).await
+                }
+            };
+        }
+        panic!("more than {HOPS_MAX} steps, at {reply:?}");
+    }
+
+    async fn get(&mut self, target: &str) -> Reply {
+        let path = target.strip_prefix(&self.issuer).unwrap_or(target);
+        self.send(self.server.http.get(format!("{}{path}", self.server.base))).await
+    }
+
+    async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Reply {
+        let request = self.server.http.post(format!("{}{path}", self.server.base)).form(form);
+        let request = request.header(header::ORIGIN, &self.issuer).header("sec-fetch-site", "same-origin");
+        self.send(request).await
+    }
+
+    async fn send(&mut self, request: reqwest::RequestBuilder) -> Reply {
+        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let reply = self.server.send(request.header(header::COOKIE, cookies.join("; "))).await.expect("a reply");
+        for cookie in reply.headers.get_all(header::SET_COOKIE) {
+            let pair = cookie.to_str().expect("text").split(';').next().unwrap_or_default();
+            let (name, value) = pair.split_once('=').expect("a pair");
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+        reply
+    }
+}

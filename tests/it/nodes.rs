@@ -1,0 +1,200 @@
+//! Owns what several nodes on one PostgreSQL database must do: single use across nodes, one start, one truth in a second.
+
+use std::time::{Duration, Instant};
+
+use grantd::{engine::grant_token::GrantTokens, store::Store};
+use tokio::task::JoinSet;
+
+use crate::harness::{
+    Installation, OAuthClient, Reply,
+    app::CALLBACK,
+    prepare,
+    process::{Server, now},
+};
+
+const ROUNDS: usize = 60;
+/// Who race for one thing at each node.
+const TASKS: usize = 8;
+
+/// Two nodes, a user, an API and a client.
+struct Nodes {
+    here: Installation,
+    one: Server,
+    two: Server,
+    store: Store,
+    tokens: GrantTokens,
+    user: String,
+    api: OAuthClient,
+}
+
+impl Nodes {
+    async fn new() -> Self {
+        let here = Installation::on_postgres().await;
+        let (api, user) = (here.api(), here.user("alice@example.com"));
+        let one = here.serve().await;
+        let two = here.serve_also().await;
+        Self { one, two, store: here.store().await, tokens: here.grant_tokens(), user, api, here }
+    }
+
+    fn client(&self, grace: &str) -> OAuthClient {
+        self.here.client(&["--redirect-uri", CALLBACK, "--refresh-grace", grace])
+    }
+
+    async fn code(&self, client: &OAuthClient) -> String {
+        prepare::code(&self.store, &self.tokens, now(), &self.user, &client.id).await
+    }
+
+    /// The replies of both nodes to the same form, sent [`TASKS`] times to each at once.
+    async fn race(&self, client: &OAuthClient, form: &[(&str, &str)]) -> Vec<Reply> {
+        let mut tasks = JoinSet::new();
+        for n in 0..TASKS * 2 {
+            let node = if n % 2 == 0 { &self.one } else { &self.two };
+            let request = node.http.post(format!("{}/oauth/token", node.base)).form(form);
+            let request = request.basic_auth(&client.id, client.secret.as_ref());
+            tasks.spawn(async move {
+                let response = request.send().await.expect("a reply");
+                let (status, headers) = (response.status(), response.headers().clone());
+                Reply { status, headers, body: response.text().await.expect("a body") }
+            });
+        }
+        tasks.join_all().await
+    }
+
+    async fn race_code(&self, client: &OAuthClient, code: &str) -> Vec<Reply> {
+        let verifier = crate::harness::flow::VERIFIER;
+        let form = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", CALLBACK)];
+        self.race(client, &[&form[..], &[("code_verifier", verifier)]].concat()).await
+    }
+
+    async fn race_refresh(&self, client: &OAuthClient, token: &str) -> Vec<Reply> {
+        self.race(client, &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
+    }
+
+    /// Asserts that nothing of this reply works any more, at either node.
+    async fn assert_dead(&self, client: &OAuthClient, won: &Reply) {
+        for node in [&self.one, &self.two] {
+            let refreshed = node.try_refresh(client, &won.text("refresh_token")).await.expect("a reply");
+            refreshed.oauth_error("invalid_grant");
+        }
+    }
+}
+
+/// The one reply that is 200; every other is `invalid_grant`.
+#[track_caller]
+fn winner(replies: &[Reply]) -> &Reply {
+    let (won, lost): (Vec<&Reply>, Vec<&Reply>) = replies.iter().partition(|reply| reply.status == 200);
+    assert_eq!(won.len(), 1, "{won:?}");
+    for reply in lost {
+        reply.oauth_error("invalid_grant");
+    }
+    won[0]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_code_is_redeemed_at_one_node() {
+    // THREATS: MN1
+    let nodes = Nodes::new().await;
+    let client = nodes.client("10");
+    for _ in 0..ROUNDS {
+        let code = nodes.code(&client).await;
+        let replies = nodes.race_code(&client, &code).await;
+        nodes.assert_dead(&client, winner(&replies)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_refresh_token_without_grace_rotates_at_one_node() {
+    // THREATS: MN2
+    let nodes = Nodes::new().await;
+    let client = nodes.client("0");
+    for _ in 0..ROUNDS {
+        let code = nodes.code(&client).await;
+        let token = nodes.two.try_exchange(&client, &code).await.expect("a reply").text("refresh_token");
+        let replies = nodes.race_refresh(&client, &token).await;
+        nodes.assert_dead(&client, winner(&replies)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn within_the_grace_window_both_nodes_answer_the_same_successor() {
+    let nodes = Nodes::new().await;
+    let client = nodes.client("60");
+    let code = nodes.code(&client).await;
+    let mut token = nodes.one.try_exchange(&client, &code).await.expect("a reply").text("refresh_token");
+    for _ in 0..ROUNDS {
+        let replies = nodes.race_refresh(&client, &token).await;
+        for reply in &replies {
+            reply.status(200);
+        }
+        let mut successors: Vec<String> = replies.iter().map(|reply| reply.text("refresh_token")).collect();
+        successors.dedup();
+        assert_eq!(successors.len(), 1, "one head");
+        token = successors.remove(0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_revokes_the_other_refuses_within_a_second_and_for_good() {
+    // THREATS: AK10
+    let nodes = Nodes::new().await;
+    let client = nodes.client("10");
+    for _ in 0..5 {
+        let (_, key) = nodes.here.key("alice@example.com");
+        let code = nodes.code(&client).await;
+        let token = nodes.one.try_exchange(&client, &code).await.expect("a reply").text("access_token");
+        for credential in [&key, &token] {
+            nodes.two.introspect(&nodes.api, credential).await.active();
+        }
+        nodes.one.try_revoke_key(&key).await.expect("a reply").status(200);
+        nodes.one.post_as(&client, "/oauth/revoke", &[("token", &token)]).await.status(200);
+        let revoked_at = Instant::now();
+        for credential in [&key, &token] {
+            nodes.one.introspect(&nodes.api, credential).await.inactive();
+        }
+        // Asking all the time fills the cache again and again: no fill may bring back what was revoked.
+        while revoked_at.elapsed() < Duration::from_millis(1500) {
+            for credential in [&key, &token] {
+                let asked = revoked_at.elapsed();
+                let answer = nodes.two.introspect(&nodes.api, credential).await;
+                assert!(
+                    answer.status(200).body == r#"{"active":false}"# || asked < Duration::from_secs(1),
+                    "{asked:?}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_away_trusts_nothing_it_remembers() {
+    // THREATS: AK10
+    let nodes = Nodes::new().await;
+    let (_, key) = nodes.here.key("alice@example.com");
+    nodes.two.introspect(&nodes.api, &key).await.active();
+    nodes.two.signal("STOP");
+    nodes.one.try_revoke_key(&key).await.expect("a reply").status(200);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    nodes.two.signal("CONT");
+    nodes.two.introspect(&nodes.api, &key).await.inactive();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_that_start_together_on_nothing_agree() {
+    // THREATS: MN4
+    for _ in 0..10 {
+        let here = Installation::on_postgres().await;
+        let (mut one, mut two) = (here.start(here.port), here.start(crate::harness::process::free_port()));
+        one.ready().await;
+        two.ready().await;
+        let jwks = one.get("/.well-known/jwks.json").await;
+        assert_eq!(jwks.json()["keys"].as_array().map(Vec::len), Some(1), "{}", jwks.body);
+        assert_eq!(two.get("/.well-known/jwks.json").await.body, jwks.body);
+        let audit = here.json(&["audit"]).to_string();
+        assert_eq!(audit.matches("signing_key.create").count(), 1, "{audit}");
+        let api = here.api();
+        let machine = here.client(&["--grant-type", "client_credentials"]);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        two.introspect(&api, &one.client_token(&machine).await).await.active();
+        assert!(one.stop().success() && two.stop().success());
+    }
+}

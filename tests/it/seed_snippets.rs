@@ -1,0 +1,252 @@
+//! Owns that the document an API's users read is true: its own snippets run against an API behind grantd, with only host
+//! and key replaced, in the languages it shows. A copy of its text stands beside this file.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{Installation, OAuthClient, Visitor, app::CALLBACK, process::Server};
+
+const DOCUMENT: &str = include_str!("seeds/bearer-keys-and-oauth.md");
+const HOST: &str = "https://api.example.com";
+const EMAIL: &str = "alice@example.com";
+
+/// The document's snippets in this language, in its order.
+fn snippets(language: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut lines = DOCUMENT.lines();
+    while let Some(line) = lines.next() {
+        if let Some(of) = line.strip_prefix("```") {
+            let text: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            if of == language {
+                found.push(text.join("\n"));
+            }
+        }
+    }
+    found
+}
+
+/// The one snippet in this language that has these words.
+#[track_caller]
+fn snippet(language: &str, words: &str) -> String {
+    let found: Vec<String> = snippets(language).into_iter().filter(|text| text.contains(words)).collect();
+    assert_eq!(found.len(), 1, "{words:?} in {language}");
+    found.into_iter().next().unwrap_or_default()
+}
+
+/// The error body that the document shows under this name.
+fn shown(error: &str) -> Value {
+    serde_json::from_str(&snippet("json", error)).expect("JSON")
+}
+
+/// grantd, and the example API behind it.
+struct Setting {
+    grantd: Server,
+    api: Api,
+    key: String,
+    here: Installation,
+    dir: TempDir,
+}
+
+/// The example API as a process; ended when dropped.
+struct Api {
+    base: String,
+    child: Child,
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        // It may have ended before.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Api {
+    fn new(grantd: &str, credentials: &OAuthClient) -> Self {
+        let binary = Path::new(env!("CARGO_BIN_EXE_grantd")).with_file_name("examples/resource_server");
+        assert!(binary.exists(), "cargo build --example resource_server makes {}", binary.display());
+        let mut child = Command::new(binary)
+            .args(["--listen", "127.0.0.1:0", "--grantd", grantd])
+            .env("API_ID", &credentials.id)
+            .env("API_SECRET", credentials.secret.as_deref().expect("a secret"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the example");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("its address");
+        Self { base: line.trim().to_owned(), child }
+    }
+}
+
+impl Setting {
+    async fn new() -> Self {
+        let here = Installation::new();
+        let credentials = here.api();
+        here.user(EMAIL);
+        let (_, key) = here.key(EMAIL);
+        let grantd = here.serve().await;
+        let api = Api::new(&grantd.base, &credentials);
+        Self { grantd, api, key, here, dir: TempDir::new().expect("a directory") }
+    }
+
+    /// The snippet with only host and key replaced.
+    fn here(&self, snippet: &str) -> String {
+        snippet.replace(HOST, &self.api.base).replace("YOUR_API_KEY", &self.key)
+    }
+
+    /// Writes a program and runs it with this key in its environment; what it prints, on either stream.
+    fn run(&self, command: &[&str], file: &str, program: &str, key: &str) -> String {
+        let path = self.dir.path().join(file);
+        fs::write(&path, program).expect("written");
+        // curl reads it as if its options stood in the snippet: no progress meter, and the status after each body.
+        fs::write(self.dir.path().join(".curlrc"), "silent\nwrite-out = \" %{http_code}\\n\"\n").expect("written");
+        let ran = Command::new(command[0])
+            .args(&command[1..])
+            .arg(&path)
+            .env("CURL_HOME", self.dir.path())
+            .env("NO_PROXY", "*")
+            .env("API_KEY", key)
+            .env("NODE_PATH", node_modules())
+            .output()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}; tests/run installs it"));
+        format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr))
+    }
+
+    async fn get(&self, path: &str, credential: Option<&str>) -> (u16, Value) {
+        let mut request = self.grantd.http.get(format!("{}{path}", self.api.base));
+        if let Some(credential) = credential {
+            request = request.bearer_auth(credential);
+        }
+        let reply = self.grantd.send(request).await.expect("a reply");
+        (reply.status.as_u16(), reply.json())
+    }
+}
+
+/// Where node finds axios: what tests/run installed, else a stand-in of ours.
+fn node_modules() -> PathBuf {
+    match env::var_os("GRANTD_TEST_NODE_MODULES") {
+        Some(installed) => installed.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/seeds/node_modules"),
+    }
+}
+
+fn python() -> String {
+    env::var("GRANTD_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+}
+
+#[tokio::test]
+async fn the_curl_commands_run() {
+    let setting = Setting::new().await;
+    let commands = snippets("bash");
+    assert_eq!(commands.len(), 3);
+    for command in &commands[..2] {
+        let said = setting.run(&["bash"], "run.sh", &setting.here(command), "");
+        assert!(said.contains("Ada Lovelace") && said.ends_with("] 200\n"), "{said}");
+    }
+    let said = setting.run(&["bash"], "run.sh", &setting.here(&commands[2]), "");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].contains(r#""name":"alice""#) && lines[0].ends_with(" 200"), "{said}");
+    assert!(lines[1].contains("invalid_api_key") && lines[1].ends_with(" 401"), "{said}");
+}
+
+#[tokio::test]
+async fn the_javascript_runs() {
+    let setting = Setting::new().await;
+    let said = setting.run(&["node"], "fetch.js", &setting.here(&snippet("javascript", "fetch(")), "");
+    assert!(said.contains("Ada Lovelace"), "{said}");
+    // The document defines the function; its reader calls it.
+    let program = setting.here(&snippet("javascript", "axios")) + "\ngetUser('123').then(user => console.log(user));\n";
+    let said = setting.run(&["node"], "axios.js", &program, &setting.key);
+    assert!(said.contains("Ada Lovelace"), "{said}");
+    let said = setting.run(&["node"], "axios.js", &program, "INVALID_KEY");
+    assert!(said.contains("Authentication failed") && said.contains("401"), "{said}");
+}
+
+#[tokio::test]
+async fn the_python_runs() {
+    let setting = Setting::new().await;
+    let said = setting.run(&[&python()], "short.py", &setting.here(&snippet("python", "YOUR_API_KEY")), "");
+    assert!(said.contains("Ada Lovelace"), "{said}");
+    let program = setting.here(&snippet("python", "class APIClient"));
+    let said = setting.run(&[&python()], "client.py", &program, &setting.key);
+    assert!(said.contains("Ada Lovelace"), "{said}");
+    let said = setting.run(&[&python()], "client.py", &program, "INVALID_KEY");
+    assert!(said.contains("401 Client Error: Unauthorized"), "{said}");
+}
+
+#[tokio::test]
+async fn the_go_runs() {
+    let setting = Setting::new().await;
+    // The document imports fmt without using it, which Go refuses: its reader's main prints.
+    let program = setting.here(&snippet("go", "package main"))
+        + "\nfunc main() {\n\tuser, err := NewAPIClient().GetUser(\"123\")\n\tfmt.Println(user, err)\n}\n";
+    let said = setting.run(&["go", "run"], "main.go", &program, &setting.key);
+    assert!(said.contains("name:Ada Lovelace") && said.contains("<nil>"), "{said}");
+    let said = setting.run(&["go", "run"], "main.go", &program, "INVALID_KEY");
+    assert!(said.contains("error:invalid_api_key"), "{said}");
+}
+
+#[tokio::test]
+async fn the_oauth_requests_of_the_document_work_as_they_stand() {
+    let setting = Setting::new().await;
+    // They know neither PKCE nor state.
+    let client = setting.here.client(&["--redirect-uri", CALLBACK, "--without-pkce"]);
+    let secret = client.secret.as_deref().expect("a secret");
+    let fill = |text: &str| {
+        let text = text.replace("YOUR_CLIENT_ID", &client.id).replace("YOUR_CLIENT_SECRET", secret);
+        text.replace("YOUR_REDIRECT_URI", CALLBACK)
+    };
+    let request = fill(&snippet("http", "/oauth/authorize"));
+    let target: String = request.trim_start_matches("GET ").lines().map(str::trim).collect();
+    // A browser writes a space so.
+    let target = target.replace(HOST, "").replace(' ', "%20");
+    let answer =
+        Visitor::new(&setting.grantd, &setting.here.variable("GRANTD_ISSUER").to_owned()).allow(&target, EMAIL).await;
+    let answer = url::Url::parse(&answer).expect("a URL");
+    let (_, code) = answer.query_pairs().find(|(name, _)| name == "code").expect("a code");
+
+    let request = fill(&snippet("http", "/oauth/token")).replace("AUTHORIZATION_CODE", &code);
+    let (head, body) = request.split_once("\n\n").expect("a head and a body");
+    assert_eq!(head, format!("POST {HOST}/oauth/token\nContent-Type: application/json"));
+    let sent = setting.grantd.http.post(format!("{}/oauth/token", setting.grantd.base));
+    let reply = setting.grantd.send(sent.header("content-type", "application/json").body(body.to_owned())).await;
+    let reply = reply.expect("a reply");
+    reply.status(200);
+
+    let (status, users) = setting.get("/v1/users", Some(&reply.text("access_token"))).await;
+    assert_eq!((status, &users[0]["name"]), (200, &json!("Ada Lovelace")));
+}
+
+#[tokio::test]
+async fn the_errors_are_those_of_the_document() {
+    let setting = Setting::new().await;
+    assert_eq!(setting.get("/v1/users", None).await, (401, shown("missing_api_key")));
+    assert_eq!(setting.get("/v1/users", Some("INVALID_KEY")).await, (401, shown("invalid_api_key")));
+    let claims = data_encoding::BASE64URL_NOPAD.encode(br#"{"exp":1}"#);
+    assert_eq!(setting.get("/v1/users", Some(&format!("e30.{claims}.x"))).await, (401, shown("token_expired")));
+    let made = setting.here.json(&["key", "create", "--user", EMAIL, "--scope", "write"]);
+    let (status, body) = setting.get("/v1/users", made["key"].as_str()).await;
+    assert_eq!((status, &body["error"]), (403, &json!("insufficient_scope")));
+    assert_eq!(setting.get("/v1/users/999", Some(&setting.key)).await.0, 404);
+}
+
+#[tokio::test]
+async fn without_grantd_nobody_is_let_in_or_called_invalid() {
+    let setting = Setting::new().await;
+    assert_eq!(setting.get("/v1/users/me", Some(&setting.key)).await.0, 200);
+    setting.grantd.signal("KILL");
+    // An answer is used again for a second at most, and then no more.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let (status, body) = setting.get("/v1/users/me", Some(&setting.key)).await;
+    assert_eq!((status, &body["error"]), (503, &json!("temporarily_unavailable")));
+    assert_eq!(setting.get("/v1/users/me", Some("INVALID_KEY")).await.0, 503);
+    assert_eq!(setting.get("/v1/users/me", None).await.0, 401);
+}

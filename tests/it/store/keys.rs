@@ -1,0 +1,158 @@
+//! Owns what API keys' rows promise, and those of revoked tokens and signing keys.
+
+use grantd::{
+    engine::apikey::{self, NewKey},
+    model::{
+        clock::Timestamp,
+        key::{ApiKey, KeyStatus},
+        scope::Scopes,
+        secret::{Digest, Secret},
+    },
+    store::{Error, KeyUse, SigningKeyRow},
+};
+
+use super::{Base, NOW, new_user, who};
+
+on_each_engine!(
+    a_key_is_found_by_its_digest_alone,
+    the_same_key_twice_is_a_conflict,
+    a_key_is_revoked_by_its_owner_and_once,
+    a_rotated_key_ends_and_never_later_than_it_would,
+    uses_are_added_up_and_the_first_is_an_event,
+    a_revoked_token_is_one_row,
+    two_nodes_make_one_signing_key,
+);
+
+fn new_key(user: &str) -> (Secret, ApiKey) {
+    let new = NewKey {
+        id: None,
+        user_id: user.to_owned(),
+        name: "Test key".to_owned(),
+        scopes: Scopes::parse("read").expect("scopes"),
+        environment: "live".to_owned(),
+        expires_in_seconds: None,
+    };
+    apikey::make(NOW, "gd", new).expect("a key")
+}
+
+impl Base {
+    async fn key(&self) -> (Secret, ApiKey) {
+        let (secret, key) = new_key(&self.user);
+        self.store.insert_key(NOW, who(), secret.digest(), key.clone()).await.expect("a key");
+        (secret, key)
+    }
+
+    async fn stored(&self, secret: &Secret) -> ApiKey {
+        self.store.find_key(&secret.digest()).await.expect("a look").expect("a key").key
+    }
+}
+
+async fn a_key_is_found_by_its_digest_alone(base: Base) {
+    let (secret, key) = base.key().await;
+    let found = base.store.find_key(&secret.digest()).await.expect("a look").expect("a key");
+    assert_eq!((&found.key.id, &found.user.id, found.user_disabled), (&key.id, &base.user, false));
+    assert_eq!((found.key.scopes.to_string().as_str(), found.key.hint.as_str()), ("read", secret.hint().as_str()));
+    assert!(base.store.find_key(&Digest::of(secret.hint().as_str())).await.expect("a look").is_none());
+    assert!(base.store.set_user_active(NOW, who(), base.user.clone(), false).await.expect("an answer"));
+    assert!(base.store.find_key(&secret.digest()).await.expect("a look").expect("a key").user_disabled);
+    let by_id = base.store.key_by_id(&key.id).await.expect("a look").expect("a key");
+    assert_eq!(by_id.created_at, NOW);
+    assert!(base.store.key_by_id("key_none").await.expect("a look").is_none());
+}
+
+async fn the_same_key_twice_is_a_conflict(base: Base) {
+    let (secret, key) = base.key().await;
+    let again = |digest, key| base.store.insert_key(NOW, who(), digest, key);
+    let (other_secret, other_key) = new_key(&base.user);
+    assert!(matches!(again(other_secret.digest(), key).await, Err(Error::Conflict)), "the same form twice");
+    assert!(matches!(again(secret.digest(), other_key).await, Err(Error::Conflict)), "the same secret twice");
+    assert_eq!(base.store.list_keys(NOW, &base.user).await.expect("keys").len(), 1);
+}
+
+async fn a_key_is_revoked_by_its_owner_and_once(base: Base) {
+    let other = base.store.insert_user(NOW, who(), new_user("bob@example.com")).await.expect("a user");
+    let (secret, key) = base.key().await;
+    let revoke = |at: Timestamp, id: &str, user: Option<&str>| {
+        base.store.revoke_key(at, who(), id.to_owned(), user.map(ToOwned::to_owned))
+    };
+    assert!(!revoke(NOW, &key.id, Some(&other)).await.expect("an answer"), "somebody else's");
+    assert!(!revoke(NOW, "key_none", None).await.expect("an answer"));
+    assert_eq!(base.stored(&secret).await.status(NOW), KeyStatus::Active);
+    assert!(revoke(NOW.plus_seconds(1), &key.id, Some(&base.user)).await.expect("an answer"));
+    assert!(revoke(NOW.plus_seconds(2), &key.id, None).await.expect("an answer"), "as good as revoked");
+    assert_eq!(base.stored(&secret).await.revoked_at, Some(NOW.plus_seconds(1)));
+    assert_eq!(base.audit(1).await, ["key.revoke"]);
+}
+
+async fn a_rotated_key_ends_and_never_later_than_it_would(base: Base) {
+    let (secret, key) = base.key().await;
+    let rotate = async |seconds: i64| {
+        let (next, record) = new_key(&base.user);
+        let ends_at = NOW.plus_seconds(seconds);
+        let done = base.store.rotate_key(NOW, who(), key.id.clone(), ends_at, next.digest(), record).await;
+        (done.expect("an answer"), next)
+    };
+    let (done, next) = rotate(100).await;
+    assert!(done);
+    assert_eq!(base.stored(&secret).await.expires_at, Some(NOW.plus_seconds(100)));
+    assert_eq!(base.stored(&next).await.expires_at, None);
+    assert!(rotate(200).await.0);
+    assert_eq!(base.stored(&secret).await.expires_at, Some(NOW.plus_seconds(100)), "not later");
+    assert!(rotate(0).await.0);
+    let (done, next) = rotate(100).await;
+    assert!(!done, "what has ended cannot be rotated");
+    assert!(base.store.find_key(&next.digest()).await.expect("a look").is_none(), "nothing was made");
+}
+
+async fn uses_are_added_up_and_the_first_is_an_event(base: Base) {
+    let (secret, key) = base.key().await;
+    let flush = async |times: i64, seconds: i64| {
+        let last_used_at = NOW.plus_seconds(seconds);
+        let uses = vec![
+            KeyUse { key_id: key.id.clone(), times, last_used_at },
+            KeyUse { key_id: "key_none".to_owned(), times: 1, last_used_at },
+        ];
+        base.store.flush_key_uses(NOW, uses).await.expect("flushed");
+    };
+    flush(3, 10).await;
+    flush(2, 5).await;
+    flush(0, 99).await;
+    assert_eq!(base.stored(&secret).await.last_used_at, Some(NOW.plus_seconds(10)), "never back");
+    assert_eq!(base.audit(9).await.iter().filter(|event| *event == "key.first_use").count(), 1);
+}
+
+async fn a_revoked_token_is_one_row(base: Base) {
+    let revoke = || base.store.revoke_token(NOW, who(), "jti_1".to_owned(), base.client.clone(), NOW.plus_seconds(60));
+    let state = async |jti: &str| {
+        base.store.client_token_state(&base.client, jti).await.expect("a look").expect("a client").revoked
+    };
+    assert!(!state("jti_1").await);
+    revoke().await.expect("revoked");
+    revoke().await.expect("revoked again");
+    assert!(state("jti_1").await && !state("jti_2").await);
+    assert_eq!(base.audit(9).await.iter().filter(|event| *event == "token.revoke").count(), 1);
+    assert!(base.store.client_token_state("client_none", "jti_1").await.expect("a look").is_none());
+}
+
+async fn two_nodes_make_one_signing_key(base: Base) {
+    // THREATS: MN4
+    let other = base.other_node().await;
+    let key = |kid: &str| SigningKeyRow {
+        kid: kid.to_owned(),
+        algorithm: "ES256".to_owned(),
+        generation: 1,
+        sealed: "sealed".to_owned(),
+        public_jwk: "{}".to_owned(),
+        created_at: NOW,
+        active_from: NOW,
+    };
+    let (one, two) = tokio::join!(
+        base.store.insert_signing_key(NOW, who(), key("a")),
+        other.insert_signing_key(NOW, who(), key("b"))
+    );
+    assert_ne!(one.expect("an answer"), two.expect("an answer"), "one of them made it");
+    let keys = base.store.signing_keys().await.expect("keys");
+    assert_eq!(keys.len(), 1);
+    base.store.delete_signing_key(NOW, who(), keys[0].kid.clone()).await.expect("dropped");
+    assert!(other.signing_keys().await.expect("keys").is_empty());
+}

@@ -1,0 +1,244 @@
+//! Owns what the other rows promise: users, clients, APIs, consents, sessions, interactions, meta, sweeping, backup.
+
+use grantd::{
+    engine::clients::new_secret,
+    model::{
+        authorize_request::{AuthorizeRequest, Prompt},
+        client::REDIRECT_URIS_MAX,
+        scope::Scopes,
+        secret::Digest,
+    },
+    store::{ClientChanges, Error, Interaction, NewSession, Store},
+};
+
+use super::{Base, NOW, new_api, new_client, new_user, who};
+use crate::harness::{app::CALLBACK, prepare::grant};
+
+on_each_engine!(
+    an_address_belongs_to_one_user,
+    a_refused_transaction_leaves_nothing,
+    a_client_keeps_its_secrets_and_ends_with_everything,
+    a_consent_grows_and_its_withdrawal_ends_grants,
+    withdrawing_from_a_client_that_was_never_asked_about_ends_its_grants,
+    a_session_replaces_another_and_ends_with_its_user,
+    an_interaction_ends_once,
+    what_is_kept_once_is_kept_by_the_first,
+    a_sweep_deletes_what_has_ended_and_nothing_else,
+    a_backup_is_whole,
+);
+
+async fn an_address_belongs_to_one_user(base: Base) {
+    let again = base.store.insert_user(NOW, who(), new_user("alice@example.com")).await;
+    assert!(matches!(again, Err(Error::Conflict)), "{again:?}");
+    let (user, password) = base.store.find_user("alice@example.com").await.expect("a look").expect("a user");
+    assert_eq!((user.id, password.as_deref()), (base.user.clone(), Some("$argon2id$…")));
+    assert!(base.store.find_user("Alice@example.com").await.expect("a look").is_none());
+    assert!(base.store.user_by_id(&base.user).await.expect("a look").is_some());
+    assert_eq!(base.store.list_users(10).await.expect("users").len(), 1);
+}
+
+async fn a_refused_transaction_leaves_nothing(base: Base) {
+    let clients = || base.store.list_clients(None, 100);
+    let before = (clients().await.expect("clients").len(), base.audit(100).await);
+    let (api, client) = new_api("other", "https://other.example.com", &["admin", "read"]);
+    let taken = base.store.insert_api(NOW, who(), api, client).await;
+    assert!(matches!(&taken, Err(Error::Refused(error)) if error.description.contains("scope read")), "{taken:?}");
+    let (api, client) = new_api("example", "https://other.example.com", &["admin"]);
+    let taken = base.store.insert_api(NOW, who(), api, client).await;
+    assert!(matches!(taken, Err(Error::Conflict)), "{taken:?}");
+    assert_eq!((clients().await.expect("clients").len(), base.audit(100).await), before);
+    assert_eq!(base.store.catalog().await.expect("a catalog").all_scopes().to_string(), "read write");
+}
+
+async fn a_client_keeps_its_secrets_and_ends_with_everything(base: Base) {
+    let rotate = async |owner: Option<&str>| {
+        let owner = owner.map(ToOwned::to_owned);
+        let new = new_secret(NOW).1;
+        base.store
+            .rotate_secret(NOW, who(), base.client.clone(), owner, new, NOW.plus_seconds(60))
+            .await
+            .expect("an answer")
+    };
+    assert!(!rotate(Some("user_other")).await);
+    for _ in 0..20 {
+        assert!(rotate(None).await);
+    }
+    let client = base.store.find_client(&base.client).await.expect("a look").expect("a client");
+    assert_eq!(client.secrets.len(), 10, "a bound");
+    assert_eq!(client.secrets.iter().filter(|secret| secret.expires_at.is_none()).count(), 1);
+    assert!(client.redirect_uris.len() <= REDIRECT_URIS_MAX && client.active);
+    let changes = ClientChanges {
+        name: "Renamed".to_owned(),
+        redirect_uris: client.redirect_uris.clone(),
+        scopes: Scopes::parse("read").expect("scopes"),
+    };
+    let update = base.store.update_client(NOW, who(), base.client.clone(), base.user.clone(), changes).await;
+    assert!(!update.expect("an answer"), "only its owner's");
+    let grant = grant(NOW, &base.user, &base.client);
+    let id = grant.id.text();
+    base.store.insert_grant(NOW, who(), grant).await.expect("a grant");
+    let active = |active| base.store.set_client_active(NOW, who(), base.client.clone(), active);
+    assert!(active(false).await.expect("an answer"));
+    assert!(!base.store.find_client(&base.client).await.expect("a look").expect("a client").active);
+    assert!(active(true).await.expect("an answer"));
+    let delete = |id: &str| base.store.delete_client(NOW, who(), id.to_owned(), None);
+    assert!(delete(&base.client).await.expect("an answer"));
+    assert!(!delete(&base.client).await.expect("an answer"));
+    assert!(base.store.grant_token_state(&id, "jti").await.expect("a look").is_none(), "its grants are gone");
+    let resource_server = base.store.catalog().await.expect("a catalog").apis[0].client_id.clone();
+    assert!(!delete(&resource_server).await.expect("an answer"), "an API's client stays");
+}
+
+async fn a_consent_grows_and_its_withdrawal_ends_grants(base: Base) {
+    let digest = Digest::of("interaction");
+    base.store.insert_interaction(digest, interaction(&base.client)).await.expect("kept");
+    let decide = async |scopes: &str, allow: bool| {
+        let scopes = Scopes::parse(scopes).expect("scopes");
+        let (user, client) = (base.user.clone(), base.client.clone());
+        base.store.decide_consent(NOW, who(), digest, user, client, scopes, Vec::new(), allow).await.expect("an answer")
+    };
+    let consent = async || base.store.find_consent(&base.user, &base.client).await.expect("a look");
+    assert!(decide("write", false).await);
+    assert!(consent().await.is_none(), "no is not remembered");
+    assert!(decide("read", true).await && decide("write", true).await);
+    assert_eq!(consent().await.expect("a consent").0.to_string(), "read write");
+    let waiting = base.store.find_interaction(NOW, &digest).await.expect("a look").expect("an interaction");
+    assert_eq!(waiting.decision, Some((base.user.clone(), true)));
+    let grant = grant(NOW, &base.user, &base.client);
+    let id = grant.id.text();
+    base.store.insert_grant(NOW, who(), grant).await.expect("a grant");
+    assert_eq!(base.store.connected_apps(&base.user).await.expect("apps")[0].client_id, base.client);
+    let withdraw = || base.store.withdraw_consent(NOW, who(), base.user.clone(), base.client.clone());
+    assert!(withdraw().await.expect("an answer"));
+    assert!(!withdraw().await.expect("an answer"));
+    assert!(base.store.grant_token_state(&id, "jti").await.expect("a look").expect("a grant").revoked);
+}
+
+async fn withdrawing_from_a_client_that_was_never_asked_about_ends_its_grants(base: Base) {
+    let grant = grant(NOW, &base.user, &base.client);
+    base.store.insert_grant(NOW, who(), grant).await.expect("a grant");
+    let later = NOW.plus_seconds(1);
+    let withdrawn = base.store.withdraw_consent(later, who(), base.user.clone(), base.client.clone()).await;
+    assert!(withdrawn.expect("an answer"));
+    assert_eq!(base.audit(1).await, ["consent.withdraw"]);
+}
+
+async fn a_session_replaces_another_and_ends_with_its_user(base: Base) {
+    let (one, two) = (Digest::of("one"), Digest::of("two"));
+    let begin = |digest, replaces| {
+        let expires_at = NOW.plus_seconds(60);
+        let session = NewSession { digest, user_id: base.user.clone(), expires_at, agent: "x".to_owned(), replaces };
+        base.store.insert_session(NOW, who(), session)
+    };
+    let found = async |digest: &Digest| base.store.find_session(digest).await.expect("a look");
+    begin(one, None).await.expect("a session");
+    let session = found(&one).await.expect("a session");
+    assert_eq!(
+        (session.user.id, session.auth_time, session.expires_at),
+        (base.user.clone(), NOW, NOW.plus_seconds(60))
+    );
+    begin(two, Some(one)).await.expect("a session");
+    assert!(found(&one).await.is_none() && found(&two).await.is_some());
+    base.store.delete_session(NOW, who(), two, base.user.clone()).await.expect("ended");
+    assert!(found(&two).await.is_none());
+    begin(one, None).await.expect("a session");
+    assert!(base.store.set_user_active(NOW, who(), base.user.clone(), false).await.expect("an answer"));
+    assert!(found(&one).await.is_none());
+}
+
+async fn an_interaction_ends_once(base: Base) {
+    let digest = Digest::of("interaction");
+    base.store.insert_interaction(digest, interaction(&base.client)).await.expect("kept");
+    let find = async |seconds| base.store.find_interaction(NOW.plus_seconds(seconds), &digest).await.expect("a look");
+    assert!(find(59).await.is_some() && find(60).await.is_none());
+    base.store.interaction_signed_in(NOW.plus_seconds(5), digest).await.expect("noted");
+    assert_eq!(find(10).await.expect("waiting").signed_in_at, Some(NOW.plus_seconds(5)));
+    let other = base.other_node().await;
+    let (one, two) = tokio::join!(base.store.delete_interaction(NOW, digest), other.delete_interaction(NOW, digest));
+    assert_ne!(one.expect("an answer"), two.expect("an answer"), "exactly one ends it");
+    assert!(find(10).await.is_none());
+}
+
+async fn what_is_kept_once_is_kept_by_the_first(base: Base) {
+    // THREATS: MN4
+    let mut tasks = tokio::task::JoinSet::new();
+    for node in 0..8 {
+        let other = base.other_node().await;
+        tasks.spawn(async move { other.keep_once(NOW, "test", format!("of node {node}")).await.expect("an answer") });
+    }
+    let mut kept = tasks.join_all().await;
+    kept.dedup();
+    assert_eq!(kept.len(), 1, "all agree");
+    assert_eq!(base.store.keep_once(NOW, "test", "late".to_owned()).await.expect("an answer"), kept[0]);
+}
+
+async fn a_sweep_deletes_what_has_ended_and_nothing_else(base: Base) {
+    let digest = Digest::of("one");
+    base.store.insert_interaction(digest, interaction(&base.client)).await.expect("kept");
+    let new = grant(NOW, &base.user, &base.client);
+    let id = new.id.text();
+    base.store.insert_grant(NOW, who(), new).await.expect("a grant");
+    let token = base.store.revoke_token(NOW, who(), "jti".to_owned(), base.client.clone(), NOW.plus_seconds(60)).await;
+    token.expect("revoked");
+    let is_there = async || {
+        let grant = base.store.grant_token_state(&id, "x").await.expect("a look").is_some();
+        let token =
+            base.store.client_token_state(&base.client, "jti").await.expect("a look").expect("a client").revoked;
+        let waiting = base.store.find_interaction(NOW, &digest).await.expect("a look").is_some();
+        (grant, token, waiting)
+    };
+    let day = 86_400;
+    assert!(!base.store.sweep(NOW.plus_seconds(59), day).await.expect("swept"));
+    assert_eq!(is_there().await, (true, true, true));
+    assert!(!base.store.sweep(NOW.plus_seconds(61), day).await.expect("swept"));
+    assert_eq!(is_there().await, (true, false, false));
+    assert!(!base.audit(100).await.is_empty());
+    assert!(!base.store.sweep(NOW.plus_seconds(day + 1), day).await.expect("swept"));
+    assert_eq!(is_there().await, (false, false, false));
+    assert!(base.audit(100).await.is_empty());
+    for n in 0..501 {
+        let token = base.store.revoke_token(NOW, who(), format!("jti_{n}"), base.client.clone(), NOW).await;
+        token.expect("revoked");
+    }
+    assert!(base.store.sweep(NOW.plus_seconds(1), day).await.expect("swept"), "there may be more");
+    assert!(!base.store.sweep(NOW.plus_seconds(1), day).await.expect("swept"));
+}
+
+async fn a_backup_is_whole(base: Base) {
+    let target = base.database.dir.path().join("copy.db");
+    if base.database.url.starts_with("postgres") {
+        assert!(base.store.backup(&target).expect_err("not ours").to_string().contains("pg_dump"));
+        return;
+    }
+    let writer = base.store.clone();
+    let writing = tokio::spawn(async move {
+        for _ in 0..50 {
+            writer.insert_client(NOW, who(), new_client()).await.expect("a client");
+        }
+    });
+    base.store.backup(&target).expect("a backup");
+    writing.await.expect("written");
+    let copy = Store::open(&format!("sqlite:{}", target.display())).await.expect("a store");
+    assert!(copy.find_user("alice@example.com").await.expect("a look").is_some());
+    assert!(base.store.backup(&target).is_err(), "never over a file");
+}
+
+fn interaction(client: &str) -> Interaction {
+    Interaction {
+        browser: Digest::of("browser"),
+        request: AuthorizeRequest {
+            client_id: client.to_owned(),
+            redirect_uri: CALLBACK.to_owned(),
+            state: None,
+            scopes: Scopes::parse("read").expect("scopes"),
+            resources: Vec::new(),
+            code_challenge: None,
+            prompt: Prompt::default(),
+            max_age_seconds: None,
+        },
+        created_at: NOW,
+        expires_at: NOW.plus_seconds(60),
+        signed_in_at: None,
+        decision: None,
+    }
+}
