@@ -115,7 +115,7 @@ impl App {
             clients: Clients::new(Arc::clone(&store)),
             sessions: Sessions::new(Arc::clone(&store)),
             grant_tokens: GrantTokens::new(&master)?,
-            passwords: Passwords::new(),
+            passwords: Passwords::default(),
             throttle: Throttle::default(),
             forms: master.mac(Purpose::Forms)?,
             devices: master.mac(Purpose::Device)?,

@@ -86,7 +86,7 @@ impl Create {
         let (password, shown) = password(self.password_stdin)?;
         let user = NewUser {
             name: text::name("the name", &name)?,
-            password: Some(Passwords::new().hash(password).await?),
+            password: Some(Passwords::default().hash(password).await?),
             plan: text::name("the plan", &self.plan)?,
             admin: self.admin,
             email: email.clone(),
@@ -114,7 +114,7 @@ impl SetPassword {
         let opened = open::store(global).await?;
         let (user, _) = opened.store.find_user(&email::normalize(&self.email)?).await?.ok_or_else(no_user)?;
         let (password, shown) = password(self.password_stdin)?;
-        let hash = Passwords::new().hash(password).await?;
+        let hash = Passwords::default().hash(password).await?;
         opened.store.set_password(opened.now, open::origin(), user.id.clone(), hash).await?;
         output::one(global, &[("id", json!(user.id)), ("password", json!(shown))])
     }

@@ -25,14 +25,15 @@ pub struct Passwords {
     waiting: Semaphore,
 }
 
-impl Passwords {
+impl Default for Passwords {
     /// With nobody waiting.
-    #[must_use]
-    pub fn new() -> Self {
+    fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self { running: Arc::new(Semaphore::new(cores)), waiting: Semaphore::new(QUEUE_MAX) }
     }
+}
 
+impl Passwords {
     /// The PHC string of a new password.
     ///
     /// # Errors
@@ -87,7 +88,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_costs_the_same_work_and_never_passes() {
         // THREATS: SE6
-        let passwords = Passwords::new();
+        let passwords = Passwords::default();
         let somebody = passwords.hash(SecretString::from("correct horse")).await.expect("a hash");
         let parameters = |hash: &str| hash.rsplitn(3, '$').last().expect("parameters").to_owned();
         assert_eq!(parameters(NOBODY), parameters(&somebody));

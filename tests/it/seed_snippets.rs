@@ -209,7 +209,7 @@ async fn the_oauth_requests_of_the_document_work_as_they_stand() {
     // A browser writes a space so.
     let target = target.replace(HOST, "").replace(' ', "%20");
     let answer =
-        Visitor::new(&setting.grantd, &setting.here.variable("GRANTD_ISSUER").to_owned()).allow(&target, EMAIL).await;
+        Visitor::new(&setting.grantd, setting.here.variable("GRANTD_ISSUER")).allow(&target, EMAIL).await;
     let answer = url::Url::parse(&answer).expect("a URL");
     let (_, code) = answer.query_pairs().find(|(name, _)| name == "code").expect("a code");
 
