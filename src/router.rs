@@ -27,7 +27,7 @@ use crate::{
     web::{apps, assets, callback, connected, consent, keys, login, own_app},
 };
 
-/// Every route, with what stands around it: panics are caught outermost, then the edge.
+/// Every route, with what stands around it: panics are caught inside the edge, so that their answers look like others.
 pub fn router(app: Arc<App>) -> Router {
     let base = app.config.base_path();
     let routes = machines(&app).merge(people());
@@ -35,8 +35,8 @@ pub fn router(app: Arc<App>) -> Router {
         if base.is_empty() { routes } else { Router::new().merge(issuer_with_path(&base)).nest(&base, routes) };
     routes
         .fallback(nowhere)
-        .layer(from_fn_with_state(Arc::clone(&app), layers::edge))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(&app), layers::edge))
         .with_state(app)
 }
 

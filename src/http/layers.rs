@@ -1,5 +1,5 @@
 //! Owns what stands around every route, in one function: id, sender, time limit, headers, log, metrics. Panics are caught
-//! outside it. One layer and not eight: the introspection route spends microseconds.
+//! inside it. One layer and not eight: the introspection route spends microseconds.
 
 use std::{
     sync::Arc,
