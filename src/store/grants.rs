@@ -233,7 +233,7 @@ impl Store {
         .transpose()
     }
 
-    /// The live grant whose refresh token has this generation: scopes, user and end.
+    /// The live grant whose refresh token has this generation: scopes, user, and when the token ends if it is not used.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -246,7 +246,8 @@ impl Store {
     ) -> Result<Option<Redeemed>, Error> {
         let row = self
             .row(
-                "SELECT g.id, g.user_id, g.scopes, g.resources, g.redirect_uri, g.code_challenge, g.generation, g.expires_at
+                "SELECT g.id, g.user_id, g.scopes, g.resources, g.redirect_uri, g.code_challenge, g.generation,
+                        CASE WHEN g.idle_expires_at < g.expires_at THEN g.idle_expires_at ELSE g.expires_at END
                  FROM grants g JOIN users u ON u.id = g.user_id
                  WHERE g.id = $1 AND g.client_id = $2 AND g.generation = $3 AND g.revoked_at IS NULL AND g.expires_at > $4 AND g.idle_expires_at > $4
                    AND u.disabled_at IS NULL",
