@@ -80,7 +80,7 @@ pub async fn introspect(
     let (headers, body) = ParamsBody::read(request, BodyKind::Form, app.config.limits.body_bytes).await?;
     let params = body.params()?;
     params.refuse_duplicates(&["tokens[]"])?;
-    let client = client_auth::authenticate(&app, info.now, &headers, &params).await?;
+    let client = client_auth::authenticate(&app, &info, &headers, &params).await?;
     if !client.is_confidential() {
         return Err(Error::invalid_client().into());
     }
