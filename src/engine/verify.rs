@@ -300,7 +300,8 @@ impl Verifier {
         validation.validate_nbf = false;
         validation.validate_aud = false;
         let claims: Claims = jsonwebtoken::decode(token, &key.verifier, &validation).map_err(|_| unknown())?.claims;
-        if claims.iss == self.issuer && claims.iat <= claims.exp { Ok(claims) } else { Err(Denial::Unknown) }
+        let sane = (0..=claims.exp).contains(&claims.iat) && claims.nbf.is_none_or(|nbf| nbf >= 0);
+        if claims.iss == self.issuer && sane { Ok(claims) } else { Err(Denial::Unknown) }
     }
 
     async fn read_token(&self, claims: Claims) -> Result<Result<(Accepted, Vec<Entity>), Denial>, Error> {

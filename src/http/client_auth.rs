@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Authenticates the client of a request: by Basic, by the body, or for public clients by its name. Failures are counted.
+/// Authenticates the client of a request: by Basic, by the body, or for public clients by its name. A failure counts.
 ///
 /// # Errors
 /// `invalid_client`, `invalid_request` when two ways are mixed, `temporarily_unavailable`.
@@ -27,9 +27,7 @@ pub async fn authenticate(
     params: &Params<'_>,
 ) -> Result<Arc<Client>, Error> {
     let proven = prove(app, info.now, headers, params).await;
-    if let Err(error) = &proven
-        && error.code == ErrorCode::InvalidClient
-    {
+    if proven.as_ref().is_err_and(|error| error.code == ErrorCode::InvalidClient) {
         app.tally.count("client.authenticate", None, &info.origin("anonymous"), Some("wrong client credentials"));
     }
     proven

@@ -108,6 +108,16 @@ impl IntoResponse for BearerError {
     }
 }
 
+/// Nothing here: JSON below the paths that programs use, else a page.
+#[must_use]
+pub fn nowhere(path: &str) -> Response {
+    if ["/oauth/", "/v1/", "/api/", "/.well-known/"].iter().any(|prefix| path.starts_with(prefix)) {
+        OAuthError(Error::not_found()).into_response()
+    } else {
+        PageError(Error::not_found()).into_response()
+    }
+}
+
 fn finish(mut response: Response, error: Error) -> Response {
     let status = error.code.status();
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

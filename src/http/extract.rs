@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::{Body, Bytes, HttpBody, to_bytes},
     extract::{ConnectInfo, FromRequestParts, Request},
     http::{HeaderMap, header, request::Parts},
 };
@@ -112,7 +112,9 @@ impl ParamsBody {
             parts.headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default()).unwrap_or_default();
         let media = media.split(';').next().unwrap_or_default().trim();
         let is_json = kind == BodyKind::FormOrJson && media.eq_ignore_ascii_case("application/json");
-        if !is_json && !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        // What is not there has no type: a key is revoked by its header alone.
+        let is_absent = media.is_empty() && body.size_hint().exact() == Some(0);
+        if !is_json && !is_absent && !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(Error::new(ErrorCode::UnsupportedMediaType, "send application/x-www-form-urlencoded"));
         }
         let bytes = read_body(&parts.headers, body, limit).await?;

@@ -235,7 +235,7 @@ impl Store {
         .transpose()
     }
 
-    /// The live grant whose refresh token has this generation: scopes, user and end.
+    /// The live grant whose refresh token has this generation: scopes, user, and when the token ends if it is not used.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
