@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::Write,
     net::TcpListener,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     thread,
@@ -192,6 +192,7 @@ impl Installation {
     }
 
     /// Starts one more node on the same database.
+    #[cfg(feature = "services")]
     pub async fn serve_also(&self) -> Server {
         self.serve_on(free_port()).await
     }
@@ -369,9 +370,10 @@ pub fn now() -> Timestamp {
 }
 
 /// Runs a script of this repository and returns what it prints.
+#[cfg(feature = "services")]
 #[track_caller]
 pub fn script(path: &str, arguments: &[&str]) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
     let ran = Command::new(&script).args(arguments).output().map(Ran::of).expect("a script of this repository");
     assert!(ran.status.success(), "{path} {arguments:?}: {ran:?}");
     ran.out.trim().to_owned()

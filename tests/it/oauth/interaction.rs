@@ -1,7 +1,7 @@
 //! Owns the tests of the way from an authorization request to its code: sign-in, consent, and what may be skipped.
 //! Does not test who may sign in.
 
-use grantd::model::{audit::Origin, client::ClientType, scope::Scopes};
+use grantd::model::audit::Origin;
 
 use super::{assert_sent_back, first_party, once, signed_in};
 use crate::harness::{
@@ -88,6 +88,8 @@ async fn a_fresh_sign_in_is_forced_when_asked_for_and_is_what_the_grant_remember
     let app = TestApp::new().await;
     let client = first_party(&app).await;
     let browser = signed_in(&app, "alice@example.com").await;
+    // Zero means now, even in the moment of a sign-in.
+    interaction(&browser.get(&authorize_url(&client, &[("max_age", "0")])).await, "/login");
     app.advance(100);
     once(&browser.get(&authorize_url(&client, &[("max_age", "100")])).await, "code");
     assert_eq!(app.database.column("SELECT auth_time FROM grants").await, [(app.now().0 - 100_000).to_string()]);
@@ -224,9 +226,8 @@ async fn no_code_is_made_before_every_step_is_done() {
     // The steps there are: signing in, and agreeing to what is asked.
     let app = TestApp::new().await;
     let alice = app.user("alice@example.com").await;
-    let client = app
-        .client(ClientType::Confidential, |client| client.scopes = Scopes::parse("read write").expect("scopes"))
-        .await;
+    // A public client, so that an earlier consent is never enough.
+    let client = app.public().await;
     let browser = app.browser();
     let id = interaction(&browser.get(&authorize_url(&client, &[])).await, "/login");
     let again = format!("/oauth/authorize?interaction={id}");
@@ -245,12 +246,18 @@ async fn no_code_is_made_before_every_step_is_done() {
         browser.post("/consent", &form).await.page(400);
     }
     interaction(&browser.get(&again).await, "/consent");
-    // An answer counts for the person who gave it: somebody else who signs in is asked again.
+    // An answer counts for the person who gave it, until somebody signs in: for this request, or beside it.
     app.user("bob@example.com").await;
-    browser.post("/consent", &[("csrf", &csrf), ("interaction", &id), ("decision", "allow")]).await.status(303);
-    sign_in(&browser, &id, "bob@example.com", &[]).await.status(303);
-    interaction(&browser.get(&again).await, "/consent");
-    sign_in(&browser, &id, "alice@example.com", &[]).await.status(303);
+    for (beside, email) in [(false, "alice@example.com"), (false, "bob@example.com"), (true, "alice@example.com")] {
+        let csrf = browser.get(&format!("/consent?interaction={id}")).await.input("csrf");
+        browser.post("/consent", &[("csrf", &csrf), ("interaction", &id), ("decision", "allow")]).await.status(303);
+        if beside {
+            browser.post("/login", &[("csrf", &csrf), ("email", email), ("password", PASSWORD)]).await.status(303);
+        } else {
+            sign_in(&browser, &id, email, &[]).await.status(303);
+        }
+        interaction(&browser.get(&again).await, "/consent");
+    }
     let store = &app.app.store;
     assert!(store.set_user_active(app.now(), Origin::default(), alice, false).await.expect("disabled"));
     interaction(&browser.get(&again).await, "/login");

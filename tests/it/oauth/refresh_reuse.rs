@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use grantd::{engine::grant_token::GrantTokens, model::client::ClientType};
+use grantd::{
+    engine::grant_token::GrantTokens,
+    model::{audit::Origin, client::ClientType},
+};
 
 use super::{RACERS, assert_refused, race, signed_in};
 use crate::harness::{
@@ -148,7 +151,7 @@ async fn the_window_is_bounded_in_number_and_by_the_end_of_the_grant() {
 
 #[tokio::test]
 async fn what_was_revoked_does_not_come_back_within_the_window() {
-    // THREATS: RT5
+    // THREATS: RT5 RT9
     let app = TestApp::new().await;
     let client = app.confidential().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -161,6 +164,14 @@ async fn what_was_revoked_does_not_come_back_within_the_window() {
         for refresh_token in [&first, &second] {
             assert_refused(&refresh(&app, &client, refresh_token).await, "invalid_grant", &[&first, &second]);
         }
+    }
+    let (_, first) = flow::tokens(&browser, &client).await;
+    let second = next(&app, &client, &first).await;
+    let (alice, _) = app.app.store.find_user("alice@example.com").await.expect("looked").expect("Alice");
+    let store = &app.app.store;
+    assert!(store.set_user_active(app.now(), Origin::default(), alice.id, false).await.expect("disabled"));
+    for refresh_token in [&first, &second] {
+        assert_refused(&refresh(&app, &client, refresh_token).await, "invalid_grant", &[&first, &second]);
     }
 }
 
