@@ -191,27 +191,27 @@ fn instructions(issuer: &str, variables: &str) -> String {
 3. The page that follows shows a code, good for a minute. Exchange it:
 
    CODE=paste-it-here
-   curl -s "$GRANTD/oauth/token" -u "$CLIENT_ID:$CLIENT_SECRET" -d grant_type=authorization_code \
+   curl -sSw '\n' "$GRANTD/oauth/token" -u "$CLIENT_ID:$CLIENT_SECRET" -d grant_type=authorization_code \
      -d "code=$CODE" -d "redirect_uri=$REDIRECT_URI" -d "code_verifier=$VERIFIER" | tee tokens.json
    ACCESS_TOKEN=$(sed 's/.*"access_token":"\([^"]*\)".*/\1/' tokens.json)
    REFRESH_TOKEN=$(sed 's/.*"refresh_token":"\([^"]*\)".*/\1/' tokens.json)
 
 4. Refresh:
 
-   curl -s "$GRANTD/oauth/token" -u "$CLIENT_ID:$CLIENT_SECRET" -d grant_type=refresh_token -d "refresh_token=$REFRESH_TOKEN"
+   curl -sSw '\n' "$GRANTD/oauth/token" -u "$CLIENT_ID:$CLIENT_SECRET" -d grant_type=refresh_token -d "refresh_token=$REFRESH_TOKEN"
 
 5. Be the API: ask about the token, then about the API key, at the same endpoint.
 
-   curl -s "$GRANTD/oauth/introspect" -u "$API_ID:$API_SECRET" -d "token=$ACCESS_TOKEN"
-   curl -s "$GRANTD/oauth/introspect" -u "$API_ID:$API_SECRET" -d "token=$API_KEY"
+   curl -sSw '\n' "$GRANTD/oauth/introspect" -u "$API_ID:$API_SECRET" -d "token=$ACCESS_TOKEN"
+   curl -sSw '\n' "$GRANTD/oauth/introspect" -u "$API_ID:$API_SECRET" -d "token=$API_KEY"
 
 6. Be the user: is my key good? Then revoke both, and ask again.
 
-   curl -s "$GRANTD/v1/users/me" -H "Authorization: Bearer $API_KEY"
-   curl -s "$GRANTD/oauth/revoke" -u "$CLIENT_ID:$CLIENT_SECRET" -d "token=$ACCESS_TOKEN"
-   curl -s "$GRANTD/oauth/revoke" -H "Authorization: Bearer $API_KEY" -d "token=$API_KEY"
-   curl -s "$GRANTD/oauth/introspect" -u "$API_ID:$API_SECRET" -d "token=$ACCESS_TOKEN"
-   curl -s "$GRANTD/oauth/introspect" -u "$API_ID:$API_SECRET" -d "token=$API_KEY"
+   curl -sSw '\n' "$GRANTD/v1/users/me" -H "Authorization: Bearer $API_KEY"
+   curl -sSw '\n' "$GRANTD/oauth/revoke" -u "$CLIENT_ID:$CLIENT_SECRET" -d "token=$ACCESS_TOKEN"
+   curl -sSw '\n' "$GRANTD/oauth/revoke" -H "Authorization: Bearer $API_KEY" -d "token=$API_KEY"
+   curl -sSw '\n' "$GRANTD/oauth/introspect" -u "$API_ID:$API_SECRET" -d "token=$ACCESS_TOKEN"
+   curl -sSw '\n' "$GRANTD/oauth/introspect" -u "$API_ID:$API_SECRET" -d "token=$API_KEY"
 
 Keys and apps have pages too: {issuer}/settings/keys and {issuer}/apps
 "#,

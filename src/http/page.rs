@@ -12,7 +12,7 @@ use axum::{
 use super::{error::OAuthError, session::Viewer};
 use crate::{
     app::App,
-    model::{error::Error, redirect_uri, secret::Digest},
+    model::{error::Error, secret::Digest},
     view::{Badge, Nav, NoticePage, Shell, sentence},
 };
 
@@ -53,9 +53,20 @@ pub fn shell(app: &App, viewer: &Viewer, title: &str, active_nav: Nav) -> Shell 
     }
 }
 
-/// A page, with the headers every page has. `redirect` is where a form of the page may finally lead.
+/// A page, with the headers every page has.
 #[must_use]
-pub fn render(page: &impl Template, redirect: Option<&str>) -> Response {
+pub fn render(page: &impl Template) -> Response {
+    with_policy(page, "; form-action 'self'")
+}
+
+/// A page whose form may lead to an app. Chromium holds `form-action` against every hop after a form, also against those
+/// that the app adds: from its callback to another of its addresses, or into a program. Nobody here can name them all.
+#[must_use]
+pub fn render_toward_app(page: &impl Template) -> Response {
+    with_policy(page, "")
+}
+
+fn with_policy(page: &impl Template, form_action: &str) -> Response {
     let html = match page.render() {
         Ok(html) => html,
         Err(error) => return OAuthError(Error::server(error)).into_response(),
@@ -63,12 +74,9 @@ pub fn render(page: &impl Template, redirect: Option<&str>) -> Response {
     let mut response = Html(html).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Chromium applies form-action to every hop after a form, so the client's origin must be named.
-    let target =
-        redirect.and_then(redirect_uri::form_action_source).map(|source| format!(" {source}")).unwrap_or_default();
     let policy = format!(
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'{target}; \
-         frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; frame-ancestors 'none'; \
+         base-uri 'none'{form_action}"
     );
     if let Ok(policy) = HeaderValue::try_from(policy) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
@@ -93,7 +101,7 @@ pub fn notice(app: &App, pending: &PendingNotice, request_id: &str) -> Response 
         request_id: request_id.to_owned(),
         link: None,
     };
-    let mut response = render(&page, None);
+    let mut response = render(&page);
     *response.status_mut() = StatusCode::from_u16(pending.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response
 }

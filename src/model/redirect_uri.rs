@@ -87,16 +87,6 @@ pub fn is_local(uri: &str) -> bool {
     !uri.starts_with("https://")
 }
 
-/// What a `Content-Security-Policy` `form-action` must allow so that a form's redirect may end there: origin or scheme.
-#[must_use]
-pub fn form_action_source(uri: &str) -> Option<String> {
-    let url = Url::parse(uri).ok()?;
-    match url.scheme() {
-        "https" | "http" => Some(url.origin().ascii_serialization()),
-        scheme => Some(format!("{scheme}:")),
-    }
-}
-
 /// The host people should read on the consent page; the scheme for private-use schemes.
 #[must_use]
 pub fn display_host(uri: &str) -> String {

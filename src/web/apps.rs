@@ -52,7 +52,7 @@ pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
         flash,
         apps: clients.into_iter().map(row).collect(),
     };
-    Ok(render(&page, None))
+    Ok(render(&page))
 }
 
 /// `GET /apps/new`
@@ -109,7 +109,7 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
                 rotated: false,
                 previous_ends: None,
             };
-            Ok(render(&page, None))
+            Ok(render(&page))
         }
         // The id comes from the form, so the form was sent before: its answer had the secret.
         Err(store::Error::Conflict) => {
@@ -199,7 +199,7 @@ pub(super) fn exchange(app: &App, client: &Client) -> Exchange {
 
 fn form_page(app: &App, signed_in: &SignedIn, flash: Option<Flash>, form: AppForm, status: StatusCode) -> Response {
     let page = AppNewPage { shell: shell(app, &signed_in.viewer, "Register an app", Nav::Apps), flash, form };
-    let mut response = render(&page, None);
+    let mut response = render(&page);
     *response.status_mut() = status;
     response
 }

@@ -32,7 +32,7 @@ pub async fn callback(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, 
         outcome: outcome(&app.config.issuer, &params),
         state: shown(&params, "state"),
     };
-    Ok(render(&page, None))
+    Ok(render(&page))
 }
 
 fn outcome(issuer: &str, params: &Params<'_>) -> CallbackOutcome {

@@ -42,7 +42,7 @@ pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     let flash = (query(&uri)?.get("done") == Some("removed"))
         .then(|| Flash { tone: Tone::Good, text: "Access was removed.".to_owned() });
     let page = ConnectedPage { shell: shell(&app, &signed_in.viewer, "Connected apps", Nav::Connected), flash, apps };
-    Ok(render(&page, None))
+    Ok(render(&page))
 }
 
 /// `POST /settings/apps/{client_id}/revoke`

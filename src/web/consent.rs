@@ -16,7 +16,7 @@ use crate::{
     http::{
         extract::RequestInfo,
         interaction,
-        page::{render, shell},
+        page::{render_toward_app, shell},
         session::Viewer,
     },
     model::{
@@ -52,7 +52,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
         apis: apis(&catalog, &request.scopes),
         lasts: lasts(&app, &client, &catalog, &request.scopes),
     };
-    Ok(render(&page, Some(&request.redirect_uri)))
+    Ok(render_toward_app(&page))
 }
 
 /// `POST /consent`

@@ -167,7 +167,7 @@ async fn page(
         ended: rows(ended),
         form,
     };
-    let mut response = render(&page, None);
+    let mut response = render(&page);
     *response.status_mut() = status;
     Ok(response)
 }
@@ -207,7 +207,7 @@ fn created(app: &App, signed_in: &SignedIn, secret: &str, key: &ApiKey) -> Respo
         expires: key.expires_at.map(words::day),
         curl: format!("curl {url} \\\n  -H {}", shell_quote(&format!("Authorization: Bearer {secret}"))),
     };
-    render(&page, None)
+    render(&page)
 }
 
 /// Whether a scope's name says that it reads and nothing else.

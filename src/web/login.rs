@@ -17,7 +17,7 @@ use crate::{
     http::{
         extract::RequestInfo,
         interaction,
-        page::{render, shell},
+        page::{render, render_toward_app, shell},
         session::{self, Viewer},
     },
     model::{error::Error, secret::Digest, user::User},
@@ -122,7 +122,7 @@ async fn page(app: &App, viewer: &Viewer, waiting: Option<&Interaction>, form: F
         email: form.email,
         error: form.error,
     };
-    Ok(render(&page, waiting.map(|waiting| waiting.request.redirect_uri.as_str())))
+    Ok(if waiting.is_some() { render_toward_app(&page) } else { render(&page) })
 }
 
 /// Begins a session under a value that no browser has seen before, ending the one before it.

@@ -99,7 +99,7 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
                 rotated: true,
                 previous_ends: (overlap > 0).then(|| words::moment(ends)),
             };
-            Ok(render(&page, None))
+            Ok(render(&page))
         }
         Ok(false) => Err(Error::not_found().into()),
         // The id comes from the form, so the form was sent before: its answer had the secret.
@@ -172,7 +172,7 @@ fn page(
         secrets,
         overlaps: words::choices(&OVERLAPS, "24h"),
     };
-    let mut response = render(&page, None);
+    let mut response = render(&page);
     *response.status_mut() = status;
     response
 }

@@ -36,7 +36,7 @@ async fn the_flow_to_paste_works_as_it_stands() {
     let (here, demo) = demo().await;
     let blocks = blocks(between(README, "<!-- readme-test: start -->", "<!-- readme-test: end -->"));
     assert_eq!(blocks.iter().filter(|block| block.contains(PASTE)).count(), 1);
-    let mut shell = Shell::open(here.dir.path());
+    let mut shell = Shell::open(&here);
     let mut printed = String::new();
     for block in &blocks {
         let block = match block.contains(PASTE) {
@@ -116,19 +116,19 @@ async fn the_demo_keeps_its_data() {
 
 #[tokio::test]
 async fn running_it_for_real_works_as_it_stands() {
-    let here = empty();
+    let mut here = empty();
+    // The port of the defaults may be taken where tests run.
+    here.set("GRANTD_LISTEN", format!("127.0.0.1:{}", here.port));
     let section = between(README, "## Run it for real", "\n## ");
     let (serve, others): (Vec<String>, Vec<String>) =
         commands(&section).into_iter().partition(|line| line.starts_with("grantd serve "));
     let [serve] = &serve[..] else { panic!("{serve:?}") };
     let (steps, before): (Vec<String>, Vec<String>) = others.into_iter().partition(|line| line.contains(" create "));
     assert_eq!(before, [BUILD, "grantd config > grantd.toml"]);
-    let mut shell = Shell::open(here.dir.path());
+    let mut shell = Shell::open(&here);
     assert_eq!(shell.run(&before[1]).await.trim(), "");
     let mut command = StdCommand::new("bash");
-    command.args(["-euc", &format!("exec {serve}")]).env_clear().envs(environment()).current_dir(here.dir.path());
-    // The port of the defaults may be taken where tests run.
-    command.env("GRANTD_LISTEN", format!("127.0.0.1:{}", here.port));
+    command.args(["-euc", &format!("exec {serve}")]);
     let mut server = here.launch(command, here.port);
     server.ready().await;
     let log = server.log();
@@ -171,10 +171,12 @@ fn commands_that_are_only_named_exist() {
     assert!(count >= 8, "{named}");
 }
 
-/// An empty directory and an environment that says nothing about grantd.
+/// An empty directory, and the environment of somebody who has grantd on the path and nothing else.
 fn empty() -> Installation {
     let mut here = Installation::new();
     here.environment.clear();
+    let binary = Path::new(env!("CARGO_BIN_EXE_grantd")).parent().expect("a directory");
+    here.set("PATH", format!("{}:{}", binary.display(), env::var("PATH").expect("a path")));
     here
 }
 
@@ -255,12 +257,6 @@ fn cell(table: &str, member: &str) -> String {
     found.unwrap_or_default()
 }
 
-/// The environment of somebody who has grantd on the path, and nothing else.
-fn environment() -> [(&'static str, String); 1] {
-    let binary = Path::new(env!("CARGO_BIN_EXE_grantd")).parent().expect("a directory");
-    [("PATH", format!("{}:{}", binary.display(), env::var("PATH").expect("a path")))]
-}
-
 /// A shell that is told one block after another, and gives up at the first command that fails.
 struct Shell {
     child: Child,
@@ -271,12 +267,12 @@ struct Shell {
 impl Shell {
     const END: &str = "--- end of the block";
 
-    fn open(directory: &Path) -> Self {
+    fn open(here: &Installation) -> Self {
         let mut child = Command::new("bash")
             .arg("-eu")
             .env_clear()
-            .envs(environment())
-            .current_dir(directory)
+            .envs(here.environment.iter().cloned())
+            .current_dir(here.dir.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

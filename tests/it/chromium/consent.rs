@@ -1,7 +1,7 @@
 //! Owns letting an app in, keeping it out, and taking access away again.
 
 use super::{EMAIL, Place, sign_in};
-use crate::harness::{app::PASSWORD, callback::Callback, chromium::Screen};
+use crate::harness::{app::PASSWORD, callback::Callback, chromium::Screen, process::free_port};
 
 const ASKED: &str = "Test app wants to access your account";
 
@@ -11,8 +11,8 @@ async fn allowing_sends_the_user_back_with_a_code() {
         let place = Place::new(screen).await;
         let window = &place.window;
         let mut callback = Callback::start().await;
-        let client = place.app(&callback);
-        place.start(&client, &callback).await;
+        let client = place.app(&callback.uri);
+        place.start(&client, &callback.uri).await;
         window.page("Sign in").await;
         window.see("to continue to Test app").await;
         sign_in(window, PASSWORD).await;
@@ -34,7 +34,7 @@ async fn allowing_sends_the_user_back_with_a_code() {
         let came = callback.visit().await;
         assert_eq!(came.keys().collect::<Vec<_>>(), ["code", "iss", "state"]);
         assert_eq!((came["state"].as_str(), &came["iss"]), ("st4te", &place.server.base));
-        let (access, _) = place.exchange(&client, &callback, &came["code"]).await;
+        let (access, _) = place.exchange(&client, &callback.uri, &came["code"]).await;
         let answer = place.server.introspect(&place.api, &access).await.active();
         assert_eq!((&answer["sub"], &answer["scope"]), (&place.user_id.as_str().into(), &"read write".into()));
         place.window.close().await;
@@ -47,9 +47,9 @@ async fn denying_sends_the_user_back_without() {
         let place = Place::new(screen).await;
         let window = &place.window;
         let mut callback = Callback::start().await;
-        let client = place.app(&callback);
+        let client = place.app(&callback.uri);
         place.sign_in().await;
-        place.start(&client, &callback).await;
+        place.start(&client, &callback.uri).await;
         window.page(ASKED).await;
         window.press("Deny").await;
         window.see("Back at the app").await;
@@ -64,18 +64,46 @@ async fn denying_sends_the_user_back_without() {
 }
 
 #[tokio::test]
+async fn every_kind_of_callback_is_reached() {
+    // RFC 8252 §7 has loopback addresses and private-use schemes; and an app may send its user on, to another of its origins.
+    let place = Place::new(Screen::Desktop).await;
+    let window = &place.window;
+    let mut callback = Callback::start().await;
+    let (loopback, private) = (format!("http://[::1]:{}/callback", free_port()), "com.example.app:/callback");
+    place.sign_in().await;
+    for uri in [&callback.onward, &loopback, private] {
+        place.start(&place.app(uri), uri).await;
+        window.page(ASKED).await;
+        window.press("Allow").await;
+        if *uri == callback.onward {
+            window.arrive(&callback.uri).await;
+        } else if *uri == loopback {
+            window.arrive(uri).await;
+        } else {
+            // There is no such program here; what must not be is a complaint of Chromium about the page.
+            window.page(ASKED).await;
+        }
+    }
+    assert!(callback.visit().await.contains_key("code"));
+    place.goto("/settings/apps").await;
+    window.page("Connected apps").await;
+    assert_eq!(window.shown("article").await, 3);
+    place.window.close().await;
+}
+
+#[tokio::test]
 async fn removing_access_ends_the_apps_tokens() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
         let mut callback = Callback::start().await;
-        let client = place.app(&callback);
+        let client = place.app(&callback.uri);
         place.sign_in().await;
-        place.start(&client, &callback).await;
+        place.start(&client, &callback.uri).await;
         window.page(ASKED).await;
         window.press("Allow").await;
         let code = callback.visit().await.remove("code").expect("a code");
-        let (access, refresh) = place.exchange(&client, &callback, &code).await;
+        let (access, refresh) = place.exchange(&client, &callback.uri, &code).await;
         place.server.introspect(&place.api, &access).await.active();
         place.goto("/").await;
         window.page("API keys").await;
@@ -91,7 +119,7 @@ async fn removing_access_ends_the_apps_tokens() {
         place.server.introspect(&place.api, &access).await.inactive();
         let again = place.server.try_refresh(&client, &refresh).await.expect("a reply");
         again.oauth_error("invalid_grant");
-        place.start(&client, &callback).await;
+        place.start(&client, &callback.uri).await;
         window.page(ASKED).await;
         place.window.close().await;
     }

@@ -75,14 +75,14 @@ async fn no_page_needs_javascript() {
     let place = Place::seen_in(Window::without_scripts(Screen::Phone).await).await;
     let window = &place.window;
     let mut callback = Callback::start().await;
-    let client = place.app(&callback);
-    place.start(&client, &callback).await;
+    let client = place.app(&callback.uri);
+    place.start(&client, &callback.uri).await;
     window.page("Sign in").await;
     sign_in(window, PASSWORD).await;
     window.page("Test app wants to access your account").await;
     window.press("Allow").await;
     let code = callback.visit().await.remove("code").expect("a code");
-    let (access, _) = place.exchange(&client, &callback, &code).await;
+    let (access, _) = place.exchange(&client, &callback.uri, &code).await;
     place.goto("/settings/keys").await;
     window.page("API keys").await;
     window.fill("#key-name", "Backup").await;

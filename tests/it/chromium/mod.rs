@@ -10,7 +10,6 @@ mod pages;
 use crate::harness::{
     Installation, OAuthClient,
     app::PASSWORD,
-    callback::Callback,
     chromium::{Screen, Window},
     flow::{VERIFIER, authorize_url},
     process::Server,
@@ -52,24 +51,20 @@ impl Place {
         self.window.page("API keys").await;
     }
 
-    /// A confidential app called "Test app" that gets its users back at this callback.
-    fn app(&self, callback: &Callback) -> OAuthClient {
-        self.here.client(&["--redirect-uri", &callback.uri, "--scope", "read", "--scope", "write"])
+    /// A confidential app called "Test app" that gets its users back here.
+    fn app(&self, uri: &str) -> OAuthClient {
+        self.here.client(&["--redirect-uri", uri, "--scope", "read", "--scope", "write"])
     }
 
     /// Goes where this app sends its users.
-    async fn start(&self, client: &OAuthClient, callback: &Callback) {
-        self.goto(&authorize_url(client, &[("redirect_uri", &callback.uri)])).await;
+    async fn start(&self, client: &OAuthClient, uri: &str) {
+        self.goto(&authorize_url(client, &[("redirect_uri", uri)])).await;
     }
 
     /// Access and refresh token for a code.
-    async fn exchange(&self, client: &OAuthClient, callback: &Callback, code: &str) -> (String, String) {
-        let form = [
-            ("grant_type", "authorization_code"),
-            ("code", code),
-            ("redirect_uri", &callback.uri),
-            ("code_verifier", VERIFIER),
-        ];
+    async fn exchange(&self, client: &OAuthClient, uri: &str, code: &str) -> (String, String) {
+        let form =
+            [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", uri), ("code_verifier", VERIFIER)];
         let reply = self.server.post_as(client, "/oauth/token", &form).await;
         reply.status(200);
         (reply.text("access_token"), reply.text("refresh_token"))

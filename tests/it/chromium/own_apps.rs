@@ -28,12 +28,12 @@ async fn an_app_is_registered_and_its_secret_shown_once() {
         window.page("My app").await;
         assert_eq!(window.text("#client-id").await, client.id);
         assert!(!window.source().await.contains(&secret));
-        place.start(&client, &callback).await;
+        place.start(&client, &callback.uri).await;
         window.page("My app wants to access your account").await;
         assert!(window.words().await.contains("Unverified Registered by ada"), "{}", window.words().await);
         window.press("Allow").await;
         let code = callback.visit().await.remove("code").expect("a code");
-        place.exchange(&client, &callback, &code).await;
+        place.exchange(&client, &callback.uri, &code).await;
         place.window.close().await;
     }
 }

@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use axum::{Router, http::Uri, response::Html, routing::get};
+use axum::{
+    Router,
+    http::Uri,
+    response::{Html, Redirect},
+    routing::get,
+};
 use tokio::{net::TcpListener, sync::mpsc};
 
 /// Longest wait for the browser.
@@ -13,6 +18,8 @@ const PAGE: &str =
 /// A running callback; it ends with the test.
 pub struct Callback {
     pub uri: String,
+    /// Sends the browser on to `uri`, at another origin.
+    pub onward: String,
     came: mpsc::UnboundedReceiver<Vec<(String, String)>>,
 }
 
@@ -20,16 +27,20 @@ impl Callback {
     pub async fn start() -> Self {
         let (send, came) = mpsc::unbounded_channel();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let uri = format!("http://{}/callback", listener.local_addr().expect("an address"));
+        let port = listener.local_addr().expect("an address").port();
+        let uri = format!("http://127.0.0.1:{port}/callback");
+        let onward = format!("http://localhost:{port}/onward");
         let page = get(async move |uri: Uri| {
             let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
             // The test may be over.
             let _ = send.send(query);
             Html(PAGE)
         });
-        let router = Router::new().route("/callback", page);
+        let back = uri.clone();
+        let on = get(async move |from: Uri| Redirect::to(&format!("{back}?{}", from.query().unwrap_or_default())));
+        let router = Router::new().route("/callback", page).route("/onward", on);
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { uri, came }
+        Self { uri, onward, came }
     }
 
     /// What the next visit brought, each parameter once.

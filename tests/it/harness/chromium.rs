@@ -101,6 +101,14 @@ impl Window {
         self.check().await;
     }
 
+    /// Waits until the window is at this address, whoever answers there, and whatever is added to it.
+    pub async fn arrive(&self, address: &str) {
+        self.until(address, async || {
+            Ok(self.driver.current_url().await.ok().filter(|at| at.as_str().starts_with(address)))
+        })
+        .await;
+    }
+
     /// Waits until the page says this.
     pub async fn see(&self, words: &str) {
         self.until(&format!("{words:?}"), async || {

@@ -202,20 +202,16 @@ impl Installation {
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(format!("{} exec \"$0\" serve --listen 127.0.0.1:{port}", self.before_serving));
         command.arg(env!("CARGO_BIN_EXE_grantd"));
-        self.surround(&mut command);
         self.launch(command, port)
     }
 
-    /// Starts a server by this command, which makes it listen on this port, without waiting for it.
+    /// Starts a server by this command, which makes it listen on this port, as any command of this installation is run.
     pub fn launch(&self, mut command: Command, port: u16) -> Server {
         let log = self.path(&format!("{port}.log"));
         let out = File::options().create(true).append(true).open(&log).expect("a log");
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().expect("a handle"))
-            .stderr(out)
-            .spawn()
-            .expect("the binary");
+        self.surround(&mut command);
+        let child = command.stdin(Stdio::null()).stdout(out.try_clone().expect("a handle")).stderr(out).spawn();
+        let child = child.expect("the binary");
         let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().expect("a client");
         Server { base: format!("http://127.0.0.1:{port}"), http, child, log }
     }

@@ -40,10 +40,8 @@ async fn says_who_asks_for_what_for_whom_and_where_it_goes() {
     }
     assert!(!page.body.contains("May write"));
     assert!(!page.body.contains("Local app"));
-    assert_eq!(
-        page.header("content-security-policy").split("; ").find(|part| part.starts_with("form-action")),
-        Some("form-action 'self' https://app.example.test")
-    );
+    // Chromium would hold it against the app's own redirects too.
+    assert!(!page.header("content-security-policy").contains("form-action"));
 }
 
 #[tokio::test]
