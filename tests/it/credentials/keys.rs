@@ -74,16 +74,17 @@ async fn keys_are_long_random_and_checked_before_anything_is_read() {
 }
 
 #[tokio::test]
-async fn keys_begin_with_the_deployments_own_prefix() {
+async fn keys_begin_with_the_deployments_own_prefix_and_outlive_a_change_of_it() {
     // THREATS: AK1
     let app = TestApp::with(&[("key_prefix", "acme")]).await;
     let user = app.user("alice@example.com").await;
-    let (_, foreign) = app.key(&user, "read").await;
+    let (_, older) = app.key(&user, "read").await;
     let (secret, key) = apikey::make(app.now(), "acme", new_key(&user, "test")).expect("a key");
     app.app.store.insert_key(app.now(), Origin::default(), secret.digest(), key).await.expect("kept");
     assert!(secret.expose().starts_with("acme_test_"));
     assert_eq!(app.introspect(secret.expose()).await.active()["environment"], "test");
-    app.introspect(&foreign).await.inactive();
+    assert!(older.starts_with("gd_live_"));
+    app.introspect(&older).await.active();
 }
 
 #[tokio::test]

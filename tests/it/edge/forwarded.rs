@@ -70,15 +70,18 @@ async fn behind_trusted_proxies_the_right_most_stranger_is_the_sender() {
         (vec!["203.0.113.9,1.1.1.1"], "1.1.1.1"),
         (vec!["2001:db8::1, 2001:db8:ffff::3"], "2001:db8::1"),
         (vec!["::ffff:203.0.113.9"], "203.0.113.9"),
-        (vec!["::ffff:10.0.0.2"], "10.0.0.1"),
-        (vec!["10.0.0.3, 10.0.0.2"], "10.0.0.1"),
+        (vec!["x, 203.0.113.9, 10.0.0.2"], "203.0.113.9"),
+        // Only proxies: the one furthest away, as far as they say.
+        (vec!["::ffff:10.0.0.2"], "10.0.0.2"),
+        (vec!["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+        (vec!["203.0.113.9, x, 10.0.0.2"], "10.0.0.2"),
+        (vec!["203.0.113.9", "x", "10.0.0.2"], "10.0.0.2"),
         (vec![], "10.0.0.1"),
-        // What cannot be read says nothing, in any position: the peer it is.
+        // What cannot be read ends the search: nobody left of it is believed.
         (vec!["unknown"], "10.0.0.1"),
         (vec!["203.0.113.9, "], "10.0.0.1"),
         (vec![""], "10.0.0.1"),
         (vec!["203.0.113.9, _hidden"], "10.0.0.1"),
-        (vec!["x, 203.0.113.9"], "10.0.0.1"),
         (vec!["203.0.113.9:4711"], "10.0.0.1"),
         (vec!["[2001:db8::1]"], "10.0.0.1"),
         (vec!["203.0.113.009"], "10.0.0.1"),
