@@ -2,6 +2,7 @@
 
 pub mod apikey;
 pub mod catalog;
+pub mod claims;
 pub mod clients;
 pub mod follow;
 pub mod grant_token;

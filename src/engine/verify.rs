@@ -8,9 +8,7 @@ use std::{
     time::Duration,
 };
 
-use jsonwebtoken::Validation;
 use quick_cache::sync::Cache;
-use serde::Deserialize;
 use tokio::{
     sync::{Mutex, Semaphore},
     time::timeout,
@@ -18,13 +16,13 @@ use tokio::{
 
 use super::{
     catalog::CatalogCache,
+    claims::{self, Audience, Claims},
     signing::Signing,
     usage::{KeyCounter, Usage},
 };
 use crate::{
     cache::{Cached, Entity, EntityKind},
     model::{
-        api::Algorithm,
         clock::Timestamp,
         error::Error,
         key::KeyStatus,
@@ -43,8 +41,6 @@ const TURNS: usize = 256;
 const WAITING_MAX: usize = 64;
 /// Longest wait for a credential to be read.
 const FILL_WAIT: Duration = Duration::from_secs(4);
-/// How far a token's `iat` may lie ahead, in seconds: clocks of several nodes differ.
-const SKEW_SECONDS: i64 = 60;
 
 /// What was accepted: the principal, and the counter of its uses where it is a key.
 #[derive(Debug)]
@@ -103,37 +99,6 @@ pub struct VerifierParts {
     pub entries: usize,
 }
 
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    kid: String,
-    typ: String,
-    crit: Option<serde_json::Value>,
-    b64: Option<serde_json::Value>,
-}
-
-/// Claims, strictly typed: a float, string or repeated member is no number of ours.
-#[derive(Debug, Deserialize)]
-struct Claims {
-    iss: String,
-    sub: String,
-    aud: Audience,
-    exp: i64,
-    iat: i64,
-    nbf: Option<i64>,
-    jti: String,
-    client_id: String,
-    scope: String,
-    gid: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Many(Vec<String>),
-}
-
 /// What an access token says, its signature checked and nothing else.
 #[derive(Debug)]
 pub struct SignedToken {
@@ -188,7 +153,7 @@ impl Verifier {
     /// Reads an access token's identity without asking whether it still counts, to revoke it.
     #[must_use]
     pub fn signed_token(&self, token: &str) -> Option<SignedToken> {
-        let claims = self.claims(token).ok()?;
+        let claims = claims::read(&self.signing, &self.issuer, token).ok()?;
         Some(SignedToken {
             jti: claims.jti,
             client_id: claims.client_id,
@@ -264,7 +229,8 @@ impl Verifier {
 
     fn classify(&self, credential: &str) -> Result<Presented, Denial> {
         if credential.starts_with("eyJ") {
-            return self.claims(credential).map(|claims| Presented::Token(Box::new(claims)));
+            let claims = claims::read(&self.signing, &self.issuer, credential)?;
+            return Ok(Presented::Token(Box::new(claims)));
         }
         if self.is_api_key(credential) {
             return Ok(Presented::Key);
@@ -273,35 +239,6 @@ impl Verifier {
             .into_iter()
             .any(|prefix| credential.starts_with(prefix));
         Err(if other { Denial::WrongKind } else { Denial::Unknown })
-    }
-
-    /// Signature, type, issuer and times of a token (RFC 9068 §4); the algorithm is the key's, never the header's choice.
-    fn claims(&self, token: &str) -> Result<Claims, Denial> {
-        let unknown = || Denial::Unknown;
-        let mut parts = token.splitn(4, '.');
-        let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-            return Err(Denial::Unknown);
-        };
-        let header = data_encoding::BASE64URL_NOPAD.decode(header.as_bytes()).map_err(|_| unknown())?;
-        let header: Header = serde_json::from_slice(&header).map_err(|_| unknown())?;
-        if header.typ != "at+jwt" || header.crit.is_some() || header.b64.is_some() {
-            return Err(Denial::Unknown);
-        }
-        let keys = self.signing.keys();
-        let key = keys.find(&header.kid).filter(|key| key.algorithm.as_str() == header.alg).ok_or_else(unknown)?;
-        let mut validation = Validation::new(match key.algorithm {
-            Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
-            Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
-            Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
-        });
-        // Times and audience are checked by us: against our clock, strictly typed.
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.validate_aud = false;
-        let claims: Claims = jsonwebtoken::decode(token, &key.verifier, &validation).map_err(|_| unknown())?.claims;
-        let sane = (0..=claims.exp).contains(&claims.iat) && claims.nbf.is_none_or(|nbf| nbf >= 0);
-        if claims.iss == self.issuer && sane { Ok(claims) } else { Err(Denial::Unknown) }
     }
 
     async fn read_token(&self, claims: Claims) -> Result<Result<(Accepted, Vec<Entity>), Denial>, Error> {
@@ -395,12 +332,4 @@ impl Verifier {
 enum Presented {
     Token(Box<Claims>),
     Key,
-}
-
-impl Claims {
-    /// Whether the token's own times allow it at `now`.
-    fn is_current(&self, now: Timestamp) -> bool {
-        let ahead = now.plus_seconds(SKEW_SECONDS).seconds();
-        self.exp > now.seconds() && self.iat <= ahead && self.nbf.is_none_or(|nbf| nbf <= ahead)
-    }
 }

@@ -1,0 +1,93 @@
+//! Owns reading an access token: signature, type, issuer, its own times. Does not ask whether it still counts; see `verify`.
+
+use jsonwebtoken::Validation;
+use serde::Deserialize;
+
+use super::signing::Signing;
+use crate::model::{api::Algorithm, clock::Timestamp, principal::Denial};
+
+/// How far a token's `iat` may lie ahead, in seconds: clocks of several nodes differ.
+const SKEW_SECONDS: i64 = 60;
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: String,
+    typ: String,
+    crit: Option<serde_json::Value>,
+    b64: Option<serde_json::Value>,
+}
+
+/// Claims, strictly typed: a float, string or repeated member is no number of ours.
+#[derive(Debug, Deserialize)]
+pub struct Claims {
+    iss: String,
+    /// `sub`.
+    pub sub: String,
+    /// `aud`.
+    pub aud: Audience,
+    /// `exp`, in seconds since the epoch.
+    pub exp: i64,
+    /// `iat`, in seconds since the epoch.
+    pub iat: i64,
+    nbf: Option<i64>,
+    /// `jti`.
+    pub jti: String,
+    /// `client_id`.
+    pub client_id: String,
+    /// `scope`.
+    pub scope: String,
+    /// The grant behind it.
+    pub gid: Option<String>,
+}
+
+/// `aud`: one or several (RFC 7519 §4.1.3).
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+/// The claims of a token that we signed (RFC 9068 §4); the algorithm is the key's, never the header's choice.
+///
+/// # Errors
+/// [`Denial::Unknown`] for anything else.
+pub fn read(signing: &Signing, issuer: &str, token: &str) -> Result<Claims, Denial> {
+    let unknown = || Denial::Unknown;
+    let mut parts = token.splitn(4, '.');
+    let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Err(Denial::Unknown);
+    };
+    let header = data_encoding::BASE64URL_NOPAD.decode(header.as_bytes()).map_err(|_| unknown())?;
+    let header: Header = serde_json::from_slice(&header).map_err(|_| unknown())?;
+    if header.typ != "at+jwt" || header.crit.is_some() || header.b64.is_some() {
+        return Err(Denial::Unknown);
+    }
+    let keys = signing.keys();
+    let key = keys.find(&header.kid).filter(|key| key.algorithm.as_str() == header.alg).ok_or_else(unknown)?;
+    let mut validation = Validation::new(match key.algorithm {
+        Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
+        Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
+        Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
+    });
+    // Times and audience are checked by us: against our clock, strictly typed.
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    let claims: Claims = jsonwebtoken::decode(token, &key.verifier, &validation).map_err(|_| unknown())?.claims;
+    let sane = (0..=claims.exp).contains(&claims.iat) && claims.nbf.is_none_or(|nbf| nbf >= 0);
+    if claims.iss == issuer && sane { Ok(claims) } else { Err(Denial::Unknown) }
+}
+
+impl Claims {
+    /// Whether the token's own times allow it at `now`.
+    #[must_use]
+    pub fn is_current(&self, now: Timestamp) -> bool {
+        let ahead = now.plus_seconds(SKEW_SECONDS).seconds();
+        self.exp > now.seconds() && self.iat <= ahead && self.nbf.is_none_or(|nbf| nbf <= ahead)
+    }
+}
