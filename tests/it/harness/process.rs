@@ -268,8 +268,8 @@ impl Server {
     }
 
     pub fn signal(&self, name: &str) {
-        let kill = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
-        assert!(kill.expect("kill").success());
+        let kill = Command::new("/bin/sh").arg("-c").arg(format!("kill -{name} {}", self.pid())).status();
+        assert!(kill.expect("a shell").success());
     }
 
     pub fn pid(&self) -> u32 {
