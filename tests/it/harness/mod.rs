@@ -14,6 +14,7 @@ pub mod prepare;
 pub mod process;
 pub mod raw;
 pub mod reply;
+pub mod server;
 pub mod visitor;
 
 pub use self::{

@@ -1,14 +1,12 @@
-//! Owns the real binary: its command line, running servers, and ending them gently or not. In process is `app`.
+//! Owns the real binary on a database of its own: its commands, and starting servers. What they do then is `server`.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::Write,
     net::TcpListener,
     path::PathBuf,
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Command, ExitStatus, Output, Stdio},
     sync::atomic::{AtomicU16, Ordering},
-    thread,
-    time::{Duration, Instant},
 };
 
 use data_encoding::BASE64;
@@ -20,14 +18,11 @@ use grantd::{
     },
     store::Store,
 };
-use reqwest::redirect::Policy;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{OAuthClient, Reply, database::Database};
-
-/// Longest wait for a server to be ready, or to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub use super::server::Server;
+use super::{OAuthClient, database::Database};
 
 /// A directory with a database and a configuration, for commands and servers.
 pub struct Installation {
@@ -44,14 +39,6 @@ pub struct Ran {
     pub status: ExitStatus,
     pub out: String,
     pub err: String,
-}
-
-/// A running server; killed when dropped, its log shown if the test failed.
-pub struct Server {
-    pub base: String,
-    pub http: reqwest::Client,
-    child: Child,
-    log: PathBuf,
 }
 
 impl Installation {
@@ -211,9 +198,7 @@ impl Installation {
         let out = File::options().create(true).append(true).open(&log).expect("a log");
         self.surround(&mut command);
         let child = command.stdin(Stdio::null()).stdout(out.try_clone().expect("a handle")).stderr(out).spawn();
-        let child = child.expect("the binary");
-        let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().expect("a client");
-        Server { base: format!("http://127.0.0.1:{port}"), http, child, log }
+        Server::new(format!("http://127.0.0.1:{port}"), child.expect("the binary"), log)
     }
 
     async fn serve_on(&self, port: u16) -> Server {
@@ -227,140 +212,6 @@ impl Ran {
     fn of(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
         Self { status: output.status, out: text(output.stdout), err: text(output.stderr) }
-    }
-}
-
-impl Server {
-    /// Waits until the server answers.
-    pub async fn ready(&mut self) {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if self.http.get(format!("{}/readyz", self.base)).send().await.is_ok_and(|r| r.status() == 200) {
-                return;
-            }
-            let ended = self.child.try_wait().expect("a child");
-            assert!(ended.is_none() && Instant::now() < until, "the server is not ready: {ended:?}\n{}", self.log());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    /// Waits until the server has ended by itself.
-    pub fn ended(&mut self) -> ExitStatus {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                return status;
-            }
-            assert!(Instant::now() < until, "the server does not end\n{}", self.log());
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    /// Ends the server as a power cut would.
-    pub fn kill(self) {
-        drop(self);
-    }
-
-    /// Asks the server to end, and waits until it has.
-    pub fn stop(mut self) -> ExitStatus {
-        self.signal("TERM");
-        self.ended()
-    }
-
-    pub fn signal(&self, name: &str) {
-        let kill = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
-        assert!(kill.expect("kill").success());
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    /// Sends a request; an error where the connection was lost.
-    pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Reply, reqwest::Error> {
-        let response = request.send().await?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        Ok(Reply { status, headers, body: response.text().await? })
-    }
-
-    pub async fn get(&self, path: &str) -> Reply {
-        self.send(self.http.get(format!("{}{path}", self.base))).await.expect("a reply")
-    }
-
-    /// GET with a Bearer credential.
-    pub async fn get_as(&self, path: &str, credential: &str) -> Reply {
-        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(credential);
-        self.send(request).await.expect("a reply")
-    }
-
-    /// POST of a form by a client: Basic if it is confidential, else its id in the form.
-    pub async fn try_post_as(
-        &self,
-        client: &OAuthClient,
-        path: &str,
-        form: &[(&str, &str)],
-    ) -> Result<Reply, reqwest::Error> {
-        let mut form = form.to_vec();
-        let request = self.http.post(format!("{}{path}", self.base));
-        let request = match &client.secret {
-            Some(secret) => request.basic_auth(&client.id, Some(secret)),
-            None => {
-                form.push(("client_id", &client.id));
-                request
-            }
-        };
-        self.send(request.form(&form)).await
-    }
-
-    pub async fn post_as(&self, client: &OAuthClient, path: &str, form: &[(&str, &str)]) -> Reply {
-        self.try_post_as(client, path, form).await.expect("a reply")
-    }
-
-    pub async fn introspect(&self, api: &OAuthClient, token: &str) -> Reply {
-        self.post_as(api, "/oauth/introspect", &[("token", token)]).await
-    }
-
-    pub async fn client_token(&self, client: &OAuthClient) -> String {
-        let reply = self.post_as(client, "/oauth/token", &[("grant_type", "client_credentials")]).await;
-        reply.status(200);
-        reply.text("access_token")
-    }
-
-    /// Exchanges a code that [`super::prepare::code`] made.
-    pub async fn try_exchange(&self, client: &OAuthClient, code: &str) -> Result<Reply, reqwest::Error> {
-        let form = [
-            ("grant_type", "authorization_code"),
-            ("code", code),
-            ("redirect_uri", super::app::CALLBACK),
-            ("code_verifier", super::flow::VERIFIER),
-        ];
-        self.try_post_as(client, "/oauth/token", &form).await
-    }
-
-    pub async fn try_refresh(&self, client: &OAuthClient, token: &str) -> Result<Reply, reqwest::Error> {
-        let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
-        self.try_post_as(client, "/oauth/token", &form).await
-    }
-
-    /// The holder of a key ends it with the key alone.
-    pub async fn try_revoke_key(&self, key: &str) -> Result<Reply, reqwest::Error> {
-        let form = [("token", key)];
-        self.send(self.http.post(format!("{}/oauth/revoke", self.base)).bearer_auth(key).form(&form)).await
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended before.
-        drop(self.child.kill());
-        drop(self.child.wait());
-        if thread::panicking() {
-            eprintln!("--- {}\n{}", self.log.display(), self.log());
-        }
     }
 }
 
