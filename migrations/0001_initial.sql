@@ -86,6 +86,7 @@ CREATE TABLE consents (
     created_at BIGINT NOT NULL,
     PRIMARY KEY (user_id, client_id)
 );
+CREATE INDEX consents_client ON consents (client_id);
 
 -- A grant is one row: generation 0 is the pending code, each redemption or rotation adds one.
 CREATE TABLE grants (
@@ -108,6 +109,8 @@ CREATE TABLE grants (
     revoked_because TEXT
 );
 CREATE INDEX grants_user_client ON grants (user_id, client_id);
+CREATE INDEX grants_client ON grants (client_id);
+CREATE INDEX grants_unredeemed ON grants (code_expires_at) WHERE generation = 0;
 CREATE INDEX grants_expires ON grants (expires_at);
 
 -- One row per revoked access token, until it would have expired; none per issued token.

@@ -107,7 +107,6 @@ impl App {
             signing: Arc::clone(&signing),
             usage,
             issuer: config.issuer.clone(),
-            key_prefix: config.key_prefix.clone(),
             entries: config.limits.cache_entries,
         });
         Ok(Self {

@@ -144,9 +144,13 @@ impl Freshness {
 
     /// Records changes: everything derived from these entities is read again.
     pub fn apply(&self, entities: impl IntoIterator<Item = Entity>) {
+        let mut entities = entities.into_iter().peekable();
+        if entities.peek().is_none() {
+            return;
+        }
         let mut changed = self.changed.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         let tick = self.tick.load(Ordering::Acquire) + 1;
-        changed.at.extend(entities.into_iter().map(|entity| (entity, tick)));
+        changed.at.extend(entities.map(|entity| (entity, tick)));
         if changed.at.len() > CHANGED_MAX {
             changed.at.clear();
             changed.floor = tick;

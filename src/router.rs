@@ -18,7 +18,7 @@ use crate::{
     api::me,
     app::App,
     http::{
-        error::{OAuthError, PageError},
+        error::{OAuthError, nowhere},
         layers,
     },
     model::error::Error,
@@ -27,16 +27,16 @@ use crate::{
     web::{apps, assets, callback, connected, consent, keys, login, own_app},
 };
 
-/// Every route, with what stands around it: panics are caught outermost, then the edge.
+/// Every route, with what stands around it: panics are caught inside the edge, so that their answers look like others.
 pub fn router(app: Arc<App>) -> Router {
     let base = app.config.base_path();
     let routes = machines(&app).merge(people());
     let routes =
         if base.is_empty() { routes } else { Router::new().merge(issuer_with_path(&base)).nest(&base, routes) };
     routes
-        .fallback(nowhere)
-        .layer(from_fn_with_state(Arc::clone(&app), layers::edge))
+        .fallback(|uri: Uri| async move { nowhere(uri.path()) })
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(&app), layers::edge))
         .with_state(app)
 }
 
@@ -91,18 +91,32 @@ fn cors(app: &App) -> CorsLayer {
         .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION])
 }
 
-/// Nothing here: JSON below the paths that programs use, else a page.
-async fn nowhere(uri: Uri) -> Response {
-    let for_programs =
-        ["/oauth/", "/v1/", "/api/", "/.well-known/"].iter().any(|prefix| uri.path().starts_with(prefix));
-    if for_programs {
-        OAuthError(Error::not_found()).into_response()
-    } else {
-        PageError(Error::not_found()).into_response()
-    }
-}
-
 /// The process lives on; the caller learns nothing of what happened.
 fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
     OAuthError(Error::server("a handler panicked")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Request};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_without_detail() {
+        // THREATS: HX5
+        async fn panics() -> &'static str {
+            panic!("what nobody should read")
+        }
+        let routes: Router = Router::new().route("/panics", get(panics)).layer(CatchPanicLayer::custom(panicked));
+        for _ in 0..2 {
+            let request = Request::get("/panics").body(Body::empty()).expect("a request");
+            let response = routes.clone().oneshot(request).await.expect("infallible");
+            assert_eq!(response.status(), 500);
+            let body = axum::body::to_bytes(response.into_body(), 1000).await.expect("a body");
+            let words = r#"{"error":"server_error","error_description":"something went wrong on our side"}"#;
+            assert_eq!(body, words);
+        }
+    }
 }

@@ -24,6 +24,9 @@ use crate::{
     },
 };
 
+/// How people name a credential in a URL, where it does not belong (RFC 6750 §5.3).
+const IN_URLS: [&str; 5] = ["api_key", "apikey", "access_token", "key", "token"];
+
 /// `GET /v1/users/me`
 pub async fn me(
     State(app): State<Arc<App>>,
@@ -74,10 +77,8 @@ async fn credential(
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Option<Verified>, BearerError> {
-    let query = uri.query().unwrap_or_default();
-    if query.split('&').any(|pair| {
-        ["api_key", "apikey", "access_token", "key", "token"].contains(&pair.split('=').next().unwrap_or_default())
-    }) {
+    let named = |name: &str| IN_URLS.iter().any(|known| known.eq_ignore_ascii_case(name));
+    if form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).any(|(name, _)| named(&name)) {
         app.tally.count("credential_in_url", None, &info.origin("anonymous"), Some("a credential was sent in a URL"));
         let error = Error::invalid_request(
             "A credential belongs into the Authorization header, not into the URL: revoke this one.",

@@ -1,4 +1,4 @@
-//! Owns `grantd doctor` and `grantd backup`. Changes nothing but the file a backup makes.
+//! Owns `grantd doctor` and `grantd backup`. Opens like the server, so an empty place gets its database and keys.
 
 use std::path::PathBuf;
 

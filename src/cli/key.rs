@@ -149,7 +149,8 @@ impl Rotate {
             name: old.name,
             scopes: old.scopes,
             environment: old.environment,
-            expires_in_seconds: None,
+            // As long a life as the old one was given.
+            expires_in_seconds: old.expires_at.map(|end| end.seconds() - old.created_at.seconds()),
         };
         let (secret, key) = apikey::make(opened.now, &opened.config.key_prefix, new)?;
         let made = [("id", json!(key.id)), ("key", json!(secret.expose())), ("old_ends_at", json!(ends_at.rfc3339()))];

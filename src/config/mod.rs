@@ -162,6 +162,14 @@ impl Config {
         {
             return wrong("database", "sqlite:PATH or postgres://user:password@host/database");
         }
+        // An origin as browsers send it; `*` would open the token endpoint to every script there is.
+        let is_origin = |text: &String| Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == *text);
+        if !self.cors_origins.iter().all(is_origin) {
+            return wrong(
+                "cors_origins",
+                "origins such as https://app.example.com, without a path or a slash at the end",
+            );
+        }
         let prefix = self.key_prefix.as_str();
         if prefix.is_empty()
             || prefix.len() > 20

@@ -58,7 +58,7 @@ impl Clients {
         Ok(Some(client))
     }
 
-    /// The client that proves itself with `secret` by `method`; an unknown one costs the same as a wrong secret.
+    /// The client that proves itself with `secret` by `method`; an unknown one gets the same answer as a wrong secret.
     ///
     /// # Errors
     /// `invalid_client`, or `temporarily_unavailable`.

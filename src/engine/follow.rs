@@ -64,16 +64,27 @@ impl Background {
     /// # Errors
     /// `temporarily_unavailable`.
     pub async fn look(&self, follower: &mut Follower) -> Result<(), Error> {
-        let kinds = follower.look(&self.store).await?;
+        let look = follower.look(&self.store).await?;
+        let reloaded = self.reload(&look.kinds).await;
+        match &reloaded {
+            Ok(()) => look.confirm(&self.store),
+            // What changed must not be forgotten: the next look begins from nothing and reads everything again.
+            Err(_) => *follower = Follower::default(),
+        }
+        reloaded
+    }
+
+    /// Reads again what is held whole. Keys first: an API may need a key that is as new as itself.
+    async fn reload(&self, kinds: &[EntityKind]) -> Result<(), Error> {
+        if kinds.contains(&EntityKind::SigningKeys) {
+            self.signing.reload().await?;
+            self.changed_again(EntityKind::SigningKeys);
+        }
         if kinds.contains(&EntityKind::Catalog) {
             self.catalog.reload().await?;
             let algorithms: Vec<Algorithm> = self.catalog.current().apis.iter().map(|api| api.algorithm).collect();
             self.signing.ensure(self.clock.now(), &algorithms).await?;
             self.changed_again(EntityKind::Catalog);
-        }
-        if kinds.contains(&EntityKind::SigningKeys) {
-            self.signing.reload().await?;
-            self.changed_again(EntityKind::SigningKeys);
         }
         Ok(())
     }

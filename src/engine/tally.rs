@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     model::{
-        audit::{Event, Origin},
+        audit::{Event, Origin, network},
         clock::Timestamp,
         error::Error,
     },
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Subjects counted between two flushes; the rest are counted together.
-const SUBJECTS_MAX: usize = 512;
+const SUBJECTS_MAX: usize = 64;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Subject {
@@ -36,7 +36,7 @@ impl Tally {
     /// Counts one event of a client, or of nobody, from an address.
     pub fn count(&self, event: &'static str, client_id: Option<&str>, origin: &Origin, denied: Option<&'static str>) {
         // Successes are told apart by client alone: a busy client has many addresses.
-        let address = if denied.is_some() { origin.address.clone() } else { String::new() };
+        let address = if denied.is_some() { sender(origin) } else { String::new() };
         let mut subject = Subject { event, client_id: client_id.map(ToOwned::to_owned), address, denied };
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= SUBJECTS_MAX && !counts.contains_key(&subject) {
@@ -82,4 +82,9 @@ impl Tally {
         }
         Ok(())
     }
+}
+
+/// Refusals are told apart by sender, so that one with many addresses is still one.
+fn sender(origin: &Origin) -> String {
+    origin.address.parse().map_or_else(|_| origin.address.clone(), network)
 }

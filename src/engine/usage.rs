@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Keys flushed in one transaction.
-const BATCH: usize = 500;
+const BATCH: usize = 100;
 
 /// The counts of one key since the last flush.
 #[derive(Debug)]
@@ -54,7 +54,9 @@ impl Usage {
     /// # Errors
     /// `temporarily_unavailable`.
     pub async fn flush(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
-        let dirty = std::mem::take(&mut *self.dirty.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut dirty = std::mem::take(&mut *self.dirty.lock().unwrap_or_else(PoisonError::into_inner));
+        // Rows are locked in one order by every node, so that two flushes cannot wait for each other.
+        dirty.sort_unstable_by(|one, other| one.key_id.cmp(&other.key_id));
         let mut failed = None;
         for batch in dirty.chunks(BATCH) {
             let uses: Vec<KeyUse> = batch

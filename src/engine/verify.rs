@@ -1,6 +1,12 @@
 //! Owns the one question: credential → principal (DESIGN idea 1). Every endpoint asks here and only renders the answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use jsonwebtoken::Validation;
 use quick_cache::sync::Cache;
@@ -31,10 +37,10 @@ use crate::{
 
 /// Longest credential read, in bytes; longer ones are nobody's.
 pub const CREDENTIAL_MAX: usize = 8192;
-/// Credentials being read from the store at once; more are told to try again.
-const FILLS_MAX: usize = 512;
-/// One read per credential at a time: credentials share this many locks.
-const LOCKS: usize = 256;
+/// One read per credential at a time: credentials share this many turns, so there are never more reads at once.
+const TURNS: usize = 256;
+/// Requests waiting for one turn; more are told to try again.
+const WAITING_MAX: usize = 64;
 /// Longest wait for a credential to be read.
 const FILL_WAIT: Duration = Duration::from_secs(4);
 /// How far a token's `iat` may lie ahead, in seconds: clocks of several nodes differ.
@@ -59,10 +65,25 @@ pub struct Verifier {
     signing: Arc<Signing>,
     usage: Arc<Usage>,
     issuer: String,
-    key_prefix: String,
     cache: Cache<Digest, Verified>,
-    locks: Vec<Mutex<()>>,
-    fills: Semaphore,
+    turns: Vec<Turn>,
+    // Orders arrivals and reads.
+    order: AtomicU64,
+}
+
+/// The turn of the credentials of one shard.
+#[derive(Debug)]
+struct Turn {
+    last: Mutex<Option<Read>>,
+    waiting: Semaphore,
+}
+
+/// The last read of a turn. Whoever arrived before it began may share it: also a refusal, which is never remembered.
+#[derive(Debug)]
+struct Read {
+    digest: Digest,
+    began: u64,
+    found: Result<Verified, Denial>,
 }
 
 /// Parts the verifier is built from.
@@ -78,8 +99,6 @@ pub struct VerifierParts {
     pub usage: Arc<Usage>,
     /// `iss` of our tokens.
     pub issuer: String,
-    /// How API keys start.
-    pub key_prefix: String,
     /// Credentials remembered.
     pub entries: usize,
 }
@@ -136,10 +155,9 @@ impl Verifier {
             signing: parts.signing,
             usage: parts.usage,
             issuer: parts.issuer,
-            key_prefix: parts.key_prefix,
             cache: Cache::new(parts.entries),
-            locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
-            fills: Semaphore::new(FILLS_MAX),
+            turns: (0..TURNS).map(|_| Turn { last: Mutex::default(), waiting: Semaphore::new(WAITING_MAX) }).collect(),
+            order: AtomicU64::new(0),
         }
     }
 
@@ -181,10 +199,10 @@ impl Verifier {
     /// Whether `text` has the form of one of our API keys, checksum included.
     #[must_use]
     pub fn is_api_key(&self, text: &str) -> bool {
-        let ours = |prefix: &str| text.starts_with(prefix);
-        text.strip_prefix(self.key_prefix.as_str()).is_some_and(|rest| rest.starts_with('_'))
-            && ![secret::CODE, secret::REFRESH_TOKEN, secret::CLIENT_SECRET].into_iter().any(ours)
-            && secret::has_checksum(text)
+        // Whatever the prefix is configured to be today: keys outlive a change of it.
+        let other = |prefix: &str| text.starts_with(prefix);
+        secret::has_checksum(text)
+            && ![secret::CODE, secret::REFRESH_TOKEN, secret::CLIENT_SECRET].into_iter().any(other)
     }
 
     fn remembered(&self, digest: &Digest) -> Option<Verified> {
@@ -196,25 +214,43 @@ impl Verifier {
     }
 
     async fn fill(&self, now: Timestamp, credential: &str, digest: Digest) -> Result<Result<Verified, Denial>, Error> {
+        // The position comes before everything the answer is made of, the signing keys too: a change that races this
+        // makes it a miss.
+        let position = self.store.freshness().position();
         // Everything that needs no query comes first, so that garbage costs none.
         let kind = match self.classify(credential) {
             Ok(Presented::Token(claims)) if !claims.is_current(now) => return Ok(Err(Denial::Expired)),
             Ok(kind) => kind,
             Err(denial) => return Ok(Err(denial)),
         };
-        let _permit =
-            self.fills.try_acquire().map_err(|_| Error::unavailable("too many credentials are being read"))?;
+        let arrived = self.order.fetch_add(1, Ordering::AcqRel);
+        let turn = &self.turns[digest.shard(TURNS)];
+        let _waiting =
+            turn.waiting.try_acquire().map_err(|_| Error::unavailable("too many requests wait for this credential"))?;
         // Waiting for one's turn counts too: behind a database that hangs, a queue would wait many times over.
-        timeout(FILL_WAIT, self.read(now, kind, digest)).await.map_err(Error::unavailable)?
+        let read = async {
+            let mut last = turn.last.lock().await;
+            if let Some(read) = last.as_ref().filter(|read| read.digest == digest && read.began > arrived) {
+                return Ok(read.found.clone());
+            }
+            let began = self.order.fetch_add(1, Ordering::AcqRel);
+            let found = self.read(now, kind, digest, position).await?;
+            *last = Some(Read { digest, began, found: found.clone() });
+            Ok(found)
+        };
+        timeout(FILL_WAIT, read).await.map_err(Error::unavailable)?
     }
 
-    async fn read(&self, now: Timestamp, kind: Presented, digest: Digest) -> Result<Result<Verified, Denial>, Error> {
-        let _turn = self.locks[digest.shard(LOCKS)].lock().await;
+    async fn read(
+        &self,
+        now: Timestamp,
+        kind: Presented,
+        digest: Digest,
+        position: u64,
+    ) -> Result<Result<Verified, Denial>, Error> {
         if let Some(found) = self.remembered(&digest) {
             return Ok(Ok(found));
         }
-        // The position is read before the rows: a revoke that races this read makes the answer a miss.
-        let position = self.store.freshness().position();
         let read = match kind {
             Presented::Token(claims) => self.read_token(*claims).await?,
             Presented::Key => self.read_key(now, &digest).await?,
@@ -264,7 +300,8 @@ impl Verifier {
         validation.validate_nbf = false;
         validation.validate_aud = false;
         let claims: Claims = jsonwebtoken::decode(token, &key.verifier, &validation).map_err(|_| unknown())?.claims;
-        if claims.iss == self.issuer && claims.iat <= claims.exp { Ok(claims) } else { Err(Denial::Unknown) }
+        let sane = (0..=claims.exp).contains(&claims.iat) && claims.nbf.is_none_or(|nbf| nbf >= 0);
+        if claims.iss == self.issuer && sane { Ok(claims) } else { Err(Denial::Unknown) }
     }
 
     async fn read_token(&self, claims: Claims) -> Result<Result<(Accepted, Vec<Entity>), Denial>, Error> {

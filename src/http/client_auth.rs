@@ -5,26 +5,35 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, header};
 use data_encoding::BASE64;
 
+use super::extract::RequestInfo;
 use crate::{
     app::App,
     model::{
         client::{AuthMethod, Client},
         clock::Timestamp,
-        error::Error,
+        error::{Error, ErrorCode},
         params::{Params, decode},
     },
 };
 
-/// Authenticates the client of a request: by Basic, by the body, or for public clients by its name.
+/// Authenticates the client of a request: by Basic, by the body, or for public clients by its name. A failure counts.
 ///
 /// # Errors
 /// `invalid_client`, `invalid_request` when two ways are mixed, `temporarily_unavailable`.
 pub async fn authenticate(
     app: &App,
-    now: Timestamp,
+    info: &RequestInfo,
     headers: &HeaderMap,
     params: &Params<'_>,
 ) -> Result<Arc<Client>, Error> {
+    let proven = prove(app, info.now, headers, params).await;
+    if proven.as_ref().is_err_and(|error| error.code == ErrorCode::InvalidClient) {
+        app.tally.count("client.authenticate", None, &info.origin("anonymous"), Some("wrong client credentials"));
+    }
+    proven
+}
+
+async fn prove(app: &App, now: Timestamp, headers: &HeaderMap, params: &Params<'_>) -> Result<Arc<Client>, Error> {
     let in_body = (params.get("client_id"), params.get("client_secret"));
     let Some((id, secret)) = basic(headers)? else {
         return match in_body {

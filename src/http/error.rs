@@ -11,8 +11,9 @@ use serde_json::json;
 use super::{page::PendingNotice, reply};
 use crate::model::error::{Error, ErrorCode};
 
-/// Seconds after which to try again.
+/// Seconds after which to try again: a store that was away, a limit that was reached.
 const RETRY_SECONDS: &str = "1";
+const RETRY_LIMITED_SECONDS: &str = "60";
 
 /// Travels with a response to the edge, where it is logged with the request's id.
 #[derive(Clone, Debug)]
@@ -107,11 +108,26 @@ impl IntoResponse for BearerError {
     }
 }
 
+/// Nothing here: JSON below the paths that programs use, else a page.
+#[must_use]
+pub fn nowhere(path: &str) -> Response {
+    if ["/oauth/", "/v1/", "/api/", "/.well-known/"].iter().any(|prefix| path.starts_with(prefix)) {
+        OAuthError(Error::not_found()).into_response()
+    } else {
+        PageError(Error::not_found()).into_response()
+    }
+}
+
 fn finish(mut response: Response, error: Error) -> Response {
     let status = error.code.status();
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if status == 503 {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+    let retry = match status {
+        503 => Some(RETRY_SECONDS),
+        429 => Some(RETRY_LIMITED_SECONDS),
+        _ => None,
+    };
+    if let Some(seconds) = retry {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
     }
     response.extensions_mut().insert(LoggedError(Arc::new(error)));
     response

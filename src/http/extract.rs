@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::{Body, Bytes, HttpBody, to_bytes},
     extract::{ConnectInfo, FromRequestParts, Request},
     http::{HeaderMap, header, request::Parts},
 };
@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::error::OAuthError;
 use crate::model::{
-    audit::Origin,
+    audit::{Origin, network},
     clock::Timestamp,
     error::{Error, ErrorCode},
     params::Params,
@@ -32,13 +32,7 @@ impl RequestInfo {
     /// Who counts as one sender: an address, or the /64 that one IPv6 subscriber has whole.
     #[must_use]
     pub fn network(&self) -> String {
-        match self.address.to_canonical() {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-            }
-        }
+        network(self.address)
     }
 
     /// Where the request came from, for the audit log.
@@ -58,7 +52,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestInfo {
 }
 
 /// The address of the sender: the peer, or behind trusted proxies the right-most address that is not one of them.
-/// A header that cannot be read counts as absent; a peer that is not trusted has no say.
+/// What cannot be read ends the search; a peer that is not trusted has no say.
 #[must_use]
 pub fn sender(parts: &Request, trusted: &[IpNet]) -> IpAddr {
     let peer = parts
@@ -69,17 +63,18 @@ pub fn sender(parts: &Request, trusted: &[IpNet]) -> IpAddr {
     if !is_trusted(&peer) {
         return peer;
     }
-    let mut hops = Vec::new();
-    for value in parts.headers().get_all("x-forwarded-for") {
-        let Ok(value) = value.to_str() else { return peer };
-        for hop in value.split(',') {
-            match hop.trim().parse::<IpAddr>() {
-                Ok(hop) => hops.push(hop.to_canonical()),
-                Err(_) => return peer,
+    // From the right: what stands left of the first address that is no proxy of ours was written by a stranger.
+    let mut sender = peer;
+    for value in parts.headers().get_all("x-forwarded-for").iter().rev() {
+        for hop in value.to_str().unwrap_or_default().rsplit(',') {
+            let Ok(hop) = hop.trim().parse::<IpAddr>() else { return sender };
+            sender = hop.to_canonical();
+            if !is_trusted(&sender) {
+                return sender;
             }
         }
     }
-    hops.into_iter().rev().find(|hop| !is_trusted(hop)).unwrap_or(peer)
+    sender
 }
 
 /// Which bodies an endpoint reads.
@@ -92,10 +87,15 @@ pub enum BodyKind {
 }
 
 /// A body that was read whole, with its kind decided.
-#[derive(Debug)]
 pub struct ParamsBody {
     bytes: Bytes,
     is_json: bool,
+}
+
+impl std::fmt::Debug for ParamsBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ParamsBody(REDACTED)")
+    }
 }
 
 impl ParamsBody {
@@ -112,7 +112,9 @@ impl ParamsBody {
             parts.headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default()).unwrap_or_default();
         let media = media.split(';').next().unwrap_or_default().trim();
         let is_json = kind == BodyKind::FormOrJson && media.eq_ignore_ascii_case("application/json");
-        if !is_json && !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        // What is not there has no type: a key is revoked by its header alone.
+        let is_absent = media.is_empty() && body.size_hint().exact() == Some(0);
+        if !is_json && !is_absent && !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(Error::new(ErrorCode::UnsupportedMediaType, "send application/x-www-form-urlencoded"));
         }
         let bytes = read_body(&parts.headers, body, limit).await?;

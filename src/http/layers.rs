@@ -1,5 +1,5 @@
 //! Owns what stands around every route, in one function: id, sender, time limit, headers, log, metrics. Panics are caught
-//! outside it. One layer and not eight: the introspection route spends microseconds.
+//! inside it. One layer and not eight: the introspection route spends microseconds.
 
 use std::{
     sync::Arc,
@@ -12,9 +12,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use percent_encoding::percent_decode_str;
 
 use super::{
-    error::{LoggedError, OAuthError},
+    error::{LoggedError, OAuthError, nowhere},
     extract::{RequestInfo, sender},
     page::{self, PendingNotice},
 };
@@ -38,10 +39,13 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
     let too_long = request.uri().path_and_query().is_some_and(|target| target.as_str().len() > URI_MAX);
+    let no_text = (!is_text(request.uri().path())).then(|| nowhere(request.uri().path()));
     request.extensions_mut().insert(info);
     let limit = Duration::from_secs(app.config.limits.request_seconds);
     let mut response = if too_long {
         StatusCode::URI_TOO_LONG.into_response()
+    } else if let Some(response) = no_text {
+        response
     } else {
         match tokio::time::timeout(limit, next.run(request)).await {
             Ok(response) => response,
@@ -59,6 +63,11 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     log(&id, &method, route, &response, took);
     headers(&app, response.headers_mut(), &id);
     response
+}
+
+/// Whether a path is text to its end: one with a NUL in it names nothing of ours, and PostgreSQL could not even be asked.
+fn is_text(path: &str) -> bool {
+    !path.contains('%') || percent_decode_str(path).decode_utf8().is_ok_and(|path| !path.contains('\0'))
 }
 
 fn headers(app: &App, headers: &mut HeaderMap, id: &str) {

@@ -38,11 +38,17 @@ const BROWSER_SECONDS: i64 = 86_400;
 const COOKIE_BYTES: usize = 32;
 
 /// Whoever looks at a page: a browser, perhaps signed in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Viewer {
     session: Option<(Digest, Arc<Cached<SessionRecord>>)>,
     browser: Option<String>,
     jar: CookieJar,
+}
+
+impl std::fmt::Debug for Viewer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Viewer(REDACTED)")
+    }
 }
 
 impl Viewer {

@@ -33,14 +33,10 @@ pub enum ErrorCode {
     RequestUriNotSupported,
     /// RFC 6750 §3.1: the credential is missing, malformed, expired or revoked.
     InvalidToken,
-    /// RFC 6750 §3.1.
-    InsufficientScope,
     /// A page's form came from elsewhere, or the person may not do this.
     Forbidden,
     /// Nothing here, or nothing of yours.
     NotFound,
-    /// RFC 9110 §15.5.6.
-    MethodNotAllowed,
     /// RFC 9110 §15.5.14.
     ContentTooLarge,
     /// RFC 9110 §15.5.16.
@@ -72,10 +68,8 @@ impl ErrorCode {
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::InvalidToken => "invalid_token",
-            Self::InsufficientScope => "insufficient_scope",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
             Self::ContentTooLarge => "content_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::TooManyRequests => "too_many_requests",
@@ -89,9 +83,8 @@ impl ErrorCode {
     pub fn status(self) -> u16 {
         match self {
             Self::InvalidClient | Self::InvalidToken => 401,
-            Self::InsufficientScope | Self::Forbidden => 403,
+            Self::Forbidden => 403,
             Self::NotFound => 404,
-            Self::MethodNotAllowed => 405,
             Self::ContentTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::TooManyRequests => 429,

@@ -105,12 +105,6 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// Whether there is no parameter at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.pairs.is_empty()
-    }
-
     /// All pairs, decoded.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs.iter().map(|(n, v)| (n.as_ref(), v.as_ref()))

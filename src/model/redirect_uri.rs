@@ -91,7 +91,9 @@ pub fn is_local(uri: &str) -> bool {
 #[must_use]
 pub fn display_host(uri: &str) -> String {
     match Url::parse(uri) {
-        Ok(url) => url.host_str().map_or_else(|| format!("{}:", url.scheme()), ToOwned::to_owned),
+        // What stands as host behind a private-use scheme is the registrant's to choose and means nothing.
+        Ok(url) if matches!(url.scheme(), "https" | "http") => url.host_str().unwrap_or_default().to_owned(),
+        Ok(url) => format!("{}:", url.scheme()),
         Err(_) => String::new(),
     }
 }

@@ -11,7 +11,6 @@ use super::{
 const RESOURCES_MAX: usize = 8;
 
 /// What the client asks for.
-#[derive(Debug)]
 pub enum TokenRequest {
     /// RFC 6749 §4.1.3.
     AuthorizationCode {
@@ -40,6 +39,13 @@ pub enum TokenRequest {
         /// RFC 8707 §2.
         resources: Vec<String>,
     },
+}
+
+impl std::fmt::Debug for TokenRequest {
+    /// Without the code, verifier or token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.grant_type().as_str())
+    }
 }
 
 impl TokenRequest {
@@ -86,7 +92,9 @@ impl TokenRequest {
 /// # Errors
 /// `invalid_target`.
 pub fn resources(params: &Params<'_>) -> Result<Vec<String>, Error> {
-    let resources: Vec<String> = params.all("resource").map(ToOwned::to_owned).collect();
+    let mut resources: Vec<String> = params.all("resource").map(ToOwned::to_owned).collect();
+    resources.sort_unstable();
+    resources.dedup();
     let absolute = |uri: &String| url::Url::parse(uri).is_ok() && !uri.contains('#');
     if resources.len() > RESOURCES_MAX || !resources.iter().all(absolute) {
         return Err(Error::new(ErrorCode::InvalidTarget, "resource must be an absolute URI without fragment"));

@@ -80,7 +80,7 @@ pub async fn introspect(
     let (headers, body) = ParamsBody::read(request, BodyKind::Form, app.config.limits.body_bytes).await?;
     let params = body.params()?;
     params.refuse_duplicates(&["tokens[]"])?;
-    let client = client_auth::authenticate(&app, info.now, &headers, &params).await?;
+    let client = client_auth::authenticate(&app, &info, &headers, &params).await?;
     if !client.is_confidential() {
         return Err(Error::invalid_client().into());
     }
@@ -170,12 +170,14 @@ fn render(
             many => (principal.scopes.to_string(), Audience::Many(many)),
         },
     };
+    // A client was not asked to know its user's name; the API the user has an account with does.
+    let user = principal.user.as_ref().filter(|_| matches!(caller, Caller::ResourceServer(_)));
     let reuse_until = now.plus_seconds(REUSE_SECONDS);
     let answer = Answer {
         active: true,
         scope,
         client_id: principal.client_id.as_deref(),
-        username: principal.user.as_ref().map(|user| user.name.as_str()),
+        username: user.map(|user| user.name.as_str()),
         sub: &principal.subject,
         aud,
         iss: &app.config.issuer,
@@ -186,7 +188,7 @@ fn render(
         credential: principal.kind.as_str(),
         key_id: principal.key.as_ref().map(|key| key.id.as_str()),
         environment: principal.key.as_ref().map(|key| key.environment.as_str()),
-        plan: principal.user.as_ref().map(|user| user.plan.as_str()),
+        plan: user.map(|user| user.plan.as_str()),
         cache_until: principal.expires_at.map_or(reuse_until, |end| end.min(reuse_until)).seconds(),
     };
     serde_json::to_writer(out, &answer).map_err(Error::server)

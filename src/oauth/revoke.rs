@@ -33,7 +33,7 @@ pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, request: Req
         revoke_key(&app, &info, None, token).await?;
         return Ok(StatusCode::OK.into_response());
     }
-    let client = client_auth::authenticate(&app, info.now, &headers, &params).await?;
+    let client = client_auth::authenticate(&app, &info, &headers, &params).await?;
     revoke_for(&app, &info, &client, params.get("token").ok_or_else(missing)?).await?;
     Ok(StatusCode::OK.into_response())
 }

@@ -60,20 +60,7 @@ pub async fn token(State(app): State<Arc<App>>, info: RequestInfo, request: Requ
     let (headers, body) = ParamsBody::read(request, BodyKind::FormOrJson, app.config.limits.body_bytes).await?;
     let params = body.params()?;
     params.refuse_duplicates(&["resource"])?;
-    let client = match client_auth::authenticate(&app, info.now, &headers, &params).await {
-        Ok(client) => client,
-        Err(error) => {
-            if error.code == ErrorCode::InvalidClient {
-                app.tally.count(
-                    "client.authenticate",
-                    None,
-                    &info.origin("anonymous"),
-                    Some("wrong client credentials"),
-                );
-            }
-            return Err(error.into());
-        }
-    };
+    let client = client_auth::authenticate(&app, &info, &headers, &params).await?;
     // 2. Parse.
     let request = TokenRequest::parse(&params)?;
     if !client.may_use(request.grant_type()) {

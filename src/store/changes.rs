@@ -12,12 +12,22 @@ pub struct Follower {
     seq: Option<i64>,
 }
 
+/// What a look at the feed has found.
+#[derive(Debug)]
+#[must_use = "nothing cached is trusted until the look is confirmed"]
+pub struct Look {
+    /// The kinds that changed.
+    pub kinds: Vec<EntityKind>,
+    began_ms: u64,
+}
+
 impl Follower {
-    /// Reads the feed to its end and applies what is new. The kinds that changed are returned.
+    /// Reads the feed to its end and applies what is new. Whoever holds something of the kinds that changed reads it
+    /// again and only then confirms.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; then nothing is confirmed, and soon nothing cached is trusted.
-    pub async fn look(&mut self, store: &Store) -> Result<Vec<EntityKind>, Error> {
+    pub async fn look(&mut self, store: &Store) -> Result<Look, Error> {
         let began_ms = store.freshness.steady_ms();
         let newest = store
             .row("SELECT seq FROM feed WHERE id = 1", &[])
@@ -31,8 +41,14 @@ impl Follower {
             _ => distrust(store),
         };
         self.seq = Some(newest);
-        store.freshness.confirm(began_ms);
-        Ok(kinds)
+        Ok(Look { kinds, began_ms })
+    }
+}
+
+impl Look {
+    /// Everything that changed was read again: cached answers are good for another second.
+    pub fn confirm(&self, store: &Store) {
+        store.freshness.confirm(self.began_ms);
     }
 }
 

@@ -23,6 +23,15 @@ const OWNED_MAX: i64 = 100;
 /// Most live secrets of one client: the current one and those being replaced.
 const SECRETS_MAX: i64 = 10;
 
+const OWNED_CLIENTS: &str =
+    "SELECT id, name, kind, auth_methods, redirect_uris, grant_types, scopes, owner_id, api_id, first_party, require_pkce,
+            refresh_grace_ms, disabled_at, created_at
+     FROM clients WHERE owner_id = $1 ORDER BY name, id LIMIT $2";
+const ALL_CLIENTS: &str =
+    "SELECT id, name, kind, auth_methods, redirect_uris, grant_types, scopes, owner_id, api_id, first_party, require_pkce,
+            refresh_grace_ms, disabled_at, created_at
+     FROM clients ORDER BY name, id LIMIT $1";
+
 /// What the owner of a client may change about it.
 #[derive(Clone, Debug)]
 pub struct ClientChanges {
@@ -126,14 +135,10 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn list_clients(&self, owner_id: Option<&str>, limit: i64) -> Result<Vec<Client>, Error> {
-        let rows = self
-            .rows(
-                "SELECT id, name, kind, auth_methods, redirect_uris, grant_types, scopes, owner_id, api_id, first_party, require_pkce,
-                        refresh_grace_ms, disabled_at, created_at
-                 FROM clients WHERE $1 IS NULL OR owner_id = $1 ORDER BY name, id LIMIT $2",
-                binds![owner_id, limit],
-            )
-            .await?;
+        let rows = match owner_id {
+            Some(owner) => self.rows(OWNED_CLIENTS, binds![owner, limit]).await?,
+            None => self.rows(ALL_CLIENTS, binds![limit]).await?,
+        };
         rows.into_iter().map(|mut row| client(&mut row)).collect()
     }
 

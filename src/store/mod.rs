@@ -145,7 +145,7 @@ where
 {
     let (done, answer) = oneshot::channel();
     sqlite.submit(Box::new(move |tx| {
-        // Whoever gave up waiting was told that nothing happened, and so it is.
+        // Whoever gave up waiting before it began was told that nothing happened: so let it be.
         if done.is_closed() {
             return (Err(()), Box::new(drop));
         }

@@ -23,7 +23,7 @@ use super::{
     row::{Bind, Row},
     tx::{Handle, Tx},
 };
-use crate::cache::Freshness;
+use crate::cache::{Entity, Freshness};
 
 /// Jobs waiting for the writer; more are refused with 503.
 const QUEUE_MAX: usize = 1024;
@@ -102,7 +102,7 @@ impl Sqlite {
             .open(target)
             .map_err(|error| Error::Unavailable(format!("cannot make {}: {error}", target.display())))?;
         let mut copy = Connection::open(target)?;
-        rusqlite::backup::Backup::new(&source, &mut copy)?.run_to_completion(1000, Duration::ZERO, None)?;
+        rusqlite::backup::Backup::new(&source, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
         Ok(())
     }
 
@@ -161,26 +161,16 @@ fn prepare<'c>(connection: &'c Connection, sql: &str, binds: &[Bind<'_>]) -> Res
 fn run(mut tx: Tx, mut jobs: mpsc::Receiver<Job>, freshness: &Freshness) {
     let mut acks: Vec<Ack> = Vec::with_capacity(BATCH_MAX);
     while let Some(first) = jobs.blocking_recv() {
-        let begun = tx.statement("BEGIN IMMEDIATE");
+        let mut begun = tx.statement("BEGIN IMMEDIATE");
         let mut changes = Vec::new();
         let mut next = Some(first);
         while let Some(job) = next.take() {
+            begun = begun.and_then(|()| tx.statement("SAVEPOINT job"));
             if begun.is_ok() {
-                let savepoint = tx.statement("SAVEPOINT job");
-                let (outcome, ack) = job(&mut tx);
-                let kept = savepoint.is_ok() && outcome.is_ok();
-                let end = if kept {
-                    tx.statement("RELEASE job")
-                } else {
-                    tx.statement("ROLLBACK TO job").and_then(|()| tx.statement("RELEASE job"))
-                };
-                let made = tx.take_changes();
-                if kept {
-                    changes.extend(made);
-                }
-                match end {
-                    Ok(()) => acks.push(ack),
-                    Err(error) => ack(Err(error)),
+                acks.push(run_one(&mut tx, job, &mut changes));
+                // A full disk or a failed write ends the whole transaction: nothing after it may be done alone.
+                if tx.has_ended() {
+                    begun = Err(Error::Unavailable("the database gave the transaction up".to_owned()));
                 }
             } else {
                 // The job's closure owns the caller's channel: dropping it tells the caller that nothing happened.
@@ -199,5 +189,24 @@ fn run(mut tx: Tx, mut jobs: mpsc::Receiver<Job>, freshness: &Freshness) {
         for ack in acks.drain(..) {
             ack(committed.as_ref().map(|&()| ()).map_err(|error| Error::Unavailable(error.to_string())));
         }
+    }
+}
+
+/// Runs a job inside its savepoint, and ends the savepoint: kept or undone.
+fn run_one(tx: &mut Tx, job: Job, changes: &mut Vec<Entity>) -> Ack {
+    let (outcome, ack) = job(tx);
+    let kept = outcome.is_ok();
+    let end = if kept {
+        tx.statement("RELEASE job")
+    } else {
+        tx.statement("ROLLBACK TO job").and_then(|()| tx.statement("RELEASE job"))
+    };
+    let made = tx.take_changes();
+    match end {
+        Ok(()) => {
+            changes.extend(made.into_iter().filter(|_| kept));
+            ack
+        }
+        Err(error) => Box::new(move |_| ack(Err(error))),
     }
 }

@@ -5,8 +5,9 @@ use crate::model::clock::Timestamp;
 
 /// Rows of one table deleted in one transaction, so that a sweep never holds others up.
 const BATCH: i64 = 500;
-/// Days a change stays in the feed; a reader further behind starts afresh.
-const CHANGES_KEPT_SECONDS: i64 = 86_400;
+/// How long a change stays in the feed; a reader further behind starts afresh.
+const CHANGES_KEPT_SECONDS: i64 = DAY_SECONDS;
+const DAY_SECONDS: i64 = 86_400;
 
 impl Store {
     /// Deletes expired rows, and audit entries older than `audit_seconds`, a bounded number of each kind.
@@ -18,11 +19,19 @@ impl Store {
         self.write(now, move |tx| {
             Box::pin(async move {
                 let feed_before = now.plus_seconds(-CHANGES_KEPT_SECONDS);
+                // A day's margin: the clocks of nodes differ, and a revoked token must not come back on a slower one.
+                let day_ago = now.plus_seconds(-DAY_SECONDS);
                 let swept = [
-                    tx.execute("DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)", binds![now, BATCH]).await?,
+                    tx.execute("DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)", binds![day_ago, BATCH]).await?,
+                    // A code that nobody redeemed leads nowhere.
+                    tx.execute(
+                        "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE generation = 0 AND code_expires_at < $1 LIMIT $2)",
+                        binds![day_ago, BATCH],
+                    )
+                    .await?,
                     tx.execute(
                         "DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)",
-                        binds![now, BATCH],
+                        binds![day_ago, BATCH],
                     )
                     .await?,
                     tx.execute("DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 LIMIT $2)", binds![now, BATCH])

@@ -102,6 +102,11 @@ impl Tx {
         }
     }
 
+    /// Whether the engine has ended the transaction by itself; for SQLite's writer alone.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(&self.handle, Handle::Sqlite(connection) if connection.is_autocommit())
+    }
+
     pub(super) async fn commit(self) -> Result<Vec<Entity>, Error> {
         if let Handle::Postgres(tx) = self.handle {
             tx.commit().await?;

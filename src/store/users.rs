@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A user to be made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NewUser {
     /// Normal form.
     pub email: String,
@@ -27,6 +27,12 @@ pub struct NewUser {
     pub plan: String,
     /// May administer.
     pub admin: bool,
+}
+
+impl std::fmt::Debug for NewUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NewUser(REDACTED)")
+    }
 }
 
 impl Store {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, Uri},
 };
 
 use super::{
-    kit::{Answer, go, query, signed_form},
+    kit::{Answer, Id, go, query, signed_form},
     words,
 };
 use crate::{
@@ -46,12 +46,7 @@ pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
 }
 
 /// `POST /settings/apps/{client_id}/revoke`
-pub async fn remove(
-    State(app): State<Arc<App>>,
-    info: RequestInfo,
-    Path(client_id): Path<String>,
-    request: Request,
-) -> Answer {
+pub async fn remove(State(app): State<Arc<App>>, info: RequestInfo, Id(client_id): Id, request: Request) -> Answer {
     let (signed_in, _) = signed_form(&app, &info, request).await?;
     let user_id = signed_in.user.id;
     if !app.store.withdraw_consent(info.now, info.origin(&user_id), user_id, client_id).await? {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, StatusCode, Uri},
     response::Response,
 };
 
 use super::{
-    kit::{Answer, Refusal, go, query, signed_form},
+    kit::{Answer, Id, Refusal, go, query, signed_form},
     proof, words,
 };
 use crate::{
@@ -71,12 +71,7 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
 }
 
 /// `POST /settings/keys/{id}/revoke`
-pub async fn revoke(
-    State(app): State<Arc<App>>,
-    info: RequestInfo,
-    Path(id): Path<String>,
-    request: Request,
-) -> Answer {
+pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
     let (signed_in, _) = signed_form(&app, &info, request).await?;
     let user_id = signed_in.user.id;
     if !app.store.revoke_key(info.now, info.origin(&user_id), id, Some(user_id)).await? {

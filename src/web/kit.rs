@@ -1,8 +1,8 @@
 //! Owns what handlers of pages share: reading a signed-in user's form, refusing, going elsewhere. Does not own a page.
 
 use axum::{
-    extract::Request,
-    http::{HeaderMap, Uri},
+    extract::{FromRequestParts, Path, Request},
+    http::{HeaderMap, Uri, request::Parts},
     response::{IntoResponse, Response},
 };
 
@@ -81,4 +81,20 @@ pub(super) fn query(uri: &Uri) -> Result<Params<'_>, Error> {
 /// 303 to a page of ours; `path` begins with a slash.
 pub(super) fn go(app: &App, path: &str) -> Response {
     reply::see_other(&format!("{}{path}", app.config.base_path()))
+}
+
+/// An identifier from a path, if it can be one at all: what never was one of ours is not asked for.
+#[derive(Debug)]
+pub struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(id)) if id.len() <= 128 && id.bytes().all(plain) => Ok(Self(id)),
+            _ => Err(Error::not_found().into()),
+        }
+    }
 }

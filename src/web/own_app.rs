@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, StatusCode, Uri},
     response::Response,
 };
 
 use super::{
     apps::{check, exchange, kind_word, typed},
-    kit::{Answer, go, query, signed_form},
+    kit::{Answer, Id, go, query, signed_form},
     proof, words,
 };
 use crate::{
@@ -38,13 +38,7 @@ const OVERLAPS: [(&str, &str); 4] = [("0s", "No time at all"), ("1h", "1 hour"),
 const OVERLAP_MAX: i64 = 7 * 86_400;
 
 /// `GET /apps/{id}`
-pub async fn show(
-    State(app): State<Arc<App>>,
-    info: RequestInfo,
-    Path(id): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Answer {
+pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, uri: Uri, headers: HeaderMap) -> Answer {
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
     let client = owned(&app, &signed_in.user, &id).await?;
     let flash =
@@ -54,12 +48,7 @@ pub async fn show(
 }
 
 /// `POST /apps/{id}`
-pub async fn update(
-    State(app): State<Arc<App>>,
-    info: RequestInfo,
-    Path(id): Path<String>,
-    request: Request,
-) -> Answer {
+pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let client = owned(&app, &signed_in.user, &id).await?;
     let params = body.params()?;
@@ -76,12 +65,7 @@ pub async fn update(
 }
 
 /// `POST /apps/{id}/secret`
-pub async fn rotate(
-    State(app): State<Arc<App>>,
-    info: RequestInfo,
-    Path(id): Path<String>,
-    request: Request,
-) -> Answer {
+pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let client = owned(&app, &signed_in.user, &id).await?;
     let params = body.params()?;
@@ -130,12 +114,7 @@ pub async fn rotate(
 }
 
 /// `POST /apps/{id}/delete`
-pub async fn delete(
-    State(app): State<Arc<App>>,
-    info: RequestInfo,
-    Path(id): Path<String>,
-    request: Request,
-) -> Answer {
+pub async fn delete(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
     let (signed_in, _) = signed_form(&app, &info, request).await?;
     let user_id = signed_in.user.id;
     if !app.store.delete_client(info.now, info.origin(&user_id), id, Some(user_id)).await? {

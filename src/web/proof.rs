@@ -46,6 +46,7 @@ pub(super) async fn prove(
         account.as_deref().and_then(|account| wait(account, limits.login_failures_per_account)),
     ];
     if let Some(seconds) = waits.into_iter().flatten().max() {
+        app.tally.count("login", None, &info.origin("anonymous"), Some("too many failures"));
         return Ok(Proof::Wait(seconds));
     }
     if let Some(account) = &account {

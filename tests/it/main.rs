@@ -9,6 +9,8 @@ mod harness;
 #[cfg(feature = "services")]
 mod chromium;
 mod cli;
+mod credentials;
+mod edge;
 mod failures;
 mod kills;
 #[cfg(feature = "services")]

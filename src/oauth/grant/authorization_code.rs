@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{narrow_to, still_allowed, targets};
+use super::{narrow_to, still_allowed, targets, wrong_client};
 use crate::{
     app::App,
     http::extract::RequestInfo,
@@ -17,12 +17,17 @@ use crate::{
 };
 
 /// What the client presented.
-#[derive(Debug)]
 pub struct Presented {
     pub code: String,
     pub redirect_uri: Option<String>,
     pub code_verifier: Option<String>,
     pub resources: Vec<String>,
+}
+
+impl std::fmt::Debug for Presented {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Presented(REDACTED)")
+    }
 }
 
 /// Redeems a code, once. A wrong verifier or redirect URI burns it.
@@ -43,6 +48,7 @@ pub async fn redeem(
     let redeemed = match outcome {
         Outcome::Redeemed(redeemed) => redeemed,
         Outcome::Refused(error) => return Err(error),
+        Outcome::WrongClient => return Err(wrong_client(app, info, client, "the code is not known")),
     };
     let refresh_token = if client.may_use(GrantType::RefreshToken) {
         Some(app.grant_tokens.refresh_token(&redeemed.grant_id, redeemed.generation)?)

@@ -6,6 +6,7 @@ pub(super) mod refresh_token;
 
 use crate::{
     app::App,
+    http::extract::RequestInfo,
     model::{
         client::Client,
         error::{Error, ErrorCode},
@@ -41,6 +42,12 @@ fn still_allowed(client: &Client, scopes: &Scopes) -> Result<(), Error> {
     } else {
         Err(Error::invalid_grant("the client may no longer have every scope of the grant"))
     }
+}
+
+/// Another client's code or token: it learns no more than of one that never was, and the attempt is counted.
+fn wrong_client(app: &App, info: &RequestInfo, client: &Client, unknown: &'static str) -> Error {
+    app.tally.count("grant.wrong_client", Some(&client.id), &info.origin(&client.id), Some("issued to another client"));
+    Error::invalid_grant(unknown)
 }
 
 /// The audience URIs of a token: those the request names, else those of the grant.

@@ -236,7 +236,9 @@ impl TestApp {
     /// Names of the newest audit entries, newest first.
     pub async fn audit(&self) -> Vec<String> {
         self.app.background.flush().await.expect("flushed");
-        self.app.store.audit_entries(200).await.expect("entries").into_iter().map(|entry| entry.event).collect()
+        let entries = self.app.store.audit_entries(200).await.expect("entries");
+        let times = |times: i64| usize::try_from(times).expect("a count");
+        entries.into_iter().flat_map(|entry| std::iter::repeat_n(entry.event, times(entry.times))).collect()
     }
 }
 

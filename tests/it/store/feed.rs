@@ -25,15 +25,15 @@ async fn a_change_elsewhere_is_learned_at_the_next_look(base: Base) {
     let other = base.other_node().await;
     let mut follower = Follower::default();
     assert!(!other.freshness().is_confirmed());
-    let kinds = follower.look(&other).await.expect("a look");
+    let kinds = looked(&mut follower, &other).await;
     assert_eq!(kinds, [EntityKind::Catalog, EntityKind::SigningKeys], "the first look starts afresh");
     assert!(other.freshness().is_confirmed());
     let (user, client) =
         (cached(&other, EntityKind::User, &base.user), cached(&other, EntityKind::Client, &base.client));
-    assert!(follower.look(&other).await.expect("a look").is_empty());
+    assert!(looked(&mut follower, &other).await.is_empty());
     assert!(base.store.set_user_active(NOW, who(), base.user.clone(), false).await.expect("an answer"));
     assert!(other.freshness().is_fresh(&user), "not learned yet");
-    assert_eq!(follower.look(&other).await.expect("a look"), [EntityKind::User]);
+    assert_eq!(looked(&mut follower, &other).await, [EntityKind::User]);
     assert!(!other.freshness().is_fresh(&user) && other.freshness().is_fresh(&client));
 }
 
@@ -41,9 +41,9 @@ async fn every_change_that_matters_is_told(base: Base) {
     use EntityKind::{Catalog, Client, Grant, Key, SigningKeys, Token, User};
     let other = base.other_node().await;
     let mut follower = Follower::default();
-    follower.look(&other).await.expect("a look");
+    looked(&mut follower, &other).await;
     let mut told = async || {
-        let mut kinds = follower.look(&other).await.expect("a look");
+        let mut kinds = looked(&mut follower, &other).await;
         kinds.dedup();
         kinds
     };
@@ -78,30 +78,30 @@ async fn every_change_that_matters_is_told(base: Base) {
 async fn a_follower_that_falls_behind_trusts_nothing(base: Base) {
     let other = base.other_node().await;
     let mut follower = Follower::default();
-    follower.look(&other).await.expect("a look");
+    looked(&mut follower, &other).await;
     let untouched = cached(&other, EntityKind::User, "user_untouched");
     let toggle = |active| base.store.set_user_active(NOW, who(), base.user.clone(), active);
     for n in 0..1000 {
         toggle(n % 2 == 0).await.expect("an answer");
     }
-    assert_eq!(follower.look(&other).await.expect("a look").len(), 1000);
+    assert_eq!(looked(&mut follower, &other).await.len(), 1000);
     assert!(other.freshness().is_fresh(&untouched), "a thousand are told apart");
     for n in 0..1001 {
         toggle(n % 2 == 0).await.expect("an answer");
     }
-    assert_eq!(follower.look(&other).await.expect("a look"), [EntityKind::Catalog, EntityKind::SigningKeys]);
+    assert_eq!(looked(&mut follower, &other).await, [EntityKind::Catalog, EntityKind::SigningKeys]);
     assert!(!other.freshness().is_fresh(&untouched));
 }
 
 async fn a_follower_whose_changes_were_swept_trusts_nothing(base: Base) {
     let other = base.other_node().await;
     let mut follower = Follower::default();
-    follower.look(&other).await.expect("a look");
+    looked(&mut follower, &other).await;
     let untouched = cached(&other, EntityKind::User, "user_untouched");
     base.store.insert_user(NOW, who(), new_user("bob@example.com")).await.expect("a user");
     base.store.sweep(NOW.plus_seconds(2 * 86_400), 86_400).await.expect("swept");
     base.store.insert_client(NOW.plus_seconds(2 * 86_400), who(), new_client()).await.expect("a client");
-    follower.look(&other).await.expect("a look");
+    looked(&mut follower, &other).await;
     assert!(!other.freshness().is_fresh(&untouched));
 }
 
@@ -111,7 +111,7 @@ async fn concurrent_writers_hide_no_change_from_a_follower(base: Base) {
     const EACH: usize = 25;
     let other = base.other_node().await;
     let mut follower = Follower::default();
-    follower.look(&other).await.expect("a look");
+    looked(&mut follower, &other).await;
     let ids: Vec<String> = (0..WRITERS * EACH).map(|n| format!("jti_{n}")).collect();
     let seen: Vec<Cached<()>> = ids.iter().map(|id| cached(&other, EntityKind::Token, id)).collect();
     let untouched = cached(&other, EntityKind::User, "user_untouched");
@@ -128,10 +128,10 @@ async fn concurrent_writers_hide_no_change_from_a_follower(base: Base) {
     let follow = async {
         let mut learned = 0;
         while !done.load(Ordering::SeqCst) {
-            learned += follower.look(&other).await.expect("a look").len();
+            learned += looked(&mut follower, &other).await.len();
             tokio::task::yield_now().await;
         }
-        learned + follower.look(&other).await.expect("a look").len()
+        learned + looked(&mut follower, &other).await.len()
     };
     let write = async {
         tasks.join_all().await;
@@ -141,4 +141,11 @@ async fn concurrent_writers_hide_no_change_from_a_follower(base: Base) {
     assert_eq!(learned, WRITERS * EACH);
     assert!(seen.iter().all(|cached| !other.freshness().is_fresh(cached)), "none was missed");
     assert!(other.freshness().is_fresh(&untouched), "and nothing else was forgotten");
+}
+
+/// What a look has found, confirmed as whoever holds nothing whole may.
+async fn looked(follower: &mut Follower, store: &Store) -> Vec<EntityKind> {
+    let look = follower.look(store).await.expect("a look");
+    look.confirm(store);
+    look.kinds
 }

@@ -1,0 +1,305 @@
+//! Owns API keys as credentials: their form, how they are kept, what ends them: AK1, AK3, AK6, AK8, AK9, AK12, AK14, AK17.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
+use data_encoding::BASE64URL_NOPAD;
+use grantd::{
+    engine::apikey::{self, NewKey},
+    model::{audit::Origin, clock::Timestamp, key::ApiKey, scope::Scopes, secret::Secret},
+    store,
+};
+
+use super::introspect_as;
+use crate::harness::{OAuthClient, TestApp, flow};
+
+fn new_key(user_id: &str, environment: &str) -> NewKey {
+    NewKey {
+        id: None,
+        user_id: user_id.to_owned(),
+        name: "Test key".to_owned(),
+        scopes: Scopes::parse("read").expect("scopes"),
+        environment: environment.to_owned(),
+        expires_in_seconds: None,
+    }
+}
+
+fn like(now: Timestamp, old: &ApiKey) -> (Secret, ApiKey) {
+    apikey::make(now, "gd", new_key(&old.user_id, &old.environment)).expect("a key")
+}
+
+#[tokio::test]
+async fn keys_are_long_random_and_checked_before_anything_is_read() {
+    // THREATS: AK1
+    let app = TestApp::new().await;
+    let user = app.user("alice@example.com").await;
+    let mut seen = BTreeSet::new();
+    let mut letters = BTreeSet::new();
+    for environment in ["live", "test"] {
+        for _ in 0..100 {
+            let (secret, _) = apikey::make(app.now(), "gd", new_key(&user, environment)).expect("a key");
+            let body = secret.expose().strip_prefix(&format!("gd_{environment}_")).expect("the prefix").to_owned();
+            // What a secret scanner looks for: `gd_(live|test)_[0-9A-Za-z]{42}`.
+            assert!(body.len() == 42 && body.bytes().all(|b| b.is_ascii_alphanumeric()), "{body}");
+            letters.extend(body[..36].chars());
+            assert!(seen.insert(body));
+        }
+    }
+    // 36 characters of an alphabet of which all 62 occur.
+    assert_eq!(letters.len(), 62);
+    assert!(36.0 * 62f64.log2() >= 192.0);
+
+    let (_, key) = app.key(&user, "read").await;
+    app.introspect(&key).await.active();
+    let (_, fresh) = app.key(&user, "read").await;
+    app.database.run("ALTER TABLE api_keys RENAME TO hidden").await;
+    // A key that might exist must be looked for; one whose checksum is wrong needs no look.
+    app.introspect(&fresh).await.status(503);
+    let mut typo = fresh.clone();
+    for at in 0..typo.len() {
+        let right = typo[at..=at].to_owned();
+        typo.replace_range(at..=at, if right == "x" { "y" } else { "x" });
+        app.introspect(&typo).await.inactive();
+        typo.replace_range(at..=at, &right);
+    }
+    app.introspect(&format!("{fresh}0")).await.inactive();
+    app.introspect(&fresh[..fresh.len() - 1]).await.inactive();
+}
+
+#[tokio::test]
+async fn keys_begin_with_the_deployments_own_prefix() {
+    // THREATS: AK1
+    let app = TestApp::with(&[("key_prefix", "acme")]).await;
+    let user = app.user("alice@example.com").await;
+    let (_, foreign) = app.key(&user, "read").await;
+    let (secret, key) = apikey::make(app.now(), "acme", new_key(&user, "test")).expect("a key");
+    app.app.store.insert_key(app.now(), Origin::default(), secret.digest(), key).await.expect("kept");
+    assert!(secret.expose().starts_with("acme_test_"));
+    assert_eq!(app.introspect(secret.expose()).await.active()["environment"], "test");
+    app.introspect(&foreign).await.inactive();
+}
+
+#[tokio::test]
+async fn a_key_is_kept_as_sha_256_and_nothing_else() {
+    // THREATS: AK3
+    let app = TestApp::new().await;
+    let user = app.user("alice@example.com").await;
+    let (id, key) = app.key(&user, "read").await;
+    let kept = app.database.column(&format!("SELECT digest FROM api_keys WHERE id = '{id}'")).await;
+    // One SHA-256: no salt to look up, and no slow hash that would stand on the path of every request.
+    assert_eq!(kept, [BASE64URL_NOPAD.encode(digest(&SHA256, key.as_bytes()).as_ref())]);
+    assert!(!app.database.dump().await.contains(&key["gd_live_".len()..]));
+    let found = app.app.store.key_by_id(&id).await.expect("found").expect("a key");
+    let (secret, other) = like(app.now(), &found);
+    let same = grantd::model::secret::Digest::of(&key);
+    let conflict = app.app.store.insert_key(app.now(), Origin::default(), same, other.clone()).await;
+    assert!(matches!(conflict, Err(store::Error::Conflict)), "{conflict:?}");
+    app.app.store.insert_key(app.now(), Origin::default(), secret.digest(), other).await.expect("kept");
+}
+
+#[tokio::test]
+async fn a_key_is_no_session_no_client_and_no_grant() {
+    // THREATS: AK6 AK8
+    let app = TestApp::new().await;
+    let user = app.user("alice@example.com").await;
+    let client = app.confidential().await;
+    let (id, key) = app.key(&user, "read write").await;
+    let request = |method: &str, path: &str, name: &str, value: String| {
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header(name, value)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from("name=x&scope=read&csrf=x&form=x&environment=live&expires_in=never&decision=allow"))
+            .expect("a request")
+    };
+    for (method, path) in [
+        ("GET", "/settings/keys".to_owned()),
+        ("POST", "/settings/keys".to_owned()),
+        ("POST", format!("/settings/keys/{id}/revoke")),
+        ("GET", "/settings/apps".to_owned()),
+        ("POST", format!("/settings/apps/{}/revoke", client.id)),
+        ("GET", "/apps".to_owned()),
+        ("POST", "/apps".to_owned()),
+    ] {
+        for (name, value) in [
+            ("authorization", format!("Bearer {key}")),
+            ("x-api-key", key.clone()),
+            ("cookie", format!("__Host-grantd_session={key}")),
+        ] {
+            let reply = app.send(request(method, &path, name, value)).await;
+            assert_eq!(reply.location(), "/login", "{method} {path} {name}");
+            assert!(!reply.headers.contains_key("set-cookie"));
+        }
+    }
+    let url = flow::authorize_url(&client, &[]);
+    let reply = app.send(request("GET", &url, "authorization", format!("Bearer {key}"))).await;
+    assert!(reply.location().starts_with("/login?interaction="));
+    assert_eq!(app.database.column("SELECT id FROM api_keys").await, [id], "no key made another");
+
+    flow::exchange(&app, &client, &key).await.oauth_error("invalid_grant");
+    flow::refresh(&app, &client, &key).await.oauth_error("invalid_grant");
+    let impostor = OAuthClient { secret: Some(key.clone()), ..client.clone() };
+    app.post_as(&impostor, "/oauth/token", &[("grant_type", "client_credentials")]).await.oauth_error("invalid_client");
+    introspect_as(&app, &impostor, &key).await.oauth_error("invalid_client");
+    let token = Request::post("/oauth/token")
+        .header(header::AUTHORIZATION, format!("Bearer {key}"))
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let reply = app.send(token.body(Body::from("grant_type=client_credentials")).expect("a request")).await;
+    reply.oauth_error("invalid_client");
+    app.introspect(&key).await.active();
+}
+
+#[tokio::test]
+async fn disabling_the_owner_ends_every_key_and_enabling_revives_no_revoked_one() {
+    // THREATS: AK9
+    let app = TestApp::new().await;
+    let user = app.user("alice@example.com").await;
+    let (kept_id, kept) = app.key(&user, "read").await;
+    let (revoked_id, revoked) = app.key(&user, "read").await;
+    for key in [&kept, &revoked] {
+        app.introspect(key).await.active();
+    }
+    let (store, now) = (&app.app.store, app.now());
+    assert!(store.revoke_key(now, Origin::default(), revoked_id, None).await.expect("revoked"));
+    store.set_user_active(now, Origin::default(), user.clone(), false).await.expect("disabled");
+    for key in [&kept, &revoked] {
+        app.introspect(key).await.inactive();
+        app.get_as("/v1/users/me", key).await.status(401);
+    }
+    store.set_user_active(now, Origin::default(), user, true).await.expect("enabled");
+    app.introspect(&kept).await.active();
+    app.introspect(&revoked).await.inactive();
+    app.get_as("/v1/users/me", &revoked).await.status(401);
+    assert!(store.revoke_key(now, Origin::default(), kept_id, None).await.expect("revoked"));
+    app.introspect(&kept).await.inactive();
+}
+
+#[tokio::test]
+async fn an_old_key_works_for_its_overlap_alone() {
+    let app = TestApp::new().await;
+    let user = app.user("alice@example.com").await;
+    let (first_id, first) = app.key(&user, "read").await;
+    let rotate = async |old: &str, overlap: i64| {
+        let found = app.app.store.key_by_id(old).await.expect("found").expect("a key");
+        let (secret, new) = like(app.now(), &found);
+        let (id, ends) = (new.id.clone(), app.now().plus_seconds(overlap));
+        let digest = secret.digest();
+        let done = app.app.store.rotate_key(app.now(), Origin::default(), old.to_owned(), ends, digest, new).await;
+        (done.expect("asked"), id, secret.expose().to_owned())
+    };
+    let (done, second_id, second) = rotate(&first_id, 3600).await;
+    assert!(done);
+    app.introspect(&first).await.active();
+    app.introspect(&second).await.active();
+    // A second rotation cannot make the first overlap longer, only shorter.
+    app.advance(1800);
+    let (done, _, third) = rotate(&first_id, 86_400).await;
+    assert!(done);
+    app.advance(1799);
+    app.introspect(&first).await.active();
+    app.advance(1);
+    app.introspect(&first).await.inactive();
+    app.introspect(&second).await.active();
+    app.introspect(&third).await.active();
+    // What has ended is not rotated, and so not revived.
+    assert!(!rotate(&first_id, 3600).await.0);
+    app.introspect(&first).await.inactive();
+    // No overlap at all: it is known to others.
+    let (done, _, fourth) = rotate(&second_id, 0).await;
+    assert!(done);
+    app.introspect(&second).await.inactive();
+    app.introspect(&fourth).await.active();
+}
+
+#[tokio::test]
+async fn what_a_key_may_is_asked_in_one_place() {
+    // THREATS: AK12
+    let app = TestApp::new().await;
+    let other_api = app.api("Other API", "https://other.example.test", &["other"]).await;
+    let user = app.user("alice@example.com").await;
+    let (_, key) = app.key_with(&user, "other", |key| key.expires_in_seconds = Some(10)).await;
+    let (_, nowhere) = app.key(&user, "vanished").await;
+    app.introspect(&key).await.inactive();
+    assert_eq!(introspect_as(&app, &other_api, &key).await.active()["scope"], "other");
+    app.get_as("/v1/users/me", &key).await.status(200);
+    // A key whose scopes no longer exist is for nobody.
+    introspect_as(&app, &other_api, &nowhere).await.inactive();
+    app.introspect(&nowhere).await.inactive();
+    app.get_as("/v1/users/me", &nowhere).await.status(401);
+    // A scope that is taken out of the catalog is gone from every answer, also from those that are remembered.
+    let (_, both) = app.key(&user, "read other").await;
+    assert_eq!(app.get_as("/v1/users/me", &both).await.json()["scope"], "other read");
+    app.database.run("DELETE FROM scopes WHERE name = 'other'").await;
+    app.app.catalog.reload().await.expect("a catalog");
+    let catalog = grantd::cache::Entity::new(grantd::cache::EntityKind::Catalog, "");
+    app.app.store.freshness().apply([catalog]);
+    assert_eq!(app.get_as("/v1/users/me", &both).await.json()["scope"], "read");
+    introspect_as(&app, &other_api, &both).await.inactive();
+    app.get_as("/v1/users/me", &key).await.status(401);
+    app.advance(10);
+    for path in ["/v1/users/me", "/health"] {
+        app.get_as(path, &key).await.status(401);
+    }
+}
+
+#[tokio::test]
+async fn guesses_do_not_keep_the_holder_out() {
+    // THREATS: AK14
+    let app = TestApp::new().await;
+    let user = app.user("alice@example.com").await;
+    let (id, key) = app.key(&user, "read").await;
+    for n in 0..600 {
+        let guess = Secret::seal("gd_live_", &format!("{n:036}"));
+        app.get_as("/v1/users/me", guess.expose()).await.status(401);
+        app.get_as("/v1/users/me", &format!("{id}{n}")).await.status(401);
+    }
+    app.get_as("/v1/users/me", &key).await.status(200);
+    app.introspect(&key).await.active();
+}
+
+#[tokio::test]
+async fn uses_are_counted_in_memory_and_written_within_a_minute() {
+    // THREATS: AK17
+    let app = TestApp::new().await;
+    let user = app.user("alice@example.com").await;
+    let (id, key) = app.key(&user, "read").await;
+    let counted = format!("SELECT uses FROM api_keys WHERE id = '{id}'");
+    let last_used = format!("SELECT last_used_at FROM api_keys WHERE id = '{id}'");
+    app.app.background.flush().await.expect("flushed");
+    let before = app.database.column("SELECT COUNT(*) FROM audit").await;
+    app.advance(7);
+    for _ in 0..50 {
+        app.introspect(&key).await.active();
+        app.get_as("/v1/users/me", &key).await.status(200);
+    }
+    assert_eq!(app.database.column(&counted).await, ["0"], "no write for a request");
+    assert_eq!(app.database.column("SELECT COUNT(*) FROM audit").await, before);
+    // The flusher's own clock goes on by a minute.
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::resume();
+    let began = Instant::now();
+    while app.database.column(&counted).await == ["0"] {
+        assert!(began.elapsed() < Duration::from_secs(5), "nothing was written");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(app.database.column(&counted).await, ["100"]);
+    assert_eq!(app.database.column(&last_used).await, [app.now().0.to_string()]);
+    // What cannot be written is kept for the next time.
+    app.get_as("/v1/users/me", &key).await.status(200);
+    app.database.run("ALTER TABLE api_keys RENAME TO hidden").await;
+    app.app.background.flush().await.expect_err("nowhere to write");
+    app.database.run("ALTER TABLE hidden RENAME TO api_keys").await;
+    app.app.background.flush().await.expect("flushed");
+    assert_eq!(app.database.column(&counted).await, ["101"]);
+    // Time does not run backwards in what is shown.
+    assert_eq!(app.audit().await.iter().filter(|event| *event == "key.first_use").count(), 1);
+}

@@ -1,0 +1,169 @@
+//! Owns the life of signing keys and of the key above them: JW9, JW10, JW11.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_lc_rs::hmac;
+use grantd::{
+    app::App,
+    config::Config,
+    engine::{
+        master::{MasterKey, Purpose},
+        signing::JWKS_MAX_AGE_SECONDS,
+    },
+    model::{api::Algorithm, audit::Origin, clock::Clock},
+};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use super::{api_signed_by, assert_inactive_soon, assert_refused, look, machine, members, part};
+use crate::harness::{TestApp, app::START, flow};
+
+const HOUR: i64 = 3600;
+const DAY: i64 = 86_400;
+
+async fn published(app: &TestApp) -> BTreeSet<String> {
+    let keys = app.get("/.well-known/jwks.json").await.json();
+    let kids = keys["keys"].as_array().expect("keys").iter().map(|key| key["kid"].as_str().expect("a kid").to_owned());
+    kids.collect()
+}
+
+#[tokio::test]
+async fn a_new_key_is_announced_before_it_signs_and_the_old_one_outlives_its_tokens() {
+    // THREATS: JW9
+    let app = TestApp::with(&[("lifetimes.signing_key_seconds", "86400")]).await;
+    let client = machine(&app, "read").await;
+    app.database.run("UPDATE apis SET access_token_seconds = 86400").await;
+    app.app.catalog.reload().await.expect("a catalog");
+    let mut first_seen: BTreeMap<String, i64> = BTreeMap::new();
+    let mut last_signed: BTreeMap<String, i64> = BTreeMap::new();
+    let mut alive: Vec<(i64, String)> = Vec::new();
+    let mut gone_after = None;
+    // Every half hour for five days: a rotation each day, and what each leaves behind.
+    for step in 0..(5 * 48) {
+        let now = app.now();
+        app.app.signing.tend(now).await.expect("tended");
+        look(&app).await;
+        let kids = published(&app).await;
+        for kid in &kids {
+            first_seen.entry(kid.clone()).or_insert(now.seconds());
+        }
+        if step % 4 == 0 {
+            let token = app.client_token(&client).await;
+            let kid = part(&token, 0)["kid"].as_str().expect("a kid").to_owned();
+            // Whoever keeps the JWKS as long as it may be kept knows the key before the key signs.
+            let announced = now.seconds() - first_seen[&kid];
+            assert!(first_seen.len() == 1 || announced >= JWKS_MAX_AGE_SECONDS, "{kid} signs after {announced} s");
+            last_signed.insert(kid.clone(), now.seconds());
+            alive.push((now.seconds() + DAY, token));
+        }
+        alive.retain(|(ends, _)| *ends > now.seconds());
+        for (ends, token) in alive.first().into_iter().chain(alive.last()) {
+            let reply = app.introspect(token).await;
+            assert_eq!(reply.active()["exp"], json!(ends));
+        }
+        if kids.len() < first_seen.len() && gone_after.is_none() {
+            let (_, signed_at) = last_signed.iter().min_by_key(|(_, at)| **at).expect("a key");
+            gone_after = Some(now.seconds() - signed_at);
+        }
+        app.advance(HOUR / 2);
+    }
+    // The sixth was just announced and has signed nothing yet.
+    assert_eq!(first_seen.len(), 6, "{first_seen:?}");
+    let gone_after = gone_after.expect("a key that was dropped");
+    assert!(gone_after > DAY && gone_after < 2 * DAY, "{gone_after}");
+    assert_eq!(last_signed.len(), 5);
+}
+
+#[tokio::test]
+async fn an_emergency_ends_what_the_old_key_signed_on_every_node() {
+    // THREATS: JW9
+    let app = TestApp::new().await;
+    let second = app.beside().await;
+    let client = app.confidential().await;
+    app.user("alice@example.com").await;
+    let browser = app.browser();
+    browser.log_in("alice@example.com").await;
+    let (access, refresh) = flow::tokens(&browser, &client).await;
+    second.introspect(&access).await.active();
+    let before = published(&app).await;
+    app.app.signing.rotate(app.now(), Origin::default(), Algorithm::ES256, true).await.expect("rotated");
+    look(&app).await;
+    assert_refused(&app, &access, "of a dropped key").await;
+    assert_inactive_soon(&second, &access).await;
+    assert!(published(&app).await.is_disjoint(&before));
+    // Nothing else has ended: the next token is signed by the new key, and both nodes believe it.
+    let fresh = flow::refresh(&app, &client, &refresh).await.text("access_token");
+    app.introspect(&fresh).await.active();
+    second.introspect(&fresh).await.active();
+    assert!(!before.contains(part(&fresh, 0)["kid"].as_str().expect("a kid")));
+    // A rotation without an emergency ends nothing, and signs with the old key until everybody can know the new one.
+    app.app.signing.rotate(app.now(), Origin::default(), Algorithm::ES256, false).await.expect("rotated");
+    let still = app.client_token(&client).await;
+    assert_eq!(part(&still, 0), part(&fresh, 0));
+    app.advance(HOUR);
+    look(&second).await;
+    let later = app.client_token(&client).await;
+    assert_ne!(part(&later, 0), part(&fresh, 0));
+    second.advance(HOUR);
+    second.introspect(&later).await.active();
+}
+
+#[tokio::test]
+async fn the_jwks_holds_public_members_only_and_one_key_per_algorithm() {
+    // THREATS: JW10
+    let app = TestApp::new().await;
+    api_signed_by(&app, Algorithm::RS256, "https://rsa.example.test", "sign").await;
+    api_signed_by(&app, Algorithm::EdDSA, "https://ed.example.test", "edit").await;
+    let document = app.get("/.well-known/jwks.json").await.json();
+    assert_eq!(members(&document), ["keys"]);
+    let mut seen = BTreeSet::new();
+    for key in document["keys"].as_array().expect("keys") {
+        let expected: &[&str] = match key["kty"].as_str().expect("kty") {
+            "EC" => &["alg", "crv", "kid", "kty", "use", "x", "y"],
+            "OKP" => &["alg", "crv", "kid", "kty", "use", "x"],
+            _ => &["alg", "e", "kid", "kty", "n", "use"],
+        };
+        assert_eq!(members(key), expected);
+        assert_eq!(key["use"], "sig");
+        assert!(seen.insert(key["alg"].as_str().expect("alg").to_owned()));
+    }
+    assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), ["ES256", "EdDSA", "RS256"]);
+    assert_eq!(published(&app).await.len(), 3);
+    // Each API's tokens are signed by its own algorithm's key, and believed.
+    let client = machine(&app, "read sign edit").await;
+    for (scope, alg) in [("read", "ES256"), ("sign", "RS256"), ("edit", "EdDSA"), ("sign edit", "ES256")] {
+        let form = [("grant_type", "client_credentials"), ("scope", scope)];
+        let token = app.post_as(&client, "/oauth/token", &form).await.text("access_token");
+        assert_eq!(part(&token, 0)["alg"], alg, "{scope}");
+        app.post_as(&client, "/oauth/introspect", &[("token", &token)]).await.active();
+    }
+}
+
+#[tokio::test]
+async fn every_purpose_has_a_key_of_its_own() {
+    // THREATS: JW10
+    let app = TestApp::new().await;
+    let purposes =
+        [Purpose::Code, Purpose::Refresh, Purpose::Forms, Purpose::Device, Purpose::SigningKeys, Purpose::Check];
+    let mut tags = BTreeSet::new();
+    for purpose in purposes {
+        let key = app.master.mac(purpose).expect("a key");
+        assert!(tags.insert(hmac::sign(&key, b"message").as_ref().to_vec()), "{purpose:?}");
+    }
+    assert_eq!(tags.len(), purposes.len());
+}
+
+#[tokio::test]
+async fn there_is_no_start_without_the_right_master_key() {
+    // THREATS: JW11
+    let app = TestApp::new().await;
+    let config = app.app.config.clone();
+    let other = App::new(config.clone(), MasterKey::generate(), Clock::manual(START)).await;
+    assert!(other.expect_err("another key").to_string().contains("another master key"));
+    App::new(config, app.master.clone(), Clock::manual(START)).await.expect("the same key");
+    // No key is built in, and a sample is refused; see `edge::process` for nodes that were given none.
+    assert!(Config::load(None, [], &[]).expect("embedded").master_key.expose_secret().is_empty());
+    for sample in ["", "change-me", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "c2VjcmV0"] {
+        assert!(MasterKey::parse(sample).is_err(), "{sample}");
+    }
+}

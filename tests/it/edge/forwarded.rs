@@ -1,0 +1,199 @@
+//! Owns who a request is from, and which scripts may send it: HX1, HX10.
+
+use axum::{
+    body::Body,
+    http::{Method, Request, header},
+};
+use grantd::config::Config;
+
+use crate::harness::{Reply, TestApp, app::encode, flow};
+
+/// A request that leaves its address in the audit log; returns it.
+async fn logged_address(app: &TestApp, peer: &str, headers: &[(&str, &str)]) -> String {
+    let mut request = Request::post("/oauth/revoke")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(header::AUTHORIZATION, app.api.basic());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let user = app.user(&format!("{}@example.com", grantd::model::secret::random_base62(8))).await;
+    let (id, key) = app.key(&user, "read").await;
+    let request = request.body(encode(&[("token", &key)])).expect("a request");
+    app.send_from(peer, request).await.status(200);
+    let entries = app.app.store.audit_entries(1000).await.expect("entries");
+    let revoke = entries.iter().find(|entry| entry.event == "key.revoke" && entry.object.as_deref() == Some(&id));
+    revoke.expect("an entry").address.clone()
+}
+
+const SPOOFED: [(&str, &str); 9] = [
+    ("x-forwarded-for", "203.0.113.9"),
+    ("forwarded", "for=203.0.113.9"),
+    ("x-real-ip", "203.0.113.9"),
+    ("x-client-ip", "203.0.113.9"),
+    ("true-client-ip", "203.0.113.9"),
+    ("cf-connecting-ip", "203.0.113.9"),
+    ("x-cluster-client-ip", "203.0.113.9"),
+    ("x-forwarded-host", "evil.example"),
+    ("x-forwarded-proto", "http"),
+];
+
+#[tokio::test]
+async fn an_untrusted_peer_has_no_say_in_its_address() {
+    // THREATS: HX1
+    let app = TestApp::new().await;
+    assert_eq!(logged_address(&app, "198.51.100.7", &SPOOFED).await, "198.51.100.7");
+    assert_eq!(logged_address(&app, "::ffff:198.51.100.7", &SPOOFED).await, "198.51.100.7");
+    assert_eq!(logged_address(&app, "2001:db8::7", &SPOOFED).await, "2001:db8::7");
+    // With proxies configured, others still have none.
+    let app = behind_proxies().await;
+    assert_eq!(logged_address(&app, "198.51.100.7", &SPOOFED).await, "198.51.100.7");
+    assert_eq!(logged_address(&app, "11.0.0.1", &SPOOFED).await, "11.0.0.1");
+}
+
+async fn behind_proxies() -> TestApp {
+    TestApp::configured(&[], |config| {
+        config.trusted_proxies =
+            ["10.0.0.0/8", "2001:db8:ffff::/48"].map(|network| network.parse().expect("a network")).to_vec();
+    })
+    .await
+}
+
+#[tokio::test]
+async fn behind_trusted_proxies_the_right_most_stranger_is_the_sender() {
+    // THREATS: HX1
+    let app = behind_proxies().await;
+    for (sent, address) in [
+        (vec!["203.0.113.9"], "203.0.113.9"),
+        (vec!["1.1.1.1, 203.0.113.9"], "203.0.113.9"),
+        (vec!["1.1.1.1, 203.0.113.9, 10.0.0.2"], "203.0.113.9"),
+        (vec!["1.1.1.1", "203.0.113.9", "10.9.9.9,10.0.0.2"], "203.0.113.9"),
+        (vec!["203.0.113.9,1.1.1.1"], "1.1.1.1"),
+        (vec!["2001:db8::1, 2001:db8:ffff::3"], "2001:db8::1"),
+        (vec!["::ffff:203.0.113.9"], "203.0.113.9"),
+        (vec!["::ffff:10.0.0.2"], "10.0.0.1"),
+        (vec!["10.0.0.3, 10.0.0.2"], "10.0.0.1"),
+        (vec![], "10.0.0.1"),
+        // What cannot be read says nothing, in any position: the peer it is.
+        (vec!["unknown"], "10.0.0.1"),
+        (vec!["203.0.113.9, "], "10.0.0.1"),
+        (vec![""], "10.0.0.1"),
+        (vec!["203.0.113.9, _hidden"], "10.0.0.1"),
+        (vec!["x, 203.0.113.9"], "10.0.0.1"),
+        (vec!["203.0.113.9:4711"], "10.0.0.1"),
+        (vec!["[2001:db8::1]"], "10.0.0.1"),
+        (vec!["203.0.113.009"], "10.0.0.1"),
+        (vec!["0x7f000001"], "10.0.0.1"),
+        (vec!["203.0.113.9\t;"], "10.0.0.1"),
+    ] {
+        let headers: Vec<(&str, &str)> = sent.iter().map(|value| ("x-forwarded-for", *value)).collect();
+        assert_eq!(logged_address(&app, "10.0.0.1", &headers).await, address, "{sent:?}");
+    }
+    // Other headers of the kind are not read, from anybody.
+    assert_eq!(logged_address(&app, "10.0.0.1", &SPOOFED[1..]).await, "10.0.0.1");
+    assert_eq!(logged_address(&app, "::ffff:10.0.0.1", &SPOOFED).await, "203.0.113.9");
+}
+
+#[tokio::test]
+async fn no_rule_is_skipped_for_an_address_that_cannot_be_read() {
+    // THREATS: HX1
+    let app = TestApp::configured(&[("limits.login_failures_per_address", "3")], |config| {
+        config.trusted_proxies = vec!["10.0.0.0/8".parse().expect("a network")];
+    })
+    .await;
+    let mut browser = app.browser();
+    browser.address = "10.0.0.1".to_owned();
+    for (attempt, forwarded) in ["unknown", "", "203.0.113.9, ?", "\u{e9}", "127.0.0.1x"].into_iter().enumerate() {
+        let page = browser.get("/login").await;
+        let csrf = page.input("csrf");
+        let email = format!("nobody{attempt}@example.com");
+        let form = [("csrf", csrf.as_str()), ("email", email.as_str()), ("password", "guess")];
+        let request = browser
+            .with_cookies(Request::post("/login"))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header("sec-fetch-site", "same-origin")
+            .header("x-forwarded-for", forwarded);
+        let reply = browser.send(request.body(encode(&form)).expect("a request")).await;
+        reply.status(if attempt < 3 { 401 } else { 429 });
+    }
+}
+
+async fn from_origin(app: &TestApp, method: Method, path: &str, origin: &str, body: Body) -> Reply {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::ORIGIN, origin)
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "authorization,content-type")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(header::AUTHORIZATION, app.api.basic());
+    app.send(request.body(body).expect("a request")).await
+}
+
+#[tokio::test]
+async fn scripts_of_listed_origins_alone_may_call() {
+    // THREATS: HX10
+    let spa = "https://spa.example.test";
+    let app = TestApp::configured(&[], |config| config.cors_origins = vec![spa.to_owned()]).await;
+    for path in ["/oauth/token", "/oauth/revoke"] {
+        let body = || encode(&[("token", "x"), ("grant_type", "client_credentials")]);
+        for method in [Method::OPTIONS, Method::POST] {
+            let reply = from_origin(&app, method, path, spa, body()).await;
+            assert_eq!(reply.header("access-control-allow-origin"), spa, "{path}");
+            assert!(reply.header("vary").to_lowercase().contains("origin"));
+            assert!(!reply.headers.contains_key("access-control-allow-credentials"));
+        }
+        for stranger in [
+            "https://evil.example",
+            "null",
+            "https://spa.example.test.evil.example",
+            "https://spa.example.test:8443",
+            "http://spa.example.test",
+            "https://SPA.example.test",
+            "https://spa.example.test/",
+            "*",
+        ] {
+            for method in [Method::OPTIONS, Method::POST] {
+                let reply = from_origin(&app, method, path, stranger, body()).await;
+                assert!(!reply.headers.contains_key("access-control-allow-origin"), "{path} {stranger}");
+                assert!(!reply.headers.contains_key("access-control-allow-credentials"));
+            }
+        }
+    }
+    // What is public is public without credentials; everything for people or servers says nothing.
+    for path in ["/.well-known/oauth-authorization-server", "/.well-known/jwks.json"] {
+        for origin in [spa, "https://any.example", "null"] {
+            let reply = from_origin(&app, Method::GET, path, origin, Body::empty()).await;
+            assert_eq!(reply.header("access-control-allow-origin"), "*");
+            assert!(!reply.headers.contains_key("access-control-allow-credentials"));
+        }
+    }
+    let client = app.public().await;
+    let authorize = flow::authorize_url(&client, &[]);
+    for path in [
+        authorize.as_str(),
+        "/login",
+        "/consent",
+        "/settings/keys",
+        "/oauth/introspect",
+        "/v1/users/me",
+        "/metrics",
+        "/nowhere",
+    ] {
+        for method in [Method::GET, Method::POST, Method::OPTIONS] {
+            let reply = from_origin(&app, method, path, spa, Body::empty()).await;
+            assert!(!reply.headers.keys().any(|name| name.as_str().starts_with("access-control-")), "{path}");
+        }
+    }
+}
+
+#[test]
+fn an_origin_that_is_none_stops_the_start() {
+    // THREATS: HX10
+    let load = |origin: &str| Config::load(None, [("GRANTD_CORS_ORIGINS".to_owned(), origin.to_owned())], &[]);
+    for wrong in ["*", "null", "spa.example.test", "https://spa.example.test/", "https://spa.example.test/path"] {
+        let error = load(wrong).expect_err(wrong).to_string();
+        assert!(error.contains("cors_origins"), "{wrong}: {error}");
+    }
+    let right = load("https://spa.example.test,http://localhost:5173").expect("two origins");
+    assert_eq!(right.cors_origins, ["https://spa.example.test", "http://localhost:5173"]);
+}
