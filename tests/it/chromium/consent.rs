@@ -65,6 +65,7 @@ async fn denying_sends_the_user_back_without() {
 
 #[tokio::test]
 async fn every_kind_of_callback_is_reached() {
+    // THREATS: SE3
     // RFC 8252 §7 has loopback addresses and private-use schemes; and an app may send its user on, to another of its origins.
     let place = Place::new(Screen::Desktop).await;
     let window = &place.window;

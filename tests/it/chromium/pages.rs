@@ -1,9 +1,7 @@
 //! Owns pages on no journey, and words longer than any screen. What is checked is what `Window::page` checks everywhere.
 
-use serde_json::json;
-
 use super::Place;
-use crate::harness::chromium::Screen;
+use crate::harness::{OAuthClient, app::PASSWORD, chromium::Screen, flow::authorize_url};
 
 #[tokio::test]
 async fn pages_off_the_way_are_whole_too() {
@@ -32,18 +30,16 @@ async fn the_longest_words_fit() {
         let window = &place.window;
         let long = "W".repeat(100);
         let email = format!("{}@example.com", "m".repeat(60));
-        let user = place.here.json_with(
-            &["user", "create", "--email", &email, "--name", &long, "--password-stdin"],
-            crate::harness::app::PASSWORD,
-        );
-        assert!(user["id"].is_string());
+        let user = ["user", "create", "--email", &email, "--name", &long, "--password-stdin"];
+        place.here.json_with(&user, PASSWORD);
         let uri = format!("https://{}.example.com/{}", "h".repeat(60), "p".repeat(300));
-        let create = ["client", "create", "--name", &long, "--redirect-uri", &uri, "--scope", "read"];
-        let client = place.here.json(&create);
+        let app = ["client", "create", "--name", &long, "--redirect-uri", &uri, "--scope", "read"];
+        let app = place.here.json(&app);
+        let client = OAuthClient { id: app["client_id"].as_str().expect("an id").to_owned(), secret: None };
         place.goto("/login").await;
         window.page("Sign in").await;
         window.fill("#email", &email).await;
-        window.fill("#password", crate::harness::app::PASSWORD).await;
+        window.fill("#password", PASSWORD).await;
         window.press("Sign in").await;
         window.page("API keys").await;
         window.fill("#key-name", &long).await;
@@ -55,9 +51,7 @@ async fn the_longest_words_fit() {
         window.page("API keys").await;
         window.click(".who").await;
         window.page("API keys").await;
-        let client =
-            crate::harness::OAuthClient { id: client["client_id"].as_str().expect("an id").to_owned(), secret: None };
-        place.goto(&crate::harness::flow::authorize_url(&client, &[("redirect_uri", &uri), ("scope", "read")])).await;
+        place.goto(&authorize_url(&client, &[("redirect_uri", &uri), ("scope", "read")])).await;
         window.page(&format!("{long} wants to access your account")).await;
         place.goto("/apps/new").await;
         window.page("Register an app").await;
@@ -70,7 +64,28 @@ async fn the_longest_words_fit() {
         window.page(&long).await;
         place.goto("/apps").await;
         window.page("Your apps").await;
-        assert_eq!(window.script("return 1", vec![]).await.expect("an answer"), json!(1));
+        place.window.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_page_is_seen() {
+    for screen in Screen::ALL {
+        let place = Place::new(screen).await;
+        let window = &place.window;
+        place.goto("/login").await;
+        window.page("Sign in").await;
+        let spoil = "document.querySelector('label').remove(); \
+                     const wide = document.createElement('h1'); wide.style.width = '3000px'; wide.textContent = 'x'; \
+                     document.querySelector('main').append(wide); document.documentElement.lang = ''; \
+                     return fetch('https://example.com').catch(() => null)";
+        window.script(spoil, vec![]).await.expect("spoilt");
+        let problems = window.problems().await.join(" ");
+        for problem in ["no language", "2 h1", "no label", "wide: <"] {
+            assert!(problems.contains(problem), "{problem}: {problems}");
+        }
+        let complaints = window.complaints().await;
+        assert!(complaints.iter().any(|complaint| complaint.contains("Content Security Policy")), "{complaints:?}");
         place.window.close().await;
     }
 }

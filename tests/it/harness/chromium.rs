@@ -12,6 +12,8 @@ use thirtyfour::{LoggingPrefsLogLevel, prelude::*};
 
 /// Longest wait for what a page is to show.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest time for one command to the browser, such as opening a page.
+const COMMAND: Duration = Duration::from_secs(60);
 const FLAGS: [&str; 8] = [
     "--headless=new",
     "--no-sandbox",
@@ -65,7 +67,9 @@ impl Window {
         let profile = TempDir::new().expect("a directory");
         let capabilities = capabilities(screen, scripts, &profile).expect("capabilities");
         let server = env::var("GRANTD_TEST_WEBDRIVER").expect("set by tests/run");
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("a client");
+        // A window that is dropped is ended from another thread, where connections of this one would stand still.
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(COMMAND).build();
+        let http = http.expect("a client");
         let driver = WebDriver::builder(server, capabilities).client(http).await.expect("a session");
         Self { screen, scripts, driver, _profile: profile }
     }
@@ -203,20 +207,23 @@ impl Window {
     /// What must hold on every page: anybody can use it, it fits the screen, and Chromium had nothing to complain of, as it
     /// has where a page breaks its own content security policy.
     async fn check(&self) {
-        let (width, _) = self.screen.size();
-        let problems = self.script(CHECK, vec![json!(width)]).await.expect("an answer");
-        assert_eq!(problems, json!([]), "{}", self.scene().await);
-        let url = self.url().await;
-        let log = self.driver.browser_log().await.expect("a log");
-        let complaints: Vec<_> = log
-            .iter()
-            .filter(|entry| ["SEVERE", "WARNING"].contains(&entry.level.as_str()))
-            // That the page itself is an error is no surprise: the test asked for it.
-            .filter(|entry| {
-                !entry.message.starts_with(&format!("{url} - Failed to load resource: the server responded"))
-            })
-            .collect();
-        assert!(complaints.is_empty(), "{complaints:?} {}", self.scene().await);
+        let wrong = [self.problems().await, self.complaints().await].concat();
+        assert!(wrong.is_empty(), "{wrong:?} {}", self.scene().await);
+    }
+
+    /// What is wrong with the page that is shown.
+    pub async fn problems(&self) -> Vec<String> {
+        let found = self.script(CHECK, vec![json!(self.screen.size().0)]).await.expect("an answer");
+        serde_json::from_value(found).expect("words")
+    }
+
+    /// What Chromium wrote to its console since it was last asked.
+    pub async fn complaints(&self) -> Vec<String> {
+        // That the page itself is an error is no surprise: the test asked for it.
+        let asked_for = format!("{} - Failed to load resource: the server responded", self.url().await);
+        let log = self.driver.browser_log().await.expect("a log").into_iter();
+        let serious = log.filter(|entry| ["SEVERE", "WARNING"].contains(&entry.level.as_str()));
+        serious.map(|entry| entry.message).filter(|message| !message.starts_with(&asked_for)).collect()
     }
 
     async fn until<T>(&self, what: &str, probe: impl AsyncFn() -> WebDriverResult<Option<T>>) -> T {
