@@ -202,8 +202,8 @@ async fn a_sweep_deletes_what_has_ended_and_nothing_else(base: Base) {
         let token = base.store.revoke_token(NOW, who(), format!("jti_{n}"), base.client.clone(), NOW).await;
         token.expect("revoked");
     }
-    assert!(base.store.sweep(NOW.plus_seconds(1), day).await.expect("swept"), "there may be more");
-    assert!(!base.store.sweep(NOW.plus_seconds(1), day).await.expect("swept"));
+    assert!(base.store.sweep(NOW.plus_seconds(day + 1), day).await.expect("swept"), "there may be more");
+    assert!(!base.store.sweep(NOW.plus_seconds(day + 1), day).await.expect("swept"));
 }
 
 async fn a_backup_is_whole(base: Base) {
