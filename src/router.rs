@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowOrigin, CorsLayer},
@@ -35,8 +36,12 @@ pub fn router(app: Arc<App>) -> Router {
         if base.is_empty() { routes } else { Router::new().merge(issuer_with_path(&base)).nest(&base, routes) };
     routes
         .fallback(|uri: Uri| async move { nowhere(uri.path()) })
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(Arc::clone(&app), layers::edge))
+        // One stack and not two layers: each layer of its own is boxed once more for every request.
+        .layer(
+            ServiceBuilder::new()
+                .layer(from_fn_with_state(Arc::clone(&app), layers::edge))
+                .layer(CatchPanicLayer::custom(panicked)),
+        )
         .with_state(app)
 }
 
@@ -80,7 +85,9 @@ fn people() -> Router<Arc<App>> {
 
 /// An issuer with a path has its metadata at the root too, the path behind the well-known part (RFC 8414 §3.1).
 fn issuer_with_path(base: &str) -> Router<Arc<App>> {
-    Router::new().route(&format!("/.well-known/oauth-authorization-server{base}"), get(metadata::metadata))
+    Router::new()
+        .route(&format!("/.well-known/oauth-authorization-server{base}"), get(metadata::metadata))
+        .route(&format!("/.well-known/openid-configuration{base}"), get(metadata::metadata))
 }
 
 fn cors(app: &App) -> CorsLayer {

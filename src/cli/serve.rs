@@ -22,8 +22,7 @@ use crate::{
 const HEADER_TIMEOUT: Duration = Duration::from_secs(65);
 /// Longest wait for requests to finish when stopping.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
-const HEADERS_MAX: usize = 64;
-/// Bytes of a request's head.
+/// Bytes of a request's head; hyper itself takes at most 100 headers.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -86,7 +85,6 @@ pub async fn serve(app: Arc<App>, ready: impl FnOnce(SocketAddr) -> Result<(), E
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX);
     let service = router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
     let serving = tokio::spawn(server.serve(service));

@@ -108,8 +108,12 @@ fn request_id(headers: &HeaderMap) -> String {
         .get(REQUEST_ID)
         .and_then(|value| value.to_str().ok())
         .filter(|id| !id.is_empty() && id.len() <= REQUEST_ID_MAX && id.bytes().all(plain))
-        .map_or_else(
-            || format!("req_{}", data_encoding::BASE64URL_NOPAD.encode(&secret::random_bytes::<12>())),
-            ToOwned::to_owned,
-        )
+        .map_or_else(new_id, ToOwned::to_owned)
+}
+
+fn new_id() -> String {
+    let mut id = String::with_capacity(20);
+    id.push_str("req_");
+    data_encoding::BASE64URL_NOPAD.encode_append(&secret::random_bytes::<12>(), &mut id);
+    id
 }
