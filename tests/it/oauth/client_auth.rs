@@ -267,3 +267,30 @@ async fn while_a_secret_is_replaced_both_work_and_then_the_new_one_alone() {
     let fifth = rotate(86_400).await;
     assert_eq!([status(&third).await, status(&fourth).await, status(&fifth).await], [401, 200, 200]);
 }
+
+#[tokio::test]
+async fn guessing_a_secret_is_answered_429_and_locks_nobody_out() {
+    // THREATS: CA12
+    let app = TestApp::new().await;
+    let client = app.confidential().await;
+    let guess = |peer: &'static str| {
+        let request = Request::post("/oauth/token")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::AUTHORIZATION, basic(&client.id, "wrong"));
+        app.send_from(peer, request.body(encode(&[OWN])).expect("a request"))
+    };
+    for _ in 0..100 {
+        guess("203.0.113.9").await.oauth_error("invalid_client");
+    }
+    let limited = guess("203.0.113.9").await;
+    assert_eq!(limited.status(429).text("error"), "too_many_requests");
+    assert_eq!(limited.header("retry-after"), "60");
+    // Another sender is another count, and the right secret passes from anywhere.
+    guess("203.0.113.10").await.oauth_error("invalid_client");
+    let right = Request::post("/oauth/token")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(header::AUTHORIZATION, client.basic());
+    app.send_from("203.0.113.9", right.body(encode(&[OWN])).expect("a request")).await.status(200);
+    app.advance(900);
+    guess("203.0.113.9").await.oauth_error("invalid_client");
+}
