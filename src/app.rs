@@ -9,6 +9,7 @@ use crate::{
         clients::Clients,
         follow::Background,
         grant_token::GrantTokens,
+        limit::Limiter,
         master::{MasterKey, Purpose},
         mint::Mint,
         password::Passwords,
@@ -52,6 +53,8 @@ pub struct App {
     pub grant_tokens: GrantTokens,
     /// People's passwords.
     pub passwords: Passwords,
+    /// Counts requests against plans.
+    pub limiter: Limiter,
     /// Counts failed guesses.
     pub throttle: Throttle,
     /// Counts frequent events.
@@ -115,6 +118,7 @@ impl App {
             sessions: Sessions::new(Arc::clone(&store)),
             grant_tokens: GrantTokens::new(&master)?,
             passwords: Passwords::default(),
+            limiter: Limiter::new(config.limits.cache_entries),
             throttle: Throttle::default(),
             forms: master.mac(Purpose::Forms)?,
             devices: master.mac(Purpose::Device)?,

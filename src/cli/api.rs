@@ -46,6 +46,9 @@ pub struct Create {
     /// How its access tokens are signed: ES256, EdDSA or RS256
     #[arg(long, default_value = "ES256", value_parser = algorithm)]
     algorithm: Algorithm,
+    /// Count each introspection as a call against the caller's plan
+    #[arg(long)]
+    count_introspection: bool,
     /// Lifetime of its access tokens, in seconds
     #[arg(long, default_value_t = 3600, value_parser = clap::value_parser!(i64).range(10..=ACCESS_TOKEN_SECONDS_MAX))]
     access_token_seconds: i64,
@@ -93,6 +96,7 @@ impl Create {
             algorithm: self.algorithm,
             access_token_seconds: self.access_token_seconds,
             client_id: String::new(),
+            counts_introspection: self.count_introspection,
             scopes,
         };
         let members = [("id", json!(api.id)), ("slug", json!(api.slug))];

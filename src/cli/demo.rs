@@ -138,6 +138,7 @@ async fn make_api(app: &App, now: Timestamp) -> Result<(String, Secret), Error> 
         algorithm: Algorithm::default(),
         access_token_seconds: 3600,
         client_id: String::new(),
+        counts_introspection: false,
         scopes: vec![scope("read", "Read your data"), scope("write", "Change your data")],
     };
     let made = api::make(app, now, api).await?;

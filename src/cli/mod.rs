@@ -9,6 +9,7 @@ mod doctor;
 mod key;
 mod open;
 mod output;
+mod plan;
 mod serve;
 mod signing_key;
 mod token;
@@ -69,6 +70,9 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// How much each tier may ask for
+    #[command(subcommand)]
+    Plan(plan::PlanCommand),
     /// Keys that sign access tokens
     #[command(subcommand)]
     SigningKey(signing_key::SigningKeyCommand),
@@ -98,6 +102,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Api(command) => command.run(&global).await,
         Command::Client(command) => command.run(&global).await,
         Command::Key(command) => command.run(&global).await,
+        Command::Plan(command) => command.run(&global).await,
         Command::SigningKey(command) => command.run(&global).await,
         Command::Token(command) => command.run(&global).await,
         Command::Audit(audit) => audit.run(&global).await,

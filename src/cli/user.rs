@@ -83,11 +83,14 @@ impl Create {
         let opened = open::store(global).await?;
         let email = email::normalize(&self.email)?;
         let name = self.name.unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
+        if opened.store.plans().await?.find(&self.plan).is_none() {
+            return Err(Error::invalid_request("--plan names no plan; `grantd plan list` shows them"));
+        }
         let (password, shown) = password(self.password_stdin)?;
         let user = NewUser {
             name: text::name("the name", &name)?,
             password: Some(Passwords::default().hash(password).await?),
-            plan: text::name("the plan", &self.plan)?,
+            plan: self.plan,
             admin: self.admin,
             email: email.clone(),
         };

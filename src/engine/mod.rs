@@ -6,6 +6,7 @@ pub mod claims;
 pub mod clients;
 pub mod follow;
 pub mod grant_token;
+pub mod limit;
 pub mod master;
 pub mod mint;
 pub mod password;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{error::Error, scope::Scopes};
+use super::{error::Error, plan::Plans, scope::Scopes};
 
 /// How access tokens for an API are signed (RFC 7518 §3.1, RFC 8037).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -62,6 +62,8 @@ pub struct Api {
     pub access_token_seconds: i64,
     /// The client with which its resource server introspects.
     pub client_id: String,
+    /// An introspection is itself the call that the plan counts; else it only tells what is left.
+    pub counts_introspection: bool,
     /// Its scopes.
     pub scopes: Vec<ApiScope>,
 }
@@ -71,6 +73,8 @@ pub struct Api {
 pub struct Catalog {
     /// The APIs, by name.
     pub apis: Vec<Api>,
+    /// The plans.
+    pub plans: Plans,
 }
 
 impl Catalog {

@@ -11,6 +11,7 @@ pub mod grant;
 pub mod key;
 pub mod params;
 pub mod pkce;
+pub mod plan;
 pub mod principal;
 pub mod redirect_uri;
 pub mod scope;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::{
     app::App,
+    engine::limit::Limiter,
     http::{
         client_auth,
         error::OAuthError,
@@ -61,7 +62,20 @@ struct Answer<'a> {
     environment: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_limit: Option<RateLimit>,
     cache_until: i64,
+}
+
+/// How much of the plan is left, for this subject at this API. Without `limit`: unlimited but for the burst.
+#[derive(Serialize)]
+struct RateLimit {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<u32>,
+    reset: i64,
+    exceeded: bool,
 }
 
 #[derive(Serialize)]
@@ -189,7 +203,24 @@ fn render(
         key_id: principal.key.as_ref().map(|key| key.id.as_str()),
         environment: principal.key.as_ref().map(|key| key.environment.as_str()),
         plan: user.map(|user| user.plan.as_str()),
+        rate_limit: rate_limit(app, now, caller, principal),
         cache_until: principal.expires_at.map_or(reuse_until, |end| end.min(reuse_until)).seconds(),
     };
     serde_json::to_writer(out, &answer).map_err(Error::server)
+}
+
+/// The plan's verdict, so that one round trip tells identity, permission and what is left. Counted only where the API says
+/// that the question is the call.
+fn rate_limit(app: &App, now: Timestamp, caller: Caller<'_>, principal: &Principal) -> Option<RateLimit> {
+    let Caller::ResourceServer(api) = caller else { return None };
+    let catalog = app.catalog.current();
+    let plan = catalog.plans.find(&principal.user.as_ref()?.plan)?;
+    let ask = if api.counts_introspection { Limiter::count } else { Limiter::peek };
+    let verdict = ask(&app.limiter, now, plan, &principal.subject, &api.id);
+    Some(RateLimit {
+        limit: verdict.limit,
+        remaining: verdict.remaining,
+        reset: verdict.reset,
+        exceeded: verdict.exceeded,
+    })
 }

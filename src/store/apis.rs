@@ -22,9 +22,9 @@ impl Store {
             Box::pin(async move {
                 tx.insert_client(now, &origin, &client).await?;
                 tx.execute(
-                    "INSERT INTO apis (id, slug, identifier, name, profile, algorithm, access_token_seconds, client_id, created_at)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                    binds![&api.id, &api.slug, &api.identifier, &api.name, &api.profile, api.algorithm.as_str(), api.access_token_seconds, &api.client_id, now],
+                    "INSERT INTO apis (id, slug, identifier, name, profile, algorithm, access_token_seconds, client_id, created_at, counts_introspection)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                    binds![&api.id, &api.slug, &api.identifier, &api.name, &api.profile, api.algorithm.as_str(), api.access_token_seconds, &api.client_id, now, api.counts_introspection],
                 )
                 .await?;
                 for scope in &api.scopes {
@@ -50,7 +50,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn catalog(&self) -> Result<Catalog, Error> {
-        let apis = self.rows("SELECT id, slug, identifier, name, profile, algorithm, access_token_seconds, client_id FROM apis ORDER BY name, id", &[]).await?;
+        let apis = self.rows("SELECT id, slug, identifier, name, profile, algorithm, access_token_seconds, client_id, counts_introspection FROM apis ORDER BY name, id", &[]).await?;
         let mut apis: Vec<Api> = apis
             .into_iter()
             .map(|mut row| {
@@ -63,6 +63,7 @@ impl Store {
                     algorithm: Algorithm::parse(&row.text(5)?).ok_or(Error::Corrupt("an algorithm"))?,
                     access_token_seconds: row.int(6)?,
                     client_id: row.text(7)?,
+                    counts_introspection: row.flag(8)?,
                     scopes: Vec::new(),
                 })
             })
@@ -73,6 +74,6 @@ impl Store {
                 api.scopes.push(ApiScope { name: row.text(1)?, description: row.text(2)? });
             }
         }
-        Ok(Catalog { apis })
+        Ok(Catalog { apis, plans: self.plans().await? })
     }
 }

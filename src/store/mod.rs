@@ -11,6 +11,7 @@ mod interactions;
 mod keys;
 mod meta;
 mod migrations;
+mod plans;
 mod row;
 mod sessions;
 mod signing_keys;

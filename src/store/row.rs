@@ -46,6 +46,12 @@ impl From<i64> for Bind<'_> {
     }
 }
 
+impl From<Option<i64>> for Bind<'_> {
+    fn from(number: Option<i64>) -> Self {
+        Self::Int(number)
+    }
+}
+
 impl From<Timestamp> for Bind<'_> {
     fn from(at: Timestamp) -> Self {
         Self::Int(Some(at.0))

@@ -268,6 +268,7 @@ async fn make_api(app: &App, name: &str, identifier: &str, scopes: &[&str]) -> O
         algorithm: Algorithm::default(),
         access_token_seconds: 3600,
         client_id: String::new(),
+        counts_introspection: false,
         scopes: scopes
             .iter()
             .map(|name| ApiScope { name: (*name).to_owned(), description: format!("May {name}") })
