@@ -12,6 +12,7 @@ pub mod cli;
 pub mod router;
 
 pub mod api;
+pub mod gateway;
 pub mod oauth;
 pub mod ops;
 pub mod web;

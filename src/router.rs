@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderValue, Method, Uri, header},
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use tower::ServiceBuilder;
 use tower_http::{
@@ -18,6 +18,7 @@ use tower_http::{
 use crate::{
     api::me,
     app::App,
+    gateway,
     http::{
         error::{OAuthError, nowhere},
         layers,
@@ -57,6 +58,9 @@ fn machines(app: &App) -> Router<Arc<App>> {
         .route("/.well-known/jwks.json", get(metadata::jwks))
         .route("/v1/users/me", get(me::me))
         .route("/health", get(me::health))
+        .route("/gateway/verify", any(gateway::only))
+        .route("/gateway/verify/{api}", any(gateway::named))
+        .route("/gateway/verify/{api}/{*rest}", any(gateway::appended))
         .route("/livez", get(ops::livez))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))

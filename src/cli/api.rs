@@ -1,6 +1,6 @@
 //! Owns `grantd api`. Does not decide how an API speaks; its profile does.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Global, open, output, user::taken};
@@ -12,7 +12,9 @@ use crate::{
         client::{Client, ClientType},
         clock::Timestamp,
         error::Error,
-        scope::is_scope_token,
+        profile::Profile,
+        route::{Route, is_pattern},
+        scope::{Scopes, is_scope_token},
         secret::{Secret, new_id},
         text,
     },
@@ -24,6 +26,36 @@ pub enum ApiCommand {
     Create(Create),
     /// List APIs and their scopes
     List,
+    /// Add a rule for the gateway: which requests need which scopes. The first that matches decides
+    AddRoute(AddRoute),
+    /// List the gateway's rules
+    Routes,
+    /// Remove a rule
+    RemoveRoute(RemoveRoute),
+}
+
+#[derive(Debug, Args)]
+pub struct AddRoute {
+    /// The API's slug
+    slug: String,
+    /// Such as GET, or * for any
+    #[arg(long, default_value = "*")]
+    method: String,
+    /// Such as /v1/users/{id} or /v1/files/*
+    #[arg(long)]
+    path: String,
+    /// A scope it needs; may repeat, then all are needed
+    #[arg(long = "scope")]
+    scopes: Vec<String>,
+    /// Anybody may, without a credential
+    #[arg(long, conflicts_with = "scopes")]
+    public: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RemoveRoute {
+    /// The rule's id, as `api routes` shows it
+    id: String,
 }
 
 #[derive(Debug, Args)]
@@ -54,21 +86,14 @@ pub struct Create {
     access_token_seconds: i64,
 }
 
-/// Presets, each after a provider's own documentation.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Profile {
-    TelemetryHarbor,
-    Bearer,
-    Ensemble,
-    ApiKeyModule,
-    Iapm,
-}
-
 impl ApiCommand {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
         match self {
             Self::Create(create) => create.run(global).await,
             Self::List => list(global).await,
+            Self::AddRoute(route) => route.run(global).await,
+            Self::Routes => routes(global).await,
+            Self::RemoveRoute(route) => route.run(global).await,
         }
     }
 }
@@ -92,12 +117,13 @@ impl Create {
             slug,
             identifier: self.identifier,
             name,
-            profile: self.profile.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default(),
+            profile: self.profile,
             algorithm: self.algorithm,
             access_token_seconds: self.access_token_seconds,
             client_id: String::new(),
             counts_introspection: self.count_introspection,
             scopes,
+            routes: Vec::new(),
         };
         let members = [("id", json!(api.id)), ("slug", json!(api.slug))];
         let (client_id, secret) = make(&app, now, api).await?;
@@ -124,6 +150,59 @@ pub async fn make(app: &App, now: Timestamp, mut api: Api) -> Result<(String, Se
         .await
         .map_err(|error| taken(error, "an API with this identifier or slug"))?;
     Ok((client_id, secret))
+}
+
+impl AddRoute {
+    async fn run(self, global: &Global) -> Result<(), Error> {
+        let opened = open::store(global).await?;
+        let catalog = opened.store.catalog().await?;
+        let no_api = || Error::invalid_request("there is no API with this slug; `grantd api list` shows them");
+        let api = catalog.by_slug(&self.slug).ok_or_else(no_api)?;
+        let method = self.method.to_ascii_uppercase();
+        if method != "*" && !method.bytes().all(|b| b.is_ascii_uppercase()) || method.is_empty() {
+            return Err(Error::invalid_request("--method is one such as GET, or *"));
+        }
+        if !is_pattern(&self.path) {
+            return Err(Error::invalid_request(
+                "--path is such as /v1/users/{id} or /v1/files/*, without dot segments or escapes",
+            ));
+        }
+        let scopes = if self.scopes.is_empty() { Scopes::default() } else { catalog.choose(&self.scopes)? };
+        if scopes.iter().any(|name| !api.scopes.iter().any(|scope| scope.name == name)) {
+            return Err(Error::invalid_scope("a rule needs scopes of its own API"));
+        }
+        let route = Route { id: new_id("route"), method, pattern: self.path, scopes, public: self.public };
+        let id = route.id.clone();
+        opened.store.insert_route(opened.now, open::origin(), api.id.clone(), route).await?;
+        output::one(global, &[("id", json!(id))])
+    }
+}
+
+impl RemoveRoute {
+    async fn run(self, global: &Global) -> Result<(), Error> {
+        let opened = open::store(global).await?;
+        if !opened.store.delete_route(opened.now, open::origin(), self.id.clone()).await? {
+            return Err(Error::invalid_request("there is no such rule; `grantd api routes` shows them"));
+        }
+        output::one(global, &[("id", json!(self.id)), ("removed", json!(true))])
+    }
+}
+
+async fn routes(global: &Global) -> Result<(), Error> {
+    let catalog = open::store(global).await?.store.catalog().await?;
+    let row = |api: &Api, route: &Route| {
+        vec![
+            json!(route.id),
+            json!(api.slug),
+            json!(route.method),
+            json!(route.pattern),
+            json!(route.scopes.to_string()),
+            json!(route.public),
+        ]
+    };
+    let rows: Vec<_> =
+        catalog.apis.iter().flat_map(|api| api.routes.iter().map(move |route| row(api, route))).collect();
+    output::many(global, "routes", &["id", "api", "method", "path", "scope", "public"], &rows)
 }
 
 async fn list(global: &Global) -> Result<(), Error> {

@@ -23,6 +23,7 @@ use crate::{
         client::{Client, ClientType, GrantType},
         clock::Timestamp,
         error::Error,
+        profile::Profile,
         redirect_uri::RedirectUri,
         scope::Scopes,
         secret::{self, Secret, new_id},
@@ -134,12 +135,13 @@ async fn make_api(app: &App, now: Timestamp) -> Result<(String, Secret), Error> 
         slug: "example".to_owned(),
         identifier: API.to_owned(),
         name: "Example API".to_owned(),
-        profile: "bearer".to_owned(),
+        profile: Profile::default(),
         algorithm: Algorithm::default(),
         access_token_seconds: 3600,
         client_id: String::new(),
         counts_introspection: false,
         scopes: vec![scope("read", "Read your data"), scope("write", "Change your data")],
+        routes: Vec::new(),
     };
     let made = api::make(app, now, api).await?;
     app.catalog.reload().await?;

@@ -18,6 +18,8 @@ pub struct Verdict {
     pub remaining: Option<u32>,
     /// When the window ends, in seconds since the epoch.
     pub reset: i64,
+    /// Seconds until then.
+    pub seconds_left: i64,
     /// The request is too many.
     pub exceeded: bool,
     /// Seconds to wait where it is.
@@ -95,6 +97,7 @@ impl Window {
             limit: plan.per_hour,
             remaining: plan.per_hour.map(|limit| limit.saturating_sub(self.in_hour)),
             reset,
+            seconds_left: reset - now.seconds(),
             exceeded: over_hour || over_second,
             retry_after: if over_hour { reset - now.seconds() } else { i64::from(over_second) },
         }

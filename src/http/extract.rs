@@ -51,6 +51,13 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestInfo {
     }
 }
 
+/// Whether the peer is a proxy whose forwarded headers are believed.
+#[must_use]
+pub fn from_trusted_proxy(request: &Request, trusted: &[IpNet]) -> bool {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
+    peer.is_some_and(|peer| trusted.iter().any(|network| network.contains(&peer)))
+}
+
 /// The address of the sender: the peer, or behind trusted proxies the right-most address that is not one of them.
 /// What cannot be read ends the search; a peer that is not trusted has no say.
 #[must_use]

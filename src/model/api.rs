@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{error::Error, plan::Plans, scope::Scopes};
+use super::{error::Error, plan::Plans, profile::Profile, route::Route, scope::Scopes};
 
 /// How access tokens for an API are signed (RFC 7518 §3.1, RFC 8037).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ pub struct Api {
     /// Name to show.
     pub name: String,
     /// Preset of how the API speaks.
-    pub profile: String,
+    pub profile: Profile,
     /// How its access tokens are signed.
     pub algorithm: Algorithm,
     /// Lifetime of its access tokens, in seconds.
@@ -66,6 +66,8 @@ pub struct Api {
     pub counts_introspection: bool,
     /// Its scopes.
     pub scopes: Vec<ApiScope>,
+    /// Which requests need which scopes, in the order they are asked; with none, any credential for this API will do.
+    pub routes: Vec<Route>,
 }
 
 /// Every API of the deployment. A scope belongs to exactly one.
@@ -82,6 +84,12 @@ impl Catalog {
     #[must_use]
     pub fn by_identifier(&self, identifier: &str) -> Option<&Api> {
         self.apis.iter().find(|api| api.identifier == identifier)
+    }
+
+    /// The API with this short name.
+    #[must_use]
+    pub fn by_slug(&self, slug: &str) -> Option<&Api> {
+        self.apis.iter().find(|api| api.slug == slug)
     }
 
     /// The API whose resource server is `client_id`.

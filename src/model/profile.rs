@@ -97,7 +97,9 @@ impl Profile {
             Refusal::Missing => ("missing_api_key", format!("No API key provided in the {} header.", self.header())),
             Refusal::Invalid => ("invalid_api_key", "The API key provided is invalid.".to_owned()),
             Refusal::Expired => ("token_expired", "The access token has expired.".to_owned()),
-            Refusal::Forbidden { scope } if scope.is_empty() => ("forbidden", "No route of this API allows the request.".to_owned()),
+            Refusal::Forbidden { scope } if scope.is_empty() => {
+                ("forbidden", "No route of this API allows the request.".to_owned())
+            }
             Refusal::Forbidden { scope } => ("insufficient_scope", format!("This needs the scope {scope}.")),
             Refusal::Limited { retry_after } => {
                 ("rate_limit_exceeded", format!("Rate limit exceeded. Try again in {retry_after} seconds."))

@@ -9,8 +9,13 @@ use crate::{
         client::Client,
         clock::Timestamp,
         error::Error as ModelError,
+        profile::Profile,
+        route::Route,
     },
 };
+
+/// Most routes of one API: each request is held against them in order.
+const ROUTES_MAX: i64 = 200;
 
 impl Store {
     /// Makes an API with its scopes and the client of its resource server, in one transaction.
@@ -24,7 +29,7 @@ impl Store {
                 tx.execute(
                     "INSERT INTO apis (id, slug, identifier, name, profile, algorithm, access_token_seconds, client_id, created_at, counts_introspection)
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-                    binds![&api.id, &api.slug, &api.identifier, &api.name, &api.profile, api.algorithm.as_str(), api.access_token_seconds, &api.client_id, now, api.counts_introspection],
+                    binds![&api.id, &api.slug, &api.identifier, &api.name, api.profile.as_str(), api.algorithm.as_str(), api.access_token_seconds, &api.client_id, now, api.counts_introspection],
                 )
                 .await?;
                 for scope in &api.scopes {
@@ -59,12 +64,13 @@ impl Store {
                     slug: row.text(1)?,
                     identifier: row.text(2)?,
                     name: row.text(3)?,
-                    profile: row.text(4)?,
+                    profile: Profile::parse(&row.text(4)?).ok_or(Error::Corrupt("a profile"))?,
                     algorithm: Algorithm::parse(&row.text(5)?).ok_or(Error::Corrupt("an algorithm"))?,
                     access_token_seconds: row.int(6)?,
                     client_id: row.text(7)?,
                     counts_introspection: row.flag(8)?,
                     scopes: Vec::new(),
+                    routes: Vec::new(),
                 })
             })
             .collect::<Result<_, Error>>()?;
@@ -74,6 +80,70 @@ impl Store {
                 api.scopes.push(ApiScope { name: row.text(1)?, description: row.text(2)? });
             }
         }
+        let routes = self
+            .rows("SELECT id, method, pattern, scopes, public, api_id FROM routes ORDER BY position, id", &[])
+            .await?;
+        for mut row in routes {
+            let route = Route {
+                id: row.text(0)?,
+                method: row.text(1)?,
+                pattern: row.text(2)?,
+                scopes: row.scopes(3)?,
+                public: row.flag(4)?,
+            };
+            let api_id = row.text(5)?;
+            if let Some(api) = apis.iter_mut().find(|api| api.id == api_id) {
+                api.routes.push(route);
+            }
+        }
         Ok(Catalog { apis, plans: self.plans().await? })
+    }
+
+    /// Adds a route behind the others of its API.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the API has as many as it may.
+    pub async fn insert_route(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        api_id: String,
+        route: Route,
+    ) -> Result<(), Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let row = tx.row("SELECT COUNT(*), COALESCE(MAX(position), 0) FROM routes WHERE api_id = $1", binds![&api_id]).await?;
+                let row = row.ok_or(Error::Corrupt("a count"))?;
+                if row.int(0)? >= ROUTES_MAX {
+                    return Err(ModelError::invalid_request(format!("an API has at most {ROUTES_MAX} routes")).into());
+                }
+                tx.execute(
+                    "INSERT INTO routes (id, api_id, position, method, pattern, scopes, public) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    binds![&route.id, &api_id, row.int(1)? + 1, &route.method, &route.pattern, &route.scopes.to_string(), route.public],
+                )
+                .await?;
+                tx.touch(EntityKind::Catalog, "");
+                tx.audit(now, &origin, Event::new("route.create").object(&route.id)).await
+            })
+        })
+        .await
+    }
+
+    /// Removes a route; false if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn delete_route(&self, now: Timestamp, origin: Origin, id: String) -> Result<bool, Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let found = tx.execute("DELETE FROM routes WHERE id = $1", binds![&id]).await? > 0;
+                if found {
+                    tx.touch(EntityKind::Catalog, "");
+                    tx.audit(now, &origin, Event::new("route.delete").object(&id)).await?;
+                }
+                Ok(found)
+            })
+        })
+        .await
     }
 }

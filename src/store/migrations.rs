@@ -5,8 +5,11 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 use super::error::Error;
 
-const MIGRATIONS: [(i64, &str); 2] =
-    [(1, include_str!("../../migrations/0001_initial.sql")), (2, include_str!("../../migrations/0002_plans.sql"))];
+const MIGRATIONS: [(i64, &str); 3] = [
+    (1, include_str!("../../migrations/0001_initial.sql")),
+    (2, include_str!("../../migrations/0002_plans.sql")),
+    (3, include_str!("../../migrations/0003_routes.sql")),
+];
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)";
 /// One node migrates at a time: a number of our own for PostgreSQL's advisory locks.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7166482901)";

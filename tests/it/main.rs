@@ -12,6 +12,7 @@ mod cli;
 mod credentials;
 mod edge;
 mod failures;
+mod gateway;
 mod kills;
 #[cfg(feature = "services")]
 mod nodes;

@@ -26,7 +26,9 @@ use grantd::{
         audit::Origin,
         client::{Client, ClientType, GrantType},
         clock::{Clock, Timestamp},
+        profile::Profile,
         redirect_uri::RedirectUri,
+        route::Route,
         scope::Scopes,
         secret::new_id,
     },
@@ -79,19 +81,22 @@ impl TestApp {
         Self::with(&[]).await
     }
 
-    /// With some configuration changed, by key.
-    pub async fn with(overrides: &[(&str, &str)]) -> Self {
-        Self::configured(overrides, |_| ()).await
+    /// With some configuration changed: by key, or by variable where the name begins with `GRANTD_`.
+    pub async fn with(changes: &[(&str, &str)]) -> Self {
+        Self::configured(changes, |_| ()).await
     }
 
     /// With the configuration changed after it was read: lists, which have no text.
-    pub async fn configured(overrides: &[(&str, &str)], change: impl FnOnce(&mut Config)) -> Self {
+    pub async fn configured(changes: &[(&str, &str)], change: impl FnOnce(&mut Config)) -> Self {
+        let (variables, overrides): (Vec<_>, Vec<_>) =
+            changes.iter().partition(|(name, _)| name.starts_with("GRANTD_"));
+        let variables = variables.into_iter().map(|(name, value): (&str, &str)| (name.to_owned(), value.to_owned()));
         let database = Database::new().await;
         let mut all = vec![("issuer", ISSUER.to_owned()), ("database", database.url.clone())];
-        all.extend(overrides.iter().map(|(key, value)| (*key, (*value).to_owned())));
+        all.extend(overrides.into_iter().map(|(key, value): (&str, &str)| (key, value.to_owned())));
         let master = MasterKey::generate();
         all.push(("master_key", master.text().to_string()));
-        let mut config = Config::load(None, [], &all).expect("a configuration");
+        let mut config = Config::load(None, variables, &all).expect("a configuration");
         change(&mut config);
         let (app, stop) = start(config, master.clone(), START).await;
         let api = make_api(&app, "Example API", API, &["read", "write"]).await;
@@ -121,6 +126,16 @@ impl TestApp {
     /// A second API.
     pub async fn api(&self, name: &str, identifier: &str, scopes: &[&str]) -> OAuthClient {
         make_api(&self.app, name, identifier, scopes).await
+    }
+
+    /// A rule for the gateway, behind the others of the API with this slug.
+    pub async fn route(&self, slug: &str, method: &str, pattern: &str, scopes: &str, public: bool) {
+        let api = self.app.catalog.current().by_slug(slug).expect("an API").id.clone();
+        let scopes = Scopes::parse(scopes).expect("scopes");
+        let route =
+            Route { id: new_id("route"), method: method.to_owned(), pattern: pattern.to_owned(), scopes, public };
+        self.app.store.insert_route(self.now(), Origin::default(), api, route).await.expect("a route");
+        self.app.catalog.reload().await.expect("a catalog");
     }
 
     /// A user with [`PASSWORD`]; returns its id.
@@ -264,7 +279,7 @@ async fn make_api(app: &App, name: &str, identifier: &str, scopes: &[&str]) -> O
         slug: name.to_lowercase().replace(' ', "-"),
         identifier: identifier.to_owned(),
         name: name.to_owned(),
-        profile: "bearer".to_owned(),
+        profile: Profile::default(),
         algorithm: Algorithm::default(),
         access_token_seconds: 3600,
         client_id: String::new(),
@@ -273,6 +288,7 @@ async fn make_api(app: &App, name: &str, identifier: &str, scopes: &[&str]) -> O
             .iter()
             .map(|name| ApiScope { name: (*name).to_owned(), description: format!("May {name}") })
             .collect(),
+        routes: Vec::new(),
     };
     let (id, secret) = cli::make_api(app, app.clock.now(), api).await.expect("an API");
     app.catalog.reload().await.expect("a catalog");

@@ -1,0 +1,68 @@
+//! Owns plans at the gateway and in introspection: quota, burst, the headers API users know.
+
+use grantd::model::{audit::Origin, plan::Plan};
+
+use super::{app, ask};
+use crate::harness::TestApp;
+
+async fn plan(app: &TestApp, per_hour: Option<u32>, burst: u32) {
+    let plan = Plan { name: "pro".to_owned(), per_hour, burst };
+    app.app.store.set_plan(app.now(), Origin::default(), plan).await.expect("a plan");
+    app.app.catalog.reload().await.expect("a catalog");
+}
+
+#[tokio::test]
+async fn every_answer_says_what_is_left_and_the_one_too_many_is_429() {
+    // THREATS: AK15 RL1
+    let app = app().await;
+    plan(&app, Some(2), 50).await;
+    let user = app.user("alice@example.com").await;
+    let (_, key) = app.key(&user, "read").await;
+    let bearer = format!("Bearer {key}");
+    let first = ask(&app, &[("authorization", &bearer)]).await;
+    first.status(200);
+    assert_eq!((first.header("x-ratelimit-limit"), first.header("x-ratelimit-remaining")), ("2", "1"));
+    assert_eq!(first.header("x-ratelimit-reset"), (app.now().seconds() + 3600).to_string());
+    assert_eq!(
+        (first.header("ratelimit-policy"), first.header("ratelimit")),
+        ("\"hour\";q=2;w=3600", "\"hour\";r=1;t=3600")
+    );
+    ask(&app, &[("authorization", &bearer)]).await.status(200);
+    let refused = ask(&app, &[("authorization", &bearer)]).await;
+    assert_eq!(refused.status(429).text("error"), "rate_limit_exceeded");
+    assert_eq!(refused.text("message"), "Rate limit exceeded. Try again in 3600 seconds.");
+    assert_eq!((refused.header("retry-after"), refused.header("x-ratelimit-remaining")), ("3600", "0"));
+    app.advance(3600);
+    ask(&app, &[("authorization", &bearer)]).await.status(200);
+}
+
+#[tokio::test]
+async fn a_burst_ends_with_its_second_and_keys_of_one_user_share_it() {
+    let app = app().await;
+    plan(&app, None, 1).await;
+    let user = app.user("alice@example.com").await;
+    let (one, two) = (app.key(&user, "read").await.1, app.key(&user, "read").await.1);
+    ask(&app, &[("authorization", &format!("Bearer {one}"))]).await.status(200);
+    let refused = ask(&app, &[("authorization", &format!("Bearer {two}"))]).await;
+    refused.status(429);
+    assert_eq!((refused.header("retry-after"), refused.header("x-ratelimit-limit")), ("1", ""));
+    app.advance(1);
+    ask(&app, &[("authorization", &format!("Bearer {two}"))]).await.status(200);
+}
+
+#[tokio::test]
+async fn introspection_tells_what_is_left_and_counts_nothing_unless_the_api_says_so() {
+    let app = app().await;
+    plan(&app, Some(10), 50).await;
+    let user = app.user("alice@example.com").await;
+    let (_, key) = app.key(&user, "read").await;
+    for _ in 0..2 {
+        let answer = app.introspect(&key).await.active();
+        assert_eq!(
+            answer["rate_limit"],
+            serde_json::json!({ "limit": 10, "remaining": 10, "reset": app.now().seconds() + 3600, "exceeded": false })
+        );
+    }
+    ask(&app, &[("authorization", &format!("Bearer {key}"))]).await.status(200);
+    assert_eq!(app.introspect(&key).await.active()["rate_limit"]["remaining"], 9);
+}
