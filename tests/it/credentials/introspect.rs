@@ -84,12 +84,14 @@ async fn token_and_key_have_one_shape_and_tell_nothing_private() {
     let (key_id, key) = app.key_with(&user, "read", |key| key.expires_in_seconds = Some(86_400)).await;
     let (now, of_token) = (app.now().seconds(), app.introspect(&access).await);
     let jti = of_token.text("jti");
+    // The clock of a test stands at a full hour.
+    let left = json!({ "limit": 10_000, "remaining": 10_000, "reset": now + 3600, "exceeded": false });
     assert_eq!(
         of_token.active(),
         json!({
             "active": true, "scope": "read write", "client_id": client.id, "username": "alice", "sub": user, "aud": API,
             "iss": ISSUER, "iat": now, "exp": now + 3600, "jti": jti, "token_type": "Bearer",
-            "credential": "access_token", "plan": "pro", "cache_until": now + 1,
+            "credential": "access_token", "plan": "pro", "rate_limit": left, "cache_until": now + 1,
         })
     );
     let of_key = app.introspect(&key).await;
@@ -98,7 +100,7 @@ async fn token_and_key_have_one_shape_and_tell_nothing_private() {
         json!({
             "active": true, "scope": "read", "username": "alice", "sub": user, "aud": API, "iss": ISSUER, "iat": now,
             "exp": now + 86_400, "jti": key_id, "token_type": "Bearer", "credential": "api_key", "key_id": key_id,
-            "environment": "live", "plan": "pro", "cache_until": now + 1,
+            "environment": "live", "plan": "pro", "rate_limit": left, "cache_until": now + 1,
         })
     );
     for reply in [&of_token, &of_key] {

@@ -21,6 +21,7 @@ use grantd::{
     model::{
         api::{Algorithm, Api, ApiScope},
         client::{ClientType, GrantType},
+        profile::Profile,
         scope::Scopes,
         secret::new_id,
     },
@@ -96,10 +97,12 @@ async fn api_signed_by(app: &TestApp, algorithm: Algorithm, identifier: &str, sc
         slug: scope.to_lowercase(),
         identifier: identifier.to_owned(),
         name: format!("API of {scope}"),
-        profile: "bearer".to_owned(),
+        profile: Profile::Bearer,
         algorithm,
         access_token_seconds: 3600,
         client_id: String::new(),
+        counts_introspection: false,
+        routes: Vec::new(),
         scopes: vec![ApiScope { name: scope.to_owned(), description: "May do it".to_owned() }],
     };
     let (id, secret) = cli::make_api(&app.app, app.now(), api).await.expect("an API");

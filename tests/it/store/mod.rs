@@ -9,6 +9,7 @@ use grantd::{
         audit::Origin,
         client::{Client, ClientType},
         clock::Timestamp,
+        profile::Profile,
         redirect_uri::RedirectUri,
         scope::Scopes,
         secret::new_id,
@@ -114,10 +115,12 @@ fn new_api(slug: &str, identifier: &str, scopes: &[&str]) -> (Api, Client) {
         slug: slug.to_owned(),
         identifier: identifier.to_owned(),
         name: "Example API".to_owned(),
-        profile: "bearer".to_owned(),
+        profile: Profile::Bearer,
         algorithm: Algorithm::default(),
         access_token_seconds: 3600,
         client_id: client.id.clone(),
+        counts_introspection: false,
+        routes: Vec::new(),
         scopes: scopes
             .iter()
             .map(|name| ApiScope { name: (*name).to_owned(), description: "May".to_owned() })
