@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::http::HeaderName;
+
 use crate::{
     config::Config,
     engine::{
         catalog::CatalogCache,
         clients::Clients,
+        denials::Denials,
         follow::Background,
         grant_token::GrantTokens,
         limit::Limiter,
@@ -59,6 +62,10 @@ pub struct App {
     pub throttle: Throttle,
     /// Counts frequent events.
     pub tally: Arc<Tally>,
+    /// Why requests were refused.
+    pub denials: Arc<Denials>,
+    /// Names of the headers that tell an upstream who is calling, in the order of `config::Gateway::names`.
+    pub identity_headers: Vec<HeaderName>,
     /// Authenticates forms.
     pub forms: aws_lc_rs::hmac::Key,
     /// Recognises browsers that signed in before.
@@ -92,6 +99,7 @@ impl App {
         let signing = Arc::new(Signing::load(Arc::clone(&store), master.clone(), lifetime, now, &algorithms).await?);
         let usage = Arc::new(Usage::default());
         let tally = Arc::new(Tally::default());
+        let denials = Arc::new(Denials::default());
         let clock = Arc::new(clock);
         let background = Background {
             store: Arc::clone(&store),
@@ -99,6 +107,7 @@ impl App {
             signing: Arc::clone(&signing),
             usage: Arc::clone(&usage),
             tally: Arc::clone(&tally),
+            denials: Arc::clone(&denials),
             clock: Arc::clone(&clock),
             audit_seconds: config.lifetimes.audit_seconds,
         };
@@ -120,6 +129,7 @@ impl App {
             passwords: Passwords::default(),
             limiter: Limiter::new(config.limits.cache_entries),
             throttle: Throttle::default(),
+            identity_headers: identity_headers(&config)?,
             forms: master.mac(Purpose::Forms)?,
             devices: master.mac(Purpose::Device)?,
             telemetry: Telemetry::new()?,
@@ -130,7 +140,13 @@ impl App {
             signing,
             verifier,
             tally,
+            denials,
             background,
         })
     }
+}
+
+fn identity_headers(config: &Config) -> Result<Vec<HeaderName>, Error> {
+    let name = |name: &str| HeaderName::try_from(name).map_err(Error::server);
+    config.gateway.names().into_iter().map(|(_, text)| name(text)).collect()
 }

@@ -33,6 +33,8 @@ pub enum EntityKind {
     Token,
     /// `api_keys`.
     Key,
+    /// `projects`.
+    Project,
     /// `sessions`.
     Session,
     /// `signing_keys`: the whole set.
@@ -40,13 +42,14 @@ pub enum EntityKind {
 }
 
 impl EntityKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::User,
         Self::Client,
         Self::Catalog,
         Self::Grant,
         Self::Token,
         Self::Key,
+        Self::Project,
         Self::Session,
         Self::SigningKeys,
     ];
@@ -61,6 +64,7 @@ impl EntityKind {
             Self::Grant => "grant",
             Self::Token => "token",
             Self::Key => "key",
+            Self::Project => "project",
             Self::Session => "session",
             Self::SigningKeys => "signing_keys",
         }

@@ -17,27 +17,19 @@ use crate::{
     http::{
         error::{BearerError, OAuthError},
         extract::{RequestInfo, from_trusted_proxy},
+        refused::names_credential,
         reply,
     },
     model::{
         api::Api,
         error::Error,
-        principal::{Denial, Principal},
+        principal::{CredentialKind, Denial, Denied, Presenter, Principal},
         profile::{Carrier, Refusal},
         route::{Route, normal_path},
+        usage::Outcome,
     },
 };
 
-/// Headers of an allowed answer, for the upstream.
-const IDENTITY: [&str; 7] = [
-    "x-auth-subject",
-    "x-auth-client",
-    "x-auth-key-id",
-    "x-auth-environment",
-    "x-auth-plan",
-    "x-auth-scopes",
-    "x-auth-credential",
-];
 const METHOD_HEADERS: [&str; 2] = ["x-forwarded-method", "x-original-method"];
 const URI_HEADERS: [&str; 2] = ["x-forwarded-uri", "x-original-uri"];
 
@@ -52,6 +44,13 @@ struct Decision<'a> {
     principal: Option<&'a Principal>,
     verdict: Option<Verdict>,
     outcome: Result<(), Refusal>,
+}
+
+/// What is asked: by whom, about which API.
+struct Question<'a> {
+    app: &'a App,
+    info: &'a RequestInfo,
+    api: &'a Api,
 }
 
 /// `ANY /gateway/verify` where there is one API
@@ -89,65 +88,131 @@ pub async fn appended(
 }
 
 async fn decide(app: &App, info: &RequestInfo, api: &Api, request: Request, appended: Option<String>) -> Response {
+    let question = Question { app, info, api };
     let original = match original(app, &request, appended) {
         Ok(original) => original,
-        Err(why) => return render(api, &refused(Refusal::Malformed(why))),
+        Err(why) => return question.refuse(Refusal::Malformed(why)),
     };
+    if original
+        .target
+        .as_deref()
+        .and_then(|target| target.split_once('?'))
+        .is_some_and(|(_, query)| names_credential(query, &[]))
+    {
+        app.tally.count("credential_in_url", None, &info.origin("anonymous"), Some("a credential was sent in a URL"));
+        return question
+            .refuse(Refusal::Malformed("A credential belongs into a header, not into the URL: revoke this one."));
+    }
     let route = match route(api, &original) {
         Ok(route) => route,
-        Err(refusal) => return render(api, &refused(refusal)),
+        Err(refusal) => return question.refuse(refusal),
     };
     let (parts, _) = request.into_parts();
     let presented = match credential(api, &parts.headers) {
         Ok(Some(presented)) => presented,
         Ok(None) if route.is_some_and(|route| route.public) => {
-            return render(api, &Decision { principal: None, verdict: None, outcome: Ok(()) });
+            return question.render(&Decision { principal: None, verdict: None, outcome: Ok(()) });
         }
-        Ok(None) => return render(api, &refused(Refusal::Missing)),
-        Err(refusal) => return render(api, &refused(refusal)),
+        Ok(None) => return question.refuse(Refusal::Missing),
+        Err(refusal) => return question.refuse(refusal),
     };
-    let found: Result<Verified, Denial> = match app.verifier.verify(info.now, &presented).await {
-        Ok(found) => found,
+    let from = info.presenter(&parts.headers);
+    let accepted = match app.verifier.verify(info.now, &presented, &from).await {
+        Ok(Ok(accepted)) => accepted,
+        Ok(Err(denied)) => return question.deny(denied),
         Err(error) => return BearerError { name: error.code.as_str(), error }.into_response(),
     };
-    let accepted = match found {
-        Ok(accepted) if accepted.value.principal.audience.contains(&api.identifier) => accepted,
-        Err(Denial::Expired) if !app.verifier.is_api_key(&presented) => return render(api, &refused(Refusal::Expired)),
-        found => {
-            let denial = found.err().map_or("other_audience", Denial::as_str);
-            app.tally.count("gateway", None, &info.origin("anonymous"), Some(denial));
-            return render(api, &refused(Refusal::Invalid));
-        }
-    };
-    let principal = &accepted.value.principal;
-    render(api, &judge(app, info, api, route, principal))
-}
-
-/// A valid credential: does it have the scopes, and something left of its plan?
-fn judge<'p>(
-    app: &App,
-    info: &RequestInfo,
-    api: &Api,
-    route: Option<&Route>,
-    principal: &'p Principal,
-) -> Decision<'p> {
-    let missing = route.map(|route| route.scopes.filter(|name| !principal.scopes.contains(name))).unwrap_or_default();
-    if !missing.is_empty() {
-        let outcome = Err(Refusal::Forbidden { scope: missing.to_string() });
-        return Decision { principal: Some(principal), verdict: None, outcome };
+    if !accepted.value.principal.audience.contains(&api.identifier) {
+        app.verifier.used(info.now, &accepted, Outcome::Denied, &from);
+        return question.deny(Denied::of(Denial::Audience, &accepted.value.principal));
     }
-    let catalog = app.catalog.current();
-    let plan = principal.user.as_ref().and_then(|user| catalog.plans.find(&user.plan));
-    let verdict = plan.map(|plan| app.limiter.count(info.now, plan, &principal.subject, &api.id));
-    let outcome = match verdict {
-        Some(verdict) if verdict.exceeded => Err(Refusal::Limited { retry_after: verdict.retry_after }),
-        _ => Ok(()),
-    };
-    Decision { principal: Some(principal), verdict, outcome }
+    question.judge(route, &accepted, &from)
 }
 
-fn refused(refusal: Refusal) -> Decision<'static> {
-    Decision { principal: None, verdict: None, outcome: Err(refusal) }
+impl Question<'_> {
+    /// A valid credential: does it have the scopes, and something left of its plan?
+    fn judge(&self, route: Option<&Route>, accepted: &Verified, from: &Presenter<'_>) -> Response {
+        let (app, now, principal) = (self.app, self.info.now, &accepted.value.principal);
+        let missing =
+            route.map(|route| route.scopes.filter(|name| !principal.scopes.contains(name))).unwrap_or_default();
+        if !missing.is_empty() {
+            app.verifier.used(now, accepted, Outcome::Denied, from);
+            self.note(403, principal, format!("scope {missing} missing"));
+            let outcome = Err(Refusal::Forbidden { scope: missing.to_string() });
+            return self.render(&Decision { principal: Some(principal), verdict: None, outcome });
+        }
+        let catalog = app.catalog.current();
+        let plan = principal.metered.as_ref().and_then(|metered| Some((catalog.plans.find(&metered.plan)?, metered)));
+        let verdict = plan.map(|(plan, metered)| app.limiter.count(now, plan, &metered.subject, &self.api.id));
+        let outcome = match verdict {
+            Some(verdict) if verdict.exceeded => {
+                app.verifier.used(now, accepted, Outcome::Limited, from);
+                self.note(429, principal, format!("over the plan: try again in {} s", verdict.retry_after));
+                Err(Refusal::Limited { retry_after: verdict.retry_after })
+            }
+            _ => {
+                app.verifier.used(now, accepted, Outcome::Allowed, from);
+                Ok(())
+            }
+        };
+        self.render(&Decision { principal: Some(principal), verdict, outcome })
+    }
+
+    fn note(&self, status: u16, principal: &Principal, reason: String) {
+        let denied = Denied::of(Denial::Audience, principal);
+        self.info.note_denial_because(self.app, status, Some(&self.api.slug), None, denied, reason);
+    }
+
+    /// A credential that is not accepted. Only a token's end is told to its holder; all else looks alike.
+    fn deny(&self, denied: Denied) -> Response {
+        let is_expired_token = denied.reason == Denial::Expired && denied.kind == Some(CredentialKind::AccessToken);
+        self.info.note_denial(self.app, 401, Some(&self.api.slug), None, denied);
+        self.refuse(if is_expired_token { Refusal::Expired } else { Refusal::Invalid })
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Response {
+        self.render(&Decision { principal: None, verdict: None, outcome: Err(refusal) })
+    }
+
+    fn render(&self, decision: &Decision<'_>) -> Response {
+        let mut response = match &decision.outcome {
+            Ok(()) => StatusCode::OK.into_response(),
+            Err(refusal) => {
+                let mut response = reply::json(&self.api.profile.body(refusal));
+                *response.status_mut() = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);
+                response
+            }
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Err(refusal) = &decision.outcome {
+            challenge(headers, refusal);
+        }
+        limits(headers, decision);
+        self.identity(headers, decision.principal.filter(|_| decision.outcome.is_ok()));
+        response
+    }
+
+    /// Sets every identity header, empty where there is nothing to say.
+    fn identity(&self, headers: &mut HeaderMap, principal: Option<&Principal>) {
+        let key = principal.and_then(|principal| principal.key.as_ref());
+        let scopes = principal.map(|principal| principal.scopes.to_string()).unwrap_or_default();
+        // In the order of `config::Gateway::names`.
+        let values = [
+            principal.map(|principal| principal.subject.as_str()),
+            principal.and_then(|principal| principal.user.as_ref()).map(|user| user.name.as_str()),
+            principal.and_then(|principal| principal.client_id.as_deref()),
+            key.map(|key| key.id.as_str()),
+            key.and_then(|key| key.project.as_ref()).map(|(id, _)| id.as_str()),
+            key.map(|key| key.environment.as_str()),
+            principal.and_then(|principal| principal.metered.as_ref()).map(|metered| metered.plan.as_str()),
+            Some(scopes.as_str()),
+            principal.map(|principal| principal.kind.as_str()),
+        ];
+        for (name, value) in self.app.identity_headers.iter().zip(values) {
+            set(headers, name.clone(), value.unwrap_or_default());
+        }
+    }
 }
 
 /// The original method and target: appended to our own path, or in headers, which count only from a trusted proxy.
@@ -211,61 +276,28 @@ fn credential(api: &Api, headers: &HeaderMap) -> Result<Option<String>, Refusal>
     Ok(found.filter(|text| !text.is_empty()).map(ToOwned::to_owned))
 }
 
-fn render(api: &Api, decision: &Decision<'_>) -> Response {
-    let mut response = match &decision.outcome {
-        Ok(()) => StatusCode::OK.into_response(),
-        Err(refusal) => {
-            let mut response = reply::json(&api.profile.body(refusal));
-            *response.status_mut() = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);
-            response
-        }
-    };
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Err(refusal) = &decision.outcome {
-        challenge(headers, refusal);
-    }
-    limits(headers, decision);
-    identity(headers, decision.principal.filter(|_| decision.outcome.is_ok()));
-    response
-}
-
-fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     // A name in words may hold characters that no header can; then it is left empty, never passed through.
     let value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static(""));
-    headers.insert(HeaderName::from_static(name), value);
-}
-
-/// Sets every identity header, empty where there is nothing to say.
-fn identity(headers: &mut HeaderMap, principal: Option<&Principal>) {
-    let key = principal.and_then(|principal| principal.key.as_ref());
-    let scopes = principal.map(|principal| principal.scopes.to_string()).unwrap_or_default();
-    let values = [
-        principal.map(|principal| principal.subject.as_str()),
-        principal.and_then(|principal| principal.client_id.as_deref()),
-        key.map(|key| key.id.as_str()),
-        key.map(|key| key.environment.as_str()),
-        principal.and_then(|principal| principal.user.as_ref()).map(|user| user.plan.as_str()),
-        Some(scopes.as_str()),
-        principal.map(|principal| principal.kind.as_str()),
-    ];
-    for (name, value) in IDENTITY.into_iter().zip(values) {
-        set(headers, name, value.unwrap_or_default());
-    }
+    headers.insert(name, value);
 }
 
 /// `X-RateLimit-*` as API users know them, and the IETF's `RateLimit` fields.
 fn limits(headers: &mut HeaderMap, decision: &Decision<'_>) {
     let Some(verdict) = decision.verdict else { return };
     if let (Some(limit), Some(remaining)) = (verdict.limit, verdict.remaining) {
-        set(headers, "x-ratelimit-limit", &limit.to_string());
-        set(headers, "x-ratelimit-remaining", &remaining.to_string());
-        set(headers, "ratelimit-policy", &format!("\"hour\";q={limit};w=3600"));
-        set(headers, "ratelimit", &format!("\"hour\";r={remaining};t={}", verdict.seconds_left));
+        set(headers, HeaderName::from_static("x-ratelimit-limit"), &limit.to_string());
+        set(headers, HeaderName::from_static("x-ratelimit-remaining"), &remaining.to_string());
+        set(headers, HeaderName::from_static("ratelimit-policy"), &format!("\"hour\";q={limit};w=3600"));
+        set(
+            headers,
+            HeaderName::from_static("ratelimit"),
+            &format!("\"hour\";r={remaining};t={}", verdict.seconds_left),
+        );
     }
-    set(headers, "x-ratelimit-reset", &verdict.reset.to_string());
+    set(headers, HeaderName::from_static("x-ratelimit-reset"), &verdict.reset.to_string());
     if verdict.exceeded {
-        set(headers, "retry-after", &verdict.retry_after.max(1).to_string());
+        set(headers, HeaderName::from_static("retry-after"), &verdict.retry_after.max(1).to_string());
     }
 }
 
@@ -279,5 +311,5 @@ fn challenge(headers: &mut HeaderMap, refusal: &Refusal) {
         }
         _ => return,
     };
-    set(headers, "www-authenticate", &value);
+    set(headers, HeaderName::from_static("www-authenticate"), &value);
 }

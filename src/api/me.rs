@@ -16,16 +16,18 @@ use crate::{
     http::{
         error::BearerError,
         extract::{RequestInfo, bearer},
+        refused::names_credential,
         reply,
     },
     model::{
         error::{Error, ErrorCode},
         principal::{CredentialKind, Denial},
+        usage::Outcome,
     },
 };
 
-/// How people name a credential in a URL, where it does not belong (RFC 6750 §5.3).
-const IN_URLS: [&str; 5] = ["api_key", "apikey", "access_token", "key", "token"];
+/// What else may be a credential in our own URLs, which have no parameters.
+const MORE_IN_URLS: [&str; 2] = ["key", "token"];
 
 /// `GET /v1/users/me`
 pub async fn me(
@@ -43,7 +45,7 @@ pub async fn me(
         "id": principal.subject,
         // The owner's own script may know its owner's name; a third party's app was not asked to.
         "name": user.filter(|_| principal.key.is_some()).map(|user| &user.name),
-        "plan": user.map(|user| &user.plan),
+        "plan": principal.metered.as_ref().map(|metered| &metered.plan),
         "credential": principal.kind.as_str(),
         "scope": principal.scopes.to_string(),
         "client_id": principal.client_id,
@@ -63,7 +65,7 @@ pub async fn health(
         None => reply::json(&json!({ "status": "healthy", "authenticated": false })),
         Some(accepted) => {
             let principal = &accepted.value.principal;
-            let plan = principal.user.as_ref().map(|user| &user.plan);
+            let plan = principal.metered.as_ref().map(|metered| &metered.plan);
             reply::json(
                 &json!({ "status": "healthy", "authenticated": true, "user": { "id": principal.subject, "plan": plan } }),
             )
@@ -77,8 +79,7 @@ async fn credential(
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Option<Verified>, BearerError> {
-    let named = |name: &str| IN_URLS.iter().any(|known| known.eq_ignore_ascii_case(name));
-    if form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).any(|(name, _)| named(&name)) {
+    if names_credential(uri.query().unwrap_or_default(), &MORE_IN_URLS) {
         app.tally.count("credential_in_url", None, &info.origin("anonymous"), Some("a credential was sent in a URL"));
         let error = Error::invalid_request(
             "A credential belongs into the Authorization header, not into the URL: revoke this one.",
@@ -88,22 +89,23 @@ async fn credential(
     let presented = bearer(headers)
         .map_err(|_| refused("invalid_api_key", "The Authorization header is not a Bearer credential."))?;
     let Some(presented) = presented else { return Ok(None) };
-    match app.verifier.verify(info.now, presented).await {
-        Err(error) => Err(BearerError { name: error.code.as_str(), error }),
-        Ok(Ok(accepted)) => Ok(Some(accepted)),
-        // A token says itself when it ends; a key does not, and all its refusals look alike.
-        Ok(Err(Denial::Expired)) if kind(app, presented) == CredentialKind::AccessToken => {
-            Err(refused("token_expired", "The access token has expired."))
+    let from = info.presenter(headers);
+    let denied = match app.verifier.verify(info.now, presented, &from).await {
+        Err(error) => return Err(BearerError { name: error.code.as_str(), error }),
+        Ok(Ok(accepted)) => {
+            app.verifier.used(info.now, &accepted, Outcome::Allowed, &from);
+            return Ok(Some(accepted));
         }
-        Ok(Err(denial)) => {
-            app.tally.count("credential", None, &info.origin("anonymous"), Some(denial.as_str()));
-            Err(refused("invalid_api_key", "The API key provided is invalid."))
-        }
-    }
-}
-
-fn kind(app: &App, presented: &str) -> CredentialKind {
-    if app.verifier.is_api_key(presented) { CredentialKind::ApiKey } else { CredentialKind::AccessToken }
+        Ok(Err(denied)) => denied,
+    };
+    // A token says itself when it ends; a key does not, and all its refusals look alike.
+    let is_expired_token = denied.reason == Denial::Expired && denied.kind == Some(CredentialKind::AccessToken);
+    info.note_denial(app, 401, None, None, denied);
+    Err(if is_expired_token {
+        refused("token_expired", "The access token has expired.")
+    } else {
+        refused("invalid_api_key", "The API key provided is invalid.")
+    })
 }
 
 fn refused(name: &'static str, message: &'static str) -> BearerError {

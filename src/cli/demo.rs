@@ -94,15 +94,8 @@ async fn fill(app: &App) -> Result<Variables, Error> {
     let user_id = app.store.insert_user(now, open::origin(), user).await?;
     let (api_id, api_secret) = make_api(app, now).await?;
     let (client_id, client_secret) = make_client(app, now, &user_id).await?;
-    let new = NewKey {
-        id: None,
-        user_id,
-        name: "Example key".to_owned(),
-        scopes: Scopes::parse("read")?,
-        environment: "live".to_owned(),
-        expires_in_seconds: None,
-    };
-    let (key, record) = apikey::make(now, &app.config.key_prefix, new)?;
+    let new = NewKey::of(&user_id, "Example key", Scopes::parse("read")?);
+    let (key, record) = apikey::make(now, &app.config, new)?;
     app.store.insert_key(now, open::origin(), key.digest(), record).await?;
     let verifier = secret::random_base62(64);
     let challenge = BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()).as_ref());

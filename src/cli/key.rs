@@ -3,10 +3,11 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Global, open, output, user::no_user};
+use super::{Global, open, output, project::no_project, user::no_user};
 use crate::{
     engine::apikey::{self, NewKey, span_seconds},
-    model::{email, error::Error},
+    model::{email, error::Error, network::Networks},
+    store::Replacement,
 };
 
 #[derive(Debug, Subcommand)]
@@ -19,6 +20,8 @@ pub enum KeyCommand {
     Revoke(Named),
     /// Make a new key like this one; the old one ends after --overlap
     Rotate(Rotate),
+    /// Make a new key like this one; the old one ends at once
+    Regenerate(Named),
 }
 
 #[derive(Debug, Args)]
@@ -32,9 +35,18 @@ pub struct Create {
     /// What it may do; may repeat; "all" means every scope there is
     #[arg(long = "scope")]
     scopes: Vec<String>,
-    /// live or test
+    /// The project it belongs to, by its id; `project list` shows them
+    #[arg(long, value_name = "ID")]
+    project: Option<String>,
+    /// What it is for: live, test, or another name the deployment configures
     #[arg(long, default_value = "live")]
     environment: String,
+    /// A network it may be used from, such as 192.0.2.0/24; may repeat [default: any]
+    #[arg(long = "allow", value_name = "CIDR")]
+    networks: Vec<String>,
+    /// A plan of its own [default: its project's or owner's]
+    #[arg(long)]
+    plan: Option<String>,
     /// When it ends by itself, such as 90d [default: never]
     #[arg(long, value_name = "SPAN")]
     expires_in: Option<String>,
@@ -68,7 +80,11 @@ impl KeyCommand {
             Self::Create(create) => create.run(global).await,
             Self::List(of) => of.run(global).await,
             Self::Revoke(key) => key.run(global).await,
-            Self::Rotate(rotate) => rotate.run(global).await,
+            Self::Rotate(rotate) => {
+                let overlap = span_seconds(&rotate.overlap)?;
+                replace(global, rotate.id, Some(overlap).filter(|overlap| *overlap > 0)).await
+            }
+            Self::Regenerate(key) => replace(global, key.id, None).await,
         }
     }
 }
@@ -77,15 +93,20 @@ impl Create {
     async fn run(self, global: &Global) -> Result<(), Error> {
         let opened = open::store(global).await?;
         let (user, _) = opened.store.find_user(&email::normalize(&self.user)?).await?.ok_or_else(no_user)?;
+        let project = match &self.project {
+            Some(id) => Some(opened.store.find_project(id).await?.ok_or_else(no_project)?),
+            None => None,
+        };
+        let scopes = opened.store.catalog().await?.choose(&self.scopes)?;
         let new = NewKey {
-            id: None,
-            user_id: user.id,
-            name: self.name,
-            scopes: opened.store.catalog().await?.choose(&self.scopes)?,
             environment: self.environment,
             expires_in_seconds: self.expires_in.as_deref().map(span_seconds).transpose()?,
+            project,
+            plan: self.plan,
+            networks: Networks::parse(&self.networks.join(" "))?,
+            ..NewKey::of(&user.id, &self.name, scopes)
         };
-        let (secret, key) = apikey::make(opened.now, &opened.config.key_prefix, new)?;
+        let (secret, key) = apikey::make(opened.now, &opened.config, new)?;
         let made = [
             ("id", json!(key.id)),
             ("key", json!(secret.expose())),
@@ -103,7 +124,7 @@ impl Of {
         let (user, _) = opened.store.find_user(&email::normalize(&self.user)?).await?.ok_or_else(no_user)?;
         let rows: Vec<_> = opened
             .store
-            .list_keys(opened.now, &user.id)
+            .list_keys(opened.now, &user.id, None)
             .await?
             .into_iter()
             .map(|key| {
@@ -138,27 +159,25 @@ impl Named {
     }
 }
 
-impl Rotate {
-    async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
-        let ends_at = opened.now.plus_seconds(span_seconds(&self.overlap)?);
-        let old = opened.store.key_by_id(&self.id).await?.ok_or_else(no_key)?;
-        let new = NewKey {
-            id: None,
-            user_id: old.user_id,
-            name: old.name,
-            scopes: old.scopes,
-            environment: old.environment,
-            // As long a life as the old one was given.
-            expires_in_seconds: old.expires_at.map(|end| end.seconds() - old.created_at.seconds()),
-        };
-        let (secret, key) = apikey::make(opened.now, &opened.config.key_prefix, new)?;
-        let made = [("id", json!(key.id)), ("key", json!(secret.expose())), ("old_ends_at", json!(ends_at.rfc3339()))];
-        if !opened.store.rotate_key(opened.now, open::origin(), self.id, ends_at, secret.digest(), key).await? {
-            return Err(Error::invalid_request("this key has ended; make a new one with `grantd key create`"));
-        }
-        output::one(global, &made)
+async fn replace(global: &Global, id: String, overlap_seconds: Option<i64>) -> Result<(), Error> {
+    let opened = open::store(global).await?;
+    let old = opened.store.key_by_id(&id).await?.ok_or_else(no_key)?;
+    let project = match &old.project_id {
+        Some(project) => opened.store.find_project(project).await?,
+        None => None,
+    };
+    let (secret, new) = apikey::make(opened.now, &opened.config, NewKey::like(&old, project))?;
+    let old_ends_at = overlap_seconds.map(|seconds| opened.now.plus_seconds(seconds));
+    let made = [
+        ("id", json!(new.id)),
+        ("key", json!(secret.expose())),
+        ("old_ends_at", json!(old_ends_at.unwrap_or(opened.now).rfc3339())),
+    ];
+    let replacement = Replacement { old_id: id, old_ends_at, user_id: None, digest: secret.digest(), new };
+    if !opened.store.replace_key(opened.now, open::origin(), replacement).await? {
+        return Err(Error::invalid_request("this key has ended; make a new one with `grantd key create`"));
     }
+    output::one(global, &made)
 }
 
 fn no_key() -> Error {

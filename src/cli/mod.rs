@@ -10,6 +10,7 @@ mod key;
 mod open;
 mod output;
 mod plan;
+mod project;
 mod serve;
 mod signing_key;
 mod token;
@@ -70,6 +71,9 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Containers of keys, with a policy
+    #[command(subcommand)]
+    Project(project::ProjectCommand),
     /// How much each tier may ask for
     #[command(subcommand)]
     Plan(plan::PlanCommand),
@@ -102,6 +106,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Api(command) => command.run(&global).await,
         Command::Client(command) => command.run(&global).await,
         Command::Key(command) => command.run(&global).await,
+        Command::Project(command) => command.run(&global).await,
         Command::Plan(command) => command.run(&global).await,
         Command::SigningKey(command) => command.run(&global).await,
         Command::Token(command) => command.run(&global).await,

@@ -83,9 +83,6 @@ impl Create {
         let opened = open::store(global).await?;
         let email = email::normalize(&self.email)?;
         let name = self.name.unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
-        if opened.store.plans().await?.find(&self.plan).is_none() {
-            return Err(Error::invalid_request("--plan names no plan; `grantd plan list` shows them"));
-        }
         let (password, shown) = password(self.password_stdin)?;
         let user = NewUser {
             name: text::name("the name", &name)?,

@@ -34,6 +34,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// How API keys start.
     pub key_prefix: String,
+    /// What keys can be for.
+    pub environments: Vec<String>,
     /// Bearer token of `/metrics`; empty turns it off.
     pub metrics_token: SecretString,
     /// Filter of the log.
@@ -44,6 +46,8 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     /// Bounds.
     pub limits: Limits,
+    /// Forward-auth.
+    pub gateway: Gateway,
 }
 
 /// Shape of log lines.
@@ -94,10 +98,56 @@ pub struct Limits {
     pub request_seconds: u64,
 }
 
+/// Names of the headers that tell an upstream who is calling.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    /// A user, or a client on its own.
+    pub subject_header: String,
+    /// The user's name.
+    pub user_header: String,
+    /// The client that holds the token.
+    pub client_header: String,
+    /// The key's id.
+    pub key_header: String,
+    /// The key's project.
+    pub project_header: String,
+    /// The key's environment.
+    pub environment_header: String,
+    /// The plan.
+    pub plan_header: String,
+    /// The scopes, space-delimited.
+    pub scopes_header: String,
+    /// `access_token` or `api_key`.
+    pub credential_header: String,
+}
+
+impl Gateway {
+    /// Every name with the key it is configured by.
+    #[must_use]
+    pub fn names(&self) -> [(&'static str, &str); 9] {
+        [
+            ("subject_header", &self.subject_header),
+            ("user_header", &self.user_header),
+            ("client_header", &self.client_header),
+            ("key_header", &self.key_header),
+            ("project_header", &self.project_header),
+            ("environment_header", &self.environment_header),
+            ("plan_header", &self.plan_header),
+            ("scopes_header", &self.scopes_header),
+            ("credential_header", &self.credential_header),
+        ]
+    }
+}
+
 /// What was wrong with the configuration, with the key's name and what would be right.
 #[derive(Debug, thiserror::Error)]
 #[error("configuration: {0}")]
 pub struct ConfigError(String);
+
+fn wrong(key: &str, right: &str) -> Result<(), ConfigError> {
+    Err(ConfigError(format!("{key}: {right}")))
+}
 
 impl Config {
     /// Reads every layer. `overrides` are the command line's, by key.
@@ -130,7 +180,8 @@ impl Config {
                 .try_parsing(true)
                 .list_separator(",")
                 .with_list_parse_key("trusted_proxies")
-                .with_list_parse_key("cors_origins"),
+                .with_list_parse_key("cors_origins")
+                .with_list_parse_key("environments"),
         );
         for (key, value) in overrides {
             layers = layers.set_override(*key, value.clone()).map_err(|error| ConfigError(error.to_string()))?;
@@ -142,7 +193,6 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |key: &str, right: &str| Err(ConfigError(format!("{key}: {right}")));
         let issuer = Url::parse(&self.issuer)
             .map_err(|_| ConfigError("issuer: an absolute URL such as https://auth.example.com".to_owned()))?;
         let loopback = issuer.host_str().is_some_and(|host| ["127.0.0.1", "[::1]", "localhost"].contains(&host));
@@ -170,13 +220,7 @@ impl Config {
                 "origins such as https://app.example.com, without a path or a slash at the end",
             );
         }
-        let prefix = self.key_prefix.as_str();
-        if prefix.is_empty()
-            || prefix.len() > 20
-            || !prefix.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        {
-            return wrong("key_prefix", "1 to 20 lower-case letters and digits");
-        }
+        self.check_names()?;
         let lifetimes = &self.lifetimes;
         for (key, seconds, most) in [
             ("lifetimes.code_seconds", lifetimes.code_seconds, 600),
@@ -201,6 +245,36 @@ impl Config {
         }
         if !(1..=300).contains(&self.limits.request_seconds) {
             return wrong("limits.request_seconds", "1 to 300");
+        }
+        Ok(())
+    }
+
+    /// What becomes part of keys and of headers.
+    fn check_names(&self) -> Result<(), ConfigError> {
+        let prefix = self.key_prefix.as_str();
+        if prefix.is_empty()
+            || prefix.len() > 20
+            || !prefix.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        {
+            return wrong("key_prefix", "1 to 20 lower-case letters and digits");
+        }
+        let word = |text: &String| {
+            (1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        if !(1..=20).contains(&self.environments.len()) || !self.environments.iter().all(word) {
+            return wrong("environments", "1 to 20 names, each of 1 to 20 lower-case letters and digits");
+        }
+        let mut names: Vec<String> = self.gateway.names().map(|(_, name)| name.to_ascii_lowercase()).into();
+        let header = |name: &String| {
+            name.starts_with("x-") && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        if let Some(name) = names.iter().find(|name| !header(name)) {
+            return wrong("gateway", &format!("{name}: a header's name begins with X-, of letters, digits and dashes"));
+        }
+        names.sort_unstable();
+        names.dedup();
+        if names.len() < self.gateway.names().len() {
+            return wrong("gateway", "each header has a name of its own");
         }
         Ok(())
     }

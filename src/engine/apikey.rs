@@ -1,16 +1,19 @@
 //! Owns making API keys: shown once, kept as a digest. Does not verify them; see `engine::verify`.
 
-use crate::model::{
-    clock::Timestamp,
-    error::Error,
-    key::ApiKey,
-    scope::Scopes,
-    secret::{self, Secret},
-    text,
+use crate::{
+    config::Config,
+    model::{
+        clock::Timestamp,
+        error::Error,
+        key::{ApiKey, KeyForm},
+        network::Networks,
+        project::Project,
+        scope::Scopes,
+        secret::{self, Secret},
+        text,
+    },
 };
 
-/// The environments a key can be for.
-pub const ENVIRONMENTS: [&str; 2] = ["live", "test"];
 /// Longest lifetime that can be asked for, in seconds: ten years.
 const LIFETIME_MAX_SECONDS: i64 = 315_360_000;
 
@@ -25,22 +28,65 @@ pub struct NewKey {
     pub name: String,
     /// What it may do: at least one scope.
     pub scopes: Scopes,
-    /// `live` or `test`.
+    /// `live`, `test`, or another name the deployment knows.
     pub environment: String,
     /// Seconds until it ends by itself.
     pub expires_in_seconds: Option<i64>,
+    /// The project it belongs to, one of its owner's.
+    pub project: Option<Project>,
+    /// A plan of its own; not for owners to choose.
+    pub plan: Option<String>,
+    /// From where it may be used.
+    pub networks: Networks,
+}
+
+impl NewKey {
+    /// A key of this user for `live` use, without an end, a project or bounds.
+    #[must_use]
+    pub fn of(user_id: &str, name: &str, scopes: Scopes) -> Self {
+        Self {
+            id: None,
+            user_id: user_id.to_owned(),
+            name: name.to_owned(),
+            scopes,
+            environment: "live".to_owned(),
+            expires_in_seconds: None,
+            project: None,
+            plan: None,
+            networks: Networks::default(),
+        }
+    }
+
+    /// A key to take the place of `old`: never wider, and with as long a life as the old one was given.
+    #[must_use]
+    pub fn like(old: &ApiKey, project: Option<Project>) -> Self {
+        Self {
+            id: None,
+            user_id: old.user_id.clone(),
+            name: old.name.clone(),
+            scopes: old.scopes.clone(),
+            environment: old.environment.clone(),
+            expires_in_seconds: old.expires_at.map(|end| (end.seconds() - old.created_at.seconds()).max(1)),
+            project,
+            plan: old.plan.clone(),
+            networks: old.networks.clone(),
+        }
+    }
 }
 
 /// Makes a key: the secret to show once, and the record to keep.
 ///
 /// # Errors
 /// `invalid_request` or `invalid_scope` saying what would be right.
-pub fn make(now: Timestamp, prefix: &str, new: NewKey) -> Result<(Secret, ApiKey), Error> {
+pub fn make(now: Timestamp, config: &Config, new: NewKey) -> Result<(Secret, ApiKey), Error> {
     if new.scopes.is_empty() {
         return Err(Error::invalid_scope("a key needs at least one scope"));
     }
-    if !ENVIRONMENTS.contains(&new.environment.as_str()) {
-        return Err(Error::invalid_request("environment is live or test"));
+    if !config.environments.contains(&new.environment) {
+        return Err(Error::invalid_request(format!("environment is one of: {}", config.environments.join(", "))));
+    }
+    if new.project.as_ref().is_some_and(|project| project.user_id != new.user_id) {
+        return Err(Error::invalid_request("there is no such project"));
     }
     let expires_at = match new.expires_in_seconds {
         Some(seconds) if !(1..=LIFETIME_MAX_SECONDS).contains(&seconds) => {
@@ -48,8 +94,15 @@ pub fn make(now: Timestamp, prefix: &str, new: NewKey) -> Result<(Secret, ApiKey
         }
         seconds => seconds.map(|seconds| now.plus_seconds(seconds)),
     };
-    let prefix = format!("{prefix}_{}_", new.environment);
-    let shown = Secret::generate(&prefix);
+    let form = new.project.as_ref().map_or(KeyForm::Prefixed, |project| project.key_form);
+    let (prefix, shown) = match form {
+        KeyForm::Uuid => (String::new(), Secret::uuid()),
+        KeyForm::Prefixed | KeyForm::Imported => {
+            let prefix = format!("{}_{}_", config.key_prefix, new.environment);
+            let shown = Secret::generate(&prefix);
+            (prefix, shown)
+        }
+    };
     let key = ApiKey {
         id: new.id.unwrap_or_else(|| secret::new_id("key")),
         user_id: new.user_id,
@@ -58,10 +111,16 @@ pub fn make(now: Timestamp, prefix: &str, new: NewKey) -> Result<(Secret, ApiKey
         hint: shown.hint(),
         scopes: new.scopes,
         environment: new.environment,
+        form,
+        project_id: new.project.map(|project| project.id),
+        plan: new.plan,
+        networks: new.networks,
         created_at: now,
         expires_at,
         revoked_at: None,
         last_used_at: None,
+        last_address: None,
+        last_agent: None,
     };
     Ok((shown, key))
 }

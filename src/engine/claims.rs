@@ -4,7 +4,11 @@ use jsonwebtoken::Validation;
 use serde::Deserialize;
 
 use super::signing::Signing;
-use crate::model::{api::Algorithm, clock::Timestamp, principal::Denial};
+use crate::model::{
+    api::Algorithm,
+    clock::Timestamp,
+    principal::{CredentialKind, Denial, Denied},
+};
 
 /// How far a token's `iat` may lie ahead, in seconds: clocks of several nodes differ.
 const SKEW_SECONDS: i64 = 60;
@@ -42,7 +46,7 @@ pub struct Claims {
 }
 
 /// `aud`: one or several (RFC 7519 §4.1.3).
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Audience {
     /// One.
@@ -84,6 +88,20 @@ pub fn read(signing: &Signing, issuer: &str, token: &str) -> Result<Claims, Deni
 }
 
 impl Claims {
+    /// This token, refused.
+    #[must_use]
+    pub fn denied(&self, reason: Denial) -> Denied {
+        Denied {
+            reason,
+            kind: Some(CredentialKind::AccessToken),
+            key_id: None,
+            // Only what a grant stands behind has a user.
+            user_id: self.gid.is_some().then(|| self.sub.clone()),
+            client_id: Some(self.client_id.clone()),
+            since: (reason == Denial::Expired).then(|| Timestamp::from_seconds(self.exp)),
+        }
+    }
+
     /// Whether the token's own times allow it at `now`.
     #[must_use]
     pub fn is_current(&self, now: Timestamp) -> bool {

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{catalog::CatalogCache, signing::Signing, tally::Tally, usage::Usage};
+use super::{catalog::CatalogCache, denials::Denials, signing::Signing, tally::Tally, usage::Usage};
 use crate::{
     cache::{Entity, EntityKind},
     model::{api::Algorithm, clock::Clock, error::Error},
@@ -32,6 +32,8 @@ pub struct Background {
     pub usage: Arc<Usage>,
     /// Counted events.
     pub tally: Arc<Tally>,
+    /// Refused requests.
+    pub denials: Arc<Denials>,
     /// The clock.
     pub clock: Arc<Clock>,
     /// How long an audit entry is kept, in seconds.
@@ -56,7 +58,8 @@ impl Background {
     pub async fn flush(&self) -> Result<(), Error> {
         let now = self.clock.now();
         let used = self.usage.flush(&self.store, now).await;
-        self.tally.flush(&self.store, now).await.and(used)
+        let noted = self.denials.flush(&self.store, now).await;
+        self.tally.flush(&self.store, now).await.and(used).and(noted)
     }
 
     /// One look at the feed, with the catalog or keys read again where they changed.

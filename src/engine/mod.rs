@@ -4,6 +4,7 @@ pub mod apikey;
 pub mod catalog;
 pub mod claims;
 pub mod clients;
+pub mod denials;
 pub mod follow;
 pub mod grant_token;
 pub mod limit;

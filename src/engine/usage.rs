@@ -1,31 +1,102 @@
-//! Owns how often and when keys were accepted: counted in memory, flushed in batches. Does not limit anything.
+//! Owns how often, when and from where keys were used: counted in memory, flushed in batches. Does not limit anything.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicI64, Ordering},
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
 };
 
 use crate::{
-    model::{clock::Timestamp, error::Error},
+    model::{clock::Timestamp, error::Error, network::place, principal::Presenter, usage::Outcome},
     store::{KeyUse, Store},
 };
 
 /// Keys flushed in one transaction.
 const BATCH: usize = 100;
+/// Networks noted of one key between two flushes; more are noted the next time they are used.
+const NETWORKS_MAX: usize = 8;
+/// Longest `User-Agent` kept, in characters.
+const AGENT_MAX: usize = 200;
+/// Ended keys whose refusals are counted between two flushes.
+const ENDED_MAX: usize = 1000;
 
 /// The counts of one key since the last flush.
 #[derive(Debug)]
 pub struct KeyCounter {
     key_id: String,
-    times: AtomicI64,
+    allowed: AtomicI64,
+    denied: AtomicI64,
+    limited: AtomicI64,
     last_used_at: AtomicI64,
     queued: AtomicBool,
+    seen: Mutex<Seen>,
 }
 
-/// The keys used since the last flush: bounded by the keys in memory.
+/// From where and by what a key was used.
+#[derive(Debug, Default)]
+struct Seen {
+    address: Option<IpAddr>,
+    agent: Option<Box<str>>,
+    networks: Vec<IpAddr>,
+}
+
+/// The keys used since the last flush: bounded by the keys in memory, and for ended ones by a number.
 #[derive(Debug, Default)]
 pub struct Usage {
     dirty: Mutex<Vec<Arc<KeyCounter>>>,
+    ended: Mutex<HashMap<String, i64>>,
+}
+
+impl KeyCounter {
+    fn take(&self) -> KeyUse {
+        self.queued.store(false, Ordering::Release);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (allowed, limited) = (self.allowed.swap(0, Ordering::AcqRel), self.limited.swap(0, Ordering::AcqRel));
+        let last_used_at = Timestamp(self.last_used_at.load(Ordering::Acquire));
+        KeyUse {
+            key_id: self.key_id.clone(),
+            allowed,
+            denied: self.denied.swap(0, Ordering::AcqRel),
+            limited,
+            last_used_at: (allowed + limited > 0).then_some(last_used_at),
+            address: seen.address.map(|address| address.to_string()),
+            agent: seen.agent.as_deref().map(ToOwned::to_owned),
+            networks: std::mem::take(&mut seen.networks).into_iter().map(place).collect(),
+        }
+    }
+
+    fn put_back(&self, of: &KeyUse) {
+        self.allowed.fetch_add(of.allowed, Ordering::AcqRel);
+        self.denied.fetch_add(of.denied, Ordering::AcqRel);
+        self.limited.fetch_add(of.limited, Ordering::AcqRel);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // The address in use is the one that matters most; it is noted again.
+        let address = seen.address;
+        seen.networks.extend(address);
+    }
+}
+
+impl Seen {
+    /// Notes a use; costs one comparison where nothing has changed.
+    fn note(&mut self, from: &Presenter<'_>) {
+        if let Some(address) = from.address
+            && self.address != Some(address)
+        {
+            if self.networks.len() < NETWORKS_MAX && !self.networks.contains(&address) {
+                self.networks.push(address);
+            }
+            self.address = Some(address);
+        }
+        if let Some(agent) = from.agent
+            && self.agent.as_deref().is_none_or(|known| known != agent && known.len() < AGENT_MAX)
+        {
+            let plain = agent.chars().filter(|c| !c.is_control()).take(AGENT_MAX);
+            self.agent = Some(plain.collect::<String>().into_boxed_str());
+        }
+    }
 }
 
 impl Usage {
@@ -34,16 +105,43 @@ impl Usage {
     pub fn counter(&self, key_id: &str) -> Arc<KeyCounter> {
         Arc::new(KeyCounter {
             key_id: key_id.to_owned(),
-            times: AtomicI64::new(0),
+            allowed: AtomicI64::new(0),
+            denied: AtomicI64::new(0),
+            limited: AtomicI64::new(0),
             last_used_at: AtomicI64::new(0),
             queued: AtomicBool::new(false),
+            seen: Mutex::default(),
         })
     }
 
     /// Counts one use.
-    pub fn count(&self, counter: &Arc<KeyCounter>, now: Timestamp) {
-        counter.times.fetch_add(1, Ordering::Relaxed);
-        counter.last_used_at.fetch_max(now.0, Ordering::Relaxed);
+    pub fn count(&self, counter: &Arc<KeyCounter>, now: Timestamp, outcome: Outcome, from: &Presenter<'_>) {
+        let count = match outcome {
+            Outcome::Allowed => &counter.allowed,
+            Outcome::Denied => &counter.denied,
+            Outcome::Limited => &counter.limited,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        if outcome != Outcome::Denied {
+            counter.last_used_at.fetch_max(now.0, Ordering::Relaxed);
+            if from.address.is_some() || from.agent.is_some() {
+                counter.seen.lock().unwrap_or_else(PoisonError::into_inner).note(from);
+            }
+        }
+        self.queue(counter);
+    }
+
+    /// Counts one refusal of a key that has ended, and so is not in memory.
+    pub fn count_ended(&self, key_id: &str) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = ended.get_mut(key_id) {
+            *count += 1;
+        } else if ended.len() < ENDED_MAX {
+            ended.insert(key_id.to_owned(), 1);
+        }
+    }
+
+    fn queue(&self, counter: &Arc<KeyCounter>) {
         if !counter.queued.swap(true, Ordering::AcqRel) {
             self.dirty.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(counter));
         }
@@ -54,38 +152,37 @@ impl Usage {
     /// # Errors
     /// `temporarily_unavailable`.
     pub async fn flush(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
+        let mut failed = self.flush_ended(store, now).await.err();
         let mut dirty = std::mem::take(&mut *self.dirty.lock().unwrap_or_else(PoisonError::into_inner));
         // Rows are locked in one order by every node, so that two flushes cannot wait for each other.
         dirty.sort_unstable_by(|one, other| one.key_id.cmp(&other.key_id));
-        let mut failed = None;
         for batch in dirty.chunks(BATCH) {
-            let uses: Vec<KeyUse> = batch
-                .iter()
-                .map(|counter| {
-                    counter.queued.store(false, Ordering::Release);
-                    let times = counter.times.swap(0, Ordering::AcqRel);
-                    KeyUse {
-                        key_id: counter.key_id.clone(),
-                        times,
-                        last_used_at: Timestamp(counter.last_used_at.load(Ordering::Acquire)),
-                    }
-                })
-                .collect();
-            let counts: Vec<i64> = uses.iter().map(|usage| usage.times).collect();
-            if let Err(error) = store.flush_key_uses(now, uses).await {
-                self.keep(batch, &counts);
-                failed = Some(error);
+            let uses: Vec<KeyUse> = batch.iter().map(|counter| counter.take()).collect();
+            if let Err(error) = store.flush_key_uses(now, uses.clone()).await {
+                for (counter, of) in batch.iter().zip(&uses) {
+                    counter.put_back(of);
+                    self.queue(counter);
+                }
+                failed = Some(error.into());
             }
         }
-        failed.map_or(Ok(()), |error| Err(error.into()))
+        failed.map_or(Ok(()), Err)
     }
 
-    fn keep(&self, batch: &[Arc<KeyCounter>], counts: &[i64]) {
-        for (counter, times) in batch.iter().zip(counts) {
-            counter.times.fetch_add(*times, Ordering::AcqRel);
-            if !counter.queued.swap(true, Ordering::AcqRel) {
-                self.dirty.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(counter));
+    async fn flush_ended(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
+        let ended = std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut uses: Vec<KeyUse> =
+            ended.into_iter().map(|(key_id, denied)| KeyUse { key_id, denied, ..KeyUse::default() }).collect();
+        uses.sort_unstable_by(|one, other| one.key_id.cmp(&other.key_id));
+        for batch in uses.chunks(BATCH) {
+            if let Err(error) = store.flush_key_uses(now, batch.to_vec()).await {
+                let mut kept = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+                for of in batch {
+                    *kept.entry(of.key_id.clone()).or_default() += of.denied;
+                }
+                return Err(error.into());
             }
         }
+        Ok(())
     }
 }

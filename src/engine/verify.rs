@@ -26,11 +26,12 @@ use crate::{
         clock::Timestamp,
         error::Error,
         key::KeyStatus,
-        principal::{CredentialKind, Denial, Principal, PrincipalKey, PrincipalUser},
+        principal::{CredentialKind, Denial, Denied, Metered, Presenter, Principal, PrincipalKey, PrincipalUser},
         scope::Scopes,
         secret::{self, Digest},
+        usage::Outcome,
     },
-    store::Store,
+    store::{KeyRecord, Store},
 };
 
 /// Longest credential read, in bytes; longer ones are nobody's.
@@ -39,6 +40,8 @@ pub const CREDENTIAL_MAX: usize = 8192;
 const TURNS: usize = 256;
 /// Requests waiting for one turn; more are told to try again.
 const WAITING_MAX: usize = 64;
+/// Shortest text that may be an imported key, in bytes.
+const FOREIGN_MIN: usize = 8;
 /// Longest wait for a credential to be read.
 const FILL_WAIT: Duration = Duration::from_secs(4);
 
@@ -79,7 +82,7 @@ struct Turn {
 struct Read {
     digest: Digest,
     began: u64,
-    found: Result<Verified, Denial>,
+    found: Result<Verified, Denied>,
 }
 
 /// Parts the verifier is built from.
@@ -126,28 +129,52 @@ impl Verifier {
         }
     }
 
-    /// What `credential` stands for at `now`, or why it stands for nothing.
+    /// What `credential` stands for at `now`, or why it stands for nothing. What passes is counted by [`Self::used`], once it
+    /// is known how its request ended.
     ///
     /// # Errors
     /// `temporarily_unavailable` when the store must be asked and cannot be: never a guess.
-    pub async fn verify(&self, now: Timestamp, credential: &str) -> Result<Result<Verified, Denial>, Error> {
+    pub async fn verify(
+        &self,
+        now: Timestamp,
+        credential: &str,
+        from: &Presenter<'_>,
+    ) -> Result<Result<Verified, Denied>, Error> {
         if credential.len() > CREDENTIAL_MAX {
-            return Ok(Err(Denial::Unknown));
+            return Ok(Err(Denied::unknown(Denial::Unknown)));
         }
         let digest = Digest::of(credential);
         let found = match self.remembered(&digest) {
             Some(found) => Ok(found),
             None => self.fill(now, credential, digest).await?,
         };
-        Ok(found.and_then(|accepted| {
-            if accepted.value.principal.expires_at.is_some_and(|end| end <= now) {
-                return Err(Denial::Expired);
+        let accepted = match found {
+            Ok(accepted) => accepted,
+            Err(denied) => {
+                if let Some(key_id) = &denied.key_id {
+                    self.usage.count_ended(key_id);
+                }
+                return Ok(Err(denied));
             }
-            if let Some(counter) = &accepted.value.counter {
-                self.usage.count(counter, now);
+        };
+        let principal = &accepted.value.principal;
+        let reason = match principal.expires_at {
+            Some(end) if end <= now => Some((Denial::Expired, Some(end))),
+            _ if principal.key.as_ref().is_some_and(|key| !key.networks.allow(from.address)) => {
+                Some((Denial::Network, None))
             }
-            Ok(accepted)
-        }))
+            _ => None,
+        };
+        let Some((reason, since)) = reason else { return Ok(Ok(accepted)) };
+        self.used(now, &accepted, Outcome::Denied, from);
+        Ok(Err(Denied { since, ..Denied::of(reason, principal) }))
+    }
+
+    /// Counts how the request of an accepted credential ended.
+    pub fn used(&self, now: Timestamp, accepted: &Verified, outcome: Outcome, from: &Presenter<'_>) {
+        if let Some(counter) = &accepted.value.counter {
+            self.usage.count(counter, now, outcome, from);
+        }
     }
 
     /// Reads an access token's identity without asking whether it still counts, to revoke it.
@@ -161,13 +188,17 @@ impl Verifier {
         })
     }
 
-    /// Whether `text` has the form of one of our API keys, checksum included.
+    /// Whether `text` may be an API key: of our own form, checksum included, or of any form once some were imported.
     #[must_use]
-    pub fn is_api_key(&self, text: &str) -> bool {
-        // Whatever the prefix is configured to be today: keys outlive a change of it.
+    pub fn may_be_api_key(&self, text: &str) -> bool {
         let other = |prefix: &str| text.starts_with(prefix);
-        secret::has_checksum(text)
-            && ![secret::CODE, secret::REFRESH_TOKEN, secret::CLIENT_SECRET].into_iter().any(other)
+        if [secret::CODE, secret::REFRESH_TOKEN, secret::CLIENT_SECRET].into_iter().any(other)
+            || text.starts_with("eyJ")
+        {
+            return false;
+        }
+        // Whatever the prefix is configured to be today: keys outlive a change of it.
+        secret::has_checksum(text) || (text.len() >= FOREIGN_MIN && self.catalog.current().foreign_keys)
     }
 
     fn remembered(&self, digest: &Digest) -> Option<Verified> {
@@ -178,15 +209,15 @@ impl Verifier {
         self.cache.get(digest).filter(|cached| feed.is_fresh(cached))
     }
 
-    async fn fill(&self, now: Timestamp, credential: &str, digest: Digest) -> Result<Result<Verified, Denial>, Error> {
+    async fn fill(&self, now: Timestamp, credential: &str, digest: Digest) -> Result<Result<Verified, Denied>, Error> {
         // The position comes before everything the answer is made of, the signing keys too: a change that races this
         // makes it a miss.
         let position = self.store.freshness().position();
         // Everything that needs no query comes first, so that garbage costs none.
         let kind = match self.classify(credential) {
-            Ok(Presented::Token(claims)) if !claims.is_current(now) => return Ok(Err(Denial::Expired)),
+            Ok(Presented::Token(claims)) if !claims.is_current(now) => return Ok(Err(claims.denied(Denial::Expired))),
             Ok(kind) => kind,
-            Err(denial) => return Ok(Err(denial)),
+            Err(denial) => return Ok(Err(Denied::unknown(denial))),
         };
         let arrived = self.order.fetch_add(1, Ordering::AcqRel);
         let turn = &self.turns[digest.shard(TURNS)];
@@ -212,7 +243,7 @@ impl Verifier {
         kind: Presented,
         digest: Digest,
         position: u64,
-    ) -> Result<Result<Verified, Denial>, Error> {
+    ) -> Result<Result<Verified, Denied>, Error> {
         if let Some(found) = self.remembered(&digest) {
             return Ok(Ok(found));
         }
@@ -232,7 +263,7 @@ impl Verifier {
             let claims = claims::read(&self.signing, &self.issuer, credential)?;
             return Ok(Presented::Token(Box::new(claims)));
         }
-        if self.is_api_key(credential) {
+        if self.may_be_api_key(credential) {
             return Ok(Presented::Key);
         }
         let other = [secret::CODE, secret::REFRESH_TOKEN, secret::CLIENT_SECRET]
@@ -241,23 +272,26 @@ impl Verifier {
         Err(if other { Denial::WrongKind } else { Denial::Unknown })
     }
 
-    async fn read_token(&self, claims: Claims) -> Result<Result<(Accepted, Vec<Entity>), Denial>, Error> {
+    async fn read_token(&self, claims: Claims) -> Result<Result<(Accepted, Vec<Entity>), Denied>, Error> {
         let state = match &claims.gid {
             Some(grant) => self.store.grant_token_state(grant, &claims.jti).await?,
             None => self.store.client_token_state(&claims.client_id, &claims.jti).await?,
         };
-        let Some(state) = state else { return Ok(Err(Denial::Revoked)) };
-        let audience = match claims.aud {
+        let Some(state) = state else { return Ok(Err(claims.denied(Denial::Revoked))) };
+        if state.revoked {
+            return Ok(Err(claims.denied(Denial::Revoked)));
+        }
+        if state.disabled {
+            return Ok(Err(claims.denied(Denial::Disabled)));
+        }
+        let audience = match claims.aud.clone() {
             Audience::One(one) => vec![one],
             Audience::Many(many) => many,
         };
         let catalog = self.catalog.current();
         let audience: Vec<String> = audience.into_iter().filter(|uri| catalog.by_identifier(uri).is_some()).collect();
-        if state.revoked {
-            return Ok(Err(Denial::Revoked));
-        }
-        if state.disabled || audience.is_empty() {
-            return Ok(Err(Denial::Disabled));
+        if audience.is_empty() {
+            return Ok(Err(claims.denied(Denial::Disabled)));
         }
         let mut sources = vec![
             Entity::new(EntityKind::Token, claims.jti.as_str()),
@@ -265,7 +299,13 @@ impl Verifier {
             Entity::new(EntityKind::Catalog, ""),
             Entity::new(EntityKind::SigningKeys, ""),
         ];
-        let user = state.user.map(|(name, plan)| PrincipalUser { id: claims.sub.clone(), name, plan });
+        let (user, metered) = match state.user {
+            Some((name, plan)) => {
+                let user = PrincipalUser { id: claims.sub.clone(), name };
+                (Some(user), Some(Metered { plan, subject: claims.sub.clone() }))
+            }
+            None => (None, None),
+        };
         if let Some(user) = &user {
             sources.push(Entity::new(EntityKind::User, user.id.as_str()));
         }
@@ -283,6 +323,7 @@ impl Verifier {
             expires_at: Some(Timestamp::from_seconds(claims.exp)),
             token_id: claims.jti,
             grant_id: claims.gid,
+            metered,
             key: None,
         };
         Ok(Ok((Accepted { principal, counter: None }, sources)))
@@ -292,38 +333,57 @@ impl Verifier {
         &self,
         now: Timestamp,
         digest: &Digest,
-    ) -> Result<Result<(Accepted, Vec<Entity>), Denial>, Error> {
-        let Some(record) = self.store.find_key(digest).await? else { return Ok(Err(Denial::Unknown)) };
-        let key = record.key;
+    ) -> Result<Result<(Accepted, Vec<Entity>), Denied>, Error> {
+        let Some(KeyRecord { key, user, project, metered, disabled }) = self.store.find_key(digest).await? else {
+            return Ok(Err(Denied::unknown(Denial::Unknown)));
+        };
+        let denied = |reason, since| Denied {
+            reason,
+            kind: Some(CredentialKind::ApiKey),
+            key_id: Some(key.id.clone()),
+            user_id: Some(key.user_id.clone()),
+            client_id: None,
+            since,
+        };
         match key.status(now) {
             KeyStatus::Active => {}
-            KeyStatus::Expired => return Ok(Err(Denial::Expired)),
-            KeyStatus::Revoked => return Ok(Err(Denial::Revoked)),
+            KeyStatus::Expired => return Ok(Err(denied(Denial::Expired, key.expires_at))),
+            KeyStatus::Revoked => return Ok(Err(denied(Denial::Revoked, key.revoked_at))),
         }
         let catalog = self.catalog.current();
         let scopes = key.scopes.filter(|name| catalog.scope(name).is_some());
         let audience: Vec<String> = catalog.of_scopes(&scopes).into_iter().map(|api| api.identifier.clone()).collect();
-        if record.user_disabled || audience.is_empty() {
-            return Ok(Err(Denial::Disabled));
+        if disabled || audience.is_empty() {
+            return Ok(Err(denied(Denial::Disabled, None)));
         }
-        let sources = vec![
+        let mut sources = vec![
             Entity::new(EntityKind::Key, key.id.as_str()),
             Entity::new(EntityKind::User, key.user_id.as_str()),
             Entity::new(EntityKind::Catalog, ""),
         ];
+        if let Some(project) = &key.project_id {
+            sources.push(Entity::new(EntityKind::Project, project.as_str()));
+        }
         let counter = Some(self.usage.counter(&key.id));
         let principal = Principal {
             kind: CredentialKind::ApiKey,
             subject: key.user_id,
             client_id: None,
-            user: Some(record.user),
+            user: Some(user),
             scopes,
             audience,
             issued_at: key.created_at,
             expires_at: key.expires_at,
             token_id: key.id.clone(),
             grant_id: None,
-            key: Some(PrincipalKey { id: key.id, name: key.name, environment: key.environment }),
+            metered: Some(metered),
+            key: Some(PrincipalKey {
+                id: key.id,
+                name: key.name,
+                environment: key.environment,
+                project,
+                networks: key.networks,
+            }),
         };
         Ok(Ok((Accepted { principal, counter }, sources)))
     }

@@ -6,5 +6,6 @@ pub mod extract;
 pub mod interaction;
 pub mod layers;
 pub mod page;
+pub mod refused;
 pub mod reply;
 pub mod session;

@@ -77,6 +77,8 @@ pub struct Catalog {
     pub apis: Vec<Api>,
     /// The plans.
     pub plans: Plans,
+    /// There are keys that any text may be: imported ones and UUIDs.
+    pub foreign_keys: bool,
 }
 
 impl Catalog {

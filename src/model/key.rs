@@ -1,6 +1,6 @@
 //! Owns the API key as its owner sees it. Does not hold the secret.
 
-use super::{clock::Timestamp, scope::Scopes};
+use super::{clock::Timestamp, network::Networks, scope::Scopes};
 
 /// A long-lived credential of a user. The secret itself is not here: it was shown once.
 #[derive(Clone, Debug)]
@@ -17,8 +17,16 @@ pub struct ApiKey {
     pub hint: String,
     /// What it may do.
     pub scopes: Scopes,
-    /// `live` or `test`.
+    /// What it is for: `live`, `test`, or another name the deployment knows.
     pub environment: String,
+    /// How it looks.
+    pub form: KeyForm,
+    /// The project it belongs to.
+    pub project_id: Option<String>,
+    /// A plan of its own, where it is not measured by its project's or owner's.
+    pub plan: Option<String>,
+    /// From where it may be used.
+    pub networks: Networks,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends by itself.
@@ -27,6 +35,40 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
     /// When it was last accepted; at most a flush interval old.
     pub last_used_at: Option<Timestamp>,
+    /// From which address, as far as it was told.
+    pub last_address: Option<String>,
+    /// By which `User-Agent`, as far as it was told.
+    pub last_agent: Option<String>,
+}
+
+/// How a key looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyForm {
+    /// `{prefix}_{environment}_…` with a checksum.
+    #[default]
+    Prefixed,
+    /// A random UUID (RFC 9562 §5.4), for APIs whose users know keys as such.
+    Uuid,
+    /// Whatever it was before it was imported.
+    Imported,
+}
+
+impl KeyForm {
+    /// One word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prefixed => "prefixed",
+            Self::Uuid => "uuid",
+            Self::Imported => "imported",
+        }
+    }
+
+    /// The form of a word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Prefixed, Self::Uuid, Self::Imported].into_iter().find(|form| form.as_str() == text)
+    }
 }
 
 /// Where a key stands.

@@ -1,6 +1,9 @@
-//! Owns the principal: what a valid credential stands for. Does not decide validity; see `engine::verify`.
+//! Owns the principal: what a valid credential stands for, and why another stands for nothing. Does not decide validity;
+//! see `engine::verify`.
 
-use super::{clock::Timestamp, scope::Scopes};
+use std::net::IpAddr;
+
+use super::{clock::Timestamp, network::Networks, scope::Scopes};
 
 /// What was presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +32,24 @@ pub struct PrincipalUser {
     pub id: String,
     /// Name to show.
     pub name: String,
+}
+
+/// Where a credential was presented, as far as it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Presenter<'a> {
+    /// Who sent it.
+    pub address: Option<IpAddr>,
+    /// With which `User-Agent`.
+    pub agent: Option<&'a str>,
+}
+
+/// The plan a credential is measured by.
+#[derive(Clone, Debug)]
+pub struct Metered {
     /// Name of the plan.
     pub plan: String,
+    /// Whose requests are counted together: the user, or the project or key that has a plan of its own.
+    pub subject: String,
 }
 
 /// What a valid credential stands for.
@@ -56,6 +75,8 @@ pub struct Principal {
     pub token_id: String,
     /// The grant behind a token.
     pub grant_id: Option<String>,
+    /// The plan it is measured by; none for a client on its own.
+    pub metered: Option<Metered>,
     /// The key.
     pub key: Option<PrincipalKey>,
 }
@@ -67,8 +88,12 @@ pub struct PrincipalKey {
     pub id: String,
     /// Its owner's name for it.
     pub name: String,
-    /// `live` or `test`.
+    /// `live`, `test`, or another name the deployment knows.
     pub environment: String,
+    /// Its project's id and name.
+    pub project: Option<(String, String)>,
+    /// From where it may be used.
+    pub networks: Networks,
 }
 
 /// Why a credential is not accepted. For the owner and the audit log; the caller learns no more than the RFC says.
@@ -84,6 +109,73 @@ pub enum Denial {
     Disabled,
     /// Of a kind that is not accepted here, such as a refresh token.
     WrongKind,
+    /// A key that may not be used from where it was.
+    Network,
+    /// For another API.
+    Audience,
+}
+
+/// A credential that is not accepted, as far as it is known whose it is.
+#[derive(Clone, Debug)]
+pub struct Denied {
+    /// Why.
+    pub reason: Denial,
+    /// Token or key, where it is known.
+    pub kind: Option<CredentialKind>,
+    /// The key.
+    pub key_id: Option<String>,
+    /// Its owner, or the user behind a token.
+    pub user_id: Option<String>,
+    /// The client that holds the token.
+    pub client_id: Option<String>,
+    /// When it ended.
+    pub since: Option<Timestamp>,
+}
+
+impl Denied {
+    /// A credential of nobody.
+    #[must_use]
+    pub fn unknown(reason: Denial) -> Self {
+        Self { reason, kind: None, key_id: None, user_id: None, client_id: None, since: None }
+    }
+
+    /// What `principal` stands for, and yet it is refused.
+    #[must_use]
+    pub fn of(reason: Denial, principal: &Principal) -> Self {
+        Self {
+            reason,
+            kind: Some(principal.kind),
+            key_id: principal.key.as_ref().map(|key| key.id.clone()),
+            user_id: principal.user.as_ref().map(|user| user.id.clone()),
+            client_id: principal.client_id.clone(),
+            since: None,
+        }
+    }
+
+    /// The reason in words for the owner, such as "expired 3 h ago".
+    #[must_use]
+    pub fn why(&self, now: Timestamp) -> String {
+        let since = self.since.map(|at| format!(" {}", ago(now, at))).unwrap_or_default();
+        match self.reason {
+            Denial::Unknown => "no credential of this server, or one with a typing error".to_owned(),
+            Denial::Expired => format!("expired{since}"),
+            Denial::Revoked => format!("revoked{since}"),
+            Denial::Disabled => "its user, project, app or API is disabled".to_owned(),
+            Denial::WrongKind => "not a credential for calling APIs, such as a refresh token".to_owned(),
+            Denial::Network => "the address is not in the key's list".to_owned(),
+            Denial::Audience => "it is for another API".to_owned(),
+        }
+    }
+}
+
+/// How long ago, in its largest whole unit.
+fn ago(now: Timestamp, at: Timestamp) -> String {
+    match now.seconds() - at.seconds() {
+        ..60 => "just now".to_owned(),
+        seconds @ ..3600 => format!("{} min ago", seconds / 60),
+        seconds @ ..86_400 => format!("{} h ago", seconds / 3600),
+        seconds => format!("{} days ago", seconds / 86_400),
+    }
 }
 
 impl Denial {
@@ -96,6 +188,8 @@ impl Denial {
             Self::Revoked => "revoked",
             Self::Disabled => "disabled",
             Self::WrongKind => "wrong_kind",
+            Self::Network => "network",
+            Self::Audience => "audience",
         }
     }
 }

@@ -34,6 +34,12 @@ impl Secret {
         Self::seal(prefix, &random_base62(RANDOM_CHARS))
     }
 
+    /// A random UUID (RFC 9562 §5.4), 122 random bits, for APIs whose users know keys in this form.
+    #[must_use]
+    pub fn uuid() -> Self {
+        Self(Zeroizing::new(uuid::Builder::from_random_bytes(random_bytes()).into_uuid().to_string()))
+    }
+
     /// `prefix` + `body` + checksum.
     #[must_use]
     pub fn seal(prefix: &str, body: &str) -> Self {
@@ -57,10 +63,11 @@ impl Secret {
         Digest::of(&self.0)
     }
 
-    /// Last four characters before the checksum, by which its owner tells it from others.
+    /// Last four characters (before the checksum, where there is one), by which its owner tells it from others.
     #[must_use]
     pub fn hint(&self) -> String {
-        let body = &self.0[..self.0.len().saturating_sub(CHECKSUM_CHARS)];
+        let sum = if has_checksum(&self.0) { CHECKSUM_CHARS } else { 0 };
+        let body = &self.0[..self.0.len() - sum];
         body[body.len().saturating_sub(4)..].to_owned()
     }
 }

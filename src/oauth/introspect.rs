@@ -1,6 +1,6 @@
 //! Owns `/oauth/introspect` (RFC 7662): one answer for access tokens and API keys. Does not decide validity; see `engine::verify`.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -22,7 +22,8 @@ use crate::{
         client::Client,
         clock::Timestamp,
         error::Error,
-        principal::{Denial, Principal},
+        principal::{Denial, Denied, Presenter, Principal},
+        usage::Outcome,
     },
 };
 
@@ -61,6 +62,8 @@ struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rate_limit: Option<RateLimit>,
@@ -76,6 +79,9 @@ struct RateLimit {
     remaining: Option<u32>,
     reset: i64,
     exceeded: bool,
+    // The question was itself the call.
+    #[serde(skip)]
+    is_call: bool,
 }
 
 #[derive(Serialize)]
@@ -98,11 +104,17 @@ pub async fn introspect(
     if !client.is_confidential() {
         return Err(Error::invalid_client().into());
     }
+    let address = match params.get("ip_address").map(str::parse::<IpAddr>) {
+        Some(Err(_)) => return Err(Error::invalid_request("ip_address is an IPv4 or IPv6 address").into()),
+        Some(Ok(address)) => Some(address),
+        None => None,
+    };
+    let from = Presenter { address, agent: params.get("user_agent") };
     let catalog = app.catalog.current();
     let caller = catalog.by_client(&client.id).map_or(Caller::Owner(&client), Caller::ResourceServer);
     if let Some(token) = params.get("token") {
         let mut out = Vec::with_capacity(512);
-        answer(&app, &info, caller, token, &mut out).await?;
+        answer(&app, &info, caller, token, &from, &mut out).await?;
         return Ok(reply::json_bytes(out));
     }
     let tokens: Vec<&str> = params.all("tokens[]").collect();
@@ -114,7 +126,7 @@ pub async fn introspect(
         if at > 0 {
             out.push(b',');
         }
-        answer(&app, &info, caller, token, &mut out).await?;
+        answer(&app, &info, caller, token, &from, &mut out).await?;
     }
     out.extend_from_slice(b"]}");
     Ok(reply::json_bytes(out))
@@ -125,16 +137,22 @@ async fn answer(
     info: &RequestInfo,
     caller: Caller<'_>,
     token: &str,
+    from: &Presenter<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    let denial = match app.verifier.verify(info.now, token).await? {
+    let denied = match app.verifier.verify(info.now, token, from).await? {
         Ok(accepted) if caller.may_know(&accepted.value.principal) => {
-            return render(app, info.now, caller, &accepted.value.principal, out);
+            let principal = &accepted.value.principal;
+            let rate_limit = rate_limit(app, info.now, caller, principal);
+            let is_refused = rate_limit.as_ref().is_some_and(|limit| limit.is_call && limit.exceeded);
+            let outcome = if is_refused { Outcome::Limited } else { Outcome::Allowed };
+            app.verifier.used(info.now, &accepted, outcome, from);
+            return render(app, info.now, caller, principal, rate_limit, out);
         }
-        Ok(_) => Denial::WrongKind,
-        Err(denial) => denial,
+        Ok(accepted) => Denied::of(Denial::Audience, &accepted.value.principal),
+        Err(denied) => denied,
     };
-    if let (Caller::Owner(client), Denial::WrongKind) = (caller, denial)
+    if let (Caller::Owner(client), Denial::WrongKind) = (caller, denied.reason)
         && let Some((grant, generation)) = app.grant_tokens.read_refresh_token(token)
         && let Some(live) = app.store.live_grant(info.now, &grant, &client.id, generation).await?
     {
@@ -145,7 +163,11 @@ async fn answer(
         out.extend_from_slice(body.to_string().as_bytes());
         return Ok(());
     }
-    app.tally.count("introspect", Some(caller.client_id()), &info.origin(caller.client_id()), Some(denial.as_str()));
+    let reason = denied.reason.as_str();
+    app.tally.count("introspect", Some(caller.client_id()), &info.origin(caller.client_id()), Some(reason));
+    if denied.user_id.is_some() {
+        info.note_denial(app, 200, caller.slug(), from.address, denied);
+    }
     out.extend_from_slice(b"{\"active\":false}");
     Ok(())
 }
@@ -155,6 +177,13 @@ impl Caller<'_> {
         match self {
             Self::ResourceServer(api) => principal.audience.contains(&api.identifier),
             Self::Owner(client) => principal.client_id.as_ref() == Some(&client.id),
+        }
+    }
+
+    fn slug(&self) -> Option<&str> {
+        match self {
+            Self::ResourceServer(api) => Some(&api.slug),
+            Self::Owner(_) => None,
         }
     }
 
@@ -171,6 +200,7 @@ fn render(
     now: Timestamp,
     caller: Caller<'_>,
     principal: &Principal,
+    rate_limit: Option<RateLimit>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     // A resource server learns its own API's scopes; what else the credential opens is none of its business.
@@ -202,8 +232,9 @@ fn render(
         credential: principal.kind.as_str(),
         key_id: principal.key.as_ref().map(|key| key.id.as_str()),
         environment: principal.key.as_ref().map(|key| key.environment.as_str()),
-        plan: user.map(|user| user.plan.as_str()),
-        rate_limit: rate_limit(app, now, caller, principal),
+        project: principal.key.as_ref().and_then(|key| key.project.as_ref()).map(|(id, _)| id.as_str()),
+        plan: principal.metered.as_ref().filter(|_| user.is_some()).map(|metered| metered.plan.as_str()),
+        rate_limit,
         cache_until: principal.expires_at.map_or(reuse_until, |end| end.min(reuse_until)).seconds(),
     };
     serde_json::to_writer(out, &answer).map_err(Error::server)
@@ -214,10 +245,12 @@ fn render(
 fn rate_limit(app: &App, now: Timestamp, caller: Caller<'_>, principal: &Principal) -> Option<RateLimit> {
     let Caller::ResourceServer(api) = caller else { return None };
     let catalog = app.catalog.current();
-    let plan = catalog.plans.find(&principal.user.as_ref()?.plan)?;
+    let metered = principal.metered.as_ref()?;
+    let plan = catalog.plans.find(&metered.plan)?;
     let ask = if api.counts_introspection { Limiter::count } else { Limiter::peek };
-    let verdict = ask(&app.limiter, now, plan, &principal.subject, &api.id);
+    let verdict = ask(&app.limiter, now, plan, &metered.subject, &api.id);
     Some(RateLimit {
+        is_call: api.counts_introspection,
         limit: verdict.limit,
         remaining: verdict.remaining,
         reset: verdict.reset,

@@ -27,7 +27,7 @@ pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     // Whoever holds a key may end it with the key alone: that can only close a door.
     if let Ok(Some(held)) = bearer(&headers) {
         let token = params.get("token").unwrap_or(held);
-        if token != held || !app.verifier.is_api_key(token) {
+        if token != held || !app.verifier.may_be_api_key(token) {
             return Err(Error::invalid_client().into());
         }
         revoke_key(&app, &info, None, token).await?;
@@ -56,7 +56,7 @@ async fn revoke_for(app: &App, info: &RequestInfo, client: &Client, token: &str)
         }
         return Ok(());
     }
-    if app.verifier.is_api_key(token) {
+    if app.verifier.may_be_api_key(token) {
         return revoke_key(app, info, Some(client), token).await;
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! Owns the `api_keys` table. Does not make secrets; see `engine::apikey`.
+//! Owns the `api_keys` table: making, finding, ending. Does not make secrets (see `engine::apikey`) or count uses (see
+//! `usage`).
 
 use super::{
     Error, Store,
@@ -11,36 +12,40 @@ use crate::{
         audit::{Event, Origin},
         clock::Timestamp,
         error::Error as ModelError,
-        key::ApiKey,
-        principal::PrincipalUser,
+        key::{ApiKey, KeyForm},
+        network::Networks,
+        principal::{Metered, PrincipalUser},
         secret::Digest,
     },
 };
 
-const COLUMNS_KEY: usize = 11;
+/// The columns of a key in every statement, and how many.
+macro_rules! select_key {
+    ($($rest:literal),* $(,)?) => { concat!(
+        "SELECT k.id, k.user_id, k.name, k.prefix, k.hint, k.scopes, k.environment, k.form, k.project_id, k.plan, k.networks,
+                k.created_at, k.expires_at, k.revoked_at, k.last_used_at, k.last_address, k.last_agent",
+        $($rest),*
+    ) };
+}
+const COLUMNS_KEY: usize = 17;
 /// Most live keys of one user, and most keys listed.
 const KEYS_MAX: i64 = 500;
+/// Name in `meta` of the fact that there are keys which any text may be.
+const FOREIGN_KEYS: &str = "foreign_keys";
 
-/// A key with its owner.
+/// A key with all that decides about it.
 #[derive(Clone, Debug)]
 pub struct KeyRecord {
     /// The key.
     pub key: ApiKey,
     /// Its owner.
     pub user: PrincipalUser,
-    /// The owner is disabled.
-    pub user_disabled: bool,
-}
-
-/// How often a key was accepted since the last flush.
-#[derive(Clone, Debug)]
-pub struct KeyUse {
-    /// `key_…`.
-    pub key_id: String,
-    /// How often.
-    pub times: i64,
-    /// When last.
-    pub last_used_at: Timestamp,
+    /// Its project's id and name.
+    pub project: Option<(String, String)>,
+    /// The plan it is measured by.
+    pub metered: Metered,
+    /// The owner or project is disabled.
+    pub disabled: bool,
 }
 
 impl Tx {
@@ -52,16 +57,16 @@ impl Tx {
         key: &ApiKey,
     ) -> Result<(), Error> {
         let live = "SELECT COUNT(*) FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
-        let count = self.row(live, binds![&key.user_id, now]).await?.ok_or(Error::Corrupt("a count"))?.int(0)?;
-        if count >= KEYS_MAX {
-            return Err(ModelError::invalid_request(format!(
-                "a user has at most {KEYS_MAX} live keys; revoke one first"
-            ))
-            .into());
+        if self.count(live, binds![&key.user_id, now]).await? >= KEYS_MAX {
+            return Err(refused(format!("a user has at most {KEYS_MAX} live keys; revoke one first")));
+        }
+        self.check_plan(key.plan.as_deref()).await?;
+        if let Some(project) = &key.project_id {
+            self.check_policy(now, project).await?;
         }
         self.execute(
-            "INSERT INTO api_keys (id, digest, user_id, name, prefix, hint, scopes, environment, created_at, expires_at, uses)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)",
+            "INSERT INTO api_keys (id, digest, user_id, name, prefix, hint, scopes, environment, form, project_id, plan, networks, created_at, expires_at, uses)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0)",
             binds![
                 &key.id,
                 &digest.text(),
@@ -71,13 +76,117 @@ impl Tx {
                 &key.hint,
                 &key.scopes.to_string(),
                 &key.environment,
+                key.form.as_str(),
+                &key.project_id,
+                &key.plan,
+                &key.networks.to_string(),
                 now,
                 key.expires_at,
             ],
         )
         .await?;
+        if key.form != KeyForm::Prefixed {
+            self.note_foreign_keys().await?;
+        }
         self.touch(EntityKind::Key, key.id.as_str());
         self.audit(now, origin, Event::new("key.create").user(&key.user_id).object(&key.id)).await
+    }
+
+    /// Whether the project may have one more key. Its row stays locked: two that ask at once are told one after the other.
+    async fn check_policy(&mut self, now: Timestamp, project: &str) -> Result<(), Error> {
+        let row = self
+            .row("UPDATE projects SET name = name WHERE id = $1 RETURNING one_live_key, disabled_at", binds![project])
+            .await?
+            .ok_or_else(|| refused("there is no such project".to_owned()))?;
+        if row.opt_int(1)?.is_some() {
+            return Err(refused("the project is disabled".to_owned()));
+        }
+        let live = "SELECT COUNT(*) FROM api_keys WHERE project_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
+        if row.flag(0)? && self.count(live, binds![project, now]).await? > 0 {
+            return Err(refused(
+                "this project has one live key at a time: regenerate it, or revoke it first".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// From now on a text of any form may be a key. Every node is told when that is new.
+    pub(super) async fn note_foreign_keys(&mut self) -> Result<(), Error> {
+        let sql = "INSERT INTO meta (name, value) VALUES ($1, 'yes') ON CONFLICT (name) DO NOTHING";
+        if self.execute(sql, binds![FOREIGN_KEYS]).await? > 0 {
+            self.touch(EntityKind::Catalog, "");
+        }
+        Ok(())
+    }
+
+    async fn count(&mut self, sql: &'static str, values: &[super::row::Bind<'_>]) -> Result<i64, Error> {
+        self.row(sql, values).await?.ok_or(Error::Corrupt("a count"))?.int(0)
+    }
+}
+
+/// A key that takes the place of another.
+#[derive(Clone, Debug)]
+pub struct Replacement {
+    /// The one that ends.
+    pub old_id: String,
+    /// When; nothing means at once.
+    pub old_ends_at: Option<Timestamp>,
+    /// Only if it is this user's.
+    pub user_id: Option<String>,
+    /// Digest of the new one.
+    pub digest: Digest,
+    /// The new one.
+    pub new: ApiKey,
+}
+
+impl Tx {
+    async fn replace_key(&mut self, now: Timestamp, origin: &Origin, of: &Replacement) -> Result<bool, Error> {
+        let found = self
+            .row(
+                "SELECT k.replaced_by, p.one_live_key FROM api_keys k LEFT JOIN projects p ON p.id = k.project_id
+                 WHERE k.id = $1 AND ($2 IS NULL OR k.user_id = $2) AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $3)",
+                binds![&of.old_id, &of.user_id, now],
+            )
+            .await?;
+        let Some(mut found) = found else { return Ok(false) };
+        if let Some(successor) = found.opt_text(0)? {
+            return Err(refused(format!(
+                "this key was replaced before, by {successor}: replace that one, or revoke this one"
+            )));
+        }
+        if of.old_ends_at.is_some() && found.opt_int(1)?.is_some_and(|flag| flag != 0) {
+            return Err(refused(
+                "this project has one live key at a time: regenerate it, without an overlap".to_owned(),
+            ));
+        }
+        let sql = match of.old_ends_at {
+            Some(_) => {
+                "UPDATE api_keys SET expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE $2 END, replaced_by = $4
+                 WHERE id = $1 AND replaced_by IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)"
+            }
+            None => {
+                "UPDATE api_keys SET revoked_at = $2, replaced_by = $4
+                 WHERE id = $1 AND replaced_by IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)"
+            }
+        };
+        if self.execute(sql, binds![&of.old_id, of.old_ends_at.unwrap_or(now), now, &of.new.id]).await? == 0 {
+            return Ok(false);
+        }
+        self.touch(EntityKind::Key, of.old_id.as_str());
+        // One that was itself being replaced by the old one has had its time.
+        let before = self
+            .rows(
+                "UPDATE api_keys SET revoked_at = $2 WHERE replaced_by = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) RETURNING id",
+                binds![&of.old_id, now],
+            )
+            .await?;
+        for mut row in before {
+            self.touch(EntityKind::Key, row.text(0)?);
+        }
+        let event = if of.old_ends_at.is_some() { "key.rotate" } else { "key.regenerate" };
+        self.audit(now, origin, Event::new(event).user(&of.new.user_id).object(&of.old_id)).await?;
+        self.insert_key(now, origin, &of.digest, &of.new).await?;
+        Ok(true)
     }
 }
 
@@ -97,34 +206,42 @@ impl Store {
     pub async fn find_key(&self, digest: &Digest) -> Result<Option<KeyRecord>, Error> {
         let row = self
             .row(
-                "SELECT k.id, k.user_id, k.name, k.prefix, k.hint, k.scopes, k.environment, k.created_at, k.expires_at, k.revoked_at, k.last_used_at,
-                        u.name, u.plan, u.disabled_at
-                 FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.digest = $1",
+                select_key!(
+                    ", u.name, u.plan, u.disabled_at, p.name, p.plan, p.disabled_at
+                     FROM api_keys k JOIN users u ON u.id = k.user_id LEFT JOIN projects p ON p.id = k.project_id
+                     WHERE k.digest = $1"
+                ),
                 binds![&digest.text()],
             )
             .await?;
-        row.map(|mut row| {
-            let key = key(&mut row)?;
-            let user = PrincipalUser {
-                id: key.user_id.clone(),
-                name: row.text(COLUMNS_KEY)?,
-                plan: row.text(COLUMNS_KEY + 1)?,
-            };
-            Ok(KeyRecord { key, user, user_disabled: row.opt_int(COLUMNS_KEY + 2)?.is_some() })
-        })
-        .transpose()
+        row.map(|mut row| record(&mut row)).transpose()
     }
 
-    /// The keys of a user, live ones first, then newest first; at most 500.
+    /// Whether there are keys that any text may be: imported ones and UUIDs.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn list_keys(&self, now: Timestamp, user_id: &str) -> Result<Vec<ApiKey>, Error> {
+    pub async fn has_foreign_keys(&self) -> Result<bool, Error> {
+        Ok(self.row("SELECT value FROM meta WHERE name = $1", binds![FOREIGN_KEYS]).await?.is_some())
+    }
+
+    /// The keys of a user, of one project or of all, live ones first, then newest first; at most 500.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_keys(
+        &self,
+        now: Timestamp,
+        user_id: &str,
+        project_id: Option<&str>,
+    ) -> Result<Vec<ApiKey>, Error> {
         let rows = self
             .rows(
-                "SELECT id, user_id, name, prefix, hint, scopes, environment, created_at, expires_at, revoked_at, last_used_at
-                 FROM api_keys WHERE user_id = $1 ORDER BY CASE WHEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3) THEN 0 ELSE 1 END, created_at DESC, id LIMIT $2",
-                binds![user_id, KEYS_MAX, now],
+                select_key!(
+                    " FROM api_keys k WHERE k.user_id = $1 AND ($4 IS NULL OR k.project_id = $4)
+                     ORDER BY CASE WHEN k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $3) THEN 0 ELSE 1 END, k.created_at DESC, k.id LIMIT $2"
+                ),
+                binds![user_id, KEYS_MAX, now, project_id],
             )
             .await?;
         rows.into_iter().map(|mut row| key(&mut row)).collect()
@@ -168,37 +285,14 @@ impl Store {
         .await
     }
 
-    /// Keeps a new key and lets the old one end at `old_ends_at` unless it ends before. False if the old one has ended.
+    /// Keeps a new key in the place of an old one, which ends at `old_ends_at` unless it ends before, or without it at once.
+    /// Whatever the old one had replaced and still overlaps with it ends now. False if the old one has ended, or with
+    /// `user_id` if it is not that user's.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn rotate_key(
-        &self,
-        now: Timestamp,
-        origin: Origin,
-        old_id: String,
-        old_ends_at: Timestamp,
-        digest: Digest,
-        new: ApiKey,
-    ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let found = tx
-                    .execute(
-                        "UPDATE api_keys SET expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE $2 END
-                         WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)",
-                        binds![&old_id, old_ends_at, now],
-                    )
-                    .await?;
-                if found > 0 {
-                    tx.touch(EntityKind::Key, old_id.as_str());
-                    tx.audit(now, &origin, Event::new("key.rotate").user(&new.user_id).object(&old_id)).await?;
-                    tx.insert_key(now, &origin, &digest, &new).await?;
-                }
-                Ok(found > 0)
-            })
-        })
-        .await
+    /// [`Error::Refused`] when the old one was replaced before, or its project has one live key at a time.
+    pub async fn replace_key(&self, now: Timestamp, origin: Origin, replacement: Replacement) -> Result<bool, Error> {
+        self.write(now, move |tx| Box::pin(async move { tx.replace_key(now, &origin, &replacement).await })).await
     }
 
     /// The key with this id.
@@ -206,45 +300,27 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn key_by_id(&self, id: &str) -> Result<Option<ApiKey>, Error> {
-        let row = self
-            .row(
-                "SELECT id, user_id, name, prefix, hint, scopes, environment, created_at, expires_at, revoked_at, last_used_at FROM api_keys WHERE id = $1",
-                binds![id],
-            )
-            .await?;
+        let row = self.row(select_key!(" FROM api_keys k WHERE k.id = $1"), binds![id]).await?;
         row.map(|mut row| key(&mut row)).transpose()
-    }
-
-    /// Writes counted uses in one batch. A key's first use is an audit event of its own.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; the caller keeps its counts.
-    pub async fn flush_key_uses(&self, now: Timestamp, uses: Vec<KeyUse>) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                for usage in uses.into_iter().filter(|usage| usage.times > 0) {
-                    let row = tx
-                        .row(
-                            "UPDATE api_keys SET uses = uses + $2, last_used_at = CASE WHEN last_used_at > $3 THEN last_used_at ELSE $3 END
-                             WHERE id = $1 RETURNING uses, user_id",
-                            binds![&usage.key_id, usage.times, usage.last_used_at],
-                        )
-                        .await?;
-                    if let Some(mut row) = row
-                        && row.int(0)? == usage.times
-                    {
-                        let origin = Origin { actor: "system".to_owned(), ..Origin::default() };
-                        tx.audit(now, &origin, Event::new("key.first_use").user(&row.text(1)?).object(&usage.key_id)).await?;
-                    }
-                }
-                Ok(())
-            })
-        })
-        .await
     }
 }
 
-fn key(row: &mut Row) -> Result<ApiKey, Error> {
+fn record(row: &mut Row) -> Result<KeyRecord, Error> {
+    let key = key(row)?;
+    let at = COLUMNS_KEY;
+    let user = PrincipalUser { id: key.user_id.clone(), name: row.text(at)? };
+    let project = key.project_id.clone().zip(row.opt_text(at + 3)?);
+    let users_plan = row.text(at + 1)?;
+    let metered = match (&key.plan, row.opt_text(at + 4)?, &project) {
+        (Some(plan), ..) => Metered { plan: plan.clone(), subject: key.id.clone() },
+        (None, Some(plan), Some((project, _))) => Metered { plan, subject: project.clone() },
+        _ => Metered { plan: users_plan, subject: key.user_id.clone() },
+    };
+    let disabled = row.opt_int(at + 2)?.is_some() || row.opt_int(at + 5)?.is_some();
+    Ok(KeyRecord { key, user, project, metered, disabled })
+}
+
+pub(super) fn key(row: &mut Row) -> Result<ApiKey, Error> {
     Ok(ApiKey {
         id: row.text(0)?,
         user_id: row.text(1)?,
@@ -253,9 +329,19 @@ fn key(row: &mut Row) -> Result<ApiKey, Error> {
         hint: row.text(4)?,
         scopes: row.scopes(5)?,
         environment: row.text(6)?,
-        created_at: row.at(7)?,
-        expires_at: row.opt_at(8)?,
-        revoked_at: row.opt_at(9)?,
-        last_used_at: row.opt_at(10)?,
+        form: KeyForm::parse(&row.text(7)?).ok_or(Error::Corrupt("a key's form"))?,
+        project_id: row.opt_text(8)?,
+        plan: row.opt_text(9)?,
+        networks: Networks::parse(&row.text(10)?).map_err(|_| Error::Corrupt("a key's networks"))?,
+        created_at: row.at(11)?,
+        expires_at: row.opt_at(12)?,
+        revoked_at: row.opt_at(13)?,
+        last_used_at: row.opt_at(14)?,
+        last_address: row.opt_text(15)?,
+        last_agent: row.opt_text(16)?,
     })
+}
+
+fn refused(description: String) -> Error {
+    ModelError::invalid_request(description).into()
 }

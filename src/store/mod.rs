@@ -5,6 +5,7 @@ mod audit;
 mod changes;
 mod clients;
 mod consents;
+mod denials;
 mod error;
 mod grants;
 mod interactions;
@@ -12,6 +13,7 @@ mod keys;
 mod meta;
 mod migrations;
 mod plans;
+mod projects;
 mod row;
 mod sessions;
 mod signing_keys;
@@ -19,6 +21,7 @@ mod sqlite;
 mod sweep;
 mod tokens;
 mod tx;
+mod usage;
 mod users;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -35,9 +38,11 @@ pub use clients::ClientChanges;
 pub use error::Error;
 pub use grants::{Outcome, Rotation, TokenState};
 pub use interactions::Interaction;
-pub use keys::{KeyRecord, KeyUse};
+pub use keys::{KeyRecord, Replacement};
+pub use projects::ProjectChanges;
 pub use sessions::{NewSession, SessionRecord};
 pub use signing_keys::SigningKeyRow;
+pub use usage::KeyUse;
 pub use users::NewUser;
 
 use self::{

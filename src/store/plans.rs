@@ -1,14 +1,26 @@
 //! Owns the `plans` table. Does not count requests; see `engine::limit`.
 
-use super::{Error, Store, row::binds};
+use super::{Error, Store, row::binds, tx::Tx};
 use crate::{
     cache::EntityKind,
     model::{
         audit::{Event, Origin},
         clock::Timestamp,
+        error::Error as ModelError,
         plan::{Plan, Plans},
     },
 };
+
+impl Tx {
+    /// Refuses a plan that does not exist.
+    pub(super) async fn check_plan(&mut self, plan: Option<&str>) -> Result<(), Error> {
+        let Some(plan) = plan else { return Ok(()) };
+        match self.row("SELECT name FROM plans WHERE name = $1", binds![plan]).await? {
+            Some(_) => Ok(()),
+            None => Err(ModelError::invalid_request("there is no such plan; `grantd plan list` shows them").into()),
+        }
+    }
+}
 
 impl Store {
     /// Every plan, smallest first.

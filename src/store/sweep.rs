@@ -8,6 +8,11 @@ const BATCH: i64 = 500;
 /// How long a change stays in the feed; a reader further behind starts afresh.
 const CHANGES_KEPT_SECONDS: i64 = DAY_SECONDS;
 const DAY_SECONDS: i64 = 86_400;
+/// How long counts by hour stay.
+const USAGE_KEPT_SECONDS: i64 = 400 * DAY_SECONDS;
+/// How long, and how many at most, refusals stay.
+const DENIALS_KEPT_SECONDS: i64 = 30 * DAY_SECONDS;
+const DENIALS_KEPT: i64 = 100_000;
 
 impl Store {
     /// Deletes expired rows, and audit entries older than `audit_seconds`, a bounded number of each kind.
@@ -45,6 +50,22 @@ impl Store {
                     tx.execute(
                         "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 LIMIT $2)",
                         binds![now.plus_seconds(-audit_seconds), BATCH],
+                    )
+                    .await?,
+                    tx.execute(
+                        "DELETE FROM key_usage WHERE (key_id, hour) IN (SELECT key_id, hour FROM key_usage WHERE hour < $1 LIMIT $2)",
+                        binds![now.plus_seconds(-USAGE_KEPT_SECONDS), BATCH],
+                    )
+                    .await?,
+                    // By age, and by number: refusals are what a flood is made of.
+                    tx.execute(
+                        "DELETE FROM denials WHERE id IN (SELECT id FROM denials WHERE at < $1 OR at < (SELECT at FROM denials ORDER BY at DESC LIMIT 1 OFFSET $3) LIMIT $2)",
+                        binds![now.plus_seconds(-DENIALS_KEPT_SECONDS), BATCH, DENIALS_KEPT],
+                    )
+                    .await?,
+                    tx.execute(
+                        "DELETE FROM idempotency WHERE (actor, name) IN (SELECT actor, name FROM idempotency WHERE expires_at < $1 LIMIT $2)",
+                        binds![now, BATCH],
                     )
                     .await?,
                 ];

@@ -44,6 +44,7 @@ impl Store {
         self.write(now, move |tx| {
             Box::pin(async move {
                 let id = new_id("user");
+                tx.check_plan(Some(&user.plan)).await?;
                 tx.execute(
                     "INSERT INTO users (id, email, name, password, plan, admin, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
                     binds![&id, &user.email, &user.name, &user.password, &user.plan, user.admin, now],

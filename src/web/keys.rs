@@ -56,7 +56,7 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     let Some(new) = check(&app, &info, &signed_in, &params, &mut form).await? else {
         return page(&app, &info, &signed_in, None, form, StatusCode::BAD_REQUEST).await;
     };
-    let (secret, key) = apikey::make(info.now, &app.config.key_prefix, new)?;
+    let (secret, key) = apikey::make(info.now, &app.config, new)?;
     let origin = info.origin(&signed_in.user.id);
     match app.store.insert_key(info.now, origin, secret.digest(), key.clone()).await {
         Ok(()) => Ok(created(&app, &signed_in, secret.expose(), &key)),
@@ -145,7 +145,12 @@ async fn check(
     }
     let environment = params.get("environment").unwrap_or("live").to_owned();
     let user_id = signed_in.user.id.clone();
-    Ok(Some(NewKey { id: Some(format!("key_{id}")), user_id, name, scopes, environment, expires_in_seconds }))
+    Ok(Some(NewKey {
+        id: Some(format!("key_{id}")),
+        environment,
+        expires_in_seconds,
+        ..NewKey::of(&user_id, &name, scopes)
+    }))
 }
 
 async fn page(
@@ -156,7 +161,7 @@ async fn page(
     form: KeyForm,
     status: StatusCode,
 ) -> Answer {
-    let keys = app.store.list_keys(info.now, &signed_in.user.id).await?;
+    let keys = app.store.list_keys(info.now, &signed_in.user.id, None).await?;
     let (active, ended): (Vec<ApiKey>, Vec<ApiKey>) =
         keys.into_iter().partition(|key| key.status(info.now) == KeyStatus::Active);
     let rows = |keys: Vec<ApiKey>| keys.into_iter().map(|key| row(info.now, key)).collect();

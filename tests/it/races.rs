@@ -134,18 +134,12 @@ async fn sixty_four_writers_beside_another_process_see_no_error() {
         });
     }
     // As the command line does it: a connection of its own to the same database.
+    let config = app.app.config.clone();
     let (other, now) = (Store::open(&app.database.url).await.expect("a store"), app.now());
     tasks.spawn(async move {
         for _ in 0..100 {
-            let new = NewKey {
-                id: None,
-                user_id: user.clone(),
-                name: "Test key".to_owned(),
-                scopes: Scopes::parse("read").expect("scopes"),
-                environment: "live".to_owned(),
-                expires_in_seconds: None,
-            };
-            let (secret, key) = apikey::make(now, "gd", new).expect("a key");
+            let new = NewKey::of(&user, "Test key", Scopes::parse("read").expect("scopes"));
+            let (secret, key) = apikey::make(now, &config, new).expect("a key");
             other.insert_key(now, Origin::default(), secret.digest(), key).await.expect("kept");
         }
     });

@@ -187,7 +187,7 @@ fn a_bad_key_is_refused_with_what_is_right() {
     let create = ["key", "create", "--user", "alice@example.com", "--scope", "read"];
     says(&here, &create[..4], "at least one scope is needed; scopes are: read write");
     says(&here, &[&create[..], &["--scope", "admin"]].concat(), "there is no such scope; scopes are: read write");
-    says(&here, &[&create[..], &["--environment", "prod"]].concat(), "environment is live or test");
+    says(&here, &[&create[..], &["--environment", "prod"]].concat(), "environment is one of: live, test");
     for span in ["soon", "90", "", "9y", "-1d", "90é", "99999999999999999999d"] {
         says(
             &here,

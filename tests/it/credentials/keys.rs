@@ -12,27 +12,22 @@ use axum::{
 };
 use data_encoding::BASE64URL_NOPAD;
 use grantd::{
+    config::Config,
     engine::apikey::{self, NewKey},
-    model::{audit::Origin, clock::Timestamp, key::ApiKey, scope::Scopes, secret::Secret},
-    store,
+    model::{audit::Origin, key::ApiKey, scope::Scopes, secret::Secret},
+    store::{self, Replacement},
 };
 
 use super::introspect_as;
 use crate::harness::{OAuthClient, TestApp, flow};
 
 fn new_key(user_id: &str, environment: &str) -> NewKey {
-    NewKey {
-        id: None,
-        user_id: user_id.to_owned(),
-        name: "Test key".to_owned(),
-        scopes: Scopes::parse("read").expect("scopes"),
-        environment: environment.to_owned(),
-        expires_in_seconds: None,
-    }
+    let scopes = Scopes::parse("read").expect("scopes");
+    NewKey { environment: environment.to_owned(), ..NewKey::of(user_id, "Test key", scopes) }
 }
 
-fn like(now: Timestamp, old: &ApiKey) -> (Secret, ApiKey) {
-    apikey::make(now, "gd", new_key(&old.user_id, &old.environment)).expect("a key")
+fn like(app: &TestApp, old: &ApiKey) -> (Secret, ApiKey) {
+    apikey::make(app.now(), &app.app.config, NewKey::like(old, None)).expect("a key")
 }
 
 #[tokio::test]
@@ -44,7 +39,7 @@ async fn keys_are_long_random_and_checked_before_anything_is_read() {
     let mut letters = BTreeSet::new();
     for environment in ["live", "test"] {
         for _ in 0..100 {
-            let (secret, _) = apikey::make(app.now(), "gd", new_key(&user, environment)).expect("a key");
+            let (secret, _) = apikey::make(app.now(), &app.app.config, new_key(&user, environment)).expect("a key");
             let body = secret.expose().strip_prefix(&format!("gd_{environment}_")).expect("the prefix").to_owned();
             // What a secret scanner looks for: `gd_(live|test)_[0-9A-Za-z]{42}`.
             assert!(body.len() == 42 && body.bytes().all(|b| b.is_ascii_alphanumeric()), "{body}");
@@ -78,11 +73,13 @@ async fn keys_begin_with_the_deployments_own_prefix_and_outlive_a_change_of_it()
     // THREATS: AK1
     let app = TestApp::with(&[("key_prefix", "acme")]).await;
     let user = app.user("alice@example.com").await;
-    let (_, older) = app.key(&user, "read").await;
-    let (secret, key) = apikey::make(app.now(), "acme", new_key(&user, "test")).expect("a key");
-    app.app.store.insert_key(app.now(), Origin::default(), secret.digest(), key).await.expect("kept");
-    assert!(secret.expose().starts_with("acme_test_"));
-    assert_eq!(app.introspect(secret.expose()).await.active()["environment"], "test");
+    let before = Config { key_prefix: "gd".to_owned(), ..app.app.config.clone() };
+    let (older, key) = apikey::make(app.now(), &before, new_key(&user, "live")).expect("a key");
+    app.app.store.insert_key(app.now(), Origin::default(), older.digest(), key).await.expect("kept");
+    let (_, newer) = app.key_with(&user, "read", |key| key.environment = "test".to_owned()).await;
+    assert!(newer.starts_with("acme_test_"));
+    assert_eq!(app.introspect(&newer).await.active()["environment"], "test");
+    let older = older.expose().to_owned();
     assert!(older.starts_with("gd_live_"));
     app.introspect(&older).await.active();
 }
@@ -98,7 +95,7 @@ async fn a_key_is_kept_as_sha_256_and_nothing_else() {
     assert_eq!(kept, [BASE64URL_NOPAD.encode(digest(&SHA256, key.as_bytes()).as_ref())]);
     assert!(!app.database.dump().await.contains(&key["gd_live_".len()..]));
     let found = app.app.store.key_by_id(&id).await.expect("found").expect("a key");
-    let (secret, other) = like(app.now(), &found);
+    let (secret, other) = like(&app, &found);
     let same = grantd::model::secret::Digest::of(&key);
     let conflict = app.app.store.insert_key(app.now(), Origin::default(), same, other.clone()).await;
     assert!(matches!(conflict, Err(store::Error::Conflict)), "{conflict:?}");
@@ -190,34 +187,46 @@ async fn an_old_key_works_for_its_overlap_alone() {
     let (first_id, first) = app.key(&user, "read").await;
     let rotate = async |old: &str, overlap: i64| {
         let found = app.app.store.key_by_id(old).await.expect("found").expect("a key");
-        let (secret, new) = like(app.now(), &found);
-        let (id, ends) = (new.id.clone(), app.now().plus_seconds(overlap));
-        let digest = secret.digest();
-        let done = app.app.store.rotate_key(app.now(), Origin::default(), old.to_owned(), ends, digest, new).await;
-        (done.expect("asked"), id, secret.expose().to_owned())
+        let (secret, new) = like(&app, &found);
+        let id = new.id.clone();
+        let old_ends_at = Some(app.now().plus_seconds(overlap)).filter(|_| overlap > 0);
+        let replacement =
+            Replacement { old_id: old.to_owned(), old_ends_at, user_id: None, digest: secret.digest(), new };
+        let done = app.app.store.replace_key(app.now(), Origin::default(), replacement).await;
+        (done, id, secret.expose().to_owned())
     };
+    // THREATS: AK11
     let (done, second_id, second) = rotate(&first_id, 3600).await;
-    assert!(done);
+    assert!(done.expect("asked"));
     app.introspect(&first).await.active();
     app.introspect(&second).await.active();
-    // A second rotation cannot make the first overlap longer, only shorter.
+    // It has a successor already: nothing is made, and the overlap does not get longer.
+    let (again, _, none) = rotate(&first_id, 86_400).await;
+    assert!(matches!(again, Err(store::Error::Refused(_))), "{again:?}");
+    app.introspect(&none).await.inactive();
     app.advance(1800);
-    let (done, _, third) = rotate(&first_id, 86_400).await;
-    assert!(done);
-    app.advance(1799);
     app.introspect(&first).await.active();
-    app.advance(1);
+    // Rotating the successor ends the first overlap before its time.
+    let (done, third_id, third) = rotate(&second_id, 3600).await;
+    assert!(done.expect("asked"));
     app.introspect(&first).await.inactive();
     app.introspect(&second).await.active();
     app.introspect(&third).await.active();
-    // What has ended is not rotated, and so not revived.
-    assert!(!rotate(&first_id, 3600).await.0);
-    app.introspect(&first).await.inactive();
-    // No overlap at all: it is known to others.
-    let (done, _, fourth) = rotate(&second_id, 0).await;
-    assert!(done);
+    // An overlap ends by itself, to the second; what has ended is not rotated, and so not revived.
+    app.advance(3599);
+    app.introspect(&second).await.active();
+    app.advance(1);
     app.introspect(&second).await.inactive();
-    app.introspect(&fourth).await.active();
+    app.introspect(&third).await.active();
+    // No overlap at all: it is known to others, and so may be what it had replaced.
+    let (done, fourth_id, fourth) = rotate(&third_id, 3600).await;
+    assert!(done.expect("asked"));
+    let (done, _, fifth) = rotate(&fourth_id, 0).await;
+    assert!(done.expect("asked"));
+    for ended in [&third, &fourth] {
+        app.introspect(ended).await.inactive();
+    }
+    app.introspect(&fifth).await.active();
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn everything_that_matters_is_in_the_log() {
         ("client.authenticate", "denied"),
         ("key.create", "ok"),
         ("key.first_use", "ok"),
-        ("key.rotate", "ok"),
+        ("key.regenerate", "ok"),
         ("key.revoke", "ok"),
         ("client.create", "ok"),
         ("client.update", "ok"),

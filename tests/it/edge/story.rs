@@ -2,7 +2,8 @@
 
 use grantd::{
     engine::apikey::{self, NewKey},
-    model::{api::Algorithm, audit::Origin, scope::Scopes},
+    model::{api::Algorithm, audit::Origin},
+    store::Replacement,
 };
 
 use crate::harness::{
@@ -89,17 +90,10 @@ async fn keys(app: &TestApp, browser: &Browser<'_>, user: &str, secrets: &mut Se
     let fields = [("csrf", csrf.as_str()), ("form", form.as_str()), ("scope", "read")];
     let key = after(&browser.post("/settings/keys", &fields).await, "gd_live_");
     let id = app.introspect(&key).await.active()["key_id"].as_str().expect("an id").to_owned();
-    let new = NewKey {
-        id: None,
-        user_id: user.to_owned(),
-        name: "Next".to_owned(),
-        scopes: Scopes::parse("read").expect("scopes"),
-        environment: "test".to_owned(),
-        expires_in_seconds: None,
-    };
-    let (next, record) = apikey::make(app.now(), "gd", new).expect("a key");
-    let rotated = app.app.store.rotate_key(app.now(), cli(), id.clone(), app.now(), next.digest(), record).await;
-    assert!(rotated.expect("rotated"));
+    let old = app.app.store.key_by_id(&id).await.expect("found").expect("a key");
+    let (next, new) = apikey::make(app.now(), &app.app.config, NewKey::like(&old, None)).expect("a key");
+    let replacement = Replacement { old_id: id, old_ends_at: None, user_id: None, digest: next.digest(), new };
+    assert!(app.app.store.replace_key(app.now(), cli(), replacement).await.expect("replaced"));
     let (id, other) = app.key(user, "read").await;
     browser.post(&format!("/settings/keys/{id}/revoke"), &[("csrf", &csrf)]).await.status(303);
     secrets.extend([("API key", key), ("next API key", next.expose().to_owned()), ("revoked API key", other)]);

@@ -180,16 +180,9 @@ impl TestApp {
 
     /// An API key, changed before it is made.
     pub async fn key_with(&self, user_id: &str, scopes: &str, change: impl FnOnce(&mut NewKey)) -> (String, String) {
-        let mut new = NewKey {
-            id: None,
-            user_id: user_id.to_owned(),
-            name: "Test key".to_owned(),
-            scopes: Scopes::parse(scopes).expect("scopes"),
-            environment: "live".to_owned(),
-            expires_in_seconds: None,
-        };
+        let mut new = NewKey::of(user_id, "Test key", Scopes::parse(scopes).expect("scopes"));
         change(&mut new);
-        let (secret, key) = apikey::make(self.now(), "gd", new).expect("a key");
+        let (secret, key) = apikey::make(self.now(), &self.app.config, new).expect("a key");
         let id = key.id.clone();
         self.app.store.insert_key(self.now(), Origin::default(), secret.digest(), key).await.expect("kept");
         (id, secret.expose().to_owned())

@@ -1,6 +1,7 @@
 //! Owns what API keys' rows promise, and those of revoked tokens and signing keys.
 
 use grantd::{
+    config::Config,
     engine::apikey::{self, NewKey},
     model::{
         clock::Timestamp,
@@ -8,7 +9,7 @@ use grantd::{
         scope::Scopes,
         secret::{Digest, Secret},
     },
-    store::{Error, KeyUse, SigningKeyRow},
+    store::{Error, KeyUse, Replacement, SigningKeyRow},
 };
 
 use super::{Base, NOW, new_user, who};
@@ -24,15 +25,9 @@ on_each_engine!(
 );
 
 fn new_key(user: &str) -> (Secret, ApiKey) {
-    let new = NewKey {
-        id: None,
-        user_id: user.to_owned(),
-        name: "Test key".to_owned(),
-        scopes: Scopes::parse("read").expect("scopes"),
-        environment: "live".to_owned(),
-        expires_in_seconds: None,
-    };
-    apikey::make(NOW, "gd", new).expect("a key")
+    let new = NewKey::of(user, "Test key", Scopes::parse("read").expect("scopes"));
+    let config = Config::load(None, [], &[]).expect("a configuration");
+    apikey::make(NOW, &config, new).expect("a key")
 }
 
 impl Base {
@@ -50,11 +45,11 @@ impl Base {
 async fn a_key_is_found_by_its_digest_alone(base: Base) {
     let (secret, key) = base.key().await;
     let found = base.store.find_key(&secret.digest()).await.expect("a look").expect("a key");
-    assert_eq!((&found.key.id, &found.user.id, found.user_disabled), (&key.id, &base.user, false));
+    assert_eq!((&found.key.id, &found.user.id, found.disabled), (&key.id, &base.user, false));
     assert_eq!((found.key.scopes.to_string().as_str(), found.key.hint.as_str()), ("read", secret.hint().as_str()));
     assert!(base.store.find_key(&Digest::of(secret.hint().as_str())).await.expect("a look").is_none());
     assert!(base.store.set_user_active(NOW, who(), base.user.clone(), false).await.expect("an answer"));
-    assert!(base.store.find_key(&secret.digest()).await.expect("a look").expect("a key").user_disabled);
+    assert!(base.store.find_key(&secret.digest()).await.expect("a look").expect("a key").disabled);
     let by_id = base.store.key_by_id(&key.id).await.expect("a look").expect("a key");
     assert_eq!(by_id.created_at, NOW);
     assert!(base.store.key_by_id("key_none").await.expect("a look").is_none());
@@ -66,7 +61,7 @@ async fn the_same_key_twice_is_a_conflict(base: Base) {
     let (other_secret, other_key) = new_key(&base.user);
     assert!(matches!(again(other_secret.digest(), key).await, Err(Error::Conflict)), "the same form twice");
     assert!(matches!(again(secret.digest(), other_key).await, Err(Error::Conflict)), "the same secret twice");
-    assert_eq!(base.store.list_keys(NOW, &base.user).await.expect("keys").len(), 1);
+    assert_eq!(base.store.list_keys(NOW, &base.user, None).await.expect("keys").len(), 1);
 }
 
 async fn a_key_is_revoked_by_its_owner_and_once(base: Base) {
@@ -86,32 +81,52 @@ async fn a_key_is_revoked_by_its_owner_and_once(base: Base) {
 
 async fn a_rotated_key_ends_and_never_later_than_it_would(base: Base) {
     let (secret, key) = base.key().await;
-    let rotate = async |seconds: i64| {
+    let rotate = async |old: &ApiKey, seconds: i64| {
         let (next, record) = new_key(&base.user);
-        let ends_at = NOW.plus_seconds(seconds);
-        let done = base.store.rotate_key(NOW, who(), key.id.clone(), ends_at, next.digest(), record).await;
-        (done.expect("an answer"), next)
+        let old_ends_at = Some(NOW.plus_seconds(seconds)).filter(|_| seconds > 0);
+        let replacement = Replacement {
+            old_id: old.id.clone(),
+            old_ends_at,
+            user_id: Some(base.user.clone()),
+            digest: next.digest(),
+            new: record.clone(),
+        };
+        (base.store.replace_key(NOW, who(), replacement).await, next, record)
     };
-    let (done, next) = rotate(100).await;
-    assert!(done);
+    let (done, next, record) = rotate(&key, 100).await;
+    assert!(done.expect("an answer"));
     assert_eq!(base.stored(&secret).await.expires_at, Some(NOW.plus_seconds(100)));
     assert_eq!(base.stored(&next).await.expires_at, None);
-    assert!(rotate(200).await.0);
+    let (again, none, _) = rotate(&key, 200).await;
+    assert!(matches!(again, Err(Error::Refused(_))), "it has a successor");
+    assert!(base.store.find_key(&none.digest()).await.expect("a look").is_none(), "nothing was made");
     assert_eq!(base.stored(&secret).await.expires_at, Some(NOW.plus_seconds(100)), "not later");
-    assert!(rotate(0).await.0);
-    let (done, next) = rotate(100).await;
-    assert!(!done, "what has ended cannot be rotated");
-    assert!(base.store.find_key(&next.digest()).await.expect("a look").is_none(), "nothing was made");
+    let (done, last, _) = rotate(&record, 0).await;
+    assert!(done.expect("an answer"));
+    for ended in [&secret, &next] {
+        assert_eq!(base.stored(ended).await.revoked_at, Some(NOW));
+    }
+    assert_eq!(base.stored(&last).await.status(NOW), KeyStatus::Active);
+    let strangers = Replacement {
+        old_id: base.stored(&last).await.id,
+        old_ends_at: None,
+        user_id: Some("user_other".to_owned()),
+        digest: none.digest(),
+        new: record,
+    };
+    assert!(!base.store.replace_key(NOW, who(), strangers).await.expect("an answer"));
 }
 
 async fn uses_are_added_up_and_the_first_is_an_event(base: Base) {
     let (secret, key) = base.key().await;
     let flush = async |times: i64, seconds: i64| {
-        let last_used_at = NOW.plus_seconds(seconds);
-        let uses = vec![
-            KeyUse { key_id: key.id.clone(), times, last_used_at },
-            KeyUse { key_id: "key_none".to_owned(), times: 1, last_used_at },
-        ];
+        let of = |id: &str, allowed| KeyUse {
+            key_id: id.to_owned(),
+            allowed,
+            last_used_at: Some(NOW.plus_seconds(seconds)),
+            ..KeyUse::default()
+        };
+        let uses = vec![of(&key.id, times), of("key_none", 1)];
         base.store.flush_key_uses(NOW, uses).await.expect("flushed");
     };
     flush(3, 10).await;

@@ -1,0 +1,59 @@
+//! Owns noting a refused request, so that the owner of what it carried can ask why. Does not answer it.
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, header};
+
+use super::extract::RequestInfo;
+use crate::{
+    app::App,
+    model::{
+        denial::DenialRecord,
+        principal::{Denied, Presenter},
+    },
+};
+
+/// How people name a credential in a URL, where it does not belong (RFC 6750 §5.3).
+const IN_URLS: [&str; 3] = ["api_key", "apikey", "access_token"];
+
+impl RequestInfo {
+    /// Who presents what this request carries.
+    #[must_use]
+    pub fn presenter<'h>(&self, headers: &'h HeaderMap) -> Presenter<'h> {
+        let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        Presenter { address: Some(self.address), agent }
+    }
+
+    /// Notes that this request was answered `status`, and why. With `api`, its slug; with `address`, another sender than
+    /// the one who asked us.
+    pub fn note_denial(&self, app: &App, status: u16, api: Option<&str>, address: Option<IpAddr>, denied: Denied) {
+        let reason = denied.why(self.now);
+        self.note_denial_because(app, status, api, address, denied, reason);
+    }
+
+    /// The same with a reason of its own, where what was presented is good and yet not enough.
+    pub fn note_denial_because(
+        &self,
+        app: &App,
+        status: u16,
+        api: Option<&str>,
+        address: Option<IpAddr>,
+        denied: Denied,
+        reason: String,
+    ) {
+        // Counted with others of its sender too: this record is one of a bounded number.
+        app.tally.count("credential", None, &self.origin("anonymous"), Some(denied.reason.as_str()));
+        let mut record = DenialRecord::of(self.now, status, reason, denied);
+        record.request_id.clone_from(&self.id);
+        record.api = api.map(ToOwned::to_owned);
+        record.address = address.unwrap_or(self.address).to_string();
+        app.denials.note(record);
+    }
+}
+
+/// Whether a query names a credential (RFC 6750 §2.3 is not supported: URLs are logged).
+#[must_use]
+pub fn names_credential(query: &str, more: &[&str]) -> bool {
+    let is_one = |name: &str| IN_URLS.iter().chain(more).any(|known| known.eq_ignore_ascii_case(name));
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| is_one(&name))
+}

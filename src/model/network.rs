@@ -1,0 +1,112 @@
+//! Owns the networks from which a key may be used. Does not know who sends a request; see `http::extract`.
+
+use std::{fmt, net::IpAddr};
+
+use ipnet::IpNet;
+
+use super::error::Error;
+
+/// Most networks of one key.
+const NETWORKS_MAX: usize = 50;
+
+/// An allow-list of networks in CIDR notation (RFC 4632); an empty one allows every address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Networks(Vec<IpNet>);
+
+impl Networks {
+    /// Parses networks or single addresses, split by spaces, commas or lines.
+    ///
+    /// # Errors
+    /// `invalid_request` naming the one that is malformed.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let parts = text.split([' ', ',', '\n', '\r', '\t']).filter(|part| !part.is_empty());
+        let networks = parts.map(network).collect::<Result<Vec<_>, _>>()?;
+        if networks.len() > NETWORKS_MAX {
+            return Err(Error::invalid_request(format!("a key has at most {NETWORKS_MAX} networks")));
+        }
+        Ok(Self(networks))
+    }
+
+    /// Whether every address is allowed.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a request from `address` is allowed. One whose address nobody told is not, unless every address is.
+    #[must_use]
+    pub fn allow(&self, address: Option<IpAddr>) -> bool {
+        self.is_any()
+            || address.is_some_and(|address| self.0.iter().any(|network| network.contains(&address.to_canonical())))
+    }
+
+    /// The networks in words, one each.
+    pub fn iter(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(ToString::to_string)
+    }
+}
+
+impl fmt::Display for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.iter().collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// What counts as one place a key is used from: a /24 of IPv4, a /48 of IPv6.
+#[must_use]
+pub fn place(address: IpAddr) -> String {
+    let address = address.to_canonical();
+    let length = if address.is_ipv4() { 24 } else { 48 };
+    IpNet::new(address, length).map_or_else(|_| address.to_string(), |place| place.trunc().to_string())
+}
+
+fn network(text: &str) -> Result<IpNet, Error> {
+    let shown: String = text.chars().filter(|c| c.is_ascii_graphic()).take(50).collect();
+    let wrong = || {
+        Error::invalid_request(format!("{shown} is no network: write 192.0.2.0/24, 2001:db8::/32 or a single address"))
+    };
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(IpNet::from(address.to_canonical()));
+    }
+    let network: IpNet = text.parse().map_err(|_| wrong())?;
+    // 192.0.2.7/24 may mean the host or the network: whoever wrote it decides.
+    if network.network() != network.addr() {
+        return Err(Error::invalid_request(format!("{shown} has host bits: write {} instead", network.trunc())));
+    }
+    Ok(network)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_strict_and_fold_mapped_addresses() {
+        // THREATS: AK12
+        let networks = Networks::parse("192.0.2.0/24, 2001:db8::/32\n198.51.100.7").expect("networks");
+        for (address, allowed) in [
+            ("192.0.2.200", true),
+            ("::ffff:192.0.2.200", true),
+            ("192.0.3.1", false),
+            ("198.51.100.7", true),
+            ("198.51.100.8", false),
+            ("2001:db8:1::1", true),
+            ("2001:db9::1", false),
+        ] {
+            assert_eq!(networks.allow(address.parse().ok()), allowed, "{address}");
+        }
+        assert!(!networks.allow(None));
+        assert!(Networks::default().allow(None));
+        assert_eq!(Networks::parse(&networks.to_string()).expect("again"), networks);
+    }
+
+    #[test]
+    fn malformed_networks_are_refused() {
+        for text in ["192.0.2.0/33", "192.0.2.7/24", "192.0.2", "0/0", "2001:db8::/129", "example.com", "192.0.2.0/-1"]
+        {
+            assert!(Networks::parse(text).is_err(), "{text}");
+        }
+        assert!(Networks::parse(&"10.0.0.0/8 ".repeat(51)).is_err());
+        assert!(Networks::parse("  ").expect("none").is_any());
+    }
+}

@@ -1,0 +1,93 @@
+//! Owns the `denials` table. Does not decide who may read a row.
+
+use super::{
+    Error, Store,
+    row::{Row, binds},
+};
+use crate::model::{clock::Timestamp, denial::DenialRecord, secret};
+
+/// Rows read at most.
+const READ_MAX: i64 = 100;
+
+impl Store {
+    /// Writes refusals in one batch.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; the caller keeps them.
+    pub async fn insert_denials(&self, now: Timestamp, records: Vec<DenialRecord>) -> Result<(), Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                for record in &records {
+                    let id = format!("{:012x}{}", record.at.0, secret::random_base62(10));
+                    tx.execute(
+                        "INSERT INTO denials (id, request_id, at, status, reason, api, key_id, user_id, client_id, address)
+                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                        binds![
+                            &id,
+                            &record.request_id,
+                            record.at,
+                            i64::from(record.status),
+                            &record.reason,
+                            &record.api,
+                            &record.key_id,
+                            &record.user_id,
+                            &record.client_id,
+                            &record.address,
+                        ],
+                    )
+                    .await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Refusals of a request, newest first; with `user_id`, only that user's.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn denials_of_request(
+        &self,
+        request_id: &str,
+        user_id: Option<&str>,
+    ) -> Result<Vec<DenialRecord>, Error> {
+        let rows = self
+            .rows(
+                "SELECT request_id, at, status, reason, api, key_id, user_id, client_id, address FROM denials
+                 WHERE request_id = $1 AND ($2 IS NULL OR user_id = $2) ORDER BY at DESC, id LIMIT $3",
+                binds![request_id, user_id, READ_MAX],
+            )
+            .await?;
+        rows.into_iter().map(record).collect()
+    }
+
+    /// A user's newest refusals, of one key or of all; at most 100.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn denials_of_user(&self, user_id: &str, key_id: Option<&str>) -> Result<Vec<DenialRecord>, Error> {
+        let rows = self
+            .rows(
+                "SELECT request_id, at, status, reason, api, key_id, user_id, client_id, address FROM denials
+                 WHERE user_id = $1 AND ($2 IS NULL OR key_id = $2) ORDER BY at DESC, id LIMIT $3",
+                binds![user_id, key_id, READ_MAX],
+            )
+            .await?;
+        rows.into_iter().map(record).collect()
+    }
+}
+
+fn record(mut row: Row) -> Result<DenialRecord, Error> {
+    Ok(DenialRecord {
+        request_id: row.text(0)?,
+        at: row.at(1)?,
+        status: u16::try_from(row.int(2)?).map_err(|_| Error::Corrupt("a status"))?,
+        reason: row.text(3)?,
+        api: row.opt_text(4)?,
+        key_id: row.opt_text(5)?,
+        user_id: row.opt_text(6)?,
+        client_id: row.opt_text(7)?,
+        address: row.text(8)?,
+    })
+}

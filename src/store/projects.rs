@@ -1,0 +1,150 @@
+//! Owns the `projects` table. Does not hold keys; see `keys`.
+
+use super::{
+    Error, Store,
+    row::{Row, binds},
+};
+use crate::{
+    cache::EntityKind,
+    model::{
+        audit::{Event, Origin},
+        clock::Timestamp,
+        error::Error as ModelError,
+        key::KeyForm,
+        project::Project,
+    },
+};
+
+/// Most projects of one user, and most listed.
+const PROJECTS_MAX: i64 = 200;
+
+/// What of a project is changed; what is not here stays.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectChanges {
+    /// Its name.
+    pub name: Option<String>,
+    /// How keys made from now on look.
+    pub key_form: Option<KeyForm>,
+    /// Whether it has one live key at a time, from now on.
+    pub one_live_key: Option<bool>,
+    /// Its own plan, or none.
+    pub plan: Option<Option<String>>,
+    /// None of its keys are accepted.
+    pub disabled: Option<bool>,
+}
+
+impl Store {
+    /// Keeps a new project.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the user has one of this name, [`Error::Refused`] when the user has too many.
+    pub async fn insert_project(&self, now: Timestamp, origin: Origin, project: Project) -> Result<(), Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let count = tx.row("SELECT COUNT(*) FROM projects WHERE user_id = $1", binds![&project.user_id]).await?;
+                if count.ok_or(Error::Corrupt("a count"))?.int(0)? >= PROJECTS_MAX {
+                    let words = format!("a user has at most {PROJECTS_MAX} projects");
+                    return Err(ModelError::invalid_request(words).into());
+                }
+                tx.check_plan(project.plan.as_deref()).await?;
+                tx.execute(
+                    "INSERT INTO projects (id, user_id, name, key_form, one_live_key, plan, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    binds![
+                        &project.id,
+                        &project.user_id,
+                        &project.name,
+                        project.key_form.as_str(),
+                        project.one_live_key,
+                        &project.plan,
+                        now
+                    ],
+                )
+                .await?;
+                tx.audit(now, &origin, Event::new("project.create").user(&project.user_id).object(&project.id)).await
+            })
+        })
+        .await
+    }
+
+    /// Changes a project; false if there is none. What its keys answer changes at once.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the user has another of this name.
+    pub async fn update_project(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        id: String,
+        changes: ProjectChanges,
+    ) -> Result<bool, Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let found = tx
+                    .row("SELECT id, user_id, name, key_form, one_live_key, plan, disabled_at, created_at FROM projects WHERE id = $1", binds![&id])
+                    .await?;
+                let Some(mut row) = found else { return Ok(false) };
+                let old = project(&mut row)?;
+                tx.check_plan(changes.plan.as_ref().and_then(Option::as_deref)).await?;
+                let disabled_at = if changes.disabled.unwrap_or(old.disabled) { Some(now) } else { None };
+                tx.execute(
+                    "UPDATE projects SET name = $2, key_form = $3, one_live_key = $4, plan = $5, disabled_at = $6 WHERE id = $1",
+                    binds![
+                        &id,
+                        &changes.name.unwrap_or(old.name),
+                        changes.key_form.unwrap_or(old.key_form).as_str(),
+                        changes.one_live_key.unwrap_or(old.one_live_key),
+                        &changes.plan.unwrap_or(old.plan),
+                        disabled_at,
+                    ],
+                )
+                .await?;
+                tx.touch(EntityKind::Project, id.as_str());
+                tx.audit(now, &origin, Event::new("project.update").user(&old.user_id).object(&id)).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+
+    /// The project with this id.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn find_project(&self, id: &str) -> Result<Option<Project>, Error> {
+        let row = self
+            .row(
+                "SELECT id, user_id, name, key_form, one_live_key, plan, disabled_at, created_at FROM projects WHERE id = $1",
+                binds![id],
+            )
+            .await?;
+        row.map(|mut row| project(&mut row)).transpose()
+    }
+
+    /// A user's projects by name; at most 200.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_projects(&self, user_id: &str) -> Result<Vec<Project>, Error> {
+        let rows = self
+            .rows(
+                "SELECT id, user_id, name, key_form, one_live_key, plan, disabled_at, created_at FROM projects
+                 WHERE user_id = $1 ORDER BY name LIMIT $2",
+                binds![user_id, PROJECTS_MAX],
+            )
+            .await?;
+        rows.into_iter().map(|mut row| project(&mut row)).collect()
+    }
+}
+
+pub(super) fn project(row: &mut Row) -> Result<Project, Error> {
+    Ok(Project {
+        id: row.text(0)?,
+        user_id: row.text(1)?,
+        name: row.text(2)?,
+        key_form: KeyForm::parse(&row.text(3)?).ok_or(Error::Corrupt("a key's form"))?,
+        one_live_key: row.flag(4)?,
+        plan: row.opt_text(5)?,
+        disabled: row.opt_int(6)?.is_some(),
+        created_at: row.at(7)?,
+    })
+}
