@@ -5,6 +5,7 @@ mod claims;
 mod forged;
 mod introspect;
 mod introspect_caller;
+mod key_life;
 mod keys;
 mod keys_page;
 mod me;

@@ -1,0 +1,183 @@
+//! Owns what owners are told of their keys' use: counts, last use, what stands out, why a request was refused.
+
+use grantd::{
+    model::{
+        network::Networks,
+        usage::{HourUsage, days},
+    },
+    store::KeyUse,
+};
+
+use super::{app, ask_from};
+use crate::harness::{Reply, TestApp};
+
+const TARGET: &str = "/gateway/verify/example-api";
+
+async fn ask(app: &TestApp, key: &str, path: &str, peer: &str) -> Reply {
+    let bearer = format!("Bearer {key}");
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("x-forwarded-uri", path),
+        ("x-forwarded-for", peer),
+        ("user-agent", "tests/1.0"),
+    ];
+    ask_from(app, super::PROXY, TARGET, &headers).await
+}
+
+/// Status and reason of the refusals behind this answer, as its user reads them.
+async fn why(app: &TestApp, reply: &Reply, user: &str) -> Vec<(u16, String)> {
+    let id = reply.header("x-request-id");
+    let found = app.app.denials.of_request(&app.app.store, id, Some(user)).await.expect("found");
+    found.into_iter().map(|record| (record.status, record.reason)).collect()
+}
+
+async fn plan(app: &TestApp, per_hour: u32) {
+    let plan = grantd::model::plan::Plan { name: "pro".to_owned(), per_hour: Some(per_hour), burst: 1000 };
+    app.app.store.set_plan(app.now(), Default::default(), plan).await.expect("a plan");
+    app.app.catalog.reload().await.expect("a catalog");
+}
+
+#[tokio::test]
+async fn every_request_is_counted_by_hour_with_how_it_ended() {
+    // THREATS: AK17
+    let app = app().await;
+    app.route("example-api", "*", "/read", "read", false).await;
+    app.route("example-api", "*", "/write", "write", false).await;
+    plan(&app, 3).await;
+    let user = app.user("alice@example.com").await;
+    let (id, key) = app.key(&user, "read").await;
+    for (path, status) in [("/read", 200), ("/write", 403), ("/read", 200), ("/read", 200), ("/read", 429)] {
+        ask(&app, &key, path, "192.0.2.7").await.status(status);
+    }
+    app.app.background.flush().await.expect("flushed");
+    app.advance(3600);
+    ask(&app, &key, "/read", "192.0.2.7").await.status(200);
+    app.app.background.flush().await.expect("flushed");
+    let hours = app.app.store.key_usage(&id, app.now().plus_seconds(-86_400)).await.expect("usage");
+    let counts = |usage: &HourUsage| (usage.allowed, usage.denied, usage.limited);
+    assert_eq!(hours.iter().map(counts).collect::<Vec<_>>(), [(3, 1, 1), (1, 0, 0)]);
+    assert_eq!(days(&hours).iter().map(counts).collect::<Vec<_>>(), [(4, 1, 1)]);
+    let kept = app.app.store.key_by_id(&id).await.expect("found").expect("a key");
+    assert_eq!(kept.last_used_at, Some(app.now()));
+    assert_eq!((kept.last_address.as_deref(), kept.last_agent.as_deref()), (Some("192.0.2.7"), Some("tests/1.0")));
+    // What has ended is still asked for, and that is counted too.
+    assert!(app.app.store.revoke_key(app.now(), Default::default(), id.clone(), None).await.expect("revoked"));
+    ask(&app, &key, "/read", "192.0.2.7").await.status(401);
+    app.app.background.flush().await.expect("flushed");
+    let hours = app.app.store.key_usage(&id, app.now()).await.expect("usage");
+    assert_eq!(hours.iter().map(counts).collect::<Vec<_>>(), [(1, 1, 0)]);
+}
+
+#[tokio::test]
+async fn what_stands_out_is_said_once() {
+    let app = app().await;
+    let user = app.user("alice@example.com").await;
+    let (id, key) = app.key(&user, "read").await;
+    let used_from = async |peer: &str, expected: &[&str]| {
+        let before = app.audit().await;
+        ask(&app, &key, "/", peer).await.status(200);
+        app.app.background.flush().await.expect("flushed");
+        let mut new = app.audit().await;
+        for event in before {
+            new.swap_remove(new.iter().position(|one| *one == event).expect("nothing is forgotten"));
+        }
+        assert_eq!(new, expected, "from {peer}");
+    };
+    used_from("192.0.2.7", &["key.first_use"]).await;
+    // The same neighborhood is no other place.
+    used_from("192.0.2.200", &[]).await;
+    used_from("198.51.100.1", &["key.new_network"]).await;
+    used_from("192.0.2.9", &[]).await;
+    used_from("2001:db8:1:2::3", &["key.new_network"]).await;
+    used_from("2001:db8:1:9::3", &[]).await;
+    app.advance(61 * 86_400);
+    used_from("192.0.2.7", &["key.long_sleep"]).await;
+    used_from("192.0.2.7", &[]).await;
+    let entries = app.app.store.key_networks(&id).await.expect("networks");
+    let networks: Vec<&str> = entries.iter().map(|(network, _)| network.as_str()).collect();
+    assert_eq!(networks.len(), 3, "{networks:?}");
+}
+
+#[tokio::test]
+async fn a_spike_is_measured_against_the_keys_own_week() {
+    let app = app().await;
+    let user = app.user("alice@example.com").await;
+    let (id, _) = app.key(&user, "read").await;
+    let use_it = async |times: i64| {
+        let of = KeyUse { key_id: id.clone(), allowed: times, last_used_at: Some(app.now()), ..KeyUse::default() };
+        app.app.store.flush_key_uses(app.now(), vec![of]).await.expect("flushed");
+        app.audit().await.iter().filter(|event| *event == "key.spike").count()
+    };
+    // A new key has no history to be measured against.
+    assert_eq!(use_it(5000).await, 0);
+    app.advance(8 * 86_400);
+    for _ in 0..4 {
+        assert_eq!(use_it(60).await, 0);
+        app.advance(3600);
+    }
+    assert_eq!(use_it(299).await, 0);
+    assert_eq!(use_it(1).await, 1, "five times the mean of its hours");
+    assert_eq!(use_it(500).await, 1, "once an hour");
+}
+
+#[tokio::test]
+async fn the_owner_learns_why_and_nobody_else() {
+    // THREATS: AK13
+    let app = app().await;
+    app.route("example-api", "*", "/write", "write", false).await;
+    app.route("example-api", "*", "/read", "read", false).await;
+    plan(&app, 1).await;
+    let (user, other) = (app.user("alice@example.com").await, app.user("bob@example.com").await);
+    let (_, key) = app.key_with(&user, "read", |key| key.expires_in_seconds = Some(3600)).await;
+    let (id, gone) = app.key(&user, "read").await;
+    let networks = Networks::parse("203.0.113.0/24").expect("networks");
+    let (_, bound) = app.key_with(&user, "read", |key| key.networks = networks).await;
+    assert!(app.app.store.revoke_key(app.now(), Default::default(), id, None).await.expect("revoked"));
+    let scope = ask(&app, &key, "/write", "192.0.2.7").await;
+    let address = ask(&app, &bound, "/read", "192.0.2.7").await;
+    ask(&app, &key, "/read", "192.0.2.7").await.status(200);
+    let limited = ask(&app, &key, "/read", "192.0.2.7").await;
+    app.advance(3 * 3600);
+    let revoked = ask(&app, &gone, "/read", "192.0.2.7").await;
+    app.advance(3600);
+    let expired = ask(&app, &key, "/read", "192.0.2.7").await;
+    // Before they are written and after: nothing waits for the flush.
+    for _ in 0..2 {
+        for (reply, status, reason) in [
+            (&scope, 403, "scope write missing"),
+            (&address, 401, "the address is not in the key's list"),
+            (&limited, 429, "over the plan: try again in 3600 s"),
+            (&revoked, 401, "revoked 3 h ago"),
+            (&expired, 401, "expired 3 h ago"),
+        ] {
+            reply.status(status);
+            assert_eq!(why(&app, reply, &user).await, [(status, reason.to_owned())]);
+            assert!(why(&app, reply, &other).await.is_empty(), "another user");
+        }
+        app.app.background.flush().await.expect("flushed");
+    }
+    // To the sender they all look alike.
+    for refused in [&address, &revoked, &expired] {
+        assert_eq!(refused.body, ask(&app, "gd_live_unknown", "/read", "192.0.2.7").await.body);
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_refusals_is_counted_and_not_kept() {
+    // THREATS: AU5
+    let app = app().await;
+    let user = app.user("alice@example.com").await;
+    for at in 0..700 {
+        ask(&app, &format!("gd_live_garbage{at}"), "/", "192.0.2.7").await.status(401);
+    }
+    let (id, key) = app.key(&user, "read").await;
+    assert!(app.app.store.revoke_key(app.now(), Default::default(), id, None).await.expect("revoked"));
+    let reply = ask(&app, &key, "/", "192.0.2.7").await;
+    // Nobody's refusals do not crowd out the owner's.
+    assert_eq!(why(&app, &reply, &user).await.len(), 1);
+    let before = app.audit().await.len();
+    app.app.background.flush().await.expect("flushed");
+    assert!(app.audit().await.len() - before <= 3, "a row for each kind, not for each request");
+    let kept = app.app.store.denials_of_user(&user, None).await.expect("denials");
+    assert_eq!(kept.len(), 1);
+}
