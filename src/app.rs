@@ -12,7 +12,9 @@ use crate::{
         denials::Denials,
         follow::Background,
         grant_token::GrantTokens,
+        leaks::Leaks,
         limit::Limiter,
+        mail::Mailer,
         master::{MasterKey, Purpose},
         mint::Mint,
         password::Passwords,
@@ -64,6 +66,8 @@ pub struct App {
     pub tally: Arc<Tally>,
     /// Why requests were refused.
     pub denials: Arc<Denials>,
+    /// Ends keys that were found in public.
+    pub leaks: Leaks,
     /// Names of the headers that tell an upstream who is calling, in the order of `config::Gateway::names`.
     pub identity_headers: Vec<HeaderName>,
     /// Authenticates forms.
@@ -100,6 +104,9 @@ impl App {
         let usage = Arc::new(Usage::default());
         let tally = Arc::new(Tally::default());
         let denials = Arc::new(Denials::default());
+        let mailer = Arc::new(Mailer::new(&config.mail)?);
+        let (issuer, keys_url) = (config.issuer.clone(), config.leaks.keys_url.clone());
+        let leaks = Leaks::new(Arc::clone(&store), Arc::clone(&mailer), issuer, keys_url)?;
         let clock = Arc::new(clock);
         let background = Background {
             store: Arc::clone(&store),
@@ -109,6 +116,7 @@ impl App {
             tally: Arc::clone(&tally),
             denials: Arc::clone(&denials),
             clock: Arc::clone(&clock),
+            mailer,
             audit_seconds: config.lifetimes.audit_seconds,
         };
         // Until the first look nothing cached is trusted; after it, the first request already is quick.
@@ -141,6 +149,7 @@ impl App {
             verifier,
             tally,
             denials,
+            leaks,
             background,
         })
     }

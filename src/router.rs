@@ -16,7 +16,7 @@ use tower_http::{
 };
 
 use crate::{
-    api::me,
+    api::{leaks, me},
     app::App,
     gateway,
     http::{
@@ -26,7 +26,7 @@ use crate::{
     model::error::Error,
     oauth::{authorize::authorize, introspect::introspect, metadata, revoke::revoke, token::token},
     ops,
-    web::{apps, assets, callback, connected, consent, keys, login, own_app},
+    web::{apps, assets, callback, connected, consent, keys, leaked, login, own_app},
 };
 
 /// Every route, with what stands around it: panics are caught inside the edge, so that their answers look like others.
@@ -61,6 +61,7 @@ fn machines(app: &App) -> Router<Arc<App>> {
         .route("/gateway/verify", any(gateway::only))
         .route("/gateway/verify/{api}", any(gateway::named))
         .route("/gateway/verify/{api}/{*rest}", any(gateway::appended))
+        .route("/leaks/secret-scanning", post(leaks::secret_scanning))
         .route("/livez", get(ops::livez))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))
@@ -77,6 +78,7 @@ fn people() -> Router<Arc<App>> {
         .route("/consent", get(consent::show).post(consent::decide))
         .route("/settings/keys", get(keys::list).post(keys::create))
         .route("/settings/keys/{id}/revoke", post(keys::revoke))
+        .route("/leaked", get(leaked::show).post(leaked::end))
         .route("/settings/apps", get(connected::list))
         .route("/settings/apps/{client_id}/revoke", post(connected::remove))
         .route("/apps", get(apps::list).post(apps::create))

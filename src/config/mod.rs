@@ -48,6 +48,28 @@ pub struct Config {
     pub limits: Limits,
     /// Forward-auth.
     pub gateway: Gateway,
+    /// Outgoing mail.
+    pub mail: Mail,
+    /// Reports of leaked keys.
+    pub leaks: Leaks,
+}
+
+/// Outgoing mail.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// `smtp://` or `smtps://`, perhaps with a password; empty for none.
+    pub url: SecretString,
+    /// Who mails are from.
+    pub from: String,
+}
+
+/// Reports of leaked keys.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leaks {
+    /// Where the reporter's public keys are; empty for none.
+    pub keys_url: String,
 }
 
 /// Shape of log lines.
@@ -145,6 +167,13 @@ impl Gateway {
 #[error("configuration: {0}")]
 pub struct ConfigError(String);
 
+/// Whether what travels to this URL is protected: by TLS, or by never leaving the machine.
+fn is_protected(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    let loopback = url.host_str().is_some_and(|host| ["127.0.0.1", "[::1]", "localhost"].contains(&host));
+    url.scheme() == "https" || (url.scheme() == "http" && loopback)
+}
+
 fn wrong(key: &str, right: &str) -> Result<(), ConfigError> {
     Err(ConfigError(format!("{key}: {right}")))
 }
@@ -195,8 +224,7 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         let issuer = Url::parse(&self.issuer)
             .map_err(|_| ConfigError("issuer: an absolute URL such as https://auth.example.com".to_owned()))?;
-        let loopback = issuer.host_str().is_some_and(|host| ["127.0.0.1", "[::1]", "localhost"].contains(&host));
-        if issuer.scheme() != "https" && !(issuer.scheme() == "http" && loopback) {
+        if !is_protected(&self.issuer) {
             return wrong("issuer", "https, or http on loopback");
         }
         if self.issuer.ends_with('/')
@@ -221,6 +249,9 @@ impl Config {
             );
         }
         self.check_names()?;
+        if !self.leaks.keys_url.is_empty() && !is_protected(&self.leaks.keys_url) {
+            return wrong("leaks.keys_url", "https, or http on loopback");
+        }
         let lifetimes = &self.lifetimes;
         for (key, seconds, most) in [
             ("lifetimes.code_seconds", lifetimes.code_seconds, 600),

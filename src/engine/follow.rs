@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{catalog::CatalogCache, denials::Denials, signing::Signing, tally::Tally, usage::Usage};
+use super::{catalog::CatalogCache, denials::Denials, mail::Mailer, signing::Signing, tally::Tally, usage::Usage};
 use crate::{
     cache::{Entity, EntityKind},
     model::{api::Algorithm, clock::Clock, error::Error},
@@ -36,6 +36,8 @@ pub struct Background {
     pub denials: Arc<Denials>,
     /// The clock.
     pub clock: Arc<Clock>,
+    /// Mail that waits.
+    pub mailer: Arc<Mailer>,
     /// How long an audit entry is kept, in seconds.
     pub audit_seconds: i64,
 }
@@ -49,6 +51,8 @@ impl Background {
         tasks.spawn(async move { background.every(FLUSH_EVERY, until, "flush").await });
         let (background, until) = (self.clone(), stop.clone());
         tasks.spawn(async move { background.every(TEND_EVERY, until, "tend").await });
+        let (background, until) = (self.clone(), stop.clone());
+        tasks.spawn(async move { background.mailer.run(&until).await });
     }
 
     /// Writes what is counted in memory; also the last act of a graceful stop.

@@ -110,6 +110,28 @@ impl Tx {
         Ok(())
     }
 
+    async fn end_key(
+        &mut self,
+        now: Timestamp,
+        origin: &Origin,
+        id: &str,
+        user_id: Option<&str>,
+        event: &'static str,
+    ) -> Result<Ended, Error> {
+        let owner = self.row("SELECT user_id FROM api_keys WHERE id = $1", binds![id]).await?;
+        let Some(owner) = owner.map(|mut row| row.text(0)).transpose()? else { return Ok(Ended::Nothing) };
+        if user_id.is_some_and(|user_id| user_id != owner) {
+            return Ok(Ended::Nothing);
+        }
+        let sql = "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+        if self.execute(sql, binds![id, now]).await? == 0 {
+            return Ok(Ended::Before);
+        }
+        self.touch(EntityKind::Key, id);
+        self.audit(now, origin, Event::new(event).user(&owner).object(id)).await?;
+        Ok(Ended::Now)
+    }
+
     /// From now on a text of any form may be a key. Every node is told when that is new.
     pub(super) async fn note_foreign_keys(&mut self) -> Result<(), Error> {
         let sql = "INSERT INTO meta (name, value) VALUES ($1, 'yes') ON CONFLICT (name) DO NOTHING";
@@ -122,6 +144,14 @@ impl Tx {
     async fn count(&mut self, sql: &'static str, values: &[super::row::Bind<'_>]) -> Result<i64, Error> {
         self.row(sql, values).await?.ok_or(Error::Corrupt("a count"))?.int(0)
     }
+}
+
+/// Whether a key was ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Now,
+    Before,
+    Nothing,
 }
 
 /// A key that takes the place of another.
@@ -258,31 +288,23 @@ impl Store {
         id: String,
         user_id: Option<String>,
     ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let Some(mut row) =
-                    tx.row("SELECT user_id, revoked_at FROM api_keys WHERE id = $1", binds![&id]).await?
-                else {
-                    return Ok(false);
-                };
-                let owner = row.text(0)?;
-                if user_id.is_some_and(|user_id| user_id != owner) {
-                    return Ok(false);
-                }
-                let changed = tx
-                    .execute(
-                        "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
-                        binds![&id, now],
-                    )
-                    .await?;
-                if changed > 0 {
-                    tx.touch(EntityKind::Key, id.as_str());
-                    tx.audit(now, &origin, Event::new("key.revoke").user(&owner).object(&id)).await?;
-                }
-                Ok(true)
+        let ended = self
+            .write(now, move |tx| {
+                Box::pin(async move { tx.end_key(now, &origin, &id, user_id.as_deref(), "key.revoke").await })
             })
-        })
-        .await
+            .await?;
+        Ok(ended != Ended::Nothing)
+    }
+
+    /// Revokes a key that was found in public. True if it lived until now.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn revoke_leaked_key(&self, now: Timestamp, origin: Origin, id: String) -> Result<bool, Error> {
+        let ended = self
+            .write(now, move |tx| Box::pin(async move { tx.end_key(now, &origin, &id, None, "key.leaked").await }))
+            .await?;
+        Ok(ended == Ended::Now)
     }
 
     /// Keeps a new key in the place of an old one, which ends at `old_ends_at` unless it ends before, or without it at once.

@@ -1,4 +1,4 @@
-//! Owns the pages one meets on the way in: sign in, consent, and notices.
+//! Owns the pages one meets on the way in: sign in, consent, notices, and ending a leaked key.
 //! Does not decide what they say; a handler did.
 
 use askama::Template;
@@ -67,4 +67,12 @@ pub struct NoticePage {
     pub request_id: String,
     /// Where to go from here: label and same-origin path.
     pub link: Option<(String, String)>,
+}
+
+/// `GET /leaked`, and what is said after a key was given: the same for any.
+#[derive(Debug, Template)]
+#[template(path = "leaked.html")]
+pub struct LeakedPage {
+    pub shell: Shell,
+    pub is_done: bool,
 }

@@ -10,7 +10,7 @@ pub use self::account::{ConnectedPage, ConnectedRow, KeyCreatedPage, KeyForm, Ke
 pub use self::apps::{
     AppForm, AppNewPage, AppPage, AppRow, AppSecretPage, AppsPage, CallbackOutcome, CallbackPage, Exchange, SecretRow,
 };
-pub use self::entry::{ConsentApi, ConsentPage, LoginPage, NoticePage};
+pub use self::entry::{ConsentApi, ConsentPage, LeakedPage, LoginPage, NoticePage};
 pub use self::parts::{
     Badge, Choice, Flash, Nav, ScopeChoice, ScopeGroup, ScopeLine, Shell, Tone, When, bitting, monogram, sentence,
     shell_quote,

@@ -7,6 +7,7 @@ pub mod callback;
 pub mod connected;
 pub mod consent;
 pub mod keys;
+pub mod leaked;
 pub mod login;
 pub mod own_app;
 

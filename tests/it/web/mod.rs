@@ -5,6 +5,7 @@ mod connected;
 mod consent;
 mod edge;
 mod keys;
+mod leaked;
 mod login;
 mod own_apps;
 mod sensitive;

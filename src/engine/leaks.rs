@@ -1,0 +1,152 @@
+//! Owns what happens to a key that was found in public: it ends, its owner is told. And whether a report is signed by
+//! who it says it is from, as GitHub's secret scanning signs them. Does not look for leaks.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwapOption;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+use data_encoding::BASE64;
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use super::mail::Mailer;
+use crate::{
+    model::{audit::Origin, clock::Timestamp, error::Error, secret::Digest},
+    store::Store,
+};
+
+/// The reporter's keys are read again after this long, in seconds, …
+const KEYS_KEPT_SECONDS: i64 = 3600;
+/// … and not more often than this, whatever identifiers are sent.
+const KEYS_READ_SECONDS: i64 = 60;
+const FETCH_MAX: Duration = Duration::from_secs(5);
+/// Largest list of keys read, in bytes.
+const KEYS_BYTES_MAX: usize = 65_536;
+
+/// Ends leaked keys.
+#[derive(Debug)]
+pub struct Leaks {
+    store: Arc<Store>,
+    mailer: Arc<Mailer>,
+    issuer: String,
+    keys_url: String,
+    http: reqwest::Client,
+    keys: ArcSwapOption<Known>,
+    reading: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Known {
+    read_at: Timestamp,
+    keys: Vec<PublicKey>,
+}
+
+/// One of the reporter's keys, as GitHub publishes them.
+#[derive(Debug, Deserialize)]
+struct PublicKey {
+    key_identifier: String,
+    key: String,
+}
+
+#[derive(Deserialize)]
+struct PublicKeys {
+    public_keys: Vec<PublicKey>,
+}
+
+impl Leaks {
+    /// Reports count when a key at `keys_url` has signed them; with an empty one none do.
+    ///
+    /// # Errors
+    /// `server_error` when TLS cannot be set up.
+    pub fn new(store: Arc<Store>, mailer: Arc<Mailer>, issuer: String, keys_url: String) -> Result<Self, Error> {
+        let http = reqwest::Client::builder()
+            .timeout(FETCH_MAX)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent("grantd")
+            .build()
+            .map_err(Error::server)?;
+        Ok(Self { store, mailer, issuer, keys_url, http, keys: ArcSwapOption::empty(), reading: Mutex::default() })
+    }
+
+    /// Whether signed reports are accepted.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        !self.keys_url.is_empty()
+    }
+
+    /// Whether `body` was signed (ECDSA on P-256 with SHA-256, ASN.1, base64) by the reporter's key called `identifier`.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable` when the reporter's keys cannot be read: never a guess.
+    pub async fn is_signed(
+        &self,
+        now: Timestamp,
+        identifier: &str,
+        signature: &str,
+        body: &[u8],
+    ) -> Result<bool, Error> {
+        let Ok(signature) = BASE64.decode(signature.as_bytes()) else { return Ok(false) };
+        let known = self.known(now, identifier).await?;
+        let key = known.keys.iter().find(|key| key.key_identifier == identifier);
+        let Some(point) = key.and_then(|key| pem::parse(&key.key).ok()) else { return Ok(false) };
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point.contents());
+        Ok(key.verify(body, &signature).is_ok())
+    }
+
+    /// Ends the key with this text, if there is one and it lives, and tells its owner. False where there is none at all.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`; then it was not ended.
+    pub async fn end(&self, now: Timestamp, origin: Origin, key: &str, found_at: Option<&str>) -> Result<bool, Error> {
+        let Some(record) = self.store.find_key(&Digest::of(key)).await? else { return Ok(false) };
+        if !self.store.revoke_leaked_key(now, origin, record.key.id.clone()).await? {
+            return Ok(true);
+        }
+        if let Some(owner) = self.store.user_by_id(&record.user.id).await? {
+            let place = found_at.map(|url| format!(" at {url}")).unwrap_or_default();
+            let text = format!(
+                "Hello {},\n\nyour API key \"{}\" (…{}) was reported as found in public{place}.\n\
+                 It was revoked at once and no longer works.\n\n\
+                 Make a new one at {}/settings/keys and replace it wherever it is used.\n",
+                owner.name, record.key.name, record.key.hint, self.issuer
+            );
+            self.mailer.send(&owner.email, "An API key of yours was found in public and revoked", text);
+        }
+        Ok(true)
+    }
+
+    /// The reporter's keys, read again where they are old or lack this one.
+    async fn known(&self, now: Timestamp, identifier: &str) -> Result<Arc<Known>, Error> {
+        let is_enough = |known: &Arc<Known>| {
+            let age = now.seconds() - known.read_at.seconds();
+            let has_it = known.keys.iter().any(|key| key.key_identifier == identifier);
+            age < KEYS_READ_SECONDS || (has_it && age < KEYS_KEPT_SECONDS)
+        };
+        if let Some(known) = self.keys.load_full().filter(&is_enough) {
+            return Ok(known);
+        }
+        let _reading = self.reading.lock().await;
+        if let Some(known) = self.keys.load_full().filter(&is_enough) {
+            return Ok(known);
+        }
+        let keys = self.fetch().await?.public_keys;
+        let known = Arc::new(Known { read_at: now, keys });
+        self.keys.store(Some(Arc::clone(&known)));
+        Ok(known)
+    }
+
+    async fn fetch(&self) -> Result<PublicKeys, Error> {
+        let mut response = self.http.get(&self.keys_url).send().await.map_err(Error::unavailable)?;
+        if !response.status().is_success() {
+            return Err(Error::unavailable(format!("the reporter's keys: {}", response.status())));
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(Error::unavailable)? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > KEYS_BYTES_MAX {
+                return Err(Error::unavailable("the reporter's list of keys is too long"));
+            }
+        }
+        serde_json::from_slice(&bytes).map_err(Error::unavailable)
+    }
+}

@@ -1,0 +1,132 @@
+//! Owns sending mail: queued in memory, sent beside requests, tried again a few times. Does not write anybody's words.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    message::{Mailbox, header::ContentType},
+};
+use secrecy::ExposeSecret;
+use tokio::{
+    sync::mpsc::{Receiver, Sender, channel},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{config, model::error::Error};
+
+/// Mails waiting to be sent; more are dropped with a warning.
+const WAITING_MAX: usize = 256;
+/// Pauses before a mail is tried again; after the last it is given up.
+const AGAIN_AFTER: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(60)];
+/// Longest one attempt may take.
+const ATTEMPT_MAX: Duration = Duration::from_secs(15);
+
+/// Sends mail, if it is configured.
+#[derive(Debug)]
+pub struct Mailer {
+    out: Option<Out>,
+}
+
+#[derive(Debug)]
+struct Out {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    queue: Sender<Message>,
+    waiting: Mutex<Option<Receiver<Message>>>,
+}
+
+impl Mailer {
+    /// As configured; without a URL it sends nothing.
+    ///
+    /// # Errors
+    /// `invalid_request` naming the key that is wrong.
+    pub fn new(config: &config::Mail) -> Result<Self, Error> {
+        let url = config.url.expose_secret();
+        if url.is_empty() {
+            return Ok(Self { out: None });
+        }
+        // The URL may hold a password: what is wrong with it is not repeated.
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
+            .map_err(|_| Error::invalid_request("mail.url: such as smtps://user:password@mail.example.com"))?
+            .timeout(Some(ATTEMPT_MAX))
+            .build();
+        let from = config.from.parse().map_err(|_| Error::invalid_request("mail.from: an address"))?;
+        let (queue, waiting) = channel(WAITING_MAX);
+        Ok(Self { out: Some(Out { transport, from, queue, waiting: Mutex::new(Some(waiting)) }) })
+    }
+
+    /// Queues a mail in plain text; never waits.
+    pub fn send(&self, to: &str, subject: &str, text: String) {
+        let Some(out) = &self.out else { return };
+        let Ok(to) = to.parse() else {
+            tracing::warn!("a user's address is none that mail can be sent to");
+            return;
+        };
+        let message = Message::builder()
+            .from(out.from.clone())
+            .to(to)
+            .subject(subject)
+            .header(ContentType::TEXT_PLAIN)
+            .body(text);
+        match message.map(|message| out.queue.try_send(message)) {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::warn!("too many mails wait to be sent: one is dropped"),
+            Err(error) => tracing::warn!(%error, "a mail could not be written"),
+        }
+    }
+
+    /// Sends what is queued until `stop`; what waits then is tried once more.
+    pub async fn run(&self, stop: &CancellationToken) {
+        let Some(out) = &self.out else { return };
+        let waiting = out.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut waiting) = waiting else { return };
+        loop {
+            let next = tokio::select! {
+                next = waiting.recv() => next,
+                () = stop.cancelled() => break,
+            };
+            let Some(message) = next else { return };
+            out.deliver(&message, stop).await;
+        }
+        while let Ok(message) = waiting.try_recv() {
+            if !out.attempt(&message).await {
+                return;
+            }
+        }
+    }
+}
+
+impl Out {
+    async fn deliver(&self, message: &Message, stop: &CancellationToken) {
+        for pause in AGAIN_AFTER {
+            if self.attempt(message).await {
+                return;
+            }
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = stop.cancelled() => break,
+            }
+        }
+        if !self.attempt(message).await {
+            tracing::error!("a mail was given up");
+        }
+    }
+
+    async fn attempt(&self, message: &Message) -> bool {
+        match timeout(ATTEMPT_MAX, self.transport.send(message.clone())).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a mail could not be sent");
+                false
+            }
+            Err(_) => {
+                tracing::warn!("a mail could not be sent in time");
+                false
+            }
+        }
+    }
+}

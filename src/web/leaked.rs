@@ -1,0 +1,47 @@
+//! Owns `/leaked`: whoever finds a key may end it, with nothing but the key. The answer is the same whatever was given.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::HeaderMap,
+};
+
+use super::kit::{Answer, read};
+use crate::{
+    app::App,
+    engine::verify::CREDENTIAL_MAX,
+    http::{
+        extract::RequestInfo,
+        page::{render, shell},
+        session::Viewer,
+    },
+    model::error::{Error, ErrorCode},
+    view::{LeakedPage, Nav},
+};
+
+/// Keys given by one sender within the throttle's window before it is told to wait.
+const GIVEN_MAX: u32 = 50;
+
+/// `GET /leaked`
+pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, headers: HeaderMap) -> Answer {
+    let viewer = Viewer::of(&app, info.now, &headers).await?;
+    Ok(render(&LeakedPage { shell: shell(&app, &viewer, "Revoke a leaked key", Nav::None), is_done: false }))
+}
+
+/// `POST /leaked`. No token against forged forms: whoever knows the key may end it from anywhere.
+pub async fn end(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Answer {
+    let (headers, body) = read(&app, request).await?;
+    let params = body.params()?;
+    let key = params.get("key").unwrap_or_default().trim();
+    let sender = format!("leaked:{}", info.network());
+    if app.throttle.wait_seconds(info.now, &sender, GIVEN_MAX).is_some() {
+        return Err(Error::new(ErrorCode::TooManyRequests, "too many keys from your network; try again later").into());
+    }
+    app.throttle.fail(info.now, &sender);
+    if (1..=CREDENTIAL_MAX).contains(&key.len()) && app.verifier.may_be_api_key(key) {
+        app.leaks.end(info.now, info.origin("anonymous"), key, None).await?;
+    }
+    let viewer = Viewer::of(&app, info.now, &headers).await?;
+    Ok(render(&LeakedPage { shell: shell(&app, &viewer, "Revoke a leaked key", Nav::None), is_done: true }))
+}

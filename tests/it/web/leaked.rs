@@ -1,0 +1,201 @@
+//! Owns leaked keys: the public form, signed reports, and how the owner is told.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair},
+};
+use axum::{Json, Router, body::Body, http::Request, routing::get};
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpListener,
+    sync::mpsc,
+};
+
+use crate::harness::{Reply, TestApp};
+
+/// Who reports leaks: a key pair, and a server that publishes its public half as GitHub does.
+struct Reporter {
+    pair: EcdsaKeyPair,
+    url: String,
+}
+
+impl Reporter {
+    async fn new() -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key pair");
+        let point = pair.public_key().as_ref();
+        // SubjectPublicKeyInfo of a P-256 point (RFC 5480 §2): a fixed head, then the point.
+        let head =
+            data_encoding::HEXLOWER.decode(b"3059301306072a8648ce3d020106082a8648ce3d030107034200").expect("hex");
+        let pem = pem::encode(&pem::Pem::new("PUBLIC KEY", [head, point.to_vec()].concat()));
+        let keys = json!({ "public_keys": [{ "key_identifier": "key-1", "key": pem, "is_current": true }] });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
+        let routes = Router::new().route("/keys", get(move || async move { Json(keys) }));
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        Self { pair, url }
+    }
+
+    fn signature(&self, body: &str) -> String {
+        BASE64.encode(self.pair.sign(&SystemRandom::new(), body.as_bytes()).expect("a signature").as_ref())
+    }
+}
+
+async fn report(app: &TestApp, identifier: &str, signature: &str, body: &str) -> Reply {
+    let request = Request::post("/leaks/secret-scanning")
+        .header("github-public-key-identifier", identifier)
+        .header("github-public-key-signature", signature)
+        .header("content-type", "application/json");
+    app.send(request.body(Body::from(body.to_owned())).expect("a request")).await
+}
+
+/// A mail server that takes one mail after another and hands over what it was told.
+async fn mail_server() -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("smtp://{}", listener.local_addr().expect("an address"));
+    let (sender, mails) = mpsc::channel(16);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (reading, mut writing) = stream.into_split();
+            let mut lines = BufReader::new(reading).lines();
+            let (mut mail, mut is_data) = (String::new(), false);
+            writing.write_all(b"220 mail.test\r\n").await.expect("sent");
+            while let Ok(Some(line)) = lines.next_line().await {
+                let answer = match (is_data, line.as_str()) {
+                    (true, ".") => {
+                        is_data = false;
+                        sender.send(std::mem::take(&mut mail)).await.expect("handed over");
+                        "250 kept\r\n"
+                    }
+                    (true, text) => {
+                        mail.push_str(text);
+                        mail.push('\n');
+                        continue;
+                    }
+                    (false, "DATA") => {
+                        is_data = true;
+                        "354 go on\r\n"
+                    }
+                    (false, "QUIT") => "221 bye\r\n",
+                    (false, _) => "250 ok\r\n",
+                };
+                writing.write_all(answer.as_bytes()).await.expect("sent");
+            }
+        }
+    });
+    (url, mails)
+}
+
+async fn next(mails: &mut mpsc::Receiver<String>) -> String {
+    tokio::time::timeout(Duration::from_secs(10), mails.recv()).await.expect("a mail in time").expect("a mail")
+}
+
+#[tokio::test]
+async fn whoever_finds_a_key_ends_it_with_the_key_alone_and_learns_nothing() {
+    // THREATS: RV5
+    let app = TestApp::new().await;
+    let user = app.user("alice@example.com").await;
+    let (id, key) = app.key(&user, "read").await;
+    let page = app.get("/leaked").await;
+    page.page(200);
+    assert!(page.body.contains("Revoke this leaked key"));
+    let (_, other) = app.key(&user, "read").await;
+    let mut typo = other.clone();
+    typo.replace_range(20..21, if &other[20..21] == "x" { "y" } else { "x" });
+    let real = app.post("/leaked", &[("key", &format!("  {key}\n"))]).await;
+    real.page(200);
+    assert!(!real.body.contains(&key) && !real.body.contains("alice") && !real.body.contains(&id));
+    let rest = |reply: &Reply| reply.body.replace(reply.header("x-request-id"), "");
+    let long = "x".repeat(10_000);
+    for given in [key.as_str(), typo.as_str(), "", "garbage", "gd_code_x", "eyJ.x.y", long.as_str(), "\u{1F511}"] {
+        let reply = app.post("/leaked", &[("key", given)]).await;
+        assert_eq!((reply.status, rest(&reply)), (real.status, rest(&real)), "{given}");
+    }
+    app.introspect(&key).await.inactive();
+    app.introspect(&other).await.active();
+    let events = app.audit().await;
+    assert_eq!(events.iter().filter(|event| *event == "key.leaked").count(), 1, "{events:?}");
+}
+
+#[tokio::test]
+async fn one_who_tries_many_is_told_to_wait() {
+    // THREATS: RL1
+    let app = TestApp::new().await;
+    let user = app.user("alice@example.com").await;
+    let (_, key) = app.key(&user, "read").await;
+    for _ in 0..50 {
+        app.post("/leaked", &[("key", "garbage")]).await.page(200);
+    }
+    app.post("/leaked", &[("key", &key)]).await.page(429);
+    app.introspect(&key).await.active();
+    app.advance(901);
+    app.post("/leaked", &[("key", &key)]).await.page(200);
+    app.introspect(&key).await.inactive();
+}
+
+#[tokio::test]
+async fn a_signed_report_ends_its_keys_and_their_owner_is_told() {
+    // THREATS: RV5
+    let (reporter, (mail_url, mut mails)) = (Reporter::new().await, mail_server().await);
+    let app = TestApp::with(&[("leaks.keys_url", &reporter.url), ("mail.url", &mail_url)]).await;
+    let user = app.user("alice@example.com").await;
+    let (_, key) = app.key(&user, "read").await;
+    let (_, safe) = app.key(&user, "read").await;
+    let body = json!([
+        { "token": key, "type": "grantd_api_key", "url": "https://github.com/example/example/blob/x/y", "source": "content" },
+        { "token": "gd_live_nothing", "type": "grantd_api_key", "url": "" },
+    ])
+    .to_string();
+    let reply = report(&app, "key-1", &reporter.signature(&body), &body).await;
+    let labels = reply.status(200).json();
+    let said = |at: usize| labels[at]["label"].as_str().map(ToOwned::to_owned);
+    assert_eq!((said(0).as_deref(), said(1).as_deref()), (Some("true_positive"), Some("false_positive")));
+    assert!(!reply.body.contains(&key), "the key is not sent back");
+    app.introspect(&key).await.inactive();
+    app.introspect(&safe).await.active();
+    let mail = next(&mut mails).await;
+    assert!(mail.contains("alice@example.com") && mail.contains("/settings/keys"), "{mail}");
+    assert!(!mail.contains(&key), "{mail}");
+    // Told again, nothing is done again.
+    report(&app, "key-1", &reporter.signature(&body), &body).await.status(200);
+    assert!(mails.try_recv().is_err());
+    assert_eq!(app.audit().await.iter().filter(|event| *event == "key.leaked").count(), 1);
+}
+
+#[tokio::test]
+async fn a_report_that_is_not_signed_by_the_reporter_changes_nothing() {
+    let reporter = Reporter::new().await;
+    let app = TestApp::with(&[("leaks.keys_url", &reporter.url)]).await;
+    let user = app.user("alice@example.com").await;
+    let (_, key) = app.key(&user, "read").await;
+    let body = json!([{ "token": key, "type": "grantd_api_key", "url": "" }]).to_string();
+    let good = reporter.signature(&body);
+    let strangers = Reporter::new().await.signature(&body);
+    for (identifier, signature, body) in [
+        ("key-1", strangers.as_str(), body.clone()),
+        ("key-1", good.as_str(), format!("{body} ")),
+        ("key-2", good.as_str(), body.clone()),
+        ("key-1", "", body.clone()),
+        ("key-1", "not base64", body.clone()),
+        ("", good.as_str(), body.clone()),
+    ] {
+        report(&app, identifier, signature, &body).await.status(403);
+    }
+    let unsigned = Request::post("/leaks/secret-scanning").body(Body::from(body.clone())).expect("a request");
+    app.send(unsigned).await.status(403);
+    for (garbage, error) in [("{}", "invalid_request"), ("[{}]", "invalid_request"), ("\u{0}", "invalid_request")] {
+        report(&app, "key-1", &reporter.signature(garbage), garbage).await.oauth_error(error);
+    }
+    let many: Vec<Value> = (0..101).map(|_| json!({ "token": key, "type": "x" })).collect();
+    let many = json!(many).to_string();
+    report(&app, "key-1", &reporter.signature(&many), &many).await.oauth_error("invalid_request");
+    app.introspect(&key).await.active();
+    // Where nothing is configured there is nothing to report to; where the reporter is away, nobody guesses.
+    let silent = TestApp::new().await;
+    report(&silent, "key-1", &good, &body).await.status(404);
+    let away = Arc::new(TestApp::with(&[("leaks.keys_url", "http://127.0.0.1:1/keys")]).await);
+    report(&away, "key-1", &good, &body).await.status(503);
+}
