@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::HeaderName;
+use secrecy::ExposeSecret;
 
 use crate::{
     config::Config,
@@ -19,7 +20,6 @@ use crate::{
         sessions::Sessions,
         signing::Signing,
         tally::Tally,
-        throttle::Throttle,
         usage::Usage,
         verify::{Verifier, VerifierParts},
     },
@@ -56,10 +56,8 @@ pub struct App {
     pub grant_tokens: GrantTokens,
     /// People's passwords.
     pub passwords: Passwords,
-    /// Counts requests against plans.
+    /// Counts requests against plans, and failed guesses.
     pub limiter: Limiter,
-    /// Counts failed guesses.
-    pub throttle: Throttle,
     /// Counts frequent events.
     pub tally: Arc<Tally>,
     /// Why requests were refused.
@@ -121,14 +119,17 @@ impl App {
             issuer: config.issuer.clone(),
             entries: config.limits.cache_entries,
         });
+        let limiter = match config.limits.shared.expose_secret() {
+            "" => Limiter::default(),
+            url => Limiter::shared(url, master.mac(Purpose::Limits)?, config.limits.shared_failure).await?,
+        };
         Ok(Self {
             mint: Mint::new(config.issuer.clone(), Arc::clone(&catalog), Arc::clone(&signing)),
             clients: Clients::new(Arc::clone(&store)),
             sessions: Sessions::new(Arc::clone(&store)),
             grant_tokens: GrantTokens::new(&master)?,
             passwords: Passwords::default(),
-            limiter: Limiter::new(config.limits.cache_entries),
-            throttle: Throttle::default(),
+            limiter,
             identity_headers: identity_headers(&config)?,
             forms: master.mac(Purpose::Forms)?,
             devices: master.mac(Purpose::Device)?,

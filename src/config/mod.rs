@@ -5,7 +5,8 @@ use std::{collections::HashMap, net::SocketAddr, path::Path};
 
 use config::{Config as Layers, Environment, File, FileFormat};
 use ipnet::IpNet;
-use secrecy::SecretString;
+use redis::IntoConnectionInfo;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
@@ -94,8 +95,28 @@ pub struct Limits {
     pub login_failures_per_address: u32,
     /// Authorization requests that wait for their user, begun from one address within 15 minutes.
     pub interactions_per_address: u32,
+    /// Codes that one user asked for and no client redeemed, within 15 minutes.
+    pub unredeemed_codes_per_user: u32,
+    /// Unknown credentials from one address within a minute.
+    pub unknown_credentials_per_address: u32,
     /// A whole request, in seconds.
     pub request_seconds: u64,
+    /// URL of the Redis or Valkey in which all nodes count; empty where each counts for itself.
+    pub shared: SecretString,
+    /// What counts while that is gone.
+    pub shared_failure: SharedFailure,
+}
+
+/// What counts while the shared limits cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SharedFailure {
+    /// Each node for itself.
+    Local,
+    /// Nothing: the request is told to try again.
+    Refuse,
+    /// Nothing: the request passes.
+    Allow,
 }
 
 /// Names of the headers that tell an upstream who is calling.
@@ -246,6 +267,10 @@ impl Config {
         if !(1..=300).contains(&self.limits.request_seconds) {
             return wrong("limits.request_seconds", "1 to 300");
         }
+        let shared = self.limits.shared.expose_secret();
+        if !shared.is_empty() && shared.into_connection_info().is_err() {
+            return wrong("limits.shared", "a URL such as redis://127.0.0.1:6379/0, or empty");
+        }
         Ok(())
     }
 
@@ -334,6 +359,9 @@ mod tests {
             ("GRANTD_LIFETIMES__CODE_SECONDS", "soon", "code_seconds"),
             ("GRANTD_TRUSTED_PROXIES", "10.0.0.0/99", "trusted_proxies"),
             ("GRANTD_KEY_PREFIX", "A b", "key_prefix"),
+            ("GRANTD_LIMITS__SHARED", "memcached://127.0.0.1", "limits.shared"),
+            ("GRANTD_LIMITS__SHARED", "redis://127.0.0.1:6379/first", "limits.shared"),
+            ("GRANTD_LIMITS__SHARED_FAILURE", "panic", "shared_failure"),
             ("GRANTD_ISUER", "https://auth.example.com", "isuer"),
         ] {
             let error = load(&[(variable, value)], &[]).expect_err(variable).to_string();
@@ -347,5 +375,9 @@ mod tests {
         let config =
             load(&[("GRANTD_MASTER_KEY", "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I=")], &[]).expect("config");
         assert!(!format!("{config:?}").contains("c2VjcmV0"));
+        let config = load(&[("GRANTD_LIMITS__SHARED", "redis://:hunter2@127.0.0.1/0")], &[]).expect("config");
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let error = load(&[("GRANTD_LIMITS__SHARED", "redis://:hunter2@127.0.0.1/x")], &[]).expect_err("no number");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 }
