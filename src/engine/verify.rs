@@ -202,7 +202,6 @@ impl Verifier {
     }
 
     /// Whether this node accepted `text` before and remembers it, whatever became of it since.
-    #[must_use]
     pub fn has_accepted(&self, text: &str) -> bool {
         self.cache.contains_key(&Digest::of(text))
     }

@@ -37,8 +37,7 @@ pub async fn verify(
 /// # Errors
 /// `too_many_requests`.
 pub fn admit(app: &App, info: &RequestInfo, credential: &str) -> Result<(), Error> {
-    let sender = || info.known_sender(app).unwrap_or_default();
-    match app.limiter.known_wait(info.now, guard(app), sender) {
+    match app.limiter.known_wait(info.now, guard(app), || info.network()) {
         Some(wait) if app.verifier.may_be_api_key(credential) && !app.verifier.has_accepted(credential) => {
             Err(Error::too_many(wait, "too many unknown credentials from this address; try again later"))
         }
@@ -48,10 +47,7 @@ pub fn admit(app: &App, info: &RequestInfo, credential: &str) -> Result<(), Erro
 
 /// Counts a look for a key that there is none of.
 pub async fn missed(app: &App, info: &RequestInfo) {
-    // Whoever has no address of its own shares no count with others.
-    if let Some(sender) = info.known_sender(app) {
-        app.limiter.strike(info.now, guard(app), &sender).await;
-    }
+    app.limiter.strike(info.now, guard(app), &info.network()).await;
 }
 
 fn guard(app: &App) -> Guard {

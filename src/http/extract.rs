@@ -10,14 +10,11 @@ use axum::{
 use ipnet::IpNet;
 
 use super::error::OAuthError;
-use crate::{
-    app::App,
-    model::{
-        audit::{Origin, network},
-        clock::Timestamp,
-        error::{Error, ErrorCode},
-        params::Params,
-    },
+use crate::model::{
+    audit::{Origin, network},
+    clock::Timestamp,
+    error::{Error, ErrorCode},
+    params::Params,
 };
 
 /// What the edge found out about a request before its handler ran.
@@ -36,14 +33,6 @@ impl RequestInfo {
     #[must_use]
     pub fn network(&self) -> String {
         network(self.address)
-    }
-
-    /// The same, unless it is only a proxy of ours: behind one that does not say for whom it asks, nobody is known, and
-    /// those nobodies must not be one sender.
-    #[must_use]
-    pub fn known_sender(&self, app: &App) -> Option<String> {
-        let is_proxy = app.config.trusted_proxies.iter().any(|proxies| proxies.contains(&self.address));
-        (!is_proxy && !self.address.is_unspecified()).then(|| self.network())
     }
 
     /// Where the request came from, for the audit log.

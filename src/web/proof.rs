@@ -35,17 +35,14 @@ pub(super) async fn prove(
 ) -> Result<Proof, Error> {
     let limits = &app.config.limits;
     let known = email::normalize(address).ok();
-    let (sender, by_address) = (info.known_sender(app), Guard::address(limits.login_failures_per_address));
+    let (sender, by_address) = (info.network(), Guard::address(limits.login_failures_per_address));
     let by_account = Guard::account(limits.login_failures_per_account);
     // A browser that signed in as this user before has a count of its own: strangers cannot lock its owner out.
     let account = known.as_deref().map(|email| match viewer.knows(app, email) {
         true => format!("device:{email}"),
         false => format!("account:{email}"),
     });
-    let of_sender = match &sender {
-        Some(sender) => app.limiter.wait(info.now, by_address, sender).await,
-        None => None,
-    };
+    let of_sender = app.limiter.wait(info.now, by_address, &sender).await;
     let of_account = match &account {
         Some(account) if of_sender.is_none() => app.limiter.strike(info.now, by_account, account).await,
         Some(account) => app.limiter.wait(info.now, by_account, account).await,
@@ -69,9 +66,7 @@ pub(super) async fn prove(
             Ok(Proof::Proven(user))
         }
         None => {
-            if let Some(sender) = &sender {
-                app.limiter.strike(info.now, by_address, sender).await;
-            }
+            app.limiter.strike(info.now, by_address, &sender).await;
             app.tally.count("login", None, &info.origin("anonymous"), Some("wrong address or password"));
             Ok(Proof::Wrong)
         }

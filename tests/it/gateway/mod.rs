@@ -2,6 +2,8 @@
 
 mod decision;
 mod limits;
+#[cfg(feature = "services")]
+mod shared;
 
 use axum::{body::Body, http::Request};
 
