@@ -146,7 +146,7 @@ pub async fn introspect(
 enum Found {
     Active,
     Inactive,
-    /// Unknown like so many before it; seconds to wait.
+    /// Not active, from a caller that asked for too many unknown ones; seconds to wait.
     Scanned(i64),
 }
 
@@ -191,17 +191,17 @@ async fn answer(
         info.note_denial(app, 200, caller.slug(), from.address, denied);
     }
     out.extend_from_slice(b"{\"active\":false}");
-    // What has ended is no guess. A caller that sends on everybody's guesses must not lose its own users for them: what is
-    // live is always answered, and its store is read at the caller's pace.
-    if reason != Denial::Unknown {
-        return Ok(Found::Inactive);
-    }
-    let Some(wait) = app.limiter.strike(info.now, Guard::INTROSPECTION, caller.client_id()).await else {
-        return Ok(Found::Inactive);
+    let caller = caller.client_id();
+    // What has ended is no guess and is not counted; yet nobody who guesses learns by it that a guess was once right. What
+    // is live is always answered: a caller that sends on what strangers try must not lose its own users by it.
+    let wait = match reason {
+        Denial::Unknown => app.limiter.strike(info.now, Guard::INTROSPECTION, caller).await,
+        _ => app.limiter.wait(info.now, Guard::INTROSPECTION, caller).await,
     };
-    let (caller, why) = (caller.client_id(), Some("too many unknown tokens"));
-    app.tally.count("introspection_scan", Some(caller), &info.origin(caller), why);
-    Ok(Found::Scanned(wait))
+    if wait.is_some() {
+        app.tally.count("introspection_scan", Some(caller), &info.origin(caller), Some("too many unknown tokens"));
+    }
+    Ok(wait.map_or(Found::Inactive, Found::Scanned))
 }
 
 impl Caller<'_> {

@@ -1,6 +1,7 @@
 //! Owns the gateway's tests: what a proxy is told about each request.
 
 mod decision;
+mod guesses;
 mod limits;
 #[cfg(feature = "services")]
 mod shared;
