@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::HeaderName;
+use secrecy::ExposeSecret;
 
 use crate::{
     config::Config,
@@ -21,11 +22,14 @@ use crate::{
         sessions::Sessions,
         signing::Signing,
         tally::Tally,
-        throttle::Throttle,
         usage::Usage,
         verify::{Verifier, VerifierParts},
     },
-    model::{api::Algorithm, clock::Clock, error::Error},
+    model::{
+        api::Algorithm,
+        clock::{Clock, Timestamp},
+        error::Error,
+    },
     store::{Follower, Store},
     telemetry::Telemetry,
 };
@@ -58,10 +62,8 @@ pub struct App {
     pub grant_tokens: GrantTokens,
     /// People's passwords.
     pub passwords: Passwords,
-    /// Counts requests against plans.
+    /// Counts requests against plans, and failed guesses.
     pub limiter: Limiter,
-    /// Counts failed guesses.
-    pub throttle: Throttle,
     /// Counts frequent events.
     pub tally: Arc<Tally>,
     /// Why requests were refused.
@@ -88,15 +90,7 @@ impl App {
     pub async fn new(config: Config, master: MasterKey, clock: Clock) -> Result<Self, Error> {
         let store = Arc::new(Store::open(&config.database).await?);
         let now = clock.now();
-        let fingerprint = master.fingerprint()?;
-        if store.keep_once(now, "master_key", fingerprint.clone()).await? != fingerprint {
-            return Err(Error::invalid_request("this database was made with another master key"));
-        }
-        if store.newest_entry_at().await?.is_some_and(|newest| newest > now.plus_seconds(CLOCK_BEHIND_SECONDS)) {
-            return Err(Error::invalid_request(
-                "the clock is behind the newest row of the database by more than five minutes",
-            ));
-        }
+        check(&store, &master, now).await?;
         let catalog = Arc::new(CatalogCache::load(Arc::clone(&store)).await?);
         let algorithms: Vec<Algorithm> = catalog.current().apis.iter().map(|api| api.algorithm).collect();
         let lifetime = config.lifetimes.signing_key_seconds;
@@ -129,14 +123,17 @@ impl App {
             issuer: config.issuer.clone(),
             entries: config.limits.cache_entries,
         });
+        let limiter = match config.limits.shared.expose_secret() {
+            "" => Limiter::default(),
+            url => Limiter::shared(url, master.mac(Purpose::Limits)?, config.limits.shared_failure).await?,
+        };
         Ok(Self {
             mint: Mint::new(config.issuer.clone(), Arc::clone(&catalog), Arc::clone(&signing)),
             clients: Clients::new(Arc::clone(&store)),
             sessions: Sessions::new(Arc::clone(&store)),
             grant_tokens: GrantTokens::new(&master)?,
             passwords: Passwords::default(),
-            limiter: Limiter::new(config.limits.cache_entries),
-            throttle: Throttle::default(),
+            limiter,
             identity_headers: identity_headers(&config)?,
             forms: master.mac(Purpose::Forms)?,
             devices: master.mac(Purpose::Device)?,
@@ -158,4 +155,18 @@ impl App {
 fn identity_headers(config: &Config) -> Result<Vec<HeaderName>, Error> {
     let name = |name: &str| HeaderName::try_from(name).map_err(Error::server);
     config.gateway.names().into_iter().map(|(_, text)| name(text)).collect()
+}
+
+/// Refuses a database of another master key, and a clock that is plainly wrong.
+async fn check(store: &Store, master: &MasterKey, now: Timestamp) -> Result<(), Error> {
+    let fingerprint = master.fingerprint()?;
+    if store.keep_once(now, "master_key", fingerprint.clone()).await? != fingerprint {
+        return Err(Error::invalid_request("this database was made with another master key"));
+    }
+    if store.newest_entry_at().await?.is_some_and(|newest| newest > now.plus_seconds(CLOCK_BEHIND_SECONDS)) {
+        return Err(Error::invalid_request(
+            "the clock is behind the newest row of the database by more than five minutes",
+        ));
+    }
+    Ok(())
 }

@@ -15,6 +15,7 @@ use crate::{
     app::App,
     engine::{limit::Verdict, verify::Verified},
     http::{
+        credential,
         error::{BearerError, OAuthError},
         extract::{RequestInfo, from_trusted_proxy},
         refused::names_credential,
@@ -117,21 +118,25 @@ async fn decide(app: &App, info: &RequestInfo, api: &Api, request: Request, appe
         Err(refusal) => return question.refuse(refusal),
     };
     let from = info.presenter(&parts.headers);
-    let accepted = match app.verifier.verify(info.now, &presented, &from).await {
+    let accepted = match credential::verify(app, info, &presented, &from).await {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(denied)) => return question.deny(denied),
+        Err(Error { retry_after: Some(retry_after), .. }) => return question.refuse(Refusal::Limited { retry_after }),
         Err(error) => return BearerError { name: error.code.as_str(), error }.into_response(),
     };
     if !accepted.value.principal.audience.contains(&api.identifier) {
         app.verifier.used(info.now, &accepted, Outcome::Denied, &from);
         return question.deny(Denied::of(Denial::Audience, &accepted.value.principal));
     }
-    question.judge(route, &accepted, &from)
+    match question.judge(route, &accepted, &from).await {
+        Ok(response) => response,
+        Err(error) => BearerError { name: error.code.as_str(), error }.into_response(),
+    }
 }
 
 impl Question<'_> {
     /// A valid credential: does it have the scopes, and something left of its plan?
-    fn judge(&self, route: Option<&Route>, accepted: &Verified, from: &Presenter<'_>) -> Response {
+    async fn judge(&self, route: Option<&Route>, accepted: &Verified, from: &Presenter<'_>) -> Result<Response, Error> {
         let (app, now, principal) = (self.app, self.info.now, &accepted.value.principal);
         let missing =
             route.map(|route| route.scopes.filter(|name| !principal.scopes.contains(name))).unwrap_or_default();
@@ -139,11 +144,14 @@ impl Question<'_> {
             app.verifier.used(now, accepted, Outcome::Denied, from);
             self.note(403, principal, format!("scope {missing} missing"));
             let outcome = Err(Refusal::Forbidden { scope: missing.to_string() });
-            return self.render(&Decision { principal: Some(principal), verdict: None, outcome });
+            return Ok(self.render(&Decision { principal: Some(principal), verdict: None, outcome }));
         }
         let catalog = app.catalog.current();
         let plan = principal.metered.as_ref().and_then(|metered| Some((catalog.plans.find(&metered.plan)?, metered)));
-        let verdict = plan.map(|(plan, metered)| app.limiter.count(now, plan, &metered.subject, &self.api.id));
+        let verdict = match plan {
+            Some((plan, metered)) => app.limiter.count(now, plan, &metered.subject, &self.api.id).await?,
+            None => None,
+        };
         let outcome = match verdict {
             Some(verdict) if verdict.exceeded => {
                 app.verifier.used(now, accepted, Outcome::Limited, from);
@@ -155,7 +163,7 @@ impl Question<'_> {
                 Ok(())
             }
         };
-        self.render(&Decision { principal: Some(principal), verdict, outcome })
+        Ok(self.render(&Decision { principal: Some(principal), verdict, outcome }))
     }
 
     fn note(&self, status: u16, principal: &Principal, reason: String) {
@@ -187,6 +195,9 @@ impl Question<'_> {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Err(refusal) = &decision.outcome {
             challenge(headers, refusal);
+        }
+        if let Err(Refusal::Limited { retry_after }) = &decision.outcome {
+            set(headers, header::RETRY_AFTER, &retry_after.max(&1).to_string());
         }
         limits(headers, decision);
         self.identity(headers, decision.principal.filter(|_| decision.outcome.is_ok()));
@@ -296,9 +307,6 @@ fn limits(headers: &mut HeaderMap, decision: &Decision<'_>) {
         );
     }
     set(headers, HeaderName::from_static("x-ratelimit-reset"), &verdict.reset.to_string());
-    if verdict.exceeded {
-        set(headers, HeaderName::from_static("retry-after"), &verdict.retry_after.max(1).to_string());
-    }
 }
 
 /// RFC 6750 §3: what a Bearer client can do about it.

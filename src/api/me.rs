@@ -14,6 +14,7 @@ use crate::{
     app::App,
     engine::verify::Verified,
     http::{
+        credential,
         error::BearerError,
         extract::{RequestInfo, bearer},
         refused::names_credential,
@@ -90,7 +91,7 @@ async fn credential(
         .map_err(|_| refused("invalid_api_key", "The Authorization header is not a Bearer credential."))?;
     let Some(presented) = presented else { return Ok(None) };
     let from = info.presenter(headers);
-    let denied = match app.verifier.verify(info.now, presented, &from).await {
+    let denied = match credential::verify(app, info, presented, &from).await {
         Err(error) => return Err(BearerError { name: error.code.as_str(), error }),
         Ok(Ok(accepted)) => {
             app.verifier.used(info.now, &accepted, Outcome::Allowed, &from);

@@ -1,13 +1,18 @@
 //! Owns configuration: embedded defaults, then a file, then `GRANTD_*` variables, then flags; resolved once.
 //! Does not open what it names.
 
+mod sections;
+
 use std::{collections::HashMap, net::SocketAddr, path::Path};
 
 use config::{Config as Layers, Environment, File, FileFormat};
 use ipnet::IpNet;
-use secrecy::SecretString;
+use redis::IntoConnectionInfo;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
+
+pub use self::sections::{Gateway, Leaks, Lifetimes, Limits, LogFormat, Mail, SharedFailure};
 
 /// The embedded defaults, with a comment for every key.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -52,114 +57,6 @@ pub struct Config {
     pub mail: Mail,
     /// Reports of leaked keys.
     pub leaks: Leaks,
-}
-
-/// Outgoing mail.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Mail {
-    /// `smtp://` or `smtps://`, perhaps with a password; empty for none.
-    pub url: SecretString,
-    /// Who mails are from.
-    pub from: String,
-}
-
-/// Reports of leaked keys.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Leaks {
-    /// Where the reporter's public keys are; empty for none.
-    pub keys_url: String,
-}
-
-/// Shape of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One object a line.
-    Json,
-}
-
-/// How long things live, in seconds.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lifetimes {
-    /// An authorization code.
-    pub code_seconds: i64,
-    /// A sign-in page that is open.
-    pub interaction_seconds: i64,
-    /// A browser's session.
-    pub session_seconds: i64,
-    /// A refresh token that is not used.
-    pub refresh_idle_seconds: i64,
-    /// A grant, however often it is refreshed.
-    pub grant_seconds: i64,
-    /// A signing key, until the next one takes over.
-    pub signing_key_seconds: i64,
-    /// An audit entry.
-    pub audit_seconds: i64,
-}
-
-/// Bounds.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limits {
-    /// Largest request body, in bytes.
-    pub body_bytes: usize,
-    /// Credentials whose answer is remembered.
-    pub cache_entries: usize,
-    /// Failed sign-ins for one account within 15 minutes.
-    pub login_failures_per_account: u32,
-    /// Failed sign-ins from one address within 15 minutes.
-    pub login_failures_per_address: u32,
-    /// Authorization requests that wait for their user, begun from one address within 15 minutes.
-    pub interactions_per_address: u32,
-    /// A whole request, in seconds.
-    pub request_seconds: u64,
-}
-
-/// Names of the headers that tell an upstream who is calling.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Gateway {
-    /// A user, or a client on its own.
-    pub subject_header: String,
-    /// The user's name.
-    pub user_header: String,
-    /// The client that holds the token.
-    pub client_header: String,
-    /// The key's id.
-    pub key_header: String,
-    /// The key's project.
-    pub project_header: String,
-    /// The key's environment.
-    pub environment_header: String,
-    /// The plan.
-    pub plan_header: String,
-    /// The scopes, space-delimited.
-    pub scopes_header: String,
-    /// `access_token` or `api_key`.
-    pub credential_header: String,
-}
-
-impl Gateway {
-    /// Every name with the key it is configured by.
-    #[must_use]
-    pub fn names(&self) -> [(&'static str, &str); 9] {
-        [
-            ("subject_header", &self.subject_header),
-            ("user_header", &self.user_header),
-            ("client_header", &self.client_header),
-            ("key_header", &self.key_header),
-            ("project_header", &self.project_header),
-            ("environment_header", &self.environment_header),
-            ("plan_header", &self.plan_header),
-            ("scopes_header", &self.scopes_header),
-            ("credential_header", &self.credential_header),
-        ]
-    }
 }
 
 /// What was wrong with the configuration, with the key's name and what would be right.
@@ -277,6 +174,10 @@ impl Config {
         if !(1..=300).contains(&self.limits.request_seconds) {
             return wrong("limits.request_seconds", "1 to 300");
         }
+        let shared = self.limits.shared.expose_secret();
+        if !shared.is_empty() && shared.into_connection_info().is_err() {
+            return wrong("limits.shared", "a URL such as redis://127.0.0.1:6379/0, or empty");
+        }
         Ok(())
     }
 
@@ -365,6 +266,9 @@ mod tests {
             ("GRANTD_LIFETIMES__CODE_SECONDS", "soon", "code_seconds"),
             ("GRANTD_TRUSTED_PROXIES", "10.0.0.0/99", "trusted_proxies"),
             ("GRANTD_KEY_PREFIX", "A b", "key_prefix"),
+            ("GRANTD_LIMITS__SHARED", "memcached://127.0.0.1", "limits.shared"),
+            ("GRANTD_LIMITS__SHARED", "redis://127.0.0.1:6379/first", "limits.shared"),
+            ("GRANTD_LIMITS__SHARED_FAILURE", "panic", "shared_failure"),
             ("GRANTD_ISUER", "https://auth.example.com", "isuer"),
         ] {
             let error = load(&[(variable, value)], &[]).expect_err(variable).to_string();
@@ -378,5 +282,9 @@ mod tests {
         let config =
             load(&[("GRANTD_MASTER_KEY", "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I=")], &[]).expect("config");
         assert!(!format!("{config:?}").contains("c2VjcmV0"));
+        let config = load(&[("GRANTD_LIMITS__SHARED", "redis://:hunter2@127.0.0.1/0")], &[]).expect("config");
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let error = load(&[("GRANTD_LIMITS__SHARED", "redis://:hunter2@127.0.0.1/x")], &[]).expect_err("no number");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 }

@@ -22,6 +22,8 @@ pub enum Purpose {
     Forms,
     /// "Known device" cookies.
     Device,
+    /// Names of those who are counted where nodes count together.
+    Limits,
     /// Sealing of signing keys.
     SigningKeys,
     /// The check that this is the key the database was made with.
@@ -35,6 +37,7 @@ impl Purpose {
             Self::Refresh => b"grantd refresh v1",
             Self::Forms => b"grantd forms v1",
             Self::Device => b"grantd device v1",
+            Self::Limits => b"grantd limits v1",
             Self::SigningKeys => b"grantd signing keys v1",
             Self::Check => b"grantd check v1",
         }

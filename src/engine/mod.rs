@@ -16,6 +16,5 @@ pub mod password;
 pub mod sessions;
 pub mod signing;
 pub mod tally;
-pub mod throttle;
 pub mod usage;
 pub mod verify;

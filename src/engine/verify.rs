@@ -201,6 +201,11 @@ impl Verifier {
         secret::has_checksum(text) || (text.len() >= FOREIGN_MIN && self.catalog.current().foreign_keys)
     }
 
+    /// Whether this node accepted `text` before and remembers it, whatever became of it since.
+    pub fn has_accepted(&self, text: &str) -> bool {
+        self.cache.contains_key(&Digest::of(text))
+    }
+
     fn remembered(&self, digest: &Digest) -> Option<Verified> {
         let feed = self.store.freshness();
         if !feed.is_confirmed() {

@@ -8,17 +8,14 @@ use data_encoding::BASE64;
 use super::extract::RequestInfo;
 use crate::{
     app::App,
+    engine::limit::Guard,
     model::{
         client::{AuthMethod, Client},
         clock::Timestamp,
         error::{Error, ErrorCode},
         params::{Params, decode},
-        secret::Digest,
     },
 };
-
-/// Wrong credentials for one client from one sender, within the throttle's window, before they are answered 429.
-const FAILURES_MAX: u32 = 100;
 
 /// Authenticates the client of a request: by Basic, by the body, or for public clients by its name. A failure counts.
 ///
@@ -33,21 +30,23 @@ pub async fn authenticate(
     let proven = prove(app, info.now, headers, params).await;
     if proven.as_ref().is_err_and(|error| error.code == ErrorCode::InvalidClient) {
         app.tally.count("client.authenticate", None, &info.origin("anonymous"), Some("wrong client credentials"));
-        return Err(failed(app, info, headers, params));
+        return Err(failed(app, info, headers, params).await);
     }
     proven
 }
 
 /// Counts a failure for this client from this sender. Whoever guesses is told to stop; the right secret always passes, so
 /// nobody can lock the true client out.
-fn failed(app: &App, info: &RequestInfo, headers: &HeaderMap, params: &Params<'_>) -> Error {
+async fn failed(app: &App, info: &RequestInfo, headers: &HeaderMap, params: &Params<'_>) -> Error {
     let named = basic(headers).ok().flatten().map(|(id, _)| id);
     let named = named.or_else(|| params.get("client_id").map(ToOwned::to_owned)).unwrap_or_default();
-    let subject = format!("client:{}@{}", Digest::of(&named).text(), info.network());
-    if app.throttle.wait_seconds(info.now, &subject, FAILURES_MAX).is_some() {
-        return Error::new(ErrorCode::TooManyRequests, "too many wrong credentials for this client; try again later");
+    let sender = info.network();
+    if let Some(wait) = app.limiter.strike(info.now, Guard::CLIENT, &format!("{named}@{sender}")).await {
+        return Error::too_many(wait, "too many wrong credentials for this client; try again later");
     }
-    app.throttle.fail(info.now, &subject);
+    if let Some(wait) = app.limiter.strike(info.now, Guard::CLIENTS, &sender).await {
+        return Error::too_many(wait, "too many wrong client credentials from this address; try again later");
+    }
     Error::invalid_client()
 }
 

@@ -12,8 +12,8 @@ use super::{page::PendingNotice, reply};
 use crate::model::error::{Error, ErrorCode};
 
 /// Seconds after which to try again: a store that was away, a limit that was reached.
-const RETRY_SECONDS: &str = "1";
-const RETRY_LIMITED_SECONDS: &str = "60";
+const RETRY_SECONDS: i64 = 1;
+const RETRY_LIMITED_SECONDS: i64 = 60;
 
 /// Travels with a response to the edge, where it is logged with the request's id.
 #[derive(Clone, Debug)]
@@ -127,7 +127,7 @@ fn finish(mut response: Response, error: Error) -> Response {
         _ => None,
     };
     if let Some(seconds) = retry {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(error.retry_after.unwrap_or(seconds)));
     }
     response.extensions_mut().insert(LoggedError(Arc::new(error)));
     response

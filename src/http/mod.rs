@@ -1,6 +1,7 @@
 //! Owns the edge kit that every endpoint uses: what comes in is checked here, what goes out is shaped here.
 
 pub mod client_auth;
+pub mod credential;
 pub mod error;
 pub mod extract;
 pub mod interaction;

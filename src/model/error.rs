@@ -102,6 +102,8 @@ pub struct Error {
     pub code: ErrorCode,
     /// Words for the caller; never a secret, a host or a query.
     pub description: Cow<'static, str>,
+    /// Seconds after which to try again, where they are known.
+    pub retry_after: Option<i64>,
     /// What happened inside.
     pub cause: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -109,7 +111,7 @@ pub struct Error {
 impl Error {
     /// An error of `code` with words for the caller.
     pub fn new(code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, description: description.into(), cause: None }
+        Self { code, description: description.into(), retry_after: None, cause: None }
     }
 
     /// The same error with what happened inside, for the log.
@@ -138,6 +140,11 @@ impl Error {
     /// RFC 6749 `invalid_scope`.
     pub fn invalid_scope(description: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::InvalidScope, description)
+    }
+
+    /// RFC 6585 §4 `too_many_requests`, with the seconds to wait.
+    pub fn too_many(wait_seconds: i64, description: impl Into<Cow<'static, str>>) -> Self {
+        Self { retry_after: Some(wait_seconds), ..Self::new(ErrorCode::TooManyRequests, description) }
     }
 
     /// Nothing here, or nothing of the caller's.

@@ -13,6 +13,7 @@ use axum::{
 
 use crate::{
     app::App,
+    engine::limit::Guard,
     http::{
         error::PageError,
         extract::RequestInfo,
@@ -229,12 +230,11 @@ async fn show(
     let id = match (&waiting.kept, params.get("interaction")) {
         (Some(_), Some(id)) => id.to_owned(),
         _ => {
-            let sender = format!("interaction:{}", info.network());
-            if app.throttle.wait_seconds(info.now, &sender, app.config.limits.interactions_per_address).is_some() {
+            let guard = Guard::interactions(app.config.limits.interactions_per_address);
+            if let Some(wait) = app.limiter.strike(info.now, guard, &info.network()).await {
                 let many = "too many sign-ins were begun from this address; try again in a few minutes";
-                return Err(Error::new(ErrorCode::TooManyRequests, many).into());
+                return Err(Error::too_many(wait, many).into());
             }
-            app.throttle.fail(info.now, &sender);
             let id = secret::random_base62(INTERACTION_CHARS);
             let interaction = Interaction {
                 browser: viewer.ensure_browser(),
@@ -265,6 +265,12 @@ async fn issue_code(app: &App, info: &RequestInfo, viewer: &Viewer, waiting: Wai
     let (Some(user), Some(auth_time)) = (viewer.user(), viewer.auth_time()) else {
         return Err(Error::server("a code without a user").into());
     };
+    // A code that nobody redeems is a row for nothing; redeeming takes it off this count.
+    let guard = Guard::codes(app.config.limits.unredeemed_codes_per_user);
+    if let Some(wait) = app.limiter.strike(info.now, guard, &user.id).await {
+        let many = "too many sign-ins to apps were begun and not finished; try again in a few minutes";
+        return Err(Error::too_many(wait, many).into());
+    }
     if let Some((id, _)) = waiting.kept
         && !app.store.delete_interaction(info.now, id).await?
     {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     app::App,
-    engine::limit::Limiter,
+    engine::limit::Guard,
     http::{
         client_auth,
         error::OAuthError,
@@ -114,7 +114,9 @@ pub async fn introspect(
     let caller = catalog.by_client(&client.id).map_or(Caller::Owner(&client), Caller::ResourceServer);
     if let Some(token) = params.get("token") {
         let mut out = Vec::with_capacity(512);
-        answer(&app, &info, caller, token, &from, &mut out).await?;
+        if let Found::Scanned(wait) = answer(&app, &info, caller, token, &from, &mut out).await? {
+            return Err(scanned(wait).into());
+        }
         return Ok(reply::json_bytes(out));
     }
     let tokens: Vec<&str> = params.all("tokens[]").collect();
@@ -122,14 +124,34 @@ pub async fn introspect(
         return Err(Error::invalid_request("send token, or tokens[] up to 100 times").into());
     }
     let mut out = b"{\"tokens\":[".to_vec();
+    let (mut any_active, mut scan) = (false, None);
     for (at, token) in tokens.into_iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        answer(&app, &info, caller, token, &from, &mut out).await?;
+        match answer(&app, &info, caller, token, &from, &mut out).await? {
+            Found::Active => any_active = true,
+            Found::Inactive => {}
+            Found::Scanned(wait) => scan = Some(wait),
+        }
+    }
+    if let Some(wait) = scan.filter(|_| !any_active) {
+        return Err(scanned(wait).into());
     }
     out.extend_from_slice(b"]}");
     Ok(reply::json_bytes(out))
+}
+
+/// What one question found out.
+enum Found {
+    Active,
+    Inactive,
+    /// Not active, from a caller that asked for too many unknown ones; seconds to wait.
+    Scanned(i64),
+}
+
+fn scanned(wait: i64) -> Error {
+    Error::too_many(wait, "too many unknown tokens; live ones are answered meanwhile")
 }
 
 async fn answer(
@@ -139,15 +161,15 @@ async fn answer(
     token: &str,
     from: &Presenter<'_>,
     out: &mut Vec<u8>,
-) -> Result<(), Error> {
+) -> Result<Found, Error> {
     let denied = match app.verifier.verify(info.now, token, from).await? {
         Ok(accepted) if caller.may_know(&accepted.value.principal) => {
             let principal = &accepted.value.principal;
-            let rate_limit = rate_limit(app, info.now, caller, principal);
+            let rate_limit = rate_limit(app, info.now, caller, principal).await?;
             let is_refused = rate_limit.as_ref().is_some_and(|limit| limit.is_call && limit.exceeded);
             let outcome = if is_refused { Outcome::Limited } else { Outcome::Allowed };
             app.verifier.used(info.now, &accepted, outcome, from);
-            return render(app, info.now, caller, principal, rate_limit, out);
+            return render(app, info.now, caller, principal, rate_limit, out).map(|()| Found::Active);
         }
         Ok(accepted) => Denied::of(Denial::Audience, &accepted.value.principal),
         Err(denied) => denied,
@@ -161,15 +183,25 @@ async fn answer(
             "exp": live.expires_at.seconds(), "token_type": "refresh_token",
         });
         out.extend_from_slice(body.to_string().as_bytes());
-        return Ok(());
+        return Ok(Found::Active);
     }
-    let reason = denied.reason.as_str();
-    app.tally.count("introspect", Some(caller.client_id()), &info.origin(caller.client_id()), Some(reason));
+    let reason = denied.reason;
+    app.tally.count("introspect", Some(caller.client_id()), &info.origin(caller.client_id()), Some(reason.as_str()));
     if denied.user_id.is_some() {
         info.note_denial(app, 200, caller.slug(), from.address, denied);
     }
     out.extend_from_slice(b"{\"active\":false}");
-    Ok(())
+    let caller = caller.client_id();
+    // What has ended is no guess and is not counted; yet nobody who guesses learns by it that a guess was once right. What
+    // is live is always answered: a caller that sends on what strangers try must not lose its own users by it.
+    let wait = match reason {
+        Denial::Unknown => app.limiter.strike(info.now, Guard::INTROSPECTION, caller).await,
+        _ => app.limiter.wait(info.now, Guard::INTROSPECTION, caller).await,
+    };
+    if wait.is_some() {
+        app.tally.count("introspection_scan", Some(caller), &info.origin(caller), Some("too many unknown tokens"));
+    }
+    Ok(wait.map_or(Found::Inactive, Found::Scanned))
 }
 
 impl Caller<'_> {
@@ -242,18 +274,26 @@ fn render(
 
 /// The plan's verdict, so that one round trip tells identity, permission and what is left. Counted only where the API says
 /// that the question is the call.
-fn rate_limit(app: &App, now: Timestamp, caller: Caller<'_>, principal: &Principal) -> Option<RateLimit> {
-    let Caller::ResourceServer(api) = caller else { return None };
+async fn rate_limit(
+    app: &App,
+    now: Timestamp,
+    caller: Caller<'_>,
+    principal: &Principal,
+) -> Result<Option<RateLimit>, Error> {
+    let Caller::ResourceServer(api) = caller else { return Ok(None) };
     let catalog = app.catalog.current();
-    let metered = principal.metered.as_ref()?;
-    let plan = catalog.plans.find(&metered.plan)?;
-    let ask = if api.counts_introspection { Limiter::count } else { Limiter::peek };
-    let verdict = ask(&app.limiter, now, plan, &metered.subject, &api.id);
-    Some(RateLimit {
+    let Some(metered) = &principal.metered else { return Ok(None) };
+    let Some(plan) = catalog.plans.find(&metered.plan) else { return Ok(None) };
+    let verdict = if api.counts_introspection {
+        app.limiter.count(now, plan, &metered.subject, &api.id).await?
+    } else {
+        app.limiter.peek(now, plan, &metered.subject, &api.id).await?
+    };
+    Ok(verdict.map(|verdict| RateLimit {
         is_call: api.counts_introspection,
         limit: verdict.limit,
         remaining: verdict.remaining,
         reset: verdict.reset,
         exceeded: verdict.exceeded,
-    })
+    }))
 }

@@ -11,7 +11,7 @@ use axum::{
 use crate::{
     app::App,
     http::{
-        client_auth,
+        client_auth, credential,
         error::OAuthError,
         extract::{BodyKind, ParamsBody, RequestInfo, bearer},
     },
@@ -64,7 +64,16 @@ async fn revoke_for(app: &App, info: &RequestInfo, client: &Client, token: &str)
 
 /// A client may end a key only where it is the resource server the key is for.
 async fn revoke_key(app: &App, info: &RequestInfo, client: Option<&Client>, key: &str) -> Result<(), Error> {
-    let Some(record) = app.store.find_key(&Digest::of(key)).await? else { return Ok(()) };
+    // A client is known by its secret; whoever comes with a key alone may try another and another.
+    if client.is_none() {
+        credential::admit(app, info, key)?;
+    }
+    let Some(record) = app.store.find_key(&Digest::of(key)).await? else {
+        if client.is_none() {
+            credential::missed(app, info).await;
+        }
+        return Ok(());
+    };
     if let Some(client) = client {
         let catalog = app.catalog.current();
         let is_for =

@@ -10,18 +10,15 @@ use axum::{
 use super::kit::{Answer, read};
 use crate::{
     app::App,
-    engine::verify::CREDENTIAL_MAX,
+    engine::{limit::Guard, verify::CREDENTIAL_MAX},
     http::{
         extract::RequestInfo,
         page::{render, shell},
         session::Viewer,
     },
-    model::error::{Error, ErrorCode},
+    model::error::Error,
     view::{LeakedPage, Nav},
 };
-
-/// Keys given by one sender within the throttle's window before it is told to wait.
-const GIVEN_MAX: u32 = 50;
 
 /// `GET /leaked`
 pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, headers: HeaderMap) -> Answer {
@@ -34,11 +31,9 @@ pub async fn end(State(app): State<Arc<App>>, info: RequestInfo, request: Reques
     let (headers, body) = read(&app, request).await?;
     let params = body.params()?;
     let key = params.get("key").unwrap_or_default().trim();
-    let sender = format!("leaked:{}", info.network());
-    if app.throttle.wait_seconds(info.now, &sender, GIVEN_MAX).is_some() {
-        return Err(Error::new(ErrorCode::TooManyRequests, "too many keys from your network; try again later").into());
+    if let Some(wait) = app.limiter.strike(info.now, Guard::LEAKED, &info.network()).await {
+        return Err(Error::too_many(wait, "too many keys from your network; try again later").into());
     }
-    app.throttle.fail(info.now, &sender);
     if (1..=CREDENTIAL_MAX).contains(&key.len()) && app.verifier.may_be_api_key(key) {
         app.leaks.end(info.now, info.origin("anonymous"), key, None).await?;
     }

@@ -4,6 +4,7 @@ use secrecy::SecretString;
 
 use crate::{
     app::App,
+    engine::limit::Guard,
     http::{extract::RequestInfo, session::Viewer},
     model::{clock::Timestamp, email, error::Error, user::User},
 };
@@ -34,23 +35,22 @@ pub(super) async fn prove(
 ) -> Result<Proof, Error> {
     let limits = &app.config.limits;
     let known = email::normalize(address).ok();
-    let sender = format!("address:{}", info.network());
+    let (sender, by_address) = (info.network(), Guard::address(limits.login_failures_per_address));
+    let by_account = Guard::account(limits.login_failures_per_account);
     // A browser that signed in as this user before has a count of its own: strangers cannot lock its owner out.
     let account = known.as_deref().map(|email| match viewer.knows(app, email) {
         true => format!("device:{email}"),
         false => format!("account:{email}"),
     });
-    let wait = |subject: &str, most| app.throttle.wait_seconds(info.now, subject, most);
-    let waits = [
-        wait(&sender, limits.login_failures_per_address),
-        account.as_deref().and_then(|account| wait(account, limits.login_failures_per_account)),
-    ];
-    if let Some(seconds) = waits.into_iter().flatten().max() {
+    let of_sender = app.limiter.wait(info.now, by_address, &sender).await;
+    let of_account = match &account {
+        Some(account) if of_sender.is_none() => app.limiter.strike(info.now, by_account, account).await,
+        Some(account) => app.limiter.wait(info.now, by_account, account).await,
+        None => None,
+    };
+    if let Some(seconds) = of_sender.max(of_account) {
         app.tally.count("login", None, &info.origin("anonymous"), Some("too many failures"));
         return Ok(Proof::Wait(seconds));
-    }
-    if let Some(account) = &account {
-        app.throttle.fail(info.now, account);
     }
     let found = match &known {
         Some(email) => app.store.find_user(email).await?,
@@ -61,12 +61,12 @@ pub(super) async fn prove(
     match user.filter(|_| right) {
         Some(user) => {
             if let Some(account) = &account {
-                app.throttle.succeed(account);
+                app.limiter.forget(info.now, by_account, account).await;
             }
             Ok(Proof::Proven(user))
         }
         None => {
-            app.throttle.fail(info.now, &sender);
+            app.limiter.strike(info.now, by_address, &sender).await;
             app.tally.count("login", None, &info.origin("anonymous"), Some("wrong address or password"));
             Ok(Proof::Wrong)
         }

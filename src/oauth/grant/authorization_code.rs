@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{narrow_to, still_allowed, targets, wrong_client};
 use crate::{
     app::App,
+    engine::limit::Guard,
     http::extract::RequestInfo,
     model::{
         client::{Client, GrantType},
@@ -50,6 +51,8 @@ pub async fn redeem(
         Outcome::Refused(error) => return Err(error),
         Outcome::WrongClient => return Err(wrong_client(app, info, client, "the code is not known")),
     };
+    let asked = Guard::codes(app.config.limits.unredeemed_codes_per_user);
+    app.limiter.release(info.now, asked, &redeemed.user_id).await;
     let refresh_token = if client.may_use(GrantType::RefreshToken) {
         Some(app.grant_tokens.refresh_token(&redeemed.grant_id, redeemed.generation)?)
     } else {

@@ -1,7 +1,10 @@
 //! Owns the gateway's tests: what a proxy is told about each request.
 
 mod decision;
+mod guesses;
 mod limits;
+#[cfg(feature = "services")]
+mod shared;
 mod told;
 
 use axum::{body::Body, http::Request};

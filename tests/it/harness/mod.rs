@@ -13,6 +13,8 @@ pub mod flow;
 pub mod prepare;
 pub mod process;
 pub mod raw;
+#[cfg(feature = "services")]
+pub mod redis;
 pub mod reply;
 pub mod server;
 pub mod visitor;

@@ -1,0 +1,141 @@
+//! Owns what is guessed at or asked for too often, and how often is too often. Does not lock anybody out: each guard counts
+//! a sender together with what it tries, and whoever proves right is let in.
+
+use std::sync::atomic::Ordering;
+
+use super::{
+    Limiter,
+    window::{Ask, Rule, Subject},
+};
+use crate::model::clock::Timestamp;
+
+/// One thing that is counted so that it stops.
+#[derive(Clone, Copy, Debug)]
+pub struct Guard {
+    name: &'static str,
+    seconds: u32,
+    most: u32,
+}
+
+const QUARTER: u32 = 900;
+const MINUTE: u32 = 60;
+
+impl Guard {
+    /// Wrong credentials for one client from one sender (THREATS CA12).
+    pub const CLIENT: Self = Self { name: "client", seconds: QUARTER, most: 100 };
+    /// Wrong credentials for any client from one sender.
+    pub const CLIENTS: Self = Self { name: "clients", seconds: QUARTER, most: 1000 };
+    /// Unknown credentials about which one caller asks (THREATS IN10).
+    pub const INTROSPECTION: Self = Self { name: "introspection", seconds: MINUTE, most: 100 };
+    /// Keys that one sender says are leaked.
+    pub const LEAKED: Self = Self { name: "leaked", seconds: QUARTER, most: 50 };
+
+    /// Sign-ins that fail for one account, counted for strangers and for its owner's browsers apart.
+    #[must_use]
+    pub const fn account(most: u32) -> Self {
+        Self { name: "account", seconds: QUARTER, most }
+    }
+
+    /// Sign-ins that fail from one sender.
+    #[must_use]
+    pub const fn address(most: u32) -> Self {
+        Self { name: "address", seconds: QUARTER, most }
+    }
+
+    /// Sign-ins begun from one sender.
+    #[must_use]
+    pub const fn interactions(most: u32) -> Self {
+        Self { name: "interaction", seconds: QUARTER, most }
+    }
+
+    /// Codes asked for by one user and not redeemed.
+    #[must_use]
+    pub const fn codes(most: u32) -> Self {
+        Self { name: "code", seconds: QUARTER, most }
+    }
+
+    /// Credentials from one sender that the store was asked for in vain.
+    #[must_use]
+    pub const fn credentials(most: u32) -> Self {
+        Self { name: "credential", seconds: MINUTE, most }
+    }
+
+    fn rule(self) -> Rule {
+        Rule { seconds: self.seconds, aligned: false, most: Some(self.most) }
+    }
+
+    fn of(self, subject: &str) -> Subject<'_> {
+        Subject { kind: self.name, parts: [subject, ""] }
+    }
+}
+
+impl Limiter {
+    /// Counts one try of `subject`, unless there were too many: then the seconds to wait.
+    pub async fn strike(&self, now: Timestamp, guard: Guard, subject: &str) -> Option<i64> {
+        self.guarded(Ask::Count, now, guard, subject).await
+    }
+
+    /// The seconds to wait where there were too many tries of `subject`; counts nothing.
+    pub async fn wait(&self, now: Timestamp, guard: Guard, subject: &str) -> Option<i64> {
+        self.guarded(Ask::Peek, now, guard, subject).await
+    }
+
+    /// The same as far as this node knows, without asking others: for what must cost nothing.
+    #[must_use]
+    pub fn known_wait(&self, now: Timestamp, guard: Guard, subject: impl FnOnce() -> String) -> Option<i64> {
+        // As long as nobody is over anything, nobody is looked up.
+        if self.last_full_ends.load(Ordering::Relaxed) <= now.seconds() {
+            return None;
+        }
+        seconds(&self.guards.ask(Ask::Peek, now, guard.of(&subject()), &[guard.rule()]))
+    }
+
+    /// Takes one try back: it has turned out to be right.
+    pub async fn release(&self, now: Timestamp, guard: Guard, subject: &str) {
+        self.guarded(Ask::Release, now, guard, subject).await;
+    }
+
+    /// Forgets every try of `subject`: it has proven right.
+    pub async fn forget(&self, now: Timestamp, guard: Guard, subject: &str) {
+        self.guarded(Ask::Forget, now, guard, subject).await;
+    }
+
+    async fn guarded(&self, ask: Ask, now: Timestamp, guard: Guard, subject: &str) -> Option<i64> {
+        let (subject, rules) = (guard.of(subject), [guard.rule()]);
+        let counted = self.ask_shared(&self.guards, ask, subject, &rules).await;
+        // A guard never opens, and never shuts everybody out, because others cannot be asked.
+        let counted = counted.unwrap_or_else(|| self.guards.ask(ask, now, subject, &rules));
+        if counted.over[0] || counted.windows[0].count >= guard.most {
+            self.last_full_ends.fetch_max(i64::from(counted.windows[0].ends), Ordering::Relaxed);
+        }
+        seconds(&counted)
+    }
+}
+
+fn seconds(counted: &super::window::Counted) -> Option<i64> {
+    // One more than is left: what is cut off of the last second counts too.
+    counted.over[0].then(|| i64::from(counted.windows[0].ends) - counted.now + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn failures_count_within_their_window_alone() {
+        let limiter = Limiter::default();
+        let start = Timestamp(1_000_000);
+        let guard = Guard::account(3);
+        for _ in 0..3 {
+            assert_eq!(limiter.wait(start, guard, "a").await, None);
+            assert_eq!(limiter.strike(start, guard, "a").await, None);
+        }
+        assert_eq!(limiter.strike(start, guard, "a").await, Some(901));
+        assert_eq!(limiter.known_wait(start.plus_seconds(1), guard, || "a".to_owned()), Some(900));
+        assert_eq!(limiter.wait(start, guard, "b").await, None);
+        assert_eq!(limiter.wait(start, Guard::address(3), "a").await, None);
+        assert_eq!(limiter.wait(start.plus_seconds(900), guard, "a").await, None);
+        limiter.forget(start, guard, "a").await;
+        assert_eq!(limiter.wait(start, guard, "a").await, None);
+    }
+}

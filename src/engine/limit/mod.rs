@@ -1,0 +1,190 @@
+//! Owns counting requests against a plan: an hour's quota and a second's burst for each subject at each API. Counts in this
+//! node's memory, or with the other nodes where a Redis is configured; guesses too, see [`guard`]. Does not know who asks.
+
+mod guard;
+mod shared;
+mod window;
+
+use std::sync::{Arc, atomic::AtomicI64};
+
+use aws_lc_rs::hmac;
+
+pub use self::guard::Guard;
+use self::{
+    shared::Shared,
+    window::{Ask, Counted, Rule, Subject, Windows},
+};
+use crate::{
+    config::SharedFailure,
+    model::{clock::Timestamp, error::Error, plan::Plan},
+};
+
+const HOUR_SECONDS: u32 = 3600;
+/// Subjects whose plan is counted at once in this node's memory, at some 70 bytes each; memory is taken as they come.
+const PLANS_MAX: usize = 1 << 20;
+/// Senders, accounts and clients whose failures are counted at once. Apart from the plans: whoever fails under many names
+/// makes nobody's plan forgotten.
+const GUARDS_MAX: usize = 1 << 17;
+
+/// Whether a request is within its plan, and what is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Requests an hour; nothing where unlimited.
+    pub limit: Option<u32>,
+    /// Left of them in this window.
+    pub remaining: Option<u32>,
+    /// When the window ends, in seconds since the epoch.
+    pub reset: i64,
+    /// Seconds until then.
+    pub seconds_left: i64,
+    /// The request is too many.
+    pub exceeded: bool,
+    /// Seconds to wait where it is.
+    pub retry_after: i64,
+}
+
+/// Counts requests and guesses.
+#[derive(Debug)]
+pub struct Limiter {
+    plans: Windows,
+    guards: Windows,
+    // When the last guard that was full is not any more, in seconds since the epoch.
+    last_full_ends: AtomicI64,
+    shared: Option<Arc<Shared>>,
+    failure: SharedFailure,
+}
+
+impl Default for Limiter {
+    /// Counts in this node's memory.
+    fn default() -> Self {
+        let (plans, guards) = (Windows::new(PLANS_MAX), Windows::new(GUARDS_MAX));
+        Self { plans, guards, last_full_ends: AtomicI64::new(0), shared: None, failure: SharedFailure::Local }
+    }
+}
+
+impl Limiter {
+    /// Counts with every node that was given the same Redis and `names`, the key under which subjects are hashed there.
+    ///
+    /// # Errors
+    /// `invalid_request` where `url` is none. A Redis that cannot be reached is no error: see [`SharedFailure`].
+    pub async fn shared(url: &str, names: hmac::Key, failure: SharedFailure) -> Result<Self, Error> {
+        Ok(Self { shared: Some(Shared::connect(url, names).await?), failure, ..Self::default() })
+    }
+
+    /// Counts one request of `subject` at `api`, unless it is too many: what is refused is not counted. Nothing where
+    /// nobody can count and the configuration lets such requests pass.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable` where nobody can count and the configuration refuses such requests.
+    pub async fn count(&self, now: Timestamp, plan: &Plan, subject: &str, api: &str) -> Result<Option<Verdict>, Error> {
+        self.within(Ask::Count, now, plan, subject, api).await
+    }
+
+    /// What is left to `subject` at `api`; counts nothing.
+    ///
+    /// # Errors
+    /// As [`Self::count`].
+    pub async fn peek(&self, now: Timestamp, plan: &Plan, subject: &str, api: &str) -> Result<Option<Verdict>, Error> {
+        self.within(Ask::Peek, now, plan, subject, api).await
+    }
+
+    async fn within(
+        &self,
+        ask: Ask,
+        now: Timestamp,
+        plan: &Plan,
+        subject: &str,
+        api: &str,
+    ) -> Result<Option<Verdict>, Error> {
+        let subject = Subject { kind: "plan", parts: [subject, api] };
+        let rules = [
+            Rule { seconds: HOUR_SECONDS, aligned: true, most: plan.per_hour },
+            Rule { seconds: 1, aligned: true, most: Some(plan.burst) },
+        ];
+        let counted = match (&self.shared, self.failure) {
+            (None, _) => self.plans.ask(ask, now, subject, &rules),
+            (Some(_), failure) => match (self.ask_shared(&self.plans, ask, subject, &rules).await, failure) {
+                (Some(counted), _) => counted,
+                (None, SharedFailure::Local) => self.plans.ask(ask, now, subject, &rules),
+                (None, SharedFailure::Refuse) => return Err(Error::unavailable("the shared limits are gone")),
+                (None, SharedFailure::Allow) => return Ok(None),
+            },
+        };
+        Ok(Some(verdict(plan, &counted)))
+    }
+
+    /// What the nodes together say; nothing where they cannot be asked, or this node counts for itself.
+    async fn ask_shared(&self, own: &Windows, ask: Ask, subject: Subject<'_>, rules: &[Rule]) -> Option<Counted> {
+        // Boxed: the path without it stays as small as if it did not exist.
+        let counted = Box::pin(self.shared.as_ref()?.ask(ask, subject, rules)).await?;
+        // Should Redis go, this node goes on from where it saw the count last.
+        own.keep(subject, &counted);
+        Some(counted)
+    }
+}
+
+fn verdict(plan: &Plan, counted: &Counted) -> Verdict {
+    let ([hour, _], [over_hour, over_second]) = (counted.windows, counted.over);
+    let reset = i64::from(hour.ends);
+    let seconds_left = reset - counted.now;
+    Verdict {
+        limit: plan.per_hour,
+        remaining: plan.per_hour.map(|limit| limit.saturating_sub(hour.count)),
+        reset,
+        seconds_left,
+        exceeded: over_hour || over_second,
+        retry_after: if over_hour { seconds_left } else { i64::from(over_second) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp(1_795_219_200_000);
+
+    fn plan(per_hour: Option<u32>, burst: u32) -> Plan {
+        Plan { name: "test".to_owned(), per_hour, burst }
+    }
+
+    async fn count(limiter: &Limiter, now: Timestamp, plan: &Plan, subject: &str, api: &str) -> Verdict {
+        limiter.count(now, plan, subject, api).await.expect("counted").expect("a verdict")
+    }
+
+    #[tokio::test]
+    async fn an_hour_has_its_quota_and_then_the_next_begins() {
+        let (limiter, plan) = (Limiter::default(), plan(Some(3), 100));
+        let mut left = Vec::new();
+        for _ in 0..5 {
+            left.push(count(&limiter, START, &plan, "a", "x").await.remaining);
+        }
+        assert_eq!(left, [Some(2), Some(1), Some(0), Some(0), Some(0)]);
+        let refused = count(&limiter, START, &plan, "a", "x").await;
+        assert_eq!((refused.exceeded, refused.retry_after), (true, 3600));
+        assert!(!count(&limiter, START, &plan, "b", "x").await.exceeded);
+        assert!(!count(&limiter, START, &plan, "a", "y").await.exceeded);
+        assert!(!count(&limiter, START.plus_seconds(3600), &plan, "a", "x").await.exceeded);
+    }
+
+    #[tokio::test]
+    async fn a_second_has_its_burst_also_where_an_hour_has_no_end() {
+        let (limiter, plan) = (Limiter::default(), plan(None, 2));
+        let mut exceeded = Vec::new();
+        for _ in 0..3 {
+            exceeded.push(count(&limiter, START, &plan, "a", "x").await.exceeded);
+        }
+        assert_eq!(exceeded, [false, false, true]);
+        let next = count(&limiter, START.plus_seconds(1), &plan, "a", "x").await;
+        assert_eq!((next.exceeded, next.limit, next.remaining), (false, None, None));
+    }
+
+    #[tokio::test]
+    async fn asking_counts_nothing_and_a_clock_that_jumps_locks_nobody_out() {
+        let (limiter, plan) = (Limiter::default(), plan(Some(1), 10));
+        let peek = async || limiter.peek(START, &plan, "a", "x").await.expect("looked").expect("a verdict");
+        assert_eq!(peek().await.remaining, Some(1));
+        assert!(!count(&limiter, START, &plan, "a", "x").await.exceeded);
+        assert!(peek().await.exceeded);
+        assert!(!count(&limiter, START.plus_seconds(-7200), &plan, "a", "x").await.exceeded);
+    }
+}

@@ -1,0 +1,202 @@
+//! Owns counting within windows of time, in this node's memory. Does not know what is counted: a name is a hash of it.
+//! Bounded: of more names than it remembers, the least used are forgotten.
+
+use std::hash::{BuildHasher, RandomState};
+
+use quick_cache::sync::{Cache, EntryAction, EntryResult};
+
+use crate::model::clock::Timestamp;
+
+/// Windows of one name at most: an hour and a second.
+pub(super) const WINDOWS: usize = 2;
+
+/// Who is counted, and for what. The parts never leave this node in the clear.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'a> {
+    pub kind: &'static str,
+    pub parts: [&'a str; 2],
+}
+
+/// One window: so many requests within so many seconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule {
+    pub seconds: u32,
+    /// Begins with the hour or second of the clock, not with the first request.
+    pub aligned: bool,
+    /// Nothing means without end.
+    pub most: Option<u32>,
+}
+
+/// What is asked of a name's windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// How do they stand?
+    Peek,
+    /// One more, unless one of them is full: what is refused is not counted.
+    Count,
+    /// One less: it was counted and turned out to be right.
+    Release,
+    /// From the beginning.
+    Forget,
+}
+
+/// How a window stands. Sixteen bytes for two of them: there can be a million names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Window {
+    /// In seconds since the epoch, until 2106.
+    pub ends: u32,
+    pub count: u32,
+}
+
+/// What came of an [`Ask`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// In seconds since the epoch, on the clock by which the windows are counted.
+    pub now: i64,
+    /// After the ask.
+    pub windows: [Window; WINDOWS],
+    /// Which of them were full before it.
+    pub over: [bool; WINDOWS],
+}
+
+impl Window {
+    /// Begins anew where it has ended; also where it would last longer than its length, for the clock was set back then:
+    /// a jump neither keeps anybody out nor lets anybody stay.
+    fn turn(&mut self, now: i64, rule: Rule) {
+        let (ends, seconds) = (i64::from(self.ends), i64::from(rule.seconds));
+        if ends <= now || ends > now + seconds {
+            let ends = if rule.aligned { (now.div_euclid(seconds) + 1) * seconds } else { now + seconds };
+            *self = Self { ends: u32::try_from(ends).unwrap_or(u32::MAX), count: 0 };
+        }
+    }
+}
+
+/// How windows stand after this ask.
+fn apply(windows: &mut [Window; WINDOWS], ask: Ask, now: i64, rules: &[Rule]) -> Counted {
+    let mut over = [false; WINDOWS];
+    if ask == Ask::Forget {
+        *windows = Default::default();
+    }
+    for ((window, rule), over) in windows.iter_mut().zip(rules).zip(&mut over) {
+        window.turn(now, *rule);
+        *over = rule.most.is_some_and(|most| window.count >= most);
+    }
+    for window in windows.iter_mut().take(rules.len()) {
+        window.count = match ask {
+            Ask::Count if !over.contains(&true) => window.count.saturating_add(1),
+            Ask::Release => window.count.saturating_sub(1),
+            _ => window.count,
+        };
+    }
+    Counted { now, windows: *windows, over }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Name([u64; 2]);
+
+/// The windows of many names.
+#[derive(Debug)]
+pub(super) struct Windows {
+    kept: Cache<Name, [Window; WINDOWS]>,
+    // Keyed anew by each process: nobody can find two subjects of one name.
+    naming: [RandomState; 2],
+}
+
+impl Windows {
+    /// Remembering this many names.
+    pub(super) fn new(names: usize) -> Self {
+        Self { kept: Cache::new(names), naming: [RandomState::new(), RandomState::new()] }
+    }
+
+    pub(super) fn ask(&self, ask: Ask, now: Timestamp, subject: Subject<'_>, rules: &[Rule]) -> Counted {
+        self.with(subject, |windows| apply(windows, ask, now.seconds(), rules))
+    }
+
+    /// Remembers how windows stand elsewhere.
+    pub(super) fn keep(&self, subject: Subject<'_>, counted: &Counted) {
+        self.with(subject, |windows| *windows = counted.windows);
+    }
+
+    /// Names remembered.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    fn with<T>(&self, subject: Subject<'_>, act: impl Fn(&mut [Window; WINDOWS]) -> T) -> T {
+        let name = Name([0, 1].map(|half: usize| self.naming[half].hash_one((subject.kind, subject.parts))));
+        match self.kept.entry(&name, None, |_, windows| EntryAction::Retain(act(windows))) {
+            EntryResult::Retained(result) => result,
+            EntryResult::Vacant(place) => {
+                let mut windows = Default::default();
+                let result = act(&mut windows);
+                // Taken away meanwhile: forgotten as the least used are.
+                let _ = place.insert(windows);
+                result
+            }
+            // Not what the closure above asks for; without a wait there is no end of waiting.
+            _ => act(&mut Default::default()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp(1_795_219_200_000);
+    const HOUR: Rule = Rule { seconds: 3600, aligned: true, most: Some(1) };
+    const GUARD: Rule = Rule { seconds: 900, aligned: false, most: Some(2) };
+
+    fn subject(name: &str) -> Subject<'_> {
+        Subject { kind: "test", parts: [name, ""] }
+    }
+
+    #[test]
+    fn a_window_begins_with_the_clock_or_with_the_first() {
+        let windows = Windows::new(16);
+        let late = START.plus_seconds(1800);
+        assert_eq!(windows.ask(Ask::Count, late, subject("a"), &[HOUR]).windows[0].ends, 1_795_222_800);
+        assert_eq!(windows.ask(Ask::Count, late, subject("b"), &[GUARD]).windows[0].ends, 1_795_221_900);
+        assert!(windows.ask(Ask::Count, late.plus_seconds(1799), subject("a"), &[HOUR]).over[0]);
+        assert!(!windows.ask(Ask::Count, late.plus_seconds(1800), subject("a"), &[HOUR]).over[0]);
+    }
+
+    #[test]
+    fn what_is_right_is_given_back_or_forgotten() {
+        let windows = Windows::new(16);
+        let ask = |ask| windows.ask(ask, START, subject("a"), &[GUARD]);
+        assert_eq!(ask(Ask::Release).windows[0].count, 0);
+        assert_eq!([ask(Ask::Count), ask(Ask::Count), ask(Ask::Count)].map(|c| c.over[0]), [false, false, true]);
+        assert_eq!(ask(Ask::Release).windows[0].count, 1);
+        assert!(!ask(Ask::Count).over[0] && ask(Ask::Peek).over[0]);
+        assert!(!ask(Ask::Forget).over[0] && !ask(Ask::Peek).over[0]);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_neither_keeps_out_nor_lets_stay() {
+        // THREATS: RL3
+        let windows = Windows::new(16);
+        let at = |seconds: i64| windows.ask(Ask::Count, START.plus_seconds(seconds), subject("a"), &[HOUR]).over[0];
+        assert!(!at(0) && at(1));
+        // Back beyond the window: it would last for years, so it begins anew, once.
+        assert!(!at(-86_400) && at(-86_400));
+        assert!(!at(86_400) && at(86_401));
+    }
+
+    #[test]
+    fn ten_million_names_take_no_more_memory_than_it_remembers() {
+        // THREATS: RL3
+        let (names, most) = (10_000_000_u32, 1 << 16);
+        let windows = Windows::new(most);
+        for name in 0..names {
+            windows.ask(Ask::Count, START, subject(&name.to_string()), &[HOUR]);
+        }
+        assert!(windows.len() <= most + most / 8, "{} names are remembered", windows.len());
+        // Name, two windows, and what the cache keeps to know the least used by.
+        let bytes = windows.kept.memory_used().total();
+        assert!(bytes < most * 128, "{bytes} bytes");
+        // The newest is still counted.
+        assert!(windows.ask(Ask::Count, START, subject(&(names - 1).to_string()), &[HOUR]).over[0]);
+    }
+}

@@ -1,0 +1,276 @@
+//! Owns limits that nodes count together in a Redis: exact however many ask, and what counts while it is gone.
+//! Redis goes by its own clock, which no test moves: what must fall into one of its windows is tried until it does.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use grantd::model::{audit::Origin, plan::Plan};
+use tokio::task::JoinSet;
+
+use super::ask;
+use crate::harness::{Captured, Reply, TestApp, app::PASSWORD, redis::Redis};
+
+/// Attempts to fall into one window.
+const ATTEMPTS: usize = 20;
+/// Longest that many requests may take, whatever Redis does.
+const BOUND: Duration = Duration::from_secs(5);
+
+struct Nodes {
+    redis: Redis,
+    one: Arc<TestApp>,
+    two: Arc<TestApp>,
+}
+
+impl Nodes {
+    /// Two nodes on one Redis, and the plan `pro`.
+    async fn new(failure: &str, per_hour: Option<u32>, burst: u32) -> Self {
+        let redis = Redis::start();
+        // Not in the last moments of an hour, whose end begins a quota anew.
+        while redis.seconds() % 3600 >= 3570 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let shared = [("limits.shared", redis.url.as_str()), ("limits.shared_failure", failure)];
+        let one = TestApp::with(&[&[("GRANTD_TRUSTED_PROXIES", "10.0.0.0/8")], &shared[..]].concat()).await;
+        let plan = Plan { name: "pro".to_owned(), per_hour, burst };
+        one.app.store.set_plan(one.now(), Origin::default(), plan).await.expect("a plan");
+        one.app.catalog.reload().await.expect("a catalog");
+        let two = one.beside().await;
+        Self { redis, one: Arc::new(one), two: Arc::new(two) }
+    }
+
+    /// A new user's key, as a header.
+    async fn key(&self) -> String {
+        let user = self.one.user(&format!("{}@example.com", grantd::model::secret::random_base62(8))).await;
+        format!("Bearer {}", self.one.key(&user, "read").await.1)
+    }
+
+    /// The replies to `count` requests at once, by turns at both nodes.
+    async fn ask_at_once(&self, key: &str, count: usize) -> Vec<Reply> {
+        let mut tasks = JoinSet::new();
+        for n in 0..count {
+            let node = Arc::clone(if n % 2 == 0 { &self.one } else { &self.two });
+            let key = key.to_owned();
+            tasks.spawn(async move { ask(&node, &[("authorization", &key)]).await });
+        }
+        tasks.join_all().await
+    }
+
+    /// The same of a new key, all within one of Redis's windows of so many seconds.
+    async fn ask_within(&self, seconds: i64, count: usize) -> Vec<Reply> {
+        for _ in 0..ATTEMPTS {
+            let key = self.key().await;
+            // Both nodes know the key before: what is measured is the counting.
+            for node in [&self.one, &self.two] {
+                node.introspect(key.trim_start_matches("Bearer ")).await.active();
+            }
+            let began = self.redis.seconds().div_euclid(seconds);
+            let replies = self.ask_at_once(&key, count).await;
+            if self.redis.seconds().div_euclid(seconds) == began {
+                return replies;
+            }
+        }
+        panic!("{count} requests never fell into {seconds} s");
+    }
+
+    /// Asks until the answer is this one: what happens beside requests takes a moment.
+    async fn until(&self, key: &str, right: impl Fn(&Reply) -> bool) -> Reply {
+        let began = Instant::now();
+        loop {
+            let reply = ask(&self.one, &[("authorization", key)]).await;
+            if right(&reply) {
+                return reply;
+            }
+            assert!(began.elapsed() < BOUND, "{reply:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn statuses(replies: &[Reply], status: u16) -> usize {
+    replies.iter().filter(|reply| reply.status == status).count()
+}
+
+fn remaining(reply: &Reply) -> u32 {
+    reply.header("x-ratelimit-remaining").parse().expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_share_an_hours_quota_to_the_last_request() {
+    // THREATS: RL3
+    let nodes = Nodes::new("local", Some(40), 100_000).await;
+    let replies = nodes.ask_within(3600, 200).await;
+    assert_eq!((statuses(&replies, 200), statuses(&replies, 429)), (40, 160));
+    let (allowed, refused): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 200);
+    let mut left: Vec<u32> = allowed.into_iter().map(remaining).collect();
+    left.sort_unstable();
+    assert_eq!(left, (0..40).collect::<Vec<u32>>(), "each request was told another number");
+    let now = nodes.redis.seconds();
+    for reply in refused {
+        let wait: i64 = reply.header("retry-after").parse().expect("seconds");
+        let reset: i64 = reply.header("x-ratelimit-reset").parse().expect("seconds");
+        assert_eq!((reset % 3600, remaining(reply)), (0, 0));
+        assert!((reset - now - wait).abs() <= 5, "{wait} s, until {reset} from {now}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_share_a_seconds_burst_to_the_last_request() {
+    let nodes = Nodes::new("local", None, 15).await;
+    let replies = nodes.ask_within(1, 60).await;
+    assert_eq!((statuses(&replies, 200), statuses(&replies, 429)), (15, 45));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_clock_jumps_neither_gets_a_quota_of_its_own_nor_keeps_anybody_out() {
+    // THREATS: RL3
+    let nodes = Nodes::new("local", Some(3), 1000).await;
+    nodes.two.advance(7200);
+    let replies = nodes.ask_within(3600, 10).await;
+    assert_eq!(statuses(&replies, 200), 3);
+    nodes.one.advance(-7200);
+    assert_eq!(statuses(&nodes.ask_within(3600, 10).await, 200), 3);
+    // Nor does Redis's own: a window that would last too long, or has ended, begins anew.
+    for ends in ["1", "4000000000"] {
+        let key = nodes.key().await;
+        assert_eq!(statuses(&nodes.ask_at_once(&key, 10).await, 429), 7);
+        for name in nodes.redis.ask::<Vec<String>>(&["KEYS", "*"]) {
+            nodes.redis.ask::<i64>(&["HSET", &name, "end1", ends]);
+        }
+        ask(&nodes.one, &[("authorization", &key)]).await.status(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_there_is_a_hash_and_expires_by_itself() {
+    // THREATS: RL1
+    let nodes = Nodes::new("local", Some(5), 1000).await;
+    let key = nodes.key().await;
+    ask(&nodes.one, &[("authorization", &key)]).await.status(200);
+    let mut browser = nodes.one.browser();
+    browser.address = "203.0.113.7".to_owned();
+    let wrong = [("email", "ada@example.com"), ("password", "wrong")];
+    browser.submit("/login", "/login", &wrong).await.status(401);
+    let names: Vec<String> = nodes.redis.ask(&["KEYS", "*"]);
+    assert_eq!(names.len(), 3, "the plan, the account, the address: {names:?}");
+    for name in &names {
+        let hash = name.strip_prefix("grantd:limit:{").and_then(|rest| rest.strip_suffix('}')).expect("a hash tag");
+        assert!(hash.len() == 24 && hash.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)), "{name}");
+        let seconds: i64 = nodes.redis.ask(&["TTL", name]);
+        assert!((1..=3601).contains(&seconds), "{seconds} s");
+        let kept: Vec<String> = nodes.redis.ask(&["HVALS", name]);
+        assert!(kept.iter().all(|value| value.bytes().all(|b| b.is_ascii_digit())), "{kept:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guesses_at_one_node_count_at_the_other() {
+    let nodes = Nodes::new("refuse", None, 1000).await;
+    nodes.one.user("ada@example.com").await;
+    let wrong = [("email", "ada@example.com"), ("password", "wrong")];
+    let right = [("email", "ada@example.com"), ("password", PASSWORD)];
+    for node in [&nodes.one, &nodes.two].into_iter().cycle().take(10) {
+        node.browser().submit("/login", "/login", &wrong).await.status(401);
+    }
+    for node in [&nodes.one, &nodes.two] {
+        node.browser().submit("/login", "/login", &right).await.page(429);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_each_node_goes_on_from_where_it_was() {
+    // THREATS: AK15 RL3
+    let mut nodes = Nodes::new("local", Some(10), 1000).await;
+    let key = nodes.key().await;
+    assert_eq!(statuses(&nodes.ask_at_once(&key, 8).await, 200), 8);
+    // Redis's clock is not the tests' clock: what was counted there goes on only where both tell the same hour.
+    for node in [&nodes.one, &nodes.two] {
+        node.advance(nodes.redis.seconds() - node.now().seconds());
+    }
+    let last = ask(&nodes.one, &[("authorization", &key)]).await;
+    nodes.redis.stop();
+    let began = Instant::now();
+    assert_eq!(remaining(&last), 1);
+    ask(&nodes.one, &[("authorization", &key)]).await.status(200);
+    for _ in 0..100 {
+        ask(&nodes.one, &[("authorization", &key)]).await.status(429);
+    }
+    assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
+    // Guesses count by then as well.
+    let wrong = [("email", "ada@example.com"), ("password", "wrong")];
+    for _ in 0..10 {
+        nodes.one.browser().submit("/login", "/login", &wrong).await.status(401);
+    }
+    nodes.one.browser().submit("/login", "/login", &wrong).await.page(429);
+    nodes.redis.again();
+    nodes.until(&key, |reply| reply.status == 200 && remaining(reply) == 9).await;
+}
+
+#[tokio::test]
+async fn without_redis_requests_are_refused_or_allowed_where_that_is_configured() {
+    // THREATS: AK15
+    for (failure, status) in [("refuse", 503), ("allow", 200)] {
+        let log = Captured::start();
+        let mut nodes = Nodes::new(failure, Some(2), 1000).await;
+        let key = nodes.key().await;
+        for status in [200, 200, 429] {
+            ask(&nodes.one, &[("authorization", &key)]).await.status(status);
+        }
+        nodes.redis.stop();
+        for _ in 0..20 {
+            let reply = ask(&nodes.one, &[("authorization", &key)]).await;
+            reply.status(status);
+            assert_eq!(reply.headers.contains_key("retry-after"), status == 503);
+            assert!(!reply.headers.contains_key("x-ratelimit-limit"), "nobody knows what is left");
+        }
+        let introspected = nodes.one.introspect(key.trim_start_matches("Bearer ")).await;
+        match status {
+            503 => assert_eq!(introspected.status(503).text("error"), "temporarily_unavailable"),
+            _ => assert!(introspected.active().get("rate_limit").is_none()),
+        }
+        // No guess is let through, and nobody is kept from signing in.
+        nodes.one.user("ada@example.com").await;
+        nodes.one.browser().log_in("ada@example.com").await;
+        nodes.redis.again();
+        nodes.until(&key, |reply| reply.headers.contains_key("x-ratelimit-limit")).await;
+        let text = log.text();
+        assert_eq!(text.matches("the shared limits cannot be reached").count(), 1, "{text}");
+        assert_eq!(text.matches("the shared limits are reached again").count(), 1, "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_hangs_costs_a_moment_once() {
+    let nodes = Nodes::new("allow", Some(1000), 1000).await;
+    let key = nodes.key().await;
+    ask(&nodes.one, &[("authorization", &key)]).await.status(200);
+    nodes.redis.signal("STOP");
+    let began = Instant::now();
+    // Were each to wait, these would take 20 s.
+    assert_eq!(statuses(&nodes.ask_at_once(&key, 200).await, 200), 200);
+    for _ in 0..200 {
+        ask(&nodes.one, &[("authorization", &key)]).await.status(200);
+    }
+    assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
+    nodes.redis.signal("CONT");
+    nodes.until(&key, |reply| reply.headers.contains_key("x-ratelimit-limit")).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_was_never_there_is_found_when_it_comes() {
+    let mut redis = Redis::start();
+    redis.stop();
+    let changes = [("limits.shared", redis.url.as_str()), ("GRANTD_TRUSTED_PROXIES", "10.0.0.0/8")];
+    let app = TestApp::with(&changes).await;
+    let user = app.user("alice@example.com").await;
+    let key = format!("Bearer {}", app.key(&user, "read").await.1);
+    ask(&app, &[("authorization", &key)]).await.status(200);
+    redis.again();
+    let began = Instant::now();
+    while redis.ask::<Vec<String>>(&["KEYS", "*"]).is_empty() {
+        ask(&app, &[("authorization", &key)]).await.status(200);
+        assert!(began.elapsed() < BOUND, "nothing was counted there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
