@@ -17,6 +17,7 @@ use crate::{
     http::{
         error::{BearerError, OAuthError},
         extract::{RequestInfo, from_trusted_proxy},
+        nginx,
         refused::names_credential,
         reply,
     },
@@ -57,7 +58,7 @@ struct Question<'a> {
 pub async fn only(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Response {
     let catalog = app.catalog.current();
     match catalog.apis.as_slice() {
-        [api] => decide(&app, &info, api, request, None).await,
+        [api] => answer(&app, &info, api, request, None).await,
         _ => OAuthError(Error::invalid_request("name the API: /gateway/verify/{slug}")).into_response(),
     }
 }
@@ -84,7 +85,14 @@ pub async fn appended(
     // The raw target, not the decoded one: it is judged in the form in which the upstream gets it.
     let raw = request.uri().path_and_query().map(|target| target.as_str().to_owned()).unwrap_or_default();
     let rest = raw.split_once(&format!("/gateway/verify/{slug}")).map(|(_, rest)| rest.to_owned());
-    decide(&app, &info, api, request, rest.filter(|rest| rest.starts_with('/'))).await
+    answer(&app, &info, api, request, rest.filter(|rest| rest.starts_with('/'))).await
+}
+
+/// The decision in the form that the proxy can pass on.
+async fn answer(app: &App, info: &RequestInfo, api: &Api, request: Request, appended: Option<String>) -> Response {
+    let for_nginx = nginx::asks(request.headers());
+    let response = decide(app, info, api, request, appended).await;
+    if for_nginx { nginx::passable(response).await } else { response }
 }
 
 async fn decide(app: &App, info: &RequestInfo, api: &Api, request: Request, appended: Option<String>) -> Response {
