@@ -93,7 +93,6 @@ async fn a_path_or_method_that_tricks_the_proxy_tricks_nobody(front: Front) {
         "*",
         "/public/\u{0}/a",
         "/public/\u{7f}",
-        "/public/\u{e9}",
     ] {
         for headers in [&[][..], &[("Authorization", bearer.as_str())]] {
             let reply = front.raw(&format!("GET {path}"), headers).await;
@@ -115,6 +114,9 @@ async fn a_path_or_method_that_tricks_the_proxy_tricks_nobody(front: Front) {
             }
         }
     }
+    // Some proxies encode what is no ASCII. Then they ask about that, too.
+    front.raw("GET /public/\u{e9}", &[]).await;
+    assert!(front.upstream.take().iter().all(|seen| seen.target == "/public/%C3%A9"));
     // And what is allowed arrives as it was sent, whatever it says of itself.
     for path in ["/public/a%20b/%C3%A9", "/public/a?x=/../&y=%2e%2e//", "/public/a/"] {
         front.raw(&format!("GET {path}"), &public).await.status(200);
