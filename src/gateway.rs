@@ -143,14 +143,17 @@ impl Question<'_> {
         let (app, now, principal) = (self.app, self.info.now, &accepted.value.principal);
         let missing =
             route.map(|route| route.scopes.filter(|name| !principal.scopes.contains(name))).unwrap_or_default();
+        let catalog = app.catalog.current();
+        let plan = principal.metered.as_ref().and_then(|metered| Some((catalog.plans.find(&metered.plan)?, metered)));
         if !missing.is_empty() {
             app.verifier.used(now, accepted, Outcome::Denied, from);
             self.note(403, principal, format!("scope {missing} missing"));
             let outcome = Err(Refusal::Forbidden { scope: missing.to_string() });
-            return self.render(&Decision { principal: Some(principal), verdict: None, outcome });
+            // Told what is left like everybody whose key is known, and not counted.
+            let left = plan.map(|(plan, metered)| app.limiter.peek(now, plan, &metered.subject, &self.api.id));
+            let verdict = left.map(|left| Verdict { exceeded: false, ..left });
+            return self.render(&Decision { principal: Some(principal), verdict, outcome });
         }
-        let catalog = app.catalog.current();
-        let plan = principal.metered.as_ref().and_then(|metered| Some((catalog.plans.find(&metered.plan)?, metered)));
         let verdict = plan.map(|(plan, metered)| app.limiter.count(now, plan, &metered.subject, &self.api.id));
         let outcome = match verdict {
             Some(verdict) if verdict.exceeded => {

@@ -12,8 +12,8 @@ local ASKED = {
 }
 -- What the API is told of the caller. Each is set or, where there is nothing to say, removed.
 local IDENTITY = {
-    "X-Auth-Subject", "X-Auth-Client", "X-Auth-Key-Id", "X-Auth-Environment", "X-Auth-Plan", "X-Auth-Scopes",
-    "X-Auth-Credential",
+    "X-Auth-Subject", "X-Auth-User", "X-Auth-Client", "X-Auth-Key-Id", "X-Auth-Project", "X-Auth-Environment",
+    "X-Auth-Plan", "X-Auth-Scopes", "X-Auth-Credential",
 }
 -- What the caller is told, whether it gets in or not.
 local TOLD = {

@@ -32,7 +32,9 @@ async fn the_right_ones_get_in_and_the_api_learns_who_they_are(front: Front) {
     for (name, value) in [
         ("x-auth-subject", front.user.as_str()),
         ("x-auth-key-id", &front.key_id),
+        ("x-auth-user", "alice"),
         ("x-auth-client", ""),
+        ("x-auth-project", ""),
         ("x-auth-environment", "live"),
         ("x-auth-plan", "free"),
         ("x-auth-scopes", "read"),
@@ -72,7 +74,7 @@ async fn the_right_ones_get_in_and_the_api_learns_who_they_are(front: Front) {
 async fn what_a_caller_says_of_itself_never_reaches_the_api(front: Front) {
     // THREATS: FA3
     let bearer = format!("Bearer {}", front.key);
-    let names = ["subject", "client", "key-id", "environment", "plan", "scopes", "credential"];
+    let names = ["subject", "user", "client", "key-id", "project", "environment", "plan", "scopes", "credential"];
     let mut forged: Vec<(String, String)> = Vec::new();
     for name in names {
         for style in ["X-Auth-", "x_auth_", "X-Auth_", "X_AUTH-", "x-auth-"] {
@@ -110,7 +112,7 @@ async fn every_identity_header_is_named_in_the_example(front: Front) {
     let reply = front.grantd.get("/gateway/verify/example").await;
     let known: Vec<String> =
         reply.headers.keys().map(ToString::to_string).filter(|name| name.starts_with("x-auth-")).collect();
-    assert!(known.len() >= 7, "{known:?}");
+    assert!(known.len() >= 9, "{known:?}");
     let example = front.kind.text().to_lowercase();
     for name in known {
         assert!(example.contains(&name), "{name}");
