@@ -60,6 +60,7 @@ fn machines(app: &App) -> Router<Arc<App>> {
         .route("/health", get(me::health))
         .route("/gateway/verify", any(gateway::only))
         .route("/gateway/verify/{api}", any(gateway::named))
+        .route("/gateway/verify/{api}/", any(gateway::named))
         .route("/gateway/verify/{api}/{*rest}", any(gateway::appended))
         .route("/livez", get(ops::livez))
         .route("/readyz", get(ops::readyz))

@@ -2,6 +2,7 @@
 
 mod decision;
 mod limits;
+mod replayed;
 mod told;
 
 use axum::{body::Body, http::Request};

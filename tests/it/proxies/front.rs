@@ -17,7 +17,7 @@ use crate::harness::{
     upstream::Upstream,
 };
 
-const EMAIL: &str = "alice@example.com";
+pub const EMAIL: &str = "alice@example.com";
 /// Longest wait for a change to be noticed, or for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 

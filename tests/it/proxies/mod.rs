@@ -5,7 +5,7 @@ mod front;
 mod identity;
 mod refusals;
 
-use front::Front;
+use front::{EMAIL, Front};
 
 /// The same tests at every proxy, each test by its name.
 macro_rules! at_each_proxy {

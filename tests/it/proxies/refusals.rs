@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Front, at_each_proxy};
+use super::{EMAIL, Front, at_each_proxy};
 use crate::harness::Reply;
 
 at_each_proxy!(
@@ -50,8 +50,18 @@ async fn who_may_not_is_told_so_in_the_documents_words(front: Front) {
     );
     let reply = front.bytes(post.as_bytes()).await;
     refused(&reply, 403, "insufficient_scope", "This needs the scope write.", lacks);
+    assert_eq!(reply.header("x-ratelimit-limit"), "1000");
     let reply = front.get("/elsewhere").await;
     refused(&reply, 403, "forbidden", "No route of this API allows the request.", "");
+    assert!(front.upstream.take().is_empty());
+    // From elsewhere than its owner wants, whatever it says.
+    let elsewhere = ["key", "create", "--user", EMAIL, "--scope", "read", "--allow", "203.0.113.0/24"];
+    let elsewhere = front.here.json(&elsewhere);
+    let elsewhere = format!("Bearer {}", elsewhere["key"].as_str().expect("a key"));
+    let forwarded =
+        [("X-Forwarded-For", "203.0.113.9"), ("X-Real-IP", "203.0.113.9"), ("Forwarded", "for=203.0.113.9")];
+    let reply = front.raw("GET /v1/users", &[&forwarded[..], &[("Authorization", &elsewhere)]].concat()).await;
+    refused(&reply, 401, "invalid_api_key", "The API key provided is invalid.", invalid);
     assert!(front.upstream.take().is_empty());
     // Revoked.
     front.get("/v1/users").await.status(200);
