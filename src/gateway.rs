@@ -18,6 +18,7 @@ use crate::{
         credential,
         error::{BearerError, OAuthError},
         extract::{RequestInfo, from_trusted_proxy},
+        nginx,
         refused::names_credential,
         reply,
     },
@@ -58,7 +59,7 @@ struct Question<'a> {
 pub async fn only(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Response {
     let catalog = app.catalog.current();
     match catalog.apis.as_slice() {
-        [api] => decide(&app, &info, api, request, None).await,
+        [api] => answer(&app, &info, api, request, None).await,
         _ => OAuthError(Error::invalid_request("name the API: /gateway/verify/{slug}")).into_response(),
     }
 }
@@ -85,7 +86,14 @@ pub async fn appended(
     // The raw target, not the decoded one: it is judged in the form in which the upstream gets it.
     let raw = request.uri().path_and_query().map(|target| target.as_str().to_owned()).unwrap_or_default();
     let rest = raw.split_once(&format!("/gateway/verify/{slug}")).map(|(_, rest)| rest.to_owned());
-    decide(&app, &info, api, request, rest.filter(|rest| rest.starts_with('/'))).await
+    answer(&app, &info, api, request, rest.filter(|rest| rest.starts_with('/'))).await
+}
+
+/// The decision in the form that the proxy can pass on.
+async fn answer(app: &App, info: &RequestInfo, api: &Api, request: Request, appended: Option<String>) -> Response {
+    let for_nginx = nginx::asks(request.headers());
+    let response = decide(app, info, api, request, appended).await;
+    if for_nginx { nginx::passable(response).await } else { response }
 }
 
 async fn decide(app: &App, info: &RequestInfo, api: &Api, request: Request, appended: Option<String>) -> Response {
@@ -140,14 +148,20 @@ impl Question<'_> {
         let (app, now, principal) = (self.app, self.info.now, &accepted.value.principal);
         let missing =
             route.map(|route| route.scopes.filter(|name| !principal.scopes.contains(name))).unwrap_or_default();
+        let catalog = app.catalog.current();
+        let plan = principal.metered.as_ref().and_then(|metered| Some((catalog.plans.find(&metered.plan)?, metered)));
         if !missing.is_empty() {
             app.verifier.used(now, accepted, Outcome::Denied, from);
             self.note(403, principal, format!("scope {missing} missing"));
             let outcome = Err(Refusal::Forbidden { scope: missing.to_string() });
-            return Ok(self.render(&Decision { principal: Some(principal), verdict: None, outcome }));
+            // Told what is left like everybody whose key is known, and not counted.
+            let left = match plan {
+                Some((plan, metered)) => app.limiter.peek(now, plan, &metered.subject, &self.api.id).await?,
+                None => None,
+            };
+            let verdict = left.map(|left| Verdict { exceeded: false, ..left });
+            return Ok(self.render(&Decision { principal: Some(principal), verdict, outcome }));
         }
-        let catalog = app.catalog.current();
-        let plan = principal.metered.as_ref().and_then(|metered| Some((catalog.plans.find(&metered.plan)?, metered)));
         let verdict = match plan {
             Some((plan, metered)) => app.limiter.count(now, plan, &metered.subject, &self.api.id).await?,
             None => None,

@@ -60,6 +60,7 @@ fn machines(app: &App) -> Router<Arc<App>> {
         .route("/health", get(me::health))
         .route("/gateway/verify", any(gateway::only))
         .route("/gateway/verify/{api}", any(gateway::named))
+        .route("/gateway/verify/{api}/", any(gateway::named))
         .route("/gateway/verify/{api}/{*rest}", any(gateway::appended))
         .route("/leaks/secret-scanning", post(leaks::secret_scanning))
         .route("/livez", get(ops::livez))

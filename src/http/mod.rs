@@ -6,6 +6,7 @@ pub mod error;
 pub mod extract;
 pub mod interaction;
 pub mod layers;
+pub mod nginx;
 pub mod page;
 pub mod refused;
 pub mod reply;

@@ -18,6 +18,8 @@ mod kills;
 mod nodes;
 mod oauth;
 mod oauth2_client;
+#[cfg(feature = "services")]
+mod proxies;
 mod races;
 #[cfg(feature = "services")]
 mod readme;

@@ -3,6 +3,7 @@
 mod decision;
 mod guesses;
 mod limits;
+mod replayed;
 #[cfg(feature = "services")]
 mod shared;
 mod told;

@@ -12,11 +12,15 @@ pub mod database;
 pub mod flow;
 pub mod prepare;
 pub mod process;
+#[cfg(feature = "services")]
+pub mod proxy;
 pub mod raw;
 #[cfg(feature = "services")]
 pub mod redis;
 pub mod reply;
 pub mod server;
+#[cfg(feature = "services")]
+pub mod upstream;
 pub mod visitor;
 
 pub use self::{
