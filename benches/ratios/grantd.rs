@@ -54,10 +54,13 @@ impl Installation {
             app: nobody(),
             api_key: String::new(),
         };
-        installation.run(&["user", "create", "--email", EMAIL, "--password-stdin"], PASSWORD)?;
+        // A plan that counts every request and never says no.
+        installation.run(&["plan", "set", "bench", "--per-hour", "4000000000", "--burst", "4000000000"], "")?;
+        installation.run(&["user", "create", "--email", EMAIL, "--plan", "bench", "--password-stdin"], PASSWORD)?;
         let scope = "read=Read everything";
         let api = ["api", "create", "--identifier", AUDIENCE, "--name", "Bench API", "--scope", scope];
         installation.resource_server = client(&installation.run(&api, "")?)?;
+        installation.run(&["api", "add-route", "bench-api", "--path", "/v1/*", "--scope", "read"], "")?;
         #[rustfmt::skip]
         let app = [
             "client", "create", "--name", "Bench app", "--redirect-uri", REDIRECT_URI, "--type", "confidential",
@@ -90,6 +93,7 @@ impl Installation {
         let mut surface = Surface {
             address: self.address,
             introspect: "/oauth/introspect",
+            gateway: Some("/gateway/verify/bench-api"),
             authorize: "/oauth/authorize",
             token: "/oauth/token",
             mint: "/oauth/token",
@@ -127,7 +131,7 @@ impl Installation {
             command.env_remove(name);
         }
         let database = format!("sqlite:{}", self.directory.join("grantd.db").display());
-        command.current_dir(&self.directory).args(arguments);
+        command.current_dir(&self.directory).args(arguments).env("GRANTD_TRUSTED_PROXIES", "127.0.0.1/32");
         command.args(["--database", &database, "--issuer", &format!("http://{}", self.address)]);
         command
     }

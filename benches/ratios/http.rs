@@ -69,6 +69,11 @@ impl<'a> Reply<'a> {
         header(self.head, name)
     }
 
+    /// Whether the head or body contains these bytes.
+    pub(crate) fn says(&self, bytes: &[u8]) -> bool {
+        [self.body, self.head.as_bytes()].iter().any(|part| part.windows(bytes.len()).any(|window| window == bytes))
+    }
+
     /// The error that says what came instead of what was expected.
     pub(crate) fn unexpected(&self, expected: &str) -> Box<dyn std::error::Error> {
         let body: String = String::from_utf8_lossy(self.body).chars().take(500).collect();

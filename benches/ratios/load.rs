@@ -27,6 +27,8 @@ const MAX_REDIRECTS: usize = 6;
 pub(crate) struct Surface {
     pub(crate) address: SocketAddr,
     pub(crate) introspect: &'static str,
+    /// Where a proxy asks, if anywhere.
+    pub(crate) gateway: Option<&'static str>,
     pub(crate) authorize: &'static str,
     pub(crate) token: &'static str,
     /// Mints the access tokens to introspect; the bare server introspects another kind than it signs.
@@ -58,16 +60,19 @@ pub(crate) enum Operation {
     IntrospectToken,
     IntrospectKey,
     IntrospectTokens,
+    Gateway,
     ClientCredentials,
     Refresh,
     CodeFlow,
+    Proxied,
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::IntrospectToken,
         Self::IntrospectKey,
         Self::IntrospectTokens,
+        Self::Gateway,
         Self::ClientCredentials,
         Self::Refresh,
         Self::CodeFlow,
@@ -78,19 +83,23 @@ impl Operation {
             Self::IntrospectToken => "introspection, one access token",
             Self::IntrospectKey => "introspection, one API key",
             Self::IntrospectTokens => "introspection, 1,000 access tokens in turn",
+            Self::Gateway => "gateway, one API key, plan counted",
             Self::ClientCredentials => "client_credentials, ES256",
             Self::Refresh => "refresh with rotation, SQLite",
             Self::CodeFlow => "code flow: authorize, code, token",
+            Self::Proxied => "nginx to an upstream: guarded against unguarded",
         }
     }
 
-    /// The least ratio of grantd to the bare server that is good enough.
-    pub(crate) fn target(self) -> f64 {
+    /// The least ratio of grantd to the bare server that is good enough, where there is one.
+    pub(crate) fn target(self) -> Option<f64> {
         match self {
-            Self::IntrospectToken | Self::IntrospectKey => 0.75,
-            Self::IntrospectTokens | Self::CodeFlow => 0.70,
-            Self::ClientCredentials => 0.85,
-            Self::Refresh => 0.80,
+            Self::IntrospectToken | Self::IntrospectKey => Some(0.75),
+            Self::IntrospectTokens | Self::CodeFlow => Some(0.70),
+            Self::Gateway => Some(0.65),
+            Self::ClientCredentials => Some(0.85),
+            Self::Refresh => Some(0.80),
+            Self::Proxied => None,
         }
     }
 
@@ -114,6 +123,15 @@ impl Operation {
                 let tokens = mint(surface, TOKENS_IN_TURN).await?;
                 same(tokens.iter().map(|token| introspection(token)).collect(), ACTIVE)
             }
+            // The bare server has no gateway: it is asked the same by introspection.
+            Self::Gateway => match surface.gateway {
+                Some(path) => same(vec![get(surface.address, path, &forwarded(&surface.api_key))], PASSED),
+                None => same(vec![introspection(&surface.api_key)], ACTIVE),
+            },
+            Self::Proxied => {
+                let bearer = format!("Authorization: Bearer {}\r\n", surface.api_key);
+                same(vec![get(surface.address, PROXIED_PATH, &bearer)], UPSTREAM)
+            }
             Self::ClientCredentials => {
                 let basic = surface.service.basic();
                 same(vec![post(surface.address, surface.token, &basic, surface.service_form)], ISSUED)
@@ -134,10 +152,22 @@ impl Operation {
 
 const ACTIVE: &[u8] = b"\"active\":true";
 const ISSUED: &[u8] = b"\"access_token\":\"";
+const PASSED: &[u8] = b"x-auth-credential: api_key";
+/// What the upstream behind nginx answers, and to what.
+pub(crate) const UPSTREAM: &[u8] = b"the upstream";
+const PROXIED_PATH: &str = "/v1/users/42?fields=name";
+
+/// The headers of a proxy's question about a request with this key.
+fn forwarded(key: &str) -> String {
+    format!(
+        "Authorization: Bearer {key}\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Uri: {PROXIED_PATH}\r\n\
+         X-Forwarded-For: 192.0.2.7\r\nUser-Agent: bench/1.0\r\n"
+    )
+}
 
 /// What one connection does again and again.
 pub(crate) enum Work {
-    /// The same requests in turn; a right reply is 200 and contains `proof`.
+    /// The same requests in turn; a right reply is 200 and contains `proof`, in its head or body.
     Same {
         requests: Rc<[Vec<u8>]>,
         next: usize,
@@ -157,7 +187,7 @@ impl Work {
             Self::Same { requests, next, proof } => {
                 let reply = connection.exchange(&requests[*next]).await?;
                 *next = (*next + 1) % requests.len();
-                let is_right = reply.status == 200 && reply.body.windows(proof.len()).any(|window| window == *proof);
+                let is_right = reply.status == 200 && reply.says(proof);
                 if is_right { Ok(()) } else { Err(reply.unexpected(&String::from_utf8_lossy(proof))) }
             }
             Self::Refresh { token } => {

@@ -11,6 +11,7 @@ mod bare;
 mod grantd;
 mod http;
 mod load;
+mod nginx;
 mod process;
 mod report;
 
@@ -56,6 +57,7 @@ struct Plan {
     round: Duration,
     warm_up: Duration,
     is_noise: bool,
+    is_proxied: bool,
     operations: Vec<Operation>,
 }
 
@@ -84,7 +86,8 @@ impl Plan {
             round: Duration::from_secs(seconds),
             warm_up: Duration::from_secs(warm_up),
             is_noise,
-            operations: Operation::ALL.into_iter().filter(is_wanted).collect(),
+            is_proxied: !is_noise && is_wanted(&Operation::Proxied),
+            operations: Operation::ALL.into_iter().filter(|operation| is_wanted(operation)).collect(),
         })
     }
 }
@@ -109,6 +112,10 @@ async fn measure(plan: &Plan) -> Fallible<()> {
     };
     for &operation in &plan.operations {
         report.comparisons.push(compare(plan, operation, &bare, &other).await?);
+    }
+    if plan.is_proxied {
+        let (unguarded, guarded) = nginx::start(directory.path(), &other.surface)?;
+        report.comparisons.push(compare(plan, Operation::Proxied, &unguarded, &guarded).await?);
     }
     report.resident_after_load_mib = other.server.resident_mib()?;
     report.print(&mut std::io::stdout(), other.name)
@@ -150,6 +157,7 @@ fn start_bare(directory: &Path, name: &'static str) -> Fallible<Contender> {
     let surface = Surface {
         address,
         introspect: "/introspect/opaque",
+        gateway: None,
         authorize: "/authorize",
         token: "/token/es256",
         mint: "/token/opaque",

@@ -73,10 +73,13 @@ impl Report {
         for comparison in &self.comparisons {
             let ratios = comparison.ratios();
             let (ratio, target) = (median(&ratios), comparison.operation.target());
-            let verdict = if ratio >= target { "met" } else { "missed" };
+            let verdict = target.map_or_else(
+                || "reported".to_owned(),
+                |target| format!("{target:.2} {}", if ratio >= target { "met" } else { "missed" }),
+            );
             writeln!(
                 out,
-                "| {} | {:.0} | {:.0} | {ratio:.2} ({:.2}..{:.2}) | {target:.2} {verdict} | {:.1} | {:.1} |",
+                "| {} | {:.0} | {:.0} | {ratio:.2} ({:.2}..{:.2}) | {verdict} | {:.1} | {:.1} |",
                 comparison.operation.name(),
                 median(&comparison.rates[0]),
                 median(&comparison.rates[1]),
@@ -85,6 +88,9 @@ impl Report {
                 comparison.cpu_per_operation(0),
                 comparison.cpu_per_operation(1),
             )?;
+        }
+        if self.comparisons.iter().any(|comparison| comparison.operation == Operation::Proxied) {
+            writeln!(out, "\nIn the row of nginx, \"bare\" is nginx without the guard, and CPU is nginx's alone.")?;
         }
         writeln!(out, "\nOther programs used {:.2} cores meanwhile.", self.others())?;
         let Some(footprint) = &self.footprint else { return Ok(()) };
