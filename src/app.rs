@@ -111,6 +111,7 @@ impl App {
             denials: Arc::clone(&denials),
             clock: Arc::clone(&clock),
             mailer,
+            audit_key: master.mac(Purpose::Audit)?,
             audit_seconds: config.lifetimes.audit_seconds,
         };
         // Until the first look nothing cached is trusted; after it, the first request already is quick.

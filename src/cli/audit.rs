@@ -1,21 +1,45 @@
 //! Owns `grantd audit`. Does not write entries; every change writes its own.
 
-use clap::Args;
+use aws_lc_rs::hmac;
+use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Global, open, output};
-use crate::model::error::Error;
+use crate::{engine::master::Purpose, model::error::Error, store::Link};
 
 /// What happened, newest first
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Audit {
     /// How many entries
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
     limit: i64,
+    #[command(subcommand)]
+    command: Option<AuditCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check that no entry was changed or is missing
+    Verify,
+    /// Print every entry with its number and seal, oldest first, one JSON object a line
+    Export(Export),
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Only entries behind this number
+    #[arg(long, default_value_t = 0)]
+    after: i64,
 }
 
 impl Audit {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
+        match self.command {
+            Some(AuditCommand::Verify) => return verify(global).await,
+            Some(AuditCommand::Export(export)) => return export.run(global).await,
+            None => {}
+        }
         let entries = open::store(global).await?.store.audit_entries(self.limit).await?;
         let rows: Vec<_> = entries
             .into_iter()
@@ -41,4 +65,62 @@ impl Audit {
             &rows,
         )
     }
+}
+
+impl Export {
+    async fn run(self, global: &Global) -> Result<(), Error> {
+        let (opened, _) = sealed(global).await?;
+        let mut after = self.after;
+        loop {
+            let entries = opened.store.sealed_entries(after).await?;
+            let Some(last) = entries.last() else { return Ok(()) };
+            after = last.seq;
+            for entry in &entries {
+                output::line(&serde_json::to_string(entry).map_err(Error::server)?)?;
+            }
+        }
+    }
+}
+
+/// The database, with its newest entries sealed as a running server does every few seconds.
+async fn sealed(global: &Global) -> Result<(open::Opened, hmac::Key), Error> {
+    let opened = open::store(global).await?;
+    let key = open::master_key(&opened.config)?.mac(Purpose::Audit)?;
+    while opened.store.seal_audit(opened.now, &key).await? {}
+    Ok((opened, key))
+}
+
+/// Walks the whole chain.
+async fn verify(global: &Global) -> Result<(), Error> {
+    let (opened, key) = sealed(global).await?;
+    let (mut link, head) = opened.store.audit_ends().await?;
+    let oldest = link.seq + 1;
+    loop {
+        let entries = opened.store.sealed_entries(link.seq).await?;
+        if entries.is_empty() {
+            break;
+        }
+        for entry in entries {
+            let expected = link.seq + 1;
+            if entry.seq != expected {
+                return Err(broken(format!("entry {expected} is missing")));
+            }
+            if link.next_seal(&key, &entry.id, &entry.entry) != entry.seal {
+                return Err(broken(format!("entry {expected}, or the one before it, was changed")));
+            }
+            link = Link { seq: entry.seq, seal: entry.seal };
+        }
+    }
+    // The server may have sealed more meanwhile; less than it had sealed before is a missing end.
+    if link.seq < head.seq || (link.seq == head.seq && link.seal != head.seal) {
+        return Err(broken(format!("entries {} to {} are missing", link.seq + 1, head.seq)));
+    }
+    output::one(
+        global,
+        &[("entries", json!(link.seq + 1 - oldest)), ("oldest", json!(oldest)), ("newest", json!(link.seq))],
+    )
+}
+
+fn broken(what: String) -> Error {
+    Error::invalid_request(format!("the audit log was tampered with: {what}"))
 }

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aws_lc_rs::hmac;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -38,6 +39,8 @@ pub struct Background {
     pub clock: Arc<Clock>,
     /// Mail that waits.
     pub mailer: Arc<Mailer>,
+    /// Seals the audit log.
+    pub audit_key: hmac::Key,
     /// How long an audit entry is kept, in seconds.
     pub audit_seconds: i64,
 }
@@ -63,7 +66,12 @@ impl Background {
         let now = self.clock.now();
         let used = self.usage.flush(&self.store, now).await;
         let noted = self.denials.flush(&self.store, now).await;
-        self.tally.flush(&self.store, now).await.and(used).and(noted)
+        let counted = self.tally.flush(&self.store, now).await;
+        let mut sealed = Ok(true);
+        while matches!(sealed, Ok(true)) {
+            sealed = self.store.seal_audit(now, &self.audit_key).await;
+        }
+        counted.and(used).and(noted).and(sealed.map(drop).map_err(Error::from))
     }
 
     /// One look at the feed, with the catalog or keys read again where they changed.

@@ -24,6 +24,8 @@ pub enum Purpose {
     Device,
     /// Names of those who are counted where nodes count together.
     Limits,
+    /// Seals of the audit log.
+    Audit,
     /// Sealing of signing keys.
     SigningKeys,
     /// The check that this is the key the database was made with.
@@ -38,6 +40,7 @@ impl Purpose {
             Self::Forms => b"grantd forms v1",
             Self::Device => b"grantd device v1",
             Self::Limits => b"grantd limits v1",
+            Self::Audit => b"grantd audit v1",
             Self::SigningKeys => b"grantd signing keys v1",
             Self::Check => b"grantd check v1",
         }

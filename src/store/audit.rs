@@ -1,6 +1,10 @@
 //! Owns the `audit` table: append-only, written in the transaction of what it records. Does not decide what is recorded.
 
-use super::{Error, Store, row::binds, tx::Tx};
+use super::{
+    Error, Store,
+    row::{Row, binds},
+    tx::Tx,
+};
 use crate::model::{
     audit::{Event, Origin},
     clock::Timestamp,
@@ -92,22 +96,23 @@ impl Store {
                 binds![limit],
             )
             .await?;
-        rows.into_iter()
-            .map(|mut row| {
-                Ok(AuditEntry {
-                    at: row.at(0)?,
-                    event: row.text(1)?,
-                    actor: row.text(2)?,
-                    user_id: row.opt_text(3)?,
-                    client_id: row.opt_text(4)?,
-                    object: row.opt_text(5)?,
-                    outcome: row.text(6)?,
-                    reason: row.opt_text(7)?,
-                    address: row.text(8)?,
-                    request_id: row.text(9)?,
-                    times: row.int(10)?,
-                })
-            })
-            .collect()
+        rows.into_iter().map(|mut row| entry(&mut row)).collect()
     }
+}
+
+/// An entry from its first eleven columns.
+pub(super) fn entry(row: &mut Row) -> Result<AuditEntry, Error> {
+    Ok(AuditEntry {
+        at: row.at(0)?,
+        event: row.text(1)?,
+        actor: row.text(2)?,
+        user_id: row.opt_text(3)?,
+        client_id: row.opt_text(4)?,
+        object: row.opt_text(5)?,
+        outcome: row.text(6)?,
+        reason: row.opt_text(7)?,
+        address: row.text(8)?,
+        request_id: row.text(9)?,
+        times: row.int(10)?,
+    })
 }

@@ -2,6 +2,7 @@
 
 mod apis;
 mod audit;
+mod audit_chain;
 mod changes;
 mod clients;
 mod consents;
@@ -33,6 +34,7 @@ use sqlx::{
 use tokio::{sync::oneshot, time::timeout};
 
 pub use audit::AuditEntry;
+pub use audit_chain::{Link, SealedEntry};
 pub use changes::Follower;
 pub use clients::ClientChanges;
 pub use error::Error;

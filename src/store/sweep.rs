@@ -47,11 +47,7 @@ impl Store {
                     )
                     .await?,
                     tx.execute("DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < $1 LIMIT $2)", binds![feed_before, BATCH]).await?,
-                    tx.execute(
-                        "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 LIMIT $2)",
-                        binds![now.plus_seconds(-audit_seconds), BATCH],
-                    )
-                    .await?,
+                    tx.trim_audit(now.plus_seconds(-audit_seconds)).await?,
                     tx.execute(
                         "DELETE FROM key_usage WHERE (key_id, hour) IN (SELECT key_id, hour FROM key_usage WHERE hour < $1 LIMIT $2)",
                         binds![now.plus_seconds(-USAGE_KEPT_SECONDS), BATCH],

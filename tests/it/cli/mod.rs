@@ -1,6 +1,7 @@
 //! Owns what the command line must do, as the real binary. Modules only.
 
 mod commands;
+mod log;
 mod notice;
 mod start;
 mod upkeep;

@@ -151,6 +151,7 @@ async fn reuse_outside_the_grace_window_ends_the_grant(base: Base) {
         assert!(base.is_revoked(&id).await);
         refused(base.rotate(later(seconds), &id, first + 1, grace_ms).await, "revoked");
         assert_eq!(base.audit(50).await.iter().filter(|event| *event == "refresh.reuse").count(), 1);
+        base.seal().await;
         base.store.sweep(later(1000 * 86_400), 1).await.expect("swept");
     }
 }

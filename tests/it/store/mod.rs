@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
 use grantd::{
     engine::clients::new_secret,
     model::{
@@ -72,6 +73,12 @@ impl Base {
     /// The same database as another node sees it.
     async fn other_node(&self) -> Store {
         Store::open(&self.database.url).await.expect("a store")
+    }
+
+    /// Seals the audit log, as the server does beside its requests.
+    async fn seal(&self) {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"a key of the test");
+        while self.store.seal_audit(NOW, &key).await.expect("sealed") {}
     }
 
     /// Names of the newest audit entries, newest first.

@@ -192,6 +192,7 @@ async fn a_sweep_deletes_what_has_ended_and_nothing_else(base: Base) {
     assert_eq!(is_there().await, (true, true, true));
     assert!(!base.store.sweep(NOW.plus_seconds(61), day).await.expect("swept"));
     assert_eq!(is_there().await, (true, true, false), "what others may still know waits a day for their clocks");
+    base.seal().await;
     assert!(!base.audit(100).await.is_empty());
     assert!(!base.store.sweep(NOW.plus_seconds(day + 61), day).await.expect("swept"));
     assert_eq!(is_there().await, (true, false, false));

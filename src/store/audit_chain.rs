@@ -1,0 +1,161 @@
+//! Owns the chain over the audit log: numbers, seals, retention from its old end, reading it whole. Does not write entries.
+//!
+//! A seal is an HMAC over the one before, the number and the entry, under a key that is not in the database. Whoever
+//! changes or removes rows there cannot make the chain fit again; who removes its newest end is found out by a copy of it.
+
+use aws_lc_rs::hmac;
+use data_encoding::BASE64URL_NOPAD;
+
+use super::{
+    AuditEntry, Error, Store,
+    audit::entry,
+    row::{Row, binds},
+    tx::Tx,
+};
+use crate::model::clock::Timestamp;
+
+/// Entries sealed, read or deleted in one transaction.
+const BATCH: i64 = 500;
+const HEAD: &str = "audit_head";
+const ANCHOR: &str = "audit_anchor";
+
+/// A place in the chain: number and seal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// 0 before the first entry.
+    pub seq: i64,
+    /// Empty before the first entry.
+    pub seal: String,
+}
+
+/// An entry with its place.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct SealedEntry {
+    /// Its number: one more than the entry before.
+    pub seq: i64,
+    /// Its identifier.
+    pub id: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub entry: AuditEntry,
+    /// Over all of this and everything before it.
+    pub seal: String,
+}
+
+impl Link {
+    /// The seal of the entry behind this one.
+    #[must_use]
+    pub fn next_seal(&self, key: &hmac::Key, id: &str, entry: &AuditEntry) -> String {
+        let entry = serde_json::to_string(entry).unwrap_or_default();
+        let input = format!("{}\n{}\n{id}\n{entry}", self.seal, self.seq + 1);
+        BASE64URL_NOPAD.encode(hmac::sign(key, input.as_bytes()).as_ref())
+    }
+
+    fn parse(text: &str) -> Result<Self, Error> {
+        let (seq, seal) = text.split_once(' ').ok_or(Error::Corrupt("a link of the audit log"))?;
+        let seq = seq.parse().map_err(|_| Error::Corrupt("a link of the audit log"))?;
+        Ok(Self { seq, seal: seal.to_owned() })
+    }
+
+    fn text(&self) -> String {
+        format!("{} {}", self.seq, self.seal)
+    }
+}
+
+impl Tx {
+    /// A link kept in `meta`; its row stays locked.
+    async fn link(&mut self, name: &'static str) -> Result<Link, Error> {
+        let start = Link::default().text();
+        let insert = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = meta.value RETURNING value";
+        let row = self.row(insert, binds![name, &start]).await?;
+        Link::parse(&row.ok_or(Error::Corrupt("meta"))?.text(0)?)
+    }
+
+    async fn set_link(&mut self, name: &'static str, link: &Link) -> Result<(), Error> {
+        self.execute("UPDATE meta SET value = $2 WHERE name = $1", binds![name, &link.text()]).await.map(drop)
+    }
+
+    /// Deletes the old end of the log; says how many entries.
+    pub(super) async fn trim_audit(&mut self, before: Timestamp) -> Result<u64, Error> {
+        let oldest = self
+            .rows("SELECT seq, seal, at FROM audit WHERE seq IS NOT NULL ORDER BY seq LIMIT $1", binds![BATCH])
+            .await?;
+        let mut last = None;
+        for mut row in oldest {
+            if row.at(2)? >= before {
+                break;
+            }
+            last = Some(Link { seq: row.int(0)?, seal: row.text(1)? });
+        }
+        let Some(last) = last else { return Ok(0) };
+        self.link(ANCHOR).await?;
+        self.set_link(ANCHOR, &last).await?;
+        self.execute("DELETE FROM audit WHERE seq <= $1", binds![last.seq]).await
+    }
+}
+
+impl Store {
+    /// Gives entries that have none their number and seal, a bounded number of them. Says whether there may be more.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn seal_audit(&self, now: Timestamp, key: &hmac::Key) -> Result<bool, Error> {
+        // Most looks find nothing; those write nothing.
+        if self.row("SELECT id FROM audit WHERE seq IS NULL LIMIT 1", &[]).await?.is_none() {
+            return Ok(false);
+        }
+        let key = key.clone();
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let mut head = tx.link(HEAD).await?;
+                let rows = tx
+                    .rows(
+                        "SELECT at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times, id
+                         FROM audit WHERE seq IS NULL ORDER BY at, id LIMIT $1",
+                        binds![BATCH],
+                    )
+                    .await?;
+                let count = rows.len();
+                for mut row in rows {
+                    let (entry, id) = (entry(&mut row)?, row.text(11)?);
+                    head = Link { seal: head.next_seal(&key, &id, &entry), seq: head.seq + 1 };
+                    tx.execute("UPDATE audit SET seq = $2, seal = $3 WHERE id = $1", binds![&id, head.seq, &head.seal])
+                        .await?;
+                }
+                tx.set_link(HEAD, &head).await?;
+                Ok(i64::try_from(count).unwrap_or_default() >= BATCH)
+            })
+        })
+        .await
+    }
+
+    /// The links before the oldest entry there is, and of the newest.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn audit_ends(&self) -> Result<(Link, Link), Error> {
+        let link = async |name: &str| -> Result<Link, Error> {
+            let row = self.row("SELECT value FROM meta WHERE name = $1", binds![name]).await?;
+            row.map_or(Ok(Link::default()), |mut row| Link::parse(&row.text(0)?))
+        };
+        Ok((link(ANCHOR).await?, link(HEAD).await?))
+    }
+
+    /// Sealed entries behind number `seq`, in order; at most 500.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn sealed_entries(&self, seq: i64) -> Result<Vec<SealedEntry>, Error> {
+        let rows = self
+            .rows(
+                "SELECT at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times, id, seq, seal
+                 FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2",
+                binds![seq, BATCH],
+            )
+            .await?;
+        let sealed = |mut row: Row| {
+            Ok(SealedEntry { entry: entry(&mut row)?, id: row.text(11)?, seq: row.int(12)?, seal: row.text(13)? })
+        };
+        rows.into_iter().map(sealed).collect()
+    }
+}

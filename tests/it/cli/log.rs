@@ -1,0 +1,101 @@
+//! Owns the audit log as evidence: what is changed or missing shows, it can be taken along, and its old end goes by rule.
+
+use grantd::{engine::master::MasterKey, model::clock::Timestamp};
+use serde_json::{Value, json};
+
+use crate::harness::{Installation, TestApp, database::Database, process::now};
+
+/// A log of some entries, sealed; the installation and its database.
+async fn written() -> (Installation, Database) {
+    let database = Database::sqlite();
+    let here = Installation::on(database.same());
+    here.api();
+    for name in ["alice", "bob", "carol"] {
+        here.user(&format!("{name}@example.com"));
+    }
+    here.json(&["audit", "verify"]);
+    (here, database)
+}
+
+#[tokio::test]
+async fn what_is_changed_or_missing_shows() {
+    // THREATS: AU4
+    for (harm, said) in [
+        ("UPDATE audit SET actor = 'nobody' WHERE seq = 2", "entry 2, or the one before it, was changed"),
+        ("UPDATE audit SET reason = 'x' WHERE seq = 1", "entry 1, or the one before it, was changed"),
+        ("DELETE FROM audit WHERE seq = 2", "entry 2 is missing"),
+        ("DELETE FROM audit WHERE seq = 1", "entry 1 is missing"),
+        ("DELETE FROM audit WHERE seq > 2", "entries 3 to "),
+        ("DELETE FROM audit", "entries 1 to "),
+        // Closing the gap does not hide it.
+        ("DELETE FROM audit WHERE seq = 2; UPDATE audit SET seq = seq - 1 WHERE seq > 2", "entry 2, or the one before"),
+        ("UPDATE audit SET seal = (SELECT seal FROM audit WHERE seq = 1) WHERE seq = 2", "entry 2, or the one before"),
+    ] {
+        let (here, database) = written().await;
+        database.run(harm).await;
+        let words = here.refused(&["audit", "verify"]);
+        assert!(words.contains("tampered with") && words.contains(said), "{harm}: {words}");
+    }
+    // Nobody without the master key can make it fit again: another one finds every seal wrong.
+    let (mut here, _database) = written().await;
+    here.json(&["audit", "verify"]);
+    here.set("GRANTD_MASTER_KEY", MasterKey::generate().text().to_string());
+    assert!(here.refused(&["audit", "verify"]).contains("entry 1"));
+}
+
+#[tokio::test]
+async fn it_is_taken_along_whole_and_goes_on_where_it_ended() {
+    // THREATS: AU4
+    let (here, _database) = written().await;
+    let lines = |arguments: &[&str]| -> Vec<Value> {
+        here.run(arguments).out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let all = lines(&["audit", "export"]);
+    let count = all.len();
+    assert!(count >= 4);
+    for (at, entry) in all.iter().enumerate() {
+        assert_eq!(entry["seq"], at + 1);
+        assert!(entry["seal"].as_str().is_some_and(|seal| seal.len() == 43), "{entry}");
+        assert!(entry["event"].is_string() && entry["at"].is_i64(), "{entry}");
+    }
+    here.user("dora@example.com");
+    let more = lines(&["audit", "export", "--after", &count.to_string()]);
+    assert_eq!((more.len(), &more[0]["event"]), (1, &json!("user.create")));
+    let verified = here.json(&["audit", "verify"]);
+    assert_eq!(verified, json!({ "entries": count + 1, "oldest": 1, "newest": count + 1 }));
+}
+
+#[tokio::test]
+async fn the_old_end_goes_by_rule_and_the_rest_still_fits() {
+    // THREATS: AU4
+    let (here, database) = written().await;
+    let store = here.store().await;
+    let before = here.json(&["audit", "verify"])["newest"].as_i64().expect("a number");
+    // The first two are made old; then the log is swept as it is every minute.
+    let far = now().plus_seconds(-500 * 86_400);
+    database.run(&format!("UPDATE audit SET at = {} WHERE seq <= 2", far.0)).await;
+    assert!(here.refused(&["audit", "verify"]).contains("changed"), "also its time is sealed");
+    store.sweep(now(), 400 * 86_400).await.expect("swept");
+    assert_eq!(here.json(&["audit", "verify"]), json!({ "entries": before - 2, "oldest": 3, "newest": before }));
+    // What is not sealed yet stays, however old it seems.
+    here.user("dora@example.com");
+    database.run(&format!("UPDATE audit SET at = {} WHERE seq IS NULL", far.0)).await;
+    store.sweep(now(), 400 * 86_400).await.expect("swept");
+    assert_eq!(here.json(&["audit", "verify"])["newest"], before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_seal_one_after_the_other() {
+    let app = TestApp::new().await;
+    let other = app.beside().await;
+    for at in 0..20 {
+        app.user(&format!("user{at}@example.com")).await;
+        let flushed = tokio::join!(app.app.background.flush(), other.app.background.flush());
+        flushed.0.and(flushed.1).expect("flushed");
+    }
+    let entries = app.app.store.sealed_entries(0).await.expect("entries");
+    let places: Vec<i64> = entries.iter().map(|entry| entry.seq).collect();
+    let (_, head) = app.app.store.audit_ends().await.expect("ends");
+    assert_eq!(places, (1..=head.seq).collect::<Vec<_>>());
+    assert!(entries.len() >= 20 && entries.iter().all(|entry| entry.entry.at > Timestamp(0)));
+}
