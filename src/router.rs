@@ -32,7 +32,7 @@ use crate::{
 /// Every route, with what stands around it: panics are caught inside the edge, so that their answers look like others.
 pub fn router(app: Arc<App>) -> Router {
     let base = app.config.base_path();
-    let routes = machines(&app).merge(people());
+    let routes = machines(&app).merge(people(&app));
     let routes =
         if base.is_empty() { routes } else { Router::new().merge(issuer_with_path(&base)).nest(&base, routes) };
     routes
@@ -69,7 +69,7 @@ fn machines(app: &App) -> Router<Arc<App>> {
 }
 
 /// For people: pages, cookies, forms.
-fn people() -> Router<Arc<App>> {
+fn people(app: &Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/oauth/authorize", get(authorize).post(authorize))
         .route("/", get(assets::root))
@@ -88,6 +88,7 @@ fn people() -> Router<Arc<App>> {
         .route("/apps/{id}", get(own_app::show).post(own_app::update))
         .route("/apps/{id}/secret", post(own_app::rotate))
         .route("/apps/{id}/delete", post(own_app::delete))
+        .layer(from_fn_with_state(Arc::clone(app), layers::our_host))
 }
 
 /// An issuer with a path has its metadata at the root too, the path behind the well-known part (RFC 8414 §3.1).

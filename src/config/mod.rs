@@ -35,6 +35,8 @@ pub struct Config {
     pub master_key: SecretString,
     /// Networks whose forwarded addresses are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Other host names by which browsers may reach the pages.
+    pub hosts: Vec<String>,
     /// Origins whose scripts may call the token endpoint.
     pub cors_origins: Vec<String>,
     /// How API keys start.
@@ -107,7 +109,8 @@ impl Config {
                 .list_separator(",")
                 .with_list_parse_key("trusted_proxies")
                 .with_list_parse_key("cors_origins")
-                .with_list_parse_key("environments"),
+                .with_list_parse_key("environments")
+                .with_list_parse_key("hosts"),
         );
         for (key, value) in overrides {
             layers = layers.set_override(*key, value.clone()).map_err(|error| ConfigError(error.to_string()))?;
@@ -221,6 +224,14 @@ impl Config {
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.issuer.starts_with("https://")
+    }
+
+    /// Whether `host`, without its port, is a name of ours.
+    #[must_use]
+    pub fn is_our_host(&self, host: &str) -> bool {
+        let issuer = Url::parse(&self.issuer).ok();
+        let names = issuer.as_ref().and_then(Url::host_str).into_iter().chain(self.hosts.iter().map(String::as_str));
+        names.into_iter().any(|name| name.eq_ignore_ascii_case(host))
     }
 
     /// Path of the issuer, such as `/auth`; empty where it is only a host.

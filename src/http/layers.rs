@@ -8,20 +8,23 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use percent_encoding::percent_decode_str;
 
 use super::{
-    error::{LoggedError, OAuthError, nowhere},
+    error::{LoggedError, OAuthError, PageError, nowhere},
     extract::{RequestInfo, sender},
     page::{self, PendingNotice},
 };
 use crate::{
     app::App,
-    model::{error::Error, secret},
+    model::{
+        error::{Error, ErrorCode},
+        secret,
+    },
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -63,6 +66,22 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     log(&id, &method, route, &response, took);
     headers(&app, response.headers_mut(), &id);
     response
+}
+
+/// Around the pages: a browser that was led to us by a name of somebody else's (DNS rebinding) gets none.
+pub async fn our_host(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let mut named = request.headers().get_all(header::HOST).iter();
+    let is_ours = |value: &HeaderValue| {
+        let authority = Authority::try_from(value.as_bytes());
+        authority.is_ok_and(|authority| app.config.is_our_host(authority.host()))
+    };
+    // HTTP/1.0 names no host; no browser speaks it.
+    let is_misdirected = named.next().is_some_and(|value| !is_ours(value)) || named.next().is_some();
+    if is_misdirected {
+        let words = format!("this server's pages are at {}", app.config.issuer);
+        return PageError(Error::new(ErrorCode::MisdirectedRequest, words)).into_response();
+    }
+    next.run(request).await
 }
 
 /// Whether a path is text to its end: one with a NUL in it names nothing of ours, and PostgreSQL could not even be asked.

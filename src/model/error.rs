@@ -37,6 +37,8 @@ pub enum ErrorCode {
     Forbidden,
     /// Nothing here, or nothing of yours.
     NotFound,
+    /// Sent to another name than ours (RFC 9110 §15.5.20).
+    MisdirectedRequest,
     /// RFC 9110 §15.5.14.
     ContentTooLarge,
     /// RFC 9110 §15.5.16.
@@ -70,6 +72,7 @@ impl ErrorCode {
             Self::InvalidToken => "invalid_token",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
+            Self::MisdirectedRequest => "misdirected_request",
             Self::ContentTooLarge => "content_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::TooManyRequests => "too_many_requests",
@@ -85,6 +88,7 @@ impl ErrorCode {
             Self::InvalidClient | Self::InvalidToken => 401,
             Self::Forbidden => 403,
             Self::NotFound => 404,
+            Self::MisdirectedRequest => 421,
             Self::ContentTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::TooManyRequests => 429,

@@ -200,3 +200,30 @@ fn an_origin_that_is_none_stops_the_start() {
     let right = load("https://spa.example.test,http://localhost:5173").expect("two origins");
     assert_eq!(right.cors_origins, ["https://spa.example.test", "http://localhost:5173"]);
 }
+
+#[tokio::test]
+async fn a_browser_that_was_led_here_by_another_name_gets_no_page() {
+    // THREATS: HX2
+    let app = TestApp::with(&[("GRANTD_HOSTS", "auth.internal")]).await;
+    let ask = async |target: &str, hosts: &[&str]| {
+        let request = hosts.iter().fold(Request::get(target), |request, host| request.header(header::HOST, *host));
+        app.send(request.body(Body::empty()).expect("a request")).await
+    };
+    for host in ["auth.example.test", "AUTH.example.test:443", "auth.internal:8080"] {
+        ask("/login", &[host]).await.page(200);
+    }
+    let forged =
+        ["evil.example", "auth.example.test.evil.example", "127.0.0.1:8080", "", "a b", "auth.example.test@x/"];
+    for host in forged {
+        for page in ["/login", "/settings/keys", "/oauth/authorize?client_id=x", "/leaked"] {
+            let reply = ask(page, &[host]).await;
+            reply.page(421);
+            assert!(reply.headers.get("set-cookie").is_none() && !reply.body.contains("evil"), "{}", reply.body);
+        }
+    }
+    ask("/login", &["auth.example.test", "evil.example"]).await.page(421);
+    // Programs inside the network know us by many names, and bring no cookies.
+    for path in ["/livez", "/.well-known/jwks.json", "/health"] {
+        ask(path, &["grantd:8080"]).await.status(200);
+    }
+}

@@ -171,3 +171,13 @@ async fn a_credential_for_another_api_is_no_credential_here() {
     let (_, key) = key_of(&app, "other").await;
     assert_eq!(ask(&app, &[("authorization", &key)]).await.status(401).text("error"), "invalid_api_key");
 }
+
+#[tokio::test]
+async fn a_browser_is_refused_like_anybody_and_sent_nowhere() {
+    // THREATS: FA7
+    let app = app().await;
+    let html = [("accept", "text/html"), ("sec-fetch-mode", "navigate"), ("x-forwarded-host", "evil.example")];
+    let reply = ask(&app, &html).await;
+    reply.status(401);
+    assert!(reply.headers.get("location").is_none() && reply.headers.get("set-cookie").is_none());
+}
