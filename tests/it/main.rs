@@ -10,6 +10,8 @@ mod harness;
 mod chromium;
 mod cli;
 mod credentials;
+#[cfg(feature = "services")]
+mod documents;
 mod edge;
 mod failures;
 mod gateway;

@@ -2,48 +2,23 @@
 //! and key replaced, in the languages it shows. A copy of its text stands beside this file.
 
 use std::{
-    env, fs,
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::harness::{Installation, OAuthClient, Visitor, app::CALLBACK, process::Server};
+use crate::harness::{
+    Installation, OAuthClient, Visitor,
+    app::CALLBACK,
+    document::{Document, Reader},
+    process::Server,
+};
 
-const DOCUMENT: &str = include_str!("seeds/bearer-keys-and-oauth.md");
+const DOCUMENT: Document = Document(include_str!("seeds/bearer-keys-and-oauth.md"));
 const HOST: &str = "https://api.example.com";
 const EMAIL: &str = "alice@example.com";
-
-/// The document's snippets in this language, in its order.
-fn snippets(language: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut lines = DOCUMENT.lines();
-    while let Some(line) = lines.next() {
-        if let Some(of) = line.strip_prefix("```") {
-            let text: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-            if of == language {
-                found.push(text.join("\n"));
-            }
-        }
-    }
-    found
-}
-
-/// The one snippet in this language that has these words.
-#[track_caller]
-fn snippet(language: &str, words: &str) -> String {
-    let found: Vec<String> = snippets(language).into_iter().filter(|text| text.contains(words)).collect();
-    assert_eq!(found.len(), 1, "{words:?} in {language}");
-    found.into_iter().next().unwrap_or_default()
-}
-
-/// The error body that the document shows under this name.
-fn shown(error: &str) -> Value {
-    serde_json::from_str(&snippet("json", error)).expect("JSON")
-}
 
 /// grantd, and the example API behind it.
 struct Setting {
@@ -51,7 +26,7 @@ struct Setting {
     api: Api,
     key: String,
     here: Installation,
-    dir: TempDir,
+    reader: Reader,
 }
 
 /// The example API as a process; ended when dropped.
@@ -94,30 +69,12 @@ impl Setting {
         let (_, key) = here.key(EMAIL);
         let grantd = here.serve().await;
         let api = Api::new(&grantd.base, &credentials);
-        Self { grantd, api, key, here, dir: TempDir::new().expect("a directory") }
+        Self { grantd, api, key, here, reader: Reader::new() }
     }
 
     /// The snippet with only host and key replaced.
     fn here(&self, snippet: &str) -> String {
         snippet.replace(HOST, &self.api.base).replace("YOUR_API_KEY", &self.key)
-    }
-
-    /// Writes a program and runs it with this key in its environment; what it prints, on either stream.
-    fn run(&self, command: &[&str], file: &str, program: &str, key: &str) -> String {
-        let path = self.dir.path().join(file);
-        fs::write(&path, program).expect("written");
-        // curl reads it as if its options stood in the snippet: no progress meter, and the status after each body.
-        fs::write(self.dir.path().join(".curlrc"), "silent\nwrite-out = \" %{http_code}\\n\"\n").expect("written");
-        let ran = Command::new(command[0])
-            .args(&command[1..])
-            .arg(&path)
-            .env("CURL_HOME", self.dir.path())
-            .env("NO_PROXY", "*")
-            .env("API_KEY", key)
-            .env("NODE_PATH", node_modules())
-            .output()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}; tests/run installs it"));
-        format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr))
     }
 
     async fn get(&self, path: &str, credential: Option<&str>) -> (u16, Value) {
@@ -130,28 +87,16 @@ impl Setting {
     }
 }
 
-/// Where node finds axios: what tests/run installed, else a stand-in of ours.
-fn node_modules() -> PathBuf {
-    match env::var_os("GRANTD_TEST_NODE_MODULES") {
-        Some(installed) => installed.into(),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/seeds/node_modules"),
-    }
-}
-
-fn python() -> String {
-    env::var("GRANTD_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned())
-}
-
 #[tokio::test]
 async fn the_curl_commands_run() {
     let setting = Setting::new().await;
-    let commands = snippets("bash");
+    let commands = DOCUMENT.snippets("bash");
     assert_eq!(commands.len(), 3);
     for command in &commands[..2] {
-        let said = setting.run(&["bash"], "run.sh", &setting.here(command), "");
+        let said = setting.reader.bash(&setting.here(command));
         assert!(said.contains("Ada Lovelace") && said.ends_with("] 200\n"), "{said}");
     }
-    let said = setting.run(&["bash"], "run.sh", &setting.here(&commands[2]), "");
+    let said = setting.reader.bash(&setting.here(&commands[2]));
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines[0].contains(r#""name":"alice""#) && lines[0].ends_with(" 200"), "{said}");
     assert!(lines[1].contains("invalid_api_key") && lines[1].ends_with(" 401"), "{said}");
@@ -160,25 +105,26 @@ async fn the_curl_commands_run() {
 #[tokio::test]
 async fn the_javascript_runs() {
     let setting = Setting::new().await;
-    let said = setting.run(&["node"], "fetch.js", &setting.here(&snippet("javascript", "fetch(")), "");
+    let said = setting.reader.node(&setting.here(&DOCUMENT.snippet("javascript", "fetch(")), ("API_KEY", ""));
     assert!(said.contains("Ada Lovelace"), "{said}");
     // The document defines the function; its reader calls it.
-    let program = setting.here(&snippet("javascript", "axios")) + "\ngetUser('123').then(user => console.log(user));\n";
-    let said = setting.run(&["node"], "axios.js", &program, &setting.key);
+    let program =
+        setting.here(&DOCUMENT.snippet("javascript", "axios")) + "\ngetUser('123').then(user => console.log(user));\n";
+    let said = setting.reader.node(&program, ("API_KEY", &setting.key));
     assert!(said.contains("Ada Lovelace"), "{said}");
-    let said = setting.run(&["node"], "axios.js", &program, "INVALID_KEY");
+    let said = setting.reader.node(&program, ("API_KEY", "INVALID_KEY"));
     assert!(said.contains("Authentication failed") && said.contains("401"), "{said}");
 }
 
 #[tokio::test]
 async fn the_python_runs() {
     let setting = Setting::new().await;
-    let said = setting.run(&[&python()], "short.py", &setting.here(&snippet("python", "YOUR_API_KEY")), "");
+    let said = setting.reader.python(&setting.here(&DOCUMENT.snippet("python", "YOUR_API_KEY")), ("API_KEY", ""));
     assert!(said.contains("Ada Lovelace"), "{said}");
-    let program = setting.here(&snippet("python", "class APIClient"));
-    let said = setting.run(&[&python()], "client.py", &program, &setting.key);
+    let program = setting.here(&DOCUMENT.snippet("python", "class APIClient"));
+    let said = setting.reader.python(&program, ("API_KEY", &setting.key));
     assert!(said.contains("Ada Lovelace"), "{said}");
-    let said = setting.run(&[&python()], "client.py", &program, "INVALID_KEY");
+    let said = setting.reader.python(&program, ("API_KEY", "INVALID_KEY"));
     assert!(said.contains("401 Client Error: Unauthorized"), "{said}");
 }
 
@@ -186,11 +132,11 @@ async fn the_python_runs() {
 async fn the_go_runs() {
     let setting = Setting::new().await;
     // The document imports fmt without using it, which Go refuses: its reader's main prints.
-    let program = setting.here(&snippet("go", "package main"))
+    let program = setting.here(&DOCUMENT.snippet("go", "package main"))
         + "\nfunc main() {\n\tuser, err := NewAPIClient().GetUser(\"123\")\n\tfmt.Println(user, err)\n}\n";
-    let said = setting.run(&["go", "run"], "main.go", &program, &setting.key);
+    let said = setting.reader.go(&program, ("API_KEY", &setting.key));
     assert!(said.contains("name:Ada Lovelace") && said.contains("<nil>"), "{said}");
-    let said = setting.run(&["go", "run"], "main.go", &program, "INVALID_KEY");
+    let said = setting.reader.go(&program, ("API_KEY", "INVALID_KEY"));
     assert!(said.contains("error:invalid_api_key"), "{said}");
 }
 
@@ -204,7 +150,7 @@ async fn the_oauth_requests_of_the_document_work_as_they_stand() {
         let text = text.replace("YOUR_CLIENT_ID", &client.id).replace("YOUR_CLIENT_SECRET", secret);
         text.replace("YOUR_REDIRECT_URI", CALLBACK)
     };
-    let request = fill(&snippet("http", "/oauth/authorize"));
+    let request = fill(&DOCUMENT.snippet("http", "/oauth/authorize"));
     let target: String = request.trim_start_matches("GET ").lines().map(str::trim).collect();
     // A browser writes a space so.
     let target = target.replace(HOST, "").replace(' ', "%20");
@@ -212,7 +158,7 @@ async fn the_oauth_requests_of_the_document_work_as_they_stand() {
     let answer = url::Url::parse(&answer).expect("a URL");
     let (_, code) = answer.query_pairs().find(|(name, _)| name == "code").expect("a code");
 
-    let request = fill(&snippet("http", "/oauth/token")).replace("AUTHORIZATION_CODE", &code);
+    let request = fill(&DOCUMENT.snippet("http", "/oauth/token")).replace("AUTHORIZATION_CODE", &code);
     let (head, body) = request.split_once("\n\n").expect("a head and a body");
     assert_eq!(head, format!("POST {HOST}/oauth/token\nContent-Type: application/json"));
     let sent = setting.grantd.http.post(format!("{}/oauth/token", setting.grantd.base));
@@ -227,10 +173,13 @@ async fn the_oauth_requests_of_the_document_work_as_they_stand() {
 #[tokio::test]
 async fn the_errors_are_those_of_the_document() {
     let setting = Setting::new().await;
-    assert_eq!(setting.get("/v1/users", None).await, (401, shown("missing_api_key")));
-    assert_eq!(setting.get("/v1/users", Some("INVALID_KEY")).await, (401, shown("invalid_api_key")));
+    assert_eq!(setting.get("/v1/users", None).await, (401, DOCUMENT.shown("missing_api_key")));
+    assert_eq!(setting.get("/v1/users", Some("INVALID_KEY")).await, (401, DOCUMENT.shown("invalid_api_key")));
     let claims = data_encoding::BASE64URL_NOPAD.encode(br#"{"exp":1}"#);
-    assert_eq!(setting.get("/v1/users", Some(&format!("e30.{claims}.x"))).await, (401, shown("token_expired")));
+    assert_eq!(
+        setting.get("/v1/users", Some(&format!("e30.{claims}.x"))).await,
+        (401, DOCUMENT.shown("token_expired"))
+    );
     let made = setting.here.json(&["key", "create", "--user", EMAIL, "--scope", "write"]);
     let (status, body) = setting.get("/v1/users", made["key"].as_str()).await;
     assert_eq!((status, &body["error"]), (403, &json!("insufficient_scope")));

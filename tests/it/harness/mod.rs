@@ -9,7 +9,11 @@ pub mod captured;
 #[cfg(feature = "services")]
 pub mod chromium;
 pub mod database;
+#[cfg(feature = "services")]
+pub mod document;
 pub mod flow;
+#[cfg(feature = "services")]
+pub mod front;
 pub mod prepare;
 pub mod process;
 #[cfg(feature = "services")]

@@ -16,8 +16,6 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::process::free_port;
-
 /// Longest wait for a proxy to listen.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The ports in the examples: the proxy's own, grantd's, the API's.
@@ -40,12 +38,11 @@ pub struct Proxy {
 }
 
 impl Kind {
-    /// Starts it in front of the API, with grantd to ask.
-    pub fn start(self, grantd: u16, api: u16) -> Proxy {
+    /// Starts it on this port in front of the API, with grantd to ask.
+    pub fn start(self, port: u16, grantd: u16, api: u16) -> Proxy {
         let dir = TempDir::new().expect("a directory");
         // Workers that give up root must be able to go in.
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("permissions");
-        let port = free_port();
         let here = |path: &Path| example(path, port, grantd, api);
         let mut command = match self {
             Self::Nginx => nginx(dir.path(), &here),

@@ -1,16 +1,19 @@
 //! Owns the API that stands behind a proxy in tests: the documents' users, and for every other path what it was asked.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    net::TcpListener,
+    sync::{Arc, Mutex},
+    thread,
+};
 
 use axum::{
     Json, Router,
     extract::{Request, State},
     http::Uri,
     response::{IntoResponse, Response},
-    routing::get,
 };
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{runtime::Builder, sync::oneshot};
 
 const BODY_MAX: usize = 1 << 20;
 
@@ -29,16 +32,28 @@ pub struct Seen {
 pub struct Upstream {
     pub port: u16,
     seen: Arc<Mutex<Vec<Seen>>>,
+    _stop: oneshot::Sender<()>,
 }
 
 impl Upstream {
-    pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    /// On a thread of its own, so that it answers programs for which a test waits.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a listener");
         let port = listener.local_addr().expect("an address").port();
-        let seen = Arc::default();
-        let router = Router::new().fallback(get(answer).fallback(answer)).with_state(Arc::clone(&seen));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { port, seen }
+        let (seen, (stop, stopped)) = (Arc::default(), oneshot::channel::<()>());
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&seen));
+        thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async move {
+                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+                tokio::select! {
+                    _ = axum::serve(listener, router) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        Self { port, seen, _stop: stop }
     }
 
     /// What arrived since this was last asked.

@@ -12,13 +12,33 @@ const HOPS_MAX: usize = 10;
 /// A browser that knows one server by its issuer.
 pub struct Visitor<'s> {
     server: &'s Server,
+    base: String,
     issuer: String,
     cookies: BTreeMap<String, String>,
 }
 
 impl<'s> Visitor<'s> {
     pub fn new(server: &'s Server, issuer: &str) -> Self {
-        Self { server, issuer: issuer.to_owned(), cookies: BTreeMap::new() }
+        Self { server, base: server.base.clone(), issuer: issuer.to_owned(), cookies: BTreeMap::new() }
+    }
+
+    /// One who reaches the server at its issuer, where a proxy stands before it.
+    pub fn through(server: &'s Server, issuer: &str) -> Self {
+        Self { base: issuer.to_owned(), ..Self::new(server, issuer) }
+    }
+
+    /// Signs in and generates a key that reads, on the page for that; returns the key as the page shows it, once.
+    pub async fn generate_key(&mut self, email: &str, name: &str) -> String {
+        let csrf = self.get("/login").await.input("csrf");
+        self.post("/login", &[("csrf", &csrf), ("email", email), ("password", PASSWORD)]).await.status(303);
+        let page = self.get("/settings/keys").await;
+        let (csrf, form) = (page.input("csrf"), page.input("form"));
+        let fields = [("csrf", csrf.as_str()), ("form", &form), ("name", name), ("scope", "read")];
+        let rest = [("environment", "live"), ("expires_in", "90d")];
+        let made = self.post("/settings/keys", &[&fields[..], &rest].concat()).await;
+        let (_, key) = made.status(200).body.split_once("<code id=\"key\"").expect("a key");
+        let (_, key) = key.split_once('>').expect("the element's text");
+        key.split('<').next().unwrap_or_default().to_owned()
     }
 
     /// Goes where an app sent it, signs in and allows as asked; returns the address with which the app gets its answer.
@@ -47,11 +67,11 @@ impl<'s> Visitor<'s> {
 
     async fn get(&mut self, target: &str) -> Reply {
         let path = target.strip_prefix(&self.issuer).unwrap_or(target);
-        self.send(self.server.http.get(format!("{}{path}", self.server.base))).await
+        self.send(self.server.http.get(format!("{}{path}", self.base))).await
     }
 
     async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Reply {
-        let request = self.server.http.post(format!("{}{path}", self.server.base)).form(form);
+        let request = self.server.http.post(format!("{}{path}", self.base)).form(form);
         let request = request.header(header::ORIGIN, &self.issuer).header("sec-fetch-site", "same-origin");
         self.send(request).await
     }

@@ -1,11 +1,10 @@
 //! Owns that real proxies with the example configurations let the right ones in and keep the wrong ones out: each in front
 //! of an API that writes down what reaches it, with the real grantd to ask.
 
-mod front;
 mod identity;
 mod refusals;
 
-use front::{EMAIL, Front};
+use crate::harness::front::{EMAIL, Front};
 
 /// The same tests at every proxy, each test by its name.
 macro_rules! at_each_proxy {

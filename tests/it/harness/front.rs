@@ -1,5 +1,4 @@
-//! Owns what the tests of proxies start: grantd with one API and its rules, the API, a proxy in front; and sending bytes that
-//! no client would.
+//! Owns an API behind a real proxy that asks a real grantd: starting the three, and sending bytes that no client would.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +8,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::harness::{
+use super::{
     Installation, Reply,
     app::API,
-    process::Server,
+    process::{Server, free_port},
     proxy::{Kind, Proxy},
     upstream::Upstream,
 };
@@ -57,6 +56,9 @@ impl Front {
     pub async fn with(kind: Kind, profile: &str, arrange: impl FnOnce(&Installation)) -> Self {
         let mut here = Installation::new();
         here.set("GRANTD_TRUSTED_PROXIES", "127.0.0.1/32");
+        // People reach grantd's pages where they reach the API.
+        let port = free_port();
+        here.set("GRANTD_ISSUER", format!("http://127.0.0.1:{port}"));
         let scopes = ["--scope", "read=May read", "--scope", "write=May write"];
         let create = ["api", "create", "--identifier", API, "--name", "Example", "--profile", profile];
         here.json(&[&create[..], &scopes].concat());
@@ -64,9 +66,17 @@ impl Front {
         let (key_id, key) = here.key(EMAIL);
         arrange(&here);
         let grantd = here.serve().await;
-        let upstream = Upstream::start().await;
-        let proxy = kind.start(here.port, upstream.port);
+        let upstream = Upstream::start();
+        let proxy = kind.start(port, here.port, upstream.port);
         Self { kind, proxy, grantd, upstream, here, user, key_id, key }
+    }
+
+    /// Asks through the proxy, as a client library does.
+    pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        let method = method.parse().expect("a method");
+        let request = self.grantd.http.request(method, format!("{}{path}", self.proxy.base)).body(body.to_owned());
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        self.grantd.send(request).await.expect("a reply")
     }
 
     /// Sends a request without a body, its head as it stands here, and reads the answer to its end.

@@ -1,0 +1,71 @@
+//! Owns `iapm-api-keys.md`: `API-Key`, a UUID, one key per grid, and after regenerating the old one is dead at once.
+
+use super::{EMAIL, Site, text};
+use crate::harness::document::Document;
+
+const DOCUMENT: Document = Document(include_str!("../seeds/iapm-api-keys.md"));
+/// Where an OpenTelemetry exporter sends what it has, below the endpoint (OTLP/HTTP).
+const PATH: &str = "/v1/traces";
+
+/// A grid: a project whose policy is the document's; returns its id, and id and text of its key.
+fn grid(site: &Site, name: &str) -> (String, String, String) {
+    let policy = ["--key-form", "uuid", "--one-live-key"];
+    let create = ["project", "create", "--user", EMAIL, "--name", name];
+    let project = text(&site.front.here.json(&[&create[..], &policy].concat()), "id");
+    let made = site.front.here.json(&["key", "create", "--user", EMAIL, "--scope", "read", "--project", &project]);
+    (project, text(&made, "id"), text(&made, "key"))
+}
+
+/// A UUID as everybody writes it: five groups of lower-case hexadecimal digits.
+fn is_uuid(key: &str) -> bool {
+    let groups: Vec<&str> = key.split('-').collect();
+    let hex = |group: &&str| group.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]) && groups.iter().all(hex)
+}
+
+#[tokio::test]
+async fn an_exporter_set_up_as_it_says_gets_through() {
+    let site = Site::new("iapm", |_| ()).await;
+    let (project, id, key) = grid(&site, "Production");
+    assert_eq!(DOCUMENT.cell("**Format**"), "UUID string");
+    assert!(is_uuid(&key), "{key}");
+    let (endpoint, header) = ("https://otlp.iapm.app", "API-Key: YOUR-API-KEY");
+    let rows: Vec<&str> = DOCUMENT.0.lines().filter(|line| line.starts_with("| **Endpoint** |")).collect();
+    assert_eq!(rows, [&format!("| **Endpoint** | `{endpoint}` |"); 2], "in both tables");
+    assert!(DOCUMENT.0.contains(&format!("| **Header** | `{header}` |")));
+    let curl = format!("curl -X POST -H 'Content-Type: application/json' -d '{{}}' -H '{header}' {endpoint}{PATH}");
+    site.until(200, PATH, ("api-key", &key)).await;
+    site.front.upstream.take();
+    let said = site.reader.bash(&site.here(&curl, endpoint, "YOUR-API-KEY", &key));
+    assert!(said.ends_with("} 200\n"), "{said}");
+    let seen = site.front.upstream.one();
+    assert_eq!((seen.method.as_str(), seen.body.as_str(), seen.target.as_str()), ("POST", "{}", PATH));
+    assert_eq!((seen.header("x-auth-project"), seen.header("x-auth-key-id")), (project.as_str(), id.as_str()));
+    let wrong = "00000000-0000-4000-8000-000000000000";
+    let said = site.reader.bash(&site.here(&curl, endpoint, "YOUR-API-KEY", wrong));
+    assert_eq!(said, "{\"error\":\"invalid_api_key\",\"message\":\"The API key provided is invalid.\"} 401\n");
+    let reply = site.front.ask("POST", PATH, &[("x-api-key", &key)], "{}").await;
+    assert_eq!(reply.status(401).json()["message"], "No API key provided in the API-Key header.");
+}
+
+#[tokio::test]
+async fn each_grid_has_one_key_and_regenerating_ends_the_old_at_once() {
+    let site = Site::new("iapm", |_| ()).await;
+    let ((project, id, first), (_, _, other)) = (grid(&site, "Production"), grid(&site, "Staging"));
+    assert_ne!(first, other);
+    for key in [&first, &other] {
+        site.until(200, PATH, ("api-key", key)).await;
+    }
+    let refused =
+        site.front.here.refused(&["key", "create", "--user", EMAIL, "--scope", "read", "--project", &project]);
+    assert!(refused.contains("regenerate"), "{refused}");
+    let new = text(&site.front.here.json(&["key", "regenerate", &id]), "key");
+    assert!(is_uuid(&new) && new != first, "{new}");
+    site.until(401, PATH, ("api-key", &first)).await;
+    site.until(200, PATH, ("api-key", &new)).await;
+    site.front.ask("POST", PATH, &[("api-key", &other)], "{}").await.status(200);
+    assert_eq!(
+        site.front.ask("POST", PATH, &[("api-key", &first)], "{}").await.status(401).text("error"),
+        "invalid_api_key"
+    );
+}

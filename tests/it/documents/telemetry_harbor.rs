@@ -1,0 +1,76 @@
+//! Owns `telemetry-harbor-api-keys.md`: `X-API-Key`, a key per harbor from its details page, generated anew at once.
+
+use serde_json::{Value, json};
+
+use super::{EMAIL, Site, text};
+use crate::harness::document::Document;
+
+const DOCUMENT: Document = Document(include_str!("../seeds/telemetry-harbor-api-keys.md"));
+/// The document names the variable, and leaves the request to its reader.
+const VARIABLE: &str = "TELEMETRY_HARBOR_API_KEY";
+const PATH: &str = "/api/v1/ingest";
+
+/// A harbor is a project; returns its id, and id and text of its key.
+fn harbor(site: &Site, name: &str) -> (String, String, String) {
+    let project = text(&site.front.here.json(&["project", "create", "--user", EMAIL, "--name", name]), "id");
+    let key = ["key", "create", "--user", EMAIL, "--scope", "read", "--project", &project];
+    let made = site.front.here.json(&key);
+    (project, text(&made, "id"), text(&made, "key"))
+}
+
+/// The header as the document writes it, with this key.
+fn header(key: &str) -> (&'static str, String) {
+    let shown = DOCUMENT.snippet("", "your_api_key_here");
+    assert_eq!(shown, "X-API-Key: your_api_key_here");
+    (
+        "X-API-Key",
+        shown.replace("your_api_key_here", key).split_once(": ").map(|(_, key)| key.to_owned()).expect("a key"),
+    )
+}
+
+#[tokio::test]
+async fn its_header_and_its_snippets_work() {
+    let site = Site::new("telemetry-harbor", |_| ()).await;
+    let (project, id, key) = harbor(&site, "North Sea");
+    let (name, value) = header(&key);
+    site.until(200, PATH, (name, &value)).await;
+    let seen = site.front.upstream.take();
+    let seen = seen.last().expect("a request");
+    assert_eq!((seen.header("x-auth-project"), seen.header("x-auth-key-id")), (project.as_str(), id.as_str()));
+    let (base, headers) = (&site.front.proxy.base, "{'X-API-Key': API_KEY}");
+    let (node, python) = (DOCUMENT.snippet("javascript", VARIABLE), DOCUMENT.snippet("python", VARIABLE));
+    let node = format!(
+        "{node}\nfetch('{base}{PATH}', {{method: 'POST', body: '[]', headers: {headers}}})\
+         .then(async answer => console.log(answer.status, await answer.text()));\n"
+    );
+    let python = format!(
+        "{python}\nimport requests\nanswer = requests.post('{base}{PATH}', data='[]', headers={headers})\n\
+         print(answer.status_code, answer.text)\n"
+    );
+    for (said, refused) in [
+        (site.reader.node(&node, (VARIABLE, &key)), site.reader.node(&node, (VARIABLE, "wrong"))),
+        (site.reader.python(&python, (VARIABLE, &key)), site.reader.python(&python, (VARIABLE, "wrong"))),
+    ] {
+        let got: Value =
+            serde_json::from_str(said.strip_prefix("200 ").unwrap_or_else(|| panic!("{said}"))).expect("JSON");
+        assert_eq!((&got["method"], &got["body"]), (&json!("POST"), &json!("[]")));
+        assert_eq!(refused.trim(), r#"401 {"error":"invalid_api_key","message":"The API key provided is invalid."}"#);
+    }
+    let reply = site.front.ask("POST", PATH, &[], "[]").await;
+    assert_eq!(reply.status(401).json()["message"], "No API key provided in the X-API-Key header.");
+}
+
+#[tokio::test]
+async fn a_new_key_for_one_harbor_leaves_the_other_harbors_alone() {
+    let site = Site::new("telemetry-harbor", |_| ()).await;
+    let ((_, id, first), (_, _, other)) = (harbor(&site, "North Sea"), harbor(&site, "Baltic"));
+    for key in [&first, &other] {
+        site.until(200, PATH, ("x-api-key", key)).await;
+    }
+    let new = text(&site.front.here.json(&["key", "regenerate", &id]), "key");
+    assert_ne!(new, first);
+    site.until(401, PATH, ("x-api-key", &first)).await;
+    for key in [&new, &other] {
+        site.until(200, PATH, ("x-api-key", key)).await;
+    }
+}
