@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Global, open, output, project::no_project, user::no_user};
+use super::{Global, import::Import, open, output, project::no_project, user::no_user};
 use crate::{
     engine::apikey::{self, NewKey, span_seconds},
     model::{email, error::Error, network::Networks},
@@ -22,6 +22,7 @@ pub enum KeyCommand {
     Rotate(Rotate),
     /// Make a new key like this one; the old one ends at once
     Regenerate(Named),
+    Import(Import),
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +85,7 @@ impl KeyCommand {
                 let overlap = span_seconds(&rotate.overlap)?;
                 replace(global, rotate.id, Some(overlap).filter(|overlap| *overlap > 0)).await
             }
+            Self::Import(import) => import.run(global).await,
             Self::Regenerate(key) => replace(global, key.id, None).await,
         }
     }

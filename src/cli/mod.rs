@@ -6,6 +6,7 @@ mod audit;
 mod client;
 mod demo;
 mod doctor;
+mod import;
 mod key;
 mod open;
 mod output;

@@ -7,6 +7,7 @@ pub mod clients;
 pub mod denials;
 pub mod follow;
 pub mod grant_token;
+pub mod import;
 pub mod leaks;
 pub mod limit;
 pub mod mail;

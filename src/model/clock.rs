@@ -32,6 +32,15 @@ impl Timestamp {
         Self(seconds.saturating_mul(1000))
     }
 
+    /// A moment as people write one: RFC 3339, or seconds since the epoch.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        if let Ok(seconds) = text.parse::<i64>() {
+            return Some(Self::from_seconds(seconds));
+        }
+        OffsetDateTime::parse(text, &Rfc3339).ok().map(|at| Self::from_seconds(at.unix_timestamp()))
+    }
+
     /// RFC 3339 text in UTC with seconds, for JSON and people.
     #[must_use]
     pub fn rfc3339(self) -> String {

@@ -21,6 +21,7 @@ pub mod redirect_uri;
 pub mod route;
 pub mod scope;
 pub mod secret;
+pub mod strength;
 pub mod text;
 pub mod token_request;
 pub mod usage;

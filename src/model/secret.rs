@@ -7,7 +7,7 @@
 use std::fmt;
 
 use aws_lc_rs::{constant_time, digest};
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use rand::RngExt;
 use zeroize::Zeroizing;
 
@@ -153,6 +153,15 @@ impl Digest {
     #[must_use]
     pub fn shard(&self, count: usize) -> usize {
         usize::from(u16::from_be_bytes([self.0[0], self.0[1]])) % count.max(1)
+    }
+
+    /// A digest as people write one: 64 hexadecimal digits, or base64url with or without its padding.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        match HEXLOWER_PERMISSIVE.decode(text.as_bytes()) {
+            Ok(bytes) => bytes.try_into().ok().map(Self),
+            Err(_) => Self::parse(text.strip_suffix('=').unwrap_or(text)),
+        }
     }
 
     /// A digest as it was stored; nothing if it is not one.

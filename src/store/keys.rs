@@ -93,7 +93,7 @@ impl Tx {
     }
 
     /// Whether the project may have one more key. Its row stays locked: two that ask at once are told one after the other.
-    async fn check_policy(&mut self, now: Timestamp, project: &str) -> Result<(), Error> {
+    pub(super) async fn check_policy(&mut self, now: Timestamp, project: &str) -> Result<(), Error> {
         let row = self
             .row("UPDATE projects SET name = name WHERE id = $1 RETURNING one_live_key, disabled_at", binds![project])
             .await?

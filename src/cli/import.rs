@@ -1,0 +1,228 @@
+//! Owns `grantd key import`: its words, its progress bar, its report. Does not judge rows; see `engine::import`.
+
+use std::{
+    collections::BTreeMap,
+    fs::{File, OpenOptions},
+    io::{IsTerminal, Write, stderr},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::{Global, open, output};
+use crate::{
+    engine::import::{self, Defaults, Format, Options, Watch},
+    model::error::Error,
+    store::ImportProgress,
+};
+
+/// Rows that are told one by one where no file takes them all.
+const SHOWN_MAX: usize = 20;
+/// Different reasons that are counted.
+const REASONS_MAX: usize = 100;
+
+/// Bring keys that were made elsewhere: the keys, or their SHA-256
+///
+/// Columns of a CSV file (with a header) or members of each JSON line: key or sha256 (hexadecimal or base64url),
+/// owner (the user's address), and if wanted name, scopes, project, environment, expires_at (RFC 3339 or seconds),
+/// plan, networks. Stopped in the middle, the same command goes on where it was; run again, it changes nothing.
+///
+/// Keys under 64 bits of apparent entropy are refused: the number of characters times the bits of their alphabet, less
+/// what is repeated, runs along the alphabet or keyboard, or is a common word. A SHA-256 cannot be judged and is taken.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The file, plain and in UTF-8
+    file: PathBuf,
+    /// How it is written [default: by its name: .csv, .jsonl or .ndjson]
+    #[arg(long, value_enum)]
+    format: Option<FormatName>,
+    /// Say what would happen, row by row against the database as it is, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Where to write every row that is left out, as CSV with its line and reason
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Take keys that are easy to guess too
+    #[arg(long)]
+    force_weak: bool,
+    /// Make owners that do not exist; they cannot sign in until `grantd user password` gives them one
+    #[arg(long)]
+    create_owners: bool,
+    /// The plan of owners that are made
+    #[arg(long, value_name = "PLAN", default_value = "free")]
+    owners_plan: String,
+    /// The owner of rows that name none
+    #[arg(long, value_name = "EMAIL")]
+    default_owner: Option<String>,
+    /// The scope of rows that name none; may repeat; "all" means every scope there is
+    #[arg(long = "default-scope", value_name = "SCOPE")]
+    default_scopes: Vec<String>,
+    /// The project of rows that name none, by id or by the owner's name for it
+    #[arg(long, value_name = "PROJECT")]
+    default_project: Option<String>,
+    /// The environment of rows that name none
+    #[arg(long, value_name = "NAME", default_value = "live")]
+    default_environment: String,
+    /// The plan of rows that name none [default: their project's or owner's]
+    #[arg(long, value_name = "PLAN")]
+    default_plan: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatName {
+    /// Comma-separated values
+    Csv,
+    /// One JSON object a line
+    Jsonl,
+}
+
+impl Import {
+    pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
+        let opened = open::store(global).await?;
+        let options = self.options(opened.config.environments.clone())?;
+        let mut watch = Told { report: self.report, is_quiet: global.json, ..Told::default() };
+        let done = import::run(&opened.store, opened.now, open::origin(), &self.file, &options, &mut watch).await?;
+        watch.bar.finish_and_clear();
+        watch.show_left_out(global)?;
+        let reasons: Value = watch.reasons.into_iter().map(|(reason, count)| (reason, json!(count))).collect();
+        output::one(
+            global,
+            &[
+                ("rows", json!(done.imported + done.present + done.refused)),
+                ("imported", json!(done.imported)),
+                ("already_there", json!(done.present)),
+                ("refused", json!(done.refused)),
+                ("owners_made", if self.create_owners && !self.dry_run { json!(done.owners) } else { Value::Null }),
+                ("continued_after_line", if watch.continued > 0 { json!(watch.continued) } else { Value::Null }),
+                ("dry_run", if self.dry_run { json!(true) } else { Value::Null }),
+                ("left_out", if global.json { reasons } else { Value::Null }),
+                ("lines", if global.json { json!(watch.shown) } else { Value::Null }),
+            ],
+        )
+    }
+
+    fn options(&self, environments: Vec<String>) -> Result<Options, Error> {
+        let format = match (self.format, self.file.extension().and_then(|end| end.to_str())) {
+            (Some(FormatName::Csv), _) | (None, Some("csv")) => Format::Csv,
+            (Some(FormatName::Jsonl), _) | (None, Some("jsonl" | "ndjson")) => Format::JsonLines,
+            _ => return Err(Error::invalid_request("say --format csv or --format jsonl: the file's name does not")),
+        };
+        Ok(Options {
+            format,
+            dry_run: self.dry_run,
+            force_weak: self.force_weak,
+            owners_plan: self.create_owners.then(|| self.owners_plan.clone()),
+            defaults: Defaults {
+                owner: self.default_owner.clone(),
+                scopes: Some(self.default_scopes.join(" ")).filter(|scopes| !scopes.is_empty()),
+                project: self.default_project.clone(),
+                environment: self.default_environment.clone(),
+                plan: self.default_plan.clone(),
+            },
+            environments,
+        })
+    }
+}
+
+/// What the person at the terminal is told.
+struct Told {
+    report: Option<PathBuf>,
+    file: Option<File>,
+    bar: ProgressBar,
+    is_quiet: bool,
+    continued: u64,
+    reasons: BTreeMap<String, u64>,
+    shown: Vec<Value>,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self {
+            report: None,
+            file: None,
+            bar: ProgressBar::hidden(),
+            is_quiet: false,
+            continued: 0,
+            reasons: BTreeMap::new(),
+            shown: Vec::new(),
+        }
+    }
+}
+
+impl Watch for Told {
+    fn begin(&mut self, bytes: u64, done: ImportProgress) -> Result<(), Error> {
+        self.continued = done.line;
+        if let Some(path) = &self.report {
+            self.file = Some(open_report(path, done.line > 0)?);
+        }
+        if stderr().is_terminal() && !self.is_quiet {
+            let style = "{wide_bar} {percent}% of {total_bytes}, {bytes_per_sec}, {eta} left {msg}";
+            let style = ProgressStyle::with_template(style).map_err(Error::server)?;
+            self.bar = ProgressBar::new(bytes).with_style(style);
+            // What was done before is no speed of this run.
+            self.bar.set_position(done.offset);
+            self.bar.reset_eta();
+        }
+        if done.line > 0 && !self.is_quiet {
+            writeln!(stderr(), "going on behind line {}", done.line).map_err(Error::server)?;
+        }
+        Ok(())
+    }
+
+    fn left_out(&mut self, line: u64, reason: &str) -> Result<(), Error> {
+        if self.reasons.len() < REASONS_MAX || self.reasons.contains_key(reason) {
+            *self.reasons.entry(reason.to_owned()).or_default() += 1;
+        }
+        match &mut self.file {
+            Some(file) => writeln!(file, "{line},\"{}\"", reason.replace('"', "\"\"")).map_err(Error::server)?,
+            None if self.shown.len() < SHOWN_MAX => self.shown.push(json!({ "line": line, "reason": reason })),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn kept(&mut self, done: ImportProgress) -> Result<(), Error> {
+        self.bar.set_position(done.offset);
+        self.bar.set_message(format!("({} imported, {} refused)", done.imported, done.refused));
+        Ok(())
+    }
+}
+
+impl Told {
+    fn show_left_out(&self, global: &Global) -> Result<(), Error> {
+        if global.json {
+            return Ok(());
+        }
+        let mut out = stderr();
+        for (reason, count) in &self.reasons {
+            writeln!(out, "{count} left out: {reason}").map_err(Error::server)?;
+        }
+        for row in &self.shown {
+            let (line, reason) = (&row["line"], row["reason"].as_str().unwrap_or_default());
+            writeln!(out, "  line {line}: {reason}").map_err(Error::server)?;
+        }
+        let all: u64 = self.reasons.values().sum();
+        if self.file.is_none() && all > SHOWN_MAX as u64 {
+            writeln!(out, "  and more: --report FILE takes them all").map_err(Error::server)?;
+        }
+        Ok(())
+    }
+}
+
+/// A new report, or the one that the import before began.
+fn open_report(path: &Path, goes_on: bool) -> Result<File, Error> {
+    let cannot =
+        |error: std::io::Error| Error::invalid_request(format!("cannot write the report {}: {error}", path.display()));
+    let is_there = path.exists();
+    let mut options = OpenOptions::new();
+    options.mode(0o600).append(true);
+    let options = if goes_on { options.create(true) } else { options.create_new(true) };
+    let mut file = options.open(path).map_err(cannot)?;
+    if !is_there {
+        writeln!(file, "line,reason").map_err(cannot)?;
+    }
+    Ok(file)
+}

@@ -1,0 +1,195 @@
+//! Owns importing keys that were made elsewhere: read, judge, keep in batches, go on where it stopped. Does not print.
+
+mod row;
+mod source;
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use data_encoding::BASE64URL_NOPAD;
+
+use self::{row::Judge, source::Source};
+pub use self::{
+    row::{BITS_MIN, Defaults},
+    source::Format,
+};
+use crate::{
+    model::{
+        audit::Origin,
+        clock::Timestamp,
+        error::Error,
+        secret::{self, Digest},
+    },
+    store::{Fate, ImportBatch, ImportProgress, ImportedKey, Store},
+};
+
+/// Rows kept in one transaction: quick, and short enough that whoever writes beside waits for no more than a moment.
+const BATCH_ROWS: usize = 2000;
+/// Keys of a file that a dry run tells apart, in some 200 MB: it keeps nothing that could tell them.
+const DRY_KEYS_MAX: usize = 4_000_000;
+
+/// How keys are imported.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How the file is written.
+    pub format: Format,
+    /// Changes nothing.
+    pub dry_run: bool,
+    /// Takes keys that look easy to guess.
+    pub force_weak: bool,
+    /// Makes owners that do not exist, on this plan.
+    pub owners_plan: Option<String>,
+    /// What rows say where they say nothing.
+    pub defaults: Defaults,
+    /// The environments there are.
+    pub environments: Vec<String>,
+}
+
+/// What is told while it runs.
+pub trait Watch {
+    /// The import begins, or goes on behind `done`, in a file of so many bytes.
+    ///
+    /// # Errors
+    /// What ends the import.
+    fn begin(&mut self, bytes: u64, done: ImportProgress) -> Result<(), Error>;
+    /// A row was not kept as new, and why. The reason never repeats the row.
+    ///
+    /// # Errors
+    /// What ends the import.
+    fn left_out(&mut self, line: u64, reason: &str) -> Result<(), Error>;
+    /// A batch was kept.
+    ///
+    /// # Errors
+    /// What ends the import.
+    fn kept(&mut self, done: ImportProgress) -> Result<(), Error>;
+}
+
+/// Imports a file. Run again after it was stopped, it goes on behind the last batch that was kept; run again after it was
+/// done, it finds every key there.
+///
+/// # Errors
+/// `invalid_request` where the file is no file of keys: then nothing was changed. `temporarily_unavailable`.
+pub async fn run(
+    store: &Store,
+    now: Timestamp,
+    origin: Origin,
+    file: &Path,
+    options: &Options,
+    watch: &mut impl Watch,
+) -> Result<ImportProgress, Error> {
+    let mut source = Source::open(file, options.format)?;
+    let catalog = store.catalog().await?;
+    if options.owners_plan.as_ref().is_some_and(|plan| catalog.plans.find(plan).is_none()) {
+        return Err(Error::invalid_request("there is no such plan; `grantd plan list` shows them"));
+    }
+    let id = identify(&source.digest, options);
+    let begun = if options.dry_run { None } else { store.import_progress(&id).await? };
+    let progress = begun.unwrap_or_default();
+    if begun.is_some() {
+        source.go_to(progress.offset, progress.line)?;
+    }
+    watch.begin(source.bytes, progress)?;
+    let mut judge = Judge {
+        now,
+        catalog: &catalog,
+        environments: &options.environments,
+        defaults: &options.defaults,
+        force_weak: options.force_weak,
+        ids: secret::random_base62(6),
+        judged: 0,
+        scopes: HashMap::new(),
+    };
+    let mut import = Import { store, now, origin, id, options, watch, progress, seen: HashSet::new() };
+    while import.batch(&mut source, &mut judge).await? {}
+    if !options.dry_run {
+        store.finish_import(now, import.origin, import.id, import.progress).await?;
+    }
+    Ok(import.progress)
+}
+
+/// An import on its way.
+struct Import<'a, W> {
+    store: &'a Store,
+    now: Timestamp,
+    origin: Origin,
+    id: String,
+    options: &'a Options,
+    watch: &'a mut W,
+    progress: ImportProgress,
+    /// Keys of this file that a dry run has met.
+    seen: HashSet<Digest>,
+}
+
+impl<W: Watch> Import<'_, W> {
+    /// Reads and keeps one batch; false behind the last row.
+    async fn batch(&mut self, source: &mut Source, judge: &mut Judge<'_>) -> Result<bool, Error> {
+        let (mut lines, mut keys) = (Vec::with_capacity(BATCH_ROWS), Vec::with_capacity(BATCH_ROWS));
+        let mut read = 0;
+        while read < BATCH_ROWS
+            && let Some(line) = source.next()?
+        {
+            read += 1;
+            match line.record.map_err(Into::into).and_then(|record| judge.judge(&record)) {
+                Ok(key) => {
+                    lines.push(line.number);
+                    keys.push(key);
+                }
+                Err(reason) => {
+                    self.progress.refused += 1;
+                    self.watch.left_out(line.number, &reason)?;
+                }
+            }
+        }
+        if read == 0 {
+            return Ok(false);
+        }
+        (self.progress.offset, self.progress.line) = (source.offset, source.line);
+        self.keep(&lines, keys).await?;
+        Ok(true)
+    }
+
+    async fn keep(&mut self, lines: &[u64], keys: Vec<ImportedKey>) -> Result<(), Error> {
+        let digests: Vec<Digest> = keys.iter().map(|key| key.digest).collect();
+        let batch = ImportBatch {
+            id: self.id.clone(),
+            keys,
+            progress: self.progress,
+            owners_plan: self.options.owners_plan.clone(),
+            dry_run: self.options.dry_run,
+        };
+        let (fates, progress) = self.store.import_keys(self.now, self.origin.clone(), batch).await?;
+        self.progress = progress;
+        for ((line, digest), fate) in lines.iter().zip(digests).zip(fates) {
+            let fate = if self.options.dry_run { self.dry(digest, fate) } else { fate };
+            match fate {
+                Fate::Imported => {}
+                Fate::Present => self.watch.left_out(*line, "the key is there already")?,
+                Fate::Refused(reason) => self.watch.left_out(*line, &reason)?,
+            }
+        }
+        self.watch.kept(self.progress)
+    }
+
+    /// What would have become of a key, had those before it been kept.
+    fn dry(&mut self, digest: Digest, fate: Fate) -> Fate {
+        let is_new = self.seen.len() >= DRY_KEYS_MAX || self.seen.insert(digest);
+        if fate != Fate::Imported || is_new {
+            return fate;
+        }
+        self.progress.imported -= 1;
+        self.progress.present += 1;
+        Fate::Present
+    }
+}
+
+/// The same for the same file and what decides about its rows, so that only that import is gone on with.
+fn identify(file: &[u8], options: &Options) -> String {
+    let Options { format, force_weak, owners_plan, defaults, environments, .. } = options;
+    let mut context = Context::new(&SHA256);
+    context.update(file);
+    context.update(format!("{format:?} {force_weak} {owners_plan:?} {defaults:?} {environments:?}").as_bytes());
+    BASE64URL_NOPAD.encode(&context.finish().as_ref()[..15])
+}

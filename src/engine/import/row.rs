@@ -1,0 +1,195 @@
+//! Owns judging a row: a key that can be kept, or why not. Does not know what is kept already. No reason repeats the row.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use super::source::Record;
+use crate::{
+    model::{
+        api::Catalog,
+        clock::Timestamp,
+        email,
+        network::Networks,
+        secret::{self, Digest},
+        strength::apparent_bits,
+        text,
+    },
+    store::ImportedKey,
+};
+
+/// A key that appears to have fewer bits of entropy is refused unless forced.
+pub const BITS_MIN: f64 = 64.0;
+/// With so many bits, the last four characters give nothing away.
+const BITS_TO_SHOW: f64 = 112.0;
+/// Shortest and longest key, in bytes.
+const LENGTHS: std::ops::RangeInclusive<usize> = 8..=512;
+/// Longest start that is shown, in bytes.
+const PREFIX_MAX: usize = 16;
+/// Sets of scopes remembered as judged.
+const SCOPES_MAX: usize = 1000;
+
+/// What rows say where they say nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Defaults {
+    /// Address of the owner.
+    pub owner: Option<String>,
+    /// Space-delimited.
+    pub scopes: Option<String>,
+    /// Id or name of a project.
+    pub project: Option<String>,
+    /// Such as `live`.
+    pub environment: String,
+    /// Name of a plan.
+    pub plan: Option<String>,
+}
+
+/// What rows are held against.
+#[derive(Debug)]
+pub(super) struct Judge<'a> {
+    pub now: Timestamp,
+    pub catalog: &'a Catalog,
+    pub environments: &'a [String],
+    pub defaults: &'a Defaults,
+    pub force_weak: bool,
+    /// Begins the ids of one import: kept in the order of the file, the index of ids grows at its end.
+    pub ids: String,
+    pub judged: u64,
+    pub scopes: HashMap<String, Option<String>>,
+}
+
+type Reason = Cow<'static, str>;
+
+impl Judge<'_> {
+    pub(super) fn judge(&mut self, record: &Record) -> Result<ImportedKey, Reason> {
+        let secret = self.secret(record)?;
+        let given = |own: &Option<String>, other: &Option<String>| {
+            own.clone().filter(|text| !text.trim().is_empty()).or_else(|| other.clone())
+        };
+        let owner = given(&record.owner, &self.defaults.owner).ok_or("the owner is missing")?;
+        let owner = email::normalize(&owner).map_err(|_| "the owner is no e-mail address")?;
+        let name = given(&record.name, &None).unwrap_or_else(|| "Imported key".to_owned());
+        let name = text::name("the key's name", &name).map_err(|error| error.description)?;
+        let scopes = given(&record.scopes, &self.defaults.scopes).ok_or("the scopes are missing")?;
+        let environment = given(&record.environment, &None).unwrap_or_else(|| self.defaults.environment.clone());
+        if !self.environments.contains(&environment) {
+            return Err("the environment is not one of this server's".into());
+        }
+        let plan = given(&record.plan, &self.defaults.plan);
+        if plan.as_ref().is_some_and(|plan| self.catalog.plans.find(plan).is_none()) {
+            return Err("there is no such plan".into());
+        }
+        let networks = given(&record.networks, &None).unwrap_or_default();
+        let expires_at = given(&record.expires_at, &None).map(|text| self.end(&text)).transpose()?;
+        self.judged += 1;
+        Ok(ImportedKey {
+            id: format!("key_{}{:09x}{}", self.ids, self.judged, secret::random_base62(5)),
+            digest: secret.digest,
+            owner,
+            name,
+            prefix: secret.prefix,
+            hint: secret.hint,
+            scopes: self.scopes(scopes)?,
+            environment,
+            project: given(&record.project, &self.defaults.project),
+            plan,
+            networks: Networks::parse(&networks).map_err(|_| "a network is malformed")?.to_string(),
+            expires_at,
+        })
+    }
+
+    fn secret(&self, record: &Record) -> Result<Secret, Reason> {
+        let sha256 = record.sha256.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        let key = record.key.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        match (key, sha256) {
+            (Some(key), None) => judge_key(key, self.force_weak),
+            // A hash says nothing of what it was made from.
+            (None, Some(sha256)) => {
+                let digest = Digest::read(sha256).ok_or("sha256 is 64 hexadecimal digits, or base64url")?;
+                Ok(Secret { digest, prefix: String::new(), hint: String::new() })
+            }
+            (None, None) => Err("key or sha256 is needed".into()),
+            (Some(_), Some(_)) => Err("key and sha256 are two: one is enough".into()),
+        }
+    }
+
+    fn end(&self, text: &str) -> Result<Timestamp, Reason> {
+        let end = Timestamp::read(text.trim()).ok_or("expires_at is RFC 3339 text or seconds since 1970")?;
+        if end <= self.now { Err("it has ended already".into()) } else { Ok(end) }
+    }
+
+    /// Scopes of the catalog; `all` means every one. Few sets are used by many keys.
+    fn scopes(&mut self, text: String) -> Result<String, Reason> {
+        if self.scopes.len() > SCOPES_MAX {
+            self.scopes.clear();
+        }
+        let judged = self.scopes.entry(text).or_insert_with_key(|text| {
+            let names: Vec<String> = text.split_whitespace().map(ToOwned::to_owned).collect();
+            self.catalog.choose(&names).ok().map(|scopes| scopes.to_string())
+        });
+        judged.clone().ok_or_else(|| "there is no such scope".into())
+    }
+}
+
+/// What of a key may be kept.
+struct Secret {
+    digest: Digest,
+    prefix: String,
+    hint: String,
+}
+
+fn judge_key(key: &str, force_weak: bool) -> Result<Secret, Reason> {
+    if !LENGTHS.contains(&key.len()) {
+        return Err(format!("a key has {} to {} characters", LENGTHS.start(), LENGTHS.end()).into());
+    }
+    if !key.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("a key is one word of ASCII: no header could carry this one".into());
+    }
+    // These are told by how they begin, and never looked for among the keys.
+    if key.starts_with("eyJ") {
+        return Err("this looks like a JWT, which is no key".into());
+    }
+    if [secret::CODE, secret::REFRESH_TOKEN, secret::CLIENT_SECRET].into_iter().any(|prefix| key.starts_with(prefix)) {
+        return Err("this looks like a secret of this server's own, which is no key".into());
+    }
+    let bits = apparent_bits(key);
+    if bits < BITS_MIN && !force_weak {
+        return Err(format!("too easy to guess: it appears to have fewer than {BITS_MIN} bits of entropy").into());
+    }
+    let shown = bits >= BITS_TO_SHOW;
+    let label = key.bytes().take(PREFIX_MAX).rposition(|b| b == b'_').filter(|_| shown).map_or("", |at| &key[..=at]);
+    let is_label = label.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
+    Ok(Secret {
+        digest: Digest::of(key),
+        prefix: if is_label { label.to_owned() } else { String::new() },
+        hint: if shown { key[key.len() - 4..].to_owned() } else { String::new() },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_kept_as_its_digest_and_what_gives_nothing_away() {
+        let kept = judge_key("sk_live_4eC39HqLyjWDarjtT1zdp7dcExample", false).unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!((kept.prefix.as_str(), kept.hint.as_str()), ("sk_live_", "mple"));
+        let kept = judge_key("3f9a01c47be28d56", true).unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!((kept.prefix.as_str(), kept.hint.as_str()), ("", ""));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_also_when_forced() {
+        for no_key in [
+            "short",
+            "with space in between it",
+            "schl\u{fc}ssel-0123456789abcdef",
+            "eyJhbGciOiJub25lIn0.e30.",
+            "gd_code_4fKd93jfKD93jf93kfKD93jfkd9",
+            "gd_rt_4fKd93jfKD93jf93kfKD93jfkd9",
+            "gd_secret_4fKd93jfKD93jf93kfKD93jfkd9",
+            &"x".repeat(513),
+        ] {
+            assert!(judge_key(no_key, true).is_err(), "{no_key}");
+        }
+        assert!(judge_key("password123", false).is_err() && judge_key("password123", true).is_ok());
+    }
+}

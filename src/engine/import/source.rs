@@ -1,0 +1,258 @@
+//! Owns reading rows out of a file of keys, CSV or JSON lines. Does not judge them. One line is one row, and no line is
+//! longer than [`LINE_MAX`]: whatever the file holds, little of it is in memory at once. No error repeats what a row says.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read, Seek, SeekFrom},
+    path::Path,
+};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use csv_core::{ReadRecordResult, Reader};
+use serde::Deserialize;
+
+use crate::model::error::Error;
+
+/// Longest line, in bytes.
+pub(super) const LINE_MAX: usize = 64 * 1024;
+const READ_BYTES: usize = 256 * 1024;
+const COLUMNS_MAX: usize = 64;
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Comma-separated values with a header (RFC 4180), one row a line.
+    Csv,
+    /// One JSON object a line.
+    JsonLines,
+}
+
+/// The columns of a row. Absent and empty are the same.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Record {
+    pub key: Option<String>,
+    pub sha256: Option<String>,
+    pub owner: Option<String>,
+    pub name: Option<String>,
+    #[serde(deserialize_with = "words")]
+    pub scopes: Option<String>,
+    pub project: Option<String>,
+    pub environment: Option<String>,
+    #[serde(deserialize_with = "words")]
+    pub expires_at: Option<String>,
+    pub plan: Option<String>,
+    #[serde(deserialize_with = "words")]
+    pub networks: Option<String>,
+}
+
+const COLUMNS: &str = "key or sha256, owner, name, scopes, project, environment, expires_at, plan, networks";
+
+impl Record {
+    /// The place of a column's value; nothing where no column is called so.
+    fn set(&mut self, column: &str, value: &str) -> Option<()> {
+        let place = match column {
+            "key" => &mut self.key,
+            "sha256" => &mut self.sha256,
+            "owner" => &mut self.owner,
+            "name" => &mut self.name,
+            "scopes" => &mut self.scopes,
+            "project" => &mut self.project,
+            "environment" => &mut self.environment,
+            "expires_at" => &mut self.expires_at,
+            "plan" => &mut self.plan,
+            "networks" => &mut self.networks,
+            _ => return None,
+        };
+        *place = Some(value.to_owned());
+        Some(())
+    }
+}
+
+/// A text, a number, or a list of texts.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Words {
+    Text(String),
+    Number(i64),
+    List(Vec<String>),
+}
+
+fn words<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<Words>::deserialize(from)?.map(|words| match words {
+        Words::Text(text) => text,
+        Words::Number(number) => number.to_string(),
+        Words::List(list) => list.join(" "),
+    }))
+}
+
+/// One row, or why it is none.
+pub(super) struct Line {
+    /// Counted from 1.
+    pub number: u64,
+    pub record: Result<Record, &'static str>,
+}
+
+/// An open file that was looked through once.
+pub(super) struct Source {
+    reader: BufReader<File>,
+    format: Format,
+    /// Names of the columns of a CSV file.
+    header: Vec<String>,
+    csv: Reader,
+    text: Vec<u8>,
+    fields: Vec<u8>,
+    /// Bytes and lines read.
+    pub offset: u64,
+    pub line: u64,
+    /// Bytes of the whole file.
+    pub bytes: u64,
+    /// SHA-256 of the whole file.
+    pub digest: Vec<u8>,
+}
+
+impl Source {
+    /// Opens a file and looks at every byte of it once: what is no text, or has no end, changes nothing.
+    pub(super) fn open(path: &Path, format: Format) -> Result<Self, Error> {
+        let cannot = |error: std::io::Error| Error::invalid_request(format!("cannot read {}: {error}", path.display()));
+        let file = File::open(path).map_err(cannot)?;
+        if !file.metadata().map_err(cannot)?.is_file() {
+            return Err(Error::invalid_request(
+                "an import is read twice and can be gone on with: it needs a plain file",
+            ));
+        }
+        let mut source = Self {
+            reader: BufReader::with_capacity(READ_BYTES, file),
+            format,
+            header: Vec::new(),
+            csv: Reader::new(),
+            text: Vec::new(),
+            fields: vec![0; LINE_MAX],
+            offset: 0,
+            line: 0,
+            bytes: 0,
+            digest: Vec::new(),
+        };
+        let mut digest = Context::new(&SHA256);
+        while source.next_line()? {
+            if std::str::from_utf8(&source.text).is_err() || source.text.contains(&0) {
+                return Err(Error::invalid_request(format!("line {} is not text in UTF-8", source.line)));
+            }
+            digest.update(&source.text);
+        }
+        (source.bytes, source.digest) = (source.offset, digest.finish().as_ref().to_vec());
+        source.go_to(0, 0)?;
+        if format == Format::Csv {
+            source.read_header()?;
+        } else {
+            source.check_first()?;
+        }
+        Ok(source)
+    }
+
+    /// Goes on behind this many bytes, which are this many lines; the header of a CSV file stays known.
+    pub(super) fn go_to(&mut self, offset: u64, line: u64) -> Result<(), Error> {
+        self.reader.seek(SeekFrom::Start(offset)).map_err(Error::server)?;
+        (self.offset, self.line) = (offset, line);
+        Ok(())
+    }
+
+    /// The next row; empty lines are none.
+    pub(super) fn next(&mut self) -> Result<Option<Line>, Error> {
+        while self.next_line()? {
+            if self.content().is_empty() {
+                continue;
+            }
+            let record = match self.format {
+                Format::Csv => self.csv_record(),
+                Format::JsonLines => serde_json::from_slice(self.content()).map_err(|_| NO_OBJECT),
+            };
+            return Ok(Some(Line { number: self.line, record }));
+        }
+        Ok(None)
+    }
+
+    /// Reads a line with its end; false behind the last one.
+    fn next_line(&mut self) -> Result<bool, Error> {
+        self.text.clear();
+        let most = u64::try_from(LINE_MAX).unwrap_or(u64::MAX);
+        let read = self.reader.by_ref().take(most + 1).read_until(b'\n', &mut self.text).map_err(Error::server)?;
+        self.line += u64::from(read > 0);
+        if read > LINE_MAX {
+            return Err(Error::invalid_request(format!("line {} is longer than {LINE_MAX} bytes", self.line)));
+        }
+        self.offset += u64::try_from(read).unwrap_or(0);
+        Ok(read > 0)
+    }
+
+    /// The line without its end, and the first without the mark of UTF-8 that some programs put there.
+    fn content(&self) -> &[u8] {
+        let text =
+            if self.line == 1 { self.text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.text) } else { &self.text };
+        text.trim_ascii()
+    }
+
+    fn read_header(&mut self) -> Result<(), Error> {
+        // Not repeated: where the header is missing, the first line is a key.
+        let wrong = |what: &str| Error::invalid_request(format!("{what}; the columns are {COLUMNS}"));
+        while self.next_line()? && self.content().is_empty() {}
+        let names = self.split().map_err(|_| wrong("the first line is no header of a CSV file"))?;
+        let names: Vec<String> = names.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
+        if !names.iter().any(|name| name == "key" || name == "sha256") {
+            return Err(wrong("the first line is no header with a column key or sha256, divided by commas"));
+        }
+        for (at, name) in names.iter().enumerate() {
+            if Record::default().set(name, "").is_none() || names[..at].contains(name) {
+                return Err(wrong(&format!("column {} is not known, or there twice", at + 1)));
+            }
+        }
+        self.header = names;
+        Ok(())
+    }
+
+    /// A file of something else is known by its first row.
+    fn check_first(&mut self) -> Result<(), Error> {
+        match self.next()? {
+            Some(Line { number, record: Err(why) }) => {
+                Err(Error::invalid_request(format!("line {number}: {why}; the members are {COLUMNS}")))
+            }
+            _ => self.go_to(0, 0),
+        }
+    }
+
+    fn csv_record(&mut self) -> Result<Record, &'static str> {
+        let fields = self.split()?;
+        if fields.len() != self.header.len() {
+            return Err("as many values as there are columns are needed");
+        }
+        let mut record = Record::default();
+        for (column, value) in self.header.iter().zip(&fields) {
+            if !value.is_empty() {
+                record.set(column, value);
+            }
+        }
+        Ok(record)
+    }
+
+    /// The values of the line just read.
+    fn split(&mut self) -> Result<Vec<String>, &'static str> {
+        let mut line = self.content().to_vec();
+        line.push(b'\n');
+        let mut ends = [0; COLUMNS_MAX];
+        self.csv.reset();
+        let (result, _, _, count) = self.csv.read_record(&line, &mut self.fields, &mut ends);
+        match result {
+            ReadRecordResult::Record => {}
+            ReadRecordResult::InputEmpty => return Err("a quotation mark is not closed on its line"),
+            _ => return Err("there are too many values"),
+        }
+        let mut from = 0;
+        let value = |end: &usize| {
+            let value = std::str::from_utf8(&self.fields[std::mem::replace(&mut from, *end)..*end]);
+            value.map(ToOwned::to_owned).map_err(|_| "a value is not text in UTF-8")
+        };
+        ends[..count].iter().map(value).collect()
+    }
+}
+
+const NO_OBJECT: &str = "not a JSON object of the known members";

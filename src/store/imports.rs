@@ -1,0 +1,319 @@
+//! Owns bringing keys in by the thousand: a batch and how far the import has come are one transaction. Does not read files
+//! or judge keys; see `engine::import`.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use super::{Error, Store, row::binds, tx::Tx};
+use crate::model::{
+    audit::{Event, Origin},
+    clock::Timestamp,
+    key::KeyForm,
+    secret::{Digest, new_id},
+};
+
+/// A key from elsewhere, judged and ready to be kept.
+#[derive(Clone, Debug)]
+pub struct ImportedKey {
+    /// `key_…`.
+    pub id: String,
+    /// SHA-256 of the key.
+    pub digest: Digest,
+    /// The owner's address in normal form.
+    pub owner: String,
+    /// What it is for.
+    pub name: String,
+    /// How it starts, as far as that is no secret.
+    pub prefix: String,
+    /// How it ends, as far as that tells nobody the rest.
+    pub hint: String,
+    /// Space-delimited.
+    pub scopes: String,
+    /// Such as `live`.
+    pub environment: String,
+    /// Id or name of a project of the owner's.
+    pub project: Option<String>,
+    /// A plan of its own.
+    pub plan: Option<String>,
+    /// Space-delimited.
+    pub networks: String,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What became of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is kept.
+    Imported,
+    /// It was there before, and its owner's: nothing was changed.
+    Present,
+    /// Why it is not kept.
+    Refused(Cow<'static, str>),
+}
+
+/// How far an import has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportProgress {
+    /// Bytes of the file that are done.
+    pub offset: u64,
+    /// Lines of it.
+    pub line: u64,
+    /// Keys that are now kept.
+    pub imported: u64,
+    /// Keys that were there before.
+    pub present: u64,
+    /// Rows that were refused.
+    pub refused: u64,
+    /// Owners made for them.
+    pub owners: u64,
+}
+
+/// A batch.
+#[derive(Clone, Debug)]
+pub struct ImportBatch {
+    /// Which import; the same for the same file and options.
+    pub id: String,
+    /// The keys.
+    pub keys: Vec<ImportedKey>,
+    /// How far it has come with this batch, but for what becomes of its keys.
+    pub progress: ImportProgress,
+    /// Makes owners that do not exist, on this plan.
+    pub owners_plan: Option<String>,
+    /// Changes nothing.
+    pub dry_run: bool,
+}
+
+impl ImportProgress {
+    fn text(&self) -> String {
+        let Self { offset, line, imported, present, refused, owners } = self;
+        format!("{offset} {line} {imported} {present} {refused} {owners}")
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let numbers: Vec<u64> = text.split(' ').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+        let [offset, line, imported, present, refused, owners] = numbers[..] else { return None };
+        Some(Self { offset, line, imported, present, refused, owners })
+    }
+
+    fn count(&mut self, fate: &Fate) {
+        match fate {
+            Fate::Imported => self.imported += 1,
+            Fate::Present => self.present += 1,
+            Fate::Refused(_) => self.refused += 1,
+        }
+    }
+}
+
+impl Store {
+    /// How far the import has come that was begun and not finished.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn import_progress(&self, id: &str) -> Result<Option<ImportProgress>, Error> {
+        let row = self.row("SELECT value FROM meta WHERE name = $1", binds![&place(id)]).await?;
+        row.map(|mut row| ImportProgress::parse(&row.text(0)?).ok_or(Error::Corrupt("an import's progress")))
+            .transpose()
+    }
+
+    /// Keeps a batch of keys together with how far the import has come: after a kill it goes on behind the last batch that
+    /// was kept, and no row is lost or kept twice. Nothing is appended to the feed for a key: no node has ever trusted it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: nothing of the batch was kept.
+    pub async fn import_keys(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        batch: ImportBatch,
+    ) -> Result<(Vec<Fate>, ImportProgress), Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let mut progress = batch.progress;
+                let mut fates = Vec::with_capacity(batch.keys.len());
+                let mut owners = HashMap::new();
+                for key in &batch.keys {
+                    let fate = tx.import_key(now, &batch, key, &mut owners, &mut progress).await?;
+                    progress.count(&fate);
+                    fates.push(fate);
+                }
+                if !batch.dry_run {
+                    tx.keep_progress(now, &origin, &batch.id, &progress).await?;
+                    if progress.imported > 0 {
+                        tx.note_foreign_keys().await?;
+                    }
+                }
+                Ok((fates, progress))
+            })
+        })
+        .await
+    }
+
+    /// Ends an import, with one audit entry for all of it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn finish_import(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        id: String,
+        done: ImportProgress,
+    ) -> Result<(), Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                tx.execute("DELETE FROM meta WHERE name = $1", binds![&place(&id)]).await?;
+                let times = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+                let why = [("the row was refused", done.refused), ("it was there before", done.present)];
+                for (why, count) in why.into_iter().filter(|(_, count)| *count > 0) {
+                    let event = Event::new("key.import").object(&id).denied(why);
+                    tx.audit(now, &origin, Event { times: times(count), ..event }).await?;
+                }
+                if done.owners > 0 {
+                    let event = Event { times: times(done.owners), ..Event::new("user.create").object(&id) };
+                    tx.audit(now, &origin, event).await?;
+                }
+                if done.imported > 0 {
+                    let event = Event { times: times(done.imported), ..Event::new("key.import").object(&id) };
+                    tx.audit(now, &origin, event).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+impl Tx {
+    async fn import_key(
+        &mut self,
+        now: Timestamp,
+        batch: &ImportBatch,
+        key: &ImportedKey,
+        owners: &mut HashMap<String, Option<String>>,
+        progress: &mut ImportProgress,
+    ) -> Result<Fate, Error> {
+        let owner = match owners.get(&key.owner) {
+            Some(known) => known.clone(),
+            None => {
+                let owner = self.import_owner(now, batch, &key.owner, progress).await?;
+                owners.insert(key.owner.clone(), owner.clone());
+                owner
+            }
+        };
+        let Some(owner) = owner else { return Ok(Fate::Refused("no user has the owner's address".into())) };
+        // Who had it before is looked for first where a project's policy would count it.
+        if (batch.dry_run || key.project.is_some())
+            && let Some(fate) = self.present(key, &owner).await?
+        {
+            return Ok(fate);
+        }
+        let project = match &key.project {
+            None => None,
+            Some(project) => match self.import_project(now, &owner, project).await? {
+                Ok(id) => Some(id),
+                Err(why) => return Ok(Fate::Refused(why)),
+            },
+        };
+        if batch.dry_run {
+            return Ok(Fate::Imported);
+        }
+        let new = self
+            .execute(
+                "INSERT INTO api_keys (id, digest, user_id, name, prefix, hint, scopes, environment, form, project_id, plan, networks, created_at, expires_at, uses)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0) ON CONFLICT (digest) DO NOTHING",
+                binds![
+                    &key.id,
+                    &key.digest.text(),
+                    &owner,
+                    &key.name,
+                    &key.prefix,
+                    &key.hint,
+                    &key.scopes,
+                    &key.environment,
+                    KeyForm::Imported.as_str(),
+                    &project,
+                    &key.plan,
+                    &key.networks,
+                    now,
+                    key.expires_at,
+                ],
+            )
+            .await?;
+        if new > 0 { Ok(Fate::Imported) } else { Ok(self.present(key, &owner).await?.unwrap_or(Fate::Present)) }
+    }
+
+    /// The fate of a key that is there before.
+    async fn present(&mut self, key: &ImportedKey, owner: &str) -> Result<Option<Fate>, Error> {
+        let row = self.row("SELECT user_id FROM api_keys WHERE digest = $1", binds![&key.digest.text()]).await?;
+        let Some(mut row) = row else { return Ok(None) };
+        let is_own = row.text(0)? == owner;
+        Ok(Some(if is_own { Fate::Present } else { Fate::Refused("the key is there and somebody else's".into()) }))
+    }
+
+    async fn import_owner(
+        &mut self,
+        now: Timestamp,
+        batch: &ImportBatch,
+        email: &str,
+        progress: &mut ImportProgress,
+    ) -> Result<Option<String>, Error> {
+        if let Some(mut row) = self.row("SELECT id FROM users WHERE email = $1", binds![email]).await? {
+            return row.text(0).map(Some);
+        }
+        let Some(plan) = &batch.owners_plan else { return Ok(None) };
+        let id = new_id("user");
+        if !batch.dry_run {
+            progress.owners += 1;
+            let name = email.split('@').next().unwrap_or_default();
+            self.execute(
+                "INSERT INTO users (id, email, name, password, plan, admin, created_at) VALUES ($1, $2, $3, NULL, $4, $5, $6)",
+                binds![&id, email, name, plan, false, now],
+            )
+            .await?;
+        }
+        Ok(Some(id))
+    }
+
+    async fn import_project(
+        &mut self,
+        now: Timestamp,
+        owner: &str,
+        project: &str,
+    ) -> Result<Result<String, Cow<'static, str>>, Error> {
+        let sql = "SELECT id FROM projects WHERE user_id = $1 AND (id = $2 OR name = $2)";
+        let Some(mut row) = self.row(sql, binds![owner, project]).await? else {
+            return Ok(Err("the owner has no such project".into()));
+        };
+        let id = row.text(0)?;
+        match self.check_policy(now, &id).await {
+            Ok(()) => Ok(Ok(id)),
+            Err(Error::Refused(refused)) => Ok(Err(refused.description)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn keep_progress(
+        &mut self,
+        now: Timestamp,
+        origin: &Origin,
+        id: &str,
+        progress: &ImportProgress,
+    ) -> Result<(), Error> {
+        let (name, value) = (place(id), progress.text());
+        let begun = self
+            .execute(
+                "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+                binds![&name, &value],
+            )
+            .await?;
+        if begun > 0 {
+            // Should nobody finish it, this says where the keys came from.
+            return self.audit(now, origin, Event::new("key.import_begin").object(id)).await;
+        }
+        self.execute("UPDATE meta SET value = $2 WHERE name = $1", binds![&name, &value]).await.map(drop)
+    }
+}
+
+fn place(id: &str) -> String {
+    format!("import:{id}")
+}
