@@ -27,8 +27,8 @@ use crate::{
     oauth::{authorize::authorize, introspect::introspect, metadata, revoke::revoke, token::token},
     ops,
     web::{
-        activity, apps, assets, callback, connected, consent, denied, keys, leaked, login, own_app, own_key, own_project,
-        projects,
+        activity, apps, assets, callback, connected, consent, denied, keys, leaked, login, own_app, own_key,
+        own_project, projects,
     },
 };
 

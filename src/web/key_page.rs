@@ -26,7 +26,7 @@ use crate::{
         project::Project,
         usage::{HourUsage, day, days, hour},
     },
-    view::{Chart, Count, Flash, KeyPage, Nav, PlaceRow, Step, When},
+    view::{Chart, Count, EventLine, Flash, KeyPage, Link, Nav, PlaceRow, Step, When},
 };
 
 const HOUR_SECONDS: i64 = 3600;
@@ -95,13 +95,22 @@ pub(super) async fn page(
             .into_iter()
             .map(|(network, first_seen)| PlaceRow { network, first_seen: words::moment(first_seen) })
             .collect(),
-        history: entries.iter().map(|entry| line(entry, &names, user_id, words::moment(entry.at))).collect(),
+        history: entries
+            .iter()
+            .map(|entry| of_this_key(line(entry, &names, user_id, words::moment(entry.at))))
+            .collect(),
         denials: denials.into_iter().take(shown).map(|record| denied::row(record, &names, user_id)).collect(),
         key: keys::row(info.now, project.as_ref(), key),
     };
     let mut response = render(&page);
     *response.status_mut() = said.status;
     Ok(response)
+}
+
+/// A sentence on the page of the key that it is about.
+fn of_this_key(line: EventLine) -> EventLine {
+    let label = if line.before.is_empty() { "This key" } else { "this key" };
+    EventLine { subject: line.subject.map(|_| Link { label: label.to_owned(), href: None }), ..line }
 }
 
 fn hours(now: Timestamp, usage: &[HourUsage]) -> Chart {

@@ -122,7 +122,9 @@ async fn set_disabled(app: &App, info: &RequestInfo, id: String, request: Reques
 
 async fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, project: Project, said: Said) -> Answer {
     let keys = app.store.list_keys(info.now, &signed_in.user.id, Some(&project.id)).await?;
-    let (active, ended) = keys::rows(info.now, keys, std::slice::from_ref(&project));
+    let (mut active, mut ended) = keys::rows(info.now, keys, std::slice::from_ref(&project));
+    // The whole page is the project's.
+    active.iter_mut().chain(&mut ended).for_each(|row| row.project = None);
     let regenerate = match active.as_slice() {
         [key] => {
             let step = Step {
