@@ -65,7 +65,10 @@ pub(super) async fn submit(
     let (secret, key) = apikey::make(info.now, &app.config, new)?;
     let origin = info.origin(&signed_in.user.id);
     match app.store.insert_key(info.now, origin, secret.digest(), key.clone()).await {
-        Ok(()) => Ok(Outcome::Made(secret, Box::new(key))),
+        Ok(()) => {
+            works_at_once(app, &key).await;
+            Ok(Outcome::Made(secret, Box::new(key)))
+        }
         // The id comes from the form, so the form was sent before.
         Err(store::Error::Conflict) => Ok(Outcome::Again),
         Err(store::Error::Refused(why)) if in_project => {
@@ -73,6 +76,14 @@ pub(super) async fn submit(
             Ok(Outcome::Wrong(Box::new(form)))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The first key that any text may be changes what this node takes for a key at all. Others hear of it by the feed, and so
+/// would this one: a failure here only means that the key works a moment later.
+pub(super) async fn works_at_once(app: &App, key: &ApiKey) {
+    if key.form != Looks::Prefixed && !app.catalog.current().foreign_keys {
+        drop(app.catalog.reload().await);
     }
 }
 

@@ -9,6 +9,7 @@ use axum::{
 };
 
 use super::{
+    key_form,
     key_page::{self, Said},
     keys,
     kit::{Answer, Id, go, query, signed_form},
@@ -130,6 +131,7 @@ async fn replace(
             let before = what_becomes(&old, &replacement);
             match app.store.replace_key(info.now, info.origin(&signed_in.user.id), replacement).await {
                 Ok(true) => {
+                    key_form::works_at_once(app, &key).await;
                     return Ok(keys::created(app, signed_in, secret.expose(), &key, project.as_ref(), Some(before)));
                 }
                 Ok(false) | Err(store::Error::Conflict) => {
