@@ -26,7 +26,10 @@ use crate::{
     model::error::Error,
     oauth::{authorize::authorize, introspect::introspect, metadata, revoke::revoke, token::token},
     ops,
-    web::{apps, assets, callback, connected, consent, keys, leaked, login, own_app},
+    web::{
+        activity, apps, assets, callback, connected, consent, denied, keys, leaked, login, own_app, own_key,
+        own_project, projects,
+    },
 };
 
 /// Every route, with what stands around it: panics are caught inside the edge, so that their answers look like others.
@@ -78,7 +81,18 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/logout", post(login::sign_out))
         .route("/consent", get(consent::show).post(consent::decide))
         .route("/settings/keys", get(keys::list).post(keys::create))
-        .route("/settings/keys/{id}/revoke", post(keys::revoke))
+        .route("/settings/keys/{id}", get(own_key::show))
+        .route("/settings/keys/{id}/networks", post(own_key::networks))
+        .route("/settings/keys/{id}/regenerate", post(own_key::regenerate))
+        .route("/settings/keys/{id}/rotate", post(own_key::rotate))
+        .route("/settings/keys/{id}/revoke", post(own_key::revoke))
+        .route("/settings/projects", get(projects::list).post(projects::create))
+        .route("/settings/projects/{id}", get(own_project::show).post(own_project::update))
+        .route("/settings/projects/{id}/keys", post(own_project::create_key))
+        .route("/settings/projects/{id}/disable", post(own_project::disable))
+        .route("/settings/projects/{id}/enable", post(own_project::enable))
+        .route("/settings/denied", get(denied::show))
+        .route("/settings/activity", get(activity::show))
         .route("/leaked", get(leaked::show).post(leaked::end))
         .route("/settings/apps", get(connected::list))
         .route("/settings/apps/{client_id}/revoke", post(connected::remove))

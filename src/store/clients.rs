@@ -86,7 +86,8 @@ impl Tx {
             self.insert_secret(&client.id, secret).await?;
         }
         self.touch(EntityKind::Client, client.id.as_str());
-        self.audit(now, origin, Event::new("client.create").client(&client.id)).await
+        let event = Event { user_id: client.owner_id.clone(), ..Event::new("client.create").client(&client.id) };
+        self.audit(now, origin, event).await
     }
 
     async fn insert_secret(&mut self, client_id: &str, secret: &ClientSecret) -> Result<(), Error> {
@@ -208,7 +209,8 @@ impl Store {
                 .await?;
                 tx.insert_secret(&id, &new).await?;
                 tx.touch(EntityKind::Client, id.as_str());
-                tx.audit(now, &origin, Event::new("client.secret").client(&id).object(&new.id)).await?;
+                let event = Event { user_id: owner_id, ..Event::new("client.secret").client(&id).object(&new.id) };
+                tx.audit(now, &origin, event).await?;
                 Ok(true)
             })
         })
@@ -269,7 +271,8 @@ impl Store {
                     .await?;
                 if found > 0 {
                     tx.touch(EntityKind::Client, id.as_str());
-                    tx.audit(now, &origin, Event::new("client.delete").client(&id)).await?;
+                    let event = Event { user_id: owner_id, ..Event::new("client.delete").client(&id) };
+                    tx.audit(now, &origin, event).await?;
                 }
                 Ok(found > 0)
             })

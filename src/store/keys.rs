@@ -317,6 +317,35 @@ impl Store {
         self.write(now, move |tx| Box::pin(async move { tx.replace_key(now, &origin, &replacement).await })).await
     }
 
+    /// Says from where a key may be used, from now on; with `user_id`, only that user's. False if there is no such key.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn set_key_networks(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        id: String,
+        user_id: Option<String>,
+        networks: Networks,
+    ) -> Result<bool, Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let row = tx
+                    .row(
+                        "UPDATE api_keys SET networks = $3 WHERE id = $1 AND ($2 IS NULL OR user_id = $2) RETURNING user_id",
+                        binds![&id, &user_id, &networks.to_string()],
+                    )
+                    .await?;
+                let Some(mut row) = row else { return Ok(false) };
+                tx.touch(EntityKind::Key, id.as_str());
+                tx.audit(now, &origin, Event::new("key.networks").user(&row.text(0)?).object(&id)).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+
     /// The key with this id.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Owns all the SQL, one text for both engines, a file per record. A transaction never leaves a method.
 
+mod activity;
 mod apis;
 mod audit;
 mod audit_chain;

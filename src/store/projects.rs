@@ -99,7 +99,12 @@ impl Store {
                 )
                 .await?;
                 tx.touch(EntityKind::Project, id.as_str());
-                tx.audit(now, &origin, Event::new("project.update").user(&old.user_id).object(&id)).await?;
+                let event = match (old.disabled, disabled_at) {
+                    (false, Some(_)) => "project.disable",
+                    (true, None) => "project.enable",
+                    _ => "project.update",
+                };
+                tx.audit(now, &origin, Event::new(event).user(&old.user_id).object(&id)).await?;
                 Ok(true)
             })
         })

@@ -1,90 +1,9 @@
-//! Owns the pages of one's own account: API keys and connected apps.
-//! Does not own the apps a developer registers (`apps.rs`).
+//! Owns the page of connected apps, the page that says why a request was refused, and the page of what happened.
+//! Does not own the apps a developer registers (`apps.rs`) or the keys (`keys.rs`).
 
 use askama::Template;
 
-use super::parts::{Choice, Flash, ScopeGroup, ScopeLine, Shell, Tone, When};
-
-/// `GET /settings/keys`: the keys one has, and the form for a new one.
-#[derive(Debug, Template)]
-#[template(path = "keys.html")]
-pub struct KeysPage {
-    pub shell: Shell,
-    pub flash: Option<Flash>,
-    pub active: Vec<KeyRow>,
-    /// Revoked and expired keys, kept in sight because somebody may ask why a script stopped.
-    pub ended: Vec<KeyRow>,
-    pub form: KeyForm,
-}
-
-/// One key in the list. The key itself is nowhere; `hint` is its prefix and last four characters.
-#[derive(Debug, Clone)]
-pub struct KeyRow {
-    pub id: String,
-    pub name: String,
-    pub hint: String,
-    /// `live` or `test`.
-    pub environment: String,
-    pub project: Option<String>,
-    pub scopes: Vec<String>,
-    pub created: When,
-    pub last_used: Option<When>,
-    pub expires: Option<When>,
-    pub status: String,
-    pub tone: Tone,
-}
-
-impl KeyRow {
-    #[must_use]
-    pub fn bitting(&self) -> String {
-        super::bitting(&self.id)
-    }
-}
-
-/// The form for a new key, with what was typed before when it comes back with an error.
-#[derive(Debug, Clone, Default)]
-pub struct KeyForm {
-    /// One-time id, so that a double click makes one key.
-    pub form: String,
-    pub name: String,
-    pub name_error: Option<String>,
-    pub scopes: Vec<ScopeGroup>,
-    pub scope_error: Option<String>,
-    pub environments: Vec<Choice>,
-    pub expiries: Vec<Choice>,
-    /// The sign-in is not recent, so the password is asked for again.
-    pub ask_password: bool,
-    pub password_error: Option<String>,
-}
-
-impl KeyForm {
-    #[must_use]
-    pub fn has_errors(&self) -> bool {
-        self.name_error.is_some() || self.scope_error.is_some() || self.password_error.is_some()
-    }
-}
-
-/// The answer to a new key: the only page that ever shows it.
-#[derive(Debug, Template)]
-#[template(path = "key_created.html")]
-pub struct KeyCreatedPage {
-    pub shell: Shell,
-    pub id: String,
-    pub name: String,
-    pub key: String,
-    pub environment: String,
-    pub scopes: Vec<String>,
-    pub expires: Option<When>,
-    /// A command to paste that uses the key.
-    pub curl: String,
-}
-
-impl KeyCreatedPage {
-    #[must_use]
-    pub fn bitting(&self) -> String {
-        super::bitting(&self.id)
-    }
-}
+use super::parts::{Flash, ScopeLine, Shell, Tone, When};
 
 /// `GET /settings/apps`: the apps one has let in.
 #[derive(Debug, Template)]
@@ -111,4 +30,73 @@ impl ConnectedRow {
     pub fn monogram(&self) -> String {
         super::monogram(&self.name)
     }
+}
+
+/// `GET /settings/denied`: why a request was refused.
+#[derive(Debug, Template)]
+#[template(path = "denied.html")]
+pub struct DeniedPage {
+    pub shell: Shell,
+    /// What was asked for; empty on the first visit.
+    pub request_id: String,
+    pub problem: Option<String>,
+    /// One request's refusals; several requests may share an id that their senders chose.
+    pub found: Vec<DenialRow>,
+    /// Sees everybody's refusals.
+    pub is_admin: bool,
+}
+
+/// One refused request.
+#[derive(Debug, Clone)]
+pub struct DenialRow {
+    pub at: When,
+    pub status: u16,
+    /// What the status means, in a word.
+    pub meaning: &'static str,
+    pub reason: String,
+    pub request_id: String,
+    pub api: Option<String>,
+    /// What it carried: label, and path of its page where the viewer has one.
+    pub credential: Option<Link>,
+    /// Whose it was, for administrators.
+    pub owner: Option<String>,
+    pub address: String,
+}
+
+/// Words that lead somewhere, if there is somewhere to go.
+#[derive(Debug, Clone)]
+pub struct Link {
+    pub label: String,
+    pub href: Option<String>,
+}
+
+/// `GET /settings/activity`: what happened to one's account, newest first.
+#[derive(Debug, Template)]
+#[template(path = "activity.html")]
+pub struct ActivityPage {
+    pub shell: Shell,
+    pub days: Vec<ActivityDay>,
+    /// Not the newest.
+    pub is_later: bool,
+    /// Where the list goes on.
+    pub next: Option<String>,
+}
+
+/// What happened on one day.
+#[derive(Debug, Clone)]
+pub struct ActivityDay {
+    pub day: When,
+    pub lines: Vec<EventLine>,
+}
+
+/// One thing that happened, as a sentence around what it happened to.
+#[derive(Debug, Clone)]
+pub struct EventLine {
+    pub at: When,
+    pub before: &'static str,
+    pub subject: Option<Link>,
+    pub after: String,
+    /// By whom and from where.
+    pub by: String,
+    pub tone: Tone,
 }

@@ -3,14 +3,23 @@
 
 mod account;
 mod apps;
+mod chart;
 mod entry;
+mod keys;
 mod parts;
 
-pub use self::account::{ConnectedPage, ConnectedRow, KeyCreatedPage, KeyForm, KeyRow, KeysPage};
+pub use self::account::{
+    ActivityDay, ActivityPage, ConnectedPage, ConnectedRow, DenialRow, DeniedPage, EventLine, Link,
+};
 pub use self::apps::{
     AppForm, AppNewPage, AppPage, AppRow, AppSecretPage, AppsPage, CallbackOutcome, CallbackPage, Exchange, SecretRow,
 };
+pub use self::chart::{Chart, Count};
 pub use self::entry::{ConsentApi, ConsentPage, LeakedPage, LoginPage, NoticePage};
+pub use self::keys::{
+    KeyCreatedPage, KeyForm, KeyPage, KeyRow, KeysPage, LastUse, PlaceRow, ProjectForm, ProjectPage, ProjectRow,
+    ProjectsPage, Step,
+};
 pub use self::parts::{
     Badge, Choice, Flash, Nav, ScopeChoice, ScopeGroup, ScopeLine, Shell, Tone, When, bitting, monogram, sentence,
     shell_quote,

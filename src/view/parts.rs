@@ -40,6 +40,7 @@ impl Badge {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Nav {
     Keys,
+    Projects,
     Connected,
     Apps,
     #[default]
@@ -50,6 +51,11 @@ impl Nav {
     #[must_use]
     pub fn is_keys(&self) -> bool {
         *self == Self::Keys
+    }
+
+    #[must_use]
+    pub fn is_projects(&self) -> bool {
+        *self == Self::Projects
     }
 
     #[must_use]

@@ -22,6 +22,26 @@ pub(super) fn moment(at: Timestamp) -> When {
     When { iso, text }
 }
 
+/// A moment as an hour of its day, without the year.
+pub(super) fn hour(at: Timestamp) -> When {
+    let When { iso, text } = short_day(at);
+    let text = format!("{text}, {}", iso.get(11..16).unwrap_or_default());
+    When { iso, text }
+}
+
+/// A moment as its day, without the year.
+pub(super) fn short_day(at: Timestamp) -> When {
+    let day = at.day();
+    When { iso: at.rfc3339(), text: day.rsplit_once(' ').map_or(day.clone(), |(day, _)| day.to_owned()) }
+}
+
+/// A moment as the time of its day.
+pub(super) fn clock(at: Timestamp) -> When {
+    let iso = at.rfc3339();
+    let text = format!("{} UTC", iso.get(11..16).unwrap_or_default());
+    When { iso, text }
+}
+
 /// A moment in the past as people say it.
 pub(super) fn ago(now: Timestamp, at: Timestamp) -> When {
     let text = match now.seconds() - at.seconds() {
@@ -67,6 +87,12 @@ pub(super) fn groups(catalog: &Catalog, is_checked: impl Fn(&str) -> bool) -> Ve
         .collect()
 }
 
+/// A name that a deployment chose, such as `staging`, as a label.
+pub(super) fn label(name: &str) -> String {
+    let mut chars = name.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
 /// The entries of a select or radio group, one of them selected.
 pub(super) fn choices(of: &[(&str, &str)], selected: &str) -> Vec<Choice> {
     of.iter()
@@ -98,5 +124,6 @@ mod tests {
         assert_eq!(ago(now, now).text, "just now");
         assert_eq!(ago(now, now.plus_seconds(-7300)).text, "2 h ago");
         assert_eq!(moment(now).text, "21 Nov 2026, 10:00 UTC");
+        assert_eq!((hour(now).text, clock(now).text), ("21 Nov, 10:00".to_owned(), "10:00 UTC".to_owned()));
     }
 }

@@ -22,6 +22,11 @@ async fn every_page_is_guarded_also_when_it_refuses() {
     browser.log_in("ada@example.com").await;
     for path in [
         "/settings/keys",
+        "/settings/projects",
+        "/settings/denied?request_id=x",
+        "/settings/activity",
+        "/settings/keys/key_missing",
+        "/settings/projects/project_missing",
         "/settings/apps",
         "/apps",
         "/apps/new",

@@ -8,7 +8,10 @@ mod keys;
 mod leaked;
 mod login;
 mod own_apps;
+mod own_key;
+mod projects;
 mod sensitive;
+mod why;
 
 use crate::harness::{Browser, Reply, app::PASSWORD};
 

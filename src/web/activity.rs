@@ -1,0 +1,58 @@
+//! Owns `/settings/activity`: what happened to one's account, newest first, page by page. Does not find the words; see
+//! `events`.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+};
+
+use super::{
+    events::{Names, line},
+    kit::{Answer, query},
+    words,
+};
+use crate::{
+    app::App,
+    http::{
+        extract::RequestInfo,
+        page::{render, shell},
+        session::SignedIn,
+    },
+    view::{ActivityDay, ActivityPage, Nav},
+};
+
+/// Things shown at once.
+const PAGE: usize = 50;
+
+/// `GET /settings/activity`, with `before` from the second page on.
+pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
+    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+    let user_id = &signed_in.user.id;
+    let params = query(&uri)?;
+    let before = params.get("before");
+    // One more than is shown tells whether there is another page.
+    let most = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
+    let mut entries = app.store.audit_of_user(user_id, before, most).await?;
+    let is_more = entries.len() > PAGE;
+    entries.truncate(PAGE);
+    let names = Names::of(&app, &info, user_id, &entries).await?;
+    let mut days: Vec<ActivityDay> = Vec::new();
+    for entry in &entries {
+        let day = words::day(entry.at);
+        if days.last().is_none_or(|last| last.day.text != day.text) {
+            days.push(ActivityDay { day, lines: Vec::new() });
+        }
+        if let Some(last) = days.last_mut() {
+            last.lines.push(line(entry, &names, user_id, words::clock(entry.at)));
+        }
+    }
+    let page = ActivityPage {
+        shell: shell(&app, &signed_in.viewer, "Activity", Nav::None),
+        days,
+        is_later: before.is_some(),
+        next: entries.last().filter(|_| is_more).map(|entry| entry.id.clone()),
+    };
+    Ok(render(&page))
+}

@@ -1,0 +1,99 @@
+//! Owns `/settings/denied`: why a request was refused, for the owner of what it carried or an administrator. What is
+//! nobody's, somebody else's and never was look alike.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+};
+
+use super::{
+    events::Names,
+    kit::{Answer, query},
+    words,
+};
+use crate::{
+    app::App,
+    http::{
+        extract::RequestInfo,
+        page::{render, shell},
+        session::SignedIn,
+    },
+    model::{audit::Event, denial::DenialRecord, error::Error},
+    view::{DenialRow, DeniedPage, Link, Nav, sentence},
+};
+
+/// Longest request id there is, in characters.
+const REQUEST_ID_MAX: usize = 64;
+
+/// `GET /settings/denied`, with `request_id` once there is a question.
+pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
+    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+    let params = query(&uri)?;
+    let request_id: String = params.get("request_id").unwrap_or_default().trim().chars().take(REQUEST_ID_MAX).collect();
+    let found = find(&app, &info, &signed_in, &request_id).await?;
+    let problem = (!request_id.is_empty() && found.is_empty())
+        .then(|| "Nothing found. Either no request had this id, or it carried nothing of yours.".to_owned());
+    let page = DeniedPage {
+        shell: shell(&app, &signed_in.viewer, "Why was my request refused?", Nav::None),
+        request_id,
+        problem,
+        found,
+        is_admin: signed_in.user.admin,
+    };
+    Ok(render(&page))
+}
+
+async fn find(app: &App, info: &RequestInfo, signed_in: &SignedIn, request_id: &str) -> Result<Vec<DenialRow>, Error> {
+    if request_id.is_empty() {
+        return Ok(Vec::new());
+    }
+    let user = &signed_in.user;
+    let only = (!user.admin).then_some(user.id.as_str());
+    let records = app.denials.of_request(&app.store, request_id, only).await?;
+    let mut names = Names::of(app, info, &user.id, &[]).await?;
+    let mut read = Vec::new();
+    for record in &records {
+        if let Some(id) = &record.client_id {
+            names.learn_client(app, id).await?;
+        }
+        if let Some(owner) = record.user_id.as_ref().filter(|owner| **owner != user.id && !read.contains(*owner)) {
+            read.push(owner.clone());
+        }
+    }
+    // Whoever is looked at can see that they were.
+    let entries = read.iter().map(|owner| (info.origin(&user.id), Event::new("denial.read").user(owner))).collect();
+    if !read.is_empty() {
+        app.store.audit(info.now, entries).await?;
+    }
+    Ok(records.into_iter().map(|record| row(record, &names, &user.id)).collect())
+}
+
+/// A refusal as `viewer` sees it.
+pub(super) fn row(record: DenialRecord, names: &Names, viewer: &str) -> DenialRow {
+    let is_own = record.user_id.as_deref() == Some(viewer);
+    let client = record.client_id.map(|id| names.clients.get(&id).cloned().unwrap_or(id));
+    let credential = match (record.key_id, client) {
+        (Some(id), _) if is_own => Some(names.key(&id)),
+        (Some(id), _) => Some(Link { label: id, href: None }),
+        (None, Some(app)) => Some(Link { label: format!("a token of {app}"), href: None }),
+        (None, None) => None,
+    };
+    DenialRow {
+        at: words::moment(record.at),
+        meaning: match record.status {
+            401 => "not let in",
+            403 => "not allowed",
+            429 => "too many requests",
+            _ => "refused",
+        },
+        status: record.status,
+        reason: sentence(&record.reason),
+        request_id: record.request_id,
+        api: record.api,
+        credential,
+        owner: record.user_id.filter(|_| !is_own),
+        address: record.address,
+    }
+}

@@ -1,0 +1,209 @@
+//! Owns audit events as sentences for the person they concern. Does not read them or decide who may.
+
+use std::collections::HashMap;
+
+use crate::{
+    app::App,
+    http::extract::RequestInfo,
+    model::error::Error,
+    store::AuditEntry,
+    view::{EventLine, Link, Tone, When},
+};
+
+/// Names of what events are about.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// By key id.
+    pub keys: HashMap<String, String>,
+    /// By project id.
+    pub projects: HashMap<String, String>,
+    /// By client id.
+    pub clients: HashMap<String, String>,
+}
+
+/// What the sentence is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    Nothing,
+    Key,
+    Project,
+    Client,
+}
+
+impl Names {
+    /// The names that this user knows, and those of the apps in these entries.
+    pub(super) async fn of(
+        app: &App,
+        info: &RequestInfo,
+        user_id: &str,
+        entries: &[AuditEntry],
+    ) -> Result<Self, Error> {
+        let keys = app.store.list_keys(info.now, user_id, None).await?;
+        let projects = app.store.list_projects(user_id).await?;
+        let mut names = Self {
+            keys: keys.into_iter().map(|key| (key.id, key.name)).collect(),
+            projects: projects.into_iter().map(|project| (project.id, project.name)).collect(),
+            clients: HashMap::new(),
+        };
+        for id in entries.iter().filter_map(|entry| entry.client_id.as_ref()) {
+            names.learn_client(app, id).await?;
+        }
+        Ok(names)
+    }
+
+    /// Looks up the name of an app.
+    pub(super) async fn learn_client(&mut self, app: &App, id: &str) -> Result<(), Error> {
+        if !self.clients.contains_key(id)
+            && let Some(client) = app.clients.find(id).await?
+        {
+            self.clients.insert(id.to_owned(), client.name.clone());
+        }
+        Ok(())
+    }
+
+    /// A key as words that lead to its page.
+    pub(super) fn key(&self, id: &str) -> Link {
+        let label = self.keys.get(id).map_or(id, String::as_str);
+        Link { label: label.to_owned(), href: Some(format!("/settings/keys/{id}")) }
+    }
+
+    fn subject(&self, about: About, entry: &AuditEntry) -> Option<Link> {
+        let named = |names: &HashMap<String, String>, id: &str| names.get(id).map_or(id, String::as_str).to_owned();
+        match about {
+            About::Nothing => None,
+            About::Key => entry.object.as_deref().map(|id| self.key(id)),
+            About::Project => entry
+                .object
+                .as_deref()
+                .map(|id| Link { label: named(&self.projects, id), href: Some(format!("/settings/projects/{id}")) }),
+            About::Client => entry.client_id.as_deref().map(|id| Link { label: named(&self.clients, id), href: None }),
+        }
+    }
+}
+
+/// What happened, to somebody with the id `user_id`, shown as of `at`.
+pub(super) fn line(entry: &AuditEntry, names: &Names, user_id: &str, at: When) -> EventLine {
+    let is_refused = entry.outcome != "ok";
+    let known = words(&entry.event, is_refused);
+    let (about, before, after, tone) = known.unwrap_or_else(|| (of_name(&entry.event), "", "", Tone::Quiet));
+    let subject = names.subject(about, entry);
+    let mut after = after.to_owned();
+    if known.is_none() {
+        // An event of a later version: its name says more than nothing.
+        after = format!(" {}", entry.event.replace(['.', '_'], " ")).trim_start_matches(' ').to_owned();
+        after = if subject.is_some() { format!(": {after}") } else { crate::view::sentence(&after) };
+    }
+    if let Some(reason) = entry.reason.as_deref().filter(|_| is_refused) {
+        after = format!("{after} ({reason})");
+    }
+    EventLine { at, before, subject, after, by: by(entry, user_id), tone }
+}
+
+/// What an event's name says it is about.
+fn of_name(event: &str) -> About {
+    match event.split('.').next() {
+        Some("key") => About::Key,
+        Some("project") => About::Project,
+        Some("client" | "consent" | "code" | "refresh" | "grant" | "token") => About::Client,
+        _ => About::Nothing,
+    }
+}
+
+/// An event as the words around what it is about.
+fn words(event: &str, is_refused: bool) -> Option<(About, &'static str, &'static str, Tone)> {
+    use About::{Client, Key, Nothing, Project};
+    use Tone::{Bad, Good, Quiet, Warn};
+    let (about, before, after, tone) = match (event, is_refused) {
+        ("login", _) => (Nothing, "You signed in", "", Quiet),
+        ("logout", _) => (Nothing, "You signed out", "", Quiet),
+        ("user.create", _) => (Nothing, "Your account was made", "", Good),
+        ("user.password", _) => (Nothing, "Your password was set", "", Warn),
+        ("user.disable", _) => (Nothing, "Your account was disabled", "", Bad),
+        ("user.enable", _) => (Nothing, "Your account was enabled", "", Good),
+        ("key.create", _) => (Key, "", " was generated", Good),
+        ("key.import", _) => (Key, "", " was imported", Good),
+        ("key.regenerate", _) => (Key, "", " was regenerated: a new key took its place at once", Good),
+        ("key.rotate", _) => (Key, "", " was rotated: a new key takes its place", Good),
+        ("key.revoke", _) => (Key, "", " was revoked", Bad),
+        ("key.leaked", _) => (Key, "", " leaked, and was revoked", Bad),
+        ("key.networks", _) => (Key, "The networks of ", " were changed", Quiet),
+        ("key.first_use", _) => (Key, "", " was used for the first time", Quiet),
+        ("key.new_network", _) => (Key, "", " was used from a new place", Warn),
+        ("key.spike", _) => (Key, "", " had far more requests within an hour than it usually has", Warn),
+        ("key.long_sleep", _) => (Key, "", " was used again after more than 60 days without use", Warn),
+        ("project.create", _) => (Project, "Project ", " was made", Good),
+        ("project.update", _) => (Project, "Project ", " was changed", Quiet),
+        ("project.disable", _) => (Project, "Project ", " was disabled: none of its keys is accepted", Bad),
+        ("project.enable", _) => (Project, "Project ", " was enabled: its keys are accepted again", Good),
+        ("consent", false) => (Client, "You allowed ", " to use your account", Good),
+        ("consent", true) => (Client, "You did not allow ", " to use your account", Quiet),
+        ("consent.withdraw", _) => (Client, "You removed the access of ", "", Bad),
+        ("code.issue", _) => (Client, "You were sent back to ", " signed in", Quiet),
+        ("code.redeem", false) => (Client, "", " got access to your account", Quiet),
+        ("code.redeem", true) => (Client, "", " was refused access to your account", Warn),
+        ("code.reuse" | "refresh.reuse", _) => (Client, "What ", " held was used twice, so its access was ended", Bad),
+        ("refresh.replay", _) => (Client, "", " repeated a request for new tokens", Quiet),
+        ("client.create", _) => (Client, "App ", " was registered", Good),
+        ("client.update", _) => (Client, "App ", " was changed", Quiet),
+        ("client.secret", _) => (Client, "App ", " got a new secret", Good),
+        ("client.delete", _) => (Client, "App ", " was deleted", Bad),
+        ("denial.read", _) => (Nothing, "An administrator read why a request of yours was refused", "", Quiet),
+        _ => return None,
+    };
+    Some((about, before, after, tone))
+}
+
+/// By whom and from where, as far as it is not in the sentence already.
+fn by(entry: &AuditEntry, user_id: &str) -> String {
+    let is_own = entry.actor == user_id || entry.actor == "system" || Some(&entry.actor) == entry.client_id.as_ref();
+    let who = match entry.actor.as_str() {
+        _ if is_own => "",
+        "anonymous" => "by somebody who had it",
+        actor if actor.starts_with("key_") => "by a key of yours",
+        _ => "by an administrator",
+    };
+    let from = if entry.address.is_empty() { String::new() } else { format!("from {}", entry.address) };
+    let words = [who, &from];
+    words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::clock::Timestamp;
+
+    fn said(event: &str, actor: &str) -> String {
+        let entry = AuditEntry {
+            id: String::new(),
+            at: Timestamp(0),
+            event: event.to_owned(),
+            actor: actor.to_owned(),
+            user_id: Some("user_1".to_owned()),
+            client_id: None,
+            object: Some("key_1".to_owned()),
+            outcome: "ok".to_owned(),
+            reason: None,
+            address: "192.0.2.0/24".to_owned(),
+            request_id: String::new(),
+            times: 1,
+        };
+        let names = Names { keys: HashMap::from([("key_1".to_owned(), "Backup".to_owned())]), ..Names::default() };
+        let at = When { iso: String::new(), text: String::new() };
+        let EventLine { before, subject, after, by, .. } = line(&entry, &names, "user_1", at);
+        format!("{before}{}{after} | {by}", subject.map(|link| link.label).unwrap_or_default())
+    }
+
+    #[test]
+    fn events_are_sentences_also_those_of_later_versions() {
+        for (event, actor, words) in [
+            ("key.create", "user_1", "Backup was generated | from 192.0.2.0/24"),
+            ("key.revoke", "cli", "Backup was revoked | by an administrator, from 192.0.2.0/24"),
+            ("key.revoke", "key_1", "Backup was revoked | by a key of yours, from 192.0.2.0/24"),
+            ("key.new_network", "system", "Backup was used from a new place | from 192.0.2.0/24"),
+            ("key.brand_new", "system", "Backup: key brand new | from 192.0.2.0/24"),
+            ("moon.rise", "system", "Moon rise. | from 192.0.2.0/24"),
+        ] {
+            assert_eq!(said(event, actor), words);
+        }
+    }
+}

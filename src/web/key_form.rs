@@ -1,0 +1,182 @@
+//! Owns the form for a new key, wherever it stands: what it offers, what was typed, what it makes. Does not show the key.
+
+use crate::{
+    app::App,
+    engine::apikey::{self, NewKey, span_seconds},
+    http::{extract::RequestInfo, session::SignedIn},
+    model::{error::Error, key::ApiKey, network::Networks, params::Params, project::Project, secret::Secret, text},
+    store,
+    view::{Choice, KeyForm, sentence},
+};
+
+use super::{kit::Refusal, proof, words};
+
+/// When keys may end.
+const EXPIRIES: [(&str, &str); 4] =
+    [("never", "Never"), ("30d", "In 30 days"), ("90d", "In 90 days"), ("365d", "In a year")];
+
+/// What became of a form.
+pub(super) enum Outcome {
+    /// A key, with its text to show once.
+    Made(Secret, Box<ApiKey>),
+    /// The form with what is wrong, each beside its field.
+    Wrong(Box<KeyForm>),
+    /// It was sent before: its answer had the key.
+    Again,
+}
+
+/// The form as it is first shown. What only reads is ticked: the least that makes a useful key.
+pub(super) fn blank(app: &App, info: &RequestInfo, signed_in: &SignedIn, projects: &[Project]) -> KeyForm {
+    KeyForm {
+        form: signed_in.viewer.form_id(app),
+        scopes: words::groups(&app.catalog.current(), only_reads),
+        projects: project_choices(projects, ""),
+        environments: environments(app, None),
+        expiries: words::choices(&EXPIRIES, "90d"),
+        ask_password: proof::is_stale(info.now, &signed_in.viewer),
+        ..KeyForm::default()
+    }
+}
+
+/// Makes the key that a form asks for. On the page of a project, the form's own choice of one does not count.
+pub(super) async fn submit(
+    app: &App,
+    info: &RequestInfo,
+    signed_in: &SignedIn,
+    params: &Params<'_>,
+    projects: &[Project],
+    within: Option<&Project>,
+) -> Result<Outcome, Refusal> {
+    params.refuse_duplicates(&["scope"])?;
+    let mut form = typed(app, info, signed_in, params, projects);
+    let project = match (within, params.get("project").unwrap_or_default()) {
+        (Some(project), _) => Some(project.clone()),
+        (None, "") => None,
+        (None, id) => {
+            let found = projects.iter().find(|project| project.id == id);
+            form.project_error = found.is_none().then(|| "You have no such project.".to_owned());
+            found.cloned()
+        }
+    };
+    let Some(new) = check(app, info, signed_in, params, project, &mut form).await? else {
+        return Ok(Outcome::Wrong(Box::new(form)));
+    };
+    let in_project = new.project.is_some();
+    let (secret, key) = apikey::make(info.now, &app.config, new)?;
+    let origin = info.origin(&signed_in.user.id);
+    match app.store.insert_key(info.now, origin, secret.digest(), key.clone()).await {
+        Ok(()) => {
+            works_at_once(app, &key).await;
+            Ok(Outcome::Made(secret, Box::new(key)))
+        }
+        // The id comes from the form, so the form was sent before.
+        Err(store::Error::Conflict) => Ok(Outcome::Again),
+        Err(store::Error::Refused(why)) if in_project => {
+            form.project_error = Some(sentence(&why.description));
+            Ok(Outcome::Wrong(Box::new(form)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The first key that any text may be changes what this node takes for a key at all. Others hear of it by the feed, and so
+/// would this one: a failure here only means that the key works a moment later.
+pub(super) async fn works_at_once(app: &App, key: &ApiKey) {
+    if key.form != Looks::Prefixed && !app.catalog.current().foreign_keys {
+        drop(app.catalog.reload().await);
+    }
+}
+
+/// The form with what was typed.
+fn typed(app: &App, info: &RequestInfo, signed_in: &SignedIn, params: &Params<'_>, projects: &[Project]) -> KeyForm {
+    let catalog = app.catalog.current();
+    KeyForm {
+        form: params.get("form").unwrap_or_default().to_owned(),
+        name: params.get("name").unwrap_or_default().to_owned(),
+        scopes: words::groups(&catalog, |name| params.all("scope").any(|chosen| chosen == name)),
+        projects: project_choices(projects, params.get("project").unwrap_or_default()),
+        environments: environments(app, params.get("environment")),
+        expiries: words::choices(&EXPIRIES, params.get("expires_in").unwrap_or("never")),
+        networks: params.get("networks").unwrap_or_default().to_owned(),
+        ask_password: proof::is_stale(info.now, &signed_in.viewer),
+        ..KeyForm::default()
+    }
+}
+
+/// What the form asks for, or nothing and the reasons in `form`. Fields that are not an owner's to say are not read.
+async fn check(
+    app: &App,
+    info: &RequestInfo,
+    signed_in: &SignedIn,
+    params: &Params<'_>,
+    project: Option<Project>,
+    form: &mut KeyForm,
+) -> Result<Option<NewKey>, Refusal> {
+    let id = signed_in.viewer.read_form_id(app, &form.form)?;
+    let name = match params.get("name") {
+        None => Ok(format!("Key of {}", info.now.day())),
+        Some(name) => text::name("a name", name),
+    };
+    let chosen: Vec<String> = params.all("scope").map(ToOwned::to_owned).collect();
+    let scopes = if chosen.is_empty() {
+        Err(Error::invalid_scope("choose at least one permission"))
+    } else {
+        app.catalog.current().choose(&chosen)
+    };
+    let networks = Networks::parse(&form.networks);
+    let expires_in_seconds = match params.get("expires_in").unwrap_or("never") {
+        "never" => None,
+        span => Some(span_seconds(span)?),
+    };
+    let (name, scopes, networks) = match (name, scopes, networks) {
+        (Ok(name), Ok(scopes), Ok(networks)) if form.project_error.is_none() => (name, scopes, networks),
+        (name, scopes, networks) => {
+            let words = |error: Error| sentence(&error.description);
+            form.name_error = name.err().map(words);
+            form.scope_error = scopes.err().map(words);
+            form.networks_error = networks.err().map(words);
+            return Ok(None);
+        }
+    };
+    let password = params.get("password");
+    if let Err(why) = proof::confirm(app, info, &signed_in.viewer, &signed_in.user, password).await? {
+        form.password_error = Some(why);
+        return Ok(None);
+    }
+    let environment = params.get("environment").map(ToOwned::to_owned);
+    let new = NewKey::of(&signed_in.user.id, &name, scopes);
+    Ok(Some(NewKey {
+        id: Some(format!("key_{id}")),
+        environment: environment.or_else(|| app.config.environments.first().cloned()).unwrap_or(new.environment),
+        expires_in_seconds,
+        project,
+        networks,
+        ..new
+    }))
+}
+
+/// What keys can be for; the first unless another was chosen.
+fn environments(app: &App, chosen: Option<&str>) -> Vec<Choice> {
+    let first = app.config.environments.first().map(String::as_str);
+    let choice = |name: &String| Choice {
+        value: name.clone(),
+        label: words::label(name),
+        selected: Some(name.as_str()) == chosen.or(first),
+    };
+    app.config.environments.iter().map(choice).collect()
+}
+
+/// The projects a key may be made in.
+fn project_choices(projects: &[Project], chosen: &str) -> Vec<Choice> {
+    let choice = |project: &Project| Choice {
+        value: project.id.clone(),
+        label: project.name.clone(),
+        selected: project.id == chosen,
+    };
+    projects.iter().filter(|project| !project.disabled || project.id == chosen).map(choice).collect()
+}
+
+/// Whether a scope's name says that it reads and nothing else.
+fn only_reads(name: &str) -> bool {
+    name == "read" || [":read", ".read", "/read"].iter().any(|end| name.ends_with(end)) || name.starts_with("read:")
+}

@@ -1,0 +1,169 @@
+//! Owns what the page of one API key shows: its facts, its use in bars, what happened to it. Does not change it; see
+//! `own_key`.
+
+use std::collections::HashMap;
+
+use axum::http::StatusCode;
+
+use super::{
+    denied,
+    events::{Names, line},
+    keys,
+    kit::Answer,
+    own_key::OVERLAPS,
+    proof, words,
+};
+use crate::{
+    app::App,
+    http::{
+        extract::RequestInfo,
+        page::{render, shell},
+        session::SignedIn,
+    },
+    model::{
+        clock::Timestamp,
+        key::{ApiKey, KeyForm, KeyStatus},
+        project::Project,
+        usage::{HourUsage, day, days, hour},
+    },
+    view::{Chart, Count, EventLine, Flash, KeyPage, Link, Nav, PlaceRow, Step, When},
+};
+
+const HOUR_SECONDS: i64 = 3600;
+const DAY_SECONDS: i64 = 86_400;
+const HOURS: i64 = 48;
+const DAYS: i64 = 30;
+/// Things that happened and refusals shown, of each.
+const LINES_MAX: i64 = 20;
+
+/// What a step before this page has to say on it.
+#[derive(Default)]
+pub(super) struct Said {
+    pub flash: Option<Flash>,
+    pub regenerate_error: Option<String>,
+    pub rotate_error: Option<String>,
+    /// Networks as they were typed, and what is wrong with them.
+    pub networks: Option<(String, String)>,
+    pub status: StatusCode,
+}
+
+/// The page of this key, which is the signed-in user's.
+pub(super) async fn page(
+    app: &App,
+    info: &RequestInfo,
+    signed_in: &SignedIn,
+    key: ApiKey,
+    project: Option<Project>,
+    said: Said,
+) -> Answer {
+    let user_id = &signed_in.user.id;
+    let first_day = day(info.now).plus_seconds(-(DAYS - 1) * DAY_SECONDS);
+    let usage = app.store.key_usage(&key.id, first_day).await?;
+    let places = app.store.key_networks(&key.id).await?;
+    let entries = app.store.audit_of_object(user_id, &key.id, LINES_MAX).await?;
+    let names = Names::of(app, info, user_id, &entries).await?;
+    let denials = app.store.denials_of_user(user_id, Some(&key.id)).await?;
+    let shown = usize::try_from(LINES_MAX).unwrap_or_default();
+    let form = signed_in.viewer.form_id(app);
+    let step = |password_error| Step {
+        form: form.clone(),
+        ask_password: proof::is_stale(info.now, &signed_in.viewer),
+        password_error,
+    };
+    let (networks, networks_error) = match said.networks {
+        Some((typed, error)) => (typed, Some(error)),
+        None => (key.networks.iter().collect::<Vec<_>>().join("\n"), None),
+    };
+    let page = KeyPage {
+        shell: shell(app, &signed_in.viewer, &key.name, Nav::Keys),
+        flash: said.flash,
+        kind: match key.form {
+            KeyForm::Prefixed => "grantd key",
+            KeyForm::Uuid => "UUID",
+            KeyForm::Imported => "Imported as it was",
+        },
+        is_live: key.status(info.now) == KeyStatus::Active,
+        one_live_key: project.as_ref().is_some_and(|project| project.one_live_key),
+        regenerate: step(said.regenerate_error),
+        rotate: step(said.rotate_error),
+        overlaps: words::choices(&OVERLAPS, "24h"),
+        networks,
+        networks_error,
+        hours: hours(info.now, &usage),
+        days: by_day(info.now, &usage),
+        places: places
+            .into_iter()
+            .map(|(network, first_seen)| PlaceRow { network, first_seen: words::moment(first_seen) })
+            .collect(),
+        history: entries
+            .iter()
+            .map(|entry| of_this_key(line(entry, &names, user_id, words::moment(entry.at))))
+            .collect(),
+        denials: denials.into_iter().take(shown).map(|record| denied::row(record, &names, user_id)).collect(),
+        key: keys::row(info.now, project.as_ref(), key),
+    };
+    let mut response = render(&page);
+    *response.status_mut() = said.status;
+    Ok(response)
+}
+
+/// A sentence on the page of the key that it is about.
+fn of_this_key(line: EventLine) -> EventLine {
+    let label = if line.before.is_empty() { "This key" } else { "this key" };
+    EventLine { subject: line.subject.map(|_| Link { label: label.to_owned(), href: None }), ..line }
+}
+
+fn hours(now: Timestamp, usage: &[HourUsage]) -> Chart {
+    let from = hour(now).plus_seconds(-(HOURS - 1) * HOUR_SECONDS);
+    Chart::new("hours", "Last 48 hours", "hour", columns((from, HOURS, HOUR_SECONDS), usage, words::hour))
+}
+
+fn by_day(now: Timestamp, usage: &[HourUsage]) -> Chart {
+    let from = day(now).plus_seconds(-(DAYS - 1) * DAY_SECONDS);
+    Chart::new("days", "Last 30 days", "day", columns((from, DAYS, DAY_SECONDS), &days(usage), words::short_day))
+}
+
+/// One column for each step of time, also where nothing happened.
+fn columns(
+    (from, count, seconds): (Timestamp, i64, i64),
+    usage: &[HourUsage],
+    word: fn(Timestamp) -> When,
+) -> Vec<Count> {
+    let by_start: HashMap<Timestamp, &HourUsage> = usage.iter().map(|usage| (usage.hour, usage)).collect();
+    let column = |step: i64| {
+        let at = from.plus_seconds(step * seconds);
+        let usage = by_start.get(&at);
+        let of = |number: fn(&HourUsage) -> i64| usage.map_or(0, |usage| number(usage));
+        Count {
+            at: word(at),
+            allowed: of(|usage| usage.allowed),
+            denied: of(|usage| usage.denied),
+            limited: of(|usage| usage.limited),
+        }
+    };
+    (0..count).map(column).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_hour_and_day_has_a_column_and_counts_stand_in_theirs() {
+        let now = Timestamp::from_seconds(1_795_255_200);
+        let used = |hours_ago: i64| HourUsage {
+            hour: hour(now).plus_seconds(-hours_ago * HOUR_SECONDS),
+            allowed: 1,
+            denied: 2,
+            limited: 3,
+        };
+        let usage = [used(29 * 24), used(48), used(47), used(0)];
+        let hours = hours(now, &usage);
+        assert_eq!((hours.counts.len(), hours.allowed), (48, 2));
+        assert_eq!((hours.counts[0].total(), hours.counts[47].total()), (6, 6));
+        assert_eq!(hours.counts[47].at.text, "21 Nov, 10:00");
+        let days = by_day(now, &usage);
+        assert_eq!((days.counts.len(), days.denied, days.counts[0].total()), (30, 8, 6));
+        assert_eq!(days.counts[29].at.text, "21 Nov");
+    }
+}

@@ -1,0 +1,189 @@
+//! Owns `/settings/keys/{id}`: one API key as its owner sees it, to watch, bound, regenerate, rotate or revoke. A key of
+//! somebody else and one that does not exist look alike. Does not lay out the page; see `key_page`.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, Uri},
+};
+
+use super::{
+    key_form,
+    key_page::{self, Said},
+    keys,
+    kit::{Answer, Id, go, query, signed_form},
+    proof, words,
+};
+use crate::{
+    app::App,
+    engine::apikey::{self, NewKey, span_seconds},
+    http::{extract::RequestInfo, session::SignedIn},
+    model::{error::Error, key::ApiKey, network::Networks, params::Params, project::Project, user::User},
+    store::{self, Replacement},
+    view::{Flash, Tone, sentence},
+};
+
+/// How long an old key may go on beside the new one.
+pub(super) const OVERLAPS: [(&str, &str); 4] =
+    [("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 days")];
+
+/// `GET /settings/keys/{id}`
+pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, uri: Uri, headers: HeaderMap) -> Answer {
+    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+    let (key, project) = owned(&app, &signed_in.user, &id).await?;
+    let flash = (query(&uri)?.get("done") == Some("networks")).then(|| {
+        let text = match key.networks.iter().count() {
+            0 => "Saved. The key works from anywhere.".to_owned(),
+            1 => "Saved. The key works from one network only.".to_owned(),
+            count => format!("Saved. The key works from these {count} networks only."),
+        };
+        Flash { tone: Tone::Good, text }
+    });
+    key_page::page(&app, &info, &signed_in, key, project, Said { flash, ..Said::default() }).await
+}
+
+/// `POST /settings/keys/{id}/networks`
+pub async fn networks(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+    let (signed_in, body) = signed_form(&app, &info, request).await?;
+    let (key, project) = owned(&app, &signed_in.user, &id).await?;
+    let params = body.params()?;
+    params.refuse_duplicates(&[])?;
+    // A missing field is not an empty one: nothing opens a key to everybody by leaving something out.
+    let typed = params.pairs().find(|(name, _)| *name == "networks").map(|(_, text)| text);
+    let typed = typed.ok_or_else(|| Error::invalid_request("networks is missing"))?;
+    let networks = match Networks::parse(typed) {
+        Ok(networks) => networks,
+        Err(error) => {
+            let said = Said {
+                networks: Some((typed.to_owned(), sentence(&error.description))),
+                status: StatusCode::BAD_REQUEST,
+                ..Said::default()
+            };
+            return key_page::page(&app, &info, &signed_in, key, project, said).await;
+        }
+    };
+    let user_id = signed_in.user.id;
+    if !app.store.set_key_networks(info.now, info.origin(&user_id), id.clone(), Some(user_id), networks).await? {
+        return Err(Error::not_found().into());
+    }
+    Ok(go(&app, &format!("/settings/keys/{id}?done=networks")))
+}
+
+/// `POST /settings/keys/{id}/regenerate`: a new key, and the old one ends at once.
+pub async fn regenerate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+    let (signed_in, body) = signed_form(&app, &info, request).await?;
+    let old = owned(&app, &signed_in.user, &id).await?;
+    replace(&app, &info, &signed_in, old, &body.params()?, None).await
+}
+
+/// `POST /settings/keys/{id}/rotate`: a new key, and the old one goes on for a while.
+pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+    let (signed_in, body) = signed_form(&app, &info, request).await?;
+    let old = owned(&app, &signed_in.user, &id).await?;
+    let params = body.params()?;
+    let chosen = OVERLAPS.iter().find(|(value, _)| Some(*value) == params.get("overlap"));
+    let (value, _) = chosen.ok_or_else(|| Error::invalid_request("overlap is one of 1h, 24h, 7d and 30d"))?;
+    replace(&app, &info, &signed_in, old, &params, Some(span_seconds(value)?)).await
+}
+
+/// `POST /settings/keys/{id}/revoke`
+pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+    let (signed_in, _) = signed_form(&app, &info, request).await?;
+    let user_id = signed_in.user.id;
+    if !app.store.revoke_key(info.now, info.origin(&user_id), id, Some(user_id)).await? {
+        return Err(Error::not_found().into());
+    }
+    Ok(go(&app, "/settings/keys?done=revoked"))
+}
+
+/// Puts a new key in the place of one. The new one is like the old: nothing the form says makes it wider.
+async fn replace(
+    app: &App,
+    info: &RequestInfo,
+    signed_in: &SignedIn,
+    (old, project): (ApiKey, Option<Project>),
+    params: &Params<'_>,
+    overlap_seconds: Option<i64>,
+) -> Answer {
+    params.refuse_duplicates(&[])?;
+    let form_id = signed_in.viewer.read_form_id(app, params.get("form").unwrap_or_default())?;
+    let new_id = format!("key_{form_id}");
+    let password = params.get("password");
+    if let Err(why) = proof::confirm(app, info, &signed_in.viewer, &signed_in.user, password).await? {
+        let said = match overlap_seconds {
+            None => Said { regenerate_error: Some(why), ..Said::default() },
+            Some(_) => Said { rotate_error: Some(why), ..Said::default() },
+        };
+        let said = Said { status: StatusCode::BAD_REQUEST, ..said };
+        return key_page::page(app, info, signed_in, old, project, said).await;
+    }
+    let new = NewKey { id: Some(new_id.clone()), ..NewKey::like(&old, project.clone()) };
+    let why = match apikey::make(info.now, &app.config, new) {
+        Ok((secret, key)) => {
+            let replacement = Replacement {
+                old_id: old.id.clone(),
+                old_ends_at: overlap_seconds.map(|seconds| info.now.plus_seconds(seconds)),
+                user_id: Some(signed_in.user.id.clone()),
+                digest: secret.digest(),
+                new: key.clone(),
+            };
+            let before = what_becomes(&old, &replacement);
+            match app.store.replace_key(info.now, info.origin(&signed_in.user.id), replacement).await {
+                Ok(true) => {
+                    key_form::works_at_once(app, &key).await;
+                    return Ok(keys::created(app, signed_in, secret.expose(), &key, project.as_ref(), Some(before)));
+                }
+                Ok(false) | Err(store::Error::Conflict) => {
+                    "This key no longer works, so nothing can take its place. Generate a new one.".to_owned()
+                }
+                Err(store::Error::Refused(error)) => sentence(&error.description),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(error) => sentence(&error.description),
+    };
+    not_replaced(app, info, signed_in, (old, project), &new_id, why).await
+}
+
+/// Why no key took the place of `old`: most often because the form was sent before.
+async fn not_replaced(
+    app: &App,
+    info: &RequestInfo,
+    signed_in: &SignedIn,
+    (old, project): (ApiKey, Option<Project>),
+    new_id: &str,
+    why: String,
+) -> Answer {
+    let made = app.store.key_by_id(new_id).await?.filter(|key| key.user_id == signed_in.user.id);
+    let (key, flash) = match made {
+        Some(key) => {
+            let text = "This form was sent before, and this is the key it made. A key is shown only once.".to_owned();
+            (key, Flash { tone: Tone::Warn, text })
+        }
+        None => (old, Flash { tone: Tone::Bad, text: why }),
+    };
+    let said = Said { flash: Some(flash), status: StatusCode::CONFLICT, ..Said::default() };
+    key_page::page(app, info, signed_in, key, project, said).await
+}
+
+fn what_becomes(old: &ApiKey, replacement: &Replacement) -> String {
+    let hint = format!("{}…{}", old.prefix, old.hint);
+    match replacement.old_ends_at {
+        None => format!("The old key {hint} no longer works."),
+        Some(end) => {
+            let end = old.expires_at.map_or(end, |expires| expires.min(end));
+            format!("The old key {hint} keeps working until {}.", words::moment(end).text)
+        }
+    }
+}
+
+/// The key with this id and its project, if it is this user's.
+async fn owned(app: &App, user: &User, id: &str) -> Result<(ApiKey, Option<Project>), Error> {
+    let key = app.store.key_by_id(id).await?.filter(|key| key.user_id == user.id).ok_or_else(Error::not_found)?;
+    let project = match &key.project_id {
+        Some(id) => app.store.find_project(id).await?,
+        None => None,
+    };
+    Ok((key, project))
+}

@@ -1,0 +1,170 @@
+//! Owns `/settings/projects/{id}`: one project as its owner sees it: its keys, a new one, how they are made, on and off.
+//! A project of somebody else and one that does not exist look alike.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, Uri},
+};
+
+use super::{
+    key_form::{self, Outcome},
+    keys,
+    kit::{Answer, Id, go, query, signed_form},
+    projects::{NAME_TAKEN, key_form as chosen_form, typed},
+    proof, words,
+};
+use crate::{
+    app::App,
+    http::{
+        extract::RequestInfo,
+        page::{render, shell},
+        session::SignedIn,
+    },
+    model::{error::Error, key::KeyForm as Looks, project::Project, text, user::User},
+    store::{self, ProjectChanges},
+    view::{Flash, KeyForm, Nav, ProjectForm, ProjectPage, Step, Tone, sentence},
+};
+
+/// What a step before this page has to say on it.
+#[derive(Default)]
+struct Said {
+    flash: Option<Flash>,
+    key: Option<KeyForm>,
+    form: Option<ProjectForm>,
+    status: StatusCode,
+}
+
+/// `GET /settings/projects/{id}`
+pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, uri: Uri, headers: HeaderMap) -> Answer {
+    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+    let project = owned(&app, &signed_in.user, &id).await?;
+    let text = match query(&uri)?.get("done") {
+        Some("made") => Some("The project is ready. Generate its first key."),
+        Some("saved") => Some("Saved."),
+        Some("disabled") => Some("The project is disabled. None of its keys is accepted."),
+        Some("enabled") => Some("The project is enabled. Its keys are accepted again."),
+        _ => None,
+    };
+    let flash = text.map(|text| Flash { tone: Tone::Good, text: text.to_owned() });
+    page(&app, &info, &signed_in, project, Said { flash, ..Said::default() }).await
+}
+
+/// `POST /settings/projects/{id}/keys`
+pub async fn create_key(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+    let (signed_in, body) = signed_form(&app, &info, request).await?;
+    let project = owned(&app, &signed_in.user, &id).await?;
+    match key_form::submit(&app, &info, &signed_in, &body.params()?, &[], Some(&project)).await? {
+        Outcome::Made(secret, key) => Ok(keys::created(&app, &signed_in, secret.expose(), &key, Some(&project), None)),
+        Outcome::Wrong(form) => {
+            // What the project itself refuses has no field here to stand beside.
+            let flash = form.project_error.clone().map(|text| Flash { tone: Tone::Bad, text });
+            let said = Said { flash, key: Some(*form), status: StatusCode::BAD_REQUEST, ..Said::default() };
+            page(&app, &info, &signed_in, project, said).await
+        }
+        Outcome::Again => {
+            let flash = Some(Flash { tone: Tone::Warn, text: keys::SENT_BEFORE.to_owned() });
+            let said = Said { flash, status: StatusCode::CONFLICT, ..Said::default() };
+            page(&app, &info, &signed_in, project, said).await
+        }
+    }
+}
+
+/// `POST /settings/projects/{id}`
+pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+    let (signed_in, body) = signed_form(&app, &info, request).await?;
+    let project = owned(&app, &signed_in.user, &id).await?;
+    let params = body.params()?;
+    params.refuse_duplicates(&[])?;
+    let mut form = typed(&params);
+    let key_form = chosen_form(&params)?;
+    let (wrong, status) = match text::name("a name", &form.name) {
+        Err(error) => (sentence(&error.description), StatusCode::BAD_REQUEST),
+        Ok(name) => {
+            let changes = ProjectChanges {
+                name: Some(name),
+                key_form: Some(key_form),
+                one_live_key: Some(form.one_live_key),
+                ..ProjectChanges::default()
+            };
+            match app.store.update_project(info.now, info.origin(&signed_in.user.id), id.clone(), changes).await {
+                Ok(true) => return Ok(go(&app, &format!("/settings/projects/{id}?done=saved"))),
+                Ok(false) => return Err(Error::not_found().into()),
+                Err(store::Error::Conflict) => (NAME_TAKEN.to_owned(), StatusCode::CONFLICT),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    };
+    form.name_error = Some(wrong);
+    page(&app, &info, &signed_in, project, Said { form: Some(form), status, ..Said::default() }).await
+}
+
+/// `POST /settings/projects/{id}/disable`
+pub async fn disable(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+    set_disabled(&app, &info, id, request, true).await
+}
+
+/// `POST /settings/projects/{id}/enable`
+pub async fn enable(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+    set_disabled(&app, &info, id, request, false).await
+}
+
+async fn set_disabled(app: &App, info: &RequestInfo, id: String, request: Request, disabled: bool) -> Answer {
+    let (signed_in, _) = signed_form(app, info, request).await?;
+    owned(app, &signed_in.user, &id).await?;
+    let changes = ProjectChanges { disabled: Some(disabled), ..ProjectChanges::default() };
+    if !app.store.update_project(info.now, info.origin(&signed_in.user.id), id.clone(), changes).await? {
+        return Err(Error::not_found().into());
+    }
+    Ok(go(app, &format!("/settings/projects/{id}?done={}", if disabled { "disabled" } else { "enabled" })))
+}
+
+async fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, project: Project, said: Said) -> Answer {
+    let keys = app.store.list_keys(info.now, &signed_in.user.id, Some(&project.id)).await?;
+    let (mut active, mut ended) = keys::rows(info.now, keys, std::slice::from_ref(&project));
+    // The whole page is the project's.
+    active.iter_mut().chain(&mut ended).for_each(|row| row.project = None);
+    let regenerate = match active.as_slice() {
+        [key] => {
+            let step = Step {
+                form: signed_in.viewer.form_id(app),
+                ask_password: proof::is_stale(info.now, &signed_in.viewer),
+                password_error: None,
+            };
+            Some((key.id.clone(), step))
+        }
+        _ => None,
+    };
+    let may_make = !project.disabled && !(project.one_live_key && !active.is_empty());
+    let new_key = may_make.then(|| said.key.unwrap_or_else(|| key_form::blank(app, info, signed_in, &[])));
+    let page = ProjectPage {
+        shell: shell(app, &signed_in.viewer, &project.name, Nav::Projects),
+        flash: said.flash,
+        created: words::day(project.created_at),
+        disabled: project.disabled,
+        one_live_key: project.one_live_key,
+        active,
+        ended,
+        regenerate,
+        new_key,
+        form: said.form.unwrap_or_else(|| ProjectForm {
+            name: project.name.clone(),
+            is_uuid: project.key_form == Looks::Uuid,
+            one_live_key: project.one_live_key,
+            ..ProjectForm::default()
+        }),
+        id: project.id,
+        name: project.name,
+        plan: project.plan,
+    };
+    let mut response = render(&page);
+    *response.status_mut() = said.status;
+    Ok(response)
+}
+
+/// The project with this id, if it is this user's.
+async fn owned(app: &App, user: &User, id: &str) -> Result<Project, Error> {
+    let project = app.store.find_project(id).await?;
+    project.filter(|project| project.user_id == user.id).ok_or_else(Error::not_found)
+}

@@ -1,0 +1,154 @@
+//! Owns tests of `/settings/denied` and `/settings/activity`: what owners can find out.
+
+use grantd::store::NewUser;
+use secrecy::SecretString;
+
+use super::submit;
+use crate::harness::{TestApp, app::PASSWORD, flow::tokens};
+
+const DENIED: &str = "/settings/denied";
+const ACTIVITY: &str = "/settings/activity";
+
+#[tokio::test]
+async fn the_request_id_of_a_refusal_opens_its_reason_for_the_owner() {
+    let app = TestApp::new().await;
+    let ada = app.user("ada@example.com").await;
+    let (id, key) = app
+        .key_with(&ada, "read", |key| {
+            key.name = "Nightly backup".to_owned();
+            key.expires_in_seconds = Some(3600);
+        })
+        .await;
+    app.advance(4 * 3600);
+    let refused = app.get_as("/v1/users/me", &key).await;
+    refused.status(401);
+    let request_id = refused.header("x-request-id");
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    browser.get(DENIED).await.page(200);
+    // Before it is written and after.
+    for _ in 0..2 {
+        let page = browser.get(&format!("{DENIED}?request_id=%20{request_id}%20")).await;
+        page.page(200);
+        for words in
+            ["Expired 3 h ago.", "401 not let in", "192.0.2.1", "Nightly backup", &id, "21 Nov 2026, 04:00 UTC"]
+        {
+            assert!(page.body.contains(words), "{words}: {}", page.body);
+        }
+        assert!(!page.body.contains(&key));
+        app.app.background.flush().await.expect("flushed");
+    }
+    assert_eq!(app.get(&format!("{DENIED}?request_id={request_id}")).await.location(), "/login");
+}
+
+#[tokio::test]
+async fn unknown_ids_and_those_of_others_look_alike() {
+    // THREATS: AK16 AK13
+    let app = TestApp::new().await;
+    let ada = app.user("ada@example.com").await;
+    app.user("eve@example.com").await;
+    let (id, key) = app.key(&ada, "read").await;
+    app.app.store.revoke_key(app.now(), grantd::model::audit::Origin::default(), id, None).await.expect("revoked");
+    let refused = app.get_as("/v1/users/me", &key).await;
+    let nobodys = app.get_as("/v1/users/me", "gd_live_nonsense").await;
+    let eve = app.browser();
+    eve.log_in("eve@example.com").await;
+    let mut answers = Vec::new();
+    let evil = "%3Cscript%3Ealert(1)%3C/script%3E";
+    for request_id in [refused.header("x-request-id"), nobodys.header("x-request-id"), "req_never", evil] {
+        let page = eve.get(&format!("{DENIED}?request_id={request_id}")).await;
+        page.page(200);
+        assert!(page.body.contains("Nothing found.") && !page.body.contains("<script>alert"), "{}", page.body);
+        answers.push(page.body.replace(request_id, "").replace("&#60;script&#62;alert(1)&#60;/script&#62;", ""));
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
+}
+
+#[tokio::test]
+async fn an_administrator_sees_anybodys_and_whoever_is_looked_at_can_tell() {
+    // THREATS: AU1
+    let app = TestApp::new().await;
+    let ada = app.user("ada@example.com").await;
+    let (id, key) = app.key(&ada, "read").await;
+    app.app.store.revoke_key(app.now(), grantd::model::audit::Origin::default(), id, None).await.expect("revoked");
+    let (refused, nobodys) = (app.get_as("/v1/users/me", &key).await, app.get_as("/v1/users/me", "gd_live_x").await);
+    let password = app.app.passwords.hash(SecretString::from(PASSWORD)).await.expect("a hash");
+    let root = NewUser {
+        email: "root@example.com".to_owned(),
+        name: "Root".to_owned(),
+        password: Some(password),
+        plan: "free".to_owned(),
+        admin: true,
+    };
+    app.app.store.insert_user(app.now(), grantd::model::audit::Origin::default(), root).await.expect("a user");
+    let browser = app.browser();
+    browser.log_in("root@example.com").await;
+    let page = browser.get(&format!("{DENIED}?request_id={}", refused.header("x-request-id"))).await;
+    assert!(page.body.contains("Revoked just now.") && page.body.contains(&ada), "{}", page.body);
+    let page = browser.get(&format!("{DENIED}?request_id={}", nobodys.header("x-request-id"))).await;
+    assert!(page.body.contains("This is why"), "{}", page.body);
+    let owner = app.browser();
+    owner.log_in("ada@example.com").await;
+    let activity = owner.get(ACTIVITY).await.body;
+    assert_eq!(activity.matches("An administrator read why").count(), 1, "{activity}");
+}
+
+#[tokio::test]
+async fn activity_is_ones_own_in_words_newest_first() {
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    app.user("eve@example.com").await;
+    let client = app.confidential().await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    tokens(&browser, &client).await;
+    let fields = [("scope", "read"), ("name", "Night <b>shift</b>")];
+    submit(&browser, "/settings/keys", "/settings/keys", &fields).await.status(200);
+    submit(&browser, "/settings/projects", "/settings/projects", &[("name", "Harbor")]).await.status(303);
+    let page = browser.get(ACTIVITY).await;
+    page.page(200);
+    let words = ["Harbor", "Night &#60;b&#62;shift", "got access to your account", "You allowed", "You signed in"];
+    let places: Vec<usize> =
+        words.iter().map(|word| page.body.find(word).unwrap_or_else(|| panic!("{word}: {}", page.body))).collect();
+    // Within one millisecond any order will do; the clock stands still here, so only presence is asked above.
+    assert!(places.iter().all(|at| *at > 0));
+    assert!(page.body.contains("from 192.0.2.7") && !page.body.contains("Night <b>"), "{}", page.body);
+    let eve = app.browser();
+    eve.log_in("eve@example.com").await;
+    let others = eve.get(ACTIVITY).await.body;
+    assert!(!others.contains("Harbor") && others.matches("You signed in").count() == 1, "{others}");
+    assert_eq!(app.get(ACTIVITY).await.location(), "/login");
+}
+
+#[tokio::test]
+async fn activity_goes_page_by_page_without_gaps_or_repeats() {
+    let app = TestApp::new().await;
+    let ada = app.user("ada@example.com").await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    // Many of one moment, so that the moment alone does not say where a page ends.
+    for count in 0..120 {
+        if count % 40 == 0 {
+            app.advance(60);
+        }
+        app.key_with(&ada, "read", |key| key.name = format!("Number {count} of many")).await;
+    }
+    let (mut path, mut seen, mut pages) = (ACTIVITY.to_owned(), Vec::new(), 0);
+    loop {
+        let page = browser.get(&path).await;
+        page.page(200);
+        pages += 1;
+        let names = page.body.split("<bdi>Number ").skip(1).filter_map(|rest| rest.split(' ').next());
+        seen.extend(names.map(|number| number.parse::<usize>().expect("a number")));
+        let Some(at) = page.body.find("?before=") else { break };
+        let end = at + page.body[at..].find('"').expect("a quote");
+        path = format!("{ACTIVITY}{}", &page.body[at..end]);
+    }
+    assert_eq!((pages, seen.len()), (3, 120));
+    assert!(seen[..40].iter().all(|number| *number >= 80) && seen[80..].iter().all(|number| *number < 40), "{seen:?}");
+    seen.sort_unstable();
+    assert_eq!(seen, (0..120).collect::<Vec<_>>());
+    for bad in ["x", "zzzzzzzzzzzz", "%00", "0000'--00000001", "%F0%9F%A6%80aaaaaaaaaaaa"] {
+        browser.get(&format!("{ACTIVITY}?before={bad}")).await.page(400);
+    }
+}
