@@ -34,9 +34,10 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     let before = params.get("before");
     // One more than is shown tells whether there is another page.
     let most = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
-    let mut entries = app.store.audit_of_user(user_id, before, most).await?;
-    let is_more = entries.len() > PAGE;
-    entries.truncate(PAGE);
+    let mut found = app.store.audit_of_user(user_id, before, most).await?;
+    let is_more = found.len() > PAGE;
+    found.truncate(PAGE);
+    let (ids, entries): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let names = Names::of(&app, &info, user_id, &entries).await?;
     let mut days: Vec<ActivityDay> = Vec::new();
     for entry in &entries {
@@ -52,7 +53,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
         shell: shell(&app, &signed_in.viewer, "Activity", Nav::None),
         days,
         is_later: before.is_some(),
-        next: entries.last().filter(|_| is_more).map(|entry| entry.id.clone()),
+        next: ids.into_iter().next_back().filter(|_| is_more),
     };
     Ok(render(&page))
 }

@@ -174,7 +174,6 @@ mod tests {
 
     fn said(event: &str, actor: &str) -> String {
         let entry = AuditEntry {
-            id: String::new(),
             at: Timestamp(0),
             event: event.to_owned(),
             actor: actor.to_owned(),

@@ -1,15 +1,22 @@
 //! Owns the form for a new key, wherever it stands: what it offers, what was typed, what it makes. Does not show the key.
 
+use super::{kit::Refusal, proof, words};
 use crate::{
     app::App,
     engine::apikey::{self, NewKey, span_seconds},
     http::{extract::RequestInfo, session::SignedIn},
-    model::{error::Error, key::ApiKey, network::Networks, params::Params, project::Project, secret::Secret, text},
+    model::{
+        error::Error,
+        key::{ApiKey, KeyForm as Looks},
+        network::Networks,
+        params::Params,
+        project::Project,
+        secret::Secret,
+        text,
+    },
     store,
     view::{Choice, KeyForm, sentence},
 };
-
-use super::{kit::Refusal, proof, words};
 
 /// When keys may end.
 const EXPIRIES: [(&str, &str); 4] =

@@ -136,7 +136,7 @@ async fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, project: Proj
         }
         _ => None,
     };
-    let may_make = !project.disabled && !(project.one_live_key && !active.is_empty());
+    let may_make = !project.disabled && (!project.one_live_key || active.is_empty());
     let new_key = may_make.then(|| said.key.unwrap_or_else(|| key_form::blank(app, info, signed_in, &[])));
     let page = ProjectPage {
         shell: shell(app, &signed_in.viewer, &project.name, Nav::Projects),

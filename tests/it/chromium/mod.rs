@@ -6,6 +6,7 @@ mod entry;
 mod keys;
 mod own_apps;
 mod pages;
+mod projects;
 
 use crate::harness::{
     Installation, OAuthClient,

@@ -13,11 +13,11 @@ if (headings.length !== 1 || !seen(headings[0]) || !headings[0].innerText.trim()
 if (document.querySelectorAll("main").length !== 1) problems.push("not one main");
 
 for (const field of document.querySelectorAll("input:not([type=hidden]), select, textarea")) {
-  const label = [...(field.labels ?? [])].map((l) => l.innerText).join("").trim();
+  // What is folded away has no innerText.
+  const label = [...(field.labels ?? [])].map((l) => l.textContent).join("").trim();
   if (!label && !field.getAttribute("aria-label")) problems.push(`no label: ${name(field)}`);
 }
 for (const control of document.querySelectorAll("a[href], button, summary")) {
-  // What is folded away has no innerText.
   const label = control.getAttribute("aria-label") ?? control.textContent;
   if (!label.trim()) problems.push(`no name: ${name(control)}`);
 }
