@@ -99,3 +99,41 @@ async fn nodes_seal_one_after_the_other() {
     assert_eq!(places, (1..=head.seq).collect::<Vec<_>>());
     assert!(entries.len() >= 20 && entries.iter().all(|entry| entry.entry.at > Timestamp(0)));
 }
+
+#[test]
+fn every_change_by_command_line_is_in_it() {
+    // THREATS: AU1
+    let here = Installation::new();
+    here.api();
+    here.user("alice@example.com");
+    let made = |arguments: &[&str]| here.json(arguments)["id"].as_str().expect("an id").to_owned();
+    let project = made(&["project", "create", "--user", "alice@example.com", "--name", "Harbor"]);
+    here.json(&["project", "set", &project, "--name", "Grid"]);
+    here.json(&["project", "disable", &project]);
+    here.json(&["project", "enable", &project]);
+    here.json(&["plan", "set", "small", "--per-hour", "10", "--burst", "2"]);
+    let route = made(&["api", "add-route", "example-api", "--path", "/v1/*", "--scope", "read"]);
+    here.json(&["api", "remove-route", &route]);
+    let key = ["key", "create", "--user", "alice@example.com", "--scope", "read", "--project", &project];
+    let rotated = made(&["key", "rotate", &made(&key)]);
+    let regenerated = made(&["key", "regenerate", &rotated]);
+    here.json(&["key", "revoke", &regenerated]);
+    let log = here.json(&["audit", "--limit", "100"]);
+    let log = log["audit"].as_array().expect("entries");
+    for (event, object) in [
+        ("project.create", &project),
+        ("project.update", &project),
+        ("project.disable", &project),
+        ("project.enable", &project),
+        ("plan.set", &"small".to_owned()),
+        ("route.create", &route),
+        ("route.delete", &route),
+        ("key.regenerate", &rotated),
+        ("key.revoke", &regenerated),
+    ] {
+        let found = log.iter().find(|entry| entry["event"] == event).unwrap_or_else(|| panic!("no {event}: {log:?}"));
+        let concerns = found["concerns"].as_array().expect("objects");
+        assert!(concerns.iter().any(|id| *id == object.as_str()) && found["actor"] == "cli", "{found}");
+    }
+    assert!(log.iter().any(|entry| entry["event"] == "key.rotate"));
+}

@@ -22,11 +22,13 @@ impl<'s> Visitor<'s> {
         Self { server, base: server.base.clone(), issuer: issuer.to_owned(), cookies: BTreeMap::new() }
     }
 
+    #[cfg(feature = "services")]
     /// One who reaches the server at its issuer, where a proxy stands before it.
     pub fn through(server: &'s Server, issuer: &str) -> Self {
         Self { base: issuer.to_owned(), ..Self::new(server, issuer) }
     }
 
+    #[cfg(feature = "services")]
     /// Signs in and generates a key that reads, on the page for that; returns the key as the page shows it, once.
     pub async fn generate_key(&mut self, email: &str, name: &str) -> String {
         let csrf = self.get("/login").await.input("csrf");
