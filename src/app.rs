@@ -7,6 +7,7 @@ use axum::http::HeaderName;
 use crate::{
     config::Config,
     engine::{
+        answers::Answers,
         catalog::CatalogCache,
         clients::Clients,
         denials::Denials,
@@ -62,6 +63,8 @@ pub struct App {
     pub throttle: Throttle,
     /// Counts frequent events.
     pub tally: Arc<Tally>,
+    /// Answers that are given again, and places in lists.
+    pub answers: Answers,
     /// Why requests were refused.
     pub denials: Arc<Denials>,
     /// Names of the headers that tell an upstream who is calling, in the order of `config::Gateway::names`.
@@ -93,7 +96,7 @@ impl App {
                 "the clock is behind the newest row of the database by more than five minutes",
             ));
         }
-        let catalog = Arc::new(CatalogCache::load(Arc::clone(&store)).await?);
+        let catalog = Arc::new(CatalogCache::load(Arc::clone(&store), config.issuer.clone()).await?);
         let algorithms: Vec<Algorithm> = catalog.current().apis.iter().map(|api| api.algorithm).collect();
         let lifetime = config.lifetimes.signing_key_seconds;
         let signing = Arc::new(Signing::load(Arc::clone(&store), master.clone(), lifetime, now, &algorithms).await?);
@@ -132,6 +135,7 @@ impl App {
             identity_headers: identity_headers(&config)?,
             forms: master.mac(Purpose::Forms)?,
             devices: master.mac(Purpose::Device)?,
+            answers: Answers::new(master)?,
             telemetry: Telemetry::new()?,
             config,
             clock,

@@ -24,6 +24,10 @@ pub enum Purpose {
     Device,
     /// Sealing of signing keys.
     SigningKeys,
+    /// Sealing of answers that are given again.
+    Answers,
+    /// Places in lists.
+    Cursors,
     /// The check that this is the key the database was made with.
     Check,
 }
@@ -36,6 +40,8 @@ impl Purpose {
             Self::Forms => b"grantd forms v1",
             Self::Device => b"grantd device v1",
             Self::SigningKeys => b"grantd signing keys v1",
+            Self::Answers => b"grantd answers v1",
+            Self::Cursors => b"grantd cursors v1",
             Self::Check => b"grantd check v1",
         }
     }

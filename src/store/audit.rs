@@ -1,6 +1,10 @@
 //! Owns the `audit` table: append-only, written in the transaction of what it records. Does not decide what is recorded.
 
-use super::{Error, Store, row::binds, tx::Tx};
+use super::{
+    Error, Store,
+    row::{Row, binds},
+    tx::Tx,
+};
 use crate::model::{
     audit::{Event, Origin},
     clock::Timestamp,
@@ -37,6 +41,7 @@ pub struct AuditEntry {
 impl Tx {
     /// Appends an entry; if it cannot be written, neither is the change.
     pub(super) async fn audit(&mut self, now: Timestamp, origin: &Origin, event: Event) -> Result<(), Error> {
+        self.audited = true;
         // Time first, so that entries are appended at the end of the index.
         let id = format!("{:012x}{}", now.0, secret::random_base62(10));
         let outcome = if event.denied.is_some() { "denied" } else { "ok" };
@@ -92,22 +97,24 @@ impl Store {
                 binds![limit],
             )
             .await?;
-        rows.into_iter()
-            .map(|mut row| {
-                Ok(AuditEntry {
-                    at: row.at(0)?,
-                    event: row.text(1)?,
-                    actor: row.text(2)?,
-                    user_id: row.opt_text(3)?,
-                    client_id: row.opt_text(4)?,
-                    object: row.opt_text(5)?,
-                    outcome: row.text(6)?,
-                    reason: row.opt_text(7)?,
-                    address: row.text(8)?,
-                    request_id: row.text(9)?,
-                    times: row.int(10)?,
-                })
-            })
-            .collect()
+        rows.into_iter().map(|mut row| AuditEntry::of(&mut row)).collect()
+    }
+}
+
+impl AuditEntry {
+    pub(super) fn of(row: &mut Row) -> Result<Self, Error> {
+        Ok(Self {
+            at: row.at(0)?,
+            event: row.text(1)?,
+            actor: row.text(2)?,
+            user_id: row.opt_text(3)?,
+            client_id: row.opt_text(4)?,
+            object: row.opt_text(5)?,
+            outcome: row.text(6)?,
+            reason: row.opt_text(7)?,
+            address: row.text(8)?,
+            request_id: row.text(9)?,
+            times: row.int(10)?,
+        })
     }
 }
