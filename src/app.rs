@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use crate::{
     config::Config,
     engine::{
+        answers::Answers,
         catalog::CatalogCache,
         clients::Clients,
         denials::Denials,
@@ -66,6 +67,8 @@ pub struct App {
     pub limiter: Limiter,
     /// Counts frequent events.
     pub tally: Arc<Tally>,
+    /// Answers that are given again, and places in lists.
+    pub answers: Answers,
     /// Why requests were refused.
     pub denials: Arc<Denials>,
     /// Ends keys that were found in public.
@@ -91,7 +94,7 @@ impl App {
         let store = Arc::new(Store::open(&config.database).await?);
         let now = clock.now();
         check(&store, &master, now).await?;
-        let catalog = Arc::new(CatalogCache::load(Arc::clone(&store)).await?);
+        let catalog = Arc::new(CatalogCache::load(Arc::clone(&store), config.issuer.clone()).await?);
         let algorithms: Vec<Algorithm> = catalog.current().apis.iter().map(|api| api.algorithm).collect();
         let lifetime = config.lifetimes.signing_key_seconds;
         let signing = Arc::new(Signing::load(Arc::clone(&store), master.clone(), lifetime, now, &algorithms).await?);
@@ -138,6 +141,7 @@ impl App {
             identity_headers: identity_headers(&config)?,
             forms: master.mac(Purpose::Forms)?,
             devices: master.mac(Purpose::Device)?,
+            answers: Answers::new(master)?,
             telemetry: Telemetry::new()?,
             config,
             clock,

@@ -16,12 +16,12 @@ use tower_http::{
 };
 
 use crate::{
-    api::{leaks, me},
+    api::{keys as api_keys, leaks, me, projects as api_projects},
     app::App,
     gateway,
     http::{
         error::{OAuthError, nowhere},
-        layers,
+        layers, problem,
     },
     model::error::Error,
     oauth::{authorize::authorize, introspect::introspect, metadata, revoke::revoke, token::token},
@@ -35,7 +35,7 @@ use crate::{
 /// Every route, with what stands around it: panics are caught inside the edge, so that their answers look like others.
 pub fn router(app: Arc<App>) -> Router {
     let base = app.config.base_path();
-    let routes = machines(&app).merge(people(&app));
+    let routes = machines(&app).merge(management()).merge(people(&app));
     let routes =
         if base.is_empty() { routes } else { Router::new().merge(issuer_with_path(&base)).nest(&base, routes) };
     routes
@@ -69,6 +69,19 @@ fn machines(app: &App) -> Router<Arc<App>> {
         .route("/livez", get(ops::livez))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))
+}
+
+/// The management API: JSON, a Bearer credential with the scope that each handler names, errors as RFC 9457 has them.
+fn management() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/v1/keys", get(api_keys::list).post(api_keys::create))
+        .route("/api/v1/keys/{id}", get(api_keys::get).patch(api_keys::update))
+        .route("/api/v1/keys/{id}/revoke", post(api_keys::revoke))
+        .route("/api/v1/keys/{id}/rotate", post(api_keys::rotate))
+        .route("/api/v1/keys/{id}/regenerate", post(api_keys::regenerate))
+        .route("/api/v1/projects", get(api_projects::list).post(api_projects::create))
+        .route("/api/v1/projects/{id}", get(api_projects::get).patch(api_projects::update))
+        .method_not_allowed_fallback(problem::other_method)
 }
 
 /// For people: pages, cookies, forms.

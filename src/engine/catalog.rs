@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
 use crate::{
-    model::{api::Catalog, error::Error},
+    model::{api::Catalog, error::Error, reserved},
     store::Store,
 };
 
@@ -14,6 +14,7 @@ use crate::{
 #[derive(Debug)]
 pub struct CatalogCache {
     store: Arc<Store>,
+    issuer: String,
     current: ArcSwap<Catalog>,
     /// Held from reading to keeping: a slow reading must not replace what a later one found.
     reading: Mutex<()>,
@@ -24,9 +25,10 @@ impl CatalogCache {
     ///
     /// # Errors
     /// `temporarily_unavailable`.
-    pub async fn load(store: Arc<Store>) -> Result<Self, Error> {
-        let catalog = store.catalog().await?;
-        Ok(Self { store, current: ArcSwap::from_pointee(catalog), reading: Mutex::default() })
+    pub async fn load(store: Arc<Store>, issuer: String) -> Result<Self, Error> {
+        let catalog = Self { store, issuer, current: ArcSwap::default(), reading: Mutex::default() };
+        catalog.reload().await?;
+        Ok(catalog)
     }
 
     /// The catalog.
@@ -41,7 +43,8 @@ impl CatalogCache {
     /// `temporarily_unavailable`; the old one stays.
     pub async fn reload(&self) -> Result<(), Error> {
         let _reading = self.reading.lock().await;
-        self.current.store(Arc::new(self.store.catalog().await?));
+        let stored = self.store.catalog().await?;
+        self.current.store(Arc::new(Catalog { reserved: Some(reserved::api(&self.issuer)), ..stored }));
         Ok(())
     }
 }

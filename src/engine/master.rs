@@ -28,6 +28,10 @@ pub enum Purpose {
     Audit,
     /// Sealing of signing keys.
     SigningKeys,
+    /// Sealing of answers that are given again.
+    Answers,
+    /// Places in lists.
+    Cursors,
     /// The check that this is the key the database was made with.
     Check,
 }
@@ -42,6 +46,8 @@ impl Purpose {
             Self::Limits => b"grantd limits v1",
             Self::Audit => b"grantd audit v1",
             Self::SigningKeys => b"grantd signing keys v1",
+            Self::Answers => b"grantd answers v1",
+            Self::Cursors => b"grantd cursors v1",
             Self::Check => b"grantd check v1",
         }
     }

@@ -1,6 +1,8 @@
 //! Owns the verbs that endpoints share. No axum and no SQL: parts are built from the few things they need.
 
+pub mod answers;
 pub mod apikey;
+pub mod apis;
 pub mod catalog;
 pub mod claims;
 pub mod clients;

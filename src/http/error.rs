@@ -118,7 +118,8 @@ pub fn nowhere(path: &str) -> Response {
     }
 }
 
-fn finish(mut response: Response, error: Error) -> Response {
+/// Gives the answer of an error its status, and hands the error to the edge.
+pub(super) fn finish(mut response: Response, error: Error) -> Response {
     let status = error.code.status();
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let retry = match status {

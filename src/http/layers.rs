@@ -18,6 +18,7 @@ use super::{
     error::{LoggedError, OAuthError, PageError, nowhere},
     extract::{RequestInfo, sender},
     page::{self, PendingNotice},
+    problem,
 };
 use crate::{
     app::App,
@@ -40,7 +41,7 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let info =
         RequestInfo { now: app.clock.now(), id: id.clone(), address: sender(&request, &app.config.trusted_proxies) };
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = request.method().clone();
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let too_long = request.uri().path_and_query().is_some_and(|target| target.as_str().len() > URI_MAX);
     let no_text = (!is_text(request.uri().path())).then(|| nowhere(request.uri().path()));
     request.extensions_mut().insert(info);
@@ -59,6 +60,9 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
         let bare = std::mem::replace(&mut response, page::notice(&app, &pending, &id));
         response.extensions_mut().extend(bare.extensions().clone());
         response.headers_mut().extend(bare.headers().clone());
+    }
+    if response.status().as_u16() >= 400 {
+        response = problem::rendered(&app, uri.path(), &id, response);
     }
     let took = started.elapsed();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);

@@ -70,11 +70,13 @@ pub struct Api {
     pub routes: Vec<Route>,
 }
 
-/// Every API of the deployment. A scope belongs to exactly one.
+/// Every API of the deployment, and grantd's own. A scope belongs to exactly one.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     /// The APIs, by name.
     pub apis: Vec<Api>,
+    /// grantd's own, for its management API. Not among the others: nobody gets its scopes who does not name them.
+    pub reserved: Option<Api>,
     /// The plans.
     pub plans: Plans,
     /// There are keys that any text may be: imported ones and UUIDs.
@@ -82,13 +84,18 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// The deployment's APIs, and grantd's own.
+    fn every(&self) -> impl Iterator<Item = &Api> {
+        self.apis.iter().chain(&self.reserved)
+    }
+
     /// The API with this audience URI.
     #[must_use]
     pub fn by_identifier(&self, identifier: &str) -> Option<&Api> {
-        self.apis.iter().find(|api| api.identifier == identifier)
+        self.every().find(|api| api.identifier == identifier)
     }
 
-    /// The API with this short name.
+    /// The deployment's API with this short name.
     #[must_use]
     pub fn by_slug(&self, slug: &str) -> Option<&Api> {
         self.apis.iter().find(|api| api.slug == slug)
@@ -103,10 +110,10 @@ impl Catalog {
     /// The API and the scope called `name`.
     #[must_use]
     pub fn scope(&self, name: &str) -> Option<(&Api, &ApiScope)> {
-        self.apis.iter().find_map(|api| Some((api, api.scopes.iter().find(|scope| scope.name == name)?)))
+        self.every().find_map(|api| Some((api, api.scopes.iter().find(|scope| scope.name == name)?)))
     }
 
-    /// Every scope there is.
+    /// Every scope of the deployment's APIs.
     #[must_use]
     pub fn all_scopes(&self) -> Scopes {
         self.apis.iter().flat_map(|api| &api.scopes).map(|scope| scope.name.clone()).collect()
@@ -115,14 +122,29 @@ impl Catalog {
     /// The APIs of `scopes`, by name.
     #[must_use]
     pub fn of_scopes(&self, scopes: &Scopes) -> Vec<&Api> {
-        self.apis.iter().filter(|api| api.scopes.iter().any(|scope| scopes.contains(&scope.name))).collect()
+        self.every().filter(|api| api.scopes.iter().any(|scope| scopes.contains(&scope.name))).collect()
     }
 
-    /// Names as typed by a person: `all` alone means every scope; an unknown or missing name is refused.
+    /// Names as typed by a person: `all` alone means every scope of the deployment's APIs; an unknown or missing name is
+    /// refused, and so are the scopes of grantd's own API.
     ///
     /// # Errors
     /// `invalid_scope` naming what would be right.
     pub fn choose(&self, names: &[String]) -> Result<Scopes, Error> {
+        self.choose_among(names, |_| false)
+    }
+
+    /// The same, where the scopes of grantd's own API may be named too. `all` does not mean them.
+    ///
+    /// # Errors
+    /// As [`Self::choose`].
+    pub fn choose_also_reserved(&self, names: &[String]) -> Result<Scopes, Error> {
+        let is_reserved =
+            |name: &str| self.reserved.as_ref().is_some_and(|api| api.scopes.iter().any(|scope| scope.name == name));
+        self.choose_among(names, is_reserved)
+    }
+
+    fn choose_among(&self, names: &[String], is_reserved: impl Fn(&str) -> bool) -> Result<Scopes, Error> {
         let all = self.all_scopes();
         let known = || format!("scopes are: {all}");
         if names.iter().map(String::as_str).eq(["all"]) && !all.is_empty() {
@@ -132,7 +154,7 @@ impl Catalog {
         if asked.is_empty() {
             return Err(Error::invalid_scope(format!("at least one scope is needed; {}", known())));
         }
-        if !asked.is_subset(&all) {
+        if !asked.iter().all(|name| all.contains(name) || is_reserved(name)) {
             return Err(Error::invalid_scope(format!("there is no such scope; {}", known())));
         }
         Ok(asked)
@@ -144,7 +166,7 @@ impl Catalog {
     /// `invalid_target` when one is unknown.
     pub fn targets(&self, resources: &[String]) -> Result<Vec<&Api>, Error> {
         if resources.is_empty() {
-            return Ok(self.apis.iter().collect());
+            return Ok(self.every().collect());
         }
         let unknown = || Error::new(super::error::ErrorCode::InvalidTarget, "resource names no API of this server");
         resources.iter().map(|resource| self.by_identifier(resource).ok_or_else(unknown)).collect()

@@ -35,10 +35,18 @@ pub enum ErrorCode {
     InvalidToken,
     /// A page's form came from elsewhere, or the person may not do this.
     Forbidden,
+    /// RFC 6750 §3.1: the credential is good, and its scopes do not reach this far.
+    InsufficientScope,
     /// Nothing here, or nothing of yours.
     NotFound,
     /// Sent to another name than ours (RFC 9110 §15.5.20).
     MisdirectedRequest,
+    /// RFC 9110 §15.5.6.
+    MethodNotAllowed,
+    /// RFC 9110 §15.5.10: not with what there is already.
+    Conflict,
+    /// RFC 9110 §15.5.21: one Idempotency-Key for two different requests.
+    IdempotencyMismatch,
     /// RFC 9110 §15.5.14.
     ContentTooLarge,
     /// RFC 9110 §15.5.16.
@@ -71,8 +79,12 @@ impl ErrorCode {
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::InvalidToken => "invalid_token",
             Self::Forbidden => "forbidden",
+            Self::InsufficientScope => "insufficient_scope",
             Self::NotFound => "not_found",
             Self::MisdirectedRequest => "misdirected_request",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::Conflict => "conflict",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::ContentTooLarge => "content_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::TooManyRequests => "too_many_requests",
@@ -86,9 +98,12 @@ impl ErrorCode {
     pub fn status(self) -> u16 {
         match self {
             Self::InvalidClient | Self::InvalidToken => 401,
-            Self::Forbidden => 403,
+            Self::Forbidden | Self::InsufficientScope => 403,
             Self::NotFound => 404,
             Self::MisdirectedRequest => 421,
+            Self::MethodNotAllowed => 405,
+            Self::Conflict => 409,
+            Self::IdempotencyMismatch => 422,
             Self::ContentTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::TooManyRequests => 429,

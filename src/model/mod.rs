@@ -18,6 +18,7 @@ pub mod principal;
 pub mod profile;
 pub mod project;
 pub mod redirect_uri;
+pub mod reserved;
 pub mod route;
 pub mod scope;
 pub mod secret;

@@ -40,6 +40,13 @@ impl Networks {
             || address.is_some_and(|address| self.0.iter().any(|network| network.contains(&address.to_canonical())))
     }
 
+    /// Whether whoever is within these is within `other` too.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        let one = |inner: &IpNet| other.0.iter().any(|outer| outer.contains(inner));
+        other.is_any() || (!self.is_any() && self.0.iter().all(one))
+    }
+
     /// The networks in words, one each.
     pub fn iter(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(ToString::to_string)
@@ -98,6 +105,22 @@ mod tests {
         assert!(!networks.allow(None));
         assert!(Networks::default().allow(None));
         assert_eq!(Networks::parse(&networks.to_string()).expect("again"), networks);
+    }
+
+    #[test]
+    fn a_list_is_within_another_where_each_of_its_networks_is() {
+        let of = |text: &str| Networks::parse(text).expect("networks");
+        for (inner, outer, within) in [
+            ("192.0.2.7", "192.0.2.0/24 10.0.0.0/8", true),
+            ("192.0.2.0/25 10.1.0.0/16", "192.0.2.0/24 10.0.0.0/8", true),
+            ("192.0.2.0/23", "192.0.2.0/24", false),
+            ("192.0.2.7 198.51.100.1", "192.0.2.0/24", false),
+            ("", "192.0.2.0/24", false),
+            ("192.0.2.7", "", true),
+            ("", "", true),
+        ] {
+            assert_eq!(of(inner).is_within(&of(outer)), within, "{inner} within {outer}");
+        }
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Store {
                 api.routes.push(route);
             }
         }
-        Ok(Catalog { apis, plans: self.plans().await?, foreign_keys: self.has_foreign_keys().await? })
+        Ok(Catalog { apis, reserved: None, plans: self.plans().await?, foreign_keys: self.has_foreign_keys().await? })
     }
 
     /// Adds a route behind the others of its API.

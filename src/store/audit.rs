@@ -41,6 +41,7 @@ pub struct AuditEntry {
 impl Tx {
     /// Appends an entry; if it cannot be written, neither is the change.
     pub(super) async fn audit(&mut self, now: Timestamp, origin: &Origin, event: Event) -> Result<(), Error> {
+        self.audited = true;
         // Time first, so that entries are appended at the end of the index.
         let id = format!("{:012x}{}", now.0, secret::random_base62(10));
         let outcome = if event.denied.is_some() { "denied" } else { "ok" };

@@ -286,7 +286,7 @@ fn uris(uris: &[RedirectUri]) -> String {
     uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>().join(" ")
 }
 
-fn client(row: &mut Row) -> Result<Client, Error> {
+pub(super) fn client(row: &mut Row) -> Result<Client, Error> {
     let known = |what| Error::Corrupt(what);
     Ok(Client {
         id: row.text(0)?,

@@ -59,7 +59,7 @@ impl Store {
                 binds![request_id, user_id, READ_MAX],
             )
             .await?;
-        rows.into_iter().map(record).collect()
+        rows.into_iter().map(|mut row| record(&mut row)).collect()
     }
 
     /// A user's newest refusals, of one key or of all; at most 100.
@@ -74,11 +74,11 @@ impl Store {
                 binds![user_id, key_id, READ_MAX],
             )
             .await?;
-        rows.into_iter().map(record).collect()
+        rows.into_iter().map(|mut row| record(&mut row)).collect()
     }
 }
 
-fn record(mut row: Row) -> Result<DenialRecord, Error> {
+pub(super) fn record(row: &mut Row) -> Result<DenialRecord, Error> {
     Ok(DenialRecord {
         request_id: row.text(0)?,
         at: row.at(1)?,

@@ -1,6 +1,7 @@
 //! Owns all the SQL, one text for both engines, a file per record. A transaction never leaves a method.
 
 mod activity;
+mod answers;
 mod apis;
 mod audit;
 mod audit_chain;
@@ -12,7 +13,9 @@ mod error;
 mod grants;
 mod imports;
 mod interactions;
+mod key_changes;
 mod keys;
+mod lists;
 mod meta;
 mod migrations;
 mod plans;
@@ -35,6 +38,7 @@ use sqlx::{
 };
 use tokio::{sync::oneshot, time::timeout};
 
+pub use answers::{Answered, KeptAnswer};
 pub use audit::AuditEntry;
 pub use audit_chain::{Link, SealedEntry};
 pub use changes::Follower;
@@ -43,7 +47,9 @@ pub use error::Error;
 pub use grants::{Outcome, Rotation, TokenState};
 pub use imports::{Fate, ImportBatch, ImportProgress, ImportedKey};
 pub use interactions::Interaction;
+pub use key_changes::KeyChanges;
 pub use keys::{KeyRecord, Replacement};
+pub use lists::{Listed, Position};
 pub use projects::ProjectChanges;
 pub use sessions::{NewSession, SessionRecord};
 pub use signing_keys::SigningKeyRow;
@@ -64,8 +70,10 @@ const POSTGRES_CONNECTIONS: u32 = 16;
 /// The database, of either engine.
 #[derive(Debug)]
 pub struct Store {
-    engine: Engine,
+    engine: Arc<Engine>,
     freshness: Arc<Freshness>,
+    /// Kept with the next write; see [`Self::answering`].
+    answer: Option<Arc<KeptAnswer>>,
 }
 
 #[derive(Debug)]
@@ -85,7 +93,7 @@ impl Store {
             Some(path) => Engine::Sqlite(Sqlite::open(Path::new(path), migrations::sqlite, Arc::clone(&freshness))?),
             None => Engine::Postgres(open_postgres(url).await?),
         };
-        Ok(Self { engine, freshness })
+        Ok(Self { engine: Arc::new(engine), freshness, answer: None })
     }
 
     /// What this node knows of the changes feed.
@@ -99,7 +107,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] on PostgreSQL, which has its own tools, and when the file cannot be written.
     pub fn backup(&self, target: &Path) -> Result<(), Error> {
-        match &self.engine {
+        match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.backup(target),
             Engine::Postgres(_) => Err(Error::Unavailable("use pg_dump or base backups for PostgreSQL".to_owned())),
         }
@@ -114,7 +122,7 @@ impl Store {
     }
 
     async fn rows(&self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
-        match &self.engine {
+        match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.rows(sql, binds),
             Engine::Postgres(pool) => {
                 let found = timeout(WAIT, tx::bound(sql, binds).fetch_all(pool)).await.map_err(|_| late())??;
@@ -133,12 +141,13 @@ impl Store {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> Body<'t, T> + Send + 'static,
     {
-        match &self.engine {
-            Engine::Sqlite(sqlite) => write_sqlite(sqlite, now, body).await,
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => write_sqlite(sqlite, now, self.answer.clone(), body).await,
             Engine::Postgres(pool) => {
                 let work = async {
                     let mut tx = Tx::new(Handle::Postgres(pool.begin().await?));
                     let value = body(&mut tx).await?;
+                    tx.keep_answer(now, self.answer.as_deref()).await?;
                     tx.append_changes(now).await?;
                     self.freshness.apply(tx.commit().await?);
                     Ok(value)
@@ -149,19 +158,26 @@ impl Store {
     }
 }
 
-async fn write_sqlite<T, F>(sqlite: &Sqlite, now: Timestamp, body: F) -> Result<T, Error>
+async fn write_sqlite<T, F>(
+    sqlite: &Sqlite,
+    now: Timestamp,
+    answer: Option<Arc<KeptAnswer>>,
+    body: F,
+) -> Result<T, Error>
 where
     T: Send + 'static,
     F: for<'t> FnOnce(&'t mut Tx) -> Body<'t, T> + Send + 'static,
 {
-    let (done, answer) = oneshot::channel();
+    let (done, told) = oneshot::channel();
     sqlite.submit(Box::new(move |tx| {
         // Whoever gave up waiting before it began was told that nothing happened: so let it be.
         if done.is_closed() {
             return (Err(()), Box::new(drop));
         }
         let value = tx::run_ready(Box::pin(async {
+            tx.begin();
             let value = body(tx).await?;
+            tx.keep_answer(now, answer.as_deref()).await?;
             tx.append_changes(now).await?;
             Ok(value)
         }));
@@ -173,7 +189,7 @@ where
         (kept, ack)
     }))?;
     let stopped = |_| Error::Unavailable("the writer could not begin a transaction".to_owned());
-    timeout(WAIT, answer).await.map_err(|_| late())?.map_err(stopped)?
+    timeout(WAIT, told).await.map_err(|_| late())?.map_err(stopped)?
 }
 
 fn late() -> Error {

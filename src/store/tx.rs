@@ -30,6 +30,8 @@ pub(super) type Body<'t, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 pub struct Tx {
     handle: Handle,
     changes: Vec<Entity>,
+    /// Whether an audit entry was appended: then something was done.
+    pub(super) audited: bool,
 }
 
 /// The engine's own handle.
@@ -46,7 +48,12 @@ impl fmt::Debug for Tx {
 
 impl Tx {
     pub(super) fn new(handle: Handle) -> Self {
-        Self { handle, changes: Vec::new() }
+        Self { handle, changes: Vec::new(), audited: false }
+    }
+
+    /// Begins another job in the same transaction; for SQLite's writer alone.
+    pub(super) fn begin(&mut self) {
+        self.audited = false;
     }
 
     /// Runs a statement and says how many rows it changed.

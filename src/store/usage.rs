@@ -1,6 +1,10 @@
 //! Owns what is kept of keys' use: counts by hour, networks, last use, and what stands out among them. Does not count.
 
-use super::{Error, Store, row::binds, tx::Tx};
+use super::{
+    Error, Store,
+    row::{Row, binds},
+    tx::Tx,
+};
 use crate::model::{
     audit::{Event, Origin},
     clock::Timestamp,
@@ -11,6 +15,8 @@ use crate::model::{
 const NETWORKS_MAX: i64 = 50;
 /// Hours read of one key at most: those of 400 days.
 const HOURS_MAX: i64 = 9600;
+/// Keys of one user whose counts are added up: the newest.
+const KEYS_SUMMED: i64 = 5000;
 /// Unused for this long is long, in seconds: 60 days.
 const SLEEP_SECONDS: i64 = 60 * 86_400;
 /// An hour stands out when it has at least this many requests …
@@ -165,11 +171,23 @@ impl Store {
                 binds![key_id, from, HOURS_MAX],
             )
             .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(HourUsage { hour: row.at(0)?, allowed: row.int(1)?, denied: row.int(2)?, limited: row.int(3)? })
-            })
-            .collect()
+        rows.iter().map(hour_usage).collect()
+    }
+
+    /// The counts by hour of a user's newest 5,000 keys together, from `from` until before `to`, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn user_usage(&self, user_id: &str, from: Timestamp, to: Timestamp) -> Result<Vec<HourUsage>, Error> {
+        let rows = self
+            .rows(
+                "SELECT u.hour, CAST(SUM(u.allowed) AS BIGINT), CAST(SUM(u.denied) AS BIGINT), CAST(SUM(u.limited) AS BIGINT)
+                 FROM (SELECT id FROM api_keys WHERE user_id = $1 ORDER BY created_at DESC LIMIT $5) AS k
+                 JOIN key_usage u ON u.key_id = k.id WHERE u.hour >= $2 AND u.hour < $3 GROUP BY u.hour ORDER BY u.hour LIMIT $4",
+                binds![user_id, from, to, HOURS_MAX, KEYS_SUMMED],
+            )
+            .await?;
+        rows.iter().map(hour_usage).collect()
     }
 
     /// The networks a key was used from, newest first, with when each was first seen.
@@ -185,4 +203,8 @@ impl Store {
             .await?;
         rows.into_iter().map(|mut row| Ok((row.text(0)?, row.at(1)?))).collect()
     }
+}
+
+fn hour_usage(row: &Row) -> Result<HourUsage, Error> {
+    Ok(HourUsage { hour: row.at(0)?, allowed: row.int(1)?, denied: row.int(2)?, limited: row.int(3)? })
 }

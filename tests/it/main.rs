@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod api;
 #[cfg(feature = "services")]
 mod chromium;
 mod cli;

@@ -1,0 +1,320 @@
+//! Owns who may use the management API: the holder of a Bearer credential with the scope an endpoint needs, or the operator
+//! at this machine's command line. Handlers take what was checked: [`May`] or [`Admin`]. Does not decide validity; see
+//! `engine::verify`.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use axum::{
+    extract::FromRequestParts,
+    http::{Method, request::Parts},
+};
+
+use crate::{
+    app::App,
+    engine::verify::Verified,
+    http::{
+        extract::{RequestInfo, bearer},
+        operator::Operator,
+        problem::Problem,
+        refused::names_credential,
+    },
+    model::{
+        audit::{Event, Origin},
+        email,
+        error::{Error, ErrorCode},
+        plan::Plan,
+        principal::{Denial, Denied},
+        reserved,
+        scope::Scopes,
+        usage::Outcome,
+        user::User,
+    },
+};
+
+/// Requests of one user within a second, whatever the plan: enough for any script, too few to wear the store out.
+const BURST: u32 = 100;
+
+/// A scope as a type, so that it stands in a handler's signature.
+pub trait Scope: Send + Sync + 'static {
+    /// Its name.
+    const NAME: &'static str;
+}
+
+macro_rules! scopes {
+    ($($name:ident = $value:ident),* $(,)?) => { $(
+        #[doc = concat!("The scope of `reserved::", stringify!($value), "`.")]
+        #[derive(Debug)]
+        pub struct $name;
+        impl Scope for $name {
+            const NAME: &'static str = reserved::$value;
+        }
+    )* };
+}
+
+scopes! {
+    KeysRead = KEYS_READ,
+    KeysWrite = KEYS_WRITE,
+    ProjectsRead = PROJECTS_READ,
+    ProjectsWrite = PROJECTS_WRITE,
+    ClientsRead = CLIENTS_READ,
+    ClientsWrite = CLIENTS_WRITE,
+    UsersRead = USERS_READ,
+    UsersWrite = USERS_WRITE,
+    ApisRead = APIS_READ,
+    ApisWrite = APIS_WRITE,
+    PlansRead = PLANS_READ,
+    PlansWrite = PLANS_WRITE,
+    UsageRead = USAGE_READ,
+    AuditRead = AUDIT_READ,
+}
+
+/// A caller who has this scope: for what is the caller's own, or an administrator's for everything.
+#[derive(Debug)]
+pub struct May<S>(pub Caller, pub(super) PhantomData<S>);
+
+/// An administrator who has this scope.
+#[derive(Debug)]
+pub struct Admin<S>(pub Caller, pub(super) PhantomData<S>);
+
+/// Whoever calls.
+#[derive(Debug)]
+pub struct Caller {
+    /// What the edge knows of the request.
+    pub info: RequestInfo,
+    /// Nothing for the operator.
+    pub holder: Option<Holder>,
+}
+
+/// The holder of a credential.
+#[derive(Debug)]
+pub struct Holder {
+    /// The user behind it.
+    pub user: User,
+    /// The credential.
+    pub credential: Verified,
+}
+
+impl Caller {
+    /// May act on what is others'.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.holder.as_ref().is_none_or(|holder| holder.user.admin)
+    }
+
+    /// Whom the audit log names: the user with the key or client, or the command line.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        match &self.holder {
+            Some(holder) => self.info.origin(&holder.actor()),
+            None => Origin { actor: "cli".to_owned(), ..Origin::default() },
+        }
+    }
+
+    /// Whose things are meant: the caller's own, for an administrator everybody's (nothing) or those of the user named by
+    /// id or address. Others' are nowhere to be found.
+    ///
+    /// # Errors
+    /// `not_found`, `temporarily_unavailable`.
+    pub async fn whose(&self, app: &App, named: Option<&str>) -> Result<Option<String>, Problem> {
+        match (&self.holder, named) {
+            (Some(Holder { user, .. }), None) if !user.admin => Ok(Some(user.id.clone())),
+            (Some(Holder { user, .. }), Some(name)) if !user.admin => {
+                let own = name == user.id || name.eq_ignore_ascii_case(&user.email);
+                if own { Ok(Some(user.id.clone())) } else { Err(no("user").into()) }
+            }
+            (_, Some(name)) => Ok(Some(find_user(app, name).await?.ok_or_else(|| no("user"))?.id)),
+            (_, None) => Ok(None),
+        }
+    }
+
+    /// Who will own what is made: the caller, or whom an administrator names.
+    ///
+    /// # Errors
+    /// `invalid_request`, `temporarily_unavailable`.
+    pub async fn owner(&self, app: &App, named: Option<&str>) -> Result<User, Problem> {
+        self.server_only("user", named.is_some())?;
+        let missing = || Error::invalid_request("there is no such user");
+        match (named, &self.holder) {
+            (Some(name), _) => Ok(find_user(app, name).await?.ok_or_else(missing)?),
+            (None, Some(holder)) => Ok(holder.user.clone()),
+            (None, None) => Err(Error::invalid_request("say whose it is: user is missing").into()),
+        }
+    }
+
+    /// Refuses a member that is not for callers to choose, unless they are administrators.
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub fn server_only(&self, member: &'static str, is_given: bool) -> Result<(), Problem> {
+        if is_given && !self.is_admin() {
+            return Err(Error::invalid_request(format!("{member} is not for you to choose")).into());
+        }
+        Ok(())
+    }
+
+    /// Whether this caller sees what belongs to `user_id`.
+    #[must_use]
+    pub fn sees(&self, user_id: &str) -> bool {
+        self.is_admin() || self.holder.as_ref().is_some_and(|holder| holder.user.id == user_id)
+    }
+
+    /// What the caller may hand on: its own credential's scopes; nothing bounds the operator.
+    ///
+    /// # Errors
+    /// `insufficient_scope` naming what is too much.
+    pub fn may_hand_on(&self, app: &App, scopes: &Scopes) -> Result<(), Problem> {
+        let Some(holder) = &self.holder else { return Ok(()) };
+        let held = &holder.credential.value.principal.scopes;
+        let more = scopes.filter(|name| !held.contains(name));
+        if more.is_empty() { Ok(()) } else { self.wider(app, format!("the credential itself does not have {more}")) }
+    }
+
+    /// Refuses to make what is wider than the caller's own credential.
+    ///
+    /// # Errors
+    /// `insufficient_scope` with these words.
+    pub fn wider<T>(&self, app: &App, words: String) -> Result<T, Problem> {
+        if let Some(holder) = &self.holder {
+            note(app, &self.info, &holder.credential, 403, words.clone());
+        }
+        Err(Error::new(ErrorCode::InsufficientScope, words).into())
+    }
+}
+
+impl Holder {
+    /// The user with the key or client that acts for them.
+    fn actor(&self) -> String {
+        let principal = &self.credential.value.principal;
+        let with = principal.key.as_ref().map(|key| key.id.as_str()).or(principal.client_id.as_deref());
+        format!("{} {}", self.user.id, with.unwrap_or_default())
+    }
+}
+
+/// There is none, or none of the caller's.
+pub(super) fn no(what: &str) -> Error {
+    Error::new(ErrorCode::NotFound, format!("there is no such {what}"))
+}
+
+async fn find_user(app: &App, name: &str) -> Result<Option<User>, Problem> {
+    if !name.contains('@') {
+        return Ok(app.store.user_by_id(name).await?);
+    }
+    Ok(match email::normalize(name) {
+        Ok(email) => app.store.find_user(&email).await?.map(|(user, _)| user),
+        Err(_) => None,
+    })
+}
+
+impl<S: Scope> FromRequestParts<Arc<App>> for May<S> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let needs = Needs { scope: S::NAME, admin: false };
+        Ok(Self(caller(parts, app, needs).await?, PhantomData))
+    }
+}
+
+impl<S: Scope> FromRequestParts<Arc<App>> for Admin<S> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let needs = Needs { scope: S::NAME, admin: true };
+        Ok(Self(caller(parts, app, needs).await?, PhantomData))
+    }
+}
+
+/// What an endpoint needs.
+#[derive(Clone, Copy)]
+struct Needs {
+    scope: &'static str,
+    admin: bool,
+}
+
+async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Problem> {
+    let operator = parts.extensions.get::<Operator>().is_some();
+    let info = parts.extensions.remove::<RequestInfo>().ok_or_else(|| Error::server("the edge did not run"))?;
+    if operator {
+        return Ok(Caller { info, holder: None });
+    }
+    if names_credential(parts.uri.query().unwrap_or_default(), &[]) {
+        app.tally.count("credential_in_url", None, &info.origin("anonymous"), Some("a credential was sent in a URL"));
+        let words = "a credential belongs into the Authorization header, not into the URL: revoke this one";
+        return Err(Error::invalid_request(words).into());
+    }
+    let invalid = || Error::new(ErrorCode::InvalidToken, "this is no valid credential");
+    let presented = bearer(&parts.headers).map_err(|_| invalid())?.ok_or_else(Problem::unauthenticated)?;
+    let from = info.presenter(&parts.headers);
+    let credential = match app.verifier.verify(info.now, presented, &from).await? {
+        Ok(credential) => credential,
+        Err(denied) => {
+            info.note_denial(app, 401, Some(reserved::SLUG), None, denied);
+            return Err(invalid().into());
+        }
+    };
+    let judged = judge(app, &info, &credential, needs).await;
+    let outcome = match &judged {
+        Ok(_) => Outcome::Allowed,
+        Err((Outcome::Limited, _)) => Outcome::Limited,
+        Err(_) => Outcome::Denied,
+    };
+    app.verifier.used(info.now, &credential, outcome, &from);
+    let user = judged.map_err(|(_, problem)| problem)?;
+    let caller = Caller { info, holder: Some(Holder { user, credential }) };
+    watch(app, &caller, parts, needs.scope).await?;
+    Ok(caller)
+}
+
+/// A valid credential: is it for this, is there a user behind it, and does it ask too often?
+async fn judge(
+    app: &App,
+    info: &RequestInfo,
+    credential: &Verified,
+    Needs { scope, admin }: Needs,
+) -> Result<User, (Outcome, Problem)> {
+    let principal = &credential.value.principal;
+    let note = |status, reason: String| note(app, info, credential, status, reason);
+    let catalog = app.catalog.current();
+    let is_ours = |uri: &String| catalog.reserved.as_ref().is_some_and(|api| api.identifier == *uri);
+    if !principal.audience.iter().any(is_ours) || !principal.scopes.contains(scope) {
+        note(403, format!("scope {scope} missing"));
+        return Err((Outcome::Denied, Problem::scope(scope)));
+    }
+    let found = match &principal.user {
+        Some(user) => app.store.user_by_id(&user.id).await.map_err(|error| (Outcome::Denied, error.into()))?,
+        None => None,
+    };
+    let Some(user) = found.filter(|user| user.active) else {
+        note(403, "no user is behind this credential".to_owned());
+        let words = "a client on its own has no user, as whom to act: use an API key";
+        return Err((Outcome::Denied, Error::new(ErrorCode::Forbidden, words).into()));
+    };
+    if admin && !user.admin {
+        note(403, "an administrator is needed".to_owned());
+        return Err((Outcome::Denied, Error::new(ErrorCode::Forbidden, "this is for administrators").into()));
+    }
+    let plan = Plan { name: String::new(), per_hour: None, burst: BURST };
+    let counted = app.limiter.count(info.now, &plan, &user.id, reserved::SLUG).await;
+    let verdict = counted.map_err(|error| (Outcome::Denied, error.into()))?;
+    if verdict.is_some_and(|verdict| verdict.exceeded) {
+        note(429, format!("more than {BURST} requests within a second"));
+        let words = format!("at most {BURST} requests within a second");
+        return Err((Outcome::Limited, Error::new(ErrorCode::TooManyRequests, words).into()));
+    }
+    Ok(user)
+}
+
+/// Notes a refusal of a valid credential, for its owner.
+fn note(app: &App, info: &RequestInfo, credential: &Verified, status: u16, reason: String) {
+    let denied = Denied::of(Denial::Audience, &credential.value.principal);
+    info.note_denial_because(app, status, Some(reserved::SLUG), None, denied, reason);
+}
+
+/// An administrator's look at what is others' is worth an entry of its own; where that cannot be written, there is no look.
+async fn watch(app: &App, caller: &Caller, parts: &Parts, scope: &'static str) -> Result<(), Problem> {
+    let is_sensitive = [reserved::USERS_READ, reserved::AUDIT_READ, reserved::USAGE_READ].contains(&scope);
+    if caller.is_admin() && parts.method == Method::GET && is_sensitive {
+        let event = Event::new("admin.read").object(parts.uri.path());
+        app.store.audit(caller.info.now, vec![(caller.origin(), event)]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! Owns what is sent to and answered by `/api/v1/keys`. Does not do anything.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::super::page::Query;
+use crate::model::{
+    clock::Timestamp,
+    error::Error,
+    key::{ApiKey, KeyStatus},
+};
+
+/// An API key, as its owner sees it. The key itself was shown once.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Key {
+    /// `key_…`
+    pub id: String,
+    /// Whose it is
+    pub user: String,
+    /// What it is for
+    pub name: String,
+    /// How it begins and ends, by which its owner tells it from others
+    pub hint: String,
+    /// What it may do
+    pub scopes: Vec<String>,
+    /// `live`, `test`, or another name the deployment configures
+    pub environment: String,
+    /// `prefixed`, `uuid` or `imported`
+    pub form: &'static str,
+    /// `active`, `expired` or `revoked`
+    pub status: &'static str,
+    /// The project it belongs to
+    pub project: Option<String>,
+    /// A plan of its own
+    pub plan: Option<String>,
+    /// Networks it may be used from; none means any
+    pub networks: Vec<String>,
+    /// When it was made
+    pub created_at: String,
+    /// When it ends by itself
+    pub expires_at: Option<String>,
+    /// When it was revoked
+    pub revoked_at: Option<String>,
+    /// When it was last accepted, as far as it is written down: at most 10 seconds late
+    pub last_used_at: Option<String>,
+    /// From which address
+    pub last_address: Option<String>,
+    /// By which `User-Agent`
+    pub last_agent: Option<String>,
+}
+
+/// A key with the places it was used from.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeyDetail {
+    #[serde(flatten)]
+    pub(super) key: Key,
+    /// Where it was used, newest first: a /24 of IPv4, a /48 of IPv6
+    pub(super) seen_from: Vec<Place>,
+}
+
+/// A place a key was used from.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Place {
+    /// In CIDR notation
+    pub(super) network: String,
+    /// When first
+    pub(super) first_seen: String,
+}
+
+/// A new key: the only answer that ever shows it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MadeKey {
+    #[serde(flatten)]
+    pub(super) made: Key,
+    /// The key. It is not shown again
+    pub(super) key: String,
+    /// The key it takes the place of
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) replaces: Option<String>,
+    /// When that one ends
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) old_ends_at: Option<String>,
+}
+
+/// A key to make. It is never wider than the credential that makes it.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateKey {
+    /// Whose it will be, by id or address, for administrators to choose; else your own
+    pub(super) user: Option<String>,
+    /// What it is for
+    pub(super) name: Option<String>,
+    /// What it may do: at least one; `["all"]` means every scope of the deployment's own APIs
+    #[serde(default)]
+    pub(super) scopes: Vec<String>,
+    /// The project it will belong to, by id
+    pub(super) project: Option<String>,
+    /// `live` if left out
+    pub(super) environment: Option<String>,
+    /// Networks it may be used from, such as `192.0.2.0/24`; none means any
+    pub(super) networks: Option<Vec<String>>,
+    /// A plan of its own, for administrators to choose
+    pub(super) plan: Option<String>,
+    /// Seconds until it ends by itself; never if left out
+    pub(super) expires_in: Option<i64>,
+}
+
+/// Changes of a key; what is left out stays.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeKey {
+    /// What it is for
+    pub(super) name: Option<String>,
+    /// Networks it may be used from; an empty list means any
+    pub(super) networks: Option<Vec<String>>,
+    /// Seconds from now until it ends: sooner than so far
+    pub(super) expires_in: Option<i64>,
+}
+
+/// How a key is rotated.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rotate {
+    /// Seconds for which the old key still works; a day if left out
+    pub(super) overlap: Option<i64>,
+}
+
+/// Nothing is asked for.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// Which keys.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// Of this user, by id or address; for administrators, who else see everybody's
+    pub(super) user: Option<String>,
+    /// Of this project
+    pub(super) project: Option<String>,
+    /// For this environment
+    pub(super) environment: Option<String>,
+    /// `active`, `expired` or `revoked`
+    pub(super) status: Option<String>,
+}
+
+impl Key {
+    /// A key at `now`.
+    #[must_use]
+    pub fn of(now: Timestamp, key: ApiKey) -> Self {
+        Self {
+            hint: format!("{}…{}", key.prefix, key.hint),
+            status: key.status(now).as_str(),
+            id: key.id,
+            user: key.user_id,
+            name: key.name,
+            scopes: key.scopes.iter().map(ToOwned::to_owned).collect(),
+            environment: key.environment,
+            form: key.form.as_str(),
+            project: key.project_id,
+            plan: key.plan,
+            networks: key.networks.iter().collect(),
+            created_at: key.created_at.rfc3339(),
+            expires_at: key.expires_at.map(Timestamp::rfc3339),
+            revoked_at: key.revoked_at.map(Timestamp::rfc3339),
+            last_used_at: key.last_used_at.map(Timestamp::rfc3339),
+            last_address: key.last_address,
+            last_agent: key.last_agent,
+        }
+    }
+}
+
+impl Filter {
+    pub(super) fn of(query: &Query<'_>) -> Result<Self, Error> {
+        let words = [KeyStatus::Active, KeyStatus::Expired, KeyStatus::Revoked].map(KeyStatus::as_str);
+        let own = |text: Option<&str>| text.map(ToOwned::to_owned);
+        Ok(Self {
+            user: own(query.get("user")),
+            project: own(query.get("project")),
+            environment: own(query.get("environment")),
+            status: own(query.one_of("status", &words)?),
+        })
+    }
+
+    pub(super) fn lets(&self, now: Timestamp, key: &ApiKey) -> bool {
+        let is = |asked: &Option<String>, value: Option<&str>| asked.is_none() || asked.as_deref() == value;
+        is(&self.project, key.project_id.as_deref())
+            && is(&self.environment, Some(&key.environment))
+            && is(&self.status, Some(key.status(now).as_str()))
+    }
+}

@@ -1,0 +1,241 @@
+//! Owns `/api/v1/keys`: what may be asked about keys and done with them. Does not make secrets; see `engine::apikey`. What a
+//! caller may hand on is `api::hand_on`.
+
+mod body;
+
+use std::sync::Arc;
+
+use axum::{extract::State, http::Uri, response::Response};
+
+pub use self::body::{ChangeKey, CreateKey, Filter, Key, KeyDetail, MadeKey, Nothing, Place, Rotate};
+use super::{
+    auth::{Caller, KeysRead, KeysWrite, May, no},
+    hand_on,
+    once::{Answer, Work, found},
+    page::{Page, Paging, Query, fill},
+    path::Id,
+};
+use crate::{
+    app::App,
+    engine::apikey::{self, NewKey},
+    http::{json::Sent, problem::Problem, reply},
+    model::{
+        error::{Error, ErrorCode},
+        key::ApiKey,
+        network::Networks,
+        project::Project,
+        text,
+    },
+    store::{KeyChanges, Replacement},
+};
+
+/// Longest overlap of two keys, in seconds: a year.
+const OVERLAP_MAX: i64 = 31_536_000;
+
+/// List keys
+#[utoipa::path(get, path = "/api/v1/keys", tag = "keys", params(Filter, Paging),
+    responses((status = 200, body = Page<Key>)), security(("bearer" = ["grantd:keys:read"])))]
+pub async fn list(State(app): State<Arc<App>>, May(caller, ..): May<KeysRead>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(&uri, &["user", "project", "environment", "status", "limit", "cursor"])?;
+    let (filter, paging, now) = (Filter::of(&query)?, query.paging()?, caller.info.now);
+    let mut owner = caller.whose(&app, filter.user.as_deref()).await?;
+    if let Some(project) = &filter.project {
+        // Its owner's keys are fewer than everybody's.
+        let project = visible_project(&app, &caller, project).await?.ok_or_else(|| no("project"))?;
+        owner = owner.or(Some(project.user_id));
+    }
+    let (store, owner) = (&app.store, owner.as_deref());
+    let read = |place, limit| async move { store.keys_behind(owner, &place, limit).await };
+    let keep = |key: ApiKey| filter.lets(now, &key).then(|| Key::of(now, key));
+    Ok(reply::json(&fill(&app, "keys", &paging, read, keep).await?))
+}
+
+/// Make a key
+///
+/// The answer shows the key, once. It has at most the scopes, the networks and the lifetime of the credential that makes it.
+#[utoipa::path(post, path = "/api/v1/keys", tag = "keys", request_body = CreateKey,
+    responses((status = 201, body = MadeKey)), security(("bearer" = ["grantd:keys:write"])))]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    May(caller, ..): May<KeysWrite>,
+    Sent { value: sent, once }: Sent<CreateKey>,
+) -> Result<Response, Problem> {
+    let work = match Work::begin(&app, &caller, once).await? {
+        Ok(work) => work,
+        Err(answer) => return Ok(answer),
+    };
+    caller.server_only("plan", sent.plan.is_some())?;
+    let owner = caller.owner(&app, sent.user.as_deref()).await?;
+    let scopes = app.catalog.current().choose_also_reserved(&sent.scopes)?;
+    let project = match hand_on::project(&app, &caller, sent.project)? {
+        Some(id) => Some(own_project(&app, &caller, &id, &owner.id).await?),
+        None => None,
+    };
+    let mut new = NewKey {
+        environment: sent.environment.unwrap_or_else(|| "live".to_owned()),
+        expires_in_seconds: sent.expires_in,
+        project,
+        plan: sent.plan,
+        networks: networks(sent.networks)?.unwrap_or_default(),
+        ..NewKey::of(&owner.id, sent.name.as_deref().unwrap_or("API key"), scopes)
+    };
+    hand_on::bound(&app, &caller, &mut new)?;
+    let now = caller.info.now;
+    let (secret, key) = apikey::make(now, &app.config, new)?;
+    let shown = secret.expose().to_owned();
+    let made = MadeKey { made: Key::of(now, key.clone()), key: shown, replaces: None, old_ends_at: None };
+    let answer = Answer::created(&made)?;
+    let done = work.store(&answer)?.insert_key(now, caller.origin(), secret.digest(), key).await;
+    work.end(answer, done.map_err(Into::into)).await
+}
+
+/// One key, with the places it was used from
+#[utoipa::path(get, path = "/api/v1/keys/{id}", tag = "keys", params(("id" = String, Path)),
+    responses((status = 200, body = KeyDetail)), security(("bearer" = ["grantd:keys:read"])))]
+pub async fn get(State(app): State<Arc<App>>, May(caller, ..): May<KeysRead>, Id(id): Id) -> Result<Response, Problem> {
+    let key = visible(&app, &caller, &id).await?;
+    let places = app.store.key_networks(&id).await?;
+    let seen_from = places.into_iter().map(|(network, at)| Place { network, first_seen: at.rfc3339() }).collect();
+    Ok(reply::json(&KeyDetail { key: Key::of(caller.info.now, key), seen_from }))
+}
+
+/// Change a key
+///
+/// Its name, the networks it may be used from, and its end, which can only come sooner. A key that may be used from some
+/// networks alone widens none.
+#[utoipa::path(patch, path = "/api/v1/keys/{id}", tag = "keys", params(("id" = String, Path)), request_body = ChangeKey,
+    responses((status = 200, body = Key)), security(("bearer" = ["grantd:keys:write"])))]
+pub async fn update(
+    State(app): State<Arc<App>>,
+    May(caller, ..): May<KeysWrite>,
+    Id(id): Id,
+    Sent { value: sent, .. }: Sent<ChangeKey>,
+) -> Result<Response, Problem> {
+    let key = visible(&app, &caller, &id).await?;
+    let now = caller.info.now;
+    let expires_at = match sent.expires_in {
+        Some(seconds) if seconds < 1 => {
+            return Err(Error::invalid_request("expires_in is at least one second; to end a key now, revoke it").into());
+        }
+        Some(seconds) => Some(now.plus_seconds(seconds)),
+        None => None,
+    };
+    if expires_at.zip(key.expires_at).is_some_and(|(new, old)| new > old) {
+        return Err(Error::invalid_request("a key's end can only come sooner: make a new key").into());
+    }
+    let networks = networks(sent.networks)?;
+    if let Some(networks) = &networks {
+        hand_on::within(&app, &caller, networks)?;
+    }
+    let name = sent.name.map(|name| text::name("the key's name", &name)).transpose()?;
+    let changes = KeyChanges { name, networks, expires_at };
+    if !app.store.update_key(now, caller.origin(), id.clone(), changes).await? {
+        return Err(has_ended());
+    }
+    Ok(reply::json(&Key::of(now, visible(&app, &caller, &id).await?)))
+}
+
+/// Revoke a key at once
+#[utoipa::path(post, path = "/api/v1/keys/{id}/revoke", tag = "keys", params(("id" = String, Path)),
+    responses((status = 200, body = Key)), security(("bearer" = ["grantd:keys:write"])))]
+pub async fn revoke(
+    State(app): State<Arc<App>>,
+    May(caller, ..): May<KeysWrite>,
+    Id(id): Id,
+    Sent { once, .. }: Sent<Nothing>,
+) -> Result<Response, Problem> {
+    let work = match Work::begin(&app, &caller, once).await? {
+        Ok(work) => work,
+        Err(answer) => return Ok(answer),
+    };
+    let (key, now) = (visible(&app, &caller, &id).await?, caller.info.now);
+    let answer = Answer::done(&Key::of(now, ApiKey { revoked_at: key.revoked_at.or(Some(now)), ..key }))?;
+    let done = work.store(&answer)?.revoke_key(now, caller.origin(), id, None).await;
+    work.end(answer, found(done, || no("key"))).await
+}
+
+/// Rotate a key: a new one like it, and the old one still works for a while
+#[utoipa::path(post, path = "/api/v1/keys/{id}/rotate", tag = "keys", params(("id" = String, Path)), request_body = Rotate,
+    responses((status = 201, body = MadeKey)), security(("bearer" = ["grantd:keys:write"])))]
+pub async fn rotate(
+    State(app): State<Arc<App>>,
+    May(caller, ..): May<KeysWrite>,
+    Id(id): Id,
+    Sent { value: sent, once }: Sent<Rotate>,
+) -> Result<Response, Problem> {
+    let overlap = sent.overlap.unwrap_or(86_400);
+    if !(0..=OVERLAP_MAX).contains(&overlap) {
+        return Err(Error::invalid_request("overlap is 0 to 31536000 seconds").into());
+    }
+    let work = match Work::begin(&app, &caller, once).await? {
+        Ok(work) => work,
+        Err(answer) => return Ok(answer),
+    };
+    replace(&app, &caller, work, &id, overlap).await
+}
+
+/// Regenerate a key: a new one like it, and the old one ends at once
+#[utoipa::path(post, path = "/api/v1/keys/{id}/regenerate", tag = "keys", params(("id" = String, Path)),
+    responses((status = 201, body = MadeKey)), security(("bearer" = ["grantd:keys:write"])))]
+pub async fn regenerate(
+    State(app): State<Arc<App>>,
+    May(caller, ..): May<KeysWrite>,
+    Id(id): Id,
+    Sent { once, .. }: Sent<Nothing>,
+) -> Result<Response, Problem> {
+    let work = match Work::begin(&app, &caller, once).await? {
+        Ok(work) => work,
+        Err(answer) => return Ok(answer),
+    };
+    replace(&app, &caller, work, &id, 0).await
+}
+
+async fn replace(app: &App, caller: &Caller, work: Work<'_>, id: &str, overlap: i64) -> Result<Response, Problem> {
+    let (old, now) = (visible(app, caller, id).await?, caller.info.now);
+    let project = match &old.project_id {
+        Some(project) => app.store.find_project(project).await?,
+        None => None,
+    };
+    let mut new = NewKey::like(&old, project);
+    hand_on::bound_successor(app, caller, id, &mut new)?;
+    let (secret, new) = apikey::make(now, &app.config, new)?;
+    let old_ends_at = (overlap > 0).then(|| now.plus_seconds(overlap));
+    let made = MadeKey {
+        made: Key::of(now, new.clone()),
+        key: secret.expose().to_owned(),
+        replaces: Some(old.id.clone()),
+        old_ends_at: Some(old_ends_at.unwrap_or(now).rfc3339()),
+    };
+    let replacement = Replacement { old_id: old.id, old_ends_at, user_id: None, digest: secret.digest(), new };
+    let answer = Answer::created(&made)?;
+    let done = match work.store(&answer)?.replace_key(now, caller.origin(), replacement).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(has_ended()),
+        Err(error) => Err(error.into()),
+    };
+    work.end(answer, done).await
+}
+
+/// The key with this id, if the caller may see it.
+pub(super) async fn visible(app: &App, caller: &Caller, id: &str) -> Result<ApiKey, Problem> {
+    let key = app.store.key_by_id(id).await?.filter(|key| caller.sees(&key.user_id));
+    Ok(key.ok_or_else(|| no("key"))?)
+}
+
+async fn visible_project(app: &App, caller: &Caller, id: &str) -> Result<Option<Project>, Problem> {
+    Ok(app.store.find_project(id).await?.filter(|project| caller.sees(&project.user_id)))
+}
+
+/// The project of this id, if it is the owner's.
+async fn own_project(app: &App, caller: &Caller, id: &str, owner: &str) -> Result<Project, Problem> {
+    let project = visible_project(app, caller, id).await?.filter(|project| project.user_id == owner);
+    Ok(project.ok_or_else(|| Error::invalid_request("there is no such project"))?)
+}
+
+fn networks(list: Option<Vec<String>>) -> Result<Option<Networks>, Error> {
+    list.map(|list| Networks::parse(&list.join(" "))).transpose()
+}
+
+fn has_ended() -> Problem {
+    Error::new(ErrorCode::Conflict, "this key has ended: make a new one").into()
+}

@@ -1,0 +1,171 @@
+//! Owns lists page by page: the query's filters, limit and cursor, and the page's shape. A page looks through a bounded number
+//! of entries, so one with few matches may be short and still have a next. Does not read the store.
+
+use axum::http::Uri;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    app::App,
+    http::problem::Problem,
+    model::{clock::Timestamp, error::Error, params::Params},
+    store::{self, Listed, Position},
+};
+
+/// Entries of a page, unless the query says otherwise.
+const LIMIT: usize = 20;
+/// Most entries of a page.
+const LIMIT_MAX: usize = 100;
+/// Entries read at once, and how often, to fill a page whose filter lets few through.
+const READ: i64 = 500;
+const READS_MAX: usize = 10;
+
+/// One page of a list, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// Cursor of the next page; null behind the last one. A page may have fewer items than asked for and still a next.
+    pub next: Option<String>,
+}
+
+/// Which page of a list.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    /// How many, 1 to 100
+    #[param(required = false, minimum = 1, maximum = 100, default = 20)]
+    pub limit: usize,
+    /// `next` of the page before
+    #[param(required = false, value_type = String)]
+    pub cursor: Option<String>,
+}
+
+/// The parameters of a list's query, each at most once and none unknown.
+#[derive(Debug)]
+pub struct Query<'u>(Params<'u>);
+
+impl<'u> Query<'u> {
+    /// Reads a query that may have these names.
+    ///
+    /// # Errors
+    /// `invalid_request` naming what is wrong.
+    pub fn parse(uri: &'u Uri, names: &[&str]) -> Result<Self, Error> {
+        let params = Params::form(uri.query().unwrap_or_default().as_bytes())?;
+        params.refuse_duplicates(&[])?;
+        if params.pairs().any(|(name, _)| !names.contains(&name)) {
+            return Err(Error::invalid_request(format!("the query knows: {}", names.join(", "))));
+        }
+        // PostgreSQL could not even be asked.
+        if params.pairs().any(|(_, value)| value.contains('\0')) {
+            return Err(Error::invalid_request("the query holds a NUL"));
+        }
+        Ok(Self(params))
+    }
+
+    /// A value; absent and empty are the same.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name)
+    }
+
+    /// A value that is one of these.
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub fn one_of(&self, name: &str, of: &[&str]) -> Result<Option<&str>, Error> {
+        match self.get(name) {
+            Some(value) if !of.contains(&value) => {
+                Err(Error::invalid_request(format!("{name} is one of: {}", of.join(", "))))
+            }
+            value => Ok(value),
+        }
+    }
+
+    /// A moment.
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub fn moment(&self, name: &str) -> Result<Option<Timestamp>, Error> {
+        let wrong = || Error::invalid_request(format!("{name} is a moment such as 2026-11-21T00:00:00Z"));
+        self.get(name).map(|text| Timestamp::parse(text).ok_or_else(wrong)).transpose()
+    }
+
+    /// Which page.
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub fn paging(&self) -> Result<Paging, Error> {
+        let wrong = || Error::invalid_request(format!("limit is 1 to {LIMIT_MAX}"));
+        let limit = match self.get("limit") {
+            Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().map_err(|_| wrong())?,
+            Some(_) => return Err(wrong()),
+            None => LIMIT,
+        };
+        if !(1..=LIMIT_MAX).contains(&limit) {
+            return Err(wrong());
+        }
+        Ok(Paging { limit, cursor: self.get("cursor").map(ToOwned::to_owned) })
+    }
+}
+
+/// Fills a page of the list called `name`: reads on behind the cursor until there are enough entries that `keep` lets through,
+/// or enough were looked at.
+///
+/// # Errors
+/// `invalid_request` for a cursor that is none of this list, `temporarily_unavailable`.
+pub async fn fill<T, U, F>(
+    app: &App,
+    name: &'static str,
+    paging: &Paging,
+    read: impl Fn(Position, i64) -> F,
+    mut keep: impl FnMut(T) -> Option<U>,
+) -> Result<Page<U>, Problem>
+where
+    F: Future<Output = Result<Vec<Listed<T>>, store::Error>>,
+{
+    let wrong = || Error::invalid_request("this cursor is none of this list");
+    let mut place = match &paging.cursor {
+        Some(cursor) => app.answers.place(name, cursor).ok_or_else(wrong)?,
+        None => Position::start(),
+    };
+    let mut items = Vec::new();
+    for _ in 0..READS_MAX {
+        let entries = read(place.clone(), READ.min(i64::try_from(paging.limit).unwrap_or(READ) * 2 + 1)).await?;
+        let mut rest = entries.into_iter().peekable();
+        if rest.peek().is_none() {
+            return Ok(Page { items, next: None });
+        }
+        while let Some(Listed { position, value }) = rest.next() {
+            place = position;
+            items.extend(keep(value));
+            if items.len() == paging.limit {
+                // Nothing behind it is known only by looking.
+                let is_last = rest.peek().is_none() && read(place.clone(), 1).await?.is_empty();
+                return Ok(Page { items, next: (!is_last).then(|| app.answers.cursor(name, &place)) });
+            }
+        }
+    }
+    Ok(Page { items, next: Some(app.answers.cursor(name, &place)) })
+}
+
+/// A page of a list that is held whole, in the order of `id`.
+///
+/// # Errors
+/// `invalid_request` for a cursor that is none of this list.
+pub fn cut<T>(
+    app: &App,
+    name: &'static str,
+    paging: &Paging,
+    mut all: Vec<T>,
+    id: impl Fn(&T) -> String,
+) -> Result<Page<T>, Problem> {
+    let wrong = || Error::invalid_request("this cursor is none of this list");
+    let after = paging.cursor.as_ref().map(|cursor| app.answers.place(name, cursor).ok_or_else(wrong)).transpose()?;
+    all.sort_by_key(&id);
+    all.retain(|item| after.as_ref().is_none_or(|after| id(item) > after.id));
+    let more = all.len() > paging.limit;
+    all.truncate(paging.limit);
+    let last = all.last().map(|item| Position { at: Timestamp(0), id: id(item) });
+    Ok(Page { items: all, next: last.filter(|_| more).map(|place| app.answers.cursor(name, &place)) })
+}

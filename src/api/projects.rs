@@ -1,0 +1,203 @@
+//! Owns `/api/v1/projects`: containers of keys and their policy. Does not hold keys; see `api::keys`.
+
+use std::sync::Arc;
+
+use axum::{extract::State, http::Uri, response::Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    auth::{Caller, May, ProjectsRead, ProjectsWrite, no},
+    once::{Answer, Work},
+    page::{Page, Paging, Query, fill},
+    path::Id,
+};
+use crate::{
+    app::App,
+    http::{json::Sent, problem::Problem, reply},
+    model::{
+        error::{Error, ErrorCode},
+        key::KeyForm,
+        project::Project as Record,
+        secret::new_id,
+        text,
+    },
+    store::{self, ProjectChanges},
+};
+
+/// A container of one user's keys.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Project {
+    /// `project_…`
+    id: String,
+    /// Whose it is
+    user: String,
+    /// Its name; one user has no two alike
+    name: String,
+    /// How its keys look: `prefixed` or `uuid`
+    key_form: &'static str,
+    /// At most one of its keys is live at a time
+    one_live_key: bool,
+    /// The plan its keys are measured by together, where it is not the user's
+    plan: Option<String>,
+    /// None of its keys are accepted
+    disabled: bool,
+    /// When it was made
+    created_at: String,
+}
+
+/// A project to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateProject {
+    /// Whose it will be, by id or address, for administrators to choose; else your own
+    user: Option<String>,
+    /// Its name; one user has no two alike
+    name: String,
+    /// How its keys will look: `prefixed` (if left out) or `uuid`
+    key_form: Option<String>,
+    /// At most one of its keys will be live at a time
+    #[serde(default)]
+    one_live_key: bool,
+    /// The plan its keys are measured by together, for administrators to choose
+    plan: Option<String>,
+}
+
+/// Changes of a project; what is left out stays.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeProject {
+    /// Its name
+    name: Option<String>,
+    /// How keys made from now on look: `prefixed` or `uuid`
+    key_form: Option<String>,
+    /// Whether at most one key is live at a time, from now on
+    one_live_key: Option<bool>,
+    /// For administrators to choose: a plan, or an empty text for the user's own
+    plan: Option<String>,
+    /// Whether its keys are refused
+    disabled: Option<bool>,
+}
+
+/// Which projects.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// Of this user, by id or address; for administrators, who else see everybody's
+    user: Option<String>,
+}
+
+impl From<Record> for Project {
+    fn from(project: Record) -> Self {
+        Self {
+            id: project.id,
+            user: project.user_id,
+            name: project.name,
+            key_form: project.key_form.as_str(),
+            one_live_key: project.one_live_key,
+            plan: project.plan,
+            disabled: project.disabled,
+            created_at: project.created_at.rfc3339(),
+        }
+    }
+}
+
+/// List projects
+#[utoipa::path(get, path = "/api/v1/projects", tag = "projects", params(Filter, Paging),
+    responses((status = 200, body = Page<Project>)), security(("bearer" = ["grantd:projects:read"])))]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    May(caller, ..): May<ProjectsRead>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let query = Query::parse(&uri, &["user", "limit", "cursor"])?;
+    let filter = Filter { user: query.get("user").map(ToOwned::to_owned) };
+    let owner = caller.whose(&app, filter.user.as_deref()).await?;
+    let (store, owner) = (&app.store, owner.as_deref());
+    let read = |place, limit| async move { store.projects_behind(owner, &place, limit).await };
+    let page = fill(&app, "projects", &query.paging()?, read, |project| Some(Project::from(project))).await?;
+    Ok(reply::json(&page))
+}
+
+/// Make a project
+#[utoipa::path(post, path = "/api/v1/projects", tag = "projects", request_body = CreateProject,
+    responses((status = 201, body = Project)), security(("bearer" = ["grantd:projects:write"])))]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    May(caller, ..): May<ProjectsWrite>,
+    Sent { value: sent, once }: Sent<CreateProject>,
+) -> Result<Response, Problem> {
+    let work = match Work::begin(&app, &caller, once).await? {
+        Ok(work) => work,
+        Err(answer) => return Ok(answer),
+    };
+    caller.server_only("plan", sent.plan.is_some())?;
+    let owner = caller.owner(&app, sent.user.as_deref()).await?;
+    let now = caller.info.now;
+    let project = Record {
+        id: new_id("project"),
+        user_id: owner.id,
+        name: text::name("the project's name", &sent.name)?,
+        key_form: key_form(sent.key_form.as_deref())?.unwrap_or_default(),
+        one_live_key: sent.one_live_key,
+        plan: sent.plan,
+        disabled: false,
+        created_at: now,
+    };
+    let answer = Answer::created(&Project::from(project.clone()))?;
+    let done = work.store(&answer)?.insert_project(now, caller.origin(), project).await;
+    work.end(answer, done.map_err(taken)).await
+}
+
+/// One project
+#[utoipa::path(get, path = "/api/v1/projects/{id}", tag = "projects", params(("id" = String, Path)),
+    responses((status = 200, body = Project)), security(("bearer" = ["grantd:projects:read"])))]
+pub async fn get(
+    State(app): State<Arc<App>>,
+    May(caller, ..): May<ProjectsRead>,
+    Id(id): Id,
+) -> Result<Response, Problem> {
+    Ok(reply::json(&Project::from(visible(&app, &caller, &id).await?)))
+}
+
+/// Change a project, disable it or enable it again
+#[utoipa::path(patch, path = "/api/v1/projects/{id}", tag = "projects", params(("id" = String, Path)),
+    request_body = ChangeProject, responses((status = 200, body = Project)),
+    security(("bearer" = ["grantd:projects:write"])))]
+pub async fn update(
+    State(app): State<Arc<App>>,
+    May(caller, ..): May<ProjectsWrite>,
+    Id(id): Id,
+    Sent { value: sent, .. }: Sent<ChangeProject>,
+) -> Result<Response, Problem> {
+    caller.server_only("plan", sent.plan.is_some())?;
+    visible(&app, &caller, &id).await?;
+    let changes = ProjectChanges {
+        name: sent.name.map(|name| text::name("the project's name", &name)).transpose()?,
+        key_form: key_form(sent.key_form.as_deref())?,
+        one_live_key: sent.one_live_key,
+        plan: sent.plan.map(|plan| Some(plan).filter(|plan| !plan.is_empty())),
+        disabled: sent.disabled,
+    };
+    app.store.update_project(caller.info.now, caller.origin(), id.clone(), changes).await.map_err(taken)?;
+    Ok(reply::json(&Project::from(visible(&app, &caller, &id).await?)))
+}
+
+async fn visible(app: &App, caller: &Caller, id: &str) -> Result<Record, Problem> {
+    let project = app.store.find_project(id).await?.filter(|project| caller.sees(&project.user_id));
+    Ok(project.ok_or_else(|| no("project"))?)
+}
+
+/// How keys may be made to look. Imported ones look as they did before.
+fn key_form(text: Option<&str>) -> Result<Option<KeyForm>, Error> {
+    let wrong = || Error::invalid_request("key_form is prefixed or uuid");
+    let form = |text| KeyForm::parse(text).filter(|form| *form != KeyForm::Imported).ok_or_else(wrong);
+    text.map(form).transpose()
+}
+
+fn taken(error: store::Error) -> Problem {
+    match error {
+        store::Error::Conflict => Error::new(ErrorCode::Conflict, "a project of this name exists already").into(),
+        error => error.into(),
+    }
+}

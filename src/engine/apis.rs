@@ -1,0 +1,127 @@
+//! Owns registering an API with the client of its resource server. Does not decide how an API speaks; its profile does.
+
+use super::{clients::new_secret, signing::Signing};
+use crate::{
+    model::{
+        api::{Api, ApiScope},
+        audit::Origin,
+        client::{Client, ClientType},
+        clock::Timestamp,
+        error::{Error, ErrorCode},
+        reserved,
+        scope::is_scope_token,
+        secret::Secret,
+        text,
+    },
+    store::{self, Store},
+};
+
+/// Longest identifier, in bytes.
+const IDENTIFIER_MAX: usize = 512;
+/// Longest slug, in bytes.
+const SLUG_MAX: usize = 60;
+
+/// An API and the client of its resource server, ready to be kept.
+#[derive(Debug)]
+pub struct NewApi {
+    /// The API.
+    pub api: Api,
+    /// The client.
+    pub client: Client,
+    /// The client's secret, to be shown once.
+    pub secret: Secret,
+}
+
+impl NewApi {
+    /// Gives an API a client.
+    #[must_use]
+    pub fn of(now: Timestamp, mut api: Api) -> Self {
+        let (secret, kept) = new_secret(now);
+        let name = format!("{} (resource server)", api.name).chars().take(100).collect();
+        let client = Client {
+            grant_types: Vec::new(),
+            api_id: Some(api.id.clone()),
+            secrets: vec![kept],
+            ..Client::new(now, name, ClientType::Confidential)
+        };
+        api.client_id.clone_from(&client.id);
+        Self { api, client, secret }
+    }
+
+    /// Keeps both, and makes the signing key where the API's algorithm is new here.
+    ///
+    /// # Errors
+    /// `conflict` when identifier or slug is taken, `invalid_scope` when a scope is another API's.
+    pub async fn keep(self, store: &Store, signing: &Signing, now: Timestamp, origin: Origin) -> Result<(), Error> {
+        signing.ensure(now, &[self.api.algorithm]).await?;
+        store.insert_api(now, origin, self.api, self.client).await.map_err(|error| match error {
+            store::Error::Conflict => {
+                Error::new(ErrorCode::Conflict, "an API with this identifier or slug exists already")
+            }
+            error => error.into(),
+        })
+    }
+}
+
+/// An audience URI, if it is one that another API may have.
+///
+/// # Errors
+/// `invalid_request` saying what would be right.
+pub fn identifier(issuer: &str, text: String) -> Result<String, Error> {
+    let absolute = url::Url::parse(&text).is_ok() && !text.contains(['#', ' ']) && text.bytes().all(|b| b > 0x20);
+    if !absolute || text.len() > IDENTIFIER_MAX {
+        return Err(Error::invalid_request(
+            "the identifier is an absolute URI without fragment, such as https://api.example.com",
+        ));
+    }
+    if text == reserved::api(issuer).identifier {
+        return Err(Error::invalid_request("this identifier is grantd's own"));
+    }
+    Ok(text)
+}
+
+/// A short name for URLs, from any name.
+///
+/// # Errors
+/// `invalid_request` saying what would be right.
+pub fn slug(text: &str) -> Result<String, Error> {
+    let mapped: String = text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let slug = mapped.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
+    if slug.is_empty() || slug.len() > SLUG_MAX {
+        return Err(Error::invalid_request("a slug has 1 to 60 lower-case letters, digits and dashes"));
+    }
+    if slug == reserved::SLUG {
+        return Err(Error::invalid_request("this slug is grantd's own"));
+    }
+    Ok(slug)
+}
+
+/// A scope that an API may have.
+///
+/// # Errors
+/// `invalid_scope` saying what would be right.
+pub fn scope(name: &str, description: &str) -> Result<ApiScope, Error> {
+    // "all" means every scope, so no scope can be called that.
+    if !is_scope_token(name) || name == "all" {
+        return Err(Error::invalid_scope("a scope's name has no spaces, quotes or backslashes and is not \"all\""));
+    }
+    if name.starts_with(reserved::SCOPE_PREFIX) {
+        return Err(Error::invalid_scope("scopes that begin with grantd: are grantd's own"));
+    }
+    Ok(ApiScope { name: name.to_owned(), description: text::name("the scope's description", description)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_grantds_own_is_nobody_elses() {
+        assert!(identifier("https://a.example", "https://a.example/api/v1".to_owned()).is_err());
+        assert!(identifier("https://a.example", "https://b.example/api/v1".to_owned()).is_ok());
+        assert!(slug("Grantd").is_err());
+        assert_eq!(slug("My API").expect("a slug"), "my-api");
+        assert!(scope("grantd:keys:read", "x").is_err() && scope("all", "x").is_err());
+        assert!(scope("read", "Read").is_ok());
+    }
+}

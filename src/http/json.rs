@@ -1,0 +1,137 @@
+//! Owns JSON bodies of the management API: strictly one object of known members, and the request's `Idempotency-Key`. Does
+//! not know any member's meaning.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRequest, Request},
+    http::{HeaderMap, header},
+};
+use serde::de::DeserializeOwned;
+
+use super::{extract::read_body, problem::Problem};
+use crate::{
+    app::App,
+    model::{
+        error::{Error, ErrorCode},
+        secret::Digest,
+    },
+};
+
+/// The header of draft-ietf-httpapi-idempotency-key-header, and the older one of seed "ensemble".
+const IDEMPOTENCY_KEYS: [&str; 2] = ["idempotency-key", "x-idempotency-key"];
+/// Longest `Idempotency-Key`, in bytes.
+const IDEMPOTENCY_KEY_MAX: usize = 255;
+/// Words of a parser that are passed on, in characters.
+const WORDS_MAX: usize = 200;
+
+/// The body of a request, parsed; one that is absent counts as an object without members.
+#[derive(Debug)]
+pub struct Sent<T> {
+    /// What was sent.
+    pub value: T,
+    /// The `Idempotency-Key` with a digest of the request.
+    pub once: Option<(String, Digest)>,
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Sent<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let name = idempotency_key(&parts.headers)?;
+        let media = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let is_json =
+            media.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json"));
+        let bytes = read_body(&parts.headers, body, app.config.limits.body_bytes).await?;
+        if !is_json && !bytes.is_empty() {
+            return Err(Error::new(ErrorCode::UnsupportedMediaType, "send application/json").into());
+        }
+        let value = parse(if bytes.is_empty() { b"{}" } else { &bytes })?;
+        let once = name.map(|name| {
+            let body = String::from_utf8_lossy(&bytes);
+            (name, Digest::of(&format!("{} {}\n{body}", parts.method, parts.uri.path())))
+        });
+        Ok(Self { value, once })
+    }
+}
+
+/// Parses one object; each known member at most once, no other, and nothing behind it.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    // No text that is kept may hold a NUL: PostgreSQL has no place for it.
+    if bytes.windows(6).any(|window| window == br"\u0000") {
+        return Err(Error::invalid_request("the body holds a NUL"));
+    }
+    // An array would be read as an object's members in order.
+    if bytes.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Error::invalid_request("the body is one JSON object"));
+    }
+    serde_json::from_slice(bytes).map_err(|error| {
+        let words: String = error.to_string().chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect();
+        Error::invalid_request(format!("the body is not what this endpoint takes: {words}"))
+    })
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let mut values = IDEMPOTENCY_KEYS.iter().flat_map(|name| headers.get_all(*name));
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.any(|other| other != first) {
+        return Err(Error::invalid_request("two different Idempotency-Keys"));
+    }
+    let text = first.to_str().unwrap_or_default();
+    if text.is_empty() || text.len() > IDEMPOTENCY_KEY_MAX || !text.bytes().all(|b| (0x21..=0x7E).contains(&b)) {
+        return Err(Error::invalid_request("an Idempotency-Key has 1 to 255 printable ASCII characters"));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only parsed")]
+    struct Body {
+        name: String,
+        count: Option<i64>,
+        list: Option<Vec<String>>,
+    }
+
+    #[test]
+    fn bodies_with_two_readings_are_refused() {
+        // THREATS: HX9 HX5
+        assert!(parse::<Body>(br#"{"name":"a","count":7,"list":["x"]}"#).is_ok());
+        let deep = format!("{{\"name\":\"a\",\"list\":{}{}}}", "[".repeat(1000), "]".repeat(1000));
+        let deep_object = format!("{{\"name\":{}1{}}}", "{\"a\":".repeat(1000), "}".repeat(1000));
+        for bad in [
+            "",
+            "null",
+            "[]",
+            r#"["a",null,null]"#,
+            "\"a\"",
+            "{",
+            r#"{"name":"a"} "#.trim_end_matches("} "),
+            r#"{"name":"a"}{"name":"b"}"#,
+            r#"{"name":"a","name":"b"}"#,
+            r#"{"name":"a","Name":"b"}"#,
+            r#"{"NAME":"a"}"#,
+            r#"{"name":"a","more":1}"#,
+            r#"{"name":"a","count":1e400}"#,
+            r#"{"name":"a","count":9223372036854775808}"#,
+            r#"{"name":"a","count":1.5}"#,
+            r#"{"name":"a","count":"1"}"#,
+            r#"{"name":"a\u0000"}"#,
+            r#"{"name":"\ud800"}"#,
+            "\u{FEFF}{\"name\":\"a\"}",
+            "{\"name\":\"a\n\"}",
+            &deep,
+            &deep_object,
+        ] {
+            assert!(parse::<Body>(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(parse::<Body>(b"{\"name\":\"\xff\"}").is_err());
+    }
+}

@@ -1,0 +1,174 @@
+//! Owns errors of the management API: `application/problem+json` (RFC 9457). Rendered at the edge, which knows the request's
+//! id, and so for every error below `/api/v1`, whoever made it.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use super::error::{LoggedError, finish};
+use crate::{
+    app::App,
+    model::{
+        error::{Error, ErrorCode},
+        reserved,
+    },
+    store,
+};
+
+/// The media type (RFC 9457 §3).
+const MEDIA: &str = "application/problem+json";
+
+/// An error of the management API.
+#[derive(Debug)]
+pub struct Problem {
+    error: Error,
+    scope: Option<&'static str>,
+    missing: bool,
+}
+
+/// The scope that a request lacked, for the body.
+#[derive(Clone, Copy, Debug)]
+struct MissingScope(&'static str);
+
+impl Problem {
+    /// No credential (RFC 6750 §3.1: then no error is named).
+    #[must_use]
+    pub fn unauthenticated() -> Self {
+        let error = Error::new(ErrorCode::InvalidToken, "send an API key or access token as Authorization: Bearer");
+        Self { error, scope: None, missing: true }
+    }
+
+    /// A good credential without this scope.
+    #[must_use]
+    pub fn scope(scope: &'static str) -> Self {
+        let error = Error::new(ErrorCode::InsufficientScope, format!("this needs the scope {scope}"));
+        Self { error, scope: Some(scope), missing: false }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self { error, scope: None, missing: false }
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Conflict => Error::new(ErrorCode::Conflict, "that exists already").into(),
+            error => Error::from(error).into(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    /// Without a body: the edge renders it.
+    fn into_response(self) -> Response {
+        let mut response = Response::default();
+        let challenge = match (self.error.code, self.scope) {
+            (ErrorCode::InvalidToken, _) if self.missing => Some("Bearer realm=\"grantd\"".to_owned()),
+            (ErrorCode::InvalidToken, _) => Some("Bearer realm=\"grantd\", error=\"invalid_token\"".to_owned()),
+            (_, Some(scope)) => {
+                Some(format!("Bearer realm=\"grantd\", error=\"insufficient_scope\", scope=\"{scope}\""))
+            }
+            _ => None,
+        };
+        if let Some(challenge) = challenge.and_then(|challenge| HeaderValue::try_from(challenge).ok()) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(scope) = self.scope {
+            response.extensions_mut().insert(MissingScope(scope));
+        }
+        finish(response, self.error)
+    }
+}
+
+/// A path below the management API where there is nothing.
+pub async fn nothing() -> Problem {
+    Error::not_found().into()
+}
+
+/// A path of the management API with another method; the router adds `Allow`.
+pub async fn other_method() -> Problem {
+    Error::new(ErrorCode::MethodNotAllowed, "this path knows other methods, named in Allow").into()
+}
+
+/// Gives an error answer from below `/api/v1` its body.
+#[must_use]
+pub fn rendered(app: &App, path: &str, id: &str, response: Response) -> Response {
+    let ours = format!("{}{}/", app.config.base_path(), reserved::PATH);
+    let Some(LoggedError(error)) = response.extensions().get::<LoggedError>().filter(|_| path.starts_with(&ours))
+    else {
+        return response;
+    };
+    let error = Arc::clone(error);
+    let issuer = &app.config.issuer;
+    let status = response.status();
+    let scope = response.extensions().get::<MissingScope>().map(|scope| scope.0);
+    let mut body = json!({
+        "type": format!("{issuer}/api/docs#{}", error.code.as_str()),
+        "title": title(error.code),
+        "status": status.as_u16(),
+        "detail": error.description,
+        "request_id": id,
+    });
+    if let Some(scope) = scope {
+        body["scope"] = scope.into();
+    }
+    // Where its owner can ask why.
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
+        body["instance"] = format!("{issuer}{}/denials/{id}", reserved::PATH).into();
+    }
+    let (mut parts, _) = response.into_parts();
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA));
+    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(body.to_string()))
+}
+
+/// The errors that the management API has, for its description: name, title, status.
+#[must_use]
+pub fn kinds() -> Vec<(&'static str, &'static str, u16)> {
+    [
+        ErrorCode::InvalidRequest,
+        ErrorCode::InvalidScope,
+        ErrorCode::InvalidToken,
+        ErrorCode::Forbidden,
+        ErrorCode::InsufficientScope,
+        ErrorCode::NotFound,
+        ErrorCode::MethodNotAllowed,
+        ErrorCode::Conflict,
+        ErrorCode::ContentTooLarge,
+        ErrorCode::UnsupportedMediaType,
+        ErrorCode::IdempotencyMismatch,
+        ErrorCode::TooManyRequests,
+        ErrorCode::ServerError,
+        ErrorCode::TemporarilyUnavailable,
+    ]
+    .map(|code| (code.as_str(), title(code), code.status()))
+    .to_vec()
+}
+
+fn title(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::InvalidScope => "No such scope",
+        ErrorCode::InvalidToken => "No valid credential",
+        ErrorCode::Forbidden => "Not allowed",
+        ErrorCode::InsufficientScope => "A scope is missing",
+        ErrorCode::NotFound => "Not found",
+        ErrorCode::MethodNotAllowed => "Another method is needed",
+        ErrorCode::Conflict => "Not with what there is already",
+        ErrorCode::ContentTooLarge => "Too large",
+        ErrorCode::UnsupportedMediaType => "Not JSON",
+        ErrorCode::IdempotencyMismatch => "Another request had this Idempotency-Key",
+        ErrorCode::TooManyRequests => "Too many requests",
+        ErrorCode::ServerError => "Something went wrong",
+        ErrorCode::TemporarilyUnavailable => "Try again in a moment",
+        _ => "The request is not right",
+    }
+}

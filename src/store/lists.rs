@@ -1,0 +1,205 @@
+//! Owns lists that are read page by page, newest first: of one user or of all. Each page is a bounded walk of an index. Does
+//! not filter; see `api::page`.
+
+use super::{
+    AuditEntry, Error, Store,
+    audit::entry,
+    clients::client,
+    denials::record,
+    keys::key,
+    projects::project,
+    row::{Bind, Row, binds},
+    users::user,
+};
+use crate::model::{client::Client, clock::Timestamp, denial::DenialRecord, key::ApiKey, project::Project, user::User};
+
+/// A place in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// When the entry was made.
+    pub at: Timestamp,
+    /// Its id: several may have been made at once.
+    pub id: String,
+}
+
+impl Position {
+    /// Before every entry.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { at: Timestamp(i64::MAX), id: String::new() }
+    }
+}
+
+/// An entry and its place.
+#[derive(Clone, Debug)]
+pub struct Listed<T> {
+    /// Where it stands.
+    pub position: Position,
+    /// The entry.
+    pub value: T,
+}
+
+/// The two statements of a list, of all and of one owner: with the condition on the owner in place, each walks an index.
+macro_rules! list {
+    ($columns:literal, $table:literal, $at:literal, $owner:literal) => {
+        (
+            concat!(
+                "SELECT ",
+                $columns,
+                ", ",
+                $at,
+                ", id FROM ",
+                $table,
+                " WHERE (",
+                $at,
+                ", id) < ($1, $2) ORDER BY ",
+                $at,
+                " DESC, id DESC LIMIT $3"
+            ),
+            concat!(
+                "SELECT ",
+                $columns,
+                ", ",
+                $at,
+                ", id FROM ",
+                $table,
+                " WHERE ",
+                $owner,
+                " = $4 AND (",
+                $at,
+                ", id) < ($1, $2) ORDER BY ",
+                $at,
+                " DESC, id DESC LIMIT $3"
+            ),
+        )
+    };
+}
+
+type Statements = (&'static str, &'static str);
+
+const KEYS: Statements = list!(
+    "id, user_id, name, prefix, hint, scopes, environment, form, project_id, plan, networks, created_at, expires_at,
+     revoked_at, last_used_at, last_address, last_agent",
+    "api_keys",
+    "created_at",
+    "user_id"
+);
+const PROJECTS: Statements = list!(
+    "id, user_id, name, key_form, one_live_key, plan, disabled_at, created_at",
+    "projects",
+    "created_at",
+    "user_id"
+);
+const CLIENTS: Statements = list!(
+    "id, name, kind, auth_methods, redirect_uris, grant_types, scopes, owner_id, api_id, first_party, require_pkce,
+     refresh_grace_ms, disabled_at, created_at",
+    "clients",
+    "created_at",
+    "owner_id"
+);
+const USERS: Statements = list!("id, email, name, plan, admin, disabled_at", "users", "created_at", "id");
+const DENIALS: Statements =
+    list!("request_id, at, status, reason, api, key_id, user_id, client_id, address", "denials", "at", "user_id");
+const AUDIT: Statements = list!(
+    "at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times",
+    "audit",
+    "at",
+    "user_id"
+);
+
+impl Store {
+    /// Keys behind `after`: of `owner`, or of everybody; at most `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn keys_behind(
+        &self,
+        owner: Option<&str>,
+        after: &Position,
+        limit: i64,
+    ) -> Result<Vec<Listed<ApiKey>>, Error> {
+        self.behind(KEYS, 17, key, owner, after, limit).await
+    }
+
+    /// Projects, as [`Self::keys_behind`].
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn projects_behind(
+        &self,
+        owner: Option<&str>,
+        after: &Position,
+        limit: i64,
+    ) -> Result<Vec<Listed<Project>>, Error> {
+        self.behind(PROJECTS, 8, project, owner, after, limit).await
+    }
+
+    /// Clients without their secrets, as [`Self::keys_behind`].
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn clients_behind(
+        &self,
+        owner: Option<&str>,
+        after: &Position,
+        limit: i64,
+    ) -> Result<Vec<Listed<Client>>, Error> {
+        self.behind(CLIENTS, 14, client, owner, after, limit).await
+    }
+
+    /// Users behind `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn users_behind(&self, after: &Position, limit: i64) -> Result<Vec<Listed<User>>, Error> {
+        self.behind(USERS, 6, user, None, after, limit).await
+    }
+
+    /// Refused requests, as [`Self::keys_behind`].
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn denials_behind(
+        &self,
+        owner: Option<&str>,
+        after: &Position,
+        limit: i64,
+    ) -> Result<Vec<Listed<DenialRecord>>, Error> {
+        self.behind(DENIALS, 9, record, owner, after, limit).await
+    }
+
+    /// Audit entries that concern `owner`, or all, as [`Self::keys_behind`].
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn audit_behind(
+        &self,
+        owner: Option<&str>,
+        after: &Position,
+        limit: i64,
+    ) -> Result<Vec<Listed<AuditEntry>>, Error> {
+        self.behind(AUDIT, 11, entry, owner, after, limit).await
+    }
+
+    /// Reads one page. Behind the `columns` of the value stand those of its place.
+    async fn behind<T>(
+        &self,
+        (all, owned): Statements,
+        columns: usize,
+        value: impl Fn(&mut Row) -> Result<T, Error>,
+        owner: Option<&str>,
+        after: &Position,
+        limit: i64,
+    ) -> Result<Vec<Listed<T>>, Error> {
+        let place: [Bind<'_>; 3] = [after.at.into(), (&after.id).into(), limit.into()];
+        let rows = match owner {
+            Some(owner) => self.rows(owned, binds![place[0], place[1], place[2], owner]).await?,
+            None => self.rows(all, &place).await?,
+        };
+        let listed = |mut row: Row| {
+            let position = Position { at: row.at(columns)?, id: row.text(columns + 1)? };
+            Ok(Listed { position, value: value(&mut row)? })
+        };
+        rows.into_iter().map(listed).collect()
+    }
+}
