@@ -58,6 +58,9 @@ impl<'s> Visitor<'s> {
     }
 
     async fn send(&mut self, request: reqwest::RequestBuilder) -> Reply {
+        // By the name of the issuer, wherever that is on this machine.
+        let host = self.issuer.split_once("://").map_or(self.issuer.as_str(), |(_, host)| host);
+        let request = request.header(header::HOST, host);
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let reply = self.server.send(request.header(header::COOKIE, cookies.join("; "))).await.expect("a reply");
         for cookie in reply.headers.get_all(header::SET_COOKIE) {
