@@ -6,6 +6,7 @@ use std::{fs, io::Write, net::SocketAddr, os::unix::fs::OpenOptionsExt, path::Pa
 use aws_lc_rs::digest;
 use clap::Args;
 use data_encoding::BASE64URL_NOPAD;
+use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::{
@@ -23,8 +24,11 @@ use crate::{
         client::{Client, ClientType, GrantType},
         clock::Timestamp,
         error::Error,
+        key::KeyForm,
         profile::Profile,
+        project::Project,
         redirect_uri::RedirectUri,
+        route::Route,
         scope::Scopes,
         secret::{self, Secret, new_id},
     },
@@ -49,7 +53,7 @@ impl Demo {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
         let issuer = global.issuer.clone().unwrap_or_else(|| format!("http://{}", self.listen));
         let database = global.database.clone().unwrap_or_else(|| DATABASE.to_owned());
-        let config = open::config(
+        let mut config = open::config(
             global,
             &[
                 ("database", Some(database)),
@@ -58,6 +62,10 @@ impl Demo {
                 ("log", Some("warn".to_owned())),
             ],
         )?;
+        // A proxy to try stands on this machine.
+        if config.trusted_proxies.is_empty() && self.listen.ip().is_loopback() {
+            config.trusted_proxies.push(IpNet::from(self.listen.ip()));
+        }
         prepare(&config)?;
         let app = Arc::new(open::app(config).await?);
         if app.store.find_user(EMAIL).await?.is_none() {
@@ -80,7 +88,7 @@ impl Demo {
 
 type Variables = Vec<(&'static str, String)>;
 
-/// Makes the example user, API, client and key.
+/// Makes the example user, API, client, project and keys.
 async fn fill(app: &App) -> Result<Variables, Error> {
     let now = app.clock.now();
     let password = secret::random_base62(12);
@@ -94,9 +102,10 @@ async fn fill(app: &App) -> Result<Variables, Error> {
     let user_id = app.store.insert_user(now, open::origin(), user).await?;
     let (api_id, api_secret) = make_api(app, now).await?;
     let (client_id, client_secret) = make_client(app, now, &user_id).await?;
-    let new = NewKey::of(&user_id, "Example key", Scopes::parse("read")?);
-    let (key, record) = apikey::make(now, &app.config, new)?;
-    app.store.insert_key(now, open::origin(), key.digest(), record).await?;
+    let key = make_key(app, now, NewKey::of(&user_id, "Example key", Scopes::parse("read")?)).await?;
+    let project = make_project(app, now, &user_id).await?;
+    let project_key = NewKey::of(&user_id, "Example project's key", Scopes::parse("read")?);
+    let project_key = make_key(app, now, NewKey { project: Some(project), ..project_key }).await?;
     let verifier = secret::random_base62(64);
     let challenge = BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()).as_ref());
     let issuer = &app.config.issuer;
@@ -114,11 +123,39 @@ async fn fill(app: &App) -> Result<Variables, Error> {
         ("CLIENT_ID", client_id),
         ("CLIENT_SECRET", client_secret.expose().to_owned()),
         ("API_KEY", key.expose().to_owned()),
+        ("PROJECT_KEY", project_key.expose().to_owned()),
         ("VERIFIER", verifier),
         ("CHALLENGE", challenge),
         ("REDIRECT_URI", redirect),
         ("AUTHORIZE_URL", format!("'{authorize}'")),
     ])
+}
+
+async fn make_key(app: &App, now: Timestamp, new: NewKey) -> Result<Secret, Error> {
+    let (key, record) = apikey::make(now, &app.config, new)?;
+    app.store.insert_key(now, open::origin(), key.digest(), record).await?;
+    Ok(key)
+}
+
+async fn make_project(app: &App, now: Timestamp, user_id: &str) -> Result<Project, Error> {
+    let project = Project {
+        id: new_id("project"),
+        user_id: user_id.to_owned(),
+        name: "Example project".to_owned(),
+        key_form: KeyForm::Prefixed,
+        one_live_key: false,
+        plan: None,
+        disabled: false,
+        created_at: now,
+    };
+    app.store.insert_project(now, open::origin(), project.clone()).await?;
+    Ok(project)
+}
+
+/// For a proxy: reading needs `read`, everything else `write`.
+fn route(method: &str, scope: &str) -> Result<Route, Error> {
+    let (method, scopes) = (method.to_owned(), Scopes::parse(scope)?);
+    Ok(Route { id: new_id("route"), method, pattern: "/*".to_owned(), scopes, public: false })
 }
 
 async fn make_api(app: &App, now: Timestamp) -> Result<(String, Secret), Error> {
@@ -136,7 +173,11 @@ async fn make_api(app: &App, now: Timestamp) -> Result<(String, Secret), Error> 
         scopes: vec![scope("read", "Read your data"), scope("write", "Change your data")],
         routes: Vec::new(),
     };
+    let api_id = api.id.clone();
     let made = api::make(app, now, api).await?;
+    for route in [route("GET", "read")?, route("*", "write")?] {
+        app.store.insert_route(now, open::origin(), api_id.clone(), route).await?;
+    }
     app.catalog.reload().await?;
     Ok(made)
 }
@@ -210,6 +251,7 @@ fn instructions(issuer: &str, variables: &str) -> String {
    curl -sSw '\n' "$GRANTD/oauth/introspect" -u "$API_ID:$API_SECRET" -d "token=$API_KEY"
 
 Keys and apps have pages too: {issuer}/settings/keys and {issuer}/apps
+README.md says how to put nginx in front of an API, with this server to ask: "Put it in front of your API".
 "#,
         email = value("EMAIL"),
         password = value("PASSWORD"),

@@ -18,7 +18,7 @@ use tokio::{
 use crate::harness::{
     Installation,
     chromium::{Screen, Window},
-    process::Server,
+    process::{Server, free_port},
 };
 
 const README: &str = include_str!("../../README.md");
@@ -68,6 +68,61 @@ async fn the_flow_to_paste_works_as_it_stands() {
 }
 
 #[tokio::test]
+async fn the_proxy_to_paste_works_as_it_stands() {
+    let (here, demo) = demo().await;
+    // The ports of the examples may be taken where tests run.
+    let ports = [("8000", free_port()), ("9000", free_port()), ("8080", here.port)];
+    let moved = |text: &str| ports.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, &to.to_string()));
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gateway/nginx.conf");
+    fs::create_dir_all(here.path("examples/gateway")).expect("a directory");
+    let text = moved(&fs::read_to_string(example).expect("an example"));
+    fs::write(here.path("examples/gateway/nginx.conf"), text).expect("written");
+    let blocks = blocks(between(README, "<!-- gateway-test: start -->", "<!-- gateway-test: end -->"));
+    let [api, nginx, allowed, refused, end] = &blocks[..] else { panic!("{blocks:?}") };
+    let mut shell = Shell::open(&here);
+    for block in [api, nginx] {
+        assert_eq!(shell.run(&moved(block)).await.trim(), "");
+    }
+    // Nobody pastes so fast that these would not be there.
+    for (_, port) in ports {
+        let until = Instant::now() + PATIENCE;
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < until, "nothing listens on {port}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let printed = shell.run(&moved(allowed)).await;
+    let (head, body) = printed.split_once("GET /v1/things").unwrap_or_else(|| panic!("{printed}"));
+    for line in ["HTTP/1.1 200 OK", "X-RateLimit-Limit: 10000", "X-RateLimit-Remaining: 9999", "X-Request-ID: req_"] {
+        assert!(head.contains(line), "{line}: {printed}");
+    }
+    for line in ["X-Auth-Subject: user_", "X-Auth-Project: project_", "X-Auth-Plan: pro", "X-Auth-Scopes: read"] {
+        assert!(body.contains(line), "{line}: {printed}");
+    }
+    let printed = shell.run(&moved(refused)).await;
+    let (missing, rest) = printed.split_once("}\n").expect("the first body");
+    assert!(missing.starts_with("HTTP/1.1 401 ") && missing.contains("missing_api_key"), "{printed}");
+    let (scope, rest) = rest.split_once("}\n").expect("the second body");
+    assert!(scope.starts_with("HTTP/1.1 403 ") && scope.contains("insufficient_scope"), "{printed}");
+    assert!(rest.starts_with("X-Auth-Subject: user_") && rest.trim().lines().count() == 1, "{printed}");
+    shell.run(end).await;
+    drop(demo);
+}
+
+#[tokio::test]
+async fn the_rules_to_paste_are_ones() {
+    let mut here = Installation::new();
+    here.json(&["api", "create", "--identifier", "https://api.example.com", "--name", "My API", "--scope", "read"]);
+    here.set("PATH", empty().variable("PATH"));
+    let steps = commands(&between(README, "<!-- gateway-test: end -->", "\n## "));
+    assert_eq!(steps.len(), 2, "{steps:?}");
+    let mut shell = Shell::open(&here);
+    for step in steps {
+        assert!(cell(&shell.run(&step).await, "id").starts_with("route_"), "{step}");
+    }
+}
+
+#[tokio::test]
 async fn the_demo_prints_the_same_commands() {
     let (here, demo) = demo().await;
     let mut shown: Vec<String> = commands(&between(README, "<!-- readme-test: start -->", "<!-- readme-test: end -->"));
@@ -84,7 +139,7 @@ async fn the_demo_prints_the_same_commands() {
     };
     assert_eq!(urls.iter().map(|url| url.trim()).collect::<Vec<_>>(), [variable("AUTHORIZE_URL")]);
     assert!(log.contains(&format!("sign in as {} with password {}", variable("EMAIL"), variable("PASSWORD"))), "{log}");
-    for secret in ["API_SECRET", "CLIENT_SECRET", "API_KEY"] {
+    for secret in ["API_SECRET", "CLIENT_SECRET", "API_KEY", "PROJECT_KEY"] {
         assert!(!log.contains(&variable(secret)), "{secret} stays in its file");
     }
 }
@@ -264,6 +319,15 @@ struct Shell {
     output: Lines<BufReader<ChildStdout>>,
 }
 
+impl Drop for Shell {
+    fn drop(&mut self) {
+        if let Some(id) = self.child.id() {
+            // It may have ended before.
+            drop(StdCommand::new("/bin/sh").args(["-c", &format!("kill -KILL -{id}")]).status());
+        }
+    }
+}
+
 impl Shell {
     const END: &str = "--- end of the block";
 
@@ -276,6 +340,8 @@ impl Shell {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
+            // A group of its own: what it leaves running ends with it.
+            .process_group(0)
             .spawn()
             .expect("bash");
         let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));

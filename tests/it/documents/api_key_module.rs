@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{EMAIL, Site, text};
-use crate::harness::{Visitor, document::Document};
+use crate::harness::document::Document;
 
 const DOCUMENT: Document = Document(include_str!("../seeds/api-key-module.md"));
 const HOST: &str = "https://api.example.com";
@@ -15,7 +15,8 @@ const OTHER: &str = "bob@example.com";
 async fn a_key_from_the_settings_page_works_in_its_snippets() {
     let site = Site::new("api-key-module", |_| ()).await;
     // "Easily generate unique API keys for each user directly user settings."
-    let key = Visitor::through(&site.front.grantd, &site.front.proxy.base).generate_key(EMAIL, "My script").await;
+    let (mut user, page) = (site.visitor(), "/settings/keys");
+    let key = user.sign_in(EMAIL).await.generate_key(page, page, "My script").await;
     let curl = site.here(DOCUMENT.line("curl "), HOST, PLACEHOLDER, &key);
     let said = site.reader.bash(&curl);
     assert!(said.ends_with("} 200\n"), "{said}");

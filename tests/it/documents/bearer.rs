@@ -9,7 +9,7 @@ use tower::ServiceExt;
 
 use super::{EMAIL, Site, text};
 use crate::harness::{
-    Installation, OAuthClient, Reply, Visitor,
+    Installation, OAuthClient, Reply,
     app::{CALLBACK, encode},
     document::Document,
     process::now,
@@ -191,7 +191,7 @@ async fn its_oauth_requests_work_at_the_same_host() {
     let target: String = request.trim_start_matches("GET ").lines().map(str::trim).collect();
     // A browser writes a space so.
     let target = target.replace(HOST, "").replace(' ', "%20");
-    let answer = Visitor::through(&site.front.grantd, &site.front.proxy.base).allow(&target, EMAIL).await;
+    let answer = site.visitor().allow(&target, EMAIL).await;
     let answer = url::Url::parse(&answer).expect("a URL");
     let (_, code) = answer.query_pairs().find(|(name, _)| name == "code").expect("a code");
 

@@ -59,13 +59,14 @@ async fn each_grid_has_one_key_and_regenerating_ends_the_old_at_once() {
     let refused =
         site.front.here.refused(&["key", "create", "--user", EMAIL, "--scope", "read", "--project", &project]);
     assert!(refused.contains("regenerate"), "{refused}");
-    let new = text(&site.front.here.json(&["key", "regenerate", &id]), "key");
+    // "Go to your grid settings, click Regenerate API Key": "the old key is immediately invalidated".
+    assert!(DOCUMENT.0.contains("2. Click **Regenerate API Key**"));
+    let mut user = site.visitor();
+    let new = user.sign_in(EMAIL).await.regenerate_key(&format!("/settings/projects/{project}"), &id).await;
     assert!(is_uuid(&new) && new != first, "{new}");
-    site.until(401, PATH, ("api-key", &first)).await;
-    site.until(200, PATH, ("api-key", &new)).await;
-    site.front.ask("POST", PATH, &[("api-key", &other)], "{}").await.status(200);
-    assert_eq!(
-        site.front.ask("POST", PATH, &[("api-key", &first)], "{}").await.status(401).text("error"),
-        "invalid_api_key"
-    );
+    let post = async |key: &str| site.front.ask("POST", PATH, &[("api-key", key)], "{}").await;
+    assert_eq!(post(&first).await.status(401).text("error"), "invalid_api_key");
+    for key in [&new, &other] {
+        post(key).await.status(200);
+    }
 }

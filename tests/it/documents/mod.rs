@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::{
-    Reply,
+    Reply, Visitor,
     document::Reader,
     front::{EMAIL, Front},
     process::Installation,
@@ -35,6 +35,11 @@ impl Site {
     fn here(&self, words: &str, host: &str, placeholder: &str, key: &str) -> String {
         assert!(words.contains(host) && words.contains(placeholder), "{words}");
         words.replace(host, &self.front.proxy.base).replace(placeholder, key)
+    }
+
+    /// A user at grantd's pages, which are at the same host.
+    fn visitor(&self) -> Visitor<'_> {
+        Visitor::through(&self.front.grantd, &self.front.proxy.base)
     }
 
     /// The first answer that is `status`: a change by the command line is noticed within a second.

@@ -10,12 +10,15 @@ const DOCUMENT: Document = Document(include_str!("../seeds/telemetry-harbor-api-
 const VARIABLE: &str = "TELEMETRY_HARBOR_API_KEY";
 const PATH: &str = "/api/v1/ingest";
 
-/// A harbor is a project; returns its id, and id and text of its key.
-fn harbor(site: &Site, name: &str) -> (String, String, String) {
+/// A harbor is a project, with a key from its page; returns its id, and id and text of the key.
+async fn harbor(site: &Site, name: &str) -> (String, String, String) {
     let project = text(&site.front.here.json(&["project", "create", "--user", EMAIL, "--name", name]), "id");
-    let key = ["key", "create", "--user", EMAIL, "--scope", "read", "--project", &project];
-    let made = site.front.here.json(&key);
-    (project, text(&made, "id"), text(&made, "key"))
+    let page = format!("/settings/projects/{project}");
+    let key = site.visitor().sign_in(EMAIL).await.generate_key(&page, &format!("{page}/keys"), name).await;
+    let listed = site.front.here.json(&["key", "list", "--user", EMAIL]);
+    let key_of = |row: &&Value| text(row, "name") == name;
+    let id = text(listed["keys"].as_array().and_then(|keys| keys.iter().find(key_of)).expect("the key"), "id");
+    (project, id, key)
 }
 
 /// The header as the document writes it, with this key.
@@ -31,7 +34,7 @@ fn header(key: &str) -> (&'static str, String) {
 #[tokio::test]
 async fn its_header_and_its_snippets_work() {
     let site = Site::new("telemetry-harbor", |_| ()).await;
-    let (project, id, key) = harbor(&site, "North Sea");
+    let (project, id, key) = harbor(&site, "North Sea").await;
     let (name, value) = header(&key);
     site.until(200, PATH, (name, &value)).await;
     let seen = site.front.upstream.take();
@@ -63,14 +66,16 @@ async fn its_header_and_its_snippets_work() {
 #[tokio::test]
 async fn a_new_key_for_one_harbor_leaves_the_other_harbors_alone() {
     let site = Site::new("telemetry-harbor", |_| ()).await;
-    let ((_, id, first), (_, _, other)) = (harbor(&site, "North Sea"), harbor(&site, "Baltic"));
+    let ((_, id, first), (_, _, other)) = (harbor(&site, "North Sea").await, harbor(&site, "Baltic").await);
+    let get = async |key: &str| site.front.ask("GET", PATH, &[("x-api-key", key)], "").await;
     for key in [&first, &other] {
-        site.until(200, PATH, ("x-api-key", key)).await;
+        get(key).await.status(200);
     }
-    let new = text(&site.front.here.json(&["key", "regenerate", &id]), "key");
+    // "Generate a new one immediately from your dashboard."
+    let new = site.visitor().sign_in(EMAIL).await.regenerate_key(&format!("/settings/keys/{id}"), &id).await;
     assert_ne!(new, first);
-    site.until(401, PATH, ("x-api-key", &first)).await;
+    get(&first).await.status(401);
     for key in [&new, &other] {
-        site.until(200, PATH, ("x-api-key", key)).await;
+        get(key).await.status(200);
     }
 }

@@ -100,7 +100,9 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
         || json!({ "method": this.method, "target": this.target, "headers": this.headers, "body": this.body }),
     );
     seen.lock().expect("not poisoned").push(this);
-    Json(answer).into_response()
+    // What an API may say of itself, and a proxy that asks grantd says better.
+    let own = [("x-ratelimit-limit", "7"), ("x-ratelimit-remaining", "7"), ("ratelimit", "7"), ("x-request-id", "own")];
+    (own, Json(answer)).into_response()
 }
 
 /// The documents' resources.

@@ -22,27 +22,6 @@ impl<'s> Visitor<'s> {
         Self { server, base: server.base.clone(), issuer: issuer.to_owned(), cookies: BTreeMap::new() }
     }
 
-    #[cfg(feature = "services")]
-    /// One who reaches the server at its issuer, where a proxy stands before it.
-    pub fn through(server: &'s Server, issuer: &str) -> Self {
-        Self { base: issuer.to_owned(), ..Self::new(server, issuer) }
-    }
-
-    #[cfg(feature = "services")]
-    /// Signs in and generates a key that reads, on the page for that; returns the key as the page shows it, once.
-    pub async fn generate_key(&mut self, email: &str, name: &str) -> String {
-        let csrf = self.get("/login").await.input("csrf");
-        self.post("/login", &[("csrf", &csrf), ("email", email), ("password", PASSWORD)]).await.status(303);
-        let page = self.get("/settings/keys").await;
-        let (csrf, form) = (page.input("csrf"), page.input("form"));
-        let fields = [("csrf", csrf.as_str()), ("form", &form), ("name", name), ("scope", "read")];
-        let rest = [("environment", "live"), ("expires_in", "90d")];
-        let made = self.post("/settings/keys", &[&fields[..], &rest].concat()).await;
-        let (_, key) = made.status(200).body.split_once("<code id=\"key\"").expect("a key");
-        let (_, key) = key.split_once('>').expect("the element's text");
-        key.split('<').next().unwrap_or_default().to_owned()
-    }
-
     /// Goes where an app sent it, signs in and allows as asked; returns the address with which the app gets its answer.
     pub async fn allow(&mut self, authorize: &str, email: &str) -> String {
         let mut reply = self.get(authorize).await;
@@ -79,6 +58,9 @@ impl<'s> Visitor<'s> {
     }
 
     async fn send(&mut self, request: reqwest::RequestBuilder) -> Reply {
+        // By the name of the issuer, wherever that is on this machine.
+        let host = self.issuer.split_once("://").map_or(self.issuer.as_str(), |(_, host)| host);
+        let request = request.header(header::HOST, host);
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let reply = self.server.send(request.header(header::COOKIE, cookies.join("; "))).await.expect("a reply");
         for cookie in reply.headers.get_all(header::SET_COOKIE) {
@@ -87,5 +69,42 @@ impl<'s> Visitor<'s> {
             self.cookies.insert(name.to_owned(), value.to_owned());
         }
         reply
+    }
+}
+
+/// What only a proxy's visitors do.
+#[cfg(feature = "services")]
+impl<'s> Visitor<'s> {
+    /// One who reaches the server at its issuer, where a proxy stands before it.
+    pub fn through(server: &'s Server, issuer: &str) -> Self {
+        Self { base: issuer.to_owned(), ..Self::new(server, issuer) }
+    }
+
+    /// Signs in on the page for that.
+    pub async fn sign_in(&mut self, email: &str) -> &mut Self {
+        let csrf = self.get("/login").await.input("csrf");
+        self.post("/login", &[("csrf", &csrf), ("email", email), ("password", PASSWORD)]).await.status(303);
+        self
+    }
+
+    /// Generates a key that reads, by the form for that on `page`; the key as it is shown, once.
+    pub async fn generate_key(&mut self, page: &str, action: &str, name: &str) -> String {
+        let fields = [("name", name), ("scope", "read"), ("environment", "live"), ("expires_in", "90d")];
+        self.new_key(page, action, &fields).await
+    }
+
+    /// Regenerates this key by the button for that on `page`; the new key as it is shown, once.
+    pub async fn regenerate_key(&mut self, page: &str, id: &str) -> String {
+        self.new_key(page, &format!("/settings/keys/{id}/regenerate"), &[]).await
+    }
+
+    async fn new_key(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> String {
+        let page = self.get(page).await;
+        assert!(page.status(200).body.contains(&format!("action=\"{action}\"")), "no {action}: {}", page.body);
+        let (csrf, form) = (page.input("csrf"), page.input("form"));
+        let made = self.post(action, &[&[("csrf", csrf.as_str()), ("form", &form)], fields].concat()).await;
+        let (_, key) = made.status(200).body.split_once("<code id=\"key\"").expect("a key");
+        let (_, key) = key.split_once('>').expect("the element's text");
+        key.split('<').next().unwrap_or_default().to_owned()
     }
 }
