@@ -49,6 +49,25 @@ async fn the_longest_words_fit() {
         window.page("API keys").await;
         window.click("details.confirm summary").await;
         window.page("API keys").await;
+        window.click(".title").await;
+        window.page(&long).await;
+        place.goto("/settings/projects").await;
+        window.page("Projects").await;
+        window.fill("#project-name", &long).await;
+        window.press("Create project").await;
+        window.page(&long).await;
+        window.fill("#key-name", &long).await;
+        window.press("Generate new key").await;
+        window.page("Your new key").await;
+        for (path, heading) in [
+            ("/settings/projects", "Projects"),
+            ("/settings/activity", "Activity"),
+            (&format!("/settings/denied?request_id={}", "m".repeat(64)), "Why was my request refused?"),
+            ("/settings/keys", "API keys"),
+        ] {
+            place.goto(path).await;
+            window.page(heading).await;
+        }
         window.click(".who").await;
         window.page("API keys").await;
         place.goto(&authorize_url(&client, &[("redirect_uri", &uri), ("scope", "read")])).await;
