@@ -71,9 +71,10 @@ pub fn apparent_bits(text: &str) -> f64 {
 
 /// The text behind a name such as `sk_live_`.
 fn without_label(text: &str) -> &str {
-    let is_label = |at: usize| text[..at].bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
-    let ends = text.bytes().take(LABEL_MAX).enumerate().filter(|(_, b)| *b == b'_').map(|(at, _)| at);
-    ends.filter(|at| is_label(*at)).last().map_or(text, |at| &text[at + 1..])
+    let is_label = |at: usize| text.as_bytes()[..at].iter().all(|b| b.is_ascii_alphabetic() || *b == b'_');
+    let head = &text.as_bytes()[..text.len().min(LABEL_MAX)];
+    let end = (0..head.len()).rev().find(|at| head[*at] == b'_' && is_label(*at));
+    end.map_or(text, |at| &text[at + 1..])
 }
 
 /// How many characters each could have been.

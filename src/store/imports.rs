@@ -115,6 +115,14 @@ impl Store {
             .transpose()
     }
 
+    /// Sets the database up for many keys: until it is closed it takes more memory, some 128 MB, and writes less.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn begin_import(&self, now: Timestamp) -> Result<(), Error> {
+        self.write(now, |tx| Box::pin(async move { tx.make_room() })).await
+    }
+
     /// Keeps a batch of keys together with how far the import has come: after a kill it goes on behind the last batch that
     /// was kept, and no row is lost or kept twice. Nothing is appended to the feed for a key: no node has ever trusted it.
     ///

@@ -70,6 +70,8 @@ impl Sqlite {
         let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         writer.pragma_update(None, "journal_mode", "WAL")?;
         writer.pragma_update(None, "synchronous", "FULL")?;
+        // What a savepoint may have to undo is written down for each page that changes: in memory, not in a file.
+        writer.pragma_update(None, "temp_store", "MEMORY")?;
         migrate(&mut writer)?;
         let readers = (0..READERS)
             .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map(Mutex::new))

@@ -109,6 +109,16 @@ impl Tx {
         }
     }
 
+    /// More memory and rarer checkpoints while much is written; PostgreSQL is set up by whoever runs it.
+    pub(super) fn make_room(&mut self) -> Result<(), Error> {
+        if let Handle::Sqlite(connection) = &self.handle {
+            for pragma in ["PRAGMA cache_size = -131072", "PRAGMA wal_autocheckpoint = 8192"] {
+                sqlite::rows(connection, pragma, &[])?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the engine has ended the transaction by itself; for SQLite's writer alone.
     pub(super) fn has_ended(&self) -> bool {
         matches!(&self.handle, Handle::Sqlite(connection) if connection.is_autocommit())

@@ -16,6 +16,7 @@ mod documents;
 mod edge;
 mod failures;
 mod gateway;
+mod import;
 mod kills;
 #[cfg(feature = "services")]
 mod nodes;

@@ -5,7 +5,9 @@ mod source;
 
 use std::{
     collections::{HashMap, HashSet},
+    ops::RangeInclusive,
     path::Path,
+    time::{Duration, Instant},
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -26,8 +28,9 @@ use crate::{
     store::{Fate, ImportBatch, ImportProgress, ImportedKey, Store},
 };
 
-/// Rows kept in one transaction: quick, and short enough that whoever writes beside waits for no more than a moment.
-const BATCH_ROWS: usize = 2000;
+/// Rows kept in one transaction: as many as take about this long, so that whoever writes beside waits no longer for its turn.
+const BATCH_ROWS: RangeInclusive<usize> = 500..=16_000;
+const BATCH_TIME: Duration = Duration::from_millis(250);
 /// Keys of a file that a dry run tells apart, in some 200 MB: it keeps nothing that could tell them.
 const DRY_KEYS_MAX: usize = 4_000_000;
 
@@ -92,6 +95,9 @@ pub async fn run(
         source.go_to(progress.offset, progress.line)?;
     }
     watch.begin(source.bytes, progress)?;
+    if !options.dry_run {
+        store.begin_import(now).await?;
+    }
     let mut judge = Judge {
         now,
         catalog: &catalog,
@@ -102,7 +108,8 @@ pub async fn run(
         judged: 0,
         scopes: HashMap::new(),
     };
-    let mut import = Import { store, now, origin, id, options, watch, progress, seen: HashSet::new() };
+    let (rows, seen) = (*BATCH_ROWS.start(), HashSet::new());
+    let mut import = Import { store, now, origin, id, options, watch, progress, rows, seen };
     while import.batch(&mut source, &mut judge).await? {}
     if !options.dry_run {
         store.finish_import(now, import.origin, import.id, import.progress).await?;
@@ -119,6 +126,8 @@ struct Import<'a, W> {
     options: &'a Options,
     watch: &'a mut W,
     progress: ImportProgress,
+    /// Of the next batch.
+    rows: usize,
     /// Keys of this file that a dry run has met.
     seen: HashSet<Digest>,
 }
@@ -126,9 +135,10 @@ struct Import<'a, W> {
 impl<W: Watch> Import<'_, W> {
     /// Reads and keeps one batch; false behind the last row.
     async fn batch(&mut self, source: &mut Source, judge: &mut Judge<'_>) -> Result<bool, Error> {
-        let (mut lines, mut keys) = (Vec::with_capacity(BATCH_ROWS), Vec::with_capacity(BATCH_ROWS));
+        let began = Instant::now();
+        let (mut lines, mut keys) = (Vec::with_capacity(self.rows), Vec::with_capacity(self.rows));
         let mut read = 0;
-        while read < BATCH_ROWS
+        while read < self.rows
             && let Some(line) = source.next()?
         {
             read += 1;
@@ -148,6 +158,8 @@ impl<W: Watch> Import<'_, W> {
         }
         (self.progress.offset, self.progress.line) = (source.offset, source.line);
         self.keep(&lines, keys).await?;
+        let rows = if began.elapsed() < BATCH_TIME { self.rows * 2 } else { self.rows / 2 };
+        self.rows = rows.clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end());
         Ok(true)
     }
 

@@ -165,6 +165,8 @@ impl Source {
             }
             let record = match self.format {
                 Format::Csv => self.csv_record(),
+                // A list would be taken for the members in their order.
+                Format::JsonLines if !self.content().starts_with(b"{") => Err(NO_OBJECT),
                 Format::JsonLines => serde_json::from_slice(self.content()).map_err(|_| NO_OBJECT),
             };
             return Ok(Some(Line { number: self.line, record }));

@@ -1,0 +1,202 @@
+//! Owns what becomes of each row, in both formats.
+
+use std::fs;
+
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use grantd::model::secret::Digest;
+use serde_json::json;
+
+use super::{counts, database, import, installation, key, write};
+
+fn hex(key: &str) -> String {
+    HEXLOWER.encode(&BASE64URL_NOPAD.decode(Digest::of(key).text().as_bytes()).expect("a digest"))
+}
+
+#[tokio::test]
+async fn rows_are_kept_as_they_say_or_refused_with_line_and_reason() {
+    let here = installation();
+    here.json(&["project", "create", "--user", "alice@example.com", "--name", "Harbor", "--one-live-key"]);
+    let (first, second, hashed, theirs) = (key(), key(), key(), key());
+    let rows = [
+        "key,SHA256,owner,name,scopes,project,environment,expires_at,plan,networks",
+        &format!(
+            "{first},,Alice@Example.com,\"My \"\"old\"\" key, kept\",read write,,test,2999-01-01T00:00:00Z,pro,192.0.2.0/24 2001:db8::/32"
+        ),
+        &format!(",{},bob@example.com,,read,,,32472144000,,", hex(&hashed)),
+        "",
+        &format!("{second},,alice@example.com,Harbor key,all,Harbor,,,,"),
+        &format!("{},,alice@example.com,,read,Harbor,,,,", key()),
+        &format!("{first},,alice@example.com,,read,,,,,"),
+        &format!(",{},alice@example.com,,read,,,,,", hex(&hashed)),
+        &format!("{theirs},,nobody@example.com,,read,,,,,"),
+        "password123,,alice@example.com,,read,,,,,",
+        "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln,,alice@example.com,,read,,,,,",
+        "gd_rt_4fKd93jfKD93jf93kfKD93jfkd9,,alice@example.com,,read,,,,,",
+        &format!("{},,alice@example.com,,read,,staging,,,", key()),
+        &format!("{},,alice@example.com,,fly,,,,,", key()),
+        &format!("{},,alice@example.com,,,,,,,", key()),
+        &format!("{},,alice@example.com,,read,Nowhere,,,,", key()),
+        &format!("{},,alice@example.com,,read,,,2001-01-01T00:00:00Z,,", key()),
+        &format!("{},,alice@example.com,,read,,,tomorrow,,", key()),
+        &format!("{},,alice@example.com,,read,,,,gold,", key()),
+        &format!("{},,alice@example.com,,read,,,,,192.0.2.0/99", key()),
+        &format!("{},{},alice@example.com,,read,,,,,", key(), hex(&key())),
+        ",,alice@example.com,,read,,,,,",
+        ",abc,alice@example.com,,read,,,,,",
+        &format!("{},,no address,,read,,,,,", key()),
+        &format!("{},,alice@example.com,a\u{202E}b,read,,,,,", key()),
+        &format!("{},,alice@example.com", key()),
+        &format!("\"{},,alice@example.com,,read,,,,,", key()),
+    ];
+    let path = write(&here, "keys.csv", &rows.join("\r\n"));
+    let told = import(&here, "keys.csv", &["--report", "report.csv"]);
+    assert_eq!((counts(&told), &told["rows"]), ([3, 1, 21], &json!(25)), "{told}");
+    let report = fs::read_to_string(here.path("report.csv")).expect("a report");
+    let lines: Vec<&str> = report.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (23, "line,reason"));
+    for (line, reason) in [
+        (6, "this project has one live key at a time"),
+        (7, "the key is there already"),
+        (8, "somebody else's"),
+        (9, "no user has the owner's address"),
+        (10, "too easy to guess"),
+        (11, "looks like a JWT"),
+        (12, "a secret of this server's own"),
+        (13, "the environment is not"),
+        (14, "no such scope"),
+        (15, "the scopes are missing"),
+        (16, "no such project"),
+        (17, "ended already"),
+        (18, "expires_at is"),
+        (19, "no such plan"),
+        (20, "a network is malformed"),
+        (21, "one is enough"),
+        (22, "key or sha256 is needed"),
+        (23, "sha256 is"),
+        (24, "no e-mail address"),
+        (25, "direction-changing"),
+        (26, "as many values as"),
+        (27, "quotation mark"),
+    ] {
+        let found = lines.iter().find(|row| row.starts_with(&format!("{line},"))).unwrap_or_else(|| panic!("{line}"));
+        assert!(found.contains(reason), "{found}");
+    }
+    let database = database(&here);
+    let kept = |column: &str, key: &str| {
+        let sql = format!("SELECT {column} FROM api_keys WHERE digest = '{}'", Digest::of(key).text());
+        let database = &database;
+        async move { database.column(&sql).await }
+    };
+    for (column, value) in [
+        ("name", "My \"old\" key, kept"),
+        ("scopes", "read write"),
+        ("environment", "test"),
+        ("expires_at", "32472144000000"),
+        ("plan", "pro"),
+        ("networks", "192.0.2.0/24 2001:db8::/32"),
+        ("form", "imported"),
+        ("prefix", "sk_live_"),
+    ] {
+        assert_eq!(kept(column, &first).await, [value], "{column}");
+    }
+    assert_eq!(kept("expires_at", &hashed).await, ["32472144000000"]);
+    assert_eq!(kept("scopes", &second).await, ["read write"]);
+    assert_eq!(database.column("SELECT COUNT(*) FROM api_keys").await, ["3"]);
+    // No part of what is kept, told or logged holds a key.
+    let secret = &first["sk_live_".len()..first.len() - 4];
+    let stored = database.column("SELECT id || name || prefix || hint || digest FROM api_keys").await.concat();
+    for text in [&told.to_string(), &report, &stored] {
+        assert!(!text.contains(secret) && !text.contains("password123"), "{text}");
+    }
+    // One entry each for what happened, not one for each row.
+    let audit = here.json(&["audit"]);
+    let entries = audit["audit"].as_array().expect("entries").iter();
+    let imports: Vec<(String, i64)> = entries
+        .filter(|entry| entry["event"] == "key.import")
+        .map(|entry| (entry["reason"].to_string(), entry["times"].as_i64().expect("a count")))
+        .collect();
+    assert_eq!(imports.len(), 3, "{imports:?}");
+    for (reason, times) in [("null", 3), ("\"the row was refused\"", 21), ("\"it was there before\"", 1)] {
+        assert!(imports.contains(&(reason.to_owned(), times)), "{imports:?}");
+    }
+    // Again, it changes nothing.
+    assert!(here.refused(&["key", "import", "keys.csv", "--report", "report.csv"]).contains("report.csv"));
+    let again = import(&here, "keys.csv", &[]);
+    assert_eq!(counts(&again)[0], 0);
+    assert_eq!(database.column("SELECT COUNT(*) FROM api_keys").await, ["3"]);
+    drop(path);
+}
+
+#[tokio::test]
+async fn json_lines_say_the_same_and_options_say_the_rest() {
+    let here = installation();
+    let (one, two, three, weak) = (key(), key(), key(), "aaaaaaaaaaaaaaaaaaaa");
+    let rows = [
+        json!({ "key": one, "owner": "carol@example.com", "scopes": ["read", "write"], "networks": ["10.0.0.0/8"], "expires_at": 32_472_144_000_i64 }),
+        json!({ "sha256": Digest::of(&two).text(), "name": "Second", "plan": null }),
+        json!({ "sha256": format!("{}=", Digest::of(&three).text()) }),
+        json!({ "key": weak, "note": "not known" }),
+        json!([weak]),
+        json!({ "key": weak }),
+    ];
+    let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    write(&here, "keys.txt", &format!("\u{feff}{text}{{\n"));
+    assert!(here.refused(&["key", "import", "keys.txt"]).contains("--format"));
+    let words = [
+        "--format",
+        "jsonl",
+        "--default-owner",
+        "alice@example.com",
+        "--default-scope",
+        "read",
+        "--default-plan",
+        "enterprise",
+        "--default-environment",
+        "test",
+        "--create-owners",
+    ];
+    let told = import(&here, "keys.txt", &words);
+    assert_eq!((counts(&told), &told["owners_made"]), ([3, 0, 4], &json!(1)), "{told}");
+    assert_eq!(told["left_out"]["not a JSON object of the known members"], 3);
+    assert_eq!(told["lines"][0]["line"], 4);
+    let forced = import(&here, "keys.txt", &[&words[..], &["--force-weak"]].concat());
+    assert_eq!(counts(&forced), [1, 3, 3]);
+    let database = database(&here);
+    let kept = database.column("SELECT k.plan || k.environment || u.email || k.scopes FROM api_keys k JOIN users u ON u.id = k.user_id ORDER BY 1").await;
+    let own = "enterprisetestalice@example.comread";
+    assert_eq!(kept, [own, own, own, "enterprisetestcarol@example.comread write"]);
+    // Nobody can sign in as an owner who was made for a key.
+    assert_eq!(database.column("SELECT password FROM users WHERE email = 'carol@example.com'").await, ["NULL"]);
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
+    let here = installation();
+    let (one, two) = (key(), key());
+    let row = |key: &str, owner: &str| format!("{key},{owner}@example.com,read\n");
+    let text =
+        ["key,owner,scopes\n", &row(&one, "alice"), &row(&two, "bob"), &row(&one, "alice"), &row("letmein", "bob")];
+    write(&here, "keys.csv", &text.concat());
+    let database = database(&here);
+    let everything = "SELECT (SELECT COUNT(*) FROM api_keys) || ' ' || (SELECT COUNT(*) FROM audit) || ' ' || (SELECT COUNT(*) FROM meta) || ' ' || (SELECT seq FROM feed)";
+    let before = database.column(everything).await;
+    let dry = import(&here, "keys.csv", &["--dry-run"]);
+    assert_eq!((counts(&dry), &dry["dry_run"]), ([2, 1, 1], &json!(true)));
+    assert_eq!(database.column(everything).await, before);
+    assert_eq!(counts(&import(&here, "keys.csv", &[])), [2, 1, 1]);
+    assert_eq!(counts(&import(&here, "keys.csv", &["--dry-run"])), [0, 3, 1]);
+}
+
+#[test]
+fn people_are_told_in_words_and_a_pipe_gets_no_bar() {
+    let here = installation();
+    write(
+        &here,
+        "keys.csv",
+        &format!("key,owner,scopes\n{},alice@example.com,read\nhunter2,bob@example.com,read\n", key()),
+    );
+    let ran = here.run(&["key", "import", "keys.csv"]);
+    assert!(ran.status.success(), "{ran:?}");
+    assert!(ran.out.contains("imported") && ran.err.contains("line 3: a key has 8 to 512 characters"), "{ran:?}");
+    assert!(!ran.err.contains('\u{1b}') && !ran.err.contains('%') && !ran.err.contains("hunter2"), "{ran:?}");
+}
