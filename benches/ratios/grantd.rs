@@ -19,7 +19,7 @@ use crate::{
     Contender, Fallible,
     http::{Connection, Jar, get, post},
     load::{CONNECTIONS, Client, Proof, Surface, local},
-    process::Server,
+    process::{Server, resident_mib},
     report::Footprint,
 };
 
@@ -29,6 +29,8 @@ const PASSWORD: &str = "correct horse battery staple";
 const AUDIENCE: &str = "https://api.example.test";
 const REDIRECT_URI: &str = "https://app.example.test/callback";
 const STARTS: usize = 5;
+/// Between two looks at how much memory a command holds.
+const LOOK: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_secs(1);
 const MAX_PAGES: usize = 12;
 
@@ -89,8 +91,18 @@ impl Installation {
 
     /// Starts it and logs 32 browsers in.
     pub(crate) async fn start(&self) -> Fallible<Contender> {
+        let (server, mut surface) = self.start_alone()?;
+        for _ in 0..CONNECTIONS {
+            let session = sign_in(&surface).await.map_err(|error| format!("signing in: {error}"))?;
+            surface.sessions.push(session);
+        }
+        Ok(Contender { name: "grantd", surface, server })
+    }
+
+    /// Starts it, with nobody logged in.
+    pub(crate) fn start_alone(&self) -> Fallible<(Server, Surface)> {
         let (server, _) = self.serve()?;
-        let mut surface = Surface {
+        let surface = Surface {
             address: self.address,
             introspect: "/oauth/introspect",
             gateway: Some("/gateway/verify/bench-api"),
@@ -106,11 +118,26 @@ impl Installation {
             api_key: self.api_key.clone(),
             sessions: Vec::new(),
         };
-        for _ in 0..CONNECTIONS {
-            let session = sign_in(&surface).await.map_err(|error| format!("signing in: {error}"))?;
-            surface.sessions.push(session);
+        Ok((server, surface))
+    }
+
+    /// Imports a file of keys and makes their owners: what it told, and the most memory it held, in MiB.
+    pub(crate) fn import(&self, file: &Path) -> Fallible<(Value, f64)> {
+        let file = file.to_str().ok_or("a path that is no text")?;
+        let mut command = self.command(&["key", "import", file, "--create-owners", "--json"]);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let process = child.id().to_string();
+        let mut most: f64 = 0.0;
+        while child.try_wait()?.is_none() {
+            // It may end between the two looks.
+            most = most.max(resident_mib(&process).unwrap_or_default());
+            thread::sleep(LOOK);
         }
-        Ok(Contender { name: "grantd", surface, server })
+        let output = child.wait_with_output()?;
+        if !output.status.success() {
+            return Err(format!("grantd key import: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        Ok((serde_json::from_slice(&output.stdout)?, most))
     }
 
     fn serve(&self) -> Fallible<(Server, Duration)> {

@@ -50,7 +50,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    fn basic(&self) -> String {
+    pub(crate) fn basic(&self) -> String {
         format!("Authorization: Basic {}\r\n", BASE64.encode(format!("{}:{}", self.id, self.secret).as_bytes()))
     }
 }

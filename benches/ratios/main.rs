@@ -5,11 +5,13 @@
 //!     cargo bench --bench ratios -- [--quick] [--rounds N] [--seconds N] [--noise] [OPERATION]…
 //!
 //! `OPERATION` is a part of an operation's name; `--noise` measures the bare server against a second one
-//! of its kind: how far the ratios of this machine are from 1 when nothing differs.
+//! of its kind: how far the ratios of this machine are from 1 when nothing differs. `--keys N` measures nothing else but a
+//! key that is not in memory, among a thousand and among N (10000000 takes an hour and 5 GB of disk).
 
 mod bare;
 mod grantd;
 mod http;
+mod keys;
 mod load;
 mod nginx;
 mod process;
@@ -58,13 +60,14 @@ struct Plan {
     warm_up: Duration,
     is_noise: bool,
     is_proxied: bool,
+    keys: Option<u64>,
     operations: Vec<Operation>,
 }
 
 impl Plan {
     fn parse(arguments: &[String]) -> Fallible<Self> {
         let (mut rounds, mut seconds, mut warm_up, mut is_noise) = (3, 5, 2, false);
-        let mut wanted = Vec::new();
+        let (mut keys, mut wanted) = (None, Vec::new());
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             let mut number = || -> Fallible<u64> { Ok(arguments.next().ok_or("a number is missing")?.parse()?) };
@@ -74,6 +77,7 @@ impl Plan {
                 "--rounds" => rounds = number()?.max(1),
                 "--seconds" => seconds = number()?.max(1),
                 "--noise" => is_noise = true,
+                "--keys" => keys = Some(number()?.max(1000)),
                 flag if flag.starts_with('-') => return Err(format!("unknown flag {flag}").into()),
                 part => wanted.push(part.to_owned()),
             }
@@ -87,6 +91,7 @@ impl Plan {
             warm_up: Duration::from_secs(warm_up),
             is_noise,
             is_proxied: !is_noise && is_wanted(&Operation::Proxied),
+            keys,
             operations: Operation::ALL.into_iter().filter(|operation| is_wanted(operation)).collect(),
         })
     }
@@ -101,6 +106,9 @@ struct Contender {
 
 async fn measure(plan: &Plan) -> Fallible<()> {
     let directory = tempfile::tempdir()?;
+    if let Some(many) = plan.keys {
+        return keys::measure(directory.path(), many, plan.rounds).await;
+    }
     let mut report = Report::new(plan.rounds, plan.round);
     let bare = start_bare(directory.path(), "bare")?;
     let other = if plan.is_noise {

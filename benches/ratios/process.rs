@@ -61,10 +61,15 @@ impl Server {
 
     /// Resident memory in MiB.
     pub(crate) fn resident_mib(&self) -> Fallible<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        Ok(kib.trim_end_matches("kB").trim().parse::<f64>()? / 1024.0)
+        resident_mib(&self.child.id().to_string())
     }
+}
+
+/// Resident memory of a process in MiB.
+pub(crate) fn resident_mib(process: &str) -> Fallible<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(kib.trim_end_matches("kB").trim().parse::<f64>()? / 1024.0)
 }
 
 impl Drop for Server {

@@ -117,7 +117,7 @@ fn median(values: &[f64]) -> f64 {
 }
 
 /// Where and when: figures without that are worth nothing.
-fn machine() -> Fallible<String> {
+pub(crate) fn machine() -> Fallible<String> {
     let cpus = std::fs::read_to_string("/proc/cpuinfo")?;
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("unknown CPU", |(_, model)| model);
