@@ -16,6 +16,8 @@ use std::{
 
 use tempfile::TempDir;
 
+/// Longest wait for a proxy to end by itself.
+const GENTLY: Duration = Duration::from_secs(3);
 /// Longest wait for a proxy to listen.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The ports in the examples: the proxy's own, grantd's, the API's.
@@ -89,9 +91,14 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        let group = format!("kill -KILL -{}", self.child.id());
-        // It may have ended before.
-        drop(Command::new("/bin/sh").args(["-c", &group]).status());
+        let signal = |words: String| drop(Command::new("/bin/sh").args(["-c", &words]).status());
+        // Asked first, so that it sees its workers off; then with all that is left of them.
+        signal(format!("kill -TERM {}", self.child.id()));
+        let until = Instant::now() + GENTLY;
+        while self.child.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < until {
+            thread::sleep(Duration::from_millis(10));
+        }
+        signal(format!("kill -KILL -{} 2>/dev/null", self.child.id()));
         drop(self.child.wait());
         if thread::panicking() {
             eprintln!("--- {}\n{}", self.base, self.log());
