@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderValue, Method, Uri, header},
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
-    routing::{any, get, post},
+    routing::{any, delete, get, post, put},
 };
 use tower::ServiceBuilder;
 use tower_http::{
@@ -16,7 +16,7 @@ use tower_http::{
 };
 
 use crate::{
-    api::{keys as api_keys, leaks, me, projects as api_projects},
+    api::{self, clients, leaks, me},
     app::App,
     gateway,
     http::{
@@ -74,13 +74,30 @@ fn machines(app: &App) -> Router<Arc<App>> {
 /// The management API: JSON, a Bearer credential with the scope that each handler names, errors as RFC 9457 has them.
 fn management() -> Router<Arc<App>> {
     Router::new()
-        .route("/api/v1/keys", get(api_keys::list).post(api_keys::create))
-        .route("/api/v1/keys/{id}", get(api_keys::get).patch(api_keys::update))
-        .route("/api/v1/keys/{id}/revoke", post(api_keys::revoke))
-        .route("/api/v1/keys/{id}/rotate", post(api_keys::rotate))
-        .route("/api/v1/keys/{id}/regenerate", post(api_keys::regenerate))
-        .route("/api/v1/projects", get(api_projects::list).post(api_projects::create))
-        .route("/api/v1/projects/{id}", get(api_projects::get).patch(api_projects::update))
+        .route("/api/v1/keys", get(api::keys::list).post(api::keys::create))
+        .route("/api/v1/keys/{id}", get(api::keys::get).patch(api::keys::update))
+        .route("/api/v1/keys/{id}/revoke", post(api::keys::revoke))
+        .route("/api/v1/keys/{id}/rotate", post(api::keys::rotate))
+        .route("/api/v1/keys/{id}/regenerate", post(api::keys::regenerate))
+        .route("/api/v1/keys/{id}/usage", get(api::usage::of_key))
+        .route("/api/v1/usage", get(api::usage::of_user))
+        .route("/api/v1/denials", get(api::usage::denials))
+        .route("/api/v1/denials/{request_id}", get(api::usage::denial))
+        .route("/api/v1/projects", get(api::projects::list).post(api::projects::create))
+        .route("/api/v1/projects/{id}", get(api::projects::get).patch(api::projects::update))
+        .route("/api/v1/clients", get(clients::list).post(clients::create))
+        .route("/api/v1/clients/{id}", get(clients::get).patch(clients::update).delete(clients::delete))
+        .route("/api/v1/clients/{id}/secret", post(clients::rotate_secret))
+        .route("/api/v1/users", get(api::users::list).post(api::users::create))
+        .route("/api/v1/users/{id}", get(api::users::get).patch(api::users::update))
+        .route("/api/v1/apis", get(api::apis::list).post(api::apis::create))
+        .route("/api/v1/apis/{id}", get(api::apis::get))
+        .route("/api/v1/apis/{id}/routes", get(api::apis::routes).post(api::apis::add_route))
+        .route("/api/v1/apis/{id}/routes/{route}", delete(api::apis::remove_route))
+        .route("/api/v1/scopes", get(api::apis::scopes))
+        .route("/api/v1/plans", get(api::plans::list))
+        .route("/api/v1/plans/{name}", put(api::plans::set))
+        .route("/api/v1/audit", get(api::audit::list))
         .method_not_allowed_fallback(problem::other_method)
 }
 

@@ -13,6 +13,7 @@ use crate::{
     app::App,
     engine::verify::Verified,
     http::{
+        credential,
         extract::{RequestInfo, bearer},
         operator::Operator,
         problem::Problem,
@@ -244,7 +245,7 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     let invalid = || Error::new(ErrorCode::InvalidToken, "this is no valid credential");
     let presented = bearer(&parts.headers).map_err(|_| invalid())?.ok_or_else(Problem::unauthenticated)?;
     let from = info.presenter(&parts.headers);
-    let credential = match app.verifier.verify(info.now, presented, &from).await? {
+    let credential = match credential::verify(app, &info, presented, &from).await? {
         Ok(credential) => credential,
         Err(denied) => {
             info.note_denial(app, 401, Some(reserved::SLUG), None, denied);
@@ -293,12 +294,11 @@ async fn judge(
         return Err((Outcome::Denied, Error::new(ErrorCode::Forbidden, "this is for administrators").into()));
     }
     let plan = Plan { name: String::new(), per_hour: None, burst: BURST };
-    let counted = app.limiter.count(info.now, &plan, &user.id, reserved::SLUG).await;
-    let verdict = counted.map_err(|error| (Outcome::Denied, error.into()))?;
-    if verdict.is_some_and(|verdict| verdict.exceeded) {
+    let verdict = app.limiter.count(info.now, &plan, &user.id, reserved::SLUG).await;
+    if verdict.map_err(|error| (Outcome::Denied, error.into()))?.is_some_and(|verdict| verdict.exceeded) {
         note(429, format!("more than {BURST} requests within a second"));
         let words = format!("at most {BURST} requests within a second");
-        return Err((Outcome::Limited, Error::new(ErrorCode::TooManyRequests, words).into()));
+        return Err((Outcome::Limited, Error::too_many(1, words).into()));
     }
     Ok(user)
 }

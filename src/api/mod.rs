@@ -1,7 +1,10 @@
 //! Owns the management API below `/api/v1` (JSON), and what a holder of a credential asks about itself. Every answer starts at
 //! `engine::verify`.
 
+pub mod apis;
+pub mod audit;
 pub mod auth;
+pub mod clients;
 mod hand_on;
 pub mod keys;
 pub mod leaks;
@@ -9,4 +12,7 @@ pub mod me;
 mod once;
 mod page;
 mod path;
+pub mod plans;
 pub mod projects;
+pub mod usage;
+pub mod users;

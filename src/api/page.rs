@@ -88,7 +88,7 @@ impl<'u> Query<'u> {
     /// `invalid_request`.
     pub fn moment(&self, name: &str) -> Result<Option<Timestamp>, Error> {
         let wrong = || Error::invalid_request(format!("{name} is a moment such as 2026-11-21T00:00:00Z"));
-        self.get(name).map(|text| Timestamp::parse(text).ok_or_else(wrong)).transpose()
+        self.get(name).map(|text| Timestamp::read(text).ok_or_else(wrong)).transpose()
     }
 
     /// Which page.

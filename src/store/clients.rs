@@ -143,7 +143,7 @@ impl Store {
         rows.into_iter().map(|mut row| client(&mut row)).collect()
     }
 
-    /// Changes a client of this owner; false if there is none. A redirect URI that is gone ends the codes sent to it.
+    /// Changes a client, with an owner given only that owner's; false if there is none, or it is an API's own. A redirect URI that is gone ends the codes sent to it.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -152,22 +152,24 @@ impl Store {
         now: Timestamp,
         origin: Origin,
         id: String,
-        owner_id: String,
+        owner_id: impl Into<Option<String>>,
         to: ClientChanges,
     ) -> Result<bool, Error> {
+        let owner_id = owner_id.into();
         self.write(now, move |tx| {
             Box::pin(async move {
-                let found = tx
-                    .execute(
-                        "UPDATE clients SET name = $3, redirect_uris = $4, scopes = $5 WHERE id = $1 AND owner_id = $2",
+                let row = tx
+                    .row(
+                        "UPDATE clients SET name = $3, redirect_uris = $4, scopes = $5
+                         WHERE id = $1 AND api_id IS NULL AND ($2 IS NULL OR owner_id = $2) RETURNING owner_id",
                         binds![&id, &owner_id, &to.name, &uris(&to.redirect_uris), &to.scopes.to_string()],
                     )
                     .await?;
-                if found > 0 {
-                    tx.touch(EntityKind::Client, id.as_str());
-                    tx.audit(now, &origin, Event::new("client.update").client(&id).user(&owner_id)).await?;
-                }
-                Ok(found > 0)
+                let Some(mut row) = row else { return Ok(false) };
+                tx.touch(EntityKind::Client, id.as_str());
+                let event = Event { user_id: row.opt_text(0)?, ..Event::new("client.update").client(&id) };
+                tx.audit(now, &origin, event).await?;
+                Ok(true)
             })
         })
         .await

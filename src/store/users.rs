@@ -41,9 +41,22 @@ impl Store {
     /// # Errors
     /// [`Error::Conflict`] when the address is taken.
     pub async fn insert_user(&self, now: Timestamp, origin: Origin, user: NewUser) -> Result<String, Error> {
+        self.insert_user_as(now, origin, new_id("user"), user).await
+    }
+
+    /// The same for an id that is known before.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the address is taken.
+    pub async fn insert_user_as(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        id: String,
+        user: NewUser,
+    ) -> Result<String, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                let id = new_id("user");
                 tx.check_plan(Some(&user.plan)).await?;
                 tx.execute(
                     "INSERT INTO users (id, email, name, password, plan, admin, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -91,6 +104,37 @@ impl Store {
             .rows("SELECT id, email, name, plan, admin, disabled_at FROM users ORDER BY email LIMIT $1", binds![limit])
             .await?;
         rows.into_iter().map(|mut row| user(&mut row)).collect()
+    }
+
+    /// Gives a user another name or plan; false if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when there is no such plan.
+    pub async fn update_user(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        id: String,
+        name: Option<String>,
+        plan: Option<String>,
+    ) -> Result<bool, Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                tx.check_plan(plan.as_deref()).await?;
+                let found = tx
+                    .execute(
+                        "UPDATE users SET name = COALESCE($2, name), plan = COALESCE($3, plan) WHERE id = $1",
+                        binds![&id, &name, &plan],
+                    )
+                    .await?;
+                if found > 0 {
+                    tx.touch(EntityKind::User, id.as_str());
+                    tx.audit(now, &origin, Event::new("user.update").user(&id)).await?;
+                }
+                Ok(found > 0)
+            })
+        })
+        .await
     }
 
     /// Disables or enables a user; false if there is none. Everything the user's credentials answer changes at once.

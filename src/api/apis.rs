@@ -1,0 +1,342 @@
+//! Owns `/api/v1/apis` with their routes, for administrators, and `/api/v1/scopes`. Does not decide how an API speaks; its
+//! profile does.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    auth::{Admin, ApisRead, ApisWrite, KeysRead, May, no},
+    once::{Answer, Work, found},
+    page::{Page, Paging, Query, cut},
+    path::{Id, Ids},
+};
+use crate::{
+    app::App,
+    engine::{
+        apis::{self, NewApi},
+        signing::ACCESS_TOKEN_SECONDS_MAX,
+    },
+    http::{json::Sent, problem::Problem, reply},
+    model::{
+        api::{Algorithm, Api as Record, ApiScope},
+        error::Error,
+        profile::Profile,
+        route::{Route as Rule, is_pattern},
+        scope::Scopes,
+        secret::new_id,
+        text,
+    },
+};
+
+/// A protected resource (RFC 8707).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Api {
+    /// `api_…`
+    id: String,
+    /// Short name in URLs
+    slug: String,
+    /// Audience URI
+    identifier: String,
+    /// Name to show
+    name: String,
+    /// How it speaks
+    profile: &'static str,
+    /// How its access tokens are signed
+    algorithm: &'static str,
+    /// Lifetime of its access tokens
+    access_token_seconds: i64,
+    /// An introspection is itself the call that a plan counts
+    counts_introspection: bool,
+    /// The client with which its resource server introspects
+    client_id: String,
+    /// Its scopes
+    scopes: Vec<Scope>,
+}
+
+/// A new API: the only answer that ever shows the secret of its resource server.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MadeApi {
+    #[serde(flatten)]
+    made: Api,
+    /// The secret of `client_id`. It is not shown again
+    client_secret: String,
+}
+
+/// A permission of exactly one API.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scope {
+    /// The scope-token (RFC 6749 §3.3)
+    name: String,
+    /// What it permits, in words
+    description: String,
+}
+
+/// A permission, and of which API.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ListedScope {
+    #[serde(flatten)]
+    scope: Scope,
+    /// The API's slug
+    api: String,
+}
+
+/// An API to register.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateApi {
+    /// Audience URI, such as `https://api.example.com`
+    identifier: String,
+    /// Name to show
+    name: String,
+    /// Short name in URLs; from the name if left out
+    slug: Option<String>,
+    /// Its scopes
+    #[serde(default)]
+    scopes: Vec<Scope>,
+    /// How it speaks: `bearer` (if left out), `telemetry-harbor`, `ensemble`, `api-key-module` or `iapm`
+    profile: Option<String>,
+    /// How its access tokens are signed: `ES256` (if left out), `EdDSA` or `RS256`
+    algorithm: Option<String>,
+    /// Lifetime of its access tokens, 10 to 86400 seconds; an hour if left out
+    access_token_seconds: Option<i64>,
+    /// Whether each introspection counts as a call against the caller's plan
+    #[serde(default)]
+    counts_introspection: bool,
+}
+
+/// A rule of the gateway: which requests need which scopes. The first that matches decides.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Route {
+    /// `route_…`
+    id: String,
+    /// Such as `GET`, or `*` for any
+    method: String,
+    /// Such as `/v1/users/{id}` or `/v1/files/*`
+    path: String,
+    /// Scopes it needs, all of them
+    scopes: Vec<String>,
+    /// Anybody may, without a credential
+    public: bool,
+}
+
+/// A rule to add behind the others.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRoute {
+    /// Such as `GET`; any if left out
+    method: Option<String>,
+    /// Such as `/v1/users/{id}` or `/v1/files/*`
+    path: String,
+    /// Scopes it needs, all of them
+    #[serde(default)]
+    scopes: Vec<String>,
+    /// Anybody may, without a credential
+    #[serde(default)]
+    public: bool,
+}
+
+impl From<&Record> for Api {
+    fn from(api: &Record) -> Self {
+        Self {
+            id: api.id.clone(),
+            slug: api.slug.clone(),
+            identifier: api.identifier.clone(),
+            name: api.name.clone(),
+            profile: api.profile.as_str(),
+            algorithm: api.algorithm.as_str(),
+            access_token_seconds: api.access_token_seconds,
+            counts_introspection: api.counts_introspection,
+            client_id: api.client_id.clone(),
+            scopes: api.scopes.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&ApiScope> for Scope {
+    fn from(scope: &ApiScope) -> Self {
+        Self { name: scope.name.clone(), description: scope.description.clone() }
+    }
+}
+
+impl From<&Rule> for Route {
+    fn from(rule: &Rule) -> Self {
+        Self {
+            id: rule.id.clone(),
+            method: rule.method.clone(),
+            path: rule.pattern.clone(),
+            scopes: rule.scopes.iter().map(ToOwned::to_owned).collect(),
+            public: rule.public,
+        }
+    }
+}
+
+/// List APIs
+#[utoipa::path(get, path = "/api/v1/apis", tag = "apis", params(Paging),
+    responses((status = 200, body = Page<Api>)), security(("bearer" = ["grantd:apis:read"])))]
+pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(&uri, &["limit", "cursor"])?;
+    let all: Vec<Api> = app.catalog.current().apis.iter().map(Into::into).collect();
+    Ok(reply::json(&cut(&app, "apis", &query.paging()?, all, |api| api.id.clone())?))
+}
+
+/// Register an API
+///
+/// The answer shows the secret with which its resource server introspects, once.
+#[utoipa::path(post, path = "/api/v1/apis", tag = "apis", request_body = CreateApi,
+    responses((status = 201, body = MadeApi)), security(("bearer" = ["grantd:apis:write"])))]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Admin(caller, ..): Admin<ApisWrite>,
+    Sent { value: sent, once }: Sent<CreateApi>,
+) -> Result<Response, Problem> {
+    let work = match Work::begin(&app, &caller, once).await? {
+        Ok(work) => work,
+        Err(answer) => return Ok(answer),
+    };
+    let now = caller.info.now;
+    let new = NewApi::of(now, sent.api(&app)?);
+    let made = MadeApi { made: (&new.api).into(), client_secret: new.secret.expose().to_owned() };
+    let answer = Answer::created(&made)?;
+    let done = new.keep(&work.store(&answer)?, &app.signing, now, caller.origin()).await;
+    app.catalog.reload().await?;
+    work.end(answer, done.map_err(Into::into)).await
+}
+
+impl CreateApi {
+    fn api(self, app: &App) -> Result<Record, Error> {
+        let name = text::name("the name", &self.name)?;
+        let wrong = |what: &str| Error::invalid_request(format!("{what} is not one this server knows"));
+        let seconds = self.access_token_seconds.unwrap_or(3600);
+        if !(10..=ACCESS_TOKEN_SECONDS_MAX).contains(&seconds) {
+            return Err(Error::invalid_request("access_token_seconds is 10 to 86400"));
+        }
+        let scopes = self.scopes.iter().map(|scope| apis::scope(&scope.name, &scope.description));
+        Ok(Record {
+            id: new_id("api"),
+            slug: apis::slug(self.slug.as_deref().unwrap_or(&name))?,
+            identifier: apis::identifier(&app.config.issuer, self.identifier)?,
+            profile: match &self.profile {
+                Some(text) => Profile::parse(text).ok_or_else(|| wrong("profile"))?,
+                None => Profile::default(),
+            },
+            algorithm: match &self.algorithm {
+                Some(text) => Algorithm::parse(text).ok_or_else(|| wrong("algorithm"))?,
+                None => Algorithm::default(),
+            },
+            access_token_seconds: seconds,
+            client_id: String::new(),
+            counts_introspection: self.counts_introspection,
+            scopes: scopes.collect::<Result<_, _>>()?,
+            routes: Vec::new(),
+            name,
+        })
+    }
+}
+
+/// One API, by id or slug
+#[utoipa::path(get, path = "/api/v1/apis/{id}", tag = "apis", params(("id" = String, Path)),
+    responses((status = 200, body = Api)), security(("bearer" = ["grantd:apis:read"])))]
+pub async fn get(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, Id(id): Id) -> Result<Response, Problem> {
+    Ok(reply::json(&Api::from(&find(&app, &id)?)))
+}
+
+/// List an API's routes, in the order they are asked
+#[utoipa::path(get, path = "/api/v1/apis/{id}/routes", tag = "apis", params(("id" = String, Path)),
+    responses((status = 200, body = Page<Route>)), security(("bearer" = ["grantd:apis:read"])))]
+pub async fn routes(
+    State(app): State<Arc<App>>,
+    Admin(..): Admin<ApisRead>,
+    Id(id): Id,
+) -> Result<Response, Problem> {
+    let items: Vec<Route> = find(&app, &id)?.routes.iter().map(Into::into).collect();
+    Ok(reply::json(&Page { items, next: None }))
+}
+
+/// Add a route behind the others
+#[utoipa::path(post, path = "/api/v1/apis/{id}/routes", tag = "apis", params(("id" = String, Path)),
+    request_body = CreateRoute, responses((status = 201, body = Route)), security(("bearer" = ["grantd:apis:write"])))]
+pub async fn add_route(
+    State(app): State<Arc<App>>,
+    Admin(caller, ..): Admin<ApisWrite>,
+    Id(id): Id,
+    Sent { value: sent, once }: Sent<CreateRoute>,
+) -> Result<Response, Problem> {
+    let work = match Work::begin(&app, &caller, once).await? {
+        Ok(work) => work,
+        Err(answer) => return Ok(answer),
+    };
+    let api = find(&app, &id)?;
+    let rule = sent.rule(&app, &api)?;
+    let answer = Answer::created(&Route::from(&rule))?;
+    let done = work.store(&answer)?.insert_route(caller.info.now, caller.origin(), api.id, rule).await;
+    app.catalog.reload().await?;
+    work.end(answer, done.map_err(Into::into)).await
+}
+
+impl CreateRoute {
+    fn rule(self, app: &App, api: &Record) -> Result<Rule, Error> {
+        let method = self.method.as_deref().unwrap_or("*").to_ascii_uppercase();
+        if method.is_empty() || method != "*" && !method.bytes().all(|b| b.is_ascii_uppercase()) {
+            return Err(Error::invalid_request("a method is one such as GET, or *"));
+        }
+        if !is_pattern(&self.path) {
+            return Err(Error::invalid_request(
+                "a path is such as /v1/users/{id} or /v1/files/*, without dot segments or escapes",
+            ));
+        }
+        if self.public && !self.scopes.is_empty() {
+            return Err(Error::invalid_request("what anybody may needs no scopes"));
+        }
+        let scopes =
+            if self.scopes.is_empty() { Scopes::default() } else { app.catalog.current().choose(&self.scopes)? };
+        if scopes.iter().any(|name| !api.scopes.iter().any(|scope| scope.name == name)) {
+            return Err(Error::invalid_scope("a rule needs scopes of its own API"));
+        }
+        Ok(Rule { id: new_id("route"), method, pattern: self.path, scopes, public: self.public })
+    }
+}
+
+/// Remove a route
+#[utoipa::path(delete, path = "/api/v1/apis/{id}/routes/{route}", tag = "apis",
+    params(("id" = String, Path), ("route" = String, Path)),
+    responses((status = 204, description = "It is gone")), security(("bearer" = ["grantd:apis:write"])))]
+pub async fn remove_route(
+    State(app): State<Arc<App>>,
+    Admin(caller, ..): Admin<ApisWrite>,
+    Ids(id, route): Ids,
+) -> Result<Response, Problem> {
+    if !find(&app, &id)?.routes.iter().any(|rule| rule.id == route) {
+        return Err(no("rule").into());
+    }
+    found(app.store.delete_route(caller.info.now, caller.origin(), route).await, || no("rule"))?;
+    app.catalog.reload().await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// List scopes that a key or client may have
+#[utoipa::path(get, path = "/api/v1/scopes", tag = "apis", params(Paging),
+    responses((status = 200, body = Page<ListedScope>)), security(("bearer" = ["grantd:keys:read"])))]
+pub async fn scopes(State(app): State<Arc<App>>, May(..): May<KeysRead>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(&uri, &["limit", "cursor"])?;
+    let catalog = app.catalog.current();
+    let of = |api: &Record| {
+        let slug = api.slug.clone();
+        api.scopes.iter().map(move |scope| ListedScope { scope: scope.into(), api: slug.clone() }).collect::<Vec<_>>()
+    };
+    let all = catalog.apis.iter().chain(&catalog.reserved).flat_map(of).collect();
+    Ok(reply::json(&cut(&app, "scopes", &query.paging()?, all, |listed| listed.scope.name.clone())?))
+}
+
+fn find(app: &App, id: &str) -> Result<Record, Error> {
+    let catalog = app.catalog.current();
+    let found = catalog.apis.iter().find(|api| api.id == id || api.slug == id);
+    found.cloned().ok_or_else(|| no("API"))
+}

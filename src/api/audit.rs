@@ -1,0 +1,129 @@
+//! Owns `/api/v1/audit`: what happened, to one's own things or for administrators to all. Does not write entries; every change
+//! writes its own.
+
+use std::sync::Arc;
+
+use axum::{extract::State, http::Uri, response::Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    auth::{AuditRead, May},
+    page::{Page, Paging, Query, fill},
+};
+use crate::{
+    app::App,
+    http::{problem::Problem, reply},
+    model::clock::Timestamp,
+    store::{AuditEntry, Position},
+};
+
+/// One thing that happened.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Entry {
+    /// When
+    at: String,
+    /// Such as `key.revoke`
+    event: String,
+    /// `ok` or `denied`
+    outcome: String,
+    /// Who acted: a user with the key or client, a client, `cli`, `system` or `anonymous`
+    actor: String,
+    /// The user concerned
+    user: Option<String>,
+    /// The client concerned
+    client: Option<String>,
+    /// The key, project, API, grant or token concerned
+    object: Option<String>,
+    /// Why it was denied
+    reason: Option<String>,
+    /// From which address
+    address: String,
+    /// As answered in `X-Request-ID`
+    request_id: String,
+    /// How often, where equal events were counted together
+    times: i64,
+}
+
+/// Which entries.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// Concerning this user, by id or address; for administrators, who else see all
+    user: Option<String>,
+    /// Concerning this client
+    client: Option<String>,
+    /// Concerning this key, project, API, grant or token
+    object: Option<String>,
+    /// Such as `key.revoke`; `key.` means every event that begins so
+    event: Option<String>,
+    /// `ok` or `denied`
+    outcome: Option<String>,
+    /// Not before this moment: RFC 3339, or seconds since the epoch
+    #[param(value_type = Option<String>)]
+    from: Option<Timestamp>,
+    /// Before this moment
+    #[param(value_type = Option<String>)]
+    to: Option<Timestamp>,
+}
+
+impl Filter {
+    fn lets(&self, entry: &AuditEntry) -> bool {
+        let is = |asked: &Option<String>, value: Option<&String>| asked.is_none() || asked.as_ref() == value;
+        let event = |asked: &String| *asked == entry.event || asked.ends_with('.') && entry.event.starts_with(asked);
+        is(&self.client, entry.client_id.as_ref())
+            && is(&self.object, entry.object.as_ref())
+            && is(&self.outcome, Some(&entry.outcome))
+            && self.event.as_ref().is_none_or(event)
+            && self.from.is_none_or(|from| entry.at >= from)
+            && self.to.is_none_or(|to| entry.at < to)
+    }
+}
+
+impl From<AuditEntry> for Entry {
+    fn from(entry: AuditEntry) -> Self {
+        Self {
+            at: entry.at.rfc3339(),
+            event: entry.event,
+            outcome: entry.outcome,
+            actor: entry.actor,
+            user: entry.user_id,
+            client: entry.client_id,
+            object: entry.object,
+            reason: entry.reason,
+            address: entry.address,
+            request_id: entry.request_id,
+            times: entry.times,
+        }
+    }
+}
+
+/// List what happened, newest first
+#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(Filter, Paging),
+    responses((status = 200, body = Page<Entry>)), security(("bearer" = ["grantd:audit:read"])))]
+pub async fn list(State(app): State<Arc<App>>, May(caller, ..): May<AuditRead>, uri: Uri) -> Result<Response, Problem> {
+    let names = ["user", "client", "object", "event", "outcome", "from", "to", "limit", "cursor"];
+    let query = Query::parse(&uri, &names)?;
+    let own = |name| query.get(name).map(ToOwned::to_owned);
+    let filter = Filter {
+        user: own("user"),
+        client: own("client"),
+        object: own("object"),
+        event: own("event"),
+        outcome: query.one_of("outcome", &["ok", "denied"])?.map(ToOwned::to_owned),
+        from: query.moment("from")?,
+        to: query.moment("to")?,
+    };
+    let owner = caller.whose(&app, filter.user.as_deref()).await?;
+    let (store, owner, to) = (&app.store, owner.as_deref(), filter.to);
+    let read = |place: Position, limit| async move {
+        // What is newer than asked for need not be walked through.
+        let place = match to {
+            Some(to) if to < place.at => Position { at: to, id: String::new() },
+            _ => place,
+        };
+        store.audit_behind(owner, &place, limit).await
+    };
+    let keep = |entry: AuditEntry| filter.lets(&entry).then(|| Entry::from(entry));
+    Ok(reply::json(&fill(&app, "audit", &query.paging()?, read, keep).await?))
+}

@@ -1,0 +1,76 @@
+//! Owns `/api/v1/plans`, for administrators. Does not count; see `engine::limit`.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    auth::{Admin, PlansRead, PlansWrite},
+    page::Page,
+};
+use crate::{
+    app::App,
+    http::{json::Sent, problem::Problem, reply},
+    model::{error::Error, plan, text},
+};
+
+/// A tier.
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub struct Plan {
+    /// Such as `free`
+    name: String,
+    /// Requests an hour, for one subject at one API; null means unlimited
+    per_hour: Option<u32>,
+    /// Most requests within one second
+    burst: u32,
+}
+
+/// What a plan is to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetPlan {
+    /// Requests an hour, for one subject at one API; unlimited if left out
+    per_hour: Option<u32>,
+    /// Most requests within one second, at least 1
+    burst: u32,
+}
+
+impl From<plan::Plan> for Plan {
+    fn from(plan::Plan { name, per_hour, burst }: plan::Plan) -> Self {
+        Self { name, per_hour, burst }
+    }
+}
+
+/// List plans, smallest first
+#[utoipa::path(get, path = "/api/v1/plans", tag = "plans",
+    responses((status = 200, body = Page<Plan>)), security(("bearer" = ["grantd:plans:read"])))]
+pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<PlansRead>) -> Result<Response, Problem> {
+    let items: Vec<Plan> = app.store.plans().await?.0.into_iter().map(Into::into).collect();
+    Ok(reply::json(&Page { items, next: None }))
+}
+
+/// Make or change a plan
+///
+/// Everybody on it is measured by it within a second.
+#[utoipa::path(put, path = "/api/v1/plans/{name}", tag = "plans", params(("name" = String, Path)), request_body = SetPlan,
+    responses((status = 200, body = Plan)), security(("bearer" = ["grantd:plans:write"])))]
+pub async fn set(
+    State(app): State<Arc<App>>,
+    Admin(caller, ..): Admin<PlansWrite>,
+    Path(name): Path<String>,
+    Sent { value: sent, .. }: Sent<SetPlan>,
+) -> Result<Response, Problem> {
+    let name = text::name("the plan", &name)?;
+    if sent.burst == 0 {
+        return Err(Error::invalid_request("burst is at least 1").into());
+    }
+    let plan = plan::Plan { name, per_hour: sent.per_hour, burst: sent.burst };
+    app.store.set_plan(caller.info.now, caller.origin(), plan.clone()).await?;
+    app.catalog.reload().await?;
+    Ok(reply::json(&Plan::from(plan)))
+}

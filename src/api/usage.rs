@@ -1,0 +1,244 @@
+//! Owns what owners see of their keys' use: `/api/v1/usage`, `/api/v1/keys/{id}/usage`, and why requests were refused,
+//! `/api/v1/denials`. Does not count; see `engine::usage`.
+
+use std::sync::Arc;
+
+use axum::{extract::State, http::Uri, response::Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    auth::{May, UsageRead, no},
+    keys,
+    page::{Page, Paging, Query, fill},
+    path::Id,
+};
+use crate::{
+    app::App,
+    http::{problem::Problem, reply},
+    model::{
+        clock::Timestamp,
+        denial::DenialRecord,
+        error::Error,
+        usage::{HourUsage, days, hour},
+    },
+};
+
+const DAY_SECONDS: i64 = 86_400;
+/// Longest span told by hour, in days, and by day.
+const HOURLY_DAYS_MAX: i64 = 31;
+const DAILY_DAYS_MAX: i64 = 400;
+
+/// How often keys were used within a span.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Usage {
+    /// Where the span begins
+    from: String,
+    /// Where it ends
+    to: String,
+    /// `hour` or `day`
+    by: &'static str,
+    /// Those in which anything happened, oldest first. Counts are written every few seconds
+    items: Vec<Count>,
+    /// All of them together
+    total: Total,
+}
+
+/// Requests within an hour or a day.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Count {
+    /// When it began, in UTC
+    start: String,
+    #[serde(flatten)]
+    total: Total,
+}
+
+/// Requests.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+pub struct Total {
+    /// That passed
+    allowed: i64,
+    /// Refused for what the key is or may do
+    denied: i64,
+    /// Refused as too many
+    limited: i64,
+}
+
+/// Which span.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Span {
+    /// RFC 3339, or seconds since the epoch; a day before `to` by hour, 30 days by day
+    #[param(value_type = Option<String>)]
+    from: Timestamp,
+    /// RFC 3339, or seconds since the epoch; now if left out
+    #[param(value_type = Option<String>)]
+    to: Timestamp,
+    /// `hour` (if left out) or `day`
+    #[param(value_type = Option<String>)]
+    by: &'static str,
+}
+
+/// Whose usage.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Whose {
+    /// Of this user, by id or address; for administrators, else your own
+    user: Option<String>,
+}
+
+/// One refused request.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Refused {
+    /// As answered in `X-Request-ID`. May come from the sender: several may be alike
+    request_id: String,
+    /// When
+    at: String,
+    /// What it was answered
+    status: u16,
+    /// Why
+    reason: String,
+    /// Slug of the API it was for
+    api: Option<String>,
+    /// The key it carried
+    key: Option<String>,
+    /// The client that holds the token it carried
+    client: Option<String>,
+    /// The user behind what it carried
+    user: Option<String>,
+    /// Who sent it
+    address: String,
+}
+
+/// Which refusals.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// Of this user, by id or address; for administrators, who else see everybody's
+    user: Option<String>,
+    /// That carried this key
+    key_id: Option<String>,
+    /// For this API, by its slug
+    api: Option<String>,
+}
+
+impl Span {
+    fn of(query: &Query<'_>, now: Timestamp) -> Result<Self, Error> {
+        let by = if query.one_of("by", &["hour", "day"])? == Some("day") { "day" } else { "hour" };
+        let (usual, most) = if by == "day" { (30, DAILY_DAYS_MAX) } else { (1, HOURLY_DAYS_MAX) };
+        let to = query.moment("to")?.unwrap_or(now);
+        let from = query.moment("from")?.unwrap_or_else(|| to.plus_seconds(-usual * DAY_SECONDS));
+        if from >= to || from.plus_seconds(most * DAY_SECONDS) < to {
+            return Err(Error::invalid_request(format!("from is before to, by at most {most} days by {by}")));
+        }
+        // Whole hours: what is counted in one cannot be told apart.
+        Ok(Self { from: hour(from), to, by })
+    }
+
+    fn usage(&self, hours: &[HourUsage]) -> Usage {
+        let within: Vec<HourUsage> = hours.iter().filter(|usage| usage.hour < self.to).copied().collect();
+        let counts = if self.by == "day" { days(&within) } else { within };
+        let total = |count: &HourUsage| Total { allowed: count.allowed, denied: count.denied, limited: count.limited };
+        Usage {
+            from: self.from.rfc3339(),
+            to: self.to.rfc3339(),
+            by: self.by,
+            total: counts.iter().fold(Total::default(), |sum, count| Total {
+                allowed: sum.allowed + count.allowed,
+                denied: sum.denied + count.denied,
+                limited: sum.limited + count.limited,
+            }),
+            items: counts.iter().map(|count| Count { start: count.hour.rfc3339(), total: total(count) }).collect(),
+        }
+    }
+}
+
+impl From<DenialRecord> for Refused {
+    fn from(record: DenialRecord) -> Self {
+        Self {
+            request_id: record.request_id,
+            at: record.at.rfc3339(),
+            status: record.status,
+            reason: record.reason,
+            api: record.api,
+            key: record.key_id,
+            client: record.client_id,
+            user: record.user_id,
+            address: record.address,
+        }
+    }
+}
+
+/// How often a user's keys were used, all together
+///
+/// The newest 5,000 keys are added up.
+#[utoipa::path(get, path = "/api/v1/usage", tag = "usage", params(Whose, Span),
+    responses((status = 200, body = Usage)), security(("bearer" = ["grantd:usage:read"])))]
+pub async fn of_user(
+    State(app): State<Arc<App>>,
+    May(caller, ..): May<UsageRead>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let query = Query::parse(&uri, &["user", "from", "to", "by"])?;
+    let (whose, span) = (Whose { user: query.get("user").map(ToOwned::to_owned) }, Span::of(&query, caller.info.now)?);
+    let owner = match (caller.whose(&app, whose.user.as_deref()).await?, &caller.holder) {
+        (Some(owner), _) => owner,
+        (None, Some(holder)) => holder.user.id.clone(),
+        (None, None) => return Err(Error::invalid_request("say whose: user is missing").into()),
+    };
+    Ok(reply::json(&span.usage(&app.store.user_usage(&owner, span.from, span.to).await?)))
+}
+
+/// How often one key was used
+#[utoipa::path(get, path = "/api/v1/keys/{id}/usage", tag = "usage", params(("id" = String, Path), Span),
+    responses((status = 200, body = Usage)), security(("bearer" = ["grantd:usage:read"])))]
+pub async fn of_key(
+    State(app): State<Arc<App>>,
+    May(caller, ..): May<UsageRead>,
+    Id(id): Id,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let query = Query::parse(&uri, &["from", "to", "by"])?;
+    let span = Span::of(&query, caller.info.now)?;
+    keys::visible(&app, &caller, &id).await?;
+    Ok(reply::json(&span.usage(&app.store.key_usage(&id, span.from).await?)))
+}
+
+/// List refused requests
+#[utoipa::path(get, path = "/api/v1/denials", tag = "usage", params(Filter, Paging),
+    responses((status = 200, body = Page<Refused>)), security(("bearer" = ["grantd:usage:read"])))]
+pub async fn denials(
+    State(app): State<Arc<App>>,
+    May(caller, ..): May<UsageRead>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let query = Query::parse(&uri, &["user", "key_id", "api", "limit", "cursor"])?;
+    let own = |name| query.get(name).map(ToOwned::to_owned);
+    let filter = Filter { user: own("user"), key_id: own("key_id"), api: own("api") };
+    let owner = caller.whose(&app, filter.user.as_deref()).await?;
+    let (store, owner) = (&app.store, owner.as_deref());
+    let read = |place, limit| async move { store.denials_behind(owner, &place, limit).await };
+    let is = |asked: &Option<String>, value: &Option<String>| asked.is_none() || asked == value;
+    let keep = |record: DenialRecord| {
+        (is(&filter.key_id, &record.key_id) && is(&filter.api, &record.api)).then(|| Refused::from(record))
+    };
+    Ok(reply::json(&fill(&app, "denials", &query.paging()?, read, keep).await?))
+}
+
+/// Why a request was refused
+///
+/// The id is the `X-Request-ID` of a 401, 403 or 429. Known for what you own; to an administrator for everything.
+#[utoipa::path(get, path = "/api/v1/denials/{request_id}", tag = "usage", params(("request_id" = String, Path)),
+    responses((status = 200, body = Page<Refused>)), security(("bearer" = ["grantd:usage:read"])))]
+pub async fn denial(
+    State(app): State<Arc<App>>,
+    May(caller, ..): May<UsageRead>,
+    Id(request_id): Id,
+) -> Result<Response, Problem> {
+    let owner = caller.whose(&app, None).await?;
+    let found = app.denials.of_request(&app.store, &request_id, owner.as_deref()).await?;
+    if found.is_empty() {
+        return Err(no("refused request").into());
+    }
+    Ok(reply::json(&Page { items: found.into_iter().map(Refused::from).collect(), next: None }))
+}

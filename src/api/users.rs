@@ -1,0 +1,211 @@
+//! Owns `/api/v1/users`, for administrators. Passwords are set once, when a user is made; nobody's is changed here. Nor is
+//! anybody made an administrator: that takes the command line beside the database.
+
+use std::sync::Arc;
+
+use axum::{extract::State, http::Uri, response::Response};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    auth::{Admin, Caller, UsersRead, UsersWrite, no},
+    once::{Answer, Work, found},
+    page::{Page, Paging, Query, fill},
+    path::Id,
+};
+use crate::{
+    app::App,
+    http::{json::Sent, problem::Problem, reply},
+    model::{
+        email,
+        error::{Error, ErrorCode},
+        secret::{new_id, random_base62},
+        text,
+        user::User as Record,
+    },
+    store::{self, NewUser},
+};
+
+/// A person who signs in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct User {
+    /// `user_…`
+    id: String,
+    /// Address to sign in with
+    email: String,
+    /// Name to show
+    name: String,
+    /// Name of the plan
+    plan: String,
+    /// May administer this server
+    admin: bool,
+    /// Not disabled
+    active: bool,
+}
+
+/// A new user.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MadeUser {
+    #[serde(flatten)]
+    made: User,
+    /// A random password, where none was given. It is not shown again
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<String>,
+}
+
+/// A user to make.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateUser {
+    /// Address to sign in with
+    email: String,
+    /// Name to show; what stands before the @ if left out
+    name: Option<String>,
+    /// Name of the plan; `free` if left out
+    plan: Option<String>,
+    /// 8 to 1024 characters; a random one is made if left out
+    password: Option<String>,
+    /// For the command line beside the database alone
+    #[serde(default)]
+    admin: bool,
+}
+
+/// Changes of a user; what is left out stays.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeUser {
+    /// Name to show
+    name: Option<String>,
+    /// Name of the plan
+    plan: Option<String>,
+    /// Disabled, sessions, keys and tokens stop at once
+    active: Option<bool>,
+}
+
+/// Which users.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// The one with this address
+    email: Option<String>,
+    /// On this plan
+    plan: Option<String>,
+}
+
+impl std::fmt::Debug for CreateUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CreateUser(REDACTED)")
+    }
+}
+
+impl From<Record> for User {
+    fn from(user: Record) -> Self {
+        let Record { id, email, name, plan, admin, active } = user;
+        Self { id, email, name, plan, admin, active }
+    }
+}
+
+/// List users
+#[utoipa::path(get, path = "/api/v1/users", tag = "users", params(Filter, Paging),
+    responses((status = 200, body = Page<User>)), security(("bearer" = ["grantd:users:read"])))]
+pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(&uri, &["email", "plan", "limit", "cursor"])?;
+    let own = |name| query.get(name).map(ToOwned::to_owned);
+    let (filter, paging) = (Filter { email: own("email"), plan: own("plan") }, query.paging()?);
+    if let Some(address) = &filter.email {
+        let found = app.store.find_user(&email::normalize(address)?).await?;
+        let items = found.map(|(user, _)| User::from(user)).into_iter().collect();
+        return Ok(reply::json(&Page { items, next: None }));
+    }
+    let store = &app.store;
+    let read = |place, limit| async move { store.users_behind(&place, limit).await };
+    let is_meant = |user: &Record| filter.plan.as_ref().is_none_or(|plan| *plan == user.plan);
+    let keep = |user| Some(user).filter(is_meant).map(User::from);
+    Ok(reply::json(&fill(&app, "users", &paging, read, keep).await?))
+}
+
+/// Make a user
+#[utoipa::path(post, path = "/api/v1/users", tag = "users", request_body = CreateUser,
+    responses((status = 201, body = MadeUser)), security(("bearer" = ["grantd:users:write"])))]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Admin(caller, ..): Admin<UsersWrite>,
+    Sent { value: sent, once }: Sent<CreateUser>,
+) -> Result<Response, Problem> {
+    let work = match Work::begin(&app, &caller, once).await? {
+        Ok(work) => work,
+        Err(answer) => return Ok(answer),
+    };
+    if sent.admin && caller.holder.is_some() {
+        let words = "administrators are made on the server itself, by `grantd user create --admin`";
+        return Err(Error::new(ErrorCode::Forbidden, words).into());
+    }
+    let email = email::normalize(&sent.email)?;
+    let name = sent.name.unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
+    let shown = sent.password.is_none().then(|| random_base62(20));
+    let password = SecretString::from(sent.password.or_else(|| shown.clone()).unwrap_or_default());
+    let new = NewUser {
+        name: text::name("the name", &name)?,
+        password: Some(app.passwords.hash(password).await?),
+        plan: sent.plan.unwrap_or_else(|| "free".to_owned()),
+        admin: sent.admin,
+        email,
+    };
+    let id = new_id("user");
+    let made = User {
+        id: id.clone(),
+        email: new.email.clone(),
+        name: new.name.clone(),
+        plan: new.plan.clone(),
+        admin: new.admin,
+        active: true,
+    };
+    let answer = Answer::created(&MadeUser { made, password: shown })?;
+    let done = work.store(&answer)?.insert_user_as(caller.info.now, caller.origin(), id, new).await;
+    work.end(answer, done.map(drop).map_err(taken)).await
+}
+
+/// One user
+#[utoipa::path(get, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path)),
+    responses((status = 200, body = User)), security(("bearer" = ["grantd:users:read"])))]
+pub async fn get(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, Id(id): Id) -> Result<Response, Problem> {
+    let user = app.store.user_by_id(&id).await?.ok_or_else(|| no("user"))?;
+    Ok(reply::json(&User::from(user)))
+}
+
+/// Change a user, disable it or enable it again
+#[utoipa::path(patch, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path)),
+    request_body = ChangeUser, responses((status = 200, body = User)), security(("bearer" = ["grantd:users:write"])))]
+pub async fn update(
+    State(app): State<Arc<App>>,
+    Admin(caller, ..): Admin<UsersWrite>,
+    Id(id): Id,
+    Sent { value: sent, .. }: Sent<ChangeUser>,
+) -> Result<Response, Problem> {
+    if sent.active == Some(false) && is_self(&caller, &id) {
+        return Err(Error::new(ErrorCode::Conflict, "you would lock yourself out").into());
+    }
+    let name = sent.name.map(|name| text::name("the name", &name)).transpose()?;
+    let now = caller.info.now;
+    if name.is_some() || sent.plan.is_some() {
+        let done = app.store.update_user(now, caller.origin(), id.clone(), name, sent.plan).await;
+        found(done, || no("user"))?;
+    }
+    if let Some(active) = sent.active {
+        found(app.store.set_user_active(now, caller.origin(), id.clone(), active).await, || no("user"))?;
+    }
+    let user = app.store.user_by_id(&id).await?.ok_or_else(|| no("user"))?;
+    Ok(reply::json(&User::from(user)))
+}
+
+fn is_self(caller: &Caller, id: &str) -> bool {
+    caller.holder.as_ref().is_some_and(|holder| holder.user.id == id)
+}
+
+fn taken(error: store::Error) -> Problem {
+    match error {
+        store::Error::Conflict => Error::new(ErrorCode::Conflict, "a user with this address exists already").into(),
+        error => error.into(),
+    }
+}
