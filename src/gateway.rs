@@ -65,6 +65,12 @@ pub async fn only(State(app): State<Arc<App>>, info: RequestInfo, request: Reque
 }
 
 /// `ANY /gateway/verify/{api}`
+#[utoipa::path(get, path = "/gateway/verify/{api}", tag = "gateway", summary = "Judge a request for a reverse proxy",
+    description = "Asked by a reverse proxy before each request, by any method: may it pass, and who is calling?",
+    params(("api" = String, Path)),
+    security(("bearer" = [])), responses((status = 200, description = "It may; headers say who is calling"),
+        (status = 401, description = "No valid credential"), (status = 403, description = "Not with these scopes"),
+        (status = 429, description = "Too many requests")))]
 pub async fn named(
     State(app): State<Arc<App>>,
     Path(slug): Path<String>,

@@ -11,6 +11,8 @@ pub mod cli;
 
 pub mod router;
 
+pub mod openapi;
+
 pub mod api;
 pub mod gateway;
 pub mod oauth;

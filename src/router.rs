@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    body::Bytes,
+    extract::State,
     http::{HeaderValue, Method, Uri, header},
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
@@ -21,21 +23,21 @@ use crate::{
     gateway,
     http::{
         error::{OAuthError, nowhere},
-        layers, problem,
+        layers, problem, reply,
     },
     model::error::Error,
     oauth::{authorize::authorize, introspect::introspect, metadata, revoke::revoke, token::token},
-    ops,
+    openapi, ops,
     web::{
         activity, apps, assets, callback, connected, consent, denied, keys, leaked, login, own_app, own_key,
-        own_project, projects,
+        own_project, projects, reference,
     },
 };
 
 /// Every route, with what stands around it: panics are caught inside the edge, so that their answers look like others.
 pub fn router(app: Arc<App>) -> Router {
     let base = app.config.base_path();
-    let routes = machines(&app).merge(management()).merge(people(&app));
+    let routes = machines(&app).merge(management()).merge(described(&app.config.issuer)).merge(people(&app));
     let routes =
         if base.is_empty() { routes } else { Router::new().merge(issuer_with_path(&base)).nest(&base, routes) };
     routes
@@ -69,6 +71,15 @@ fn machines(app: &App) -> Router<Arc<App>> {
         .route("/livez", get(ops::livez))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))
+}
+
+/// What programs and people read about the management API, made once.
+fn described(issuer: &str) -> Router<Arc<App>> {
+    let document = Arc::new(openapi::document(issuer));
+    let (text, shown) = (Bytes::from(document.to_string()), document);
+    Router::new()
+        .route("/openapi.json", get(async move || reply::public_json(text.clone())))
+        .route("/api/docs", get(async move |State(app): State<Arc<App>>| reference::page(&app, &shown)))
 }
 
 /// The management API: JSON, a Bearer credential with the scope that each handler names, errors as RFC 9457 has them.

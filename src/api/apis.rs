@@ -251,11 +251,7 @@ pub async fn get(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, Id(id)
 /// List an API's routes, in the order they are asked
 #[utoipa::path(get, path = "/api/v1/apis/{id}/routes", tag = "apis", params(("id" = String, Path)),
     responses((status = 200, body = Page<Route>)), security(("bearer" = ["grantd:apis:read"])))]
-pub async fn routes(
-    State(app): State<Arc<App>>,
-    Admin(..): Admin<ApisRead>,
-    Id(id): Id,
-) -> Result<Response, Problem> {
+pub async fn routes(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, Id(id): Id) -> Result<Response, Problem> {
     let items: Vec<Route> = find(&app, &id)?.routes.iter().map(Into::into).collect();
     Ok(reply::json(&Page { items, next: None }))
 }

@@ -230,7 +230,8 @@ impl CreateClient {
                 .collect::<Result<Vec<_>, _>>()?,
             None => vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
         };
-        let method = self.auth_method.map(|text| AuthMethod::parse(&text).ok_or_else(|| words("auth_method"))).transpose()?;
+        let method =
+            self.auth_method.map(|text| AuthMethod::parse(&text).ok_or_else(|| words("auth_method"))).transpose()?;
         let auth_methods = auth_methods(kind, method)?;
         let require_pkce = self.require_pkce.unwrap_or(true);
         if kind == ClientType::Public && (!require_pkce || grant_types.contains(&GrantType::ClientCredentials)) {
@@ -299,8 +300,7 @@ pub async fn update(
     };
     caller.may_hand_on(&app, &reaches(&changed))?;
     if sent.name.is_some() || sent.redirect_uris.is_some() || sent.scopes.is_some() {
-        let to =
-            ClientChanges { name: changed.name, redirect_uris: changed.redirect_uris, scopes: changed.scopes };
+        let to = ClientChanges { name: changed.name, redirect_uris: changed.redirect_uris, scopes: changed.scopes };
         found(app.store.update_client(now, caller.origin(), id.clone(), None, to).await, no_client)?;
     }
     if let Some(active) = sent.active {

@@ -31,6 +31,10 @@ use crate::{
 const MORE_IN_URLS: [&str; 2] = ["key", "token"];
 
 /// `GET /v1/users/me`
+#[utoipa::path(get, path = "/v1/users/me", tag = "self", summary = "Is my key good?",
+    description = "Is my key good, and what may it do?",
+    security(("bearer" = [])),
+    responses((status = 200, description = "What the credential stands for"), (status = 401, description = "It is not valid")))]
 pub async fn me(
     State(app): State<Arc<App>>,
     info: RequestInfo,
@@ -56,6 +60,10 @@ pub async fn me(
 }
 
 /// `GET /health`
+#[utoipa::path(get, path = "/health", tag = "self", summary = "Does the server answer?",
+    description = "Does the server answer, and is my key good?",
+    security((), ("bearer" = [])),
+    responses((status = 200, description = "It does"), (status = 401, description = "The credential is not valid")))]
 pub async fn health(
     State(app): State<Arc<App>>,
     info: RequestInfo,

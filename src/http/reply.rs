@@ -22,6 +22,17 @@ pub fn json_bytes(bytes: Vec<u8>) -> Response {
     response
 }
 
+/// A public document as JSON, for any origin to read.
+#[must_use]
+pub fn public_json(bytes: impl Into<Body>) -> Response {
+    let mut response = Response::new(bytes.into());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
+}
+
 /// A value as JSON that nobody may store.
 #[must_use]
 pub fn json(value: &impl Serialize) -> Response {

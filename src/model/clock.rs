@@ -50,13 +50,6 @@ impl Timestamp {
             .unwrap_or_default()
     }
 
-    /// A moment from RFC 3339 text.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        i64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
-    }
-
     /// Day in words for pages, such as `21 Nov 2026`.
     #[must_use]
     pub fn day(self) -> String {

@@ -92,6 +92,12 @@ enum Audience<'a> {
 }
 
 /// `POST /oauth/introspect`
+#[utoipa::path(post, path = "/oauth/introspect", tag = "oauth", summary = "Ask what a credential stands for",
+    description = "Asked by an API about whatever came to it as a credential (RFC 7662): access token or API key.",
+    security(("client" = [])),
+    request_body(content = serde_json::Value, content_type = "application/x-www-form-urlencoded",
+        description = "token, or tokens[] for up to 100 at once"),
+    responses((status = 200, description = "What it stands for (RFC 7662 §2.2), or active: false and nothing else")))]
 pub async fn introspect(
     State(app): State<Arc<App>>,
     info: RequestInfo,

@@ -14,6 +14,10 @@ use serde_json::{Value, json};
 use crate::{app::App, engine::signing::JWKS_MAX_AGE_SECONDS, model::client::GrantType};
 
 /// `GET /.well-known/oauth-authorization-server` and `/.well-known/openid-configuration`
+#[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "oauth", summary = "What this server is",
+    description = "What this server is and where its endpoints are (RFC 8414).",
+    security(()),
+    responses((status = 200, description = "RFC 8414 §3.2")))]
 pub async fn metadata(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let body = document(&app).to_string();
     let digest = crate::model::secret::Digest::of(&body).text();
@@ -21,6 +25,10 @@ pub async fn metadata(State(app): State<Arc<App>>, headers: HeaderMap) -> Respon
 }
 
 /// `GET /.well-known/jwks.json`
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "oauth", summary = "Keys that sign access tokens",
+    description = "The keys that sign access tokens (RFC 7517 §5).",
+    security(()),
+    responses((status = 200, description = "A JWK set")))]
 pub async fn jwks(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let keys = app.signing.keys();
     document_response(&headers, keys.jwks.to_string(), &keys.etag)

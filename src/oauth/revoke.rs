@@ -19,6 +19,11 @@ use crate::{
 };
 
 /// `POST /oauth/revoke`
+#[utoipa::path(post, path = "/oauth/revoke", tag = "oauth", summary = "Revoke a credential",
+    description = "Of an access token, refresh token or API key (RFC 7009). A key's holder needs nothing but the key, as Bearer.",
+    security(("client" = []), ("bearer" = [])),
+    request_body(content = serde_json::Value, content_type = "application/x-www-form-urlencoded", description = "token"),
+    responses((status = 200, description = "It does not work any more")))]
 pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Result<Response, OAuthError> {
     let (headers, body) = ParamsBody::read(request, BodyKind::Form, app.config.limits.body_bytes).await?;
     let params = body.params()?;

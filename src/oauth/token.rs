@@ -55,6 +55,12 @@ struct TokenResponse<'r> {
 }
 
 /// `POST /oauth/token`
+#[utoipa::path(post, path = "/oauth/token", tag = "oauth", summary = "Get tokens",
+    description = "`authorization_code`, `refresh_token` and `client_credentials` (RFC 6749); also as a flat JSON object.",
+    security(("client" = [])),
+    request_body(content = serde_json::Value, content_type = "application/x-www-form-urlencoded",
+        description = "grant_type, and what RFC 6749 §4.1.3, §6 or §4.4.2 asks for with it"),
+    responses((status = 200, description = "A token (RFC 6749 §5.1)"), (status = 400, description = "RFC 6749 §5.2")))]
 pub async fn token(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Result<Response, OAuthError> {
     // 1. Authenticate the client.
     let (headers, body) = ParamsBody::read(request, BodyKind::FormOrJson, app.config.limits.body_bytes).await?;

@@ -7,6 +7,7 @@ mod chart;
 mod entry;
 mod keys;
 mod parts;
+mod reference;
 
 pub use self::account::{
     ActivityDay, ActivityPage, ConnectedPage, ConnectedRow, DenialRow, DeniedPage, EventLine, Link,
@@ -24,3 +25,4 @@ pub use self::parts::{
     Badge, Choice, Flash, Nav, ScopeChoice, ScopeGroup, ScopeLine, Shell, Tone, When, bitting, monogram, sentence,
     shell_quote,
 };
+pub use self::reference::{Field, Operation, OperationGroup, ProblemKind, ReferencePage};

@@ -15,6 +15,7 @@ pub mod own_app;
 pub mod own_key;
 pub mod own_project;
 pub mod projects;
+pub mod reference;
 
 mod events;
 mod key_form;

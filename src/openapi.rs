@@ -1,0 +1,182 @@
+//! Owns the description of this server for programs: OpenAPI 3.1, generated from the handlers themselves and served at
+//! `/openapi.json`. Does not answer anything; what every endpoint of the management API has alike is added here.
+
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi;
+
+use crate::{api, gateway, http::problem, model::reserved, oauth};
+
+/// The media type of errors.
+const PROBLEM: &str = "application/problem+json";
+
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        api::keys::list,
+        api::keys::create,
+        api::keys::get,
+        api::keys::update,
+        api::keys::revoke,
+        api::keys::rotate,
+        api::keys::regenerate,
+        api::usage::of_key,
+        api::usage::of_user,
+        api::usage::denials,
+        api::usage::denial,
+        api::projects::list,
+        api::projects::create,
+        api::projects::get,
+        api::projects::update,
+        api::clients::list,
+        api::clients::create,
+        api::clients::get,
+        api::clients::update,
+        api::clients::delete,
+        api::clients::rotate_secret,
+        api::users::list,
+        api::users::create,
+        api::users::get,
+        api::users::update,
+        api::apis::list,
+        api::apis::create,
+        api::apis::get,
+        api::apis::routes,
+        api::apis::add_route,
+        api::apis::remove_route,
+        api::apis::scopes,
+        api::plans::list,
+        api::plans::set,
+        api::audit::list,
+        oauth::token::token,
+        oauth::introspect::introspect,
+        oauth::revoke::revoke,
+        oauth::metadata::metadata,
+        oauth::metadata::jwks,
+        api::me::me,
+        api::me::health,
+        gateway::named,
+    ),
+    tags(
+        (name = "keys", description = "API keys: make, watch, rotate, revoke."),
+        (name = "projects", description = "Containers of keys with a policy."),
+        (name = "usage", description = "How keys are used, and why requests were refused."),
+        (name = "clients", description = "OAuth apps."),
+        (name = "users", description = "People who sign in. For administrators."),
+        (name = "apis", description = "Protected resources, their scopes and routes. For administrators."),
+        (name = "plans", description = "How much each tier may ask for. For administrators."),
+        (name = "audit", description = "What happened."),
+        (name = "self", description = "What a credential says of itself."),
+        (name = "oauth", description = "The authorization server."),
+        (name = "gateway", description = "Forward-auth for a reverse proxy."),
+    )
+)]
+struct Described;
+
+/// The document of the server at `issuer`.
+#[must_use]
+pub fn document(issuer: &str) -> Value {
+    let mut document = serde_json::to_value(Described::openapi()).unwrap_or_default();
+    document["info"] = json!({
+        "title": "grantd",
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": "Manage keys, projects, clients, users, APIs and plans. Send an API key or access token that has the \
+            scope each operation names as Authorization: Bearer. What is yours is yours to manage; an administrator manages \
+            everything. Errors are RFC 9457 problems.",
+        "license": { "name": env!("CARGO_PKG_LICENSE"), "identifier": env!("CARGO_PKG_LICENSE") },
+    });
+    document["servers"] = json!([{ "url": issuer }]);
+    document["components"]["securitySchemes"] = json!({
+        "bearer": { "type": "http", "scheme": "bearer", "description": "An API key, or an access token" },
+        "client": { "type": "http", "scheme": "basic", "description": "A client's id and secret" },
+    });
+    document["components"]["schemas"]["Problem"] = problem_schema(issuer);
+    document["components"]["responses"] = problems();
+    document["components"]["parameters"] = json!({ "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "The same key with the same request within a day does nothing again and gets the same answer, with \
+            Idempotency-Replayed: true. X-Idempotency-Key is understood too.",
+        "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
+    } });
+    if let Some(paths) = document["paths"].as_object_mut() {
+        for (path, item) in paths.iter_mut() {
+            let is_ours = path.starts_with(reserved::PATH);
+            for (method, operation) in item.as_object_mut().into_iter().flatten() {
+                operation["operationId"] = operation_id(method, path).into();
+                if is_ours {
+                    share(path, method, operation);
+                }
+            }
+        }
+    }
+    document
+}
+
+/// A name of its own for each operation: utoipa would take the function's, and many are called `list`.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(['/', '.', '-', '_']).filter(|word| !matches!(*word, "" | "api" | "v1"));
+    let plain = words.map(|word| word.trim_matches(['{', '}']));
+    std::iter::once(method).chain(plain).collect::<Vec<_>>().join("_")
+}
+
+/// What every operation of the management API has.
+fn share(path: &str, method: &str, operation: &mut Value) {
+    let mut statuses = vec!["400", "401", "403", "429", "503"];
+    if path.contains('{') {
+        statuses.push("404");
+    }
+    if matches!(method, "post" | "patch" | "put") {
+        statuses.extend(["409", "413", "415"]);
+    }
+    if method == "post" {
+        statuses.push("422");
+        let key = json!({ "$ref": "#/components/parameters/IdempotencyKey" });
+        match operation["parameters"].as_array_mut() {
+            Some(parameters) => parameters.push(key),
+            None => operation["parameters"] = json!([key]),
+        }
+    }
+    for status in statuses {
+        operation["responses"][status] = json!({ "$ref": format!("#/components/responses/{status}") });
+    }
+    if let Some(responses) = operation["responses"].as_object_mut() {
+        for (status, response) in responses.iter_mut().filter(|(status, _)| status.starts_with('2')) {
+            if response["description"].as_str().is_none_or(str::is_empty) {
+                response["description"] = (if status == "201" { "It was made" } else { "Done" }).into();
+            }
+        }
+    }
+}
+
+fn problem_schema(issuer: &str) -> Value {
+    let kinds: Vec<String> = problem::kinds().iter().map(|(name, _, _)| format!("{issuer}/api/docs#{name}")).collect();
+    json!({
+        "type": "object",
+        "description": "RFC 9457",
+        "required": ["type", "title", "status", "detail", "request_id"],
+        "properties": {
+            "type": { "type": "string", "format": "uri", "enum": kinds, "description": "Which kind" },
+            "title": { "type": "string", "description": "The kind in words" },
+            "status": { "type": "integer", "description": "HTTP status" },
+            "detail": { "type": "string", "description": "What is wrong with this request" },
+            "request_id": { "type": "string", "description": "As in X-Request-ID" },
+            "instance": { "type": "string", "format": "uri", "description": "Where its owner can ask why (401, 403, 429)" },
+            "scope": { "type": "string", "description": "The scope that is missing" },
+        },
+    })
+}
+
+/// An answer for each status that an error may have.
+fn problems() -> Value {
+    let mut responses = Map::new();
+    for (name, title, status) in problem::kinds() {
+        let status = status.to_string();
+        let described = match responses.get(&status).and_then(|response| response["description"].as_str()) {
+            Some(before) => format!("{before}; or {title} ({name})"),
+            None => format!("{title} ({name})"),
+        };
+        let content = json!({ PROBLEM: { "schema": { "$ref": "#/components/schemas/Problem" } } });
+        responses.insert(status, json!({ "description": described, "content": content }));
+    }
+    Value::Object(responses)
+}

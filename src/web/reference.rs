@@ -1,0 +1,137 @@
+//! Owns `/api/docs`: the OpenAPI document as a page that people read, without a script. Does not describe anything itself.
+
+use serde_json::Value;
+
+use crate::{
+    app::App,
+    http::{
+        page::{ASSET_VERSION, render},
+        problem,
+    },
+    view::{Field, Operation, OperationGroup, ProblemKind, ReferencePage, Shell},
+};
+
+/// Deepest nesting of schemas that is followed.
+const DEPTH_MAX: usize = 8;
+
+/// `GET /api/docs`, of this document. The same for everybody.
+#[must_use]
+pub fn page(app: &App, document: &Value) -> axum::response::Response {
+    let shell = Shell {
+        base: app.config.base_path(),
+        title: "API reference".to_owned(),
+        asset_version: ASSET_VERSION.clone(),
+        ..Shell::default()
+    };
+    let problems = problem::kinds().into_iter().map(|(name, title, status)| ProblemKind {
+        name: name.to_owned(),
+        title: title.to_owned(),
+        status,
+    });
+    render(&ReferencePage {
+        shell,
+        issuer: app.config.issuer.clone(),
+        about: text(&document["info"]["description"]),
+        groups: groups(document),
+        problems: problems.collect(),
+    })
+}
+
+fn groups(document: &Value) -> Vec<OperationGroup> {
+    let tags = document["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let of = |tag: &Value| OperationGroup {
+        name: text(&tag["name"]),
+        about: text(&tag["description"]),
+        operations: operations(document, &tag["name"]),
+    };
+    tags.iter().map(of).filter(|group| !group.operations.is_empty()).collect()
+}
+
+fn operations(document: &Value, tag: &Value) -> Vec<Operation> {
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        for (method, of) in item.as_object().into_iter().flatten() {
+            if of["tags"].as_array().is_some_and(|tags| tags.contains(tag)) {
+                found.push(operation(document, path, method, of));
+            }
+        }
+    }
+    found
+}
+
+fn operation(document: &Value, path: &str, method: &str, of: &Value) -> Operation {
+    let parameters = of["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let responses = of["responses"].as_object();
+    let success = responses.and_then(|all| all.iter().find(|(status, _)| status.starts_with('2')));
+    let (status, response) = success.map_or((String::new(), &Value::Null), |(status, of)| (status.clone(), of));
+    let schema = resolve(document, &response["content"]["application/json"]["schema"]);
+    let items = &schema["properties"]["items"]["items"];
+    let is_page = !items.is_null() && !schema["properties"]["next"].is_null();
+    let scope = of["security"].as_array().into_iter().flatten().find_map(|one| one["bearer"][0].as_str());
+    let about = text(&of["description"]);
+    Operation {
+        id: text(&of["operationId"]),
+        method: method.to_uppercase(),
+        path: path.to_owned(),
+        summary: text(&of["summary"]).trim_matches('`').to_owned(),
+        about: if about.is_empty() { text(&of["requestBody"]["description"]) } else { about },
+        scope: scope.unwrap_or_default().to_owned(),
+        parameters: parameters.iter().map(|parameter| field_of(document, parameter)).collect(),
+        body: members(document, &of["requestBody"]["content"]["application/json"]["schema"], 0),
+        status,
+        answer: if is_page { members(document, items, 0) } else { members(document, schema, 0) },
+        is_page,
+    }
+}
+
+fn field_of(document: &Value, parameter: &Value) -> Field {
+    let parameter = resolve(document, parameter);
+    let place = text(&parameter["in"]);
+    Field {
+        name: text(&parameter["name"]),
+        kind: format!("{} in the {place}", kind(document, &parameter["schema"])),
+        is_required: parameter["required"] == true,
+        about: text(&parameter["description"]),
+    }
+}
+
+/// The members of an object, with those it takes over from others.
+fn members(document: &Value, schema: &Value, depth: usize) -> Vec<Field> {
+    let schema = resolve(document, schema);
+    if depth > DEPTH_MAX {
+        return Vec::new();
+    }
+    let inherited = schema["allOf"].as_array().into_iter().flatten().flat_map(|of| members(document, of, depth + 1));
+    let is_required = |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
+    let own = schema["properties"].as_object().into_iter().flatten().map(|(name, of)| Field {
+        name: name.clone(),
+        kind: kind(document, of),
+        is_required: is_required(name),
+        about: text(&of["description"]),
+    });
+    inherited.chain(own).collect()
+}
+
+fn kind(document: &Value, schema: &Value) -> String {
+    let name = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next());
+    let schema = resolve(document, schema);
+    let word = |of: &Value| of.as_str().unwrap_or("object").to_owned();
+    match &schema["type"] {
+        Value::Array(either) => {
+            let words: Vec<String> = either.iter().filter(|one| *one != "null").map(word).collect();
+            words.join(" or ")
+        }
+        of if of == "array" => format!("list of {}", kind(document, &schema["items"])),
+        of => name.map_or_else(|| word(of), ToOwned::to_owned),
+    }
+}
+
+/// What a reference leads to.
+fn resolve<'d>(document: &'d Value, of: &'d Value) -> &'d Value {
+    let Some(path) = of["$ref"].as_str().and_then(|text| text.strip_prefix('#')) else { return of };
+    document.pointer(path).unwrap_or(&Value::Null)
+}
+
+fn text(of: &Value) -> String {
+    of.as_str().unwrap_or_default().trim().to_owned()
+}
