@@ -162,12 +162,21 @@ fn identity_headers(config: &Config) -> Result<Vec<HeaderName>, Error> {
     config.gateway.names().into_iter().map(|(_, text)| name(text)).collect()
 }
 
-/// Refuses a database of another master key, and a clock that is plainly wrong.
-async fn check(store: &Store, master: &MasterKey, now: Timestamp) -> Result<(), Error> {
+/// Refuses a database of another master key.
+///
+/// # Errors
+/// `invalid_request`, `temporarily_unavailable`.
+pub async fn check_master(store: &Store, master: &MasterKey, now: Timestamp) -> Result<(), Error> {
     let fingerprint = master.fingerprint()?;
     if store.keep_once(now, "master_key", fingerprint.clone()).await? != fingerprint {
         return Err(Error::invalid_request("this database was made with another master key"));
     }
+    Ok(())
+}
+
+/// Refuses a database of another master key, and a clock that is plainly wrong.
+async fn check(store: &Store, master: &MasterKey, now: Timestamp) -> Result<(), Error> {
+    check_master(store, master, now).await?;
     if store.newest_entry_at().await?.is_some_and(|newest| newest > now.plus_seconds(CLOCK_BEHIND_SECONDS)) {
         return Err(Error::invalid_request(
             "the clock is behind the newest row of the database by more than five minutes",

@@ -6,7 +6,7 @@ use crate::{
     app::App,
     engine::apikey::NewKey,
     http::problem::Problem,
-    model::{error::Error, network::Networks, principal::Principal},
+    model::{error::Error, key::ApiKey, network::Networks, principal::Principal},
 };
 
 /// Bounds a key that is to be made by what makes it. What was not asked for is taken over; what is asked for and wider is
@@ -34,6 +34,19 @@ pub fn bound_successor(app: &App, caller: &Caller, old_id: &str, new: &mut NewKe
         caller.may_hand_on(app, &new.scopes)?;
     }
     narrow(app, caller, new)
+}
+
+/// Refuses to end or change a key outside the project of the caller's own key.
+///
+/// # Errors
+/// `insufficient_scope`.
+pub fn reaches(app: &App, caller: &Caller, key: &ApiKey) -> Result<(), Problem> {
+    match key_of(caller).and_then(|own| own.project.as_ref()) {
+        Some((own, _)) if key.project_id.as_ref() != Some(own) => {
+            caller.wider(app, "a key of a project reaches keys of that project alone".to_owned())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The project a new key will belong to: a key of a project makes keys of that project.
@@ -78,7 +91,8 @@ fn narrow(app: &App, caller: &Caller, new: &mut NewKey) -> Result<(), Problem> {
         return caller.wider(app, format!("a key for {} makes keys for {0} alone", key.environment));
     }
     // Each key that has a plan of its own is counted apart: making more would make more of the plan.
-    let has_own_plan = principal.metered.as_ref().is_some_and(|metered| metered.subject == key.id);
+    let shared = [Some(principal.subject.as_str()), key.project.as_ref().map(|(id, _)| id.as_str())];
+    let has_own_plan = principal.metered.as_ref().is_some_and(|metered| !shared.contains(&Some(&metered.subject)));
     if has_own_plan && new.plan.is_none() {
         return Err(Error::invalid_request("a key with a plan of its own makes none without").into());
     }

@@ -178,6 +178,7 @@ pub async fn update(
         one_live_key: sent.one_live_key,
         plan: sent.plan.map(|plan| Some(plan).filter(|plan| !plan.is_empty())),
         disabled: sent.disabled,
+        by_operator: caller.is_admin(),
     };
     app.store.update_project(caller.info.now, caller.origin(), id.clone(), changes).await.map_err(taken)?;
     Ok(reply::json(&Project::from(visible(&app, &caller, &id).await?)))

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Global, open, output};
-use crate::{engine::master::Purpose, model::error::Error, store::Link};
+use crate::{app::check_master, engine::master::Purpose, model::error::Error, store::Link};
 
 /// What happened, newest first
 #[derive(Debug, Args)]
@@ -85,7 +85,10 @@ impl Export {
 /// The database, with its newest entries sealed as a running server does every few seconds.
 async fn sealed(global: &Global) -> Result<(open::Opened, hmac::Key), Error> {
     let opened = open::store(global).await?;
-    let key = open::master_key(&opened.config)?.mac(Purpose::Audit)?;
+    let master = open::known_master_key(&opened.config)?;
+    // What another key has sealed could never be told from what was tampered with.
+    check_master(&opened.store, &master, opened.now).await?;
+    let key = master.mac(Purpose::Audit)?;
     while opened.store.seal_audit(opened.now, &key).await? {}
     Ok((opened, key))
 }

@@ -64,6 +64,21 @@ pub fn origin() -> Origin {
 
 /// The master key: configured, or from the file beside an embedded database, which is made with the database.
 pub fn master_key(config: &Config) -> Result<MasterKey, Error> {
+    find_master_key(config, make)
+}
+
+/// The master key of a database that has one already.
+pub fn known_master_key(config: &Config) -> Result<MasterKey, Error> {
+    let missing = |file: &Path| {
+        Error::invalid_request(format!("there is no master key: set GRANTD_MASTER_KEY, or bring {}", file.display()))
+    };
+    find_master_key(config, |file| Err(missing(file)))
+}
+
+fn find_master_key(
+    config: &Config,
+    otherwise: impl FnOnce(&Path) -> Result<MasterKey, Error>,
+) -> Result<MasterKey, Error> {
     let configured = config.master_key.expose_secret();
     if !configured.is_empty() {
         return MasterKey::parse(configured);
@@ -80,7 +95,7 @@ pub fn master_key(config: &Config) -> Result<MasterKey, Error> {
             check_mode(&file)?;
             MasterKey::parse(&text)
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => make(&file),
+        Err(error) if error.kind() == ErrorKind::NotFound => otherwise(&file),
         Err(error) => Err(Error::invalid_request(format!("cannot read {}: {error}", file.display()))),
     }
 }

@@ -163,13 +163,14 @@ impl Set {
             one_live_key: self.one_live_key,
             plan,
             disabled: None,
+            by_operator: true,
         };
         change(global, self.id, changes).await
     }
 }
 
 fn disabled(disabled: bool) -> ProjectChanges {
-    ProjectChanges { disabled: Some(disabled), ..ProjectChanges::default() }
+    ProjectChanges { disabled: Some(disabled), by_operator: true, ..ProjectChanges::default() }
 }
 
 async fn change(global: &Global, id: String, changes: ProjectChanges) -> Result<(), Error> {

@@ -36,6 +36,8 @@ pub struct NewKey {
     pub project: Option<Project>,
     /// A plan of its own; not for owners to choose.
     pub plan: Option<String>,
+    /// Who is counted by that plan, where it is not the key itself.
+    pub metered_as: Option<String>,
     /// From where it may be used.
     pub networks: Networks,
 }
@@ -53,6 +55,7 @@ impl NewKey {
             expires_in_seconds: None,
             project: None,
             plan: None,
+            metered_as: None,
             networks: Networks::default(),
         }
     }
@@ -69,6 +72,8 @@ impl NewKey {
             expires_in_seconds: old.expires_at.map(|end| (end.seconds() - old.created_at.seconds()).max(1)),
             project,
             plan: old.plan.clone(),
+            // Counted on together with the old one: a new key is no new quota.
+            metered_as: old.plan.is_some().then(|| old.metered_as.clone().unwrap_or_else(|| old.id.clone())),
             networks: old.networks.clone(),
         }
     }
@@ -114,6 +119,7 @@ pub fn make(now: Timestamp, config: &Config, new: NewKey) -> Result<(Secret, Api
         form,
         project_id: new.project.map(|project| project.id),
         plan: new.plan,
+        metered_as: new.metered_as,
         networks: new.networks,
         created_at: now,
         expires_at,

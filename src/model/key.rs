@@ -25,6 +25,8 @@ pub struct ApiKey {
     pub project_id: Option<String>,
     /// A plan of its own, where it is not measured by its project's or owner's.
     pub plan: Option<String>,
+    /// Who is counted by that plan, where it is not the key itself: the first of those that took each other's place.
+    pub metered_as: Option<String>,
     /// From where it may be used.
     pub networks: Networks,
     /// When it was made.

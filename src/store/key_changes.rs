@@ -1,12 +1,14 @@
-//! Owns what may be changed of a key while it lives. Does not make or end keys; see `keys`.
+//! Owns what may be changed of a key while it lives, and putting another in its place. Does not make or end keys; see `keys`.
 
-use super::{Error, Store, row::binds};
+use super::{Error, Store, keys::refused, row::binds, tx::Tx};
 use crate::{
     cache::EntityKind,
     model::{
         audit::{Event, Origin},
         clock::Timestamp,
+        key::ApiKey,
         network::Networks,
+        secret::Digest,
     },
 };
 
@@ -48,6 +50,113 @@ impl Store {
                 let Some(mut row) = row else { return Ok(false) };
                 tx.touch(EntityKind::Key, id.as_str());
                 tx.audit(now, &origin, Event::new("key.update").user(&row.text(0)?).object(&id)).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+}
+
+/// A key that takes the place of another.
+#[derive(Clone, Debug)]
+pub struct Replacement {
+    /// The one that ends.
+    pub old_id: String,
+    /// When; nothing means at once.
+    pub old_ends_at: Option<Timestamp>,
+    /// Only if it is this user's.
+    pub user_id: Option<String>,
+    /// Digest of the new one.
+    pub digest: Digest,
+    /// The new one.
+    pub new: ApiKey,
+}
+
+impl Tx {
+    async fn replace_key(&mut self, now: Timestamp, origin: &Origin, of: &Replacement) -> Result<bool, Error> {
+        let found = self
+            .row(
+                "SELECT k.replaced_by, p.one_live_key FROM api_keys k LEFT JOIN projects p ON p.id = k.project_id
+                 WHERE k.id = $1 AND ($2 IS NULL OR k.user_id = $2) AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $3)",
+                binds![&of.old_id, &of.user_id, now],
+            )
+            .await?;
+        let Some(mut found) = found else { return Ok(false) };
+        if let Some(successor) = found.opt_text(0)? {
+            return Err(refused(format!(
+                "this key was replaced before, by {successor}: replace that one, or revoke this one"
+            )));
+        }
+        if of.old_ends_at.is_some() && found.opt_int(1)?.is_some_and(|flag| flag != 0) {
+            return Err(refused(
+                "this project has one live key at a time: regenerate it, without an overlap".to_owned(),
+            ));
+        }
+        let sql = match of.old_ends_at {
+            Some(_) => {
+                "UPDATE api_keys SET expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE $2 END, replaced_by = $4
+                 WHERE id = $1 AND replaced_by IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)"
+            }
+            None => {
+                "UPDATE api_keys SET revoked_at = $2, replaced_by = $4
+                 WHERE id = $1 AND replaced_by IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)"
+            }
+        };
+        if self.execute(sql, binds![&of.old_id, of.old_ends_at.unwrap_or(now), now, &of.new.id]).await? == 0 {
+            return Ok(false);
+        }
+        self.touch(EntityKind::Key, of.old_id.as_str());
+        // One that was itself being replaced by the old one has had its time.
+        let before = self
+            .rows(
+                "UPDATE api_keys SET revoked_at = $2 WHERE replaced_by = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) RETURNING id",
+                binds![&of.old_id, now],
+            )
+            .await?;
+        for mut row in before {
+            self.touch(EntityKind::Key, row.text(0)?);
+        }
+        let event = if of.old_ends_at.is_some() { "key.rotate" } else { "key.regenerate" };
+        self.audit(now, origin, Event::new(event).user(&of.new.user_id).object(&of.old_id)).await?;
+        self.insert_key(now, origin, &of.digest, &of.new).await?;
+        Ok(true)
+    }
+}
+
+impl Store {
+    /// Keeps a new key in the place of an old one, which ends at `old_ends_at` unless it ends before, or without it at once.
+    /// Whatever the old one had replaced and still overlaps with it ends now. False if the old one has ended, or with
+    /// `user_id` if it is not that user's.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the old one was replaced before, or its project has one live key at a time.
+    pub async fn replace_key(&self, now: Timestamp, origin: Origin, replacement: Replacement) -> Result<bool, Error> {
+        self.write(now, move |tx| Box::pin(async move { tx.replace_key(now, &origin, &replacement).await })).await
+    }
+
+    /// Says from where a key may be used, from now on; with `user_id`, only that user's. False if there is no such key.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn set_key_networks(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        id: String,
+        user_id: Option<String>,
+        networks: Networks,
+    ) -> Result<bool, Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let row = tx
+                    .row(
+                        "UPDATE api_keys SET networks = $3 WHERE id = $1 AND ($2 IS NULL OR user_id = $2) RETURNING user_id",
+                        binds![&id, &user_id, &networks.to_string()],
+                    )
+                    .await?;
+                let Some(mut row) = row else { return Ok(false) };
+                tx.touch(EntityKind::Key, id.as_str());
+                tx.audit(now, &origin, Event::new("key.networks").user(&row.text(0)?).object(&id)).await?;
                 Ok(true)
             })
         })

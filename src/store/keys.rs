@@ -23,11 +23,11 @@ use crate::{
 macro_rules! select_key {
     ($($rest:literal),* $(,)?) => { concat!(
         "SELECT k.id, k.user_id, k.name, k.prefix, k.hint, k.scopes, k.environment, k.form, k.project_id, k.plan, k.networks,
-                k.created_at, k.expires_at, k.revoked_at, k.last_used_at, k.last_address, k.last_agent",
+                k.created_at, k.expires_at, k.revoked_at, k.last_used_at, k.last_address, k.last_agent, k.metered_as",
         $($rest),*
     ) };
 }
-const COLUMNS_KEY: usize = 17;
+const COLUMNS_KEY: usize = 18;
 /// Most live keys of one user, and most keys listed.
 const KEYS_MAX: i64 = 500;
 /// Name in `meta` of the fact that there are keys which any text may be.
@@ -49,7 +49,7 @@ pub struct KeyRecord {
 }
 
 impl Tx {
-    async fn insert_key(
+    pub(super) async fn insert_key(
         &mut self,
         now: Timestamp,
         origin: &Origin,
@@ -65,8 +65,8 @@ impl Tx {
             self.check_policy(now, project).await?;
         }
         self.execute(
-            "INSERT INTO api_keys (id, digest, user_id, name, prefix, hint, scopes, environment, form, project_id, plan, networks, created_at, expires_at, uses)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0)",
+            "INSERT INTO api_keys (id, digest, user_id, name, prefix, hint, scopes, environment, form, project_id, plan, networks, created_at, expires_at, uses, metered_as)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, $15)",
             binds![
                 &key.id,
                 &digest.text(),
@@ -82,6 +82,7 @@ impl Tx {
                 &key.networks.to_string(),
                 now,
                 key.expires_at,
+                &key.metered_as,
             ],
         )
         .await?;
@@ -152,72 +153,6 @@ enum Ended {
     Now,
     Before,
     Nothing,
-}
-
-/// A key that takes the place of another.
-#[derive(Clone, Debug)]
-pub struct Replacement {
-    /// The one that ends.
-    pub old_id: String,
-    /// When; nothing means at once.
-    pub old_ends_at: Option<Timestamp>,
-    /// Only if it is this user's.
-    pub user_id: Option<String>,
-    /// Digest of the new one.
-    pub digest: Digest,
-    /// The new one.
-    pub new: ApiKey,
-}
-
-impl Tx {
-    async fn replace_key(&mut self, now: Timestamp, origin: &Origin, of: &Replacement) -> Result<bool, Error> {
-        let found = self
-            .row(
-                "SELECT k.replaced_by, p.one_live_key FROM api_keys k LEFT JOIN projects p ON p.id = k.project_id
-                 WHERE k.id = $1 AND ($2 IS NULL OR k.user_id = $2) AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $3)",
-                binds![&of.old_id, &of.user_id, now],
-            )
-            .await?;
-        let Some(mut found) = found else { return Ok(false) };
-        if let Some(successor) = found.opt_text(0)? {
-            return Err(refused(format!(
-                "this key was replaced before, by {successor}: replace that one, or revoke this one"
-            )));
-        }
-        if of.old_ends_at.is_some() && found.opt_int(1)?.is_some_and(|flag| flag != 0) {
-            return Err(refused(
-                "this project has one live key at a time: regenerate it, without an overlap".to_owned(),
-            ));
-        }
-        let sql = match of.old_ends_at {
-            Some(_) => {
-                "UPDATE api_keys SET expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE $2 END, replaced_by = $4
-                 WHERE id = $1 AND replaced_by IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)"
-            }
-            None => {
-                "UPDATE api_keys SET revoked_at = $2, replaced_by = $4
-                 WHERE id = $1 AND replaced_by IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)"
-            }
-        };
-        if self.execute(sql, binds![&of.old_id, of.old_ends_at.unwrap_or(now), now, &of.new.id]).await? == 0 {
-            return Ok(false);
-        }
-        self.touch(EntityKind::Key, of.old_id.as_str());
-        // One that was itself being replaced by the old one has had its time.
-        let before = self
-            .rows(
-                "UPDATE api_keys SET revoked_at = $2 WHERE replaced_by = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) RETURNING id",
-                binds![&of.old_id, now],
-            )
-            .await?;
-        for mut row in before {
-            self.touch(EntityKind::Key, row.text(0)?);
-        }
-        let event = if of.old_ends_at.is_some() { "key.rotate" } else { "key.regenerate" };
-        self.audit(now, origin, Event::new(event).user(&of.new.user_id).object(&of.old_id)).await?;
-        self.insert_key(now, origin, &of.digest, &of.new).await?;
-        Ok(true)
-    }
 }
 
 impl Store {
@@ -307,45 +242,6 @@ impl Store {
         Ok(ended == Ended::Now)
     }
 
-    /// Keeps a new key in the place of an old one, which ends at `old_ends_at` unless it ends before, or without it at once.
-    /// Whatever the old one had replaced and still overlaps with it ends now. False if the old one has ended, or with
-    /// `user_id` if it is not that user's.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when the old one was replaced before, or its project has one live key at a time.
-    pub async fn replace_key(&self, now: Timestamp, origin: Origin, replacement: Replacement) -> Result<bool, Error> {
-        self.write(now, move |tx| Box::pin(async move { tx.replace_key(now, &origin, &replacement).await })).await
-    }
-
-    /// Says from where a key may be used, from now on; with `user_id`, only that user's. False if there is no such key.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn set_key_networks(
-        &self,
-        now: Timestamp,
-        origin: Origin,
-        id: String,
-        user_id: Option<String>,
-        networks: Networks,
-    ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let row = tx
-                    .row(
-                        "UPDATE api_keys SET networks = $3 WHERE id = $1 AND ($2 IS NULL OR user_id = $2) RETURNING user_id",
-                        binds![&id, &user_id, &networks.to_string()],
-                    )
-                    .await?;
-                let Some(mut row) = row else { return Ok(false) };
-                tx.touch(EntityKind::Key, id.as_str());
-                tx.audit(now, &origin, Event::new("key.networks").user(&row.text(0)?).object(&id)).await?;
-                Ok(true)
-            })
-        })
-        .await
-    }
-
     /// The key with this id.
     ///
     /// # Errors
@@ -363,7 +259,10 @@ fn record(row: &mut Row) -> Result<KeyRecord, Error> {
     let project = key.project_id.clone().zip(row.opt_text(at + 3)?);
     let users_plan = row.text(at + 1)?;
     let metered = match (&key.plan, row.opt_text(at + 4)?, &project) {
-        (Some(plan), ..) => Metered { plan: plan.clone(), subject: key.id.clone() },
+        (Some(plan), ..) => {
+            let subject = key.metered_as.as_ref().unwrap_or(&key.id).clone();
+            Metered { plan: plan.clone(), subject }
+        }
         (None, Some(plan), Some((project, _))) => Metered { plan, subject: project.clone() },
         _ => Metered { plan: users_plan, subject: key.user_id.clone() },
     };
@@ -390,9 +289,10 @@ pub(super) fn key(row: &mut Row) -> Result<ApiKey, Error> {
         last_used_at: row.opt_at(14)?,
         last_address: row.opt_text(15)?,
         last_agent: row.opt_text(16)?,
+        metered_as: row.opt_text(17)?,
     })
 }
 
-fn refused(description: String) -> Error {
+pub(super) fn refused(description: String) -> Error {
     ModelError::invalid_request(description).into()
 }

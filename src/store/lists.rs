@@ -79,13 +79,13 @@ type Statements = (&'static str, &'static str);
 
 const KEYS: Statements = list!(
     "id, user_id, name, prefix, hint, scopes, environment, form, project_id, plan, networks, created_at, expires_at,
-     revoked_at, last_used_at, last_address, last_agent",
+     revoked_at, last_used_at, last_address, last_agent, metered_as",
     "api_keys",
     "created_at",
     "user_id"
 );
 const PROJECTS: Statements = list!(
-    "id, user_id, name, key_form, one_live_key, plan, disabled_at, created_at",
+    "id, user_id, name, key_form, one_live_key, plan, COALESCE(barred_at, disabled_at), created_at",
     "projects",
     "created_at",
     "user_id"
@@ -118,7 +118,7 @@ impl Store {
         after: &Position,
         limit: i64,
     ) -> Result<Vec<Listed<ApiKey>>, Error> {
-        self.behind(KEYS, 17, key, owner, after, limit).await
+        self.behind(KEYS, 18, key, owner, after, limit).await
     }
 
     /// Projects, as [`Self::keys_behind`].

@@ -31,6 +31,8 @@ pub struct ProjectChanges {
     pub plan: Option<Option<String>>,
     /// None of its keys are accepted.
     pub disabled: Option<bool>,
+    /// An administrator changes it: what is disabled so, its owner cannot enable.
+    pub by_operator: bool,
 }
 
 impl Store {
@@ -79,30 +81,46 @@ impl Store {
     ) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
+                // Locked before it is read: of two changes at once neither undoes the other.
                 let found = tx
-                    .row("SELECT id, user_id, name, key_form, one_live_key, plan, disabled_at, created_at FROM projects WHERE id = $1", binds![&id])
+                    .row(
+                        "UPDATE projects SET name = name WHERE id = $1
+                         RETURNING id, user_id, name, key_form, one_live_key, plan, COALESCE(barred_at, disabled_at), created_at, barred_at",
+                        binds![&id],
+                    )
                     .await?;
                 let Some(mut row) = found else { return Ok(false) };
-                let old = project(&mut row)?;
+                let (old, is_barred) = (project(&mut row)?, row.opt_int(8)?.is_some());
                 tx.check_plan(changes.plan.as_ref().and_then(Option::as_deref)).await?;
-                let disabled_at = if changes.disabled.unwrap_or(old.disabled) { Some(now) } else { None };
                 tx.execute(
-                    "UPDATE projects SET name = $2, key_form = $3, one_live_key = $4, plan = $5, disabled_at = $6 WHERE id = $1",
+                    "UPDATE projects SET name = $2, key_form = $3, one_live_key = $4, plan = $5 WHERE id = $1",
                     binds![
                         &id,
                         &changes.name.unwrap_or(old.name),
                         changes.key_form.unwrap_or(old.key_form).as_str(),
                         changes.one_live_key.unwrap_or(old.one_live_key),
                         &changes.plan.unwrap_or(old.plan),
-                        disabled_at,
                     ],
                 )
                 .await?;
+                let sql = match (changes.disabled, changes.by_operator) {
+                    (Some(true), true) => "UPDATE projects SET barred_at = $2 WHERE id = $1 AND barred_at IS NULL",
+                    (Some(true), false) => "UPDATE projects SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL",
+                    (Some(false), false) if is_barred => {
+                        return Err(ModelError::invalid_request("an administrator has disabled this project").into());
+                    }
+                    // The moment is bound and meant for no column: both engines want as many values as they were told.
+                    (Some(false), _) => "UPDATE projects SET barred_at = NULL, disabled_at = NULL WHERE id = $1 AND $2 > 0",
+                    (None, _) => "",
+                };
+                if !sql.is_empty() {
+                    tx.execute(sql, binds![&id, now]).await?;
+                }
                 tx.touch(EntityKind::Project, id.as_str());
-                let event = match (old.disabled, disabled_at) {
-                    (false, Some(_)) => "project.disable",
-                    (true, None) => "project.enable",
-                    _ => "project.update",
+                let event = match changes.disabled {
+                    Some(true) => "project.disable",
+                    Some(false) => "project.enable",
+                    None => "project.update",
                 };
                 tx.audit(now, &origin, Event::new(event).user(&old.user_id).object(&id)).await?;
                 Ok(true)
@@ -118,7 +136,7 @@ impl Store {
     pub async fn find_project(&self, id: &str) -> Result<Option<Project>, Error> {
         let row = self
             .row(
-                "SELECT id, user_id, name, key_form, one_live_key, plan, disabled_at, created_at FROM projects WHERE id = $1",
+                "SELECT id, user_id, name, key_form, one_live_key, plan, COALESCE(barred_at, disabled_at), created_at FROM projects WHERE id = $1",
                 binds![id],
             )
             .await?;
@@ -132,7 +150,7 @@ impl Store {
     pub async fn list_projects(&self, user_id: &str) -> Result<Vec<Project>, Error> {
         let rows = self
             .rows(
-                "SELECT id, user_id, name, key_form, one_live_key, plan, disabled_at, created_at FROM projects
+                "SELECT id, user_id, name, key_form, one_live_key, plan, COALESCE(barred_at, disabled_at), created_at FROM projects
                  WHERE user_id = $1 ORDER BY name LIMIT $2",
                 binds![user_id, PROJECTS_MAX],
             )

@@ -112,6 +112,7 @@ pub async fn update(
     Sent { value: sent, .. }: Sent<ChangeKey>,
 ) -> Result<Response, Problem> {
     let key = visible(&app, &caller, &id).await?;
+    hand_on::reaches(&app, &caller, &key)?;
     let now = caller.info.now;
     let expires_at = match sent.expires_in {
         Some(seconds) if seconds < 1 => {
@@ -149,6 +150,7 @@ pub async fn revoke(
         Err(answer) => return Ok(answer),
     };
     let (key, now) = (visible(&app, &caller, &id).await?, caller.info.now);
+    hand_on::reaches(&app, &caller, &key)?;
     let answer = Answer::done(&Key::of(now, ApiKey { revoked_at: key.revoked_at.or(Some(now)), ..key }))?;
     let done = work.store(&answer)?.revoke_key(now, caller.origin(), id, None).await;
     work.end(answer, found(done, || no("key"))).await
@@ -196,6 +198,7 @@ async fn replace(app: &App, caller: &Caller, work: Work<'_>, id: &str, overlap: 
         Some(project) => app.store.find_project(project).await?,
         None => None,
     };
+    hand_on::reaches(app, caller, &old)?;
     let mut new = NewKey::like(&old, project);
     hand_on::bound_successor(app, caller, id, &mut new)?;
     let (secret, new) = apikey::make(now, &app.config, new)?;

@@ -36,11 +36,17 @@ async fn what_is_changed_or_missing_shows() {
         let words = here.refused(&["audit", "verify"]);
         assert!(words.contains("tampered with") && words.contains(said), "{harm}: {words}");
     }
-    // Nobody without the master key can make it fit again: another one finds every seal wrong.
-    let (mut here, _database) = written().await;
-    here.json(&["audit", "verify"]);
+    // Another master key seals nothing and judges nothing: neither by mistake nor by intent.
+    let (mut here, database) = written().await;
+    here.user("dora@example.com");
     here.set("GRANTD_MASTER_KEY", MasterKey::generate().text().to_string());
-    assert!(here.refused(&["audit", "verify"]).contains("entry 1"));
+    for command in ["verify", "export"] {
+        assert!(here.refused(&["audit", command]).contains("another master key"));
+    }
+    here.unset("GRANTD_MASTER_KEY");
+    assert!(here.refused(&["audit", "verify"]).contains("there is no master key"));
+    let unsealed = database.column("SELECT COUNT(*) FROM audit WHERE seq IS NULL").await;
+    assert_eq!(unsealed, ["1"]);
 }
 
 #[tokio::test]

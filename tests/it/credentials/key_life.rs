@@ -126,6 +126,31 @@ async fn a_disabled_project_ends_its_keys_within_a_second_and_revives_no_revoked
 }
 
 #[tokio::test]
+async fn what_an_administrator_has_disabled_its_owner_cannot_enable() {
+    // THREATS: AK9
+    let app = TestApp::new().await;
+    let user = app.user("alice@example.com").await;
+    let harbor = project(&app, &user, "Harbor", |_| ()).await;
+    let (_, key) = make(&app, &harbor).await.expect("a key");
+    let set = async |disabled: Option<bool>, by_operator: bool| {
+        let changes = ProjectChanges { disabled, by_operator, name: Some("Haven".to_owned()), ..Default::default() };
+        app.app.store.update_project(app.now(), Origin::default(), harbor.id.clone(), changes).await
+    };
+    set(Some(true), true).await.expect("disabled");
+    refused(set(Some(false), false).await, "an administrator has disabled");
+    // Nor by changing something else, before or after disabling it too.
+    set(None, false).await.expect("renamed");
+    set(Some(true), false).await.expect("disabled twice");
+    app.introspect(&key).await.inactive();
+    set(Some(false), true).await.expect("enabled");
+    app.introspect(&key).await.active();
+    set(Some(true), false).await.expect("disabled by the owner");
+    app.introspect(&key).await.inactive();
+    set(Some(false), false).await.expect("enabled by the owner");
+    app.introspect(&key).await.active();
+}
+
+#[tokio::test]
 async fn a_key_is_good_from_its_networks_alone_on_every_path() {
     // THREATS: AK12
     let app = TestApp::new().await;
@@ -178,6 +203,17 @@ async fn whoever_has_a_plan_of_its_own_is_counted_alone() {
     assert_eq!(ask(&own).await, (429, "1".to_owned()));
     assert_eq!(ask(&users).await, (200, "5".to_owned()));
     assert_eq!(app.get_as("/v1/users/me", &one).await.status(200).text("plan"), "small");
+    // A key that takes the place of one with a plan of its own is no new quota, also in the second generation.
+    let mut old = app.introspect(&own).await.active()["key_id"].as_str().expect("an id").to_owned();
+    for _ in 0..2 {
+        let like = app.app.store.key_by_id(&old).await.expect("found").expect("a key");
+        let (secret, new) = apikey::make(app.now(), &app.app.config, NewKey::like(&like, None)).expect("a key");
+        let replacement =
+            Replacement { old_id: old, old_ends_at: None, user_id: None, digest: secret.digest(), new: new.clone() };
+        assert!(app.app.store.replace_key(app.now(), Origin::default(), replacement).await.expect("replaced"));
+        assert_eq!(ask(secret.expose()).await, (429, "1".to_owned()));
+        old = new.id;
+    }
 }
 
 #[tokio::test]
