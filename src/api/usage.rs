@@ -126,7 +126,8 @@ impl Span {
     fn of(query: &Query<'_>, now: Timestamp) -> Result<Self, Error> {
         let by = if query.one_of("by", &["hour", "day"])? == Some("day") { "day" } else { "hour" };
         let (usual, most) = if by == "day" { (30, DAILY_DAYS_MAX) } else { (1, HOURLY_DAYS_MAX) };
-        let to = query.moment("to")?.unwrap_or(now);
+        // The hour that has begun is told too, also at its very start.
+        let to = query.moment("to")?.unwrap_or_else(|| now.plus_seconds(1));
         let from = query.moment("from")?.unwrap_or_else(|| to.plus_seconds(-usual * DAY_SECONDS));
         if from >= to || from.plus_seconds(most * DAY_SECONDS) < to {
             return Err(Error::invalid_request(format!("from is before to, by at most {most} days by {by}")));

@@ -1,24 +1,28 @@
 //! Owns `grantd api`. Does not decide how an API speaks; its profile does.
 
+use axum::http::Method;
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Global, open, output, user::taken};
+use super::{
+    Global,
+    admin::{Admin, sort_by, words},
+    open, output,
+};
 use crate::{
     app::App,
-    engine::{clients::new_secret, signing::ACCESS_TOKEN_SECONDS_MAX},
+    engine::{apis::NewApi, signing::ACCESS_TOKEN_SECONDS_MAX},
     model::{
-        api::{Algorithm, Api, ApiScope},
-        client::{Client, ClientType},
+        api::{Algorithm, Api},
         clock::Timestamp,
         error::Error,
         profile::Profile,
-        route::{Route, is_pattern},
-        scope::{Scopes, is_scope_token},
-        secret::{Secret, new_id},
-        text,
+        secret::Secret,
     },
 };
+
+/// Most APIs listed.
+const LIST_MAX: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub enum ApiCommand {
@@ -100,150 +104,98 @@ impl ApiCommand {
 
 impl Create {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let absolute = url::Url::parse(&self.identifier).is_ok() && !self.identifier.contains(['#', ' ']);
-        if !absolute || self.identifier.len() > 512 {
-            return Err(Error::invalid_request(
-                "--identifier is an absolute URI without fragment, such as https://api.example.com",
-            ));
-        }
-        let name = text::name("the name", &self.name)?;
-        let slug = slug(&self.slug.unwrap_or_else(|| name.clone()))?;
-        let scopes = self.scopes.iter().map(|text| scope(text)).collect::<Result<Vec<_>, _>>()?;
-        // The whole server is opened: an algorithm that is new here needs its first signing key.
-        let app = open::app(open::config(global, &[])?).await?;
-        let now = app.clock.now();
-        let api = Api {
-            id: new_id("api"),
-            slug,
-            identifier: self.identifier,
-            name,
-            profile: self.profile,
-            algorithm: self.algorithm,
-            access_token_seconds: self.access_token_seconds,
-            client_id: String::new(),
-            counts_introspection: self.count_introspection,
-            scopes,
-            routes: Vec::new(),
+        let scope = |text: &String| {
+            let (name, description) = text.split_once('=').unwrap_or((text, text));
+            json!({ "name": name, "description": description })
         };
-        let members = [("id", json!(api.id)), ("slug", json!(api.slug))];
-        let (client_id, secret) = make(&app, now, api).await?;
-        let credentials = [("client_id", json!(client_id)), ("client_secret", json!(secret.expose()))];
-        output::one(global, &[members, credentials].concat())
+        let body = json!({
+            "identifier": self.identifier,
+            "name": self.name,
+            "slug": self.slug,
+            "scopes": self.scopes.iter().map(scope).collect::<Vec<_>>(),
+            "profile": self.profile.as_str(),
+            "algorithm": self.algorithm.as_str(),
+            "access_token_seconds": self.access_token_seconds,
+            "counts_introspection": self.count_introspection,
+        });
+        let made = Admin::open(global).await?.post("/apis", body).await?;
+        output::one(global, &["id", "slug", "client_id", "client_secret"].map(|member| (member, made[member].clone())))
     }
 }
 
 /// Keeps an API with the client of its resource server, and returns that client's id and secret.
-pub async fn make(app: &App, now: Timestamp, mut api: Api) -> Result<(String, Secret), Error> {
-    let (secret, kept) = new_secret(now);
-    let name = format!("{} (resource server)", api.name).chars().take(100).collect();
-    let client = Client {
-        grant_types: Vec::new(),
-        api_id: Some(api.id.clone()),
-        secrets: vec![kept],
-        ..Client::new(now, name, ClientType::Confidential)
-    };
-    let client_id = client.id.clone();
-    api.client_id.clone_from(&client_id);
-    app.signing.ensure(now, &[api.algorithm]).await?;
-    app.store
-        .insert_api(now, open::origin(), api, client)
-        .await
-        .map_err(|error| taken(error, "an API with this identifier or slug"))?;
+pub async fn make(app: &App, now: Timestamp, api: Api) -> Result<(String, Secret), Error> {
+    let new = NewApi::of(now, api);
+    let (client_id, secret) = (new.client.id.clone(), new.secret.clone());
+    new.keep(&app.store, &app.signing, now, open::origin()).await?;
     Ok((client_id, secret))
 }
 
 impl AddRoute {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
-        let catalog = opened.store.catalog().await?;
-        let no_api = || Error::invalid_request("there is no API with this slug; `grantd api list` shows them");
-        let api = catalog.by_slug(&self.slug).ok_or_else(no_api)?;
-        let method = self.method.to_ascii_uppercase();
-        if method != "*" && !method.bytes().all(|b| b.is_ascii_uppercase()) || method.is_empty() {
-            return Err(Error::invalid_request("--method is one such as GET, or *"));
-        }
-        if !is_pattern(&self.path) {
-            return Err(Error::invalid_request(
-                "--path is such as /v1/users/{id} or /v1/files/*, without dot segments or escapes",
-            ));
-        }
-        let scopes = if self.scopes.is_empty() { Scopes::default() } else { catalog.choose(&self.scopes)? };
-        if scopes.iter().any(|name| !api.scopes.iter().any(|scope| scope.name == name)) {
-            return Err(Error::invalid_scope("a rule needs scopes of its own API"));
-        }
-        let route = Route { id: new_id("route"), method, pattern: self.path, scopes, public: self.public };
-        let id = route.id.clone();
-        opened.store.insert_route(opened.now, open::origin(), api.id.clone(), route).await?;
-        output::one(global, &[("id", json!(id))])
+        let body = json!({ "method": self.method, "path": self.path, "scopes": self.scopes, "public": self.public });
+        let made = Admin::open(global).await?.post(&format!("/apis/{}/routes", self.slug), body).await?;
+        output::one(global, &[("id", made["id"].clone())])
     }
 }
 
 impl RemoveRoute {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
-        if !opened.store.delete_route(opened.now, open::origin(), self.id.clone()).await? {
-            return Err(Error::invalid_request("there is no such rule; `grantd api routes` shows them"));
-        }
+        let admin = Admin::open(global).await?;
+        let rules = rules(&admin).await?;
+        let (slug, _) = rules
+            .iter()
+            .find(|(_, rule)| rule["id"] == self.id.as_str())
+            .ok_or_else(|| Error::invalid_request("there is no such rule; `grantd api routes` shows them"))?;
+        admin.send(Method::DELETE, &format!("/apis/{slug}/routes/{}", self.id), &Value::Null).await?;
         output::one(global, &[("id", json!(self.id)), ("removed", json!(true))])
     }
 }
 
 async fn routes(global: &Global) -> Result<(), Error> {
-    let catalog = open::store(global).await?.store.catalog().await?;
-    let row = |api: &Api, route: &Route| {
-        vec![
-            json!(route.id),
-            json!(api.slug),
-            json!(route.method),
-            json!(route.pattern),
-            json!(route.scopes.to_string()),
-            json!(route.public),
-        ]
+    let row = |(slug, mut rule): (String, Value)| {
+        let mut take = |member: &str| rule[member].take();
+        vec![take("id"), json!(slug), take("method"), take("path"), words(&take("scopes")), take("public")]
     };
-    let rows: Vec<_> =
-        catalog.apis.iter().flat_map(|api| api.routes.iter().map(move |route| row(api, route))).collect();
+    let rows: Vec<_> = rules(&Admin::open(global).await?).await?.into_iter().map(row).collect();
     output::many(global, "routes", &["id", "api", "method", "path", "scope", "public"], &rows)
 }
 
+/// Every rule with its API's slug, in the order they are asked.
+async fn rules(admin: &Admin) -> Result<Vec<(String, Value)>, Error> {
+    let mut found = Vec::new();
+    for api in apis(admin).await? {
+        let slug = api["slug"].as_str().unwrap_or_default();
+        let mut rules = admin.get(&format!("/apis/{slug}/routes")).await?;
+        let rules = rules["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        found.extend(rules.into_iter().map(|rule| (slug.to_owned(), rule)));
+    }
+    Ok(found)
+}
+
+async fn apis(admin: &Admin) -> Result<Vec<Value>, Error> {
+    let mut apis = admin.list("/apis", &[], LIST_MAX).await?;
+    sort_by(&mut apis, "name");
+    Ok(apis)
+}
+
 async fn list(global: &Global) -> Result<(), Error> {
-    let catalog = open::store(global).await?.store.catalog().await?;
-    let rows: Vec<_> = catalog
-        .apis
+    let described = |scope: &Value| {
+        let text = |member: &str| scope[member].as_str().unwrap_or_default().to_owned();
+        format!("{} = {}", text("name"), text("description"))
+    };
+    let rows: Vec<_> = apis(&Admin::open(global).await?)
+        .await?
         .into_iter()
-        .map(|api| {
-            let scopes: Vec<String> =
-                api.scopes.into_iter().map(|scope| format!("{} = {}", scope.name, scope.description)).collect();
-            vec![
-                json!(api.id),
-                json!(api.slug),
-                json!(api.identifier),
-                json!(api.name),
-                json!(api.client_id),
-                json!(scopes),
-            ]
+        .map(|mut api| {
+            let scopes: Vec<String> = api["scopes"].as_array().into_iter().flatten().map(described).collect();
+            let mut row: Vec<Value> =
+                ["id", "slug", "identifier", "name", "client_id"].map(|member| api[member].take()).into();
+            row.push(json!(scopes));
+            row
         })
         .collect();
     output::many(global, "apis", &["id", "slug", "identifier", "name", "client_id", "scopes"], &rows)
-}
-
-fn scope(text: &str) -> Result<ApiScope, Error> {
-    let (name, description) = text.split_once('=').unwrap_or((text, text));
-    // "all" on the command line means every scope, so no scope can be called that.
-    if !is_scope_token(name) || name == "all" {
-        return Err(Error::invalid_scope(
-            "--scope is NAME=DESCRIPTION; a name has no spaces, quotes or backslashes and is not \"all\"",
-        ));
-    }
-    Ok(ApiScope { name: name.to_owned(), description: text::name("the scope's description", description)? })
-}
-
-fn slug(text: &str) -> Result<String, Error> {
-    let mapped: String = text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    let slug = mapped.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
-    if slug.is_empty() || slug.len() > 60 {
-        return Err(Error::invalid_request("--slug has 1 to 60 lower-case letters, digits and dashes"));
-    }
-    Ok(slug)
 }
 
 fn algorithm(text: &str) -> Result<Algorithm, String> {

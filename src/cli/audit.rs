@@ -2,9 +2,9 @@
 
 use aws_lc_rs::hmac;
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Global, open, output};
+use super::{Global, admin::Admin, open, output};
 use crate::{app::check_master, engine::master::Purpose, model::error::Error, store::Link};
 
 /// What happened, newest first
@@ -12,8 +12,8 @@ use crate::{app::check_master, engine::master::Purpose, model::error::Error, sto
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Audit {
     /// How many entries
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
-    limit: i64,
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    limit: u16,
     #[command(subcommand)]
     command: Option<AuditCommand>,
 }
@@ -34,27 +34,34 @@ pub struct Export {
 }
 
 impl Audit {
+    /// Whether it goes by the management API.
+    pub(super) fn is_remote(&self) -> bool {
+        self.command.is_none()
+    }
+
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
         match self.command {
             Some(AuditCommand::Verify) => return verify(global).await,
             Some(AuditCommand::Export(export)) => return export.run(global).await,
             None => {}
         }
-        let entries = open::store(global).await?.store.audit_entries(self.limit).await?;
+        let entries = Admin::open(global).await?.list("/audit", &[], self.limit.into()).await?;
         let rows: Vec<_> = entries
             .into_iter()
-            .map(|entry| {
-                let concerns = [entry.user_id, entry.client_id, entry.object].into_iter().flatten().collect::<Vec<_>>();
+            .map(|mut entry| {
+                let concerns = ["user", "client", "object"].map(|member| entry[member].take());
+                let concerns: Vec<Value> = concerns.into_iter().filter(|one| !one.is_null()).collect();
+                let mut take = |member: &str| entry[member].take();
                 vec![
-                    json!(entry.at.rfc3339()),
-                    json!(entry.event),
-                    json!(entry.outcome),
-                    json!(entry.actor),
+                    take("at"),
+                    take("event"),
+                    take("outcome"),
+                    take("actor"),
                     json!(concerns),
-                    json!(entry.reason),
-                    json!(entry.address),
-                    json!(entry.request_id),
-                    json!(entry.times),
+                    take("reason"),
+                    take("address"),
+                    take("request_id"),
+                    take("times"),
                 ]
             })
             .collect();

@@ -1,24 +1,28 @@
 //! Owns `grantd client`. Does not check redirect URIs; see `model::redirect_uri`.
 
+use axum::http::Method;
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Global, open, output};
+use super::{
+    Global,
+    admin::{Admin, sort_by, words},
+    output,
+};
 use crate::{
-    engine::{apikey::span_seconds, clients::new_secret},
+    engine::apikey::span_seconds,
     model::{
-        client::{AuthMethod, Client, ClientType, GrantType, REDIRECT_URIS_MAX},
+        client::{AuthMethod, ClientType, GrantType},
         error::Error,
-        redirect_uri::RedirectUri,
-        secret::Secret,
-        text,
     },
 };
 
 /// Most clients listed.
-const LIST_MAX: i64 = 1000;
+const LIST_MAX: usize = 1000;
 /// Longest grace window, in seconds.
 const GRACE_MAX: i64 = 60;
+/// The usual one.
+const GRACE: i64 = 10;
 
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
@@ -44,7 +48,7 @@ pub struct Create {
     /// Where codes may go: https, or http on loopback
     #[arg(long = "redirect-uri", value_name = "URI")]
     redirect_uris: Vec<String>,
-    /// A scope it may ask for; may repeat [default: every scope there is now]
+    /// A scope it may ask for; may repeat [default: every scope of your APIs there is now]
     #[arg(long = "scope")]
     scopes: Vec<String>,
     /// Whether it can keep a secret
@@ -63,7 +67,7 @@ pub struct Create {
     #[arg(long)]
     without_pkce: bool,
     /// Seconds in which a repeated refresh gets the same successor again; 0 turns it off
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(i64).range(0..=GRACE_MAX))]
+    #[arg(long, default_value_t = GRACE, value_parser = clap::value_parser!(i64).range(0..=GRACE_MAX))]
     refresh_grace: i64,
 }
 
@@ -97,118 +101,74 @@ impl ClientCommand {
 
 impl Create {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
-        let catalog = opened.store.catalog().await?;
-        let scopes = if self.scopes.is_empty() { catalog.all_scopes() } else { catalog.choose(&self.scopes)? };
-        let grant_types = match self.grant_types {
-            given if given.is_empty() => vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-            given => given,
-        };
-        let redirect_uris =
-            self.redirect_uris.iter().map(|uri| RedirectUri::register(uri)).collect::<Result<Vec<_>, _>>()?;
-        if grant_types.contains(&GrantType::AuthorizationCode) && redirect_uris.is_empty()
-            || redirect_uris.len() > REDIRECT_URIS_MAX
-        {
-            return Err(Error::invalid_request("the code flow needs 1 to 20 --redirect-uri"));
+        let mut body = json!({
+            "name": self.name,
+            "type": self.kind.as_str(),
+            "redirect_uris": self.redirect_uris,
+            "scopes": if self.scopes.is_empty() { vec!["all".to_owned()] } else { self.scopes },
+        });
+        // Only what was said: the rest is for administrators to say.
+        if !self.grant_types.is_empty() {
+            body["grant_types"] = self.grant_types.iter().map(|grant| grant.as_str()).collect();
         }
-        let (auth_methods, secret) = match (self.kind, self.auth_method) {
-            (ClientType::Public, None | Some(AuthMethod::None)) => (vec![AuthMethod::None], None),
-            (ClientType::Confidential, None) => {
-                (vec![AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost], Some(new_secret(opened.now)))
-            }
-            (ClientType::Confidential, Some(method)) if method != AuthMethod::None => {
-                (vec![method], Some(new_secret(opened.now)))
-            }
-            _ => {
-                return Err(Error::invalid_request(
-                    "a public client has --auth-method none, a confidential one has a secret",
-                ));
-            }
-        };
-        if self.kind == ClientType::Public && (self.without_pkce || grant_types.contains(&GrantType::ClientCredentials))
-        {
-            return Err(Error::invalid_request("a public client needs PKCE and has no client_credentials"));
+        if let Some(method) = self.auth_method {
+            body["auth_method"] = method.as_str().into();
         }
-        let client = Client {
-            auth_methods,
-            redirect_uris,
-            grant_types,
-            scopes,
-            first_party: self.first_party,
-            require_pkce: !self.without_pkce,
-            refresh_grace_ms: self.refresh_grace * 1000,
-            secrets: secret.iter().map(|(_, kept)| kept.clone()).collect(),
-            ..Client::new(opened.now, text::name("the name", &self.name)?, self.kind)
-        };
-        let shown = secret.as_ref().map(|(shown, _)| Secret::expose(shown));
-        let made = [
-            ("client_id", json!(client.id)),
-            ("client_secret", json!(shown)),
-            ("scope", json!(client.scopes.to_string())),
+        if self.first_party {
+            body["first_party"] = true.into();
+        }
+        if self.without_pkce {
+            body["require_pkce"] = false.into();
+        }
+        if self.refresh_grace != GRACE {
+            body["refresh_grace"] = self.refresh_grace.into();
+        }
+        let made = Admin::open(global).await?.post("/clients", body).await?;
+        let members = [
+            ("client_id", made["id"].clone()),
+            ("client_secret", made["client_secret"].clone()),
+            ("scope", words(&made["scopes"])),
         ];
-        opened.store.insert_client(opened.now, open::origin(), client).await?;
-        output::one(global, &made)
+        output::one(global, &members)
     }
 }
 
 impl Named {
     async fn set_active(self, global: &Global, active: bool) -> Result<(), Error> {
-        let opened = open::store(global).await?;
-        if !opened.store.set_client_active(opened.now, open::origin(), self.client_id.clone(), active).await? {
-            return Err(no_client());
-        }
+        let path = format!("/clients/{}", self.client_id);
+        Admin::open(global).await?.send(Method::PATCH, &path, &json!({ "active": active })).await?;
         output::one(global, &[("client_id", json!(self.client_id)), ("active", json!(active))])
     }
 
     async fn delete(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
-        if !opened.store.delete_client(opened.now, open::origin(), self.client_id.clone(), None).await? {
-            return Err(no_client());
-        }
+        let path = format!("/clients/{}", self.client_id);
+        Admin::open(global).await?.send(Method::DELETE, &path, &Value::Null).await?;
         output::one(global, &[("client_id", json!(self.client_id)), ("deleted", json!(true))])
     }
 }
 
 impl RotateSecret {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
-        let others_end_at = opened.now.plus_seconds(span_seconds(&self.overlap)?);
-        let (secret, kept) = new_secret(opened.now);
-        if !opened
-            .store
-            .rotate_secret(opened.now, open::origin(), self.client_id.clone(), None, kept, others_end_at)
-            .await?
-        {
-            return Err(no_client());
-        }
-        let made = [
-            ("client_id", json!(self.client_id)),
-            ("client_secret", json!(secret.expose())),
-            ("others_end_at", json!(others_end_at.rfc3339())),
+        let how = json!({ "overlap": span_seconds(&self.overlap)? });
+        let made = Admin::open(global).await?.post(&format!("/clients/{}/secret", self.client_id), how).await?;
+        let members = [
+            ("client_id", made["id"].clone()),
+            ("client_secret", made["client_secret"].clone()),
+            ("others_end_at", made["others_end_at"].clone()),
         ];
-        output::one(global, &made)
+        output::one(global, &members)
     }
 }
 
 async fn list(global: &Global) -> Result<(), Error> {
-    let clients = open::store(global).await?.store.list_clients(None, LIST_MAX).await?;
+    let mut clients = Admin::open(global).await?.list("/clients", &[], LIST_MAX).await?;
+    sort_by(&mut clients, "name");
     let rows: Vec<_> = clients
         .into_iter()
-        .map(|client| {
-            let uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
-            vec![
-                json!(client.id),
-                json!(client.name),
-                json!(client.kind.as_str()),
-                json!(uris),
-                json!(client.scopes.to_string()),
-                json!(client.active),
-            ]
+        .map(|mut client| {
+            let mut take = |member: &str| client[member].take();
+            vec![take("id"), take("name"), take("type"), take("redirect_uris"), words(&take("scopes")), take("active")]
         })
         .collect();
     output::many(global, "clients", &["client_id", "name", "type", "redirect_uris", "scope", "active"], &rows)
-}
-
-fn no_client() -> Error {
-    Error::invalid_request("there is no such client (or it is an API's own); `grantd client list` shows them")
 }

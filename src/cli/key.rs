@@ -1,14 +1,18 @@
 //! Owns `grantd key`. Does not make secrets; see `engine::apikey`.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Global, import::Import, open, output, project::no_project, user::no_user};
-use crate::{
-    engine::apikey::{self, NewKey, span_seconds},
-    model::{email, error::Error, network::Networks},
-    store::Replacement,
+use super::{
+    Global,
+    admin::{Admin, words},
+    import::Import,
+    output,
 };
+use crate::{engine::apikey::span_seconds, model::error::Error};
+
+/// Most keys listed.
+const LIST_MAX: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
@@ -27,13 +31,13 @@ pub enum KeyCommand {
 
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Address of the owner
+    /// Address of the owner; with --server your own if left out
     #[arg(long, value_name = "EMAIL")]
-    user: String,
+    user: Option<String>,
     /// What it is for
     #[arg(long, default_value = "API key")]
     name: String,
-    /// What it may do; may repeat; "all" means every scope there is
+    /// What it may do; may repeat; "all" means every scope of your APIs, not grantd's own
     #[arg(long = "scope")]
     scopes: Vec<String>,
     /// The project it belongs to, by its id; `project list` shows them
@@ -55,9 +59,9 @@ pub struct Create {
 
 #[derive(Debug, Args)]
 pub struct Of {
-    /// Address of the owner
+    /// Address of the owner [default: everybody's, or with --server all you may see]
     #[arg(long, value_name = "EMAIL")]
-    user: String,
+    user: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +80,11 @@ pub struct Rotate {
 }
 
 impl KeyCommand {
+    /// Whether it goes by the management API.
+    pub(super) fn is_remote(&self) -> bool {
+        !matches!(self, Self::Import(_))
+    }
+
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
         match self {
             Self::Create(create) => create.run(global).await,
@@ -83,62 +92,56 @@ impl KeyCommand {
             Self::Revoke(key) => key.run(global).await,
             Self::Rotate(rotate) => {
                 let overlap = span_seconds(&rotate.overlap)?;
-                replace(global, rotate.id, Some(overlap).filter(|overlap| *overlap > 0)).await
+                replace(global, &format!("/keys/{}/rotate", rotate.id), json!({ "overlap": overlap })).await
             }
             Self::Import(import) => import.run(global).await,
-            Self::Regenerate(key) => replace(global, key.id, None).await,
+            Self::Regenerate(key) => replace(global, &format!("/keys/{}/regenerate", key.id), json!({})).await,
         }
     }
 }
 
 impl Create {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
-        let (user, _) = opened.store.find_user(&email::normalize(&self.user)?).await?.ok_or_else(no_user)?;
-        let project = match &self.project {
-            Some(id) => Some(opened.store.find_project(id).await?.ok_or_else(no_project)?),
-            None => None,
-        };
-        let scopes = opened.store.catalog().await?.choose(&self.scopes)?;
-        let new = NewKey {
-            environment: self.environment,
-            expires_in_seconds: self.expires_in.as_deref().map(span_seconds).transpose()?,
-            project,
-            plan: self.plan,
-            networks: Networks::parse(&self.networks.join(" "))?,
-            ..NewKey::of(&user.id, &self.name, scopes)
-        };
-        let (secret, key) = apikey::make(opened.now, &opened.config, new)?;
-        let made = [
-            ("id", json!(key.id)),
-            ("key", json!(secret.expose())),
-            ("scope", json!(key.scopes.to_string())),
-            ("expires_at", json!(key.expires_at.map(|end| end.rfc3339()))),
+        let body = json!({
+            "user": self.user,
+            "name": self.name,
+            "scopes": self.scopes,
+            "project": self.project,
+            "environment": self.environment,
+            "networks": self.networks,
+            "plan": self.plan,
+            "expires_in": self.expires_in.as_deref().map(span_seconds).transpose()?,
+        });
+        let made = Admin::open(global).await?.post("/keys", body).await?;
+        let members = [
+            ("id", made["id"].clone()),
+            ("key", made["key"].clone()),
+            ("scope", words(&made["scopes"])),
+            ("expires_at", made["expires_at"].clone()),
         ];
-        opened.store.insert_key(opened.now, open::origin(), secret.digest(), key).await?;
-        output::one(global, &made)
+        output::one(global, &members)
     }
 }
 
 impl Of {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
-        let (user, _) = opened.store.find_user(&email::normalize(&self.user)?).await?.ok_or_else(no_user)?;
-        let rows: Vec<_> = opened
-            .store
-            .list_keys(opened.now, &user.id, None)
-            .await?
+        let admin = Admin::open(global).await?;
+        let mut keys = admin.list("/keys", &[("user", self.user.as_deref())], LIST_MAX).await?;
+        // Live ones first, and newest first among each.
+        keys.sort_by_key(|key| key["status"] != "active");
+        let rows: Vec<_> = keys
             .into_iter()
-            .map(|key| {
+            .map(|mut key| {
+                let mut take = |member: &str| key[member].take();
                 vec![
-                    json!(key.id),
-                    json!(key.name),
-                    json!(format!("{}…{}", key.prefix, key.hint)),
-                    json!(key.scopes.to_string()),
-                    json!(key.status(opened.now).as_str()),
-                    json!(key.created_at.rfc3339()),
-                    json!(key.last_used_at.map(|at| at.rfc3339())),
-                    json!(key.expires_at.map(|at| at.rfc3339())),
+                    take("id"),
+                    take("name"),
+                    take("hint"),
+                    words(&take("scopes")),
+                    take("status"),
+                    take("created_at"),
+                    take("last_used_at"),
+                    take("expires_at"),
                 ]
             })
             .collect();
@@ -153,35 +156,12 @@ impl Of {
 
 impl Named {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
-        if !opened.store.revoke_key(opened.now, open::origin(), self.id.clone(), None).await? {
-            return Err(no_key());
-        }
+        Admin::open(global).await?.post(&format!("/keys/{}/revoke", self.id), json!({})).await?;
         output::one(global, &[("id", json!(self.id)), ("revoked", json!(true))])
     }
 }
 
-async fn replace(global: &Global, id: String, overlap_seconds: Option<i64>) -> Result<(), Error> {
-    let opened = open::store(global).await?;
-    let old = opened.store.key_by_id(&id).await?.ok_or_else(no_key)?;
-    let project = match &old.project_id {
-        Some(project) => opened.store.find_project(project).await?,
-        None => None,
-    };
-    let (secret, new) = apikey::make(opened.now, &opened.config, NewKey::like(&old, project))?;
-    let old_ends_at = overlap_seconds.map(|seconds| opened.now.plus_seconds(seconds));
-    let made = [
-        ("id", json!(new.id)),
-        ("key", json!(secret.expose())),
-        ("old_ends_at", json!(old_ends_at.unwrap_or(opened.now).rfc3339())),
-    ];
-    let replacement = Replacement { old_id: id, old_ends_at, user_id: None, digest: secret.digest(), new };
-    if !opened.store.replace_key(opened.now, open::origin(), replacement).await? {
-        return Err(Error::invalid_request("this key has ended; make a new one with `grantd key create`"));
-    }
-    output::one(global, &made)
-}
-
-fn no_key() -> Error {
-    Error::invalid_request("there is no such key; `grantd key list --user EMAIL` shows them")
+async fn replace(global: &Global, path: &str, how: Value) -> Result<(), Error> {
+    let made = Admin::open(global).await?.post(path, how).await?;
+    output::one(global, &["id", "key", "old_ends_at"].map(|member| (member, made[member].clone())))
 }

@@ -1,6 +1,7 @@
-//! Owns the command line: what can be said and what each saying does. Works on the database directly, also while a server
-//! runs, which notices within a second.
+//! Owns the command line: what can be said and what each saying does. Works beside the database, also while a server runs,
+//! which notices within a second; or with `--server` at another, by its management API.
 
+mod admin;
 mod api;
 mod audit;
 mod client;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use self::api::make as make_api;
-use crate::{config, model::error::Error};
+use crate::{config, model::error::Error, openapi};
 
 /// An OAuth 2.0 authorization server with first-class API keys.
 ///
@@ -49,6 +50,9 @@ pub struct Global {
     /// The URL by which everybody reaches this server
     #[arg(long, global = true, value_name = "URL")]
     issuer: Option<String>,
+    /// Work at this server, by its management API, with the key in GRANTD_API_KEY
+    #[arg(long, global = true, value_name = "URL")]
+    server: Option<String>,
     /// Print one JSON object, for scripts
     #[arg(long, global = true)]
     json: bool,
@@ -92,6 +96,21 @@ enum Command {
     Doctor,
     /// Print the configuration with its defaults and what each key means
     Config,
+    /// Print the OpenAPI 3.1 document of the management API
+    Openapi,
+}
+
+impl Command {
+    /// Whether it goes by the management API, and so also at another server.
+    fn is_remote(&self) -> bool {
+        match self {
+            Self::User(command) => command.is_remote(),
+            Self::Key(command) => command.is_remote(),
+            Self::Audit(audit) => audit.is_remote(),
+            Self::Api(_) | Self::Client(_) | Self::Project(_) | Self::Plan(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// Runs what was said.
@@ -100,6 +119,10 @@ enum Command {
 /// Whatever went wrong, in words for the person who typed it.
 pub async fn run(cli: Cli) -> Result<(), Error> {
     let global = cli.global;
+    if global.server.is_some() && !cli.command.is_remote() {
+        let words = "this command works beside the database, on the server itself: leave --server out";
+        return Err(Error::invalid_request(words));
+    }
     match cli.command {
         Command::Demo(demo) => demo.run(&global).await,
         Command::Serve(serve) => serve.run(&global).await,
@@ -115,5 +138,9 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Backup(backup) => backup.run(&global).await,
         Command::Doctor => doctor::run(&global).await,
         Command::Config => output::text(config::DEFAULTS),
+        Command::Openapi => {
+            let issuer = open::config(&global, &[])?.issuer;
+            output::line(&format!("{:#}", openapi::document(&issuer)))
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Owns `grantd plan`. Does not count; see `engine::limit`.
 
+use axum::http::Method;
 use clap::{Args, Subcommand};
-use serde_json::json;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
 
-use super::{Global, open, output};
-use crate::model::{error::Error, plan::Plan, text};
+use super::{Global, admin::Admin, output};
+use crate::model::error::Error;
 
 #[derive(Debug, Subcommand)]
 pub enum PlanCommand {
@@ -28,19 +30,18 @@ pub struct Set {
 
 impl PlanCommand {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
+        let admin = Admin::open(global).await?;
         if let Self::Set(set) = self {
-            let plan = Plan { name: text::name("the plan", &set.name)?, per_hour: set.per_hour, burst: set.burst };
-            opened.store.set_plan(opened.now, open::origin(), plan).await?;
+            let path = format!("/plans/{}", utf8_percent_encode(&set.name, NON_ALPHANUMERIC));
+            admin.send(Method::PUT, &path, &json!({ "per_hour": set.per_hour, "burst": set.burst })).await?;
         }
-        let unlimited = |limit: Option<u32>| limit.map_or(json!("unlimited"), |limit| json!(limit));
-        let rows: Vec<_> = opened
-            .store
-            .plans()
-            .await?
-            .0
+        let mut plans = admin.get("/plans").await?;
+        let unlimited = |limit: Value| if limit.is_null() { json!("unlimited") } else { limit };
+        let rows: Vec<_> = plans["items"]
+            .as_array_mut()
             .into_iter()
-            .map(|plan| vec![json!(plan.name), unlimited(plan.per_hour), json!(plan.burst)])
+            .flatten()
+            .map(|plan| vec![plan["name"].take(), unlimited(plan["per_hour"].take()), plan["burst"].take()])
             .collect();
         output::many(global, "plans", &["name", "per_hour", "burst"], &rows)
     }

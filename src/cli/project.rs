@@ -1,16 +1,18 @@
 //! Owns `grantd project`. Does not make keys; see `key`.
 
+use axum::http::Method;
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    Global, open, output,
-    user::{no_user, taken},
+    Global,
+    admin::{Admin, sort_by},
+    output,
 };
-use crate::{
-    model::{email, error::Error, key::KeyForm, project::Project, secret::new_id, text},
-    store::ProjectChanges,
-};
+use crate::model::error::Error;
+
+/// Most projects listed.
+const LIST_MAX: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub enum ProjectCommand {
@@ -37,9 +39,9 @@ pub enum Form {
 
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Address of the owner
+    /// Address of the owner; with --server your own if left out
     #[arg(long, value_name = "EMAIL")]
-    user: String,
+    user: Option<String>,
     /// Its name; one user has no two alike
     #[arg(long)]
     name: String,
@@ -56,9 +58,9 @@ pub struct Create {
 
 #[derive(Debug, Args)]
 pub struct Of {
-    /// Address of the owner
+    /// Address of the owner [default: everybody's, or with --server all you may see]
     #[arg(long, value_name = "EMAIL")]
-    user: String,
+    user: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -85,11 +87,11 @@ pub struct Set {
     plan: Option<String>,
 }
 
-impl From<Form> for KeyForm {
-    fn from(form: Form) -> Self {
-        match form {
-            Form::Prefixed => Self::Prefixed,
-            Form::Uuid => Self::Uuid,
+impl Form {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Prefixed => "prefixed",
+            Self::Uuid => "uuid",
         }
     }
 }
@@ -100,54 +102,39 @@ impl ProjectCommand {
             Self::Create(create) => create.run(global).await,
             Self::List(of) => of.run(global).await,
             Self::Set(set) => set.run(global).await,
-            Self::Disable(named) => change(global, named.id, disabled(true)).await,
-            Self::Enable(named) => change(global, named.id, disabled(false)).await,
+            Self::Disable(named) => change(global, named.id, json!({ "disabled": true })).await,
+            Self::Enable(named) => change(global, named.id, json!({ "disabled": false })).await,
         }
     }
 }
 
 impl Create {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
-        let (user, _) = opened.store.find_user(&email::normalize(&self.user)?).await?.ok_or_else(no_user)?;
-        let project = Project {
-            id: new_id("project"),
-            user_id: user.id,
-            name: text::name("the project's name", &self.name)?,
-            key_form: self.key_form.into(),
-            one_live_key: self.one_live_key,
-            plan: self.plan,
-            disabled: false,
-            created_at: opened.now,
-        };
-        let made = [("id", json!(project.id)), ("name", json!(project.name))];
-        opened
-            .store
-            .insert_project(opened.now, open::origin(), project)
-            .await
-            .map_err(|error| taken(error, "a project of this name"))?;
-        output::one(global, &made)
+        let body = json!({
+            "user": self.user,
+            "name": self.name,
+            "key_form": self.key_form.word(),
+            "one_live_key": self.one_live_key,
+            "plan": self.plan,
+        });
+        let made = Admin::open(global).await?.post("/projects", body).await?;
+        output::one(global, &["id", "name"].map(|member| (member, made[member].clone())))
     }
 }
 
 impl Of {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
-        let (user, _) = opened.store.find_user(&email::normalize(&self.user)?).await?.ok_or_else(no_user)?;
-        let rows: Vec<_> = opened
-            .store
-            .list_projects(&user.id)
-            .await?
+        let admin = Admin::open(global).await?;
+        let mut projects = admin.list("/projects", &[("user", self.user.as_deref())], LIST_MAX).await?;
+        sort_by(&mut projects, "name");
+        let rows: Vec<_> = projects
             .into_iter()
-            .map(|project| {
-                vec![
-                    json!(project.id),
-                    json!(project.name),
-                    json!(project.key_form.as_str()),
-                    json!(project.one_live_key),
-                    json!(project.plan),
-                    json!(if project.disabled { "disabled" } else { "active" }),
-                ]
+            .map(|mut project| {
+                let status = if project["disabled"] == true { "disabled" } else { "active" };
+                let mut row: Vec<Value> =
+                    ["id", "name", "key_form", "one_live_key", "plan"].map(|member| project[member].take()).into();
+                row.push(json!(status));
+                row
             })
             .collect();
         output::many(global, "projects", &["id", "name", "key_form", "one_live_key", "plan", "status"], &rows)
@@ -156,36 +143,17 @@ impl Of {
 
 impl Set {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let plan = self.plan.map(|plan| Some(plan).filter(|plan| !plan.is_empty()));
-        let changes = ProjectChanges {
-            name: self.name.map(|name| text::name("the project's name", &name)).transpose()?,
-            key_form: self.key_form.map(Into::into),
-            one_live_key: self.one_live_key,
-            plan,
-            disabled: None,
-            by_operator: true,
-        };
+        let changes = json!({
+            "name": self.name,
+            "key_form": self.key_form.map(Form::word),
+            "one_live_key": self.one_live_key,
+            "plan": self.plan,
+        });
         change(global, self.id, changes).await
     }
 }
 
-fn disabled(disabled: bool) -> ProjectChanges {
-    ProjectChanges { disabled: Some(disabled), by_operator: true, ..ProjectChanges::default() }
-}
-
-async fn change(global: &Global, id: String, changes: ProjectChanges) -> Result<(), Error> {
-    let opened = open::store(global).await?;
-    let changed = opened
-        .store
-        .update_project(opened.now, open::origin(), id.clone(), changes)
-        .await
-        .map_err(|error| taken(error, "a project of this name"))?;
-    if !changed {
-        return Err(no_project());
-    }
+async fn change(global: &Global, id: String, changes: Value) -> Result<(), Error> {
+    Admin::open(global).await?.send(Method::PATCH, &format!("/projects/{id}"), &changes).await?;
     output::one(global, &[("id", json!(id)), ("changed", json!(true))])
-}
-
-pub(super) fn no_project() -> Error {
-    Error::invalid_request("there is no such project; `grantd project list --user EMAIL` shows them")
 }

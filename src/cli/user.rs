@@ -2,19 +2,23 @@
 
 use std::io::Read;
 
+use axum::http::Method;
 use clap::{Args, Subcommand};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::{Global, open, output};
+use super::{
+    Global,
+    admin::{Admin, sort_by},
+    open, output,
+};
 use crate::{
     engine::password::Passwords,
-    model::{email, error::Error, secret, text},
-    store::NewUser,
+    model::{email, error::Error, secret},
 };
 
 /// Most users listed.
-const LIST_MAX: i64 = 1000;
+const LIST_MAX: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
@@ -67,6 +71,11 @@ pub struct SetPassword {
 }
 
 impl UserCommand {
+    /// Whether it goes by the management API.
+    pub(super) fn is_remote(&self) -> bool {
+        !matches!(self, Self::Password(_))
+    }
+
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
         match self {
             Self::Create(create) => create.run(global).await,
@@ -80,32 +89,23 @@ impl UserCommand {
 
 impl Create {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
-        let email = email::normalize(&self.email)?;
-        let name = self.name.unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
         let (password, shown) = password(self.password_stdin)?;
-        let user = NewUser {
-            name: text::name("the name", &name)?,
-            password: Some(Passwords::default().hash(password).await?),
-            plan: self.plan,
-            admin: self.admin,
-            email: email.clone(),
-        };
-        let id = opened
-            .store
-            .insert_user(opened.now, open::origin(), user)
-            .await
-            .map_err(|error| taken(error, "a user with this address"))?;
-        output::one(global, &[("id", json!(id)), ("email", json!(email)), ("password", json!(shown))])
+        let mut body = json!({ "email": self.email, "name": self.name, "plan": self.plan, "admin": self.admin });
+        if shown.is_none() {
+            body["password"] = password.expose_secret().into();
+        }
+        let made = Admin::open(global).await?.post("/users", body).await?;
+        output::one(global, &["id", "email", "password"].map(|member| (member, made[member].clone())))
     }
 }
 
 impl Named {
     async fn set_active(self, global: &Global, active: bool) -> Result<(), Error> {
-        let opened = open::store(global).await?;
-        let (user, _) = opened.store.find_user(&email::normalize(&self.email)?).await?.ok_or_else(no_user)?;
-        opened.store.set_user_active(opened.now, open::origin(), user.id.clone(), active).await?;
-        output::one(global, &[("id", json!(user.id)), ("active", json!(active))])
+        let admin = Admin::open(global).await?;
+        let found = admin.list("/users", &[("email", Some(&self.email))], 1).await?;
+        let id = found.first().and_then(|user| user["id"].as_str()).ok_or_else(no_user)?;
+        admin.send(Method::PATCH, &format!("/users/{id}"), &json!({ "active": active })).await?;
+        output::one(global, &[("id", json!(id)), ("active", json!(active))])
     }
 }
 
@@ -121,24 +121,12 @@ impl SetPassword {
 }
 
 async fn list(global: &Global) -> Result<(), Error> {
-    let opened = open::store(global).await?;
-    let rows: Vec<_> = opened
-        .store
-        .list_users(LIST_MAX)
-        .await?
-        .into_iter()
-        .map(|user| {
-            vec![
-                json!(user.id),
-                json!(user.email),
-                json!(user.name),
-                json!(user.plan),
-                json!(user.admin),
-                json!(user.active),
-            ]
-        })
-        .collect();
-    output::many(global, "users", &["id", "email", "name", "plan", "admin", "active"], &rows)
+    let mut users = Admin::open(global).await?.list("/users", &[], LIST_MAX).await?;
+    sort_by(&mut users, "email");
+    let head = ["id", "email", "name", "plan", "admin", "active"];
+    let rows: Vec<_> =
+        users.into_iter().map(|mut user| head.iter().map(|member| user[*member].take()).collect()).collect();
+    output::many(global, "users", &head, &rows)
 }
 
 /// The password from standard input, or a random one that is shown once.
@@ -156,14 +144,6 @@ fn password(from_stdin: bool) -> Result<(SecretString, Option<String>), Error> {
     Ok((SecretString::from(text.strip_suffix('\r').unwrap_or(text)), None))
 }
 
-pub fn no_user() -> Error {
+fn no_user() -> Error {
     Error::invalid_request("there is no user with this address; `grantd user list` shows them")
-}
-
-/// Words for a value that must be unique and is not.
-pub fn taken(error: crate::store::Error, what: &str) -> Error {
-    match error {
-        crate::store::Error::Conflict => Error::invalid_request(format!("{what} exists already")),
-        error => error.into(),
-    }
 }

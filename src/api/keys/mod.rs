@@ -21,7 +21,7 @@ use crate::{
     http::{json::Sent, problem::Problem, reply},
     model::{
         error::{Error, ErrorCode},
-        key::ApiKey,
+        key::{ApiKey, KeyForm},
         network::Networks,
         project::Project,
         text,
@@ -85,7 +85,9 @@ pub async fn create(
     let shown = secret.expose().to_owned();
     let made = MadeKey { made: Key::of(now, key.clone()), key: shown, replaces: None, old_ends_at: None };
     let answer = Answer::created(&made)?;
+    let form = key.form;
     let done = work.store(&answer)?.insert_key(now, caller.origin(), secret.digest(), key).await;
+    notice(&app, form).await?;
     work.end(answer, done.map_err(Into::into)).await
 }
 
@@ -209,6 +211,7 @@ async fn replace(app: &App, caller: &Caller, work: Work<'_>, id: &str, overlap: 
         replaces: Some(old.id.clone()),
         old_ends_at: Some(old_ends_at.unwrap_or(now).rfc3339()),
     };
+    let form = new.form;
     let replacement = Replacement { old_id: old.id, old_ends_at, user_id: None, digest: secret.digest(), new };
     let answer = Answer::created(&made)?;
     let done = match work.store(&answer)?.replace_key(now, caller.origin(), replacement).await {
@@ -216,7 +219,16 @@ async fn replace(app: &App, caller: &Caller, work: Work<'_>, id: &str, overlap: 
         Ok(false) => Err(has_ended()),
         Err(error) => Err(error.into()),
     };
+    notice(app, form).await?;
     work.end(answer, done).await
+}
+
+/// The first key of a form that any text may have changes what is looked up: on this node at once.
+async fn notice(app: &App, form: KeyForm) -> Result<(), Problem> {
+    if form != KeyForm::Prefixed && !app.catalog.current().foreign_keys {
+        app.catalog.reload().await?;
+    }
+    Ok(())
 }
 
 /// The key with this id, if the caller may see it.

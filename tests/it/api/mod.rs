@@ -1,8 +1,11 @@
 //! Owns the management API's tests: who may do what, once, and how errors look.
 
+mod admin;
+mod described;
 mod keys;
 mod own;
 mod requests;
+mod told;
 
 use axum::{
     body::Body,

@@ -89,7 +89,7 @@ fn an_api_is_made_with_the_credentials_of_its_resource_server() {
     assert_eq!(list["apis"][0]["scopes"], json!(["read = Read it"]));
     let other = ["api", "create", "--identifier", "https://b.example.com", "--name", "B"];
     says(&here, &create, "an API with this identifier or slug exists already");
-    says(&here, &["api", "create", "--identifier", "nowhere", "--name", "B"], "--identifier is an absolute URI");
+    says(&here, &["api", "create", "--identifier", "nowhere", "--name", "B"], "the identifier is an absolute URI");
     says(&here, &[&other[..], &["--scope", "all=All"]].concat(), "--scope is NAME=DESCRIPTION");
     says(&here, &[&other[..], &["--scope", "a b=C"]].concat(), "--scope is NAME=DESCRIPTION");
     says(&here, &[&other[..], &["--slug", "!"]].concat(), "--slug has 1 to 60");
@@ -132,7 +132,7 @@ fn a_bad_client_is_refused_with_what_is_right() {
     let here = Installation::new();
     let api = here.api();
     let create = ["client", "create", "--name", "App", "--redirect-uri", "https://app.example.com/cb"];
-    says(&here, &create[..4], "the code flow needs 1 to 20 --redirect-uri");
+    says(&here, &create[..4], "the code flow needs 1 to 20 redirect URIs");
     says(&here, &[&create[..4], &["--redirect-uri", "http://app.example.com/"]].concat(), "https");
     says(&here, &[&create[..4], &["--redirect-uri", "https://*.example.com/"]].concat(), "redirect");
     says(&here, &[&create[..], &["--scope", "admin"]].concat(), "there is no such scope; scopes are: read write");

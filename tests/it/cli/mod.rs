@@ -3,5 +3,6 @@
 mod commands;
 mod log;
 mod notice;
+mod remote;
 mod start;
 mod upkeep;

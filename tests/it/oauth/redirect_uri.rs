@@ -213,6 +213,7 @@ async fn a_uri_that_is_unsafe_to_redirect_to_cannot_be_registered_on_the_command
         let args = ["--database", &app.database.url, "client", "create", "--name", "New app", &uri];
         Command::new(env!("CARGO_BIN_EXE_grantd"))
             .args(args)
+            .env("GRANTD_MASTER_KEY", app.master.text().as_str())
             .current_dir(app.database.dir.path())
             .output()
             .expect("a run")

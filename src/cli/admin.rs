@@ -1,0 +1,299 @@
+//! Owns the way of a command to the management API: in this process, beside the database, or at another server with a key.
+//! Both ways send the same requests, so a command is written once. Does not know any command.
+
+use std::{env, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Method, Request, StatusCode, header},
+};
+use reqwest::redirect::Policy;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use url::{Host, Url};
+
+use super::{Global, open};
+use crate::{
+    http::{error::LoggedError, operator::Operator},
+    model::{
+        error::{Error, ErrorCode},
+        reserved,
+        secret::random_base62,
+    },
+    router::router,
+};
+
+/// The variable with the key for `--server`: on the command line every user of the machine could read it.
+const KEY: &str = "GRANTD_API_KEY";
+/// Longest wait for another server.
+const WAIT: Duration = Duration::from_secs(30);
+/// How often a request is sent, where the server is busy or not reached; with one Idempotency-Key, so it is done once.
+const ATTEMPTS: u32 = 3;
+/// Longest pause between two attempts, in seconds.
+const PAUSE_MAX: u64 = 10;
+/// Largest answer read, in bytes.
+const ANSWER_MAX: usize = 16 << 20;
+/// Entries of one page.
+const PAGE: usize = 100;
+/// What the API says of a thing that is not there, and where to look.
+const HINTS: [(&str, &str); 6] = [
+    ("there is no such user", "`grantd user list` shows them"),
+    ("there is no such project", "`grantd project list --user EMAIL` shows them"),
+    ("there is no such key", "`grantd key list --user EMAIL` shows them"),
+    ("there is no such client (or it is an API's own)", "`grantd client list` shows them"),
+    ("there is no such API", "`grantd api list` shows them"),
+    ("there is no such rule", "`grantd api routes` shows them"),
+];
+
+/// A management API that answers.
+#[derive(Debug)]
+pub struct Admin {
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    Here { router: Router, base: String },
+    There { http: reqwest::Client, base: String, key: SecretString },
+}
+
+/// An answer, before it is judged.
+struct Answer {
+    status: StatusCode,
+    retry_after: Option<u64>,
+    body: Vec<u8>,
+    cause: Option<String>,
+}
+
+impl Admin {
+    /// Opens the database, or the way to the server that `--server` names.
+    ///
+    /// # Errors
+    /// Words for the person at the terminal.
+    pub async fn open(global: &Global) -> Result<Self, Error> {
+        let way = match &global.server {
+            Some(server) => there(server)?,
+            None => {
+                let app = Arc::new(open::app(open::config(global, &[])?).await?);
+                Way::Here { base: app.config.base_path(), router: router(app) }
+            }
+        };
+        Ok(Self { way })
+    }
+
+    /// What is at `path` below `/api/v1`.
+    ///
+    /// # Errors
+    /// What the API answered, in words.
+    pub async fn get(&self, path: &str) -> Result<Value, Error> {
+        self.send(Method::GET, path, &Value::Null).await
+    }
+
+    /// Makes or does something.
+    ///
+    /// # Errors
+    /// What the API answered, in words.
+    pub async fn post(&self, path: &str, body: Value) -> Result<Value, Error> {
+        self.send(Method::POST, path, &body).await
+    }
+
+    /// Sends any request.
+    ///
+    /// # Errors
+    /// What the API answered, in words.
+    pub async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, Error> {
+        let answer = match &self.way {
+            Way::Here { router, base } => {
+                here(router, &format!("{base}{}{path}", reserved::PATH), method, body).await?
+            }
+            Way::There { http, base, key } => {
+                let request = http.request(method, format!("{base}{}{path}", reserved::PATH));
+                let request = request.bearer_auth(key.expose_secret()).header("idempotency-key", random_base62(32));
+                remote(if body.is_null() { request } else { request.json(body) }).await?
+            }
+        };
+        answer.read()
+    }
+
+    /// A list's entries, at most `most`; `filters` that have no value are left out.
+    ///
+    /// # Errors
+    /// What the API answered, in words.
+    pub async fn list(&self, path: &str, filters: &[(&str, Option<&str>)], most: usize) -> Result<Vec<Value>, Error> {
+        let (mut found, mut cursor) = (Vec::new(), None);
+        loop {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair("limit", &PAGE.min(most - found.len()).to_string());
+            query.extend_pairs(filters.iter().filter_map(|(name, value)| Some((name, (*value)?))));
+            query.extend_pairs(cursor.as_ref().map(|cursor: &String| ("cursor", cursor)));
+            let mut page = self.get(&format!("{path}?{}", query.finish())).await?;
+            if let Value::Array(items) = page["items"].take() {
+                found.extend(items);
+            }
+            cursor = page["next"].as_str().map(ToOwned::to_owned);
+            if cursor.is_none() || found.len() >= most {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn read(self) -> Result<Value, Error> {
+        let value = match self.body.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(&self.body).unwrap_or_default(),
+        };
+        if self.status.is_success() {
+            return Ok(value);
+        }
+        let said = value["detail"].as_str().unwrap_or("the server gave no reason");
+        let hint = HINTS.iter().find(|(words, _)| *words == said).map(|(_, hint)| *hint);
+        let words = match (hint, self.status.as_u16()) {
+            (Some(hint), _) => format!("{said}; {hint}"),
+            (None, 401) => format!("{said}: is {KEY} a live key of this server?"),
+            (None, _) => said.to_owned(),
+        };
+        let code = if self.status.is_server_error() { ErrorCode::ServerError } else { ErrorCode::InvalidRequest };
+        let error = Error::new(code, words);
+        Err(match self.cause {
+            Some(cause) => error.because(cause),
+            None => error,
+        })
+    }
+}
+
+/// Asks in this process, as the operator: whoever can open the database may do everything with it.
+async fn here(router: &Router, path: &str, method: Method, body: &Value) -> Result<Answer, Error> {
+    let request = Request::builder().method(method).uri(path).extension(Operator);
+    let request = match body {
+        Value::Null => request.body(Body::empty()),
+        body => request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string())),
+    };
+    let Ok(response) = router.clone().oneshot(request.map_err(Error::server)?).await;
+    let logged = response.extensions().get::<LoggedError>();
+    let cause = logged.and_then(|logged| logged.0.cause.as_ref()).map(ToString::to_string);
+    let status = response.status();
+    let body = to_bytes(response.into_body(), ANSWER_MAX).await.map_err(Error::server)?.to_vec();
+    Ok(Answer { status, retry_after: None, body, cause })
+}
+
+/// Sends the request until it is answered, a few times.
+async fn remote(request: reqwest::RequestBuilder) -> Result<Answer, Error> {
+    let mut attempt = 1;
+    loop {
+        let again = request.try_clone().ok_or_else(|| Error::server("a request cannot be repeated"))?;
+        let answered = ask(again).await;
+        let pause = match &answered {
+            Ok(answer) if matches!(answer.status.as_u16(), 429 | 503) => answer.retry_after.unwrap_or(1),
+            Ok(_) => return answered,
+            Err(_) => 1,
+        };
+        if attempt == ATTEMPTS || pause > PAUSE_MAX {
+            return answered;
+        }
+        attempt += 1;
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+    }
+}
+
+async fn ask(request: reqwest::RequestBuilder) -> Result<Answer, Error> {
+    // The error would show the URL, and nothing else of the request.
+    let lost = |error: reqwest::Error| Error::unavailable(error);
+    let mut response = request.send().await.map_err(lost)?;
+    let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let (status, mut body) = (response.status(), Vec::new());
+    if status.is_redirection() {
+        return Err(Error::invalid_request("the server leads elsewhere: use the address it is really at"));
+    }
+    while let Some(chunk) = response.chunk().await.map_err(lost)? {
+        if body.len() + chunk.len() > ANSWER_MAX {
+            return Err(Error::invalid_request("the server's answer has no end"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, retry_after, body, cause: None })
+}
+
+fn there(server: &str) -> Result<Way, Error> {
+    let base = server_url(server)?;
+    let key = env::var(KEY).unwrap_or_default();
+    if key.trim().is_empty() {
+        let words = format!("set {KEY} to a key of this server that has the grantd: scopes it needs");
+        return Err(Error::invalid_request(words));
+    }
+    let http = reqwest::Client::builder()
+        .redirect(Policy::none())
+        .timeout(WAIT)
+        .https_only(base.starts_with("https:"))
+        .user_agent(concat!("grantd/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(Error::server)?;
+    Ok(Way::There { http, base, key: SecretString::from(key.trim().to_owned()) })
+}
+
+/// A server's issuer, to which a key may be sent.
+fn server_url(text: &str) -> Result<String, Error> {
+    let wrong = |words: &'static str| Error::invalid_request(words);
+    let url = Url::parse(text).map_err(|_| wrong("--server is the issuer's URL, such as https://auth.example.com"))?;
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("--server is a plain URL: the key goes into GRANTD_API_KEY"));
+    }
+    let is_loopback = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback => {}
+        _ => return Err(wrong("--server is https, or http on loopback: a key is never sent in the clear")),
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// A list of texts as the words of one.
+#[must_use]
+pub fn words(list: &Value) -> Value {
+    let words: Vec<&str> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    json!(words.join(" "))
+}
+
+/// Entries in the order of one of their texts.
+pub fn sort_by(entries: &mut [Value], member: &str) {
+    entries.sort_by_key(|entry| entry[member].as_str().unwrap_or_default().to_owned());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_goes_nowhere_in_the_clear() {
+        for url in [
+            "https://auth.example.com",
+            "https://a.example/tenant/",
+            "http://127.0.0.1:8080",
+            "http://[::1]:1",
+            "http://localhost",
+        ] {
+            assert_eq!(server_url(url).expect("a server"), url.trim_end_matches('/'));
+        }
+        for url in [
+            "http://auth.example.com",
+            "http://127.0.0.1.example.com",
+            "http://10.0.0.1",
+            "ftp://x",
+            "auth.example.com",
+            "https://key@a.example",
+            "https://a.example/?key=x",
+            "file:///etc/passwd",
+            "http://localhost.example",
+        ] {
+            assert!(server_url(url).is_err(), "{url}");
+        }
+    }
+}
