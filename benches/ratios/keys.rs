@@ -29,6 +29,7 @@ const ASKED: u64 = 800;
 const WARM_UP: u64 = 100;
 const OWNERS: u64 = 10_000;
 const TARGET: f64 = 3.0;
+const SUBJECTS: u64 = 10_000_000;
 
 /// Databases with a thousand keys and with `many`, asked in turns.
 pub(crate) async fn measure(directory: &Path, many: u64, rounds: usize) -> Fallible<()> {
@@ -40,7 +41,7 @@ pub(crate) async fn measure(directory: &Path, many: u64, rounds: usize) -> Falli
     let line = |name: &str, of: fn(&Filled) -> String| format!("| {name} | {} | {} |", of(&few), of(&many));
     writeln!(out, "{}", line("import, keys/s", |filled| format!("{:.0}", filled.per_second)))?;
     writeln!(out, "{}", line("import, resident at most", |filled| format!("{:.0} MiB", filled.import_mib)))?;
-    writeln!(out, "{}", line("database", |filled| format!("{:.0} MiB", filled.database_mib)))?;
+    writeln!(out, "{}", line("database", |filled| format!("{:.1} MiB", filled.database_mib)))?;
     let mut sides = [Side::default(), Side::default()];
     for round in 0..rounds {
         for (filled, side) in [&few, &many].into_iter().zip(&mut sides) {
@@ -52,11 +53,11 @@ pub(crate) async fn measure(directory: &Path, many: u64, rounds: usize) -> Falli
         let (few, many) = (few_side.quantile(part), many_side.quantile(part));
         writeln!(out, "| introspection of a cold key, {name} | {few:.0} µs | {many:.0} µs |")?;
     }
-    writeln!(
-        out,
-        "| resident after {ASKED} cold keys | {:.0} MiB | {:.0} MiB |",
-        few_side.resident_mib, many_side.resident_mib
-    )?;
+    // What is mapped of the file is the system's to take back.
+    for (name, at) in [("resident", 0), ("of it its own, not the file's pages", 1)] {
+        let (few, many) = (few_side.resident_mib[at], many_side.resident_mib[at]);
+        writeln!(out, "| {name}, after {ASKED} cold keys | {few:.0} MiB | {many:.0} MiB |")?;
+    }
     let ratio = many_side.quantile(0.99) / few_side.quantile(0.99);
     let verdict = if ratio <= TARGET { "met" } else { "missed" };
     writeln!(
@@ -64,8 +65,8 @@ pub(crate) async fn measure(directory: &Path, many: u64, rounds: usize) -> Falli
         "\np99 of {} cold keys each, {rounds} rounds in turns: ratio {ratio:.2}, target {TARGET:.2} {verdict}",
         few_side.micros.len()
     )?;
-    let (names, mib) = count_names(many.keys).await?;
-    writeln!(out, "Limits of {names} subjects, each counted once: {mib:.0} MiB more, in this process")?;
+    let mib = count_subjects().await?;
+    writeln!(out, "Limits of {SUBJECTS} subjects, each counted once: {mib:.0} MiB more, in this process")?;
     Ok(())
 }
 
@@ -95,8 +96,8 @@ impl Filled {
         if told["imported"] != keys {
             return Err(format!("not every key was imported: {told}").into());
         }
-        let bytes = fs::metadata(directory.join("grantd.db"))?.len();
-        let database_mib = bytes as f64 / 1024.0 / 1024.0;
+        let bytes = |name| fs::metadata(directory.join(name)).map_or(0, |file| file.len());
+        let database_mib = (bytes("grantd.db") + bytes("grantd.db-wal")) as f64 / 1024.0 / 1024.0;
         Ok(Self { installation, keys, per_second, import_mib, database_mib })
     }
 }
@@ -105,7 +106,7 @@ impl Filled {
 #[derive(Default)]
 struct Side {
     micros: Vec<f64>,
-    resident_mib: f64,
+    resident_mib: [f64; 2],
 }
 
 impl Side {
@@ -129,7 +130,7 @@ impl Side {
                 self.micros.push(took.as_secs_f64() * 1e6);
             }
         }
-        self.resident_mib = server.resident_mib()?;
+        self.resident_mib = [server.resident_mib()?, server.own_mib()?];
         Ok(())
     }
 
@@ -146,12 +147,12 @@ fn key(number: u64) -> String {
     format!("bench_{}", &HEXLOWER.encode(digest.as_ref())[..32])
 }
 
-/// How much memory the limits of so many subjects take.
-async fn count_names(names: u64) -> Fallible<(u64, f64)> {
+/// How much memory the limits of many subjects take, in MiB.
+async fn count_subjects() -> Fallible<f64> {
     let before = resident_mib("self")?;
     let (limiter, plan) = (Limiter::default(), Plan { name: "bench".to_owned(), per_hour: Some(1000), burst: 50 });
-    for name in 0..names {
+    for name in 0..SUBJECTS {
         limiter.count(Timestamp(1_795_219_200_000), &plan, &name.to_string(), "api").await?;
     }
-    Ok((names, resident_mib("self")? - before))
+    Ok(resident_mib("self")? - before)
 }

@@ -63,12 +63,21 @@ impl Server {
     pub(crate) fn resident_mib(&self) -> Fallible<f64> {
         resident_mib(&self.child.id().to_string())
     }
+
+    /// What of that is no page of a file, in MiB.
+    pub(crate) fn own_mib(&self) -> Fallible<f64> {
+        status_mib(&self.child.id().to_string(), "RssAnon:")
+    }
 }
 
 /// Resident memory of a process in MiB.
 pub(crate) fn resident_mib(process: &str) -> Fallible<f64> {
+    status_mib(process, "VmRSS:")
+}
+
+fn status_mib(process: &str, line: &str) -> Fallible<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    let kib = status.lines().find_map(|text| text.strip_prefix(line)).ok_or("no such line in /proc/PID/status")?;
     Ok(kib.trim_end_matches("kB").trim().parse::<f64>()? / 1024.0)
 }
 

@@ -44,6 +44,9 @@ pub async fn run(global: &Global) -> Result<(), Error> {
     if issuer.starts_with("http:") {
         advice.push("the issuer is http on loopback: set it to the https URL people will use");
     }
+    if app.limiter.is_shared() == Some(false) {
+        advice.push("limits.shared cannot be reached: each node does what limits.shared_failure says");
+    }
     if embedded {
         advice.push("keep grantd.db.key apart from backups of the database");
     }
@@ -55,6 +58,7 @@ pub async fn run(global: &Global) -> Result<(), Error> {
             ("users", json!(users.len())),
             ("administrators", json!(users.iter().filter(|user| user.admin).count())),
             ("apis", json!(catalog.apis.len())),
+            ("shared_limits", json!(app.limiter.is_shared().map(|is| if is { "reached" } else { "not reached" }))),
             ("signing_keys", json!(app.signing.list().len())),
             ("advice", json!(advice)),
         ],

@@ -71,6 +71,12 @@ impl Limiter {
         Ok(Self { shared: Some(Shared::connect(url, names).await?), failure, ..Self::default() })
     }
 
+    /// Whether the nodes count together now; nothing where this one counts for itself.
+    #[must_use]
+    pub fn is_shared(&self) -> Option<bool> {
+        self.shared.as_ref().map(|shared| shared.is_reached())
+    }
+
     /// Counts one request of `subject` at `api`, unless it is too many: what is refused is not counted. Nothing where
     /// nobody can count and the configuration lets such requests pass.
     ///

@@ -71,6 +71,10 @@ impl Shared {
         Ok(shared)
     }
 
+    pub(super) fn is_reached(&self) -> bool {
+        self.link.load().is_some()
+    }
+
     /// What came of an ask, or nothing where Redis is gone.
     pub(super) async fn ask(self: &Arc<Self>, ask: Ask, subject: Subject<'_>, rules: &[Rule]) -> Option<Counted> {
         let Some(link) = self.link.load_full() else {

@@ -10,7 +10,7 @@ use grantd::model::{audit::Origin, plan::Plan};
 use tokio::task::JoinSet;
 
 use super::ask;
-use crate::harness::{Captured, Reply, TestApp, app::PASSWORD, redis::Redis};
+use crate::harness::{Captured, Installation, Reply, TestApp, app::PASSWORD, redis::Redis};
 
 /// Attempts to fall into one window.
 const ATTEMPTS: usize = 20;
@@ -273,4 +273,16 @@ async fn a_redis_that_was_never_there_is_found_when_it_comes() {
         assert!(began.elapsed() < BOUND, "nothing was counted there");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[test]
+fn the_doctor_says_whether_it_is_reached() {
+    let mut redis = Redis::start();
+    let mut here = Installation::new();
+    assert!(here.json(&["doctor"]).get("shared_limits").is_none());
+    here.set("GRANTD_LIMITS__SHARED", redis.url.as_str());
+    assert_eq!(here.json(&["doctor"])["shared_limits"], "reached");
+    redis.stop();
+    let ran = here.run(&["doctor", "--json"]);
+    assert!(ran.status.success() && ran.out.contains("\"shared_limits\":\"not reached\""), "{ran:?}");
 }
