@@ -72,9 +72,9 @@ impl Mailer {
             .subject(subject)
             .header(ContentType::TEXT_PLAIN)
             .body(text);
-        match message.map(|message| out.queue.try_send(message)) {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => tracing::warn!("too many mails wait to be sent: one is dropped"),
+        match message.map(|message| out.queue.try_send(message).is_ok()) {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("too many mails wait to be sent: one is dropped"),
             Err(error) => tracing::warn!(%error, "a mail could not be written"),
         }
     }
