@@ -110,17 +110,17 @@ async fn verify(global: &Global) -> Result<(), Error> {
         for entry in entries {
             let expected = link.seq + 1;
             if entry.seq != expected {
-                return Err(broken(format!("entry {expected} is missing")));
+                return Err(broken(&format!("entry {expected} is missing")));
             }
             if link.next_seal(&key, &entry.id, &entry.entry) != entry.seal {
-                return Err(broken(format!("entry {expected}, or the one before it, was changed")));
+                return Err(broken(&format!("entry {expected}, or the one before it, was changed")));
             }
             link = Link { seq: entry.seq, seal: entry.seal };
         }
     }
     // The server may have sealed more meanwhile; less than it had sealed before is a missing end.
     if link.seq < head.seq || (link.seq == head.seq && link.seal != head.seal) {
-        return Err(broken(format!("entries {} to {} are missing", link.seq + 1, head.seq)));
+        return Err(broken(&format!("entries {} to {} are missing", link.seq + 1, head.seq)));
     }
     output::one(
         global,
@@ -128,6 +128,6 @@ async fn verify(global: &Global) -> Result<(), Error> {
     )
 }
 
-fn broken(what: String) -> Error {
+fn broken(what: &str) -> Error {
     Error::invalid_request(format!("the audit log was tampered with: {what}"))
 }
