@@ -106,6 +106,13 @@ async fn fill(app: &App) -> Result<Variables, Error> {
     let project = make_project(app, now, &user_id).await?;
     let project_key = NewKey::of(&user_id, "Example project's key", Scopes::parse("read")?);
     let project_key = make_key(app, now, NewKey { project: Some(project), ..project_key }).await?;
+    // With an API key of its own, the whole management API can be tried.
+    let catalog = app.catalog.current();
+    let apis = catalog.apis.iter().chain(&catalog.reserved);
+    let everything = apis.flat_map(|api| &api.scopes).map(|scope| scope.name.as_str());
+    let new = NewKey::of(&user_id, "Administrator's key", everything.collect());
+    let (admin_key, record) = apikey::make(now, &app.config, new)?;
+    app.store.insert_key(now, open::origin(), admin_key.digest(), record).await?;
     let verifier = secret::random_base62(64);
     let challenge = BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()).as_ref());
     let issuer = &app.config.issuer;
@@ -123,6 +130,7 @@ async fn fill(app: &App) -> Result<Variables, Error> {
         ("CLIENT_ID", client_id),
         ("CLIENT_SECRET", client_secret.expose().to_owned()),
         ("API_KEY", key.expose().to_owned()),
+        ("ADMIN_KEY", admin_key.expose().to_owned()),
         ("PROJECT_KEY", project_key.expose().to_owned()),
         ("VERIFIER", verifier),
         ("CHALLENGE", challenge),

@@ -68,6 +68,22 @@ async fn the_flow_to_paste_works_as_it_stands() {
 }
 
 #[tokio::test]
+async fn the_management_api_to_paste_works_as_it_stands() {
+    let (here, demo) = demo().await;
+    let blocks = blocks(between(README, "<!-- api-test: start -->", "<!-- api-test: end -->"));
+    let mut shell = Shell::open(&here);
+    shell.run(". ./demo.env").await;
+    let mut printed = shell.run(&blocks.concat()).await;
+    printed += &shell.run(&blocks.concat()).await;
+    let answers: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let [made, listed, again, _] = &answers[..] else { panic!("{printed}") };
+    assert!(made["key"].as_str().is_some_and(|key| key.starts_with("gd_live_")), "{made}");
+    assert_eq!((made, &made["id"]), (again, &listed["items"][0]["id"]));
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(4), "{listed}");
+    drop(demo);
+}
+
+#[tokio::test]
 async fn the_proxy_to_paste_works_as_it_stands() {
     let (here, demo) = demo().await;
     // The ports of the examples may be taken where tests run.

@@ -73,9 +73,9 @@ async fn users_are_made_changed_and_disabled() {
     admin.patch(&format!("/users/{}", admin.user), json!({ "active": false })).await.problem(409, "conflict");
     admin.get("/users/user_x").await.problem(404, "not_found");
     admin.patch("/users/user_x", json!({ "active": false })).await.problem(404, "not_found");
-    assert_eq!(admin.get("/users?email=BOB@example.com").await.ids(), [id.clone()]);
+    assert_eq!(admin.get("/users?email=BOB@example.com").await.ids(), [id.as_str()]);
     assert_eq!(admin.get("/users?email=nobody@example.com").await.ids(), Vec::<String>::new());
-    assert_eq!(admin.get("/users?plan=enterprise").await.ids(), [id]);
+    assert_eq!(admin.get("/users?plan=enterprise").await.ids(), [id.as_str()]);
     // Once, with its password.
     let body = json!({ "email": "once@example.com" });
     let first = admin.once("u", "/users", body.clone()).await;
@@ -138,7 +138,7 @@ async fn an_owner_has_apps_of_their_own_and_an_administrator_all() {
     app.post_as(&newer, "/oauth/revoke", &[("token", "x")]).await.status(200);
     let admin = Caller::admin(&app, EVERYTHING).await;
     assert!(admin.get("/clients").await.ids().contains(&id));
-    assert_eq!(admin.get("/clients?user=alice@example.com").await.ids(), [id.clone()]);
+    assert_eq!(admin.get("/clients?user=alice@example.com").await.ids(), [id.as_str()]);
     assert_eq!(admin.patch(&path, json!({ "active": false })).await.status(200).json()["active"], false);
     app.post_as(&newer, "/oauth/revoke", &[("token", "x")]).await.status(401);
     alice.send(Method::DELETE, &path, &[], None).await.status(204);

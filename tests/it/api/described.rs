@@ -109,7 +109,7 @@ async fn an_operation_needs_the_scope_it_says() {
             app.advance(1);
             let request = axum::http::Request::builder()
                 .method(method.to_uppercase().as_str())
-                .uri(path.replace('{', "").replace('}', ""))
+                .uri(path.replace(['{', '}'], ""))
                 .header("authorization", format!("Bearer {key}"));
             let reply = app.send(request.body(axum::body::Body::empty()).expect("a request")).await;
             let problem = reply.problem(403, "insufficient_scope");

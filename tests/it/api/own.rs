@@ -78,11 +78,11 @@ async fn what_is_anothers_is_nowhere_to_be_found() {
     alice.get(&format!("/projects/{project}")).await.problem(404, "not_found");
     alice.patch(&format!("/projects/{project}"), json!({ "disabled": true })).await.problem(404, "not_found");
     alice.post("/keys", json!({ "scopes": ["read"], "project": project })).await.problem(400, "invalid_request");
-    assert_eq!(alice.get("/keys").await.ids(), [alice.key_id.clone()]);
+    assert_eq!(alice.get("/keys").await.ids(), [alice.key_id.as_str()]);
     alice.get(&format!("/keys?user={}", bob.user)).await.problem(404, "not_found");
     alice.get("/keys?user=bob@example.com").await.problem(404, "not_found");
     alice.get("/keys?user=nobody@example.com").await.problem(404, "not_found");
-    assert_eq!(alice.get("/keys?user=Alice@example.com").await.ids(), [alice.key_id.clone()]);
+    assert_eq!(alice.get("/keys?user=Alice@example.com").await.ids(), [alice.key_id.as_str()]);
     assert!(alice.get("/projects").await.ids().is_empty());
     // Nothing of it happened.
     bob.get(&theirs).await.status(200);
@@ -90,7 +90,7 @@ async fn what_is_anothers_is_nowhere_to_be_found() {
     // An administrator sees all, and each one's.
     let admin = Caller::admin(&app, EVERYTHING).await;
     assert_eq!(admin.get("/keys").await.ids().len(), 3);
-    assert_eq!(admin.get("/keys?user=bob@example.com").await.ids(), [bob.key_id.clone()]);
+    assert_eq!(admin.get("/keys?user=bob@example.com").await.ids(), [bob.key_id.as_str()]);
     assert_eq!(admin.get(&format!("/keys?project={project}")).await.ids().len(), 0);
     admin.get(&theirs).await.status(200);
     admin.get("/keys?user=nobody@example.com").await.problem(404, "not_found");
@@ -134,8 +134,8 @@ async fn members_that_are_not_for_callers_are_refused() {
     for body in [json!({ "scopes": ["write"] }), json!({ "plan": "pro" }), json!({ "revoked_at": null, "uses": 0 })] {
         alice.patch(&format!("/keys/{}", alice.key_id), body).await.problem(400, "invalid_request");
     }
-    assert_eq!(bob.get("/keys").await.ids(), [bob.key_id.clone()]);
-    assert_eq!(alice.get("/keys").await.ids(), [alice.key_id.clone()]);
+    assert_eq!(bob.get("/keys").await.ids(), [bob.key_id.as_str()]);
+    assert_eq!(alice.get("/keys").await.ids(), [alice.key_id.as_str()]);
     // They are for administrators.
     let admin = Caller::admin(&app, EVERYTHING).await;
     let made = admin.post("/keys", json!({ "scopes": ["read"], "user": bob.user, "plan": "enterprise" })).await;

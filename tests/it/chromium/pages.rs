@@ -13,6 +13,7 @@ async fn pages_off_the_way_are_whole_too() {
             ("/nowhere", "Not found"),
             ("/oauth/authorize?client_id=nobody", "This request cannot be completed"),
             ("/apps/callback", "Example callback"),
+            ("/api/docs", "API reference"),
             (&format!("/apps/callback?code=gd_code_{}&state=x&iss={iss}", "a".repeat(90)), "Here is your code"),
             ("/apps/callback?error=access_denied&error_description=no", "No code this time"),
         ] {

@@ -90,9 +90,9 @@ fn an_api_is_made_with_the_credentials_of_its_resource_server() {
     let other = ["api", "create", "--identifier", "https://b.example.com", "--name", "B"];
     says(&here, &create, "an API with this identifier or slug exists already");
     says(&here, &["api", "create", "--identifier", "nowhere", "--name", "B"], "the identifier is an absolute URI");
-    says(&here, &[&other[..], &["--scope", "all=All"]].concat(), "--scope is NAME=DESCRIPTION");
-    says(&here, &[&other[..], &["--scope", "a b=C"]].concat(), "--scope is NAME=DESCRIPTION");
-    says(&here, &[&other[..], &["--slug", "!"]].concat(), "--slug has 1 to 60");
+    says(&here, &[&other[..], &["--scope", "all=All"]].concat(), "is not \"all\"");
+    says(&here, &[&other[..], &["--scope", "a b=C"]].concat(), "is not \"all\"");
+    says(&here, &[&other[..], &["--slug", "!"]].concat(), "a slug has 1 to 60");
     says(&here, &[&other[..], &["--algorithm", "HS256"]].concat(), "ES256, EdDSA or RS256");
     says(&here, &[&other[..], &["--profile", "x"]].concat(), "possible values: telemetry-harbor, bearer, ensemble");
     says(&here, &[&other[..], &["--access-token-seconds", "1"]].concat(), "10..=86400");

@@ -42,6 +42,7 @@ macro_rules! on_each_engine {
     };
 }
 
+mod answers;
 mod feed;
 mod grants;
 mod keys;
