@@ -23,7 +23,7 @@ use super::window::{Ask, Counted, Rule, Subject, WINDOWS, Window};
 use crate::model::error::Error;
 
 /// Longest wait for one decision. A Redis that hangs costs the requests under way this much, once.
-const ANSWER_WAIT: Duration = Duration::from_millis(50);
+const ANSWER_WAIT: Duration = Duration::from_millis(100);
 /// Longest wait for a connection, which no request waits for.
 const CONNECT_WAIT: Duration = Duration::from_secs(1);
 /// Between two tries to connect.
