@@ -27,7 +27,7 @@ use crate::{
         error::Error,
         principal::{CredentialKind, Denial, Denied, Presenter, Principal},
         profile::{Carrier, Refusal},
-        route::{Route, normal_path},
+        route::{Ruling, normal_path},
         usage::Outcome,
     },
 };
@@ -118,14 +118,14 @@ async fn decide(app: &App, info: &RequestInfo, api: &Api, request: Request, appe
         return question
             .refuse(Refusal::Malformed("A credential belongs into a header, not into the URL: revoke this one."));
     }
-    let route = match route(api, &original) {
-        Ok(route) => route,
+    let ruling = match ruling(api, &original) {
+        Ok(ruling) => ruling,
         Err(refusal) => return question.refuse(refusal),
     };
     let (parts, _) = request.into_parts();
     let presented = match credential(api, &parts.headers) {
         Ok(Some(presented)) => presented,
-        Ok(None) if route.is_some_and(|route| route.public) => {
+        Ok(None) if ruling.as_ref().is_some_and(Ruling::is_public) => {
             return question.render(&Decision { principal: None, verdict: None, outcome: Ok(()) });
         }
         Ok(None) => return question.refuse(Refusal::Missing),
@@ -142,7 +142,7 @@ async fn decide(app: &App, info: &RequestInfo, api: &Api, request: Request, appe
         app.verifier.used(info.now, &accepted, Outcome::Denied, &from);
         return question.deny(Denied::of(Denial::Audience, &accepted.value.principal));
     }
-    match question.judge(route, &accepted, &from).await {
+    match question.judge(ruling, &accepted, &from).await {
         Ok(response) => response,
         Err(error) => BearerError { name: error.code.as_str(), error }.into_response(),
     }
@@ -150,10 +150,14 @@ async fn decide(app: &App, info: &RequestInfo, api: &Api, request: Request, appe
 
 impl Question<'_> {
     /// A valid credential: does it have the scopes, and something left of its plan?
-    async fn judge(&self, route: Option<&Route>, accepted: &Verified, from: &Presenter<'_>) -> Result<Response, Error> {
+    async fn judge(
+        &self,
+        ruling: Option<Ruling<'_>>,
+        accepted: &Verified,
+        from: &Presenter<'_>,
+    ) -> Result<Response, Error> {
         let (app, now, principal) = (self.app, self.info.now, &accepted.value.principal);
-        let missing =
-            route.map(|route| route.scopes.filter(|name| !principal.scopes.contains(name))).unwrap_or_default();
+        let missing = ruling.map(|ruling| ruling.missing(&principal.scopes)).unwrap_or_default();
         let catalog = app.catalog.current();
         let plan = principal.metered.as_ref().and_then(|metered| Some((catalog.plans.find(&metered.plan)?, metered)));
         if !missing.is_empty() {
@@ -266,8 +270,8 @@ fn original(app: &App, request: &Request, appended: Option<String>) -> Result<Or
     Ok(Original { method: one(&METHOD_HEADERS)?.unwrap_or(own), target: one(&URI_HEADERS)? })
 }
 
-/// The rule for this request. An API without rules lets any of its credentials pass; one with rules wants one to match.
-fn route<'a>(api: &'a Api, original: &Original) -> Result<Option<&'a Route>, Refusal> {
+/// What this request needs. An API without rules lets any of its credentials pass; one with rules wants one to match.
+fn ruling<'a>(api: &'a Api, original: &Original) -> Result<Option<Ruling<'a>>, Refusal> {
     let path = original
         .target
         .as_deref()
@@ -277,8 +281,7 @@ fn route<'a>(api: &'a Api, original: &Original) -> Result<Option<&'a Route>, Ref
         return Ok(None);
     }
     let path = path.ok_or(Refusal::Malformed("The proxy does not forward the original URI."))?;
-    let matching = api.routes.iter().find(|route| route.matches(&original.method, path));
-    matching.map(Some).ok_or(Refusal::Forbidden { scope: String::new() })
+    Ruling::of(&api.routes, &original.method, path).map(Some).ok_or(Refusal::Forbidden { scope: String::new() })
 }
 
 /// The one credential of a request; two that disagree are refused, not chosen between.

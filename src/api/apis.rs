@@ -133,7 +133,7 @@ pub struct Route {
 pub struct CreateRoute {
     /// Such as `GET`; any if left out
     method: Option<String>,
-    /// Such as `/v1/users/{id}` or `/v1/files/*`
+    /// Such as `/v1/users/{id}`, or `/v1/files/*` for whatever is below it
     path: String,
     /// Scopes it needs, all of them
     #[serde(default)]

@@ -45,7 +45,7 @@ pub struct AddRoute {
     /// Such as GET, or * for any
     #[arg(long, default_value = "*")]
     method: String,
-    /// Such as /v1/users/{id} or /v1/files/*
+    /// Such as /v1/users/{id}, or /v1/files/* for whatever is below it
     #[arg(long)]
     path: String,
     /// A scope it needs; may repeat, then all are needed

@@ -126,9 +126,49 @@ async fn a_path_with_two_readings_is_refused() {
         "/public/a%00",
         "/public/a#b",
         "/public/%61",
+        "/public/%C0%AE%C0%AE/admin",
+        "/public/%FF",
     ] {
         let reply = ask(&app, &[("authorization", &key), ("x-forwarded-uri", uri)]).await;
         assert_eq!(reply.status(400).text("error"), "invalid_request", "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn no_spelling_of_a_path_leads_past_its_rule_to_a_weaker_one() {
+    // THREATS: FA2 FA5
+    let app = app().await;
+    let (_, key) = key_of(&app, "read").await;
+    for (method, path, scope, public) in [
+        ("GET", "/v1/admin", "write", false),
+        ("*", "/v1/keys/*", "write", false),
+        ("*", "/v1/files/*", "", true),
+        ("*", "/v1/*", "read", false),
+    ] {
+        app.route("example-api", method, path, scope, public).await;
+    }
+    let asked = async |method: &str, uri: &str, key: &[(&str, &str)]| {
+        let said = [("x-forwarded-method", method), ("x-forwarded-uri", uri)];
+        ask(&app, &[&said[..], key].concat()).await
+    };
+    let key = [("authorization", key.as_str())];
+    for (method, uri) in [
+        ("GET", "/v1/admin"),
+        ("GET", "/v1/admin/"),
+        ("GET", "/v1/Admin?x"),
+        ("HEAD", "/v1/admin"),
+        ("GET", "/v1/keys"),
+        ("GET", "/v1/keys/"),
+    ] {
+        let reply = asked(method, uri, &key).await;
+        assert_eq!(reply.status(403).text("error"), "insufficient_scope", "{method} {uri}");
+        assert!(reply.header("www-authenticate").contains("scope=\"write\""));
+    }
+    asked("GET", "/v1/files/a", &[]).await.status(200);
+    // A public rule for files opens no list of them.
+    for list in ["/v1/files", "/v1/files/", "/v1/FILES"] {
+        asked("GET", list, &[]).await.status(401);
+        asked("GET", list, &key).await.status(200);
     }
 }
 
