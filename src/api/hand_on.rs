@@ -41,9 +41,17 @@ pub fn bound_successor(app: &App, caller: &Caller, old_id: &str, new: &mut NewKe
 /// # Errors
 /// `insufficient_scope`.
 pub fn reaches(app: &App, caller: &Caller, key: &ApiKey) -> Result<(), Problem> {
+    reaches_project(app, caller, key.project_id.as_deref())
+}
+
+/// Refuses to make or change another project (or with none given a new one) than that of the caller's own key.
+///
+/// # Errors
+/// `insufficient_scope`.
+pub fn reaches_project(app: &App, caller: &Caller, project: Option<&str>) -> Result<(), Problem> {
     match key_of(caller).and_then(|own| own.project.as_ref()) {
-        Some((own, _)) if key.project_id.as_ref() != Some(own) => {
-            caller.wider(app, "a key of a project reaches keys of that project alone".to_owned())
+        Some((own, _)) if project != Some(own) => {
+            caller.wider(app, "a key of a project reaches that project alone".to_owned())
         }
         _ => Ok(()),
     }

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     auth::{Caller, May, ProjectsRead, ProjectsWrite, no},
+    hand_on,
     once::{Answer, Work},
     page::{Page, Paging, Query, fill},
     path::Id,
@@ -132,6 +133,7 @@ pub async fn create(
         Err(answer) => return Ok(answer),
     };
     caller.server_only("plan", sent.plan.is_some())?;
+    hand_on::reaches_project(&app, &caller, None)?;
     let owner = caller.owner(&app, sent.user.as_deref()).await?;
     let now = caller.info.now;
     let project = Record {
@@ -172,6 +174,7 @@ pub async fn update(
 ) -> Result<Response, Problem> {
     caller.server_only("plan", sent.plan.is_some())?;
     visible(&app, &caller, &id).await?;
+    hand_on::reaches_project(&app, &caller, Some(&id))?;
     let changes = ProjectChanges {
         name: sent.name.map(|name| text::name("the project's name", &name)).transpose()?,
         key_form: key_form(sent.key_form.as_deref())?,

@@ -25,4 +25,4 @@ pub use self::parts::{
     Badge, Choice, Flash, Nav, ScopeChoice, ScopeGroup, ScopeLine, Shell, Tone, When, bitting, monogram, sentence,
     shell_quote,
 };
-pub use self::reference::{Field, Operation, OperationGroup, ProblemKind, ReferencePage};
+pub use self::reference::{Field, Operation, OperationGroup, ProblemKind, ReferencePage, Words};

@@ -31,7 +31,7 @@ pub struct Operation {
     pub method: String,
     pub path: String,
     pub summary: String,
-    pub about: String,
+    pub about: Words,
     /// The scope it needs; empty where none is named.
     pub scope: String,
     pub parameters: Vec<Field>,
@@ -49,7 +49,7 @@ pub struct Field {
     pub name: String,
     pub kind: String,
     pub is_required: bool,
-    pub about: String,
+    pub about: Words,
 }
 
 /// A kind of error.
@@ -58,4 +58,20 @@ pub struct ProblemKind {
     pub name: String,
     pub title: String,
     pub status: u16,
+}
+
+/// Words of a doc comment: those between backticks (true) are code.
+#[derive(Debug, Clone, Default)]
+pub struct Words(pub String);
+
+impl Words {
+    #[must_use]
+    pub fn parts(&self) -> Vec<(bool, &str)> {
+        self.0.split('`').enumerate().map(|(at, part)| (at % 2 == 1, part)).collect()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }

@@ -8,7 +8,7 @@ use crate::{
         page::{ASSET_VERSION, render},
         problem,
     },
-    view::{Field, Operation, OperationGroup, ProblemKind, ReferencePage, Shell},
+    view::{Field, Operation, OperationGroup, ProblemKind, ReferencePage, Shell, Words},
 };
 
 /// Deepest nesting of schemas that is followed.
@@ -73,8 +73,8 @@ fn operation(document: &Value, path: &str, method: &str, of: &Value) -> Operatio
         id: text(&of["operationId"]),
         method: method.to_uppercase(),
         path: path.to_owned(),
-        summary: text(&of["summary"]).trim_matches('`').to_owned(),
-        about: if about.is_empty() { text(&of["requestBody"]["description"]) } else { about },
+        summary: text(&of["summary"]),
+        about: Words(if about.is_empty() { text(&of["requestBody"]["description"]) } else { about }),
         scope: scope.unwrap_or_default().to_owned(),
         parameters: parameters.iter().map(|parameter| field_of(document, parameter)).collect(),
         body: members(document, &of["requestBody"]["content"]["application/json"]["schema"], 0),
@@ -91,7 +91,7 @@ fn field_of(document: &Value, parameter: &Value) -> Field {
         name: text(&parameter["name"]),
         kind: format!("{} in the {place}", kind(document, &parameter["schema"])),
         is_required: parameter["required"] == true,
-        about: text(&parameter["description"]),
+        about: Words(text(&parameter["description"])),
     }
 }
 
@@ -107,7 +107,7 @@ fn members(document: &Value, schema: &Value, depth: usize) -> Vec<Field> {
         name: name.clone(),
         kind: kind(document, of),
         is_required: is_required(name),
-        about: text(&of["description"]),
+        about: Words(text(&of["description"])),
     });
     inherited.chain(own).collect()
 }

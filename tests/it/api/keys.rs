@@ -144,12 +144,22 @@ async fn a_projects_key_makes_keys_of_its_project() {
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
     let project = alice.post("/projects", json!({ "name": "Harbor" })).await.status(201).text("id");
     let other = alice.post("/projects", json!({ "name": "Grid" })).await.status(201).text("id");
-    let made = alice.post("/keys", json!({ "scopes": ["grantd:keys:write", "read"], "project": project })).await;
+    let made = alice
+        .post("/keys", json!({ "scopes": ["grantd:keys:write", "grantd:projects:write", "read"], "project": project }))
+        .await;
     assert_eq!(made.status(201).text("project"), project);
     let inside = Caller { app: &app, user: alice.user.clone(), key_id: made.text("id"), key: made.text("key") };
     let made = inside.post("/keys", json!({ "scopes": ["read"] })).await;
     assert_eq!(made.status(201).text("project"), project);
     inside.post("/keys", json!({ "scopes": ["read"], "project": other })).await.problem(403, "insufficient_scope");
+    // Nor does it reach what is outside.
+    for way in ["revoke", "rotate", "regenerate"] {
+        inside.post(&format!("/keys/{}/{way}", alice.key_id), json!({})).await.problem(403, "insufficient_scope");
+    }
+    inside.patch(&format!("/keys/{}", alice.key_id), json!({ "name": "x" })).await.problem(403, "insufficient_scope");
+    inside.patch(&format!("/projects/{other}"), json!({ "disabled": true })).await.problem(403, "insufficient_scope");
+    inside.post("/projects", json!({ "name": "Another" })).await.problem(403, "insufficient_scope");
+    inside.patch(&format!("/projects/{project}"), json!({ "name": "Port" })).await.status(200);
 }
 
 #[tokio::test]
