@@ -162,7 +162,7 @@ impl Question<'_> {
         let plan = principal.metered.as_ref().and_then(|metered| Some((catalog.plans.find(&metered.plan)?, metered)));
         if !missing.is_empty() {
             app.verifier.used(now, accepted, Outcome::Denied, from);
-            self.note(403, principal, format!("scope {missing} missing"));
+            self.note(403, Denial::Scope, principal, format!("scope {missing} missing"));
             let outcome = Err(Refusal::Forbidden { scope: missing.to_string() });
             // Told what is left like everybody whose key is known, and not counted.
             let left = match plan {
@@ -179,7 +179,12 @@ impl Question<'_> {
         let outcome = match verdict {
             Some(verdict) if verdict.exceeded => {
                 app.verifier.used(now, accepted, Outcome::Limited, from);
-                self.note(429, principal, format!("over the plan: try again in {} s", verdict.retry_after));
+                self.note(
+                    429,
+                    Denial::Limited,
+                    principal,
+                    format!("over the plan: try again in {} s", verdict.retry_after),
+                );
                 Err(Refusal::Limited { retry_after: verdict.retry_after })
             }
             _ => {
@@ -190,15 +195,15 @@ impl Question<'_> {
         Ok(self.render(&Decision { principal: Some(principal), verdict, outcome }))
     }
 
-    fn note(&self, status: u16, principal: &Principal, reason: String) {
-        let denied = Denied::of(Denial::Audience, principal);
-        self.info.note_denial_because(self.app, status, Some(&self.api.slug), None, denied, reason);
+    fn note(&self, status: u16, denial: Denial, principal: &Principal, reason: String) {
+        let denied = Denied::of(denial, principal);
+        self.info.note_denial_because(self.app, status, Some(&self.api.slug), denied, reason);
     }
 
     /// A credential that is not accepted. Only a token's end is told to its holder; all else looks alike.
     fn deny(&self, denied: Denied) -> Response {
         let is_expired_token = denied.reason == Denial::Expired && denied.kind == Some(CredentialKind::AccessToken);
-        self.info.note_denial(self.app, 401, Some(&self.api.slug), None, denied);
+        self.info.note_denial(self.app, 401, Some(&self.api.slug), denied);
         self.refuse(if is_expired_token { Refusal::Expired } else { Refusal::Invalid })
     }
 

@@ -163,6 +163,33 @@ async fn the_owner_learns_why_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn the_log_says_why_and_counts_each_refusal_once() {
+    // THREATS: AU1
+    let app = app().await;
+    app.route("example-api", "*", "/write", "write", false).await;
+    app.route("example-api", "*", "/read", "read", false).await;
+    plan(&app, 1).await;
+    let user = app.user("alice@example.com").await;
+    let (id, key) = app.key(&user, "read").await;
+    for (path, status) in [("/write", 403), ("/write", 403), ("/read", 200), ("/read", 429)] {
+        ask(&app, &key, path, "192.0.2.7").await.status(status);
+    }
+    app.get_as("/api/v1/keys", &key).await.status(403);
+    assert!(app.app.store.revoke_key(app.now(), Default::default(), id, None).await.expect("revoked"));
+    app.introspect(&key).await.inactive();
+    app.app.background.flush().await.expect("flushed");
+    let entries = app.app.store.audit_entries(200).await.expect("entries");
+    let mut told: Vec<(&str, &str, i64)> = entries
+        .iter()
+        .filter(|entry| ["credential", "introspect"].contains(&entry.event.as_str()))
+        .map(|entry| (entry.event.as_str(), entry.reason.as_deref().unwrap_or_default(), entry.times))
+        .collect();
+    told.sort_unstable();
+    let counted = [("credential", "audience", 1), ("credential", "limited", 1), ("credential", "scope", 2)];
+    assert_eq!(told, [&counted[..], &[("introspect", "revoked", 1)]].concat());
+}
+
+#[tokio::test]
 async fn a_flood_of_refusals_is_counted_and_not_kept() {
     // THREATS: AU5
     let app = app().await;
