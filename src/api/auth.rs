@@ -176,7 +176,7 @@ impl Caller {
     /// `insufficient_scope` with these words.
     pub fn wider<T>(&self, app: &App, words: String) -> Result<T, Problem> {
         if let Some(holder) = &self.holder {
-            note(app, &self.info, &holder.credential, 403, words.clone());
+            note(app, &self.info, &holder.credential, (403, Denial::Scope), words.clone());
         }
         Err(Error::new(ErrorCode::InsufficientScope, words).into())
     }
@@ -248,7 +248,7 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     let credential = match credential::verify(app, &info, presented, &from).await? {
         Ok(credential) => credential,
         Err(denied) => {
-            info.note_denial(app, 401, Some(reserved::SLUG), None, denied);
+            info.note_denial(app, 401, Some(reserved::SLUG), denied);
             return Err(invalid().into());
         }
     };
@@ -273,11 +273,12 @@ async fn judge(
     Needs { scope, admin }: Needs,
 ) -> Result<User, (Outcome, Problem)> {
     let principal = &credential.value.principal;
-    let note = |status, reason: String| note(app, info, credential, status, reason);
+    let note = |status, denial, reason: String| note(app, info, credential, (status, denial), reason);
     let catalog = app.catalog.current();
     let is_ours = |uri: &String| catalog.reserved.as_ref().is_some_and(|api| api.identifier == *uri);
-    if !principal.audience.iter().any(is_ours) || !principal.scopes.contains(scope) {
-        note(403, format!("scope {scope} missing"));
+    let is_for_us = principal.audience.iter().any(is_ours);
+    if !is_for_us || !principal.scopes.contains(scope) {
+        note(403, if is_for_us { Denial::Scope } else { Denial::Audience }, format!("scope {scope} missing"));
         return Err((Outcome::Denied, Problem::scope(scope)));
     }
     let found = match &principal.user {
@@ -285,18 +286,18 @@ async fn judge(
         None => None,
     };
     let Some(user) = found.filter(|user| user.active) else {
-        note(403, "no user is behind this credential".to_owned());
+        note(403, Denial::Forbidden, "no user is behind this credential".to_owned());
         let words = "a client on its own has no user, as whom to act: use an API key";
         return Err((Outcome::Denied, Error::new(ErrorCode::Forbidden, words).into()));
     };
     if admin && !user.admin {
-        note(403, "an administrator is needed".to_owned());
+        note(403, Denial::Forbidden, "an administrator is needed".to_owned());
         return Err((Outcome::Denied, Error::new(ErrorCode::Forbidden, "this is for administrators").into()));
     }
     let plan = Plan { name: String::new(), per_hour: None, burst: BURST };
     let verdict = app.limiter.count(info.now, &plan, &user.id, reserved::SLUG).await;
     if verdict.map_err(|error| (Outcome::Denied, error.into()))?.is_some_and(|verdict| verdict.exceeded) {
-        note(429, format!("more than {BURST} requests within a second"));
+        note(429, Denial::Limited, format!("more than {BURST} requests within a second"));
         let words = format!("at most {BURST} requests within a second");
         return Err((Outcome::Limited, Error::too_many(1, words).into()));
     }
@@ -304,9 +305,9 @@ async fn judge(
 }
 
 /// Notes a refusal of a valid credential, for its owner.
-fn note(app: &App, info: &RequestInfo, credential: &Verified, status: u16, reason: String) {
-    let denied = Denied::of(Denial::Audience, &credential.value.principal);
-    info.note_denial_because(app, status, Some(reserved::SLUG), None, denied, reason);
+fn note(app: &App, info: &RequestInfo, credential: &Verified, (status, denial): (u16, Denial), reason: String) {
+    let denied = Denied::of(denial, &credential.value.principal);
+    info.note_denial_because(app, status, Some(reserved::SLUG), denied, reason);
 }
 
 /// An administrator's look at what is others' is worth an entry of its own; where that cannot be written, there is no look.

@@ -109,7 +109,7 @@ async fn credential(
     };
     // A token says itself when it ends; a key does not, and all its refusals look alike.
     let is_expired_token = denied.reason == Denial::Expired && denied.kind == Some(CredentialKind::AccessToken);
-    info.note_denial(app, 401, None, None, denied);
+    info.note_denial(app, 401, None, denied);
     Err(if is_expired_token {
         refused("token_expired", "The access token has expired.")
     } else {

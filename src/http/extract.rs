@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::{
     body::{Body, Bytes, HttpBody, to_bytes},
     extract::{ConnectInfo, FromRequestParts, Request},
-    http::{HeaderMap, header, request::Parts},
+    http::{Extensions, HeaderMap, header, request::Parts},
 };
 use ipnet::IpNet;
 
@@ -53,8 +53,8 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestInfo {
 
 /// Whether the peer is a proxy whose forwarded headers are believed.
 #[must_use]
-pub fn from_trusted_proxy(request: &Request, trusted: &[IpNet]) -> bool {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
+pub fn from_trusted_proxy(extensions: &Extensions, trusted: &[IpNet]) -> bool {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
     peer.is_some_and(|peer| trusted.iter().any(|network| network.contains(&peer)))
 }
 

@@ -24,15 +24,22 @@ impl RequestInfo {
         Presenter { address: Some(self.address), agent }
     }
 
-    /// Notes that this request was answered `status`, and why. With `api`, its slug; with `address`, another sender than
-    /// the one who asked us.
-    pub fn note_denial(&self, app: &App, status: u16, api: Option<&str>, address: Option<IpAddr>, denied: Denied) {
+    /// Notes that what this request carried was refused with `status`, and counts it. With `api`, that API's slug.
+    pub fn note_denial(&self, app: &App, status: u16, api: Option<&str>, denied: Denied) {
         let reason = denied.why(self.now);
-        self.note_denial_because(app, status, api, address, denied, reason);
+        self.note_denial_because(app, status, api, denied, reason);
     }
 
     /// The same with a reason of its own, where what was presented is good and yet not enough.
-    pub fn note_denial_because(
+    pub fn note_denial_because(&self, app: &App, status: u16, api: Option<&str>, denied: Denied, reason: String) {
+        // Counted with others of its sender too: the record is one of a bounded number.
+        app.tally.count("credential", None, &self.origin("anonymous"), Some(denied.reason.as_str()));
+        self.keep_denial(app, status, api, None, denied, reason);
+    }
+
+    /// Keeps for its owner why it was refused, where it is counted elsewhere or not at all; with `address`, that of another
+    /// sender than the one who asked us.
+    pub fn keep_denial(
         &self,
         app: &App,
         status: u16,
@@ -41,8 +48,6 @@ impl RequestInfo {
         denied: Denied,
         reason: String,
     ) {
-        // Counted with others of its sender too: this record is one of a bounded number.
-        app.tally.count("credential", None, &self.origin("anonymous"), Some(denied.reason.as_str()));
         let mut record = DenialRecord::of(self.now, status, reason, denied);
         record.request_id.clone_from(&self.id);
         record.api = api.map(ToOwned::to_owned);

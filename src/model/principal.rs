@@ -96,7 +96,7 @@ pub struct PrincipalKey {
     pub networks: Networks,
 }
 
-/// Why a credential is not accepted. For the owner and the audit log; the caller learns no more than the RFC says.
+/// Why a request is refused. For the owner and the audit log; the caller learns no more than the RFC says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
     /// Not one of ours, or damaged.
@@ -113,6 +113,18 @@ pub enum Denial {
     Network,
     /// For another API.
     Audience,
+    /// Good, and without a scope that is needed.
+    Scope,
+    /// Good, and its user may not.
+    Forbidden,
+    /// Good, and no rule of the API allows the request.
+    Route,
+    /// Asked more often than it may.
+    Limited,
+    /// Two readings of the request.
+    Malformed,
+    /// There was none.
+    Missing,
 }
 
 /// A credential that is not accepted, as far as it is known whose it is.
@@ -164,6 +176,12 @@ impl Denied {
             Denial::WrongKind => "not a credential for calling APIs, such as a refresh token".to_owned(),
             Denial::Network => "the address is not in the key's list".to_owned(),
             Denial::Audience => "it is for another API".to_owned(),
+            Denial::Scope => "a scope is missing".to_owned(),
+            Denial::Forbidden => "its user may not do this".to_owned(),
+            Denial::Route => "no rule of the API allows this request".to_owned(),
+            Denial::Limited => "too many requests".to_owned(),
+            Denial::Malformed => "the request has more than one reading".to_owned(),
+            Denial::Missing => "no credential was sent".to_owned(),
         }
     }
 }
@@ -190,6 +208,12 @@ impl Denial {
             Self::WrongKind => "wrong_kind",
             Self::Network => "network",
             Self::Audience => "audience",
+            Self::Scope => "scope",
+            Self::Forbidden => "forbidden",
+            Self::Route => "route",
+            Self::Limited => "limited",
+            Self::Malformed => "malformed",
+            Self::Missing => "missing",
         }
     }
 }

@@ -194,7 +194,8 @@ async fn answer(
     let reason = denied.reason;
     app.tally.count("introspect", Some(caller.client_id()), &info.origin(caller.client_id()), Some(reason.as_str()));
     if denied.user_id.is_some() {
-        info.note_denial(app, 200, caller.slug(), from.address, denied);
+        let why = denied.why(info.now);
+        info.keep_denial(app, 200, caller.slug(), from.address, denied, why);
     }
     out.extend_from_slice(b"{\"active\":false}");
     let caller = caller.client_id();

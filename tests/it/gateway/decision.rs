@@ -181,9 +181,37 @@ async fn forwarded_headers_count_only_from_a_trusted_proxy() {
     let headers = [("authorization", key.as_str()), ("x-forwarded-uri", "/open"), ("x-forwarded-method", "GET")];
     ask(&app, &headers).await.status(200);
     ask_from(&app, "203.0.113.9", "/gateway/verify/example-api", &headers).await.status(400);
-    let mut two = headers.to_vec();
-    two.push(("x-original-uri", "/admin"));
-    ask(&app, &two).await.status(400);
+    for one_more in [("x-forwarded-uri", "/admin"), ("x-forwarded-method", "POST")] {
+        ask(&app, &[&headers[..], &[one_more]].concat()).await.status(400);
+    }
+}
+
+#[tokio::test]
+async fn what_a_caller_wrote_into_the_other_family_of_headers_decides_nothing() {
+    // THREATS: FA1
+    let app = app().await;
+    let (_, key) = key_of(&app, "read").await;
+    app.route("example-api", "GET", "/v1/users", "read", false).await;
+    let key = ("authorization", key.as_str());
+    for (one, other) in [("forwarded", "original"), ("original", "forwarded")] {
+        let name = |family: &str, what: &str| format!("x-{family}-{what}");
+        let asked = async |said: &[(String, &str)]| {
+            let said = said.iter().map(|(name, value)| (name.as_str(), *value));
+            ask(&app, &said.chain([key]).collect::<Vec<_>>()).await
+        };
+        let proxy = [(name(one, "method"), "POST"), (name(one, "uri"), "/v1/users")];
+        assert_eq!(asked(&proxy).await.status(403).text("error"), "forbidden");
+        asked(&[(name(one, "method"), "GET"), proxy[1].clone()]).await.status(200);
+        // A proxy that does not say the method is not asked for one by the caller, nor taken for one that reads.
+        for said in [&proxy[1..], &[proxy[1].clone(), (name(other, "method"), "GET")]] {
+            assert_eq!(asked(said).await.status(400).text("error"), "invalid_request", "{said:?}");
+        }
+        for what in ["method", "uri"] {
+            let forged = if what == "uri" { "/v1/users" } else { "GET" };
+            let said = [&proxy[..], &[(name(other, what), forged)]].concat();
+            assert_eq!(asked(&said).await.status(400).text("error"), "invalid_request", "{said:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -195,7 +223,7 @@ async fn envoy_appends_the_path_and_one_api_needs_no_name() {
     ask_from(&app, "203.0.113.9", "/gateway/verify/example-api/v1/users?x=1", &headers).await.status(200);
     ask_from(&app, "203.0.113.9", "/gateway/verify/example-api/v1/admin", &headers).await.status(403);
     ask_from(&app, super::PROXY, "/gateway/verify/nobody", &headers).await.status(404);
-    let named = [headers[0], ("x-forwarded-uri", "/v1/users")];
+    let named = [headers[0], ("x-forwarded-method", "GET"), ("x-forwarded-uri", "/v1/users")];
     ask_from(&app, super::PROXY, "/gateway/verify", &named).await.status(200);
     app.api("Second", "https://second.example.test", &["other"]).await;
     assert_eq!(

@@ -114,6 +114,8 @@ async fn nginx_gets_refusals_in_the_one_form_it_can_pass_on() {
     let (app, bearer) = example().await;
     let ask = async |headers: &[(&str, &str)]| {
         let all = [headers, &[("x-grantd-proxy", "nginx"), ("x-forwarded-uri", "/v1/users")]].concat();
+        let has_method = headers.iter().any(|(name, _)| *name == "x-forwarded-method");
+        let all = [&all[..], if has_method { &[] } else { &[("x-forwarded-method", "GET")] }].concat();
         ask_from(&app, PROXY, "/gateway/verify/example", &all).await
     };
     let reply = ask(&[("authorization", &bearer)]).await;

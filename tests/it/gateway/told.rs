@@ -17,6 +17,7 @@ async fn ask(app: &TestApp, key: &str, path: &str, peer: &str) -> Reply {
     let bearer = format!("Bearer {key}");
     let headers = [
         ("authorization", bearer.as_str()),
+        ("x-forwarded-method", "GET"),
         ("x-forwarded-uri", path),
         ("x-forwarded-for", peer),
         ("user-agent", "tests/1.0"),
@@ -160,6 +161,86 @@ async fn the_owner_learns_why_and_nobody_else() {
     for refused in [&address, &revoked, &expired] {
         assert_eq!(refused.body, ask(&app, "gd_live_unknown", "/read", "192.0.2.7").await.body);
     }
+}
+
+#[tokio::test]
+async fn a_request_that_no_rule_allows_is_told_to_the_owner_of_its_credential_alone() {
+    // THREATS: AK13
+    let app = app().await;
+    app.route("example-api", "*", "/read", "read", false).await;
+    app.api("Second", "https://second.example.test", &["other"]).await;
+    let user = app.user("alice@example.com").await;
+    let (id, key) = app.key(&user, "read").await;
+    let (_, others) = app.key(&user, "other").await;
+    for (path, status, reason) in [
+        ("/nowhere", 403, "no rule of the API allows this request"),
+        ("/read/../x", 400, "The path has more than one reading."),
+        ("/read?api_key=x", 400, "A credential belongs into a header, not into the URL: revoke this one."),
+    ] {
+        let reply = ask(&app, &key, path, "192.0.2.7").await;
+        reply.status(status);
+        assert_eq!(reply.header("x-ratelimit-remaining"), "10000", "told, and not counted");
+        assert_eq!(why(&app, &reply, &user).await, [(status, reason.to_owned())]);
+        // Whose credential is no good here learns nothing of the rules.
+        for stranger in ["gd_live_unknown", &others] {
+            assert_eq!(ask(&app, stranger, path, "192.0.2.7").await.status(401).text("error"), "invalid_api_key");
+        }
+    }
+    app.app.background.flush().await.expect("flushed");
+    let hours = app.app.store.key_usage(&id, app.now()).await.expect("usage");
+    assert_eq!(hours.iter().map(|hour| (hour.allowed, hour.denied)).collect::<Vec<_>>(), [(0, 3)]);
+}
+
+#[tokio::test]
+async fn without_a_credential_nobody_can_map_the_rules() {
+    // THREATS: FA6
+    let app = app().await;
+    app.route("example-api", "GET", "/read", "read", false).await;
+    app.route("example-api", "*", "/public/*", "", true).await;
+    let asked = async |path: &str| {
+        let said = [("x-forwarded-method", "GET"), ("x-forwarded-uri", path), ("x-forwarded-for", "192.0.2.7")];
+        ask_from(&app, super::PROXY, TARGET, &said).await
+    };
+    let there = asked("/read").await;
+    assert_eq!(there.status(401).text("error"), "missing_api_key");
+    let nowhere = asked("/nowhere").await;
+    assert_eq!(nowhere.status(401).body, there.body);
+    assert_eq!(nowhere.header("www-authenticate"), there.header("www-authenticate"));
+    asked("/public/a").await.status(200);
+    asked("/public/../a").await.status(400);
+    // An administrator who is asked about one finds it; the log is not filled with them.
+    let found = app.app.denials.of_request(&app.app.store, nowhere.header("x-request-id"), None).await.expect("found");
+    assert_eq!(found.iter().map(|record| record.reason.as_str()).collect::<Vec<_>>(), ["no credential was sent"]);
+    let before = app.audit().await.len();
+    app.app.background.flush().await.expect("flushed");
+    assert_eq!(app.audit().await.len(), before);
+}
+
+#[tokio::test]
+async fn the_log_says_why_and_counts_each_refusal_once() {
+    // THREATS: AU1
+    let app = app().await;
+    app.route("example-api", "*", "/write", "write", false).await;
+    app.route("example-api", "*", "/read", "read", false).await;
+    plan(&app, 1).await;
+    let user = app.user("alice@example.com").await;
+    let (id, key) = app.key(&user, "read").await;
+    for (path, status) in [("/write", 403), ("/write", 403), ("/read", 200), ("/read", 429)] {
+        ask(&app, &key, path, "192.0.2.7").await.status(status);
+    }
+    app.get_as("/api/v1/keys", &key).await.status(403);
+    assert!(app.app.store.revoke_key(app.now(), Default::default(), id, None).await.expect("revoked"));
+    app.introspect(&key).await.inactive();
+    app.app.background.flush().await.expect("flushed");
+    let entries = app.app.store.audit_entries(200).await.expect("entries");
+    let mut told: Vec<(&str, &str, i64)> = entries
+        .iter()
+        .filter(|entry| ["credential", "introspect"].contains(&entry.event.as_str()))
+        .map(|entry| (entry.event.as_str(), entry.reason.as_deref().unwrap_or_default(), entry.times))
+        .collect();
+    told.sort_unstable();
+    let counted = [("credential", "audience", 1), ("credential", "limited", 1), ("credential", "scope", 2)];
+    assert_eq!(told, [&counted[..], &[("introspect", "revoked", 1)]].concat());
 }
 
 #[tokio::test]

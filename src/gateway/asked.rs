@@ -1,0 +1,101 @@
+//! Owns what the gateway is asked: the original request as far as the proxy says it, what it needs, the credential it
+//! carries. Does not judge the credential.
+
+use axum::http::{HeaderMap, request::Parts};
+
+use super::Question;
+use crate::{
+    http::{extract::from_trusted_proxy, refused::names_credential},
+    model::{
+        api::Api,
+        profile::{Carrier, Refusal},
+        route::{Ruling, normal_path},
+    },
+};
+
+/// How proxies say what they were asked for: the method and the URI, each family on its own. One that sets its own two
+/// would pass on what a caller wrote into the other's.
+const FAMILIES: [[&str; 2]; 2] = [["x-forwarded-method", "x-forwarded-uri"], ["x-original-method", "x-original-uri"]];
+
+/// What the proxy was asked for, as far as it says so.
+struct Original<'r> {
+    method: Option<&'r str>,
+    target: Option<&'r str>,
+}
+
+impl<'q> Question<'q> {
+    /// What this request needs, nothing where its API has no rules: then any of the API's credentials will do. An API with
+    /// rules wants one to match. `appended` is the original target where it stands behind our own path.
+    pub(super) fn ruling(&self, parts: &Parts, appended: Option<&str>) -> Result<Option<Ruling<'q>>, Refusal> {
+        let original = self.original(parts, appended).map_err(Refusal::Malformed)?;
+        let Some(target) = original.target else {
+            let why = "The proxy does not forward the original URI.";
+            return if self.api.routes.is_empty() { Ok(None) } else { Err(Refusal::Malformed(why)) };
+        };
+        if target.split_once('?').is_some_and(|(_, query)| names_credential(query, &[])) {
+            let origin = self.info.origin("anonymous");
+            self.app.tally.count("credential_in_url", None, &origin, Some("a credential was sent in a URL"));
+            let why = "A credential belongs into a header, not into the URL: revoke this one.";
+            return Err(Refusal::Malformed(why));
+        }
+        let path = normal_path(target).ok_or(Refusal::Malformed("The path has more than one reading."))?;
+        if self.api.routes.is_empty() {
+            return Ok(None);
+        }
+        let method = original.method.ok_or(Refusal::Malformed("The proxy does not forward the original method."))?;
+        Ruling::of(&self.api.routes, method, path).map(Some).ok_or(Refusal::Forbidden { scope: String::new() })
+    }
+
+    /// The original method and target: appended to our own path, or in headers, which count only from a trusted proxy.
+    fn original<'r>(&self, parts: &'r Parts, appended: Option<&'r str>) -> Result<Original<'r>, &'static str> {
+        if appended.is_some() {
+            return Ok(Original { method: Some(parts.method.as_str()), target: appended });
+        }
+        if !from_trusted_proxy(&parts.extensions, &self.app.config.trusted_proxies) {
+            return Ok(Original { method: None, target: None });
+        }
+        let mut families =
+            FAMILIES.into_iter().filter(|family| family.iter().any(|name| parts.headers.contains_key(*name)));
+        let Some([method, target]) = families.next() else { return Ok(Original { method: None, target: None }) };
+        if families.next().is_some() {
+            return Err("The proxy forwards X-Forwarded-* and X-Original-*: it must clear one of them.");
+        }
+        Ok(Original { method: one(&parts.headers, method)?, target: one(&parts.headers, target)? })
+    }
+}
+
+/// The one value of a header.
+fn one<'r>(headers: &'r HeaderMap, name: &str) -> Result<Option<&'r str>, &'static str> {
+    let mut values = headers.get_all(name).iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.any(|other| other != first) {
+        return Err("The proxy forwarded two different requests.");
+    }
+    first.to_str().map(Some).map_err(|_| "A forwarded header is not text.")
+}
+
+/// The one credential of a request; two that disagree are refused, not chosen between.
+pub(super) fn credential<'r>(api: &Api, headers: &'r HeaderMap) -> Result<Option<&'r str>, Refusal> {
+    let mut found: Option<&str> = None;
+    for carrier in api.profile.carriers() {
+        let name = match carrier {
+            Carrier::Bearer => "authorization",
+            Carrier::Header(name) => name,
+        };
+        for value in headers.get_all(name) {
+            let text = value.to_str().map_err(|_| Refusal::Invalid)?.trim();
+            let text = match carrier {
+                Carrier::Bearer => match text.split_once(' ') {
+                    Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim(),
+                    _ => return Err(Refusal::Invalid),
+                },
+                Carrier::Header(_) => text,
+            };
+            if found.is_some_and(|before| before != text) {
+                return Err(Refusal::Malformed("The request carries two different credentials."));
+            }
+            found = Some(text);
+        }
+    }
+    Ok(found.filter(|text| !text.is_empty()))
+}

@@ -1,0 +1,206 @@
+//! Owns `/gateway/verify` (forward-auth): verify → rule → limit, the hot path on one screen. Does not proxy anything: nginx,
+//! Caddy, Traefik, Envoy and Apache ask here first.
+//!
+//! The credential is judged before what the rules say is told: who has none learns nothing of them, and whoever has one
+//! finds why it was refused.
+
+mod answer;
+mod asked;
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, Request, State},
+    http::request::Parts,
+    response::{IntoResponse, Response},
+};
+
+use self::answer::Decision;
+use crate::{
+    app::App,
+    engine::{limit::Verdict, verify::Verified},
+    http::{
+        credential,
+        error::{BearerError, OAuthError},
+        extract::RequestInfo,
+        nginx,
+    },
+    model::{
+        api::Api,
+        error::Error,
+        principal::{CredentialKind, Denial, Denied, Presenter, Principal},
+        profile::Refusal,
+        route::Ruling,
+        usage::Outcome,
+    },
+};
+
+/// What is asked: by whom, about which API.
+struct Question<'a> {
+    app: &'a App,
+    info: &'a RequestInfo,
+    api: &'a Api,
+}
+
+/// `ANY /gateway/verify` where there is one API
+pub async fn only(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Response {
+    let catalog = app.catalog.current();
+    match catalog.apis.as_slice() {
+        [api] => Question { app: &app, info: &info, api }.answer(&request.into_parts().0, None).await,
+        _ => OAuthError(Error::invalid_request("name the API: /gateway/verify/{slug}")).into_response(),
+    }
+}
+
+/// `ANY /gateway/verify/{api}`
+#[utoipa::path(get, path = "/gateway/verify/{api}", tag = "gateway", summary = "Judge a request for a reverse proxy",
+    description = "Asked by a reverse proxy before each request, by any method: may it pass, and who is calling?",
+    params(("api" = String, Path)),
+    security(("bearer" = [])), responses((status = 200, description = "It may; headers say who is calling"),
+        (status = 401, description = "No valid credential"), (status = 403, description = "Not with these scopes"),
+        (status = 429, description = "Too many requests")))]
+pub async fn named(
+    State(app): State<Arc<App>>,
+    Path(slug): Path<String>,
+    info: RequestInfo,
+    request: Request,
+) -> Response {
+    appended(State(app), Path((slug, String::new())), info, request).await
+}
+
+/// `ANY /gateway/verify/{api}/…`: the original path appended, as Envoy's `ext_authz` does.
+pub async fn appended(
+    State(app): State<Arc<App>>,
+    Path((slug, _)): Path<(String, String)>,
+    info: RequestInfo,
+    request: Request,
+) -> Response {
+    let catalog = app.catalog.current();
+    let Some(api) = catalog.by_slug(&slug) else { return OAuthError(Error::not_found()).into_response() };
+    let (parts, _) = request.into_parts();
+    // The raw target, not the decoded one: it is judged in the form in which the upstream gets it.
+    let raw = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    let rest = raw.strip_prefix("/gateway/verify/").and_then(|rest| rest.strip_prefix(slug.as_str()));
+    let rest = rest.filter(|rest| rest.starts_with('/'));
+    Question { app: &app, info: &info, api }.answer(&parts, rest).await
+}
+
+impl<'q> Question<'q> {
+    /// The decision in the form that the proxy can pass on.
+    async fn answer(&self, parts: &Parts, appended: Option<&str>) -> Response {
+        let response = self.decide(parts, appended).await;
+        if nginx::asks(&parts.headers) { nginx::passable(response).await } else { response }
+    }
+
+    async fn decide(&self, parts: &Parts, appended: Option<&str>) -> Response {
+        let ruling = self.ruling(parts, appended);
+        let presented = match asked::credential(self.api, &parts.headers) {
+            Ok(Some(presented)) => presented,
+            Ok(None) => return self.without_credential(ruling),
+            Err(refusal) => {
+                self.note(&refusal, None);
+                return self.refuse(refusal);
+            }
+        };
+        let from = self.info.presenter(&parts.headers);
+        let accepted = match credential::verify(self.app, self.info, presented, &from).await {
+            Ok(Ok(accepted)) => accepted,
+            Ok(Err(denied)) => return self.deny(denied),
+            Err(Error { retry_after: Some(retry_after), description, .. }) => {
+                let denied = Denied::unknown(Denial::Limited);
+                let slug = Some(self.api.slug.as_str());
+                self.info.note_denial_because(self.app, 429, slug, denied, description.into_owned());
+                return self.refuse(Refusal::Limited { retry_after });
+            }
+            Err(error) => return BearerError { name: error.code.as_str(), error }.into_response(),
+        };
+        if !accepted.value.principal.audience.contains(&self.api.identifier) {
+            self.app.verifier.used(self.info.now, &accepted, Outcome::Denied, &from);
+            return self.deny(Denied::of(Denial::Audience, &accepted.value.principal));
+        }
+        match self.judge(ruling, &accepted, &from).await {
+            Ok(response) => response,
+            Err(error) => BearerError { name: error.code.as_str(), error }.into_response(),
+        }
+    }
+
+    /// Without one, the rules tell themselves by one thing alone: what is public.
+    fn without_credential(&self, ruling: Result<Option<Ruling<'q>>, Refusal>) -> Response {
+        let (refusal, denial, why) = match ruling {
+            Ok(Some(ruling)) if ruling.is_public() => {
+                return self.render(&Decision { principal: None, verdict: None, outcome: Ok(()) });
+            }
+            Err(Refusal::Malformed(why)) => (Refusal::Malformed(why), Denial::Malformed, Some(why)),
+            _ => (Refusal::Missing, Denial::Missing, None),
+        };
+        // Not counted: that no credential was sent says nothing of one.
+        let denied = Denied::unknown(denial);
+        let why = why.map_or_else(|| denied.why(self.info.now), ToOwned::to_owned);
+        self.info.keep_denial(self.app, refusal.status(), Some(&self.api.slug), None, denied, why);
+        self.refuse(refusal)
+    }
+
+    /// A valid credential: is there a rule, does it have the scopes, and something left of its plan?
+    async fn judge(
+        &self,
+        ruling: Result<Option<Ruling<'q>>, Refusal>,
+        accepted: &Verified,
+        from: &Presenter<'_>,
+    ) -> Result<Response, Error> {
+        let (app, now, principal) = (self.app, self.info.now, &accepted.value.principal);
+        let missing = |ruling: Ruling<'q>| {
+            let missing = ruling.missing(&principal.scopes);
+            if missing.is_empty() { Ok(()) } else { Err(Refusal::Forbidden { scope: missing.to_string() }) }
+        };
+        let mut outcome = ruling.and_then(|ruling| ruling.map_or(Ok(()), missing));
+        let catalog = app.catalog.current();
+        let plan = principal.metered.as_ref().and_then(|metered| Some((catalog.plans.find(&metered.plan)?, metered)));
+        let verdict = match plan {
+            Some((plan, metered)) if outcome.is_ok() => {
+                app.limiter.count(now, plan, &metered.subject, &self.api.id).await?
+            }
+            // Told what is left like everybody whose key is known, and not counted.
+            Some((plan, metered)) => {
+                let left = app.limiter.peek(now, plan, &metered.subject, &self.api.id).await?;
+                left.map(|left| Verdict { exceeded: false, ..left })
+            }
+            None => None,
+        };
+        if let Some(Verdict { exceeded: true, retry_after, .. }) = verdict {
+            outcome = Err(Refusal::Limited { retry_after });
+        }
+        let used = match &outcome {
+            Ok(()) => Outcome::Allowed,
+            Err(Refusal::Limited { .. }) => Outcome::Limited,
+            Err(_) => Outcome::Denied,
+        };
+        app.verifier.used(now, accepted, used, from);
+        if let Err(refusal) = &outcome {
+            self.note(refusal, Some(principal));
+        }
+        Ok(self.render(&Decision { principal: Some(principal), verdict, outcome }))
+    }
+
+    /// Notes a refusal that is none of the credential's, for its owner.
+    fn note(&self, refusal: &Refusal, principal: Option<&Principal>) {
+        let (denial, why) = match refusal {
+            Refusal::Malformed(why) => (Denial::Malformed, Some((*why).to_owned())),
+            Refusal::Forbidden { scope } if scope.is_empty() => (Denial::Route, None),
+            Refusal::Forbidden { scope } => (Denial::Scope, Some(format!("scope {scope} missing"))),
+            Refusal::Limited { retry_after } => {
+                (Denial::Limited, Some(format!("over the plan: try again in {retry_after} s")))
+            }
+            Refusal::Missing => (Denial::Missing, None),
+            Refusal::Invalid | Refusal::Expired => (Denial::Unknown, None),
+        };
+        let denied = principal.map_or_else(|| Denied::unknown(denial), |principal| Denied::of(denial, principal));
+        let why = why.unwrap_or_else(|| denied.why(self.info.now));
+        self.info.note_denial_because(self.app, refusal.status(), Some(&self.api.slug), denied, why);
+    }
+
+    /// A credential that is not accepted. Only a token's end is told to its holder; all else looks alike.
+    fn deny(&self, denied: Denied) -> Response {
+        let is_expired_token = denied.reason == Denial::Expired && denied.kind == Some(CredentialKind::AccessToken);
+        self.info.note_denial(self.app, 401, Some(&self.api.slug), denied);
+        self.refuse(if is_expired_token { Refusal::Expired } else { Refusal::Invalid })
+    }
+}
