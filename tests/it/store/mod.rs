@@ -42,6 +42,7 @@ macro_rules! on_each_engine {
     };
 }
 
+mod ended;
 mod feed;
 mod grants;
 mod keys;
