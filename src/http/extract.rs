@@ -24,8 +24,11 @@ pub struct RequestInfo {
     pub now: Timestamp,
     /// Its identifier, as answered in `X-Request-ID`.
     pub id: String,
-    /// Who sent it, after trusted proxies.
+    /// Who sent it, after trusted proxies; where they do not say, the nearest of them that is known.
     pub address: IpAddr,
+    /// That is indeed who sent it. Else it is good for counting and for the log, and no key that is bound to networks may be
+    /// used: a proxy's own network would let everybody in.
+    pub is_sender: bool,
 }
 
 impl RequestInfo {
@@ -58,30 +61,37 @@ pub fn from_trusted_proxy(extensions: &Extensions, trusted: &[IpNet]) -> bool {
     peer.is_some_and(|peer| trusted.iter().any(|network| network.contains(&peer)))
 }
 
-/// The address of the sender: the peer, or behind trusted proxies the right-most address that is not one of them.
-/// What cannot be read ends the search; a peer that is not trusted has no say.
+/// The address of the sender: the peer, or behind trusted proxies the right-most address that is not one of them. What
+/// cannot be read ends the search; a peer that is not trusted has no say. False where the proxies do not say: then it is the
+/// last of them that is known.
 #[must_use]
-pub fn sender(parts: &Request, trusted: &[IpNet]) -> IpAddr {
-    let peer = parts
+pub fn sender(request: &Request, trusted: &[IpNet]) -> (IpAddr, bool) {
+    let peer = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip().to_canonical());
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     if !is_trusted(&peer) {
-        return peer;
+        return (peer, true);
     }
     // From the right: what stands left of the first address that is no proxy of ours was written by a stranger.
-    let mut sender = peer;
-    for value in parts.headers().get_all("x-forwarded-for").iter().rev() {
+    let (mut sender, mut is_told) = (peer, false);
+    for value in request.headers().get_all("x-forwarded-for").iter().rev() {
         for hop in value.to_str().unwrap_or_default().rsplit(',') {
-            let Ok(hop) = hop.trim().parse::<IpAddr>() else { return sender };
-            sender = hop.to_canonical();
+            let Some(hop) = address(hop.trim()) else { return (sender, false) };
+            (sender, is_told) = (hop.to_canonical(), true);
             if !is_trusted(&sender) {
-                return sender;
+                return (sender, true);
             }
         }
     }
-    sender
+    (sender, is_told)
+}
+
+/// An address as proxies write it: alone, or with the port it came from.
+fn address(text: &str) -> Option<IpAddr> {
+    let with_port = || text.parse::<SocketAddr>().ok().map(|socket| socket.ip());
+    text.parse().ok().or_else(with_port)
 }
 
 /// Which bodies an endpoint reads.
@@ -175,7 +185,8 @@ mod tests {
     #[test]
     fn one_subscriber_is_one_sender() {
         let of = |text: &str| {
-            RequestInfo { now: Timestamp(0), id: String::new(), address: text.parse().expect("address") }.network()
+            let address = text.parse().expect("address");
+            RequestInfo { now: Timestamp(0), id: String::new(), address, is_sender: true }.network()
         };
         assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::"));
         assert_ne!(of("2001:db8:1:2::"), of("2001:db8:1:3::"));

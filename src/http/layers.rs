@@ -38,8 +38,8 @@ const URI_MAX: usize = 24 * 1024;
 pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
-    let info =
-        RequestInfo { now: app.clock.now(), id: id.clone(), address: sender(&request, &app.config.trusted_proxies) };
+    let (address, is_sender) = sender(&request, &app.config.trusted_proxies);
+    let info = RequestInfo { now: app.clock.now(), id: id.clone(), address, is_sender };
     let route = request.extensions().get::<MatchedPath>().cloned();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let too_long = request.uri().path_and_query().is_some_and(|target| target.as_str().len() > URI_MAX);

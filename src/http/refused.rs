@@ -17,11 +17,11 @@ use crate::{
 const IN_URLS: [&str; 3] = ["api_key", "apikey", "access_token"];
 
 impl RequestInfo {
-    /// Who presents what this request carries.
+    /// Who presents what this request carries; from where, only as far as it is known.
     #[must_use]
     pub fn presenter<'h>(&self, headers: &'h HeaderMap) -> Presenter<'h> {
         let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-        Presenter { address: Some(self.address), agent }
+        Presenter { address: self.is_sender.then_some(self.address), agent }
     }
 
     /// Notes that what this request carried was refused with `status`, and counts it. With `api`, that API's slug.

@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{Method, Request, header},
 };
-use grantd::config::Config;
+use grantd::{config::Config, model::network::Networks};
 
 use crate::harness::{Reply, TestApp, app::encode, flow};
 
@@ -82,7 +82,12 @@ async fn behind_trusted_proxies_the_right_most_stranger_is_the_sender() {
         (vec!["203.0.113.9, "], "10.0.0.1"),
         (vec![""], "10.0.0.1"),
         (vec!["203.0.113.9, _hidden"], "10.0.0.1"),
-        (vec!["203.0.113.9:4711"], "10.0.0.1"),
+        // Some proxies add the port.
+        (vec!["203.0.113.9:4711"], "203.0.113.9"),
+        (vec!["1.1.1.1, [2001:db8::1]:4711, 10.0.0.2:80"], "2001:db8::1"),
+        (vec!["203.0.113.9:"], "10.0.0.1"),
+        (vec!["203.0.113.9:99999"], "10.0.0.1"),
+        (vec!["2001:db8::1]:80"], "10.0.0.1"),
         (vec!["[2001:db8::1]"], "10.0.0.1"),
         (vec!["203.0.113.009"], "10.0.0.1"),
         (vec!["0x7f000001"], "10.0.0.1"),
@@ -94,6 +99,39 @@ async fn behind_trusted_proxies_the_right_most_stranger_is_the_sender() {
     // Other headers of the kind are not read, from anybody.
     assert_eq!(logged_address(&app, "10.0.0.1", &SPOOFED[1..]).await, "10.0.0.1");
     assert_eq!(logged_address(&app, "::ffff:10.0.0.1", &SPOOFED).await, "203.0.113.9");
+}
+
+#[tokio::test]
+async fn a_key_bound_to_the_proxies_own_network_does_not_work_from_just_anywhere() {
+    // THREATS: AK12 HX1
+    let app = behind_proxies().await;
+    let user = app.user("alice@example.com").await;
+    let networks = |text: &str| Networks::parse(text).expect("networks");
+    let (_, inside) = app.key_with(&user, "read", |key| key.networks = networks("10.0.0.0/8")).await;
+    let (_, outside) = app.key_with(&user, "read", |key| key.networks = networks("203.0.113.0/24")).await;
+    for (sent, by_inside, by_outside) in [
+        (None, 401, 401),
+        (Some("unknown"), 401, 401),
+        (Some("10.1.2.3, unknown"), 401, 401),
+        (Some("203.0.113.9, x, 10.0.0.2"), 401, 401),
+        (Some("203.0.113.9"), 401, 200),
+        (Some("203.0.113.9:4711"), 401, 200),
+        (Some("10.1.2.3"), 200, 401),
+        (Some("198.51.100.7"), 401, 401),
+    ] {
+        for path in ["/gateway/verify/example-api", "/v1/users/me"] {
+            for (key, status) in [(&inside, by_inside), (&outside, by_outside)] {
+                let request = Request::get(path).header(header::AUTHORIZATION, format!("Bearer {key}"));
+                let request = sent.iter().fold(request, |request, sent| request.header("x-forwarded-for", *sent));
+                let reply = app.send_from("10.0.0.5", request.body(Body::empty()).expect("a request")).await;
+                assert_eq!(reply.status, status, "{sent:?} {path}");
+            }
+        }
+    }
+    // One that may be used from everywhere does not ask.
+    let (_, any) = app.key(&user, "read").await;
+    let request = Request::get("/v1/users/me").header(header::AUTHORIZATION, format!("Bearer {any}"));
+    app.send_from("10.0.0.5", request.body(Body::empty()).expect("a request")).await.status(200);
 }
 
 #[tokio::test]
