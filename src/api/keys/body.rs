@@ -1,5 +1,7 @@
 //! Owns what is sent to and answered by `/api/v1/keys`. Does not do anything.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -68,7 +70,7 @@ pub struct Place {
 }
 
 /// A new key: the only answer that ever shows it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct MadeKey {
     #[serde(flatten)]
     pub(super) made: Key,
@@ -80,6 +82,12 @@ pub struct MadeKey {
     /// When that one ends
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) old_ends_at: Option<String>,
+}
+
+impl fmt::Debug for MadeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MadeKey").field("made", &self.made).finish_non_exhaustive()
+    }
 }
 
 /// A key to make. It is never wider than the credential that makes it.
@@ -95,7 +103,7 @@ pub struct CreateKey {
     pub(super) scopes: Vec<String>,
     /// The project it will belong to, by id
     pub(super) project: Option<String>,
-    /// `live` if left out
+    /// The first that the deployment configures if left out, which is `live` unless it says otherwise
     pub(super) environment: Option<String>,
     /// Networks it may be used from, such as `192.0.2.0/24`; none means any
     pub(super) networks: Option<Vec<String>>,
