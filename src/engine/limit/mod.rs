@@ -20,7 +20,7 @@ use crate::{
 };
 
 const HOUR_SECONDS: u32 = 3600;
-/// Subjects whose plan is counted at once in this node's memory, at some 70 bytes each; memory is taken as they come.
+/// Subjects whose plan is counted at once in this node's memory, at some 110 bytes each; memory is taken as they come.
 const PLANS_MAX: usize = 1 << 20;
 /// Senders, accounts and clients whose failures are counted at once. Apart from the plans: whoever fails under many names
 /// makes nobody's plan forgotten.
