@@ -91,10 +91,13 @@ impl Seen {
             self.address = Some(address);
         }
         if let Some(agent) = from.agent
-            && self.agent.as_deref().is_none_or(|known| known != agent && known.len() < AGENT_MAX)
+            && self.agent.as_deref() != Some(agent)
         {
+            // A long one is known by as much of it as is kept.
             let plain = agent.chars().filter(|c| !c.is_control()).take(AGENT_MAX);
-            self.agent = Some(plain.collect::<String>().into_boxed_str());
+            if self.agent.as_deref().is_none_or(|known| !known.chars().eq(plain.clone())) {
+                self.agent = Some(plain.collect::<String>().into_boxed_str());
+            }
         }
     }
 }
@@ -174,15 +177,16 @@ impl Usage {
         let mut uses: Vec<KeyUse> =
             ended.into_iter().map(|(key_id, denied)| KeyUse { key_id, denied, ..KeyUse::default() }).collect();
         uses.sort_unstable_by(|one, other| one.key_id.cmp(&other.key_id));
+        let mut failed = None;
         for batch in uses.chunks(BATCH) {
             if let Err(error) = store.flush_key_uses(now, batch.to_vec()).await {
                 let mut kept = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
                 for of in batch {
                     *kept.entry(of.key_id.clone()).or_default() += of.denied;
                 }
-                return Err(error.into());
+                failed = Some(error.into());
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 }
