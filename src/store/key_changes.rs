@@ -49,7 +49,14 @@ impl Store {
                     .await?;
                 let Some(mut row) = row else { return Ok(false) };
                 tx.touch(EntityKind::Key, id.as_str());
-                tx.audit(now, &origin, Event::new("key.update").user(&row.text(0)?).object(&id)).await?;
+                let user_id = row.text(0)?;
+                // From where a key works is told apart from what it is called.
+                if networks.is_some() {
+                    tx.audit(now, &origin, Event::new("key.networks").user(&user_id).object(&id)).await?;
+                }
+                if changes.name.is_some() || changes.expires_at.is_some() {
+                    tx.audit(now, &origin, Event::new("key.update").user(&user_id).object(&id)).await?;
+                }
                 Ok(true)
             })
         })
@@ -118,7 +125,7 @@ impl Tx {
         }
         let event = if of.old_ends_at.is_some() { "key.rotate" } else { "key.regenerate" };
         self.audit(now, origin, Event::new(event).user(&of.new.user_id).object(&of.old_id)).await?;
-        self.insert_key(now, origin, &of.digest, &of.new).await?;
+        self.keep_key(now, origin, &of.digest, &of.new).await?;
         Ok(true)
     }
 }
@@ -132,34 +139,5 @@ impl Store {
     /// [`Error::Refused`] when the old one was replaced before, or its project has one live key at a time.
     pub async fn replace_key(&self, now: Timestamp, origin: Origin, replacement: Replacement) -> Result<bool, Error> {
         self.write(now, move |tx| Box::pin(async move { tx.replace_key(now, &origin, &replacement).await })).await
-    }
-
-    /// Says from where a key may be used, from now on; with `user_id`, only that user's. False if there is no such key.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn set_key_networks(
-        &self,
-        now: Timestamp,
-        origin: Origin,
-        id: String,
-        user_id: Option<String>,
-        networks: Networks,
-    ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let row = tx
-                    .row(
-                        "UPDATE api_keys SET networks = $3 WHERE id = $1 AND ($2 IS NULL OR user_id = $2) RETURNING user_id",
-                        binds![&id, &user_id, &networks.to_string()],
-                    )
-                    .await?;
-                let Some(mut row) = row else { return Ok(false) };
-                tx.touch(EntityKind::Key, id.as_str());
-                tx.audit(now, &origin, Event::new("key.networks").user(&row.text(0)?).object(&id)).await?;
-                Ok(true)
-            })
-        })
-        .await
     }
 }

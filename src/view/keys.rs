@@ -144,6 +144,7 @@ pub struct KeyPage {
     pub is_live: bool,
     /// Its project has one live key at a time, so that nothing overlaps.
     pub one_live_key: bool,
+    pub bound: Step,
     pub regenerate: Step,
     pub rotate: Step,
     pub overlaps: Vec<Choice>,

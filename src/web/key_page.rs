@@ -42,8 +42,10 @@ pub(super) struct Said {
     pub flash: Option<Flash>,
     pub regenerate_error: Option<String>,
     pub rotate_error: Option<String>,
-    /// Networks as they were typed, and what is wrong with them.
-    pub networks: Option<(String, String)>,
+    /// Networks as they were typed.
+    pub typed_networks: Option<String>,
+    pub networks_error: Option<String>,
+    pub networks_password_error: Option<String>,
     pub status: StatusCode,
 }
 
@@ -70,10 +72,10 @@ pub(super) async fn page(
         ask_password: proof::is_stale(info.now, &signed_in.viewer),
         password_error,
     };
-    let (networks, networks_error) = match said.networks {
-        Some((typed, error)) => (typed, Some(error)),
-        None => (key.networks.iter().collect::<Vec<_>>().join("\n"), None),
-    };
+    let known_networks = || key.networks.iter().collect::<Vec<_>>().join("\n");
+    let mut bound = step(said.networks_password_error);
+    // A key that works from anywhere has nothing to be made wider.
+    bound.ask_password &= !key.networks.is_any();
     let page = KeyPage {
         shell: shell(app, &signed_in.viewer, &key.name, Nav::Keys),
         flash: said.flash,
@@ -87,8 +89,9 @@ pub(super) async fn page(
         regenerate: step(said.regenerate_error),
         rotate: step(said.rotate_error),
         overlaps: words::choices(&OVERLAPS, "24h"),
-        networks,
-        networks_error,
+        bound,
+        networks: said.typed_networks.unwrap_or_else(known_networks),
+        networks_error: said.networks_error,
         hours: hours(info.now, &usage),
         days: by_day(info.now, &usage),
         places: places

@@ -20,7 +20,7 @@ use crate::{
     engine::apikey::{self, NewKey, span_seconds},
     http::{extract::RequestInfo, session::SignedIn},
     model::{error::Error, key::ApiKey, network::Networks, params::Params, project::Project, user::User},
-    store::{self, Replacement},
+    store::{self, KeyChanges, Replacement},
     view::{Flash, Tone, sentence},
 };
 
@@ -56,16 +56,33 @@ pub async fn networks(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id
         Ok(networks) => networks,
         Err(error) => {
             let said = Said {
-                networks: Some((typed.to_owned(), sentence(&error.description))),
+                typed_networks: Some(typed.to_owned()),
+                networks_error: Some(sentence(&error.description)),
                 status: StatusCode::BAD_REQUEST,
                 ..Said::default()
             };
             return key_page::page(&app, &info, &signed_in, key, project, said).await;
         }
     };
-    let user_id = signed_in.user.id;
-    if !app.store.set_key_networks(info.now, info.origin(&user_id), id.clone(), Some(user_id), networks).await? {
-        return Err(Error::not_found().into());
+    // Whoever holds the session alone makes a key work from fewer places, never from more.
+    if !networks.is_within(&key.networks)
+        && let Err(why) =
+            proof::confirm(&app, &info, &signed_in.viewer, &signed_in.user, params.get("password")).await?
+    {
+        let said = Said {
+            typed_networks: Some(typed.to_owned()),
+            networks_password_error: Some(why),
+            status: StatusCode::BAD_REQUEST,
+            ..Said::default()
+        };
+        return key_page::page(&app, &info, &signed_in, key, project, said).await;
+    }
+    let changes = KeyChanges { networks: Some(networks), ..KeyChanges::default() };
+    if !app.store.update_key(info.now, info.origin(&signed_in.user.id), id.clone(), changes).await? {
+        let text = "This key no longer works, so there is nothing to change.".to_owned();
+        let flash = Some(Flash { tone: Tone::Bad, text });
+        let said = Said { flash, status: StatusCode::CONFLICT, ..Said::default() };
+        return key_page::page(&app, &info, &signed_in, key, project, said).await;
     }
     Ok(go(&app, &format!("/settings/keys/{id}?done=networks")))
 }

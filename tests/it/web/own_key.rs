@@ -173,6 +173,38 @@ async fn networks_hold_at_once_and_malformed_ones_change_nothing() {
 }
 
 #[tokio::test]
+async fn allowing_more_networks_wants_a_recent_sign_in_and_fewer_does_not() {
+    // THREATS: SE15 AK12
+    let app = TestApp::new().await;
+    let (browser, id, key) = ada(&app).await;
+    let action = format!("{}/networks", page(&id));
+    let save = async |networks: &str, password: &str| {
+        let fields = [("networks", networks), ("password", password)];
+        submit(&browser, &page(&id), &action, &fields[..1 + usize::from(!password.is_empty())]).await
+    };
+    app.advance(601);
+    assert!(!browser.get(&page(&id)).await.body.contains("networks-password"), "anything is narrower than anywhere");
+    save("192.0.2.0/24 198.51.100.0/24", "").await.status(303);
+    assert!(browser.get(&page(&id)).await.body.contains("id=\"networks-password\""));
+    save("192.0.2.0/25", "").await.status(303);
+    for wider in ["", "192.0.2.0/24", "192.0.2.0/25 203.0.113.1"] {
+        for password in ["", "wrong"] {
+            let reply = save(wider, password).await;
+            reply.page(400);
+            assert!(!element(&reply, "networks-password-error").is_empty(), "{wider}: {}", reply.body);
+            assert!(reply.body.contains(&format!(">{wider}</textarea>")), "{wider}: {}", reply.body);
+        }
+    }
+    call(&app, "203.0.113.1", &key).await.status(401);
+    save("192.0.2.0/25 203.0.113.1", PASSWORD).await.status(303);
+    call(&app, "203.0.113.1", &key).await.status(200);
+    // What has ended has nothing left to change.
+    app.app.store.revoke_key(app.now(), Default::default(), id.clone(), None).await.expect("revoked");
+    let reply = browser.submit(LIST, &action, &[("networks", "192.0.2.0/25")]).await;
+    assert!(reply.page(409).body.contains("no longer works"), "{}", reply.body);
+}
+
+#[tokio::test]
 async fn the_new_key_form_takes_networks_and_refuses_malformed_ones_beside_the_field() {
     // THREATS: AK12
     let app = TestApp::new().await;
