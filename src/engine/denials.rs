@@ -1,7 +1,10 @@
 //! Owns why requests were refused: noted in memory, flushed in batches, bounded so that a flood fills no disk. Does not
 //! decide who may read it.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
 
 use crate::{
     model::{clock::Timestamp, denial::DenialRecord, error::Error},
@@ -10,22 +13,46 @@ use crate::{
 
 /// Refusals kept between two flushes whose credential somebody owns, and as many of nobody's.
 const NOTED_MAX: usize = 500;
+/// Of them, those of one owner, or of one sender where nobody owns what it sent: no noisy script hides those of others.
+const NOTED_OF_ONE_MAX: u32 = 20;
 
 /// Refusals since the last flush.
 #[derive(Debug, Default)]
 pub struct Denials {
-    owned: Mutex<Vec<DenialRecord>>,
-    anonymous: Mutex<Vec<DenialRecord>>,
+    owned: Mutex<Noted>,
+    anonymous: Mutex<Noted>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    records: Vec<DenialRecord>,
+    /// How many, by whose they are.
+    counts: HashMap<String, u32>,
+}
+
+impl Noted {
+    fn note(&mut self, record: DenialRecord) {
+        if self.records.len() >= NOTED_MAX {
+            return;
+        }
+        let count = self.counts.entry(whose(&record).to_owned()).or_default();
+        if *count < NOTED_OF_ONE_MAX {
+            *count += 1;
+            self.records.push(record);
+        }
+    }
+}
+
+/// Who is behind a refusal, as far as that is known.
+fn whose(record: &DenialRecord) -> &str {
+    record.user_id.as_deref().or(record.client_id.as_deref()).unwrap_or(&record.address)
 }
 
 impl Denials {
     /// Notes one; of more than fit between two flushes, the first are kept.
     pub fn note(&self, record: DenialRecord) {
-        let list = if record.user_id.is_some() { &self.owned } else { &self.anonymous };
-        let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
-        if list.len() < NOTED_MAX {
-            list.push(record);
-        }
+        let noted = if record.user_id.is_some() { &self.owned } else { &self.anonymous };
+        noted.lock().unwrap_or_else(PoisonError::into_inner).note(record);
     }
 
     /// Writes what was noted. What cannot be written is kept for the next time.
@@ -33,19 +60,20 @@ impl Denials {
     /// # Errors
     /// `temporarily_unavailable`.
     pub async fn flush(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
+        let mut failed = None;
         for list in [&self.owned, &self.anonymous] {
-            let noted = std::mem::take(&mut *list.lock().unwrap_or_else(PoisonError::into_inner));
-            if noted.is_empty() {
+            let Noted { records, .. } = std::mem::take(&mut *list.lock().unwrap_or_else(PoisonError::into_inner));
+            if records.is_empty() {
                 continue;
             }
-            if let Err(error) = store.insert_denials(now, noted.clone()).await {
+            if let Err(error) = store.insert_denials(now, records.clone()).await {
                 let mut kept = list.lock().unwrap_or_else(PoisonError::into_inner);
-                kept.splice(0..0, noted);
-                kept.truncate(NOTED_MAX);
-                return Err(error.into());
+                let since = std::mem::take(&mut *kept);
+                records.into_iter().chain(since.records).for_each(|record| kept.note(record));
+                failed = Some(error.into());
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// Refusals of a request, also those not yet written: with `user_id`, only that user's. At most 20.
@@ -64,7 +92,7 @@ impl Denials {
             let is_theirs = |record: &&DenialRecord| {
                 record.request_id == request_id && user_id.is_none_or(|id| record.user_id.as_deref() == Some(id))
             };
-            found.extend(list.iter().filter(is_theirs).cloned());
+            found.extend(list.records.iter().filter(is_theirs).cloned());
         }
         found.extend(store.denials_of_request(request_id, user_id).await?);
         found.truncate(20);
