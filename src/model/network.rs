@@ -75,12 +75,19 @@ fn network(text: &str) -> Result<IpNet, Error> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(IpNet::from(address.to_canonical()));
     }
-    let network: IpNet = text.parse().map_err(|_| wrong())?;
+    let network = canonical(text.parse().map_err(|_| wrong())?);
     // 192.0.2.7/24 may mean the host or the network: whoever wrote it decides.
     if network.network() != network.addr() {
         return Err(Error::invalid_request(format!("{shown} has host bits: write {} instead", network.trunc())));
     }
     Ok(network)
+}
+
+/// A network of IPv4-mapped addresses (RFC 4291 §2.5.5.2) as the IPv4 network it is: senders are known by those addresses.
+fn canonical(network: IpNet) -> IpNet {
+    let IpAddr::V4(address) = network.addr().to_canonical() else { return network };
+    let length = if matches!(network, IpNet::V6(_)) { network.prefix_len().checked_sub(96) } else { None };
+    length.and_then(|length| IpNet::new(address.into(), length).ok()).unwrap_or(network)
 }
 
 #[cfg(test)]
@@ -104,6 +111,10 @@ mod tests {
         }
         assert!(!networks.allow(None));
         assert!(Networks::default().allow(None));
+        let mapped = Networks::parse("::ffff:192.0.2.0/120 ::ffff:198.51.100.7").expect("networks");
+        assert_eq!(mapped.to_string(), "192.0.2.0/24 198.51.100.7/32");
+        assert!(mapped.allow("192.0.2.200".parse().ok()) && !mapped.allow("192.0.3.1".parse().ok()));
+        assert!(Networks::parse("::ffff:192.0.2.7/120").is_err());
         assert_eq!(Networks::parse(&networks.to_string()).expect("again"), networks);
     }
 
