@@ -60,7 +60,7 @@ impl NewKey {
         }
     }
 
-    /// A key to take the place of `old`: never wider, and with as long a life as the old one was given.
+    /// A key to take the place of `old`: never wider, and with as long a life as the old one was given, up to ten years.
     #[must_use]
     pub fn like(old: &ApiKey, project: Option<Project>) -> Self {
         Self {
@@ -69,7 +69,10 @@ impl NewKey {
             name: old.name.clone(),
             scopes: old.scopes.clone(),
             environment: old.environment.clone(),
-            expires_in_seconds: old.expires_at.map(|end| (end.seconds() - old.created_at.seconds()).max(1)),
+            // An imported key may have been given longer than a new one can be.
+            expires_in_seconds: old
+                .expires_at
+                .map(|end| (end.seconds() - old.created_at.seconds()).clamp(1, LIFETIME_MAX_SECONDS)),
             project,
             plan: old.plan.clone(),
             // Counted on together with the old one: a new key is no new quota.

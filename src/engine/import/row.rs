@@ -24,6 +24,8 @@ const BITS_TO_SHOW: f64 = 112.0;
 const LENGTHS: std::ops::RangeInclusive<usize> = 8..=512;
 /// Longest start that is shown, in bytes.
 const PREFIX_MAX: usize = 16;
+/// The last second that RFC 3339 can write. "Never" often is a date this late; behind it a number was milliseconds.
+const ENDS_BEFORE: Timestamp = Timestamp(253_402_300_799_000);
 /// Sets of scopes remembered as judged.
 const SCOPES_MAX: usize = 1000;
 
@@ -113,6 +115,9 @@ impl Judge<'_> {
 
     fn end(&self, text: &str) -> Result<Timestamp, Reason> {
         let end = Timestamp::read(text.trim()).ok_or("expires_at is RFC 3339 text or seconds since 1970")?;
+        if end > ENDS_BEFORE {
+            return Err("expires_at is behind the year 9999: seconds since 1970 are wanted, not milliseconds".into());
+        }
         if end <= self.now { Err("it has ended already".into()) } else { Ok(end) }
     }
 

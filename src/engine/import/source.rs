@@ -242,8 +242,10 @@ impl Source {
         line.push(b'\n');
         let mut ends = [0; COLUMNS_MAX];
         self.csv.reset();
-        let (result, _, _, count) = self.csv.read_record(&line, &mut self.fields, &mut ends);
+        let (result, read, _, count) = self.csv.read_record(&line, &mut self.fields, &mut ends);
         match result {
+            // A carriage return alone ends a row as well: what stands behind it would be lost.
+            ReadRecordResult::Record if read < line.len() => return Err("a carriage return stands inside the line"),
             ReadRecordResult::Record => {}
             ReadRecordResult::InputEmpty => return Err("a quotation mark is not closed on its line"),
             _ => return Err("there are too many values"),

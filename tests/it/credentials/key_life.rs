@@ -242,6 +242,17 @@ async fn what_a_key_may_not_be_is_refused_and_nothing_is_made() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_given_a_thousand_years_is_followed_by_one_of_ten() {
+    let app = TestApp::new().await;
+    let user = app.user("alice@example.com").await;
+    let (id, _) = app.key(&user, "read").await;
+    app.database.run("UPDATE api_keys SET expires_at = 32472144000000").await;
+    let old = app.app.store.key_by_id(&id).await.expect("found").expect("a key");
+    let (_, new) = apikey::make(app.now(), &app.app.config, NewKey::like(&old, None)).expect("a key");
+    assert_eq!(new.expires_at, Some(app.now().plus_seconds(3650 * 86_400)));
+}
+
+#[tokio::test]
 async fn garbage_costs_no_read_until_keys_of_another_form_exist() {
     // THREATS: AK1
     let app = TestApp::new().await;
