@@ -28,10 +28,36 @@ macro_rules! select_key {
     ) };
 }
 const COLUMNS_KEY: usize = 18;
-/// Most live keys of one user, and most keys listed.
+/// Most live keys of one user, but for imported ones, and most keys listed.
 const KEYS_MAX: i64 = 500;
+/// Most keys that are made of one user within a day, live or not: an ended one stays for a year.
+const KEYS_A_DAY: i64 = 1000;
+const DAY_SECONDS: i64 = 86_400;
 /// Name in `meta` of the fact that there are keys which any text may be.
 const FOREIGN_KEYS: &str = "foreign_keys";
+
+/// The live keys and the ended ones of one owner, each a walk of an index that stops when it has enough: the ended ones are
+/// asked for only where few live ones are in between.
+macro_rules! list_keys {
+    ($owner:literal) => {
+        (
+            select_key!(
+                " FROM api_keys k WHERE k.",
+                $owner,
+                " = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2)
+                 ORDER BY k.created_at DESC, k.id DESC LIMIT $3"
+            ),
+            select_key!(
+                " FROM api_keys k WHERE k.",
+                $owner,
+                " = $1 AND (k.revoked_at IS NOT NULL OR k.expires_at <= $2)
+                 ORDER BY k.created_at DESC, k.id DESC LIMIT $3"
+            ),
+        )
+    };
+}
+const USERS_KEYS: (&str, &str) = list_keys!("user_id");
+const PROJECTS_KEYS: (&str, &str) = list_keys!("project_id");
 
 /// A key with all that decides about it.
 #[derive(Clone, Debug)]
@@ -49,16 +75,36 @@ pub struct KeyRecord {
 }
 
 impl Tx {
-    pub(super) async fn insert_key(
+    /// Keeps a key beside the others of its owner, who has a bounded number.
+    async fn insert_key(
         &mut self,
         now: Timestamp,
         origin: &Origin,
         digest: &Digest,
         key: &ApiKey,
     ) -> Result<(), Error> {
-        let live = "SELECT COUNT(*) FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
-        if self.count(live, binds![&key.user_id, now]).await? >= KEYS_MAX {
+        // As many as matter are counted: an owner of imported keys may have a million.
+        let live = "SELECT COUNT(*) FROM (SELECT id FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL
+                    AND (expires_at IS NULL OR expires_at > $2) LIMIT $3) AS live";
+        if self.count(live, binds![&key.user_id, now, KEYS_MAX]).await? >= KEYS_MAX {
             return Err(refused(format!("a user has at most {KEYS_MAX} live keys; revoke one first")));
+        }
+        self.keep_key(now, origin, digest, key).await
+    }
+
+    /// Keeps a key, however many its owner has: one in the place of another makes no more of them.
+    pub(super) async fn keep_key(
+        &mut self,
+        now: Timestamp,
+        origin: &Origin,
+        digest: &Digest,
+        key: &ApiKey,
+    ) -> Result<(), Error> {
+        let today = "SELECT COUNT(*) FROM (SELECT id FROM api_keys WHERE user_id = $1 AND created_at > $2
+                     AND form <> 'imported' LIMIT $3) AS made";
+        let a_day_ago = now.plus_seconds(-DAY_SECONDS);
+        if self.count(today, binds![&key.user_id, a_day_ago, KEYS_A_DAY]).await? >= KEYS_A_DAY {
+            return Err(refused(format!("a user makes at most {KEYS_A_DAY} keys within 24 hours")));
         }
         self.check_plan(key.plan.as_deref()).await?;
         if let Some(project) = &key.project_id {
@@ -190,7 +236,7 @@ impl Store {
         Ok(self.row("SELECT value FROM meta WHERE name = $1", binds![FOREIGN_KEYS]).await?.is_some())
     }
 
-    /// The keys of a user, of one project or of all, live ones first, then newest first; at most 500.
+    /// The keys of a user, or of one project of theirs, live ones first, then newest first; at most 500.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -200,15 +246,13 @@ impl Store {
         user_id: &str,
         project_id: Option<&str>,
     ) -> Result<Vec<ApiKey>, Error> {
-        let rows = self
-            .rows(
-                select_key!(
-                    " FROM api_keys k WHERE k.user_id = $1 AND ($4 IS NULL OR k.project_id = $4)
-                     ORDER BY CASE WHEN k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $3) THEN 0 ELSE 1 END, k.created_at DESC, k.id LIMIT $2"
-                ),
-                binds![user_id, KEYS_MAX, now, project_id],
-            )
-            .await?;
+        let (live, ended) = if project_id.is_some() { PROJECTS_KEYS } else { USERS_KEYS };
+        let of = project_id.unwrap_or(user_id);
+        let mut rows = self.rows(live, binds![of, now, KEYS_MAX]).await?;
+        let room = KEYS_MAX.saturating_sub_unsigned(rows.len().try_into().unwrap_or(u64::MAX));
+        if room > 0 {
+            rows.extend(self.rows(ended, binds![of, now, room]).await?);
+        }
         rows.into_iter().map(|mut row| key(&mut row)).collect()
     }
 

@@ -1,6 +1,6 @@
 //! Owns deleting what has ended. Nothing depends on it: expiry is enforced where a row is read.
 
-use super::{Error, Store, row::binds};
+use super::{Error, Store, row::binds, tx::Tx};
 use crate::model::clock::Timestamp;
 
 /// Rows of one table deleted in one transaction, so that a sweep never holds others up.
@@ -10,9 +10,58 @@ const CHANGES_KEPT_SECONDS: i64 = DAY_SECONDS;
 const DAY_SECONDS: i64 = 86_400;
 /// How long counts by hour stay.
 const USAGE_KEPT_SECONDS: i64 = 400 * DAY_SECONDS;
-/// How long, and how many at most, refusals stay.
+/// How long, and how many at most, refusals stay: of credentials that somebody owns, of one owner, and of nobody.
 const DENIALS_KEPT_SECONDS: i64 = 30 * DAY_SECONDS;
 const DENIALS_KEPT: i64 = 100_000;
+const DENIALS_OF_ONE_KEPT: i64 = 2000;
+/// Owners with more than that who are looked at in one transaction.
+const OWNERS: i64 = 20;
+/// How long an ended key stays, and how many go in one transaction with all they were used from.
+const KEYS_KEPT_SECONDS: i64 = 365 * DAY_SECONDS;
+const KEYS_BATCH: i64 = 100;
+
+impl Tx {
+    /// By age, and by number: refusals are what a flood is made of. Those of nobody push out none of an owner's, and one
+    /// owner's none of another's.
+    async fn sweep_denials(&mut self, now: Timestamp) -> Result<u64, Error> {
+        let old = "DELETE FROM denials WHERE id IN (SELECT id FROM denials WHERE at < $1 LIMIT $2)";
+        let mut swept = self.execute(old, binds![now.plus_seconds(-DENIALS_KEPT_SECONDS), BATCH]).await?;
+        for too_many in [
+            "DELETE FROM denials WHERE id IN
+             (SELECT id FROM denials WHERE user_id IS NULL ORDER BY at DESC, id DESC LIMIT $1 OFFSET $2)",
+            "DELETE FROM denials WHERE id IN
+             (SELECT id FROM denials WHERE user_id IS NOT NULL ORDER BY at DESC, id DESC LIMIT $1 OFFSET $2)",
+        ] {
+            swept = swept.max(self.execute(too_many, binds![BATCH, DENIALS_KEPT]).await?);
+        }
+        let owners =
+            "SELECT user_id FROM denials WHERE user_id IS NOT NULL GROUP BY user_id HAVING COUNT(*) > $1 LIMIT $2";
+        for mut owner in self.rows(owners, binds![DENIALS_OF_ONE_KEPT, OWNERS]).await? {
+            let too_many = "DELETE FROM denials WHERE id IN
+                            (SELECT id FROM denials WHERE user_id = $1 ORDER BY at DESC, id DESC LIMIT $2 OFFSET $3)";
+            let owner = owner.text(0)?;
+            swept = swept.max(self.execute(too_many, binds![&owner, BATCH, DENIALS_OF_ONE_KEPT]).await?);
+        }
+        Ok(swept)
+    }
+
+    /// Keys that ended before this, with the places they were used from. Their use goes with its own age.
+    async fn sweep_keys(&mut self, before: Timestamp) -> Result<u64, Error> {
+        let mut most = 0;
+        for ended in [
+            "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE revoked_at < $1 LIMIT $2) RETURNING id",
+            "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE expires_at < $1 LIMIT $2) RETURNING id",
+        ] {
+            let keys = self.rows(ended, binds![before, KEYS_BATCH]).await?;
+            most = most.max(keys.len());
+            for mut key in keys {
+                self.execute("DELETE FROM key_networks WHERE key_id = $1", binds![&key.text(0)?]).await?;
+            }
+        }
+        let may_be_more = most >= usize::try_from(KEYS_BATCH).unwrap_or_default();
+        Ok(if may_be_more { BATCH.unsigned_abs() } else { 0 })
+    }
+}
 
 impl Store {
     /// Deletes expired rows, and audit entries older than `audit_seconds`, a bounded number of each kind.
@@ -53,12 +102,8 @@ impl Store {
                         binds![now.plus_seconds(-USAGE_KEPT_SECONDS), BATCH],
                     )
                     .await?,
-                    // By age, and by number: refusals are what a flood is made of.
-                    tx.execute(
-                        "DELETE FROM denials WHERE id IN (SELECT id FROM denials WHERE at < $1 OR at < (SELECT at FROM denials ORDER BY at DESC LIMIT 1 OFFSET $3) LIMIT $2)",
-                        binds![now.plus_seconds(-DENIALS_KEPT_SECONDS), BATCH, DENIALS_KEPT],
-                    )
-                    .await?,
+                    tx.sweep_denials(now).await?,
+                    tx.sweep_keys(now.plus_seconds(-KEYS_KEPT_SECONDS)).await?,
                     tx.execute(
                         "DELETE FROM idempotency WHERE (actor, name) IN (SELECT actor, name FROM idempotency WHERE expires_at < $1 LIMIT $2)",
                         binds![now, BATCH],

@@ -2,14 +2,19 @@
 
 use grantd::{
     config::Config,
-    engine::apikey::{self, NewKey},
+    engine::{
+        apikey::{self, NewKey},
+        usage::Usage,
+    },
     model::{
         clock::Timestamp,
         key::{ApiKey, KeyStatus},
+        principal::Presenter,
         scope::Scopes,
         secret::{Digest, Secret},
+        usage::Outcome,
     },
-    store::{Error, KeyUse, Replacement, SigningKeyRow},
+    store::{Error, ImportBatch, ImportProgress, ImportedKey, KeyUse, Replacement, SigningKeyRow},
 };
 
 use super::{Base, NOW, new_user, who};
@@ -19,12 +24,15 @@ on_each_engine!(
     the_same_key_twice_is_a_conflict,
     a_key_is_revoked_by_its_owner_and_once,
     a_rotated_key_ends_and_never_later_than_it_would,
+    who_has_many_imported_keys_sees_and_replaces_them,
     uses_are_added_up_and_the_first_is_an_event,
+    refusals_of_ended_keys_are_kept_until_they_are_written,
+    the_program_last_seen_is_shown_however_long_its_name_is,
     a_revoked_token_is_one_row,
     two_nodes_make_one_signing_key,
 );
 
-fn new_key(user: &str) -> (Secret, ApiKey) {
+pub(super) fn new_key(user: &str) -> (Secret, ApiKey) {
     let new = NewKey::of(user, "Test key", Scopes::parse("read").expect("scopes"));
     let config = Config::load(None, [], &[]).expect("a configuration");
     apikey::make(NOW, &config, new).expect("a key")
@@ -117,6 +125,59 @@ async fn a_rotated_key_ends_and_never_later_than_it_would(base: Base) {
     assert!(!base.store.replace_key(NOW, who(), strangers).await.expect("an answer"));
 }
 
+/// As many imported keys of the user as one list shows, and two more.
+async fn import_many(base: &Base) {
+    let imported = |number: usize| ImportedKey {
+        id: format!("key_imported{number:04}"),
+        digest: Digest::of(&format!("imported {number}")),
+        owner: "alice@example.com".to_owned(),
+        name: "Imported key".to_owned(),
+        prefix: String::new(),
+        hint: String::new(),
+        scopes: "read".to_owned(),
+        environment: "live".to_owned(),
+        project: None,
+        plan: None,
+        networks: String::new(),
+        expires_at: None,
+    };
+    let batch = ImportBatch {
+        id: "import".to_owned(),
+        keys: (0..502).map(imported).collect(),
+        progress: ImportProgress::default(),
+        owners_plan: None,
+        dry_run: false,
+    };
+    assert_eq!(base.store.import_keys(NOW, who(), batch).await.expect("imported").1.imported, 502);
+}
+
+async fn who_has_many_imported_keys_sees_and_replaces_them(base: Base) {
+    let (_, ended) = base.key().await;
+    base.store.revoke_key(NOW, who(), ended.id.clone(), None).await.expect("revoked");
+    import_many(&base).await;
+    let list = async || base.store.list_keys(NOW, &base.user, None).await.expect("keys");
+    let listed = list().await;
+    let ids = |range: std::ops::Range<usize>| range.rev().map(|number| format!("key_imported{number:04}"));
+    assert!(listed.iter().map(|key| key.id.clone()).eq(ids(2..502)), "live ones alone, the last first");
+    // One more is one too many, but one in the place of another is not.
+    let (secret, key) = new_key(&base.user);
+    let more = base.store.insert_key(NOW, who(), secret.digest(), key.clone()).await;
+    assert!(matches!(more, Err(Error::Refused(_))), "{more:?}");
+    for (old, end) in [("key_imported0000", None), ("key_imported0001", Some(NOW.plus_seconds(60)))] {
+        let (secret, new) = new_key(&base.user);
+        let (old_id, digest) = (old.to_owned(), secret.digest());
+        let replacement = Replacement { old_id, old_ends_at: end, user_id: None, digest, new };
+        assert!(base.store.replace_key(NOW, who(), replacement).await.expect("replaced"), "{old}");
+    }
+    for number in 0..450 {
+        base.store.revoke_key(NOW, who(), format!("key_imported{number:04}"), None).await.expect("revoked");
+    }
+    let listed = list().await;
+    let live = listed.iter().take_while(|key| key.status(NOW) == KeyStatus::Active).count();
+    assert_eq!((live, listed.len()), (54, 500));
+    assert!(listed[54..].iter().all(|key| key.status(NOW) == KeyStatus::Revoked));
+}
+
 async fn uses_are_added_up_and_the_first_is_an_event(base: Base) {
     let (secret, key) = base.key().await;
     let flush = async |times: i64, seconds: i64| {
@@ -134,6 +195,36 @@ async fn uses_are_added_up_and_the_first_is_an_event(base: Base) {
     flush(0, 99).await;
     assert_eq!(base.stored(&secret).await.last_used_at, Some(NOW.plus_seconds(10)), "never back");
     assert_eq!(base.audit(9).await.iter().filter(|event| *event == "key.first_use").count(), 1);
+}
+
+async fn refusals_of_ended_keys_are_kept_until_they_are_written(base: Base) {
+    let mut ids = Vec::new();
+    // More than one batch.
+    for _ in 0..101 {
+        ids.push(base.key().await.1.id);
+    }
+    let usage = Usage::default();
+    ids.iter().for_each(|id| usage.count_ended(id));
+    base.database.run("ALTER TABLE key_usage RENAME TO gone").await;
+    usage.flush(&base.store, NOW).await.expect_err("nothing can be written");
+    base.database.run("ALTER TABLE gone RENAME TO key_usage").await;
+    usage.flush(&base.store, NOW).await.expect("flushed");
+    for id in &ids {
+        let hours = base.store.key_usage(id, NOW).await.expect("usage");
+        assert_eq!(hours.iter().map(|hour| hour.denied).collect::<Vec<_>>(), [1], "{id}");
+    }
+}
+
+async fn the_program_last_seen_is_shown_however_long_its_name_is(base: Base) {
+    let (secret, key) = base.key().await;
+    let (usage, counter) = (Usage::default(), Usage::default().counter(&key.id));
+    for agent in ["x".repeat(300), "y".repeat(300), "z/2".to_owned()] {
+        let from = Presenter { agent: Some(&agent), ..Presenter::default() };
+        usage.count(&counter, NOW, Outcome::Allowed, &from);
+        usage.flush(&base.store, NOW).await.expect("flushed");
+        let shown = base.stored(&secret).await.last_agent.expect("an agent");
+        assert_eq!(shown, agent.chars().take(200).collect::<String>());
+    }
 }
 
 async fn a_revoked_token_is_one_row(base: Base) {

@@ -1,0 +1,135 @@
+//! Owns what is not kept without end: refusals by whose they are, keys made in a day, keys that ended long ago.
+
+use grantd::{
+    engine::denials::Denials,
+    model::{
+        denial::DenialRecord,
+        key::{ApiKey, KeyStatus},
+    },
+    store::{Error, KeyUse},
+};
+
+use super::{Base, NOW, keys::new_key, who};
+
+on_each_engine!(
+    one_noisy_script_hides_nobody_elses_refusals,
+    refusals_of_nobody_and_of_one_owner_push_out_no_others,
+    a_user_makes_so_many_keys_a_day,
+    a_key_that_ended_a_year_ago_is_deleted_and_no_other,
+);
+
+const DAY: i64 = 86_400;
+
+fn refusal(request_id: &str, user_id: Option<&str>, address: &str) -> DenialRecord {
+    DenialRecord {
+        request_id: request_id.to_owned(),
+        at: NOW,
+        status: 401,
+        reason: "unknown".to_owned(),
+        api: None,
+        key_id: None,
+        user_id: user_id.map(ToOwned::to_owned),
+        client_id: None,
+        address: address.to_owned(),
+    }
+}
+
+async fn one_noisy_script_hides_nobody_elses_refusals(base: Base) {
+    let denials = Denials::default();
+    for _ in 0..2000 {
+        denials.note(refusal("req_noise", Some("user_noisy"), "192.0.2.1"));
+        denials.note(refusal("req_garbage", None, "192.0.2.1"));
+    }
+    denials.note(refusal("req_owner", Some(&base.user), "192.0.2.1"));
+    denials.note(refusal("req_sender", None, "198.51.100.1"));
+    let before = denials.of_request(&base.store, "req_owner", Some(&base.user)).await.expect("a look");
+    assert_eq!(before.len(), 1, "also before it is written");
+    denials.flush(&base.store, NOW).await.expect("flushed");
+    let counts = base.database.column("SELECT COUNT(*) FROM denials GROUP BY request_id ORDER BY request_id").await;
+    assert_eq!(counts, ["20", "20", "1", "1"]);
+    denials.note(refusal("req_noise", Some("user_noisy"), "192.0.2.1"));
+    denials.flush(&base.store, NOW).await.expect("flushed");
+    assert_eq!(base.database.column("SELECT COUNT(*) FROM denials").await, ["43"], "counted anew");
+}
+
+async fn refusals_of_nobody_and_of_one_owner_push_out_no_others(base: Base) {
+    base.store.insert_denials(NOW, vec![refusal("req_owner", Some(&base.user), "192.0.2.1")]).await.expect("kept");
+    let later = NOW.plus_seconds(60);
+    // More of nobody's than are kept in all, and more of one owner's than are kept of one.
+    for (owner, count) in [("NULL", 100_300), ("'user_noisy'", 2600)] {
+        let rows = format!(
+            "INSERT INTO denials (id, request_id, at, status, reason, user_id, address)
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+             SELECT 'd' || COALESCE({owner}, '') || i, 'req_noise', {} + i, 401, 'unknown', {owner}, '192.0.2.9' FROM n",
+            later.0
+        );
+        base.database.run(&rows).await;
+    }
+    while base.store.sweep(later, 400 * DAY).await.expect("swept") {}
+    let count = async |owner: &str| {
+        base.database.column(&format!("SELECT COUNT(*) FROM denials WHERE {owner}")).await.remove(0)
+    };
+    assert_eq!(count("user_id IS NULL").await, "100000");
+    assert_eq!(count("user_id = 'user_noisy'").await, "2000");
+    assert_eq!(base.store.denials_of_user(&base.user, None).await.expect("refusals").len(), 1);
+    let oldest = "SELECT MIN(at) FROM denials WHERE user_id = 'user_noisy'";
+    assert_eq!(base.database.column(oldest).await, [(later.0 + 601).to_string()], "the newest stay");
+}
+
+async fn a_user_makes_so_many_keys_a_day(base: Base) {
+    let columns =
+        "digest, user_id, name, prefix, hint, scopes, environment, form, networks, created_at, revoked_at, uses";
+    for (form, count) in [("imported", 2000), ("prefixed", 999)] {
+        let rows = format!(
+            "INSERT INTO api_keys (id, {columns})
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+             SELECT 'key_{form}' || i, 'digest_{form}' || i, '{}', 'Key', '', '', 'read', 'live', '{form}', '', {}, {1}, 0 FROM n",
+            base.user, NOW.0
+        );
+        base.database.run(&rows).await;
+    }
+    let make = async |seconds: i64| {
+        let (secret, key) = new_key(&base.user);
+        base.store.insert_key(NOW.plus_seconds(seconds), who(), secret.digest(), key).await
+    };
+    make(0).await.expect("the last of this day");
+    let more = make(1).await;
+    assert!(matches!(&more, Err(Error::Refused(error)) if error.description.contains("24 hours")), "{more:?}");
+    make(DAY + 1).await.expect("the first of the next");
+}
+
+async fn a_key_that_ended_a_year_ago_is_deleted_and_no_other(base: Base) {
+    let [revoked, expired, later, live] = [(); 4].map(|()| new_key(&base.user));
+    let ends = NOW.plus_seconds(10);
+    let expired = (expired.0, ApiKey { expires_at: Some(ends), ..expired.1 });
+    for (secret, key) in [&revoked, &expired, &later, &live] {
+        base.store.insert_key(NOW, who(), secret.digest(), key.clone()).await.expect("a key");
+        let used = KeyUse {
+            key_id: key.id.clone(),
+            allowed: 1,
+            last_used_at: Some(NOW),
+            networks: vec!["192.0.2.0/24".to_owned()],
+            ..KeyUse::default()
+        };
+        base.store.flush_key_uses(NOW, vec![used]).await.expect("used");
+    }
+    for (at, key) in [(ends, &revoked.1), (NOW.plus_seconds(DAY), &later.1)] {
+        assert!(base.store.revoke_key(at, who(), key.id.clone(), None).await.expect("revoked"));
+    }
+    let kept = async |days: i64, seconds: i64| {
+        let now = NOW.plus_seconds(days * DAY + seconds);
+        while base.store.sweep(now, 400 * DAY).await.expect("swept") {}
+        let mut kept = Vec::new();
+        for (secret, key) in [&revoked, &expired, &later, &live] {
+            let found = base.store.find_key(&secret.digest()).await.expect("a look");
+            assert_eq!(base.store.key_networks(&key.id).await.expect("places").len(), usize::from(found.is_some()));
+            kept.extend(found.map(|found| found.key));
+        }
+        kept
+    };
+    assert_eq!(kept(365, 10).await.len(), 4, "a year to the second");
+    let left: Vec<ApiKey> = kept(365, 11).await;
+    assert_eq!(left.iter().map(|key| &key.id).collect::<Vec<_>>(), [&later.1.id, &live.1.id]);
+    let left = kept(4000, 0).await;
+    assert!(left.len() == 1 && left[0].status(NOW) == KeyStatus::Active, "{left:?}");
+}
