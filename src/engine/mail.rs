@@ -24,6 +24,8 @@ const WAITING_MAX: usize = 256;
 const AGAIN_AFTER: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(60)];
 /// Longest one attempt may take.
 const ATTEMPT_MAX: Duration = Duration::from_secs(15);
+/// Longest a stop waits for mail, in all.
+const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// Sends mail, if it is configured.
 #[derive(Debug)]
@@ -79,28 +81,39 @@ impl Mailer {
         }
     }
 
-    /// Sends what is queued until `stop`; what waits then is tried once more.
+    /// Sends what is queued until `stop`; what waits then is tried once more, for five seconds in all.
     pub async fn run(&self, stop: &CancellationToken) {
         let Some(out) = &self.out else { return };
         let waiting = out.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut waiting) = waiting else { return };
+        let too_late = async {
+            stop.cancelled().await;
+            sleep(STOP_MAX).await;
+        };
+        tokio::select! {
+            () = out.deliver_all(&mut waiting, stop) => {}
+            () = too_late => tracing::warn!("mail that could not be sent before the stop is lost"),
+        }
+    }
+}
+
+impl Out {
+    async fn deliver_all(&self, waiting: &mut Receiver<Message>, stop: &CancellationToken) {
         loop {
             let next = tokio::select! {
                 next = waiting.recv() => next,
                 () = stop.cancelled() => break,
             };
             let Some(message) = next else { return };
-            out.deliver(&message, stop).await;
+            self.deliver(&message, stop).await;
         }
         while let Ok(message) = waiting.try_recv() {
-            if !out.attempt(&message).await {
+            if !self.attempt(&message).await {
                 return;
             }
         }
     }
-}
 
-impl Out {
     async fn deliver(&self, message: &Message, stop: &CancellationToken) {
         for pause in AGAIN_AFTER {
             if self.attempt(message).await {

@@ -6,10 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use grantd::model::clock::Timestamp;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 
 use crate::harness::{Installation, process::free_port};
@@ -169,4 +170,29 @@ fn an_unreachable_database_refuses_the_start_in_words() {
     let error = here.refused(&["serve"]);
     assert!(error.contains("Connection refused") && !error.contains("pa55word"), "{error}");
     assert!(began.elapsed() < Duration::from_secs(5), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_writes_counts_before_it_waits_for_mail() {
+    let mut here = Installation::new();
+    // Takes connections and never says a word.
+    let dead = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    here.set("GRANTD_MAIL__URL", format!("smtp://{}", dead.local_addr().expect("an address")));
+    here.api();
+    here.user("alice@example.com");
+    let ((id, key), (_, leaked)) = (here.key("alice@example.com"), here.key("alice@example.com"));
+    let mut server = here.serve().await;
+    server.get_as("/v1/users/me", &key).await.status(200);
+    let report = server.http.post(format!("{}/leaked", server.base)).form(&[("key", leaked)]);
+    server.send(report).await.expect("an answer").status(200);
+    let _held = dead.accept().await.expect("the mailer");
+    let store = here.store().await;
+    server.signal("TERM");
+    let written = async || !store.key_usage(&id, Timestamp(0)).await.expect("usage").is_empty();
+    while !written().await && server.is_running() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(server.is_running(), "the mailer still waits");
+    assert!(server.ended().success());
+    assert!(written().await);
 }

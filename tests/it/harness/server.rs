@@ -54,6 +54,11 @@ impl Server {
         }
     }
 
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
     /// Ends the server as a power cut would.
     pub fn kill(self) {
         drop(self);

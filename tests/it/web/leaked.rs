@@ -8,12 +8,15 @@ use aws_lc_rs::{
 };
 use axum::{Json, Router, body::Body, http::Request, routing::get};
 use data_encoding::BASE64;
+use grantd::{config::Config, engine::mail::Mailer};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpListener,
     sync::mpsc,
+    time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Reply, TestApp};
 
@@ -198,4 +201,23 @@ async fn a_report_that_is_not_signed_by_the_reporter_changes_nothing() {
     report(&silent, "key-1", &good, &body).await.status(404);
     let away = Arc::new(TestApp::with(&[("leaks.keys_url", "http://127.0.0.1:1/keys")]).await);
     report(&away, "key-1", &good, &body).await.status(503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_mail_server_holds_a_stop_up_for_five_seconds_in_all() {
+    // It takes connections and never says a word; the clock is the test's own.
+    let dead = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("smtp://{}", dead.local_addr().expect("an address"));
+    let config = Config::load(None, [("GRANTD_MAIL__URL".to_owned(), url)], &[]).expect("a configuration");
+    let mailer = Mailer::new(&config.mail).expect("a mailer");
+    for _ in 0..3 {
+        mailer.send("alice@example.com", "Hello", "Hello.".to_owned());
+    }
+    let (stop, began) = (CancellationToken::new(), Instant::now());
+    let stops = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.cancel();
+    };
+    tokio::join!(mailer.run(&stop), stops);
+    assert_eq!(began.elapsed().as_secs(), 6);
 }
