@@ -2,6 +2,8 @@
 //! transaction of what it tells. Twins that come at once wait for each other: one works, the other gets its answer. Does not
 //! seal; see `engine::answers`.
 
+use std::fmt;
+
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
@@ -23,11 +25,16 @@ use crate::{
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// An answer, before it is sent.
-#[derive(Debug)]
+/// An answer, before it is sent. It may hold a key that is shown once.
 pub struct Answer {
     status: StatusCode,
     body: Vec<u8>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 /// Work that is done once.

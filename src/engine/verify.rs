@@ -191,10 +191,7 @@ impl Verifier {
     /// Whether `text` may be an API key: of our own form, checksum included, or of any form once some were imported.
     #[must_use]
     pub fn may_be_api_key(&self, text: &str) -> bool {
-        let other = |prefix: &str| text.starts_with(prefix);
-        if [secret::CODE, secret::REFRESH_TOKEN, secret::CLIENT_SECRET].into_iter().any(other)
-            || text.starts_with("eyJ")
-        {
+        if secret::is_other_kind(text) || text.starts_with("eyJ") {
             return false;
         }
         // Whatever the prefix is configured to be today: keys outlive a change of it.
@@ -271,10 +268,7 @@ impl Verifier {
         if self.may_be_api_key(credential) {
             return Ok(Presented::Key);
         }
-        let other = [secret::CODE, secret::REFRESH_TOKEN, secret::CLIENT_SECRET]
-            .into_iter()
-            .any(|prefix| credential.starts_with(prefix));
-        Err(if other { Denial::WrongKind } else { Denial::Unknown })
+        Err(if secret::is_other_kind(credential) { Denial::WrongKind } else { Denial::Unknown })
     }
 
     async fn read_token(&self, claims: Claims) -> Result<Result<(Accepted, Vec<Entity>), Denied>, Error> {

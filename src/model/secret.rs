@@ -78,6 +78,12 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Whether `text` begins as a secret of this server's that is no key.
+#[must_use]
+pub fn is_other_kind(text: &str) -> bool {
+    [CODE, REFRESH_TOKEN, CLIENT_SECRET].into_iter().any(|prefix| text.starts_with(prefix))
+}
+
 /// The body of a sealed secret, if `text` starts with `prefix` and its checksum is right.
 #[must_use]
 pub fn unseal<'t>(prefix: &str, text: &'t str) -> Option<&'t str> {

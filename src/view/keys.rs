@@ -1,6 +1,8 @@
 //! Owns the pages of API keys and of the projects that hold them.
 //! Does not own what happened to them in words (`account.rs`).
 
+use std::fmt;
+
 use askama::Template;
 
 use super::{
@@ -99,7 +101,7 @@ impl KeyForm {
 }
 
 /// The answer to a new key: the only page that ever shows it.
-#[derive(Debug, Template)]
+#[derive(Template)]
 #[template(path = "key_created.html")]
 pub struct KeyCreatedPage {
     pub shell: Shell,
@@ -115,6 +117,12 @@ pub struct KeyCreatedPage {
     pub back: Link,
     /// A command to paste that uses the key.
     pub curl: String,
+}
+
+impl fmt::Debug for KeyCreatedPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyCreatedPage").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl KeyCreatedPage {

@@ -1,5 +1,7 @@
 //! Owns what is sent to and answered by `/api/v1/keys`. Does not do anything.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -68,7 +70,7 @@ pub struct Place {
 }
 
 /// A new key: the only answer that ever shows it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub struct MadeKey {
     #[serde(flatten)]
     pub(super) made: Key,
@@ -80,6 +82,12 @@ pub struct MadeKey {
     /// When that one ends
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) old_ends_at: Option<String>,
+}
+
+impl fmt::Debug for MadeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MadeKey").field("made", &self.made).finish_non_exhaustive()
+    }
 }
 
 /// A key to make. It is never wider than the credential that makes it.

@@ -152,7 +152,7 @@ fn judge_key(key: &str, force_weak: bool) -> Result<Secret, Reason> {
     if key.starts_with("eyJ") {
         return Err("this looks like a JWT, which is no key".into());
     }
-    if [secret::CODE, secret::REFRESH_TOKEN, secret::CLIENT_SECRET].into_iter().any(|prefix| key.starts_with(prefix)) {
+    if secret::is_other_kind(key) {
         return Err("this looks like a secret of this server's own, which is no key".into());
     }
     let bits = apparent_bits(key);
