@@ -87,7 +87,8 @@ fn narrow(app: &App, caller: &Caller, new: &mut NewKey) -> Result<(), Problem> {
         new.networks = key.networks.clone();
     }
     within(app, caller, &new.networks)?;
-    if key.environment != "live" && new.environment != key.environment {
+    let asked = new.environment.as_deref().unwrap_or(app.config.default_environment());
+    if key.environment != "live" && asked != key.environment {
         return caller.wider(app, format!("a key for {} makes keys for {0} alone", key.environment));
     }
     // Each key that has a plan of its own is counted apart: making more would make more of the plan.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Global, open, output};
 use crate::{
+    config::Config,
     engine::import::{self, Defaults, Format, Options, Watch},
     model::error::Error,
     store::ImportProgress,
@@ -63,9 +64,9 @@ pub struct Import {
     /// The project of rows that name none, by id or by the owner's name for it
     #[arg(long, value_name = "PROJECT")]
     default_project: Option<String>,
-    /// The environment of rows that name none
-    #[arg(long, value_name = "NAME", default_value = "live")]
-    default_environment: String,
+    /// The environment of rows that name none [default: the first that is configured]
+    #[arg(long, value_name = "NAME")]
+    default_environment: Option<String>,
     /// The plan of rows that name none [default: their project's or owner's]
     #[arg(long, value_name = "PLAN")]
     default_plan: Option<String>,
@@ -82,7 +83,7 @@ enum FormatName {
 impl Import {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
         let opened = open::store(global).await?;
-        let options = self.options(opened.config.environments.clone())?;
+        let options = self.options(&opened.config)?;
         let mut watch = Told { report: self.report, is_quiet: global.json, ..Told::default() };
         let done = import::run(&opened.store, opened.now, open::origin(), &self.file, &options, &mut watch).await?;
         watch.bar.finish_and_clear();
@@ -104,7 +105,7 @@ impl Import {
         )
     }
 
-    fn options(&self, environments: Vec<String>) -> Result<Options, Error> {
+    fn options(&self, config: &Config) -> Result<Options, Error> {
         let format = match (self.format, self.file.extension().and_then(|end| end.to_str())) {
             (Some(FormatName::Csv), _) | (None, Some("csv")) => Format::Csv,
             (Some(FormatName::Jsonl), _) | (None, Some("jsonl" | "ndjson")) => Format::JsonLines,
@@ -119,10 +120,13 @@ impl Import {
                 owner: self.default_owner.clone(),
                 scopes: Some(self.default_scopes.join(" ")).filter(|scopes| !scopes.is_empty()),
                 project: self.default_project.clone(),
-                environment: self.default_environment.clone(),
+                environment: self
+                    .default_environment
+                    .clone()
+                    .unwrap_or_else(|| config.default_environment().to_owned()),
                 plan: self.default_plan.clone(),
             },
-            environments,
+            environments: config.environments.clone(),
         })
     }
 }

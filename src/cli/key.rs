@@ -43,9 +43,9 @@ pub struct Create {
     /// The project it belongs to, by its id; `project list` shows them
     #[arg(long, value_name = "ID")]
     project: Option<String>,
-    /// What it is for: live, test, or another name the deployment configures
-    #[arg(long, default_value = "live")]
-    environment: String,
+    /// What it is for: live, test, or another name the deployment configures [default: the first of them]
+    #[arg(long)]
+    environment: Option<String>,
     /// A network it may be used from, such as 192.0.2.0/24; may repeat [default: any]
     #[arg(long = "allow", value_name = "CIDR")]
     networks: Vec<String>,

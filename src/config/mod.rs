@@ -78,6 +78,12 @@ fn wrong(key: &str, right: &str) -> Result<(), ConfigError> {
 }
 
 impl Config {
+    /// What a key is for when nobody says: the first of the environments.
+    #[must_use]
+    pub fn default_environment(&self) -> &str {
+        self.environments.first().map_or("", String::as_str)
+    }
+
     /// Reads every layer. `overrides` are the command line's, by key.
     ///
     /// # Errors

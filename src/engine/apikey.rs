@@ -28,8 +28,8 @@ pub struct NewKey {
     pub name: String,
     /// What it may do: at least one scope.
     pub scopes: Scopes,
-    /// `live`, `test`, or another name the deployment knows.
-    pub environment: String,
+    /// `live`, `test`, or another name the deployment knows; nothing means the first of them.
+    pub environment: Option<String>,
     /// Seconds until it ends by itself.
     pub expires_in_seconds: Option<i64>,
     /// The project it belongs to, one of its owner's.
@@ -43,7 +43,7 @@ pub struct NewKey {
 }
 
 impl NewKey {
-    /// A key of this user for `live` use, without an end, a project or bounds.
+    /// A key of this user for the deployment's first environment, without an end, a project or bounds.
     #[must_use]
     pub fn of(user_id: &str, name: &str, scopes: Scopes) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl NewKey {
             user_id: user_id.to_owned(),
             name: name.to_owned(),
             scopes,
-            environment: "live".to_owned(),
+            environment: None,
             expires_in_seconds: None,
             project: None,
             plan: None,
@@ -68,7 +68,7 @@ impl NewKey {
             user_id: old.user_id.clone(),
             name: old.name.clone(),
             scopes: old.scopes.clone(),
-            environment: old.environment.clone(),
+            environment: Some(old.environment.clone()),
             // An imported key may have been given longer than a new one can be.
             expires_in_seconds: old
                 .expires_at
@@ -90,7 +90,8 @@ pub fn make(now: Timestamp, config: &Config, new: NewKey) -> Result<(Secret, Api
     if new.scopes.is_empty() {
         return Err(Error::invalid_scope("a key needs at least one scope"));
     }
-    if !config.environments.contains(&new.environment) {
+    let environment = new.environment.unwrap_or_else(|| config.default_environment().to_owned());
+    if !config.environments.contains(&environment) {
         return Err(Error::invalid_request(format!("environment is one of: {}", config.environments.join(", "))));
     }
     if new.project.as_ref().is_some_and(|project| project.user_id != new.user_id) {
@@ -106,7 +107,7 @@ pub fn make(now: Timestamp, config: &Config, new: NewKey) -> Result<(Secret, Api
     let (prefix, shown) = match form {
         KeyForm::Uuid => (String::new(), Secret::uuid()),
         KeyForm::Prefixed | KeyForm::Imported => {
-            let prefix = format!("{}_{}_", config.key_prefix, new.environment);
+            let prefix = format!("{}_{}_", config.key_prefix, environment);
             let shown = Secret::generate(&prefix);
             (prefix, shown)
         }
@@ -118,7 +119,7 @@ pub fn make(now: Timestamp, config: &Config, new: NewKey) -> Result<(Secret, Api
         prefix,
         hint: shown.hint(),
         scopes: new.scopes,
-        environment: new.environment,
+        environment,
         form,
         project_id: new.project.map(|project| project.id),
         plan: new.plan,

@@ -13,7 +13,7 @@ pub struct Project {
     pub name: String,
     /// How its keys look.
     pub key_form: KeyForm,
-    /// At most one key of it is live: a new one takes the place of the old.
+    /// At most one key of it is live: another is refused until the one is revoked, or regenerated.
     pub one_live_key: bool,
     /// The plan its keys are measured by together, where it is not the user's.
     pub plan: Option<String>,

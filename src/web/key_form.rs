@@ -150,25 +150,23 @@ async fn check(
         form.password_error = Some(why);
         return Ok(None);
     }
-    let environment = params.get("environment").map(ToOwned::to_owned);
-    let new = NewKey::of(&signed_in.user.id, &name, scopes);
     Ok(Some(NewKey {
         id: Some(format!("key_{id}")),
-        environment: environment.or_else(|| app.config.environments.first().cloned()).unwrap_or(new.environment),
+        environment: params.get("environment").map(ToOwned::to_owned),
         expires_in_seconds,
         project,
         networks,
-        ..new
+        ..NewKey::of(&signed_in.user.id, &name, scopes)
     }))
 }
 
 /// What keys can be for; the first unless another was chosen.
 fn environments(app: &App, chosen: Option<&str>) -> Vec<Choice> {
-    let first = app.config.environments.first().map(String::as_str);
+    let first = app.config.default_environment();
     let choice = |name: &String| Choice {
         value: name.clone(),
         label: words::label(name),
-        selected: Some(name.as_str()) == chosen.or(first),
+        selected: name == chosen.unwrap_or(first),
     };
     app.config.environments.iter().map(choice).collect()
 }

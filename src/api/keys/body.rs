@@ -103,7 +103,7 @@ pub struct CreateKey {
     pub(super) scopes: Vec<String>,
     /// The project it will belong to, by id
     pub(super) project: Option<String>,
-    /// `live` if left out
+    /// The first that the deployment configures if left out, which is `live` unless it says otherwise
     pub(super) environment: Option<String>,
     /// Networks it may be used from, such as `192.0.2.0/24`; none means any
     pub(super) networks: Option<Vec<String>>,

@@ -72,7 +72,7 @@ pub async fn create(
         None => None,
     };
     let mut new = NewKey {
-        environment: sent.environment.unwrap_or_else(|| "live".to_owned()),
+        environment: sent.environment,
         expires_in_seconds: sent.expires_in,
         project,
         plan: sent.plan,

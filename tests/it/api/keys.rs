@@ -132,7 +132,7 @@ async fn a_bound_key_binds_what_it_makes() {
         here.patch(&format!("/keys/{id}"), json!({ "networks": [] })).await.problem(403, "insufficient_scope");
     }
 
-    let test = with(&|new| new.environment = "test".to_owned()).await;
+    let test = with(&|new| new.environment = Some("test".to_owned())).await;
     test.post("/keys", json!({ "scopes": ["read"] })).await.problem(403, "insufficient_scope");
     test.post("/keys", json!({ "scopes": ["read"], "environment": "test" })).await.status(201);
 }
@@ -177,7 +177,7 @@ async fn lists_are_read_page_by_page_and_filtered() {
     for at in 0..5 {
         app.advance(1);
         let environment = if at % 2 == 0 { "test" } else { "live" };
-        made.push(app.key_with(&alice.user, "read", |new| new.environment = environment.to_owned()).await.0);
+        made.push(app.key_with(&alice.user, "read", |new| new.environment = Some(environment.to_owned())).await.0);
     }
     made.reverse();
     let (mut seen, mut target) = (Vec::new(), "/keys?limit=2".to_owned());

@@ -1,5 +1,6 @@
 //! Owns `grantd user`, `api`, `client` and `key`: the shapes of `--json`, and what is said about a bad value.
 
+use grantd::model::secret::random_base62;
 use serde_json::{Value, json};
 
 use crate::harness::Installation;
@@ -177,6 +178,18 @@ fn a_key_is_shown_once_listed_rotated_and_revoked() {
     };
     assert_eq!((status(id), status(text(&rotated, "id"))), (json!("revoked"), json!("active")));
     says(&here, &["key", "rotate", id], "this key has ended");
+}
+
+#[test]
+fn a_key_that_nobody_says_more_of_is_for_the_first_environment() {
+    let mut here = Installation::new();
+    here.set("GRANTD_ENVIRONMENTS", "production,staging");
+    here.api();
+    here.user("alice@example.com");
+    assert!(here.key("alice@example.com").1.starts_with("gd_production_"));
+    let rows = format!("key,owner,scopes\n{},alice@example.com,read\n", random_base62(32));
+    std::fs::write(here.path("keys.csv"), rows).expect("a file");
+    assert_eq!(here.json(&["key", "import", "keys.csv"])["imported"], 1);
 }
 
 #[test]

@@ -225,11 +225,15 @@ async fn what_a_key_may_not_be_is_refused_and_nothing_is_made() {
     let theirs = NewKey { project: Some(bobs.clone()), ..NewKey::of(&alice, "Test key", scopes.clone()) };
     let error = apikey::make(app.now(), &app.app.config, theirs).expect_err("another's project");
     assert_eq!(error.code, ErrorCode::InvalidRequest);
-    let elsewhere = NewKey { environment: "staging".to_owned(), ..NewKey::of(&alice, "Test key", scopes.clone()) };
+    let elsewhere =
+        NewKey { environment: Some("staging".to_owned()), ..NewKey::of(&alice, "Test key", scopes.clone()) };
     apikey::make(app.now(), &app.app.config, elsewhere.clone()).expect_err("an environment nobody configured");
     let staging = TestApp::with(&[("GRANTD_ENVIRONMENTS", "dev,staging,production")]).await;
     let (secret, _) = apikey::make(app.now(), &staging.app.config, elsewhere).expect("a key");
     assert!(secret.expose().starts_with("gd_staging_"));
+    let unsaid = NewKey::of(&alice, "Test key", scopes.clone());
+    let (secret, _) = apikey::make(app.now(), &staging.app.config, unsaid).expect("a key");
+    assert!(secret.expose().starts_with("gd_dev_"), "the first is what a key is for when nobody says");
     let new = NewKey { plan: Some("none".to_owned()), ..NewKey::of(&alice, "Test key", scopes) };
     let (secret, key) = apikey::make(app.now(), &app.app.config, new).expect("a key");
     let kept = app.app.store.insert_key(app.now(), Origin::default(), secret.digest(), key).await;

@@ -23,7 +23,7 @@ use crate::harness::{OAuthClient, TestApp, flow};
 
 fn new_key(user_id: &str, environment: &str) -> NewKey {
     let scopes = Scopes::parse("read").expect("scopes");
-    NewKey { environment: environment.to_owned(), ..NewKey::of(user_id, "Test key", scopes) }
+    NewKey { environment: Some(environment.to_owned()), ..NewKey::of(user_id, "Test key", scopes) }
 }
 
 fn like(app: &TestApp, old: &ApiKey) -> (Secret, ApiKey) {
@@ -76,7 +76,7 @@ async fn keys_begin_with_the_deployments_own_prefix_and_outlive_a_change_of_it()
     let before = Config { key_prefix: "gd".to_owned(), ..app.app.config.clone() };
     let (older, key) = apikey::make(app.now(), &before, new_key(&user, "live")).expect("a key");
     app.app.store.insert_key(app.now(), Origin::default(), older.digest(), key).await.expect("kept");
-    let (_, newer) = app.key_with(&user, "read", |key| key.environment = "test".to_owned()).await;
+    let (_, newer) = app.key_with(&user, "read", |key| key.environment = Some("test".to_owned())).await;
     assert!(newer.starts_with("acme_test_"));
     assert_eq!(app.introspect(&newer).await.active()["environment"], "test");
     let older = older.expose().to_owned();
