@@ -22,14 +22,16 @@ use crate::{
     model::{
         audit::Origin,
         clock::Timestamp,
-        error::Error,
+        error::{Error, ErrorCode},
         secret::{self, Digest},
     },
     store::{Fate, ImportBatch, ImportProgress, ImportedKey, Store},
 };
 
 /// Rows kept in one transaction: as many as take about this long, so that whoever writes beside waits no longer for its turn.
-const BATCH_ROWS: RangeInclusive<usize> = 500..=16_000;
+/// A database far away takes few of them in the time that a transaction may take.
+const BATCH_ROWS: RangeInclusive<usize> = 20..=16_000;
+const FIRST_ROWS: usize = 500;
 const BATCH_TIME: Duration = Duration::from_millis(250);
 /// Keys of a file that a dry run tells apart, in some 200 MB: it keeps nothing that could tell them.
 const DRY_KEYS_MAX: usize = 4_000_000;
@@ -108,8 +110,8 @@ pub async fn run(
         judged: 0,
         scopes: HashMap::new(),
     };
-    let (rows, seen) = (*BATCH_ROWS.start(), HashSet::new());
-    let mut import = Import { store, now, origin, id, options, watch, progress, rows, seen };
+    let (rows, seen) = (FIRST_ROWS, HashSet::new());
+    let mut import = Import { store, now, origin, id, options, watch, progress, rows, told: 0, seen };
     while import.batch(&mut source, &mut judge).await? {}
     if !options.dry_run {
         store.finish_import(now, import.origin, import.id, import.progress).await?;
@@ -128,6 +130,8 @@ struct Import<'a, W> {
     progress: ImportProgress,
     /// Of the next batch.
     rows: usize,
+    /// The last line of which was told that it is no key.
+    told: u64,
     /// Keys of this file that a dry run has met.
     seen: HashSet<Digest>,
 }
@@ -136,6 +140,7 @@ impl<W: Watch> Import<'_, W> {
     /// Reads and keeps one batch; false behind the last row.
     async fn batch(&mut self, source: &mut Source, judge: &mut Judge<'_>) -> Result<bool, Error> {
         let began = Instant::now();
+        let before = ImportProgress { offset: source.offset, line: source.line, ..self.progress };
         let (mut lines, mut keys) = (Vec::with_capacity(self.rows), Vec::with_capacity(self.rows));
         let mut read = 0;
         while read < self.rows
@@ -149,7 +154,11 @@ impl<W: Watch> Import<'_, W> {
                 }
                 Err(reason) => {
                     self.progress.refused += 1;
-                    self.watch.left_out(line.number, &reason)?;
+                    // A row that is read again was told before.
+                    if line.number > self.told {
+                        self.told = line.number;
+                        self.watch.left_out(line.number, &reason)?;
+                    }
                 }
             }
         }
@@ -157,9 +166,25 @@ impl<W: Watch> Import<'_, W> {
             return Ok(false);
         }
         (self.progress.offset, self.progress.line) = (source.offset, source.line);
-        self.keep(&lines, keys).await?;
+        if let Err(error) = self.keep(&lines, keys).await {
+            return self.fewer(source, before, error).await;
+        }
         let rows = if began.elapsed() < BATCH_TIME { self.rows * 2 } else { self.rows / 2 };
         self.rows = rows.clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end());
+        Ok(true)
+    }
+
+    /// Goes on with fewer rows, where a batch may have been too many for the time that a transaction may take. From where
+    /// the database says: an answer that was late may have been a yes.
+    async fn fewer(&mut self, source: &mut Source, before: ImportProgress, error: Error) -> Result<bool, Error> {
+        let least = *BATCH_ROWS.start();
+        if error.code != ErrorCode::TemporarilyUnavailable || self.rows <= least {
+            return Err(error);
+        }
+        self.rows = (self.rows / 2).max(least);
+        let kept = if self.options.dry_run { None } else { self.store.import_progress(&self.id).await? };
+        self.progress = kept.unwrap_or(before);
+        source.go_to(self.progress.offset, self.progress.line)?;
         Ok(true)
     }
 

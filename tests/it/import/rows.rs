@@ -205,6 +205,29 @@ async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
     assert_eq!(counts(&import(&here, "keys.csv", &["--dry-run"])), [0, 3, 1]);
 }
 
+#[tokio::test]
+async fn a_database_that_takes_few_rows_at_once_takes_them_all_in_the_end() {
+    let here = installation();
+    let rows: String = (0..1000)
+        .map(|n| format!("{},alice@example.com,{}\n", key(), if n % 100 == 7 { "fly" } else { "read" }))
+        .collect();
+    write(&here, "keys.csv", &format!("key,owner,scopes\n{rows}"));
+    let database = database(&here);
+    // More than a hundred rows in one transaction fail, as a batch does that takes too long.
+    let check =
+        "BEGIN SELECT RAISE(ABORT, 'too slow') WHERE (SELECT COUNT(*) FROM api_keys) - (SELECT n FROM kept) > 100;
+                 UPDATE kept SET n = (SELECT COUNT(*) FROM api_keys); END;";
+    database.run("CREATE TABLE kept (n BIGINT); INSERT INTO kept (n) VALUES (0);").await;
+    for event in ["INSERT", "UPDATE"] {
+        let when = format!("CREATE TRIGGER slow_{event} AFTER {event} ON meta WHEN NEW.name LIKE 'import:%' {check}");
+        database.run(&when).await;
+    }
+    let told = import(&here, "keys.csv", &[]);
+    assert_eq!(counts(&told), [990, 0, 10], "{told}");
+    assert_eq!(told["left_out"]["there is no such scope"], 10, "each is told once: {told}");
+    assert_eq!(database.column("SELECT COUNT(*) FROM api_keys").await, ["990"]);
+}
+
 #[test]
 fn people_are_told_in_words_and_a_pipe_gets_no_bar() {
     let here = installation();
