@@ -18,6 +18,7 @@ use crate::{
         secret::{Secret, new_id},
         text,
     },
+    store::RoutePlace,
 };
 
 #[derive(Debug, Subcommand)]
@@ -50,12 +51,21 @@ pub struct AddRoute {
     /// Anybody may, without a credential
     #[arg(long, conflicts_with = "scopes")]
     public: bool,
+    /// Ask it before all others [default: after them]
+    #[arg(long, conflicts_with = "before")]
+    first: bool,
+    /// Ask it right before the rule with this id
+    #[arg(long, value_name = "ID")]
+    before: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct RemoveRoute {
     /// The rule's id, as `api routes` shows it
     id: String,
+    /// Also the API's last one, after which every credential for the API passes everywhere
+    #[arg(long)]
+    open: bool,
 }
 
 #[derive(Debug, Args)]
@@ -173,7 +183,12 @@ impl AddRoute {
         }
         let route = Route { id: new_id("route"), method, pattern: self.path, scopes, public: self.public };
         let id = route.id.clone();
-        opened.store.insert_route(opened.now, open::origin(), api.id.clone(), route).await?;
+        let place = match self.before {
+            Some(id) => RoutePlace::Before(id),
+            None if self.first => RoutePlace::First,
+            None => RoutePlace::Last,
+        };
+        opened.store.insert_route(opened.now, open::origin(), api.id.clone(), route, place).await?;
         output::one(global, &[("id", json!(id))])
     }
 }
@@ -181,7 +196,7 @@ impl AddRoute {
 impl RemoveRoute {
     async fn run(self, global: &Global) -> Result<(), Error> {
         let opened = open::store(global).await?;
-        if !opened.store.delete_route(opened.now, open::origin(), self.id.clone()).await? {
+        if !opened.store.delete_route(opened.now, open::origin(), self.id.clone(), self.open).await? {
             return Err(Error::invalid_request("there is no such rule; `grantd api routes` shows them"));
         }
         output::one(global, &[("id", json!(self.id)), ("removed", json!(true))])

@@ -3,6 +3,7 @@
 mod keys;
 mod own;
 mod requests;
+mod routes;
 
 use axum::{
     body::Body,

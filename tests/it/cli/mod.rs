@@ -3,5 +3,6 @@
 mod commands;
 mod log;
 mod notice;
+mod rules;
 mod start;
 mod upkeep;
