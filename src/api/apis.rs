@@ -33,6 +33,7 @@ use crate::{
         secret::new_id,
         text,
     },
+    store::RoutePlace,
 };
 
 /// A protected resource (RFC 8707).
@@ -127,7 +128,7 @@ pub struct Route {
     public: bool,
 }
 
-/// A rule to add behind the others.
+/// A rule to add.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateRoute {
@@ -141,6 +142,8 @@ pub struct CreateRoute {
     /// Anybody may, without a credential
     #[serde(default)]
     public: bool,
+    /// Id of the rule before which it is asked; after all others if left out
+    before: Option<String>,
 }
 
 impl From<&Record> for Api {
@@ -256,7 +259,7 @@ pub async fn routes(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, Id(
     Ok(reply::json(&Page { items, next: None }))
 }
 
-/// Add a route behind the others
+/// Add a route, behind the others or before one of them
 #[utoipa::path(post, path = "/api/v1/apis/{id}/routes", tag = "apis", params(("id" = String, Path)),
     request_body = CreateRoute, responses((status = 201, body = Route)), security(("bearer" = ["grantd:apis:write"])))]
 pub async fn add_route(
@@ -270,9 +273,10 @@ pub async fn add_route(
         Err(answer) => return Ok(answer),
     };
     let api = find(&app, &id)?;
+    let place = sent.before.clone().map_or(RoutePlace::Last, RoutePlace::Before);
     let rule = sent.rule(&app, &api)?;
     let answer = Answer::created(&Route::from(&rule))?;
-    let done = work.store(&answer)?.insert_route(caller.info.now, caller.origin(), api.id, rule).await;
+    let done = work.store(&answer)?.insert_route(caller.info.now, caller.origin(), api.id, rule, place).await;
     app.catalog.reload().await?;
     work.end(answer, done.map_err(Into::into)).await
 }
@@ -301,18 +305,22 @@ impl CreateRoute {
 }
 
 /// Remove a route
+///
+/// Without rules, every credential for an API passes everywhere: its last one goes only with `open=yes`.
 #[utoipa::path(delete, path = "/api/v1/apis/{id}/routes/{route}", tag = "apis",
-    params(("id" = String, Path), ("route" = String, Path)),
+    params(("id" = String, Path), ("route" = String, Path), ("open" = Option<String>, Query)),
     responses((status = 204, description = "It is gone")), security(("bearer" = ["grantd:apis:write"])))]
 pub async fn remove_route(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<ApisWrite>,
     Ids(id, route): Ids,
+    uri: Uri,
 ) -> Result<Response, Problem> {
+    let open = Query::parse(&uri, &["open"])?.one_of("open", &["yes"])?.is_some();
     if !find(&app, &id)?.routes.iter().any(|rule| rule.id == route) {
         return Err(no("rule").into());
     }
-    found(app.store.delete_route(caller.info.now, caller.origin(), route).await, || no("rule"))?;
+    found(app.store.delete_route(caller.info.now, caller.origin(), route, open).await, || no("rule"))?;
     app.catalog.reload().await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

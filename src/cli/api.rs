@@ -54,12 +54,21 @@ pub struct AddRoute {
     /// Anybody may, without a credential
     #[arg(long, conflicts_with = "scopes")]
     public: bool,
+    /// Ask it before all others [default: after them]
+    #[arg(long, conflicts_with = "before")]
+    first: bool,
+    /// Ask it right before the rule with this id
+    #[arg(long, value_name = "ID")]
+    before: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct RemoveRoute {
     /// The rule's id, as `api routes` shows it
     id: String,
+    /// Also the API's last one, after which every credential for the API passes everywhere
+    #[arg(long)]
+    open: bool,
 }
 
 #[derive(Debug, Args)]
@@ -133,8 +142,19 @@ pub async fn make(app: &App, now: Timestamp, api: Api) -> Result<(String, Secret
 
 impl AddRoute {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let body = json!({ "method": self.method, "path": self.path, "scopes": self.scopes, "public": self.public });
-        let made = Admin::open(global).await?.post(&format!("/apis/{}/routes", self.slug), body).await?;
+        let admin = Admin::open(global).await?;
+        let before = match self.before {
+            None if self.first => {
+                let rules = rules(&admin).await?;
+                let first = rules.iter().find(|(slug, _)| *slug == self.slug);
+                first.and_then(|(_, rule)| rule["id"].as_str().map(ToOwned::to_owned))
+            }
+            before => before,
+        };
+        let body = json!({
+            "method": self.method, "path": self.path, "scopes": self.scopes, "public": self.public, "before": before,
+        });
+        let made = admin.post(&format!("/apis/{}/routes", self.slug), body).await?;
         output::one(global, &[("id", made["id"].clone())])
     }
 }
@@ -147,7 +167,8 @@ impl RemoveRoute {
             .iter()
             .find(|(_, rule)| rule["id"] == self.id.as_str())
             .ok_or_else(|| Error::invalid_request("there is no such rule; `grantd api routes` shows them"))?;
-        admin.send(Method::DELETE, &format!("/apis/{slug}/routes/{}", self.id), &Value::Null).await?;
+        let open = if self.open { "?open=yes" } else { "" };
+        admin.send(Method::DELETE, &format!("/apis/{slug}/routes/{}{open}", self.id), &Value::Null).await?;
         output::one(global, &[("id", json!(self.id)), ("removed", json!(true))])
     }
 }

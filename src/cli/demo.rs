@@ -32,7 +32,7 @@ use crate::{
         scope::Scopes,
         secret::{self, Secret, new_id},
     },
-    store::NewUser,
+    store::{NewUser, RoutePlace},
 };
 
 const DATABASE: &str = "sqlite:grantd-demo.db";
@@ -184,7 +184,7 @@ async fn make_api(app: &App, now: Timestamp) -> Result<(String, Secret), Error> 
     let api_id = api.id.clone();
     let made = api::make(app, now, api).await?;
     for route in [route("GET", "read")?, route("*", "write")?] {
-        app.store.insert_route(now, open::origin(), api_id.clone(), route).await?;
+        app.store.insert_route(now, open::origin(), api_id.clone(), route, RoutePlace::Last).await?;
     }
     app.catalog.reload().await?;
     Ok(made)

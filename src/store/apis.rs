@@ -1,6 +1,6 @@
 //! Owns the `apis` and `scopes` tables. Does not cache the catalog; see `engine::catalog`.
 
-use super::{Error, Store, row::binds};
+use super::{Error, Store, row::binds, tx::Tx};
 use crate::{
     cache::EntityKind,
     model::{
@@ -8,14 +8,25 @@ use crate::{
         audit::{Event, Origin},
         client::Client,
         clock::Timestamp,
-        error::Error as ModelError,
+        error::{Error as ModelError, ErrorCode},
         profile::Profile,
         route::Route,
     },
 };
 
 /// Most routes of one API: each request is held against them in order.
-const ROUTES_MAX: i64 = 200;
+const ROUTES_MAX: usize = 200;
+
+/// Where a new route is asked among those of its API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoutePlace {
+    /// After all others.
+    Last,
+    /// Before all others.
+    First,
+    /// Right before the one with this id.
+    Before(String),
+}
 
 impl Store {
     /// Makes an API with its scopes and the client of its resource server, in one transaction.
@@ -99,27 +110,41 @@ impl Store {
         Ok(Catalog { apis, reserved: None, plans: self.plans().await?, foreign_keys: self.has_foreign_keys().await? })
     }
 
-    /// Adds a route behind the others of its API.
+    /// Adds a route where it is asked in its turn.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the API has as many as it may.
+    /// [`Error::Refused`] when the API has as many as it may, or none to stand before.
     pub async fn insert_route(
         &self,
         now: Timestamp,
         origin: Origin,
         api_id: String,
         route: Route,
+        place: RoutePlace,
     ) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                let row = tx.row("SELECT COUNT(*), COALESCE(MAX(position), 0) FROM routes WHERE api_id = $1", binds![&api_id]).await?;
-                let row = row.ok_or(Error::Corrupt("a count"))?;
-                if row.int(0)? >= ROUTES_MAX {
+                let rules = tx.lock_routes(&api_id).await?;
+                if rules.len() >= ROUTES_MAX {
                     return Err(ModelError::invalid_request(format!("an API has at most {ROUTES_MAX} routes")).into());
                 }
+                let after_last = rules.last().map_or(1, |(_, position)| position + 1);
+                let position = match place {
+                    RoutePlace::Last => after_last,
+                    RoutePlace::First => rules.first().map_or(after_last, |(_, position)| position - 1),
+                    RoutePlace::Before(id) => {
+                        let found = rules.iter().position(|(rule, _)| *rule == id);
+                        let at = found.ok_or_else(|| ModelError::invalid_request("this API has no such rule to stand before"))?;
+                        // Made at once, two may share a position: from here on each gets one of its own.
+                        for (next, (rule, _)) in (after_last + 1..).zip(&rules[at..]) {
+                            tx.execute("UPDATE routes SET position = $2 WHERE id = $1", binds![rule, next]).await?;
+                        }
+                        after_last
+                    }
+                };
                 tx.execute(
                     "INSERT INTO routes (id, api_id, position, method, pattern, scopes, public) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                    binds![&route.id, &api_id, row.int(1)? + 1, &route.method, &route.pattern, &route.scopes.to_string(), route.public],
+                    binds![&route.id, &api_id, position, &route.method, &route.pattern, &route.scopes.to_string(), route.public],
                 )
                 .await?;
                 tx.touch(EntityKind::Catalog, "");
@@ -129,21 +154,42 @@ impl Store {
         .await
     }
 
-    /// Removes a route; false if there is none.
+    /// Removes a route; false if there is none. Without its last one an API lets every credential of its own pass
+    /// everywhere: that one is kept, unless `open` says that this is meant.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn delete_route(&self, now: Timestamp, origin: Origin, id: String) -> Result<bool, Error> {
+    /// [`Error::Refused`] for the last one.
+    pub async fn delete_route(&self, now: Timestamp, origin: Origin, id: String, open: bool) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                let found = tx.execute("DELETE FROM routes WHERE id = $1", binds![&id]).await? > 0;
-                if found {
-                    tx.touch(EntityKind::Catalog, "");
-                    tx.audit(now, &origin, Event::new("route.delete").object(&id)).await?;
+                let found = tx.row("SELECT api_id FROM routes WHERE id = $1", binds![&id]).await?;
+                let Some(api_id) = found.map(|mut row| row.text(0)).transpose()? else { return Ok(false) };
+                let rules = tx.lock_routes(&api_id).await?;
+                if !rules.iter().any(|(rule, _)| *rule == id) {
+                    return Ok(false);
                 }
-                Ok(found)
+                if rules.len() == 1 && !open {
+                    let words = "this is the API's last rule: without it every credential for the API passes everywhere; say open if that is meant";
+                    return Err(ModelError::new(ErrorCode::Conflict, words).into());
+                }
+                tx.execute("DELETE FROM routes WHERE id = $1", binds![&id]).await?;
+                tx.touch(EntityKind::Catalog, "");
+                tx.audit(now, &origin, Event::new("route.delete").object(&id)).await?;
+                Ok(true)
             })
         })
         .await
+    }
+}
+
+impl Tx {
+    /// An API's rules with their positions, in the order they are asked. The API's row stays locked: two that change its
+    /// rules at once do it one after the other.
+    async fn lock_routes(&mut self, api_id: &str) -> Result<Vec<(String, i64)>, Error> {
+        self.execute("UPDATE apis SET name = name WHERE id = $1", binds![api_id]).await?;
+        let rows = self
+            .rows("SELECT id, position FROM routes WHERE api_id = $1 ORDER BY position, id", binds![api_id])
+            .await?;
+        rows.into_iter().map(|mut row| Ok((row.text(0)?, row.int(1)?))).collect()
     }
 }

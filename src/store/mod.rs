@@ -39,6 +39,7 @@ use sqlx::{
 use tokio::{sync::oneshot, time::timeout};
 
 pub use answers::{Answered, KeptAnswer};
+pub use apis::RoutePlace;
 pub use audit::AuditEntry;
 pub use audit_chain::{Link, SealedEntry};
 pub use changes::Follower;

@@ -6,6 +6,7 @@ mod keys;
 mod own;
 mod requests;
 mod told;
+mod routes;
 
 use axum::{
     body::Body,

@@ -119,7 +119,7 @@ fn every_change_by_command_line_is_in_it() {
     here.json(&["project", "enable", &project]);
     here.json(&["plan", "set", "small", "--per-hour", "10", "--burst", "2"]);
     let route = made(&["api", "add-route", "example-api", "--path", "/v1/*", "--scope", "read"]);
-    here.json(&["api", "remove-route", &route]);
+    here.json(&["api", "remove-route", &route, "--open"]);
     let key = ["key", "create", "--user", "alice@example.com", "--scope", "read", "--project", &project];
     let rotated = made(&["key", "rotate", &made(&key)]);
     let regenerated = made(&["key", "regenerate", &rotated]);

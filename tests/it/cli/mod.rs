@@ -4,5 +4,6 @@ mod commands;
 mod log;
 mod notice;
 mod remote;
+mod rules;
 mod start;
 mod upkeep;

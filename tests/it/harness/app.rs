@@ -33,7 +33,7 @@ use grantd::{
         secret::new_id,
     },
     router::router,
-    store::NewUser,
+    store::{NewUser, RoutePlace},
 };
 use secrecy::SecretString;
 use tokio_util::{
@@ -134,7 +134,11 @@ impl TestApp {
         let scopes = Scopes::parse(scopes).expect("scopes");
         let route =
             Route { id: new_id("route"), method: method.to_owned(), pattern: pattern.to_owned(), scopes, public };
-        self.app.store.insert_route(self.now(), Origin::default(), api, route).await.expect("a route");
+        self.app
+            .store
+            .insert_route(self.now(), Origin::default(), api, route, RoutePlace::Last)
+            .await
+            .expect("a route");
         self.app.catalog.reload().await.expect("a catalog");
     }
 
