@@ -142,7 +142,10 @@ pub struct CreateRoute {
     /// Anybody may, without a credential
     #[serde(default)]
     public: bool,
-    /// Id of the rule before which it is asked; after all others if left out
+    /// It is asked before all others
+    #[serde(default)]
+    first: bool,
+    /// Id of the rule before which it is asked; without this and `first`, after all others
     before: Option<String>,
 }
 
@@ -273,7 +276,7 @@ pub async fn add_route(
         Err(answer) => return Ok(answer),
     };
     let api = find(&app, &id)?;
-    let place = sent.before.clone().map_or(RoutePlace::Last, RoutePlace::Before);
+    let place = sent.place()?;
     let rule = sent.rule(&app, &api)?;
     let answer = Answer::created(&Route::from(&rule))?;
     let done = work.store(&answer)?.insert_route(caller.info.now, caller.origin(), api.id, rule, place).await;
@@ -282,6 +285,15 @@ pub async fn add_route(
 }
 
 impl CreateRoute {
+    fn place(&self) -> Result<RoutePlace, Error> {
+        match (&self.before, self.first) {
+            (Some(_), true) => Err(Error::invalid_request("a rule is first or before another, not both")),
+            (Some(id), false) => Ok(RoutePlace::Before(id.clone())),
+            (None, true) => Ok(RoutePlace::First),
+            (None, false) => Ok(RoutePlace::Last),
+        }
+    }
+
     fn rule(self, app: &App, api: &Record) -> Result<Rule, Error> {
         let method = self.method.as_deref().unwrap_or("*").to_ascii_uppercase();
         if method.is_empty() || method != "*" && !method.bytes().all(|b| b.is_ascii_uppercase()) {

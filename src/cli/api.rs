@@ -142,19 +142,15 @@ pub async fn make(app: &App, now: Timestamp, api: Api) -> Result<(String, Secret
 
 impl AddRoute {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let admin = Admin::open(global).await?;
-        let before = match self.before {
-            None if self.first => {
-                let rules = rules(&admin).await?;
-                let first = rules.iter().find(|(slug, _)| *slug == self.slug);
-                first.and_then(|(_, rule)| rule["id"].as_str().map(ToOwned::to_owned))
-            }
-            before => before,
-        };
         let body = json!({
-            "method": self.method, "path": self.path, "scopes": self.scopes, "public": self.public, "before": before,
+            "method": self.method,
+            "path": self.path,
+            "scopes": self.scopes,
+            "public": self.public,
+            "first": self.first,
+            "before": self.before,
         });
-        let made = admin.post(&format!("/apis/{}/routes", self.slug), body).await?;
+        let made = Admin::open(global).await?.post(&format!("/apis/{}/routes", self.slug), body).await?;
         output::one(global, &[("id", made["id"].clone())])
     }
 }

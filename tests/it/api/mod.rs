@@ -5,8 +5,8 @@ mod described;
 mod keys;
 mod own;
 mod requests;
-mod told;
 mod routes;
+mod told;
 
 use axum::{
     body::Body,

@@ -30,6 +30,11 @@ async fn a_rule_stands_where_it_is_put_and_the_last_one_goes_only_on_purpose() {
     add("/d", None).await.status(201);
     assert_eq!(paths(&caller).await, ["/a", "/b", "/c", "/d"]);
     add("/e", Some(&json!("route_nowhere"))).await.problem(400, "invalid_request");
+    let both = json!({ "path": "/e", "scopes": ["read"], "first": true, "before": first });
+    caller.post("/apis/example-api/routes", both).await.problem(400, "invalid_request");
+    let zeroth = json!({ "path": "/0", "scopes": ["read"], "first": true });
+    let zeroth = caller.post("/apis/example-api/routes", zeroth).await.status(201).json()["id"].clone();
+    assert_eq!(paths(&caller).await[..2], ["/0", "/a"]);
     // A rule of another API is none to stand before.
     app.api("Second", "https://second.example.test", &["other"]).await;
     let elsewhere = json!({ "path": "/x", "scopes": ["other"], "before": first });
@@ -39,7 +44,7 @@ async fn a_rule_stands_where_it_is_put_and_the_last_one_goes_only_on_purpose() {
         let target = format!("/apis/example-api/routes/{}{query}", id.as_str().expect("an id"));
         caller.send(Method::DELETE, &target, &[], None).await
     };
-    for id in [&first, &second] {
+    for id in [&zeroth, &first, &second] {
         remove(id, "").await.status(204);
     }
     let listed = caller.get("/apis/example-api/routes").await.json();
