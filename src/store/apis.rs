@@ -169,7 +169,7 @@ impl Store {
                     return Ok(false);
                 }
                 if rules.len() == 1 && !open {
-                    let words = "this is the API's last rule: without it every credential for the API passes everywhere; say open if that is meant";
+                    let words = "this is the API's last rule: without it every credential for the API passes everywhere; if that is meant, say open=yes (--open)";
                     return Err(ModelError::new(ErrorCode::Conflict, words).into());
                 }
                 tx.execute("DELETE FROM routes WHERE id = $1", binds![&id]).await?;

@@ -87,7 +87,7 @@ async fn every_command_of_the_api_works_at_another_server() {
     assert_eq!(text(&run(&create), "slug"), "orders");
     let rule = run(&["api", "add-route", "orders", "--method", "GET", "--path", "/v1/*", "--scope", "orders"]);
     assert_eq!(run(&["api", "routes"]), here.json(&["api", "routes"]));
-    run(&["api", "remove-route", text(&rule, "id")]);
+    run(&["api", "remove-route", text(&rule, "id"), "--open"]);
     assert_eq!(run(&["api", "list"]), here.json(&["api", "list"]));
 
     run(&["plan", "set", "gold plan", "--per-hour", "5", "--burst", "2"]);
