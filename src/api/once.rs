@@ -145,3 +145,14 @@ impl<'a> Work<'a> {
 pub fn found(done: Result<bool, store::Error>, otherwise: impl FnOnce() -> Error) -> Result<(), Problem> {
     if done? { Ok(()) } else { Err(otherwise().into()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_shows_a_key_does_not_show_it_in_debug() {
+        let answer = Answer::created(&"gd_live_secret").expect("an answer");
+        assert_eq!(format!("{answer:?}"), "Answer { status: 201, .. }");
+    }
+}
