@@ -70,6 +70,9 @@ pub async fn serve(app: Arc<App>, ready: impl FnOnce(SocketAddr) -> Result<(), E
     let stop = CancellationToken::new();
     app.background.start(&tasks, &stop);
     upkeep(&app, &tasks, &stop);
+    // Heard from the first moment on: whoever sees us listen may tell us to stop.
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::server)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::server)?;
     let listen = app.config.listen;
     let cannot = move |error: std::io::Error| Error::invalid_request(format!("cannot listen on {listen}: {error}"));
     let listener = std::net::TcpListener::bind(listen).map_err(cannot)?;
@@ -90,8 +93,6 @@ pub async fn serve(app: Arc<App>, ready: impl FnOnce(SocketAddr) -> Result<(), E
     let serving = tokio::spawn(server.serve(service));
     tracing::info!(%address, issuer = app.config.issuer, "serving");
     ready(address)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::server)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::server)?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

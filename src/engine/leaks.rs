@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use super::mail::Mailer;
 use crate::{
     model::{audit::Origin, clock::Timestamp, error::Error, secret::Digest},
-    store::Store,
+    store::{KeyRecord, Store},
 };
 
 /// The reporter's keys are read again after this long, in seconds, …
@@ -102,17 +102,35 @@ impl Leaks {
         if !self.store.revoke_leaked_key(now, origin, record.key.id.clone()).await? {
             return Ok(true);
         }
+        let place = found_at.map(|url| format!(" at {url}")).unwrap_or_default();
+        let subject = "An API key of yours was found in public and revoked";
+        self.tell(&record, subject, &format!("was reported as found in public{place}")).await?;
+        Ok(true)
+    }
+
+    /// Ends a key on the word of whoever holds it, and tells its owner.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`; then it was not ended.
+    pub async fn end_by_holder(&self, now: Timestamp, origin: Origin, record: &KeyRecord) -> Result<(), Error> {
+        if record.key.revoked_at.is_some() {
+            return Ok(());
+        }
+        self.store.revoke_key(now, origin, record.key.id.clone(), None).await?;
+        self.tell(record, "An API key of yours was revoked", "was given back by somebody who holds it").await
+    }
+
+    async fn tell(&self, record: &KeyRecord, subject: &str, what: &str) -> Result<(), Error> {
         if let Some(owner) = self.store.user_by_id(&record.user.id).await? {
-            let place = found_at.map(|url| format!(" at {url}")).unwrap_or_default();
             let text = format!(
-                "Hello {},\n\nyour API key \"{}\" (…{}) was reported as found in public{place}.\n\
+                "Hello {},\n\nyour API key \"{}\" (…{}) {what}.\n\
                  It was revoked at once and no longer works.\n\n\
                  Make a new one at {}/settings/keys and replace it wherever it is used.\n",
                 owner.name, record.key.name, record.key.hint, self.issuer
             );
-            self.mailer.send(&owner.email, "An API key of yours was found in public and revoked", text);
+            self.mailer.send(&owner.email, subject, text);
         }
-        Ok(true)
+        Ok(())
     }
 
     /// The reporter's keys, read again where they are old or lack this one.

@@ -221,3 +221,25 @@ async fn a_dead_mail_server_holds_a_stop_up_for_five_seconds_in_all() {
     tokio::join!(mailer.run(&stop), stops);
     assert_eq!(began.elapsed().as_secs(), 6);
 }
+
+#[tokio::test]
+async fn a_key_that_is_ended_by_its_holder_is_told_to_its_owner_and_not_as_the_owners_own_act() {
+    // THREATS: RV5
+    let (mail_url, mut mails) = mail_server().await;
+    let app = TestApp::with(&[("mail.url", &mail_url)]).await;
+    let user = app.user("alice@example.com").await;
+    let (id, key) = app.key(&user, "read").await;
+    let by_bearer = || {
+        let request = Request::post("/oauth/revoke").header("authorization", format!("Bearer {key}"));
+        app.send(request.body(Body::empty()).expect("a request"))
+    };
+    by_bearer().await.status(200);
+    app.introspect(&key).await.inactive();
+    let mail = next(&mut mails).await;
+    assert!(mail.contains("alice@example.com") && mail.contains("given back") && !mail.contains(&key), "{mail}");
+    by_bearer().await.status(200);
+    assert!(mails.try_recv().is_err(), "told once");
+    let entries = app.app.store.audit_entries(10).await.expect("entries");
+    let entry = entries.iter().find(|entry| entry.event == "key.revoke").expect("an entry");
+    assert_eq!((entry.actor.as_str(), entry.user_id.as_deref()), (id.as_str(), Some(user.as_str())));
+}
