@@ -64,7 +64,8 @@ pub fn prepare(config: &Config) -> Result<(), Error> {
     rlimit::setrlimit(rlimit::Resource::CORE, 0, 0).map_err(Error::server)
 }
 
-/// Serves until told to stop; then requests finish and counts are written. `ready` is called once connections are accepted.
+/// Serves until told to stop; then requests finish and counts are written. `ready` is called once
+/// the socket takes connections, before the first is answered.
 pub async fn serve(app: Arc<App>, ready: impl FnOnce(SocketAddr) -> Result<(), Error>) -> Result<(), Error> {
     let tasks = TaskTracker::new();
     let stop = CancellationToken::new();
@@ -90,9 +91,10 @@ pub async fn serve(app: Arc<App>, ready: impl FnOnce(SocketAddr) -> Result<(), E
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX);
     let service = router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
+    // Before the first answer: whoever has one can read what was said. Connections wait for us in the socket.
+    ready(address)?;
     let serving = tokio::spawn(server.serve(service));
     tracing::info!(%address, issuer = app.config.issuer, "serving");
-    ready(address)?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
