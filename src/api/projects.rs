@@ -91,13 +91,13 @@ pub struct Filter {
 impl From<Record> for Project {
     fn from(project: Record) -> Self {
         Self {
+            disabled: project.is_disabled(),
             id: project.id,
             user: project.user_id,
             name: project.name,
             key_form: project.key_form.as_str(),
             one_live_key: project.one_live_key,
             plan: project.plan,
-            disabled: project.disabled,
             created_at: project.created_at.rfc3339(),
         }
     }
@@ -143,7 +143,7 @@ pub async fn create(
         key_form: key_form(sent.key_form.as_deref())?.unwrap_or_default(),
         one_live_key: sent.one_live_key,
         plan: sent.plan,
-        disabled: false,
+        disabled_by: None,
         created_at: now,
     };
     let answer = Answer::created(&Project::from(project.clone()))?;

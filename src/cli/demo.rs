@@ -153,7 +153,7 @@ async fn make_project(app: &App, now: Timestamp, user_id: &str) -> Result<Projec
         key_form: KeyForm::Prefixed,
         one_live_key: false,
         plan: None,
-        disabled: false,
+        disabled_by: None,
         created_at: now,
     };
     app.store.insert_project(now, open::origin(), project.clone()).await?;

@@ -17,8 +17,42 @@ pub struct Project {
     pub one_live_key: bool,
     /// The plan its keys are measured by together, where it is not the user's.
     pub plan: Option<String>,
-    /// None of its keys are accepted.
-    pub disabled: bool,
+    /// Who disabled it, if it is: none of its keys are accepted, and none can be created.
+    pub disabled_by: Option<DisabledBy>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// Who disabled a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisabledBy {
+    /// Its owner, who may enable it again.
+    Owner,
+    /// An administrator: the owner cannot enable it.
+    Administrator,
+}
+
+impl DisabledBy {
+    /// The stored word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Administrator => "administrator",
+        }
+    }
+
+    /// Who a stored word means.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Owner, Self::Administrator].into_iter().find(|who| who.as_str() == text)
+    }
+}
+
+impl Project {
+    /// Whether its keys are refused.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        self.disabled_by.is_some()
+    }
 }

@@ -141,11 +141,11 @@ impl Tx {
 
     /// Whether the project may have one more key. Its row stays locked: two that ask at once are told one after the other.
     pub(super) async fn check_policy(&mut self, now: Timestamp, project: &str) -> Result<(), Error> {
-        let row = self
-            .row("UPDATE projects SET name = name WHERE id = $1 RETURNING one_live_key, disabled_at", binds![project])
+        let mut row = self
+            .row("UPDATE projects SET name = name WHERE id = $1 RETURNING one_live_key, disabled_by", binds![project])
             .await?
             .ok_or_else(|| refused("there is no such project".to_owned()))?;
-        if row.opt_int(1)?.is_some() {
+        if row.opt_text(1)?.is_some() {
             return Err(refused("the project is disabled".to_owned()));
         }
         let live = "SELECT COUNT(*) FROM api_keys WHERE project_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
@@ -218,7 +218,7 @@ impl Store {
         let row = self
             .row(
                 select_key!(
-                    ", u.name, u.plan, u.disabled_at, p.name, p.plan, p.disabled_at
+                    ", u.name, u.plan, u.disabled_at, p.name, p.plan, p.disabled_by
                      FROM api_keys k JOIN users u ON u.id = k.user_id LEFT JOIN projects p ON p.id = k.project_id
                      WHERE k.digest = $1"
                 ),
@@ -310,7 +310,7 @@ fn record(row: &mut Row) -> Result<KeyRecord, Error> {
         (None, Some(plan), Some((project, _))) => Metered { plan, subject: project.clone() },
         _ => Metered { plan: users_plan, subject: key.user_id.clone() },
     };
-    let disabled = row.opt_int(at + 2)?.is_some() || row.opt_int(at + 5)?.is_some();
+    let disabled = row.opt_int(at + 2)?.is_some() || row.opt_text(at + 5)?.is_some();
     Ok(KeyRecord { key, user, project, metered, disabled })
 }
 

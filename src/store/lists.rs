@@ -85,7 +85,7 @@ const KEYS: Statements = list!(
     "user_id"
 );
 const PROJECTS: Statements = list!(
-    "id, user_id, name, key_form, one_live_key, plan, COALESCE(barred_at, disabled_at), created_at",
+    "id, user_id, name, key_form, one_live_key, plan, disabled_by, created_at",
     "projects",
     "created_at",
     "user_id"

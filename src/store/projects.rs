@@ -11,7 +11,7 @@ use crate::{
         clock::Timestamp,
         error::Error as ModelError,
         key::KeyForm,
-        project::Project,
+        project::{DisabledBy, Project},
     },
 };
 
@@ -85,37 +85,26 @@ impl Store {
                 let found = tx
                     .row(
                         "UPDATE projects SET name = name WHERE id = $1
-                         RETURNING id, user_id, name, key_form, one_live_key, plan, COALESCE(barred_at, disabled_at), created_at, barred_at",
+                         RETURNING id, user_id, name, key_form, one_live_key, plan, disabled_by, created_at",
                         binds![&id],
                     )
                     .await?;
                 let Some(mut row) = found else { return Ok(false) };
-                let (old, is_barred) = (project(&mut row)?, row.opt_int(8)?.is_some());
+                let old = project(&mut row)?;
                 tx.check_plan(changes.plan.as_ref().and_then(Option::as_deref)).await?;
+                let disabled_by = disabled_by(&old, &changes)?;
                 tx.execute(
-                    "UPDATE projects SET name = $2, key_form = $3, one_live_key = $4, plan = $5 WHERE id = $1",
+                    "UPDATE projects SET name = $2, key_form = $3, one_live_key = $4, plan = $5, disabled_by = $6 WHERE id = $1",
                     binds![
                         &id,
                         &changes.name.unwrap_or(old.name),
                         changes.key_form.unwrap_or(old.key_form).as_str(),
                         changes.one_live_key.unwrap_or(old.one_live_key),
                         &changes.plan.unwrap_or(old.plan),
+                        disabled_by.map(DisabledBy::as_str),
                     ],
                 )
                 .await?;
-                let sql = match (changes.disabled, changes.by_operator) {
-                    (Some(true), true) => "UPDATE projects SET barred_at = $2 WHERE id = $1 AND barred_at IS NULL",
-                    (Some(true), false) => "UPDATE projects SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL",
-                    (Some(false), false) if is_barred => {
-                        return Err(ModelError::invalid_request("an administrator has disabled this project").into());
-                    }
-                    // The moment is bound and meant for no column: both engines want as many values as they were told.
-                    (Some(false), _) => "UPDATE projects SET barred_at = NULL, disabled_at = NULL WHERE id = $1 AND $2 > 0",
-                    (None, _) => "",
-                };
-                if !sql.is_empty() {
-                    tx.execute(sql, binds![&id, now]).await?;
-                }
                 tx.touch(EntityKind::Project, id.as_str());
                 let event = match changes.disabled {
                     Some(true) => "project.disable",
@@ -136,7 +125,7 @@ impl Store {
     pub async fn find_project(&self, id: &str) -> Result<Option<Project>, Error> {
         let row = self
             .row(
-                "SELECT id, user_id, name, key_form, one_live_key, plan, COALESCE(barred_at, disabled_at), created_at FROM projects WHERE id = $1",
+                "SELECT id, user_id, name, key_form, one_live_key, plan, disabled_by, created_at FROM projects WHERE id = $1",
                 binds![id],
             )
             .await?;
@@ -150,12 +139,26 @@ impl Store {
     pub async fn list_projects(&self, user_id: &str) -> Result<Vec<Project>, Error> {
         let rows = self
             .rows(
-                "SELECT id, user_id, name, key_form, one_live_key, plan, COALESCE(barred_at, disabled_at), created_at FROM projects
+                "SELECT id, user_id, name, key_form, one_live_key, plan, disabled_by, created_at FROM projects
                  WHERE user_id = $1 ORDER BY name LIMIT $2",
                 binds![user_id, PROJECTS_MAX],
             )
             .await?;
         rows.into_iter().map(|mut row| project(&mut row)).collect()
+    }
+}
+
+/// Who has disabled the project after `changes`. An administrator's word stands over the owner's.
+fn disabled_by(old: &Project, changes: &ProjectChanges) -> Result<Option<DisabledBy>, Error> {
+    let by_operator = changes.by_operator;
+    match changes.disabled {
+        None => Ok(old.disabled_by),
+        Some(true) if by_operator => Ok(Some(DisabledBy::Administrator)),
+        Some(true) => Ok(old.disabled_by.or(Some(DisabledBy::Owner))),
+        Some(false) if !by_operator && old.disabled_by == Some(DisabledBy::Administrator) => {
+            Err(ModelError::invalid_request("an administrator has disabled this project").into())
+        }
+        Some(false) => Ok(None),
     }
 }
 
@@ -167,7 +170,10 @@ pub(super) fn project(row: &mut Row) -> Result<Project, Error> {
         key_form: KeyForm::parse(&row.text(3)?).ok_or(Error::Corrupt("a key's form"))?,
         one_live_key: row.flag(4)?,
         plan: row.opt_text(5)?,
-        disabled: row.opt_int(6)?.is_some(),
+        disabled_by: match row.opt_text(6)? {
+            Some(word) => Some(DisabledBy::parse(&word).ok_or(Error::Corrupt("who disabled a project"))?),
+            None => None,
+        },
         created_at: row.at(7)?,
     })
 }

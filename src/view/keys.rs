@@ -225,6 +225,8 @@ pub struct ProjectPage {
     /// A plan of its own.
     pub plan: Option<String>,
     pub disabled: bool,
+    /// By an administrator: not for the owner to enable.
+    pub barred: bool,
     pub one_live_key: bool,
     pub active: Vec<KeyRow>,
     pub ended: Vec<KeyRow>,

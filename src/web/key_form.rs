@@ -178,7 +178,7 @@ fn project_choices(projects: &[Project], chosen: &str) -> Vec<Choice> {
         label: project.name.clone(),
         selected: project.id == chosen,
     };
-    projects.iter().filter(|project| !project.disabled || project.id == chosen).map(choice).collect()
+    projects.iter().filter(|project| !project.is_disabled() || project.id == chosen).map(choice).collect()
 }
 
 /// Whether a scope's name says that it reads and nothing else.

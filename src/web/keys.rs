@@ -94,7 +94,7 @@ pub(super) fn rows(now: Timestamp, keys: Vec<ApiKey>, projects: &[Project]) -> (
 pub(super) fn row(now: Timestamp, project: Option<&Project>, key: ApiKey) -> KeyRow {
     let ends_soon = key.expires_at.is_some_and(|end| end <= now.plus_seconds(SOON_SECONDS));
     let (status, tone) = match key.status(now) {
-        KeyStatus::Active if project.is_some_and(|project| project.disabled) => ("project disabled", Tone::Warn),
+        KeyStatus::Active if project.is_some_and(|project| project.is_disabled()) => ("project disabled", Tone::Warn),
         KeyStatus::Active if ends_soon => ("expires soon", Tone::Warn),
         KeyStatus::Active => ("active", Tone::Good),
         KeyStatus::Expired => ("expired", Tone::Quiet),

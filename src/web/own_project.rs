@@ -22,7 +22,13 @@ use crate::{
         page::{render, shell},
         session::SignedIn,
     },
-    model::{error::Error, key::KeyForm as Looks, project::Project, text, user::User},
+    model::{
+        error::Error,
+        key::KeyForm as Looks,
+        project::{DisabledBy, Project},
+        text,
+        user::User,
+    },
     store::{self, ProjectChanges},
     view::{Flash, KeyForm, Nav, ProjectForm, ProjectPage, Step, Tone, sentence},
 };
@@ -136,13 +142,14 @@ async fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, project: Proj
         }
         _ => None,
     };
-    let may_make = !project.disabled && (!project.one_live_key || active.is_empty());
+    let may_make = !project.is_disabled() && (!project.one_live_key || active.is_empty());
     let new_key = may_make.then(|| said.key.unwrap_or_else(|| key_form::blank(app, info, signed_in, &[])));
     let page = ProjectPage {
         shell: shell(app, &signed_in.viewer, &project.name, Nav::Projects),
         flash: said.flash,
         created: words::day(project.created_at),
-        disabled: project.disabled,
+        disabled: project.is_disabled(),
+        barred: project.disabled_by == Some(DisabledBy::Administrator),
         one_live_key: project.one_live_key,
         active,
         ended,

@@ -60,7 +60,7 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
         key_form,
         one_live_key: form.one_live_key,
         plan: None,
-        disabled: false,
+        disabled_by: None,
         created_at: info.now,
     };
     match app.store.insert_project(info.now, info.origin(&user_id), project).await {
@@ -144,7 +144,7 @@ fn rows(now: Timestamp, projects: Vec<Project>, keys: &[ApiKey]) -> Vec<ProjectR
         last_used: used.get(project.id.as_str()).map(|at| words::ago(now, *at)),
         one_live_key: project.one_live_key,
         is_uuid: project.key_form == KeyForm::Uuid,
-        disabled: project.disabled,
+        disabled: project.is_disabled(),
         id: project.id,
         name: project.name,
     };

@@ -4,6 +4,7 @@ mod admin;
 mod described;
 mod keys;
 mod own;
+mod projects;
 mod requests;
 mod routes;
 mod told;

@@ -1,5 +1,7 @@
 //! Owns `grantd user`, `api`, `client` and `key`: the shapes of `--json`, and what is said about a bad value.
 
+use std::time::{Duration, Instant};
+
 use grantd::model::secret::random_base62;
 use serde_json::{Value, json};
 
@@ -212,4 +214,26 @@ fn a_bad_key_is_refused_with_what_is_right() {
     says(&here, &["key", "create", "--user", "bob@example.com", "--scope", "read"], "`grantd user list`");
     says(&here, &["key", "revoke", "key_x"], "`grantd key list --user EMAIL`");
     says(&here, &["key", "rotate", "key_x"], "`grantd key list --user EMAIL`");
+}
+
+#[tokio::test]
+async fn a_project_disabled_by_the_command_line_alone_has_no_key_that_is_accepted() {
+    // THREATS: AK9
+    let here = Installation::new();
+    let api = here.api();
+    here.user("alice@example.com");
+    let of = ["--user", "alice@example.com"];
+    let project = here.json(&[&["project", "create", "--name", "Harbor"], &of[..]].concat());
+    let id = text(&project, "id");
+    let create = [&["key", "create", "--scope", "read", "--project", id], &of[..]].concat();
+    let made = here.json(&create);
+    let server = here.serve().await;
+    server.introspect(&api, text(&made, "key")).await.active();
+    here.json(&["project", "disable", id]);
+    let began = Instant::now();
+    while server.introspect(&api, text(&made, "key")).await.body != r#"{"active":false}"# {
+        assert!(began.elapsed() < Duration::from_secs(60), "still accepted");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    says(&here, &create, "the project is disabled");
 }

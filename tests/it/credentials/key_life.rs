@@ -20,7 +20,7 @@ async fn project(app: &TestApp, user: &str, name: &str, change: impl FnOnce(&mut
         key_form: KeyForm::Prefixed,
         one_live_key: false,
         plan: None,
-        disabled: false,
+        disabled_by: None,
         created_at: app.now(),
     };
     change(&mut project);
@@ -127,7 +127,7 @@ async fn a_disabled_project_ends_its_keys_within_a_second_and_revives_no_revoked
 
 #[tokio::test]
 async fn what_an_administrator_has_disabled_its_owner_cannot_enable() {
-    // THREATS: AK9
+    // THREATS: AK9 IN8
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let harbor = project(&app, &user, "Harbor", |_| ()).await;
@@ -137,6 +137,8 @@ async fn what_an_administrator_has_disabled_its_owner_cannot_enable() {
         app.app.store.update_project(app.now(), Origin::default(), harbor.id.clone(), changes).await
     };
     set(Some(true), true).await.expect("disabled");
+    app.introspect(&key).await.inactive();
+    refused(make(&app, &harbor).await, "the project is disabled");
     refused(set(Some(false), false).await, "an administrator has disabled");
     // Nor by changing something else, before or after disabling it too.
     set(None, false).await.expect("renamed");

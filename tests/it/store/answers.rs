@@ -28,7 +28,7 @@ fn project(base: &Base, name: &str) -> Project {
         key_form: KeyForm::Prefixed,
         one_live_key: false,
         plan: None,
-        disabled: false,
+        disabled_by: None,
         created_at: NOW,
     }
 }

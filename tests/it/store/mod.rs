@@ -48,6 +48,7 @@ mod feed;
 mod grants;
 mod keys;
 mod records;
+mod upgraded;
 
 /// When everything here happens.
 const NOW: Timestamp = START;

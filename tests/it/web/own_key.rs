@@ -318,7 +318,7 @@ async fn a_key_of_a_project_with_one_live_key_has_no_overlap() {
         key_form: grantd::model::key::KeyForm::Uuid,
         one_live_key: true,
         plan: None,
-        disabled: false,
+        disabled_by: None,
         created_at: app.now(),
     };
     let origin = grantd::model::audit::Origin::default();

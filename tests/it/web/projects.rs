@@ -129,7 +129,7 @@ async fn settings_change_and_what_is_not_an_owners_to_say_does_not() {
     assert!(page.body.contains("Saved.") && page.body.contains("Renamed"), "{}", page.body);
     assert!(page.body.contains("value=\"uuid\" checked") && page.body.contains("value=\"yes\" checked"));
     let none: Vec<String> = Vec::new();
-    for other in ["plan IS NOT NULL", "disabled_at IS NOT NULL", "created_at = 0", "id = 'project_mine'"] {
+    for other in ["plan IS NOT NULL", "disabled_by IS NOT NULL", "created_at = 0", "id = 'project_mine'"] {
         let sql: &'static str = Box::leak(format!("SELECT id FROM projects WHERE {other}").into_boxed_str());
         assert_eq!(app.database.column(sql).await, none, "{other}");
     }

@@ -1,0 +1,62 @@
+//! Owns what a project is when an administrator alone has disabled it. Does not own the owner's own switch; see
+//! `credentials::key_life`.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{Caller, EVERYTHING};
+use crate::harness::TestApp;
+
+/// Longest wait for a change to reach another node: it takes a second, on a machine that is not busy.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// Asks a node until it refuses the key.
+async fn refused_soon(node: &TestApp, key: &str) {
+    let began = Instant::now();
+    while node.introspect(key).await.body != r#"{"active":false}"# {
+        assert!(began.elapsed() < WAIT, "still accepted");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_project_that_an_administrator_alone_disabled_has_no_key_that_is_accepted() {
+    // THREATS: AK9 IN8
+    let app = TestApp::new().await;
+    let second = app.beside().await;
+    let alice = Caller::new(&app, "alice", EVERYTHING).await;
+    let admin = Caller::admin(&app, EVERYTHING).await;
+    let project = alice.post("/projects", json!({ "name": "Harbor" })).await.status(201).text("id");
+    let key = alice.post("/keys", json!({ "scopes": ["read"], "project": project })).await.status(201).text("key");
+    for node in [&app, &second] {
+        // Twice: the second answer is from memory.
+        node.introspect(&key).await.active();
+        node.introspect(&key).await.active();
+    }
+    app.get_as("/gateway/verify/example-api", &key).await.status(200);
+    let path = format!("/projects/{project}");
+    assert_eq!(admin.patch(&path, json!({ "disabled": true })).await.status(200).json()["disabled"], true);
+    app.introspect(&key).await.inactive();
+    refused_soon(&second, &key).await;
+    app.get_as("/v1/users/me", &key).await.status(401);
+    app.get_as("/gateway/verify/example-api", &key).await.status(401);
+    // Nor is a new one created, or put in the place of the old one.
+    let new = alice.post("/keys", json!({ "scopes": ["read"], "project": project })).await;
+    let words = new.problem(400, "invalid_request")["detail"].to_string();
+    assert!(words.contains("the project is disabled"), "{words}");
+    let id = alice.get(&format!("/keys?project={project}")).await.ids().remove(0);
+    alice.post(&format!("/keys/{id}/regenerate"), json!({})).await.problem(400, "invalid_request");
+    // The owner sees it and cannot undo it, also not by disabling it as well.
+    assert_eq!(alice.get(&path).await.json()["disabled"], true);
+    alice.patch(&path, json!({ "disabled": false })).await.problem(400, "invalid_request");
+    alice.patch(&path, json!({ "disabled": true })).await.status(200);
+    alice.patch(&path, json!({ "disabled": false })).await.problem(400, "invalid_request");
+    let browser = app.browser();
+    browser.log_in("alice@example.com").await;
+    let page = browser.get(&format!("/settings/projects/{project}")).await;
+    assert!(page.body.contains("An administrator has disabled this project"), "{}", page.body);
+    assert!(!page.body.contains("Enable project") && !page.body.contains("id=\"new-key\""), "{}", page.body);
+    admin.patch(&path, json!({ "disabled": false })).await.status(200);
+    app.introspect(&key).await.active();
+}

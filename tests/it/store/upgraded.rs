@@ -1,0 +1,57 @@
+//! Owns what becomes of rows that were written before a migration changed where their state is kept.
+
+use grantd::{model::project::DisabledBy, store::Store};
+
+use crate::harness::database::Database;
+
+/// The schema before the state of a project was one column.
+const BEFORE_PROJECT_STATE: [&str; 8] = [
+    include_str!("../../../migrations/0001_initial.sql"),
+    include_str!("../../../migrations/0002_plans.sql"),
+    include_str!("../../../migrations/0003_routes.sql"),
+    include_str!("../../../migrations/0004_key_life.sql"),
+    include_str!("../../../migrations/0005_usage.sql"),
+    include_str!("../../../migrations/0006_idempotency.sql"),
+    include_str!("../../../migrations/0007_audit_chain.sql"),
+    include_str!("../../../migrations/0008_lists.sql"),
+];
+
+/// A database with this schema and nothing in it.
+async fn at_version(migrations: &[&str]) -> Database {
+    let database = Database::new().await;
+    database.run("CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY)").await;
+    for sql in migrations {
+        database.run(sql).await;
+    }
+    database.run(&format!("INSERT INTO schema_migrations (version) VALUES ({})", migrations.len())).await;
+    database
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_disabled_before_the_upgrade_stays_disabled_by_whoever_did_it() {
+    let database = at_version(&BEFORE_PROJECT_STATE).await;
+    database
+        .run(
+            "INSERT INTO users (id, email, name, plan, admin, created_at) VALUES ('user_1', 'a@example.com', 'a', 'free', FALSE, 1)",
+        )
+        .await;
+    for (id, disabled_at, barred_at) in
+        [("live", "NULL", "NULL"), ("own", "5", "NULL"), ("barred", "NULL", "5"), ("both", "4", "5")]
+    {
+        let sql = format!(
+            "INSERT INTO projects (id, user_id, name, key_form, one_live_key, disabled_at, barred_at, created_at)
+             VALUES ('{id}', 'user_1', '{id}', 'prefixed', FALSE, {disabled_at}, {barred_at}, 1)"
+        );
+        database.run(&sql).await;
+    }
+    let store = Store::open(&database.url).await.expect("a store");
+    for (id, by) in [
+        ("live", None),
+        ("own", Some(DisabledBy::Owner)),
+        ("barred", Some(DisabledBy::Administrator)),
+        ("both", Some(DisabledBy::Administrator)),
+    ] {
+        let project = store.find_project(id).await.expect("a look").expect("a project");
+        assert_eq!(project.disabled_by, by, "{id}");
+    }
+}
