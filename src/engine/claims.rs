@@ -28,8 +28,8 @@ pub struct Claims {
     iss: String,
     /// `sub`.
     pub sub: String,
-    /// `aud`.
-    pub aud: Audience,
+    /// `aud`: the one API it is for. Several (RFC 7519 §4.1.3) are none of ours.
+    pub aud: String,
     /// `exp`, in seconds since the epoch.
     pub exp: i64,
     /// `iat`, in seconds since the epoch.
@@ -43,16 +43,6 @@ pub struct Claims {
     pub scope: String,
     /// The grant behind it.
     pub gid: Option<String>,
-}
-
-/// `aud`: one or several (RFC 7519 §4.1.3).
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-pub enum Audience {
-    /// One.
-    One(String),
-    /// Several.
-    Many(Vec<String>),
 }
 
 /// The claims of a token that we signed (RFC 9068 §4); the algorithm is the key's, never the header's choice.

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::{catalog::CatalogCache, signing::Signing};
 use crate::model::{
-    api::{Algorithm, Api},
     clock::Timestamp,
     error::{Error, ErrorCode},
     scope::Scopes,
@@ -23,7 +22,9 @@ pub struct Order<'o> {
     pub client_id: &'o str,
     /// `scope`.
     pub scopes: &'o Scopes,
-    /// Audience URIs asked for; empty means those of the scopes.
+    /// Audience URIs that the grant is limited to; empty means no limit.
+    pub granted: &'o [String],
+    /// Audience URIs that the token request names.
     pub resources: &'o [String],
     /// The grant behind it.
     pub grant_id: Option<&'o str>,
@@ -46,7 +47,7 @@ pub struct Minted {
 struct Claims<'c> {
     iss: &'c str,
     sub: &'c str,
-    aud: Audience<'c>,
+    aud: &'c str,
     exp: i64,
     iat: i64,
     jti: String,
@@ -54,13 +55,6 @@ struct Claims<'c> {
     scope: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     gid: Option<&'c str>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Audience<'c> {
-    One(&'c str),
-    Many(Vec<&'c str>),
 }
 
 /// Makes access tokens.
@@ -78,24 +72,14 @@ impl Mint {
         Self { issuer, catalog, signing }
     }
 
-    /// Makes a token: its audience is the APIs of its scopes, cut to those asked for.
+    /// Makes a token for one API, with those of the scopes that are its own; see `Catalog::target`.
     ///
     /// # Errors
-    /// `invalid_scope` when nothing is left, `invalid_target` for an unknown resource, `server_error`.
+    /// `invalid_target`, `invalid_scope`, `invalid_grant` when the grant has ended, `server_error`.
     pub fn access_token(&self, now: Timestamp, order: &Order<'_>) -> Result<Minted, Error> {
         let catalog = self.catalog.current();
-        let targets = catalog.targets(order.resources)?;
-        let of = |name: &str| targets.iter().any(|api| api.scopes.iter().any(|scope| scope.name == name));
-        let scopes = order.scopes.filter(of);
-        let apis: Vec<&Api> =
-            targets.into_iter().filter(|api| api.scopes.iter().any(|scope| scopes.contains(&scope.name))).collect();
-        let Some(first) = apis.first() else {
-            return Err(Error::invalid_scope("none of the scopes belongs to an API of the request"));
-        };
-        // Several APIs that sign differently can only agree on the default.
-        let agreed = apis.iter().all(|api| api.algorithm == first.algorithm);
-        let algorithm = if agreed { first.algorithm } else { Algorithm::default() };
-        let seconds = apis.iter().map(|api| api.access_token_seconds).min().unwrap_or_default();
+        let (api, scopes) = catalog.target(order.scopes, order.granted, order.resources)?;
+        let seconds = api.access_token_seconds;
         let expires_at =
             order.not_after.map_or_else(|| now.plus_seconds(seconds), |end| end.min(now.plus_seconds(seconds)));
         let expires_in = expires_at.seconds() - now.seconds();
@@ -105,11 +89,7 @@ impl Mint {
         let claims = Claims {
             iss: &self.issuer,
             sub: order.subject,
-            aud: if apis.len() == 1 {
-                Audience::One(&first.identifier)
-            } else {
-                Audience::Many(apis.iter().map(|api| api.identifier.as_str()).collect())
-            },
+            aud: &api.identifier,
             exp: expires_at.seconds(),
             iat: now.seconds(),
             jti: BASE64URL_NOPAD.encode(&secret::random_bytes::<16>()),
@@ -118,6 +98,6 @@ impl Mint {
             gid: order.grant_id,
         };
         let claims = serde_json::to_vec(&claims).map_err(Error::server)?;
-        Ok(Minted { access_token: self.signing.sign(now, algorithm, &claims)?, expires_in, scopes })
+        Ok(Minted { access_token: self.signing.sign(now, api.algorithm, &claims)?, expires_in, scopes })
     }
 }

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     catalog::CatalogCache,
-    claims::{self, Audience, Claims},
+    claims::{self, Claims},
     signing::Signing,
     usage::{KeyCounter, Usage},
 };
@@ -283,13 +283,8 @@ impl Verifier {
         if state.disabled {
             return Ok(Err(claims.denied(Denial::Disabled)));
         }
-        let audience = match claims.aud.clone() {
-            Audience::One(one) => vec![one],
-            Audience::Many(many) => many,
-        };
-        let catalog = self.catalog.current();
-        let audience: Vec<String> = audience.into_iter().filter(|uri| catalog.by_identifier(uri).is_some()).collect();
-        if audience.is_empty() {
+        // Deleted since: there is no longer anything that it opens.
+        if self.catalog.current().by_identifier(&claims.aud).is_none() {
             return Ok(Err(claims.denied(Denial::Disabled)));
         }
         let mut sources = vec![
@@ -317,7 +312,7 @@ impl Verifier {
             client_id: Some(claims.client_id),
             user,
             scopes: Scopes::parse(&claims.scope).unwrap_or_default(),
-            audience,
+            audience: vec![claims.aud],
             issued_at: Timestamp::from_seconds(claims.iat),
             expires_at: Some(Timestamp::from_seconds(claims.exp)),
             token_id: claims.jti,

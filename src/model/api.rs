@@ -2,7 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{error::Error, plan::Plans, profile::Profile, route::Route, scope::Scopes};
+use super::{
+    error::{Error, ErrorCode},
+    plan::Plans,
+    profile::Profile,
+    route::Route,
+    scope::Scopes,
+};
+
+const UNKNOWN_TARGET: &str = "resource names no API of this server";
 
 /// How access tokens for an API are signed (RFC 7518 §3.1, RFC 8037).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,6 +76,14 @@ pub struct Api {
     pub scopes: Vec<ApiScope>,
     /// Which requests need which scopes, in the order they are asked; with none, any credential for this API will do.
     pub routes: Vec<Route>,
+}
+
+impl Api {
+    /// Whether the scope called `name` is one of its own.
+    #[must_use]
+    pub fn has_scope(&self, name: &str) -> bool {
+        self.scopes.iter().any(|scope| scope.name == name)
+    }
 }
 
 /// Every API of the deployment, and grantd's own. A scope belongs to exactly one.
@@ -160,7 +176,40 @@ impl Catalog {
         Ok(asked)
     }
 
-    /// The APIs that `resource` parameters name, or all (RFC 8707 §2).
+    /// The one API that an access token is for, with those of `scopes` that are its own: the API that `resources` names,
+    /// else the only one that the scopes belong to. A token that several APIs accept could be replayed by one of them at
+    /// another (RFC 9700 §2.3). `granted` are the audience URIs that the grant is limited to; empty means no limit.
+    ///
+    /// # Errors
+    /// `invalid_target` naming the choices (RFC 8707 §2.2), `invalid_scope` when there is none.
+    pub fn target(&self, scopes: &Scopes, granted: &[String], resources: &[String]) -> Result<(&Api, Scopes), Error> {
+        let is_granted = |uri: &String| granted.is_empty() || granted.contains(uri);
+        let mut choices = self.of_scopes(scopes);
+        choices.retain(|api| is_granted(&api.identifier));
+        let names = choices.iter().map(|api| api.identifier.as_str()).collect::<Vec<_>>().join(", ");
+        let refused = |words: String| Err(Error::new(ErrorCode::InvalidTarget, words));
+        let api = match (resources, choices.as_slice()) {
+            ([], []) => return Err(Error::invalid_scope("none of the scopes belongs to an API of this server")),
+            ([], [api]) => *api,
+            ([], _) => {
+                return refused(format!(
+                    "the scopes belong to several APIs and an access token is for one: send resource with one of {names}"
+                ));
+            }
+            ([resource], _) => match choices.iter().find(|api| api.identifier == *resource) {
+                Some(api) => *api,
+                None if self.by_identifier(resource).is_none() => return refused(UNKNOWN_TARGET.to_owned()),
+                None if !is_granted(resource) => return refused("the grant does not cover this resource".to_owned()),
+                None => return refused(format!("none of the scopes belongs to this resource; they belong to {names}")),
+            },
+            _ => {
+                return refused(format!("an access token is for one API: send resource once, with one of {names}"));
+            }
+        };
+        Ok((api, scopes.filter(|name| api.has_scope(name))))
+    }
+
+    /// The APIs that the `resource` parameters of an authorization request name, or all (RFC 8707 §2).
     ///
     /// # Errors
     /// `invalid_target` when one is unknown.
@@ -168,7 +217,7 @@ impl Catalog {
         if resources.is_empty() {
             return Ok(self.every().collect());
         }
-        let unknown = || Error::new(super::error::ErrorCode::InvalidTarget, "resource names no API of this server");
+        let unknown = || Error::new(ErrorCode::InvalidTarget, UNKNOWN_TARGET);
         resources.iter().map(|resource| self.by_identifier(resource).ok_or_else(unknown)).collect()
     }
 }

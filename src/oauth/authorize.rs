@@ -146,10 +146,13 @@ async fn begin(app: &App, params: &Params<'_>) -> Result<Waiting, Refusal> {
     let mut request = AuthorizeRequest::parse(params, &client, redirect_uri).map_err(back)?;
     let catalog = app.catalog.current();
     let targets = catalog.targets(&request.resources).map_err(back)?;
-    let exists = |name: &str| targets.iter().any(|api| api.scopes.iter().any(|scope| scope.name == name));
-    request.scopes = request.scopes.filter(|name| client.scopes.contains(name) && exists(name));
-    if request.scopes.is_empty() {
+    let may_ask = request.scopes.filter(|name| client.scopes.contains(name) && catalog.scope(name).is_some());
+    if may_ask.is_empty() {
         return Err(back(Error::invalid_scope("none of the scopes is one this client may ask for")));
+    }
+    request.scopes = may_ask.filter(|name| targets.iter().any(|api| api.has_scope(name)));
+    if request.scopes.is_empty() {
+        return Err(back(Error::new(ErrorCode::InvalidTarget, "none of the scopes belongs to this resource")));
     }
     Ok(Waiting { request, client, kept: None })
 }

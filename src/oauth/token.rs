@@ -34,7 +34,9 @@ pub struct Decision {
     pub subject: String,
     /// What the access token may do.
     pub scopes: Scopes,
-    /// Audience URIs asked for.
+    /// Audience URIs that the grant is limited to; empty means no limit.
+    pub granted: Vec<String>,
+    /// Audience URIs that the request names.
     pub resources: Vec<String>,
     /// The grant behind it.
     pub grant_id: Option<String>,
@@ -56,7 +58,8 @@ struct TokenResponse<'r> {
 
 /// `POST /oauth/token`
 #[utoipa::path(post, path = "/oauth/token", tag = "oauth", summary = "Get tokens",
-    description = "`authorization_code`, `refresh_token` and `client_credentials` (RFC 6749); also as a flat JSON object.",
+    description = "`authorization_code`, `refresh_token` and `client_credentials` (RFC 6749); also as a flat JSON object. An \
+                   access token is for one API: where the scopes belong to several, `resource` says which (RFC 8707).",
     security(("client" = [])),
     request_body(content = serde_json::Value, content_type = "application/x-www-form-urlencoded",
         description = "grant_type, and what RFC 6749 §4.1.3, §6 or §4.4.2 asks for with it"),
@@ -92,6 +95,7 @@ pub async fn token(State(app): State<Arc<App>>, info: RequestInfo, request: Requ
             subject: &decision.subject,
             client_id: &client.id,
             scopes: &decision.scopes,
+            granted: &decision.granted,
             resources: &decision.resources,
             grant_id: decision.grant_id.as_deref(),
             not_after: decision.not_after,

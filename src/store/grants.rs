@@ -11,7 +11,7 @@ use crate::{
     model::{
         audit::{Event, Origin},
         clock::Timestamp,
-        error::Error as ModelError,
+        error::{Error as ModelError, ErrorCode},
         grant::{NewGrant, Redeemed},
     },
 };
@@ -86,7 +86,8 @@ impl Store {
         .await
     }
 
-    /// Redeems a code: generation 0 becomes 1, once. `check` sees the grant before the commit; its refusal burns the code.
+    /// Redeems a code: generation 0 becomes 1, once. `check` sees the grant before the commit; its refusal burns the code,
+    /// unless it is `invalid_target`.
     /// A second redemption by the same client revokes the grant and everything issued from it (RFC 6749 §4.1.2).
     ///
     /// # Errors
@@ -118,6 +119,10 @@ impl Store {
                 let redeemed = redeemed(&mut row)?;
                 let event = Event::new("code.redeem").user(&redeemed.user_id).client(&client_id).object(&id);
                 if let Err(error) = check(&redeemed) {
+                    // The client has proven all it must and only left open for which API: the code still works.
+                    if error.code == ErrorCode::InvalidTarget {
+                        return Err(Error::Refused(error));
+                    }
                     revoke(tx, now, &id, "code refused").await?;
                     tx.audit(now, &origin, event.denied(error.description.clone())).await?;
                     return Ok(Outcome::Refused(error));

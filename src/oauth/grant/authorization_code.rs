@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{narrow_to, still_allowed, targets, wrong_client};
+use super::{still_allowed, wrong_client};
 use crate::{
     app::App,
     engine::limit::Guard,
@@ -31,7 +31,7 @@ impl std::fmt::Debug for Presented {
     }
 }
 
-/// Redeems a code, once. A wrong verifier or redirect URI burns it.
+/// Redeems a code, once. A wrong verifier or redirect URI burns it; a wrong `resource` does not.
 pub async fn redeem(
     app: &Arc<App>,
     info: &RequestInfo,
@@ -61,7 +61,8 @@ pub async fn redeem(
     Ok(Decision {
         subject: redeemed.user_id,
         scopes: redeemed.scopes,
-        resources: targets(resources, redeemed.resources),
+        granted: redeemed.resources,
+        resources,
         grant_id: Some(redeemed.grant_id),
         not_after: Some(redeemed.expires_at),
         refresh_token,
@@ -86,5 +87,5 @@ fn check(app: &App, client: &Client, presented: &Presented, redeemed: &Redeemed)
         return Err(Error::invalid_grant("the code went to an address that the client has given up"));
     }
     still_allowed(client, &redeemed.scopes)?;
-    narrow_to(app, redeemed, &redeemed.scopes, &presented.resources)
+    app.catalog.current().target(&redeemed.scopes, &redeemed.resources, &presented.resources).map(drop)
 }

@@ -29,5 +29,13 @@ pub fn redeem(
         None => client.scopes.clone(),
     };
     app.tally.count("token.issue", Some(&client.id), &info.origin(&client.id), None);
-    Ok(Decision { subject: client.id.clone(), scopes, resources, grant_id: None, not_after: None, refresh_token: None })
+    Ok(Decision {
+        subject: client.id.clone(),
+        scopes,
+        granted: Vec::new(),
+        resources,
+        grant_id: None,
+        not_after: None,
+        refresh_token: None,
+    })
 }

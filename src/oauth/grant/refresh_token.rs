@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{narrow_to, still_allowed, targets, wrong_client};
+use super::{still_allowed, wrong_client};
 use crate::{
     app::App,
     http::extract::RequestInfo,
@@ -35,7 +35,7 @@ pub async fn redeem(
         if scopes.is_empty() || !scopes.is_subset(&redeemed.scopes) {
             return Err(Error::invalid_scope("scope is wider than the grant"));
         }
-        narrow_to(&checked_app, redeemed, scopes, &wanted)
+        checked_app.catalog.current().target(scopes, &redeemed.resources, &wanted).map(drop)
     };
     let redeemed =
         match app.store.rotate(info.now, info.origin(&client.id), id, client.id.clone(), rotation, check).await? {
@@ -47,7 +47,8 @@ pub async fn redeem(
     Ok(Decision {
         subject: redeemed.user_id,
         scopes: scope.unwrap_or(redeemed.scopes),
-        resources: targets(resources, redeemed.resources),
+        granted: redeemed.resources,
+        resources,
         grant_id: Some(redeemed.grant_id),
         not_after: Some(redeemed.expires_at),
         refresh_token: Some(refresh_token),

@@ -182,10 +182,14 @@ async fn an_app_gets_the_management_api_only_where_the_operator_said_so() {
     let code =
         flow::decide(&browser, &page, "allow").await.location().split_once("code=").expect("a code").1.to_owned();
     let code = code.split('&').next().unwrap_or_default().to_owned();
-    let tokens = flow::exchange(&app, &ours, &code).await;
-    tokens.status(200);
+    // No token opens both APIs.
+    flow::exchange(&app, &ours, &code).await.oauth_error("invalid_target");
+    let ours_at = format!("{ISSUER}/api/v1");
+    let tokens = flow::exchange_for(&app, &ours, &code, &ours_at).await;
+    assert_eq!(tokens.status(200).text("scope"), "grantd:keys:read");
     let token = tokens.text("access_token");
     app.get_as("/api/v1/keys", &token).await.status(200);
+    app.introspect(&token).await.inactive();
     app.get_as("/api/v1/projects", &token).await.problem(403, "insufficient_scope");
     // A client on its own is nobody.
     let machine = app.client(ClientType::Confidential, |client| {

@@ -51,8 +51,19 @@ pub async fn code(browser: &Browser<'_>, client: &OAuthClient) -> String {
 
 /// Exchanges a code.
 pub async fn exchange(app: &TestApp, client: &OAuthClient, code: &str) -> Reply {
-    let form =
-        [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
+    exchange_for(app, client, code, "").await
+}
+
+/// Exchanges a code for a token for this API; with an empty one, `resource` is not sent.
+pub async fn exchange_for(app: &TestApp, client: &OAuthClient, code: &str, resource: &str) -> Reply {
+    let mut form = vec![
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", VERIFIER),
+        ("resource", resource),
+    ];
+    form.retain(|(_, value)| !value.is_empty());
     app.post_as(client, "/oauth/token", &form).await
 }
 

@@ -16,7 +16,7 @@ use super::{assert_refused, first_party, once, signed_in, token};
 use crate::harness::{
     OAuthClient, Reply, TestApp,
     app::{API, CALLBACK},
-    flow::{self, authorize_url, exchange, refresh},
+    flow::{self, authorize_url, exchange, exchange_for, refresh},
 };
 
 const SECOND: &str = "https://second.example.test";
@@ -204,14 +204,17 @@ async fn a_request_that_is_wrong_in_itself_costs_no_token() {
     app.api("Second API", SECOND, &["other"]).await;
     let (client, browser) = (strict(&app, "read other").await, signed_in(&app, "alice@example.com").await);
     let reply = flow::authorize(&browser, &client, &[("scope", "read other")]).await;
-    let refresh_token = exchange(&app, &client, &once(&reply, "code")).await.text("refresh_token");
+    let refresh_token = exchange_for(&app, &client, &once(&reply, "code"), API).await.text("refresh_token");
     for (more, error) in [
-        (&[("resource", "not a URI")][..], "invalid_target"),
+        // Both APIs are granted, and a token is for one.
+        (&[][..], "invalid_target"),
+        (&[("resource", API), ("resource", SECOND)], "invalid_target"),
+        (&[("resource", "not a URI")], "invalid_target"),
         (&[("resource", "https://nowhere.test")], "invalid_target"),
         (&[("resource", SECOND), ("resource", "https://nowhere.test")], "invalid_target"),
         (&[("scope", "read write")], "invalid_scope"),
         (&[("scope", "re\"ad")], "invalid_scope"),
-        // Each is granted, but no token can be for both.
+        // Each is granted, but the scope is not of that API.
         (&[("scope", "read"), ("resource", SECOND)], "invalid_target"),
         (&[("scope", "read"), ("scope", "read")], "invalid_request"),
     ] {
