@@ -19,6 +19,10 @@ use crate::{
 const KEYS_KEPT_SECONDS: i64 = 3600;
 /// … and not more often than this, whatever identifiers are sent.
 const KEYS_READ_SECONDS: i64 = 60;
+/// After a reading that failed the next one waits, twice as long each time, in seconds: at first, …
+const REST_SECONDS: i64 = 10;
+/// … and at most.
+const REST_SECONDS_MAX: i64 = 3600;
 const FETCH_MAX: Duration = Duration::from_secs(5);
 /// Largest list of keys read, in bytes.
 const KEYS_BYTES_MAX: usize = 65_536;
@@ -32,7 +36,21 @@ pub struct Leaks {
     keys_url: String,
     http: reqwest::Client,
     keys: ArcSwapOption<Known>,
-    reading: Mutex<()>,
+    /// Held while the keys are read: one reading at a time.
+    reading: Mutex<Rest>,
+}
+
+/// No reading is begun before this moment.
+#[derive(Debug)]
+struct Rest {
+    until: Timestamp,
+    seconds: i64,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self { until: Timestamp(0), seconds: REST_SECONDS }
+    }
 }
 
 #[derive(Debug)]
@@ -133,7 +151,8 @@ impl Leaks {
         Ok(())
     }
 
-    /// The reporter's keys, read again where they are old or lack this one.
+    /// The reporter's keys, read again where they are old or lack this one. Reports come from anybody: while the keys cannot
+    /// be read, most are refused without a try.
     async fn known(&self, now: Timestamp, identifier: &str) -> Result<Arc<Known>, Error> {
         let is_enough = |known: &Arc<Known>| {
             let age = now.seconds() - known.read_at.seconds();
@@ -143,11 +162,20 @@ impl Leaks {
         if let Some(known) = self.keys.load_full().filter(&is_enough) {
             return Ok(known);
         }
-        let _reading = self.reading.lock().await;
+        let mut rest = self.reading.lock().await;
         if let Some(known) = self.keys.load_full().filter(&is_enough) {
             return Ok(known);
         }
+        if now < rest.until {
+            let wait = rest.until.seconds() - now.seconds();
+            let error = Error::unavailable("the reporter's keys could not be read a moment ago");
+            return Err(Error { retry_after: Some(wait.max(1)), ..error });
+        }
+        // Before the reading and not after it: whoever goes away meanwhile does not undo it.
+        rest.until = now.plus_seconds(rest.seconds);
+        rest.seconds = (rest.seconds * 2).min(REST_SECONDS_MAX);
         let keys = self.fetch().await?.public_keys;
+        *rest = Rest::default();
         let known = Arc::new(Known { read_at: now, keys });
         self.keys.store(Some(Arc::clone(&known)));
         Ok(known)

@@ -1,6 +1,12 @@
 //! Owns leaked keys: the public form, signed reports, and how the owner is told.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use aws_lc_rs::{
     rand::SystemRandom,
@@ -201,6 +207,43 @@ async fn a_report_that_is_not_signed_by_the_reporter_changes_nothing() {
     report(&silent, "key-1", &good, &body).await.status(404);
     let away = Arc::new(TestApp::with(&[("leaks.keys_url", "http://127.0.0.1:1/keys")]).await);
     report(&away, "key-1", &good, &body).await.status(503);
+}
+
+#[tokio::test]
+async fn while_the_reporters_keys_cannot_be_read_reports_cause_few_requests_to_it() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
+    let count = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            let broken = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            drop(stream.write_all(broken).await);
+        }
+    });
+    let app = TestApp::with(&[("leaks.keys_url", &url)]).await;
+    let reports = async |times: usize| {
+        let mut waits = Vec::new();
+        for _ in 0..times {
+            let reply = report(&app, "key-1", "c2ln", "[]").await;
+            waits.push(reply.status(503).header("retry-after").to_owned());
+        }
+        waits
+    };
+    assert_eq!(reports(5).await, ["1", "10", "10", "10", "10"]);
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    // The pause doubles, up to an hour.
+    let mut pause = 10;
+    for reading in 2..12 {
+        app.advance(pause - 1);
+        reports(2).await;
+        assert_eq!(asked.load(Ordering::SeqCst), reading - 1, "before the pause of {pause} s has ended");
+        app.advance(1);
+        reports(2).await;
+        assert_eq!(asked.load(Ordering::SeqCst), reading, "after a pause of {pause} s");
+        pause = (pause * 2).min(3600);
+    }
 }
 
 #[tokio::test(start_paused = true)]
