@@ -58,6 +58,12 @@ impl Clients {
         Ok(Some(client))
     }
 
+    /// Whether this node found a client with this id a moment ago. Asks nobody.
+    #[must_use]
+    pub fn is_known(&self, id: &str) -> bool {
+        self.cache.contains_key(id)
+    }
+
     /// The client that proves itself with `secret` by `method`; an unknown one gets the same answer as a wrong secret.
     ///
     /// # Errors

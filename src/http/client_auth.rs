@@ -35,17 +35,20 @@ pub async fn authenticate(
     proven
 }
 
-/// Counts a failure for this client from this sender. Whoever guesses is told to stop; the right secret always passes, so
-/// nobody can lock the true client out.
+/// Counts a failure of this sender, and then for this client from this sender. Whoever guesses is told to stop; the right
+/// secret always passes, so nobody can lock the true client out. A name that nobody registered is not counted for itself:
+/// there is nothing behind it to guess at, and names can be invented without end.
 async fn failed(app: &App, info: &RequestInfo, headers: &HeaderMap, params: &Params<'_>) -> Error {
-    let named = basic(headers).ok().flatten().map(|(id, _)| id);
-    let named = named.or_else(|| params.get("client_id").map(ToOwned::to_owned)).unwrap_or_default();
     let sender = info.network();
-    if let Some(wait) = app.limiter.strike(info.now, Guard::CLIENT, &format!("{named}@{sender}")).await {
-        return Error::too_many(wait, "too many wrong credentials for this client; try again later");
-    }
     if let Some(wait) = app.limiter.strike(info.now, Guard::CLIENTS, &sender).await {
         return Error::too_many(wait, "too many wrong client credentials from this address; try again later");
+    }
+    let named = basic(headers).ok().flatten().map(|(id, _)| id);
+    let named = named.or_else(|| params.get("client_id").map(ToOwned::to_owned)).unwrap_or_default();
+    if app.clients.is_known(&named)
+        && let Some(wait) = app.limiter.strike(info.now, Guard::CLIENT, &format!("{named}@{sender}")).await
+    {
+        return Error::too_many(wait, "too many wrong credentials for this client; try again later");
     }
     Error::invalid_client()
 }

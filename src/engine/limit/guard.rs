@@ -87,7 +87,7 @@ impl Limiter {
         if self.last_full_ends.load(Ordering::Relaxed) <= now.seconds() {
             return None;
         }
-        seconds(&self.guards.ask(Ask::Peek, now, guard.of(&subject()), &[guard.rule()]))
+        seconds(&self.table(guard.name).ask(Ask::Peek, now.seconds(), guard.of(&subject()), guard.rule()))
     }
 
     /// Takes one try back: it has turned out to be right.
@@ -101,10 +101,16 @@ impl Limiter {
     }
 
     async fn guarded(&self, ask: Ask, now: Timestamp, guard: Guard, subject: &str) -> Option<i64> {
-        let (subject, rules) = (guard.of(subject), [guard.rule()]);
-        let counted = self.ask_shared(&self.guards, ask, subject, &rules).await;
-        // A guard never opens, and never shuts everybody out, because others cannot be asked.
-        let counted = counted.unwrap_or_else(|| self.guards.ask(ask, now, subject, &rules));
+        let (subject, rule) = (guard.of(subject), guard.rule());
+        let table = self.table(guard.name);
+        let counted = match self.ask_shared(ask, subject, &[rule]).await {
+            Some(counted) => {
+                table.keep(subject, &counted);
+                counted
+            }
+            // A guard never opens, and never shuts everybody out, because others cannot be asked.
+            None => table.ask(ask, now.seconds(), subject, rule),
+        };
         if counted.over[0] || counted.windows[0].count >= guard.most {
             self.last_full_ends.fetch_max(i64::from(counted.windows[0].ends), Ordering::Relaxed);
         }

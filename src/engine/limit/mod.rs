@@ -3,15 +3,20 @@
 
 mod guard;
 mod shared;
+mod table;
 mod window;
 
-use std::sync::{Arc, atomic::AtomicI64};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock, atomic::AtomicI64},
+};
 
 use aws_lc_rs::hmac;
 
 pub use self::guard::Guard;
 use self::{
     shared::Shared,
+    table::Table,
     window::{Ask, Counted, Rule, Subject, Windows},
 };
 use crate::{
@@ -22,9 +27,8 @@ use crate::{
 const HOUR_SECONDS: u32 = 3600;
 /// Subjects whose plan is counted at once in this node's memory, at some 110 bytes each; memory is taken as they come.
 const PLANS_MAX: usize = 1 << 20;
-/// Senders, accounts and clients whose failures are counted at once. Apart from the plans: whoever fails under many names
-/// makes nobody's plan forgotten.
-const GUARDS_MAX: usize = 1 << 17;
+/// Names that one guard counts at once, in 1.5 MiB.
+const GUARD_MAX: usize = 1 << 16;
 
 /// Whether a request is within its plan, and what is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +51,8 @@ pub struct Verdict {
 #[derive(Debug)]
 pub struct Limiter {
     plans: Windows,
-    guards: Windows,
+    // A memory for each guard, made when it first counts: whoever floods one makes no other forget, and no plan.
+    guards: RwLock<HashMap<&'static str, Arc<Table>>>,
     // When the last guard that was full is not any more, in seconds since the epoch.
     last_full_ends: AtomicI64,
     shared: Option<Arc<Shared>>,
@@ -57,8 +62,13 @@ pub struct Limiter {
 impl Default for Limiter {
     /// Counts in this node's memory.
     fn default() -> Self {
-        let (plans, guards) = (Windows::new(PLANS_MAX), Windows::new(GUARDS_MAX));
-        Self { plans, guards, last_full_ends: AtomicI64::new(0), shared: None, failure: SharedFailure::Local }
+        Self {
+            plans: Windows::new(PLANS_MAX),
+            guards: RwLock::default(),
+            last_full_ends: AtomicI64::new(0),
+            shared: None,
+            failure: SharedFailure::Local,
+        }
     }
 }
 
@@ -109,8 +119,12 @@ impl Limiter {
         ];
         let counted = match (&self.shared, self.failure) {
             (None, _) => self.plans.ask(ask, now, subject, &rules),
-            (Some(_), failure) => match (self.ask_shared(&self.plans, ask, subject, &rules).await, failure) {
-                (Some(counted), _) => counted,
+            (Some(_), failure) => match (self.ask_shared(ask, subject, &rules).await, failure) {
+                (Some(counted), _) => {
+                    // Should Redis go, this node goes on from where it saw the count last.
+                    self.plans.keep(ask, subject, &counted);
+                    counted
+                }
                 (None, SharedFailure::Local) => self.plans.ask(ask, now, subject, &rules),
                 (None, SharedFailure::Refuse) => return Err(Error::unavailable("the shared limits are gone")),
                 (None, SharedFailure::Allow) => return Ok(None),
@@ -120,12 +134,18 @@ impl Limiter {
     }
 
     /// What the nodes together say; nothing where they cannot be asked, or this node counts for itself.
-    async fn ask_shared(&self, own: &Windows, ask: Ask, subject: Subject<'_>, rules: &[Rule]) -> Option<Counted> {
+    async fn ask_shared(&self, ask: Ask, subject: Subject<'_>, rules: &[Rule]) -> Option<Counted> {
         // Boxed: the path without it stays as small as if it did not exist.
-        let counted = Box::pin(self.shared.as_ref()?.ask(ask, subject, rules)).await?;
-        // Should Redis go, this node goes on from where it saw the count last.
-        own.keep(subject, &counted);
-        Some(counted)
+        Box::pin(self.shared.as_ref()?.ask(ask, subject, rules)).await
+    }
+
+    /// The memory of the guard called `name`.
+    fn table(&self, name: &'static str) -> Arc<Table> {
+        if let Some(table) = self.guards.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Arc::clone(table);
+        }
+        let mut tables = self.guards.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(tables.entry(name).or_insert_with(|| Arc::new(Table::new(GUARD_MAX))))
     }
 }
 

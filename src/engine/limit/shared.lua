@@ -23,7 +23,7 @@ end
 local step = 0
 if ask == 'count' and not full then
     step = 1
-elseif ask == 'release' then
+elseif ask == 'release' and kept[2] then
     step = -1
 end
 local answer = { now }

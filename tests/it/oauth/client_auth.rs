@@ -294,3 +294,37 @@ async fn guessing_a_secret_is_answered_429_and_locks_nobody_out() {
     app.advance(900);
     guess("203.0.113.9").await.oauth_error("invalid_client");
 }
+
+#[tokio::test]
+async fn guesses_from_many_addresses_lock_nobody_out_and_invented_names_are_counted_by_their_sender_alone() {
+    // THREATS: CA12
+    let app = TestApp::new().await;
+    let client = app.confidential().await;
+    let send = async |peer: &str, header: &str| {
+        let request = Request::post("/oauth/token")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::AUTHORIZATION, header);
+        app.send_from(peer, request.body(encode(&[OWN])).expect("a request")).await
+    };
+    for sender in 0..200 {
+        send(&format!("203.0.113.{sender}"), &basic(&client.id, "wrong")).await.oauth_error("invalid_client");
+    }
+    send("203.0.113.7", &client.basic()).await.status(200);
+    send("192.0.2.9", &client.basic()).await.status(200);
+    // There is nothing to guess behind a name that nobody registered, so it takes up no memory: not even one that is
+    // tried often. Its sender is counted, whatever names it uses.
+    let sender = "198.51.100.1";
+    for _ in 0..200 {
+        send(sender, &basic("client_invented", "wrong")).await.oauth_error("invalid_client");
+    }
+    for name in 200..1000 {
+        send(sender, &basic(&format!("client_{name}"), "wrong")).await.oauth_error("invalid_client");
+    }
+    let limited = send(sender, &basic("client_1000", "wrong")).await;
+    assert_eq!(
+        (limited.status(429).header("retry-after"), limited.text("error").as_str()),
+        ("901", "too_many_requests")
+    );
+    // The client that is really there is told from it: the right secret passes here too.
+    send(sender, &client.basic()).await.status(200);
+}

@@ -1,0 +1,156 @@
+//! Owns counting what is guessed at, each name in one window, in a memory of fixed size. Does not count plans; see `window`.
+//!
+//! A stranger can invent names without end, so what must not happen is that new names push out one that is being guessed
+//! at. Each name has a few places, by a hash that nobody outside can compute. Where all of them are taken, the emptiest
+//! goes: names that were tried once replace each other, and one that is full stays until its window ends.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{Mutex, PoisonError},
+};
+
+use super::window::{Ask, Counted, Rule, Subject, WINDOWS, Window, apply};
+
+/// Places of one name.
+const WAYS: usize = 8;
+/// Parts with a lock each.
+const SHARDS: usize = 16;
+
+/// Two words of a name's hash, then end and count of its window. Zeros are a free place: plain numbers, so that the system
+/// gives the memory when it is first written.
+type Slot = [u64; 3];
+
+/// The windows of many names.
+#[derive(Debug)]
+pub(super) struct Table {
+    shards: [Mutex<Vec<Slot>>; SHARDS],
+    sets: usize,
+    // Keyed anew by each process.
+    naming: [RandomState; 2],
+}
+
+impl Table {
+    /// Remembering this many names, at 24 bytes each.
+    pub(super) fn new(names: usize) -> Self {
+        let sets = (names / SHARDS / WAYS).max(1);
+        Self {
+            shards: std::array::from_fn(|_| Mutex::new(vec![[0; 3]; sets * WAYS])),
+            sets,
+            naming: [RandomState::new(), RandomState::new()],
+        }
+    }
+
+    /// What came of an ask at `now`, in seconds since the epoch. Only counting makes a name known.
+    pub(super) fn ask(&self, ask: Ask, now: i64, subject: Subject<'_>, rule: Rule) -> Counted {
+        self.with(now, subject, |windows| apply(windows, ask, now, &[rule]))
+    }
+
+    /// Remembers how a window stands elsewhere.
+    pub(super) fn keep(&self, subject: Subject<'_>, counted: &Counted) {
+        self.with(counted.now, subject, |windows| *windows = counted.windows);
+    }
+
+    fn with<T>(&self, now: i64, subject: Subject<'_>, act: impl FnOnce(&mut [Window; WINDOWS]) -> T) -> T {
+        let [one, two] = [0, 1].map(|half: usize| self.naming[half].hash_one((subject.kind, subject.parts)));
+        // Never the name of a free place.
+        let name = [one | 1, two];
+        let (shard, set) = (place(one >> 1, SHARDS), place(two, self.sets));
+        let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
+        let places = &mut shard[set * WAYS..(set + 1) * WAYS];
+        let known = places.iter().position(|slot| slot[..2] == name);
+        let mut windows: [Window; WINDOWS] = Default::default();
+        if let Some(at) = known {
+            windows[0] = window(&places[at]);
+        }
+        let result = act(&mut windows);
+        let emptiest = || (0..WAYS).min_by_key(|&at| weight(&places[at], now)).unwrap_or_default();
+        let slot = |[one, two]: [u64; 2]| [one, two, (u64::from(windows[0].ends) << 32) | u64::from(windows[0].count)];
+        match (known, windows[0].count) {
+            (None, 0) => {}
+            (Some(at), 0) => places[at] = [0; 3],
+            (Some(at), _) => places[at] = slot(name),
+            (None, _) => {
+                let at = emptiest();
+                places[at] = slot(name);
+            }
+        }
+        result
+    }
+}
+
+fn place(hash: u64, places: usize) -> usize {
+    usize::try_from(hash % places as u64).unwrap_or_default()
+}
+
+fn window(slot: &Slot) -> Window {
+    let half = |number: u64| u32::try_from(number & u64::from(u32::MAX)).unwrap_or_default();
+    Window { ends: half(slot[2] >> 32), count: half(slot[2]) }
+}
+
+/// What is lost with a place: nothing where its window has ended, else its count; of equals, that which ends first goes.
+fn weight(slot: &Slot, now: i64) -> (u32, u32) {
+    let Window { ends, count } = window(slot);
+    if i64::from(ends) <= now { (0, 0) } else { (count, ends) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_795_219_200;
+    const RULE: Rule = Rule { seconds: 900, aligned: false, most: Some(10) };
+
+    fn subject(name: &str) -> Subject<'_> {
+        Subject { kind: "test", parts: [name, ""] }
+    }
+
+    fn count(table: &Table, now: i64, name: &str) -> bool {
+        table.ask(Ask::Count, now, subject(name), RULE).over[0]
+    }
+
+    fn names(table: &Table) -> usize {
+        table.shards.iter().map(|shard| shard.lock().expect("a shard").iter().filter(|slot| slot[0] != 0).count()).sum()
+    }
+
+    #[test]
+    fn a_flood_of_invented_names_does_not_make_a_guessed_name_forgotten() {
+        // THREATS: CA12 RL3
+        let table = Table::new(1024);
+        for _ in 0..10 {
+            assert!(!count(&table, NOW, "alice"));
+        }
+        assert!(count(&table, NOW, "alice"));
+        for name in 0..40 * 1024 {
+            count(&table, NOW, &name.to_string());
+        }
+        assert!(names(&table) <= 1024, "{}", names(&table));
+        assert!(count(&table, NOW, "alice"), "still refused");
+        // The newest name is counted, however full the memory is.
+        for _ in 0..10 {
+            assert!(!count(&table, NOW, "newest"));
+        }
+        assert!(count(&table, NOW, "newest"));
+        // And a window that has ended makes room.
+        assert!(!count(&table, NOW + 900, "alice"));
+    }
+
+    #[test]
+    fn only_counting_makes_a_name_known_and_what_is_given_back_is_free_again() {
+        let table = Table::new(1024);
+        for ask in [Ask::Peek, Ask::Release, Ask::Forget] {
+            table.ask(ask, NOW, subject("alice"), RULE);
+        }
+        assert_eq!(names(&table), 0);
+        for ask in [Ask::Release, Ask::Forget] {
+            count(&table, NOW, "alice");
+            assert_eq!(names(&table), 1);
+            table.ask(ask, NOW, subject("alice"), RULE);
+            assert_eq!(names(&table), 0);
+        }
+        for _ in 0..3 {
+            count(&table, NOW, "alice");
+        }
+        let stands = table.ask(Ask::Release, NOW, subject("alice"), RULE);
+        assert_eq!((stands.windows[0].count, i64::from(stands.windows[0].ends)), (2, NOW + 900));
+    }
+}
