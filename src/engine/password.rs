@@ -1,10 +1,16 @@
 //! Owns people's passwords: Argon2id on a bounded blocking pool. Generated secrets never come here.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
+};
 
 use crate::model::error::Error;
 
@@ -14,6 +20,10 @@ const PASSWORD_MAX: usize = 1024;
 const PASSWORD_MIN: usize = 8;
 /// Sign-ins that wait for a core; more are told to try again.
 const QUEUE_MAX: usize = 64;
+/// Checks for one account that are under way at once.
+const TURNS_OF_ACCOUNT: u32 = 2;
+/// Checks for one sender that are under way at once: a tenth of the queue, so that no one sender fills it.
+const TURNS_OF_SENDER: u32 = 6;
 /// The hash of no password, with the parameters of every other: an unknown user costs what a known one does.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ibw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -22,14 +32,53 @@ const NOBODY: &str =
 #[derive(Debug)]
 pub struct Passwords {
     running: Arc<Semaphore>,
-    waiting: Semaphore,
+    waiting: Arc<Semaphore>,
+    turns: Arc<Turns>,
+}
+
+/// How many checks are under way for whom. Bounded by the queue: only what is in it stands here.
+type Turns = Mutex<HashMap<String, u32>>;
+
+/// The right to one check; the next of the same account or sender may have it when this is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    turns: Arc<Turns>,
+    of: Vec<String>,
+    _waiting: OwnedSemaphorePermit,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        for of in &self.of {
+            if let Some(count) = turns.get_mut(of) {
+                *count -= 1;
+                if *count == 0 {
+                    turns.remove(of);
+                }
+            }
+        }
+    }
+}
+
+/// Why there is no turn now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Busy {
+    /// This account or sender has enough checks under way.
+    Own,
+    /// The queue is full.
+    All,
 }
 
 impl Default for Passwords {
     /// With nobody waiting.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { running: Arc::new(Semaphore::new(cores)), waiting: Semaphore::new(QUEUE_MAX) }
+        Self {
+            running: Arc::new(Semaphore::new(cores)),
+            waiting: Arc::new(Semaphore::new(QUEUE_MAX)),
+            turns: Arc::default(),
+        }
     }
 }
 
@@ -43,27 +92,50 @@ impl Passwords {
         if text.len() > PASSWORD_MAX || text.chars().count() < PASSWORD_MIN {
             return Err(Error::invalid_request("a password has 8 to 1024 characters"));
         }
-        self.run(move || hash_now(&password)).await?
+        let waiting = self.waiting.try_acquire().map_err(|_| Error::unavailable("too many sign-ins wait"))?;
+        self.run(waiting, move || hash_now(&password)).await?
+    }
+
+    /// A turn for a check of this account, asked for by this sender.
+    ///
+    /// # Errors
+    /// Whose checks have to end before there is one.
+    pub fn turn(&self, account: Option<&str>, sender: &str) -> Result<Turn, Busy> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_account = account.map(|account| (format!("account {account}"), TURNS_OF_ACCOUNT));
+        let of_sender = (format!("sender {sender}"), TURNS_OF_SENDER);
+        let (of, most): (Vec<String>, Vec<u32>) = of_account.into_iter().chain([of_sender]).unzip();
+        if of.iter().zip(most).any(|(of, most)| turns.get(of).is_some_and(|count| *count >= most)) {
+            return Err(Busy::Own);
+        }
+        let _waiting = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| Busy::All)?;
+        for of in &of {
+            *turns.entry(of.clone()).or_default() += 1;
+        }
+        Ok(Turn { turns: Arc::clone(&self.turns), of, _waiting })
     }
 
     /// Whether `password` is the one of `stored`; the same work is done where there is none.
     ///
     /// # Errors
-    /// `temporarily_unavailable` when too many wait.
-    pub async fn check(&self, stored: Option<String>, password: SecretString) -> Result<bool, Error> {
+    /// `server_error` when the work could not be done.
+    pub async fn check(&self, turn: Turn, stored: Option<String>, password: SecretString) -> Result<bool, Error> {
         if password.expose_secret().len() > PASSWORD_MAX {
             return Ok(false);
         }
         let known = stored.is_some();
         let hash = stored.unwrap_or_else(|| NOBODY.to_owned());
-        let same = self
-            .run(move || Argon2::default().verify_password(password.expose_secret().as_bytes(), hash.as_str()).is_ok())
-            .await?;
+        let work =
+            move || Argon2::default().verify_password(password.expose_secret().as_bytes(), hash.as_str()).is_ok();
+        let same = self.run(turn, work).await?;
         Ok(same && known)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-        let _waiting = self.waiting.try_acquire().map_err(|_| Error::unavailable("too many sign-ins wait"))?;
+    /// Works on a blocking thread as soon as a core is free; `_place` in the queue is kept until then.
+    async fn run<T, P>(&self, _place: P, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error>
+    where
+        T: Send + 'static,
+    {
         let running = Arc::clone(&self.running).acquire_owned().await.map_err(Error::server)?;
         spawn_blocking(move || {
             let _running = running;
@@ -98,7 +170,32 @@ mod tests {
             argon2::password_hash::Error::PasswordInvalid,
             "the hash is read and computed, not refused"
         );
-        assert!(!passwords.check(None, SecretString::from("correct horse")).await.expect("checked"));
-        assert!(passwords.check(Some(somebody), SecretString::from("correct horse")).await.expect("checked"));
+        let turn = || passwords.turn(None, "192.0.2.1").expect("a turn");
+        assert!(!passwords.check(turn(), None, SecretString::from("correct horse")).await.expect("checked"));
+        assert!(passwords.check(turn(), Some(somebody), SecretString::from("correct horse")).await.expect("checked"));
+    }
+
+    #[tokio::test]
+    async fn one_account_or_sender_has_few_turns_and_leaves_the_queue_to_others() {
+        // THREATS: SE7
+        let passwords = Arc::new(Passwords::default());
+        let right = passwords.hash(SecretString::from("correct horse")).await.expect("a hash");
+        // No core is free until the test says so: whatever is taken now stays in the queue.
+        let cores = u32::try_from(passwords.running.available_permits()).expect("a count");
+        let pause = Arc::clone(&passwords.running).acquire_many_owned(cores).await.expect("every core");
+        let flood: Vec<_> = (0..75).map(|from| passwords.turn(Some("ada"), &format!("192.0.2.{from}"))).collect();
+        assert_eq!(flood.iter().filter(|turn| turn.is_ok()).count(), 2, "of one account, wherever it comes from");
+        let many: Vec<_> = (0..75).map(|name| passwords.turn(Some(&format!("user{name}")), "198.51.100.1")).collect();
+        assert_eq!(many.iter().filter(|turn| turn.is_ok()).count(), 6, "of one sender, whatever names it tries");
+        assert!(many.iter().filter_map(|turn| turn.as_ref().err()).all(|busy| *busy == Busy::Own));
+        let turn = passwords.turn(Some("bob"), "203.0.113.1").expect("another user has a turn");
+        let checking = Arc::clone(&passwords);
+        let bob =
+            tokio::spawn(async move { checking.check(turn, Some(right), SecretString::from("correct horse")).await });
+        drop(pause);
+        assert!(bob.await.expect("no panic").expect("checked"));
+        drop((flood, many));
+        assert!(passwords.turns.lock().expect("turns").is_empty(), "nothing is left behind");
+        assert_eq!(passwords.waiting.available_permits(), QUEUE_MAX);
     }
 }

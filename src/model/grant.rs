@@ -2,7 +2,11 @@
 
 use data_encoding::BASE64URL_NOPAD;
 
-use super::{clock::Timestamp, scope::Scopes, secret};
+use super::{
+    clock::Timestamp,
+    scope::Scopes,
+    secret::{self, Digest},
+};
 
 /// Identifier of a grant: 128 random bits, carried inside its code and refresh tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +33,8 @@ pub struct NewGrant {
     pub id: GrantId,
     /// Who approved.
     pub user_id: String,
+    /// In which session: it must not have ended.
+    pub session: Digest,
     /// Whom.
     pub client_id: String,
     /// What.

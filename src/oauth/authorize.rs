@@ -265,7 +265,7 @@ async fn refuse(app: &App, info: &RequestInfo, waiting: Waiting, error: Error) -
 }
 
 async fn issue_code(app: &App, info: &RequestInfo, viewer: &Viewer, waiting: Waiting) -> Result<Response, Refusal> {
-    let (Some(user), Some(auth_time)) = (viewer.user(), viewer.auth_time()) else {
+    let (Some(user), Some(auth_time), Some(session)) = (viewer.user(), viewer.auth_time(), viewer.session()) else {
         return Err(Error::server("a code without a user").into());
     };
     // A code that nobody redeems is a row for nothing; redeeming takes it off this count.
@@ -284,6 +284,7 @@ async fn issue_code(app: &App, info: &RequestInfo, viewer: &Viewer, waiting: Wai
     let grant = NewGrant {
         id,
         user_id: user.id.clone(),
+        session,
         client_id: request.client_id,
         scopes: request.scopes,
         resources: request.resources,
@@ -293,7 +294,12 @@ async fn issue_code(app: &App, info: &RequestInfo, viewer: &Viewer, waiting: Wai
         code_expires_at: info.now.plus_seconds(app.config.lifetimes.code_seconds),
         expires_at: info.now.plus_seconds(app.config.lifetimes.grant_seconds),
     };
-    app.store.insert_grant(info.now, info.origin(&user.id), grant).await?;
+    if !app.store.insert_grant(info.now, info.origin(&user.id), grant).await? {
+        return Err(Error::invalid_request(
+            "your session or the app's access ended meanwhile; start again from the app",
+        )
+        .into());
+    }
     let path = ReturnPath { redirect_uri: request.redirect_uri, state: request.state };
     Ok(see_other(&path.url(app, &[("code", app.grant_tokens.code(&id).expose())])))
 }

@@ -51,6 +51,7 @@ impl Tx {
         client: &Client,
     ) -> Result<(), Error> {
         if let Some(owner) = &client.owner_id {
+            self.check_user(owner).await?;
             let row = self.row("SELECT COUNT(*) FROM clients WHERE owner_id = $1", binds![owner]).await?;
             if row.ok_or(Error::Corrupt("a count"))?.int(0)? >= OWNED_MAX {
                 return Err(ModelError::invalid_request(format!(
@@ -192,7 +193,11 @@ impl Store {
         self.write(now, move |tx| {
             Box::pin(async move {
                 let row = tx
-                    .row("SELECT id FROM clients WHERE id = $1 AND kind = 'confidential' AND ($2 IS NULL OR owner_id = $2)", binds![&id, &owner_id])
+                    .row(
+                        // Locked before its secrets are counted: of two rotations at once both keep to the bound.
+                        "UPDATE clients SET name = name WHERE id = $1 AND kind = 'confidential' AND ($2 IS NULL OR owner_id = $2) RETURNING id",
+                        binds![&id, &owner_id],
+                    )
                     .await?;
                 if row.is_none() {
                     return Ok(false);

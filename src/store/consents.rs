@@ -46,6 +46,8 @@ impl Store {
     ) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
+                // Locked, so that of two answers at once neither forgets what the other allowed.
+                tx.check_user(&user_id).await?;
                 let decision = if allow { "allow" } else { "deny" };
                 let waiting = tx
                     .execute(

@@ -53,13 +53,27 @@ pub struct Rotation {
 }
 
 impl Store {
-    /// Keeps a new grant; its code may be redeemed until it expires.
+    /// Keeps a new grant; its code may be redeemed until it expires. False if the session in which it was approved has ended,
+    /// or its user or client was disabled: then nothing has happened.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn insert_grant(&self, now: Timestamp, origin: Origin, grant: NewGrant) -> Result<(), Error> {
+    pub async fn insert_grant(&self, now: Timestamp, origin: Origin, grant: NewGrant) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
+                // The session's row stays locked until the commit. A new password deletes the sessions before it revokes the
+                // grants, so it either finds this grant or leaves no session to make it in.
+                let in_session = tx
+                    .execute(
+                        "UPDATE sessions SET user_id = user_id WHERE digest = $1 AND user_id = $2 AND expires_at > $3
+                           AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.disabled_at IS NULL)
+                           AND EXISTS (SELECT 1 FROM clients c WHERE c.id = $4 AND c.disabled_at IS NULL)",
+                        binds![&grant.session.text(), &grant.user_id, now, &grant.client_id],
+                    )
+                    .await?;
+                if in_session == 0 {
+                    return Ok(false);
+                }
                 let id = grant.id.text();
                 tx.execute(
                     "INSERT INTO grants (id, user_id, client_id, scopes, resources, redirect_uri, code_challenge, auth_time, created_at,
@@ -80,7 +94,8 @@ impl Store {
                     ],
                 )
                 .await?;
-                tx.audit(now, &origin, Event::new("code.issue").user(&grant.user_id).client(&grant.client_id).object(&id)).await
+                tx.audit(now, &origin, Event::new("code.issue").user(&grant.user_id).client(&grant.client_id).object(&id)).await?;
+                Ok(true)
             })
         })
         .await

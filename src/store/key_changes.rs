@@ -81,6 +81,7 @@ pub struct Replacement {
 
 impl Tx {
     async fn replace_key(&mut self, now: Timestamp, origin: &Origin, of: &Replacement) -> Result<bool, Error> {
+        self.check_user(&of.new.user_id).await?;
         let found = self
             .row(
                 "SELECT k.replaced_by, p.one_live_key FROM api_keys k LEFT JOIN projects p ON p.id = k.project_id

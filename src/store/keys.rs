@@ -83,6 +83,7 @@ impl Tx {
         digest: &Digest,
         key: &ApiKey,
     ) -> Result<(), Error> {
+        self.check_user(&key.user_id).await?;
         // As many as matter are counted: an owner of imported keys may have a million.
         let live = "SELECT COUNT(*) FROM (SELECT id FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL
                     AND (expires_at IS NULL OR expires_at > $2) LIMIT $3) AS live";

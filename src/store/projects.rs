@@ -43,6 +43,7 @@ impl Store {
     pub async fn insert_project(&self, now: Timestamp, origin: Origin, project: Project) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
+                tx.check_user(&project.user_id).await?;
                 let count = tx.row("SELECT COUNT(*) FROM projects WHERE user_id = $1", binds![&project.user_id]).await?;
                 if count.ok_or(Error::Corrupt("a count"))?.int(0)? >= PROJECTS_MAX {
                     let words = format!("a user has at most {PROJECTS_MAX} projects");

@@ -18,6 +18,8 @@ pub struct NewSession {
     pub digest: Digest,
     /// Whose.
     pub user_id: String,
+    /// The PHC string that the password was checked against: the session begins only if it is still the user's.
+    pub password: String,
     /// When it ends.
     pub expires_at: Timestamp,
     /// Browser's own words.
@@ -38,13 +40,17 @@ pub struct SessionRecord {
 }
 
 impl Store {
-    /// Makes a session, ending the one it replaces.
+    /// Begins a session, ending the one it replaces. False if the user's password was changed or the user was disabled since
+    /// the password was checked: then nothing has happened.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn insert_session(&self, now: Timestamp, origin: Origin, session: NewSession) -> Result<(), Error> {
+    pub async fn insert_session(&self, now: Timestamp, origin: Origin, session: NewSession) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
+                if !tx.has_password(&session.user_id, &session.password).await? {
+                    return Ok(false);
+                }
                 if let Some(old) = session.replaces {
                     let old = old.text();
                     tx.execute("DELETE FROM sessions WHERE digest = $1", binds![&old]).await?;
@@ -55,7 +61,8 @@ impl Store {
                     binds![&session.digest.text(), &session.user_id, now, session.expires_at, &origin.address, &session.agent],
                 )
                 .await?;
-                tx.audit(now, &origin, Event::new("login").user(&session.user_id)).await
+                tx.audit(now, &origin, Event::new("login").user(&session.user_id)).await?;
+                Ok(true)
             })
         })
         .await

@@ -3,12 +3,14 @@
 use super::{
     Error, Store,
     row::{Row, binds},
+    tx::Tx,
 };
 use crate::{
     cache::EntityKind,
     model::{
         audit::{Event, Origin},
         clock::Timestamp,
+        error::Error as ModelError,
         secret::new_id,
         user::User,
     },
@@ -32,6 +34,24 @@ pub struct NewUser {
 impl std::fmt::Debug for NewUser {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("NewUser(REDACTED)")
+    }
+}
+
+impl Tx {
+    /// Refuses what is created for a user who is unknown or disabled. The user's row stays locked until the commit: whoever
+    /// disables the user, or counts what the user has, comes before or after all of this transaction.
+    pub(super) async fn check_user(&mut self, id: &str) -> Result<(), Error> {
+        let sql = "UPDATE users SET name = name WHERE id = $1 AND disabled_at IS NULL";
+        match self.execute(sql, binds![id]).await? {
+            0 => Err(ModelError::invalid_request("the user does not exist or is disabled").into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether this is still the password of a user who is not disabled; the row stays locked as in [`Self::check_user`].
+    pub(super) async fn has_password(&mut self, id: &str, hash: &str) -> Result<bool, Error> {
+        let sql = "UPDATE users SET name = name WHERE id = $1 AND password = $2 AND disabled_at IS NULL";
+        Ok(self.execute(sql, binds![id, hash]).await? > 0)
     }
 }
 

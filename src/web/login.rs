@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
-    response::Response,
 };
 
 use super::{
@@ -27,6 +26,8 @@ use crate::{
 
 /// Longest browser's own words kept, in characters.
 const AGENT_MAX: usize = 200;
+/// The same for an unknown address, a wrong password and a disabled user: nobody learns which addresses exist.
+const MISMATCH: &str = "That email and password do not match.";
 
 /// `GET /login`
 pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
@@ -62,7 +63,11 @@ pub async fn sign_in(State(app): State<Arc<App>>, info: RequestInfo, request: Re
     let email = params.get("email").unwrap_or_default();
     let again = |error: String| Form { interaction: id, email: email.to_owned(), reason: None, error: Some(error) };
     match prove(&app, &info, &viewer, email, params.get("password").unwrap_or_default()).await? {
-        Proof::Proven(user) => {
+        Proof::Proven(user, hash) => {
+            let Some(cookie) = begin(&app, &info, &headers, &viewer, &user, hash).await? else {
+                // Changed or disabled while it was checked: what was right is wrong by now.
+                return wrong(&app, &viewer, waiting.as_ref(), again(MISMATCH.to_owned())).await;
+            };
             let response = match &waiting {
                 Some(_) => {
                     app.store.interaction_signed_in(info.now, Digest::of(id)).await?;
@@ -70,14 +75,9 @@ pub async fn sign_in(State(app): State<Arc<App>>, info: RequestInfo, request: Re
                 }
                 None => go(&app, "/settings/keys"),
             };
-            begin(&app, &info, &headers, &viewer, &user, response).await
+            Ok(session::begin(&app, response, cookie, &user.email))
         }
-        Proof::Wrong => {
-            let form = again("That email and password do not match.".to_owned());
-            let mut response = page(&app, &viewer, waiting.as_ref(), form).await?;
-            *response.status_mut() = StatusCode::UNAUTHORIZED;
-            Ok(response)
-        }
+        Proof::Wrong => wrong(&app, &viewer, waiting.as_ref(), again(MISMATCH.to_owned())).await,
         Proof::Wait(seconds) => {
             let mut response = page(&app, &viewer, waiting.as_ref(), again(too_many(seconds))).await?;
             *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
@@ -125,24 +125,32 @@ async fn page(app: &App, viewer: &Viewer, waiting: Option<&Interaction>, form: F
     Ok(if waiting.is_some() { render_toward_app(&page) } else { render(&page) })
 }
 
-/// Begins a session under a value that no browser has seen before, ending the one before it.
+async fn wrong(app: &App, viewer: &Viewer, waiting: Option<&Interaction>, form: Form<'_>) -> Answer {
+    let mut response = page(app, viewer, waiting, form).await?;
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    Ok(response)
+}
+
+/// Begins a session under a value that no browser has seen before, ending the one before it. Nothing if the password that
+/// was checked is not the user's any more.
 async fn begin(
     app: &App,
     info: &RequestInfo,
     headers: &HeaderMap,
     viewer: &Viewer,
     user: &User,
-    response: Response,
-) -> Answer {
+    password: String,
+) -> Result<Option<String>, Error> {
     let value = session::new_value();
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let new = NewSession {
         digest: Digest::of(&value),
         user_id: user.id.clone(),
+        password,
         expires_at: info.now.plus_seconds(app.config.lifetimes.session_seconds),
         agent: agent.chars().take(AGENT_MAX).collect(),
         replaces: viewer.session(),
     };
-    app.store.insert_session(info.now, info.origin(&user.id), new).await?;
-    Ok(session::begin(app, response, value, &user.email))
+    let begun = app.store.insert_session(info.now, info.origin(&user.id), new).await?;
+    Ok(begun.then_some(value))
 }

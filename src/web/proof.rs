@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use crate::{
     app::App,
-    engine::limit::Guard,
+    engine::{limit::Guard, password::Busy},
     http::{extract::RequestInfo, session::Viewer},
     model::{clock::Timestamp, email, error::Error, user::User},
 };
@@ -12,20 +12,24 @@ use crate::{
 /// A sign-in this fresh is enough for sensitive steps; older ones ask for the password again, in milliseconds.
 const RECENT_MS: i64 = 10 * 60 * 1000;
 
+/// How long somebody waits whose own checks are under way, in seconds.
+const TURN_SECONDS: i64 = 1;
+
 /// What a password has shown.
 #[derive(Debug)]
 pub(super) enum Proof {
-    /// It is this active user's.
-    Proven(User),
+    /// It is this active user's; with the PHC string it was checked against.
+    Proven(User, String),
     /// Unknown address, wrong password, disabled user: nobody is told which.
     Wrong,
     /// Too many failures: not looked at, for this many seconds.
     Wait(i64),
 }
 
-/// Checks a password, unless there were too many failures.
+/// Checks a password, unless there were too many failures, or too many checks for this account or sender are under way.
 ///
-/// A failure counts before the check and is forgotten after a success, so that many at once cannot outrun the count.
+/// A failure counts before the check, so that many at once cannot outrun the count. It is forgotten after a success, and
+/// taken back where the password could not be looked at: that was no guess.
 pub(super) async fn prove(
     app: &App,
     info: &RequestInfo,
@@ -52,25 +56,58 @@ pub(super) async fn prove(
         app.tally.count("login", None, &info.origin("anonymous"), Some("too many failures"));
         return Ok(Proof::Wait(seconds));
     }
-    let found = match &known {
+    let looked = look(app, info.now, known.as_deref(), account.as_deref(), &sender, password).await;
+    if !matches!(looked, Ok(Proof::Wrong))
+        && let Some(account) = &account
+    {
+        match looked {
+            Ok(Proof::Proven(..)) => app.limiter.forget(info.now, by_account, account).await,
+            _ => app.limiter.release(info.now, by_account, account).await,
+        }
+    }
+    if matches!(looked, Ok(Proof::Wrong)) {
+        app.limiter.strike(info.now, by_address, &sender).await;
+        app.tally.count("login", None, &info.origin("anonymous"), Some("wrong address or password"));
+    }
+    looked
+}
+
+/// Compares the password with the stored one. Checks are shared out: however often one account or sender asks, and with
+/// whatever success, the others' sign-ins go on.
+async fn look(
+    app: &App,
+    now: Timestamp,
+    email: Option<&str>,
+    account: Option<&str>,
+    sender: &str,
+    password: &str,
+) -> Result<Proof, Error> {
+    let of_sender = app.limiter.wait(now, Guard::SIGN_INS_OF_ADDRESS, sender).await;
+    let of_account = match account {
+        Some(account) => app.limiter.wait(now, Guard::SIGN_INS_OF_ACCOUNT, account).await,
+        None => None,
+    };
+    if let Some(seconds) = of_sender.max(of_account) {
+        return Ok(Proof::Wait(seconds));
+    }
+    let turn = match app.passwords.turn(account, sender) {
+        Ok(turn) => turn,
+        Err(Busy::Own) => return Ok(Proof::Wait(TURN_SECONDS)),
+        Err(Busy::All) => return Err(Error::unavailable("too many sign-ins wait")),
+    };
+    let found = match email {
         Some(email) => app.store.find_user(email).await?,
         None => None,
     };
     let (user, stored) = found.filter(|(user, _)| user.active).unzip();
-    let right = app.passwords.check(stored.flatten(), SecretString::from(password)).await?;
-    match user.filter(|_| right) {
-        Some(user) => {
-            if let Some(account) = &account {
-                app.limiter.forget(info.now, by_account, account).await;
-            }
-            Ok(Proof::Proven(user))
-        }
-        None => {
-            app.limiter.strike(info.now, by_address, &sender).await;
-            app.tally.count("login", None, &info.origin("anonymous"), Some("wrong address or password"));
-            Ok(Proof::Wrong)
-        }
+    let stored = stored.flatten();
+    let right = app.passwords.check(turn, stored.clone(), SecretString::from(password)).await?;
+    let Some((user, hash)) = user.zip(stored).filter(|_| right) else { return Ok(Proof::Wrong) };
+    app.limiter.strike(now, Guard::SIGN_INS_OF_ADDRESS, sender).await;
+    if let Some(account) = account {
+        app.limiter.strike(now, Guard::SIGN_INS_OF_ACCOUNT, account).await;
     }
+    Ok(Proof::Proven(user, hash))
 }
 
 /// Whether a sensitive step asks for the password again (ASVS 7.5).
@@ -92,14 +129,17 @@ pub(super) async fn confirm(
     }
     let Some(password) = password else { return Ok(Err("Please enter your password.".to_owned())) };
     Ok(match prove(app, info, viewer, &user.email, password).await? {
-        Proof::Proven(proven) if proven.id == user.id => Ok(()),
-        Proof::Proven(_) | Proof::Wrong => Err("That is not your password.".to_owned()),
+        Proof::Proven(proven, _) if proven.id == user.id => Ok(()),
+        Proof::Proven(..) | Proof::Wrong => Err("That is not your password.".to_owned()),
         Proof::Wait(seconds) => Err(too_many(seconds)),
     })
 }
 
 /// What somebody reads who has to wait.
 pub(super) fn too_many(seconds: i64) -> String {
+    if seconds < 60 {
+        return "Too many attempts. Please try again in a few seconds.".to_owned();
+    }
     let minutes = (seconds + 59) / 60;
     format!("Too many attempts. Please wait {minutes} minute{}.", if minutes == 1 { "" } else { "s" })
 }

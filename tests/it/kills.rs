@@ -115,14 +115,16 @@ impl Lane {
         let client = |grace: &str| here.client(&["--redirect-uri", CALLBACK, "--refresh-grace", grace]);
         let clients = [client("60"), client("0")];
         let cookie = data_encoding::BASE64URL_NOPAD.encode(&random_bytes::<32>());
+        let (_, password) = here.store().await.find_user("alice@example.com").await.expect("a look").expect("a user");
         let session = NewSession {
             digest: Digest::of(&cookie),
             user_id: user.clone(),
+            password: password.expect("a password"),
             expires_at: now().plus_seconds(3600),
             agent: String::new(),
             replaces: None,
         };
-        here.store().await.insert_session(now(), Origin::default(), session).await.expect("a session");
+        here.store().await.insert_session(now(), Origin::default(), session).await.expect("an answer");
         let (last, counts) = (Round::default(), Counts::default());
         Self { here, user, cookie, api, clients, last, live_keys: Vec::new(), dead_keys: Vec::new(), counts }
     }

@@ -30,6 +30,11 @@ impl Guard {
     /// Keys that one sender says are leaked.
     pub const LEAKED: Self = Self { name: "leaked", seconds: QUARTER, most: 50 };
 
+    /// Sign-ins of one account that succeed: far more than a person needs, far fewer than keep a server busy.
+    pub const SIGN_INS_OF_ACCOUNT: Self = Self { name: "signed_in", seconds: QUARTER, most: 100 };
+    /// Sign-ins from one sender that succeed: an office behind one address has many people.
+    pub const SIGN_INS_OF_ADDRESS: Self = Self { name: "signed_in_from", seconds: QUARTER, most: 1000 };
+
     /// Sign-ins that fail for one account, counted for strangers and for its owner's browsers apart.
     #[must_use]
     pub const fn account(most: u32) -> Self {

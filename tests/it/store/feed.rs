@@ -8,6 +8,7 @@ use grantd::{
 };
 
 use super::{Base, NOW, new_api, new_client, new_user, who};
+use crate::harness::prepare::{self, keep};
 
 on_each_engine!(
     a_change_elsewhere_is_learned_at_the_next_look,
@@ -48,9 +49,9 @@ async fn every_change_that_matters_is_told(base: Base) {
         kinds
     };
     let store = &base.store;
-    let grant = crate::harness::prepare::grant(NOW, &base.user, &base.client);
+    let grant = prepare::grant(NOW, &base.user, &base.client);
     let id = grant.id.text();
-    store.insert_grant(NOW, who(), grant).await.expect("a grant");
+    keep(store, NOW, grant).await;
     assert!(told().await.is_empty(), "nothing can be cached of it yet");
     store.revoke_grant(NOW, who(), id, base.client.clone()).await.expect("an answer");
     assert_eq!(told().await, [Grant]);
@@ -63,8 +64,10 @@ async fn every_change_that_matters_is_told(base: Base) {
     let (api, client) = new_api("other", "https://other.example.com", &["admin"]);
     store.insert_api(NOW, who(), api, client).await.expect("an API");
     assert_eq!(told().await, [Client, Catalog]);
-    let grant = crate::harness::prepare::grant(NOW, &base.user, &base.client);
-    store.insert_grant(NOW, who(), grant).await.expect("a grant");
+    store.set_client_active(NOW, who(), base.client.clone(), true).await.expect("an answer");
+    assert_eq!(told().await, [Client]);
+    let grant = prepare::grant(NOW, &base.user, &base.client);
+    keep(store, NOW, grant).await;
     store.withdraw_consent(NOW, who(), base.user.clone(), base.client.clone()).await.expect("an answer");
     assert_eq!(told().await, [User]);
     store.delete_client(NOW, who(), base.client.clone(), None).await.expect("an answer");

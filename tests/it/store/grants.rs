@@ -6,7 +6,7 @@ use grantd::{
 };
 
 use super::{Base, NOW, new_client, new_user, who};
-use crate::harness::prepare::grant;
+use crate::harness::prepare::{grant, keep};
 
 on_each_engine!(
     a_code_is_redeemed_once_and_a_second_time_ends_the_grant,
@@ -53,7 +53,7 @@ impl Base {
     async fn grant(&self) -> String {
         let grant = grant(NOW, &self.user, &self.client);
         let id = grant.id.text();
-        self.store.insert_grant(NOW, who(), grant).await.expect("a grant");
+        keep(&self.store, NOW, grant).await;
         id
     }
 

@@ -48,10 +48,14 @@ mod feed;
 mod grants;
 mod keys;
 mod records;
+mod stale;
 mod upgraded;
 
 /// When everything here happens.
 const NOW: Timestamp = START;
+
+/// Stands for the hash of every new user's password.
+const PASSWORD: &str = "$argon2id$…";
 
 /// A database with a user, an API and a client.
 struct Base {
@@ -98,7 +102,7 @@ fn new_user(email: &str) -> NewUser {
     NewUser {
         email: email.to_owned(),
         name: "Alice".to_owned(),
-        password: Some("$argon2id$…".to_owned()),
+        password: Some(PASSWORD.to_owned()),
         plan: "free".to_owned(),
         admin: false,
     }

@@ -11,8 +11,11 @@ use grantd::{
     store::{ClientChanges, Error, Interaction, NewSession, Store},
 };
 
-use super::{Base, NOW, new_api, new_client, new_user, who};
-use crate::harness::{app::CALLBACK, prepare::grant};
+use super::{Base, NOW, PASSWORD, new_api, new_client, new_user, who};
+use crate::harness::{
+    app::CALLBACK,
+    prepare::{grant, keep, session},
+};
 
 on_each_engine!(
     an_address_belongs_to_one_user,
@@ -76,7 +79,7 @@ async fn a_client_keeps_its_secrets_and_ends_with_everything(base: Base) {
     assert!(!update.expect("an answer"), "only its owner's");
     let grant = grant(NOW, &base.user, &base.client);
     let id = grant.id.text();
-    base.store.insert_grant(NOW, who(), grant).await.expect("a grant");
+    keep(&base.store, NOW, grant).await;
     let active = |active| base.store.set_client_active(NOW, who(), base.client.clone(), active);
     assert!(active(false).await.expect("an answer"));
     assert!(!base.store.find_client(&base.client).await.expect("a look").expect("a client").active);
@@ -106,7 +109,7 @@ async fn a_consent_grows_and_its_withdrawal_ends_grants(base: Base) {
     assert_eq!(waiting.decision, Some((base.user.clone(), true)));
     let grant = grant(NOW, &base.user, &base.client);
     let id = grant.id.text();
-    base.store.insert_grant(NOW, who(), grant).await.expect("a grant");
+    keep(&base.store, NOW, grant).await;
     assert_eq!(base.store.connected_apps(&base.user).await.expect("apps")[0].client_id, base.client);
     let withdraw = || base.store.withdraw_consent(NOW, who(), base.user.clone(), base.client.clone());
     assert!(withdraw().await.expect("an answer"));
@@ -116,7 +119,7 @@ async fn a_consent_grows_and_its_withdrawal_ends_grants(base: Base) {
 
 async fn withdrawing_from_a_client_that_was_never_asked_about_ends_its_grants(base: Base) {
     let grant = grant(NOW, &base.user, &base.client);
-    base.store.insert_grant(NOW, who(), grant).await.expect("a grant");
+    keep(&base.store, NOW, grant).await;
     let later = NOW.plus_seconds(1);
     let withdrawn = base.store.withdraw_consent(later, who(), base.user.clone(), base.client.clone()).await;
     assert!(withdrawn.expect("an answer"));
@@ -127,7 +130,7 @@ async fn a_session_replaces_another_and_ends_with_its_user(base: Base) {
     let (one, two) = (Digest::of("one"), Digest::of("two"));
     let begin = |digest, replaces| {
         let expires_at = NOW.plus_seconds(60);
-        let session = NewSession { digest, user_id: base.user.clone(), expires_at, agent: "x".to_owned(), replaces };
+        let session = NewSession { expires_at, replaces, ..session(NOW, &base.user, digest, PASSWORD) };
         base.store.insert_session(NOW, who(), session)
     };
     let found = async |digest: &Digest| base.store.find_session(digest).await.expect("a look");
@@ -177,7 +180,7 @@ async fn a_sweep_deletes_what_has_ended_and_nothing_else(base: Base) {
     base.store.insert_interaction(digest, interaction(&base.client)).await.expect("kept");
     let new = grant(NOW, &base.user, &base.client);
     let id = new.id.text();
-    base.store.insert_grant(NOW, who(), new).await.expect("a grant");
+    keep(&base.store, NOW, new).await;
     let token = base.store.revoke_token(NOW, who(), "jti".to_owned(), base.client.clone(), NOW.plus_seconds(60)).await;
     token.expect("revoked");
     let is_there = async || {
@@ -226,7 +229,7 @@ async fn a_backup_is_whole(base: Base) {
     assert!(base.store.backup(&target).is_err(), "never over a file");
 }
 
-fn interaction(client: &str) -> Interaction {
+pub(super) fn interaction(client: &str) -> Interaction {
     Interaction {
         browser: Digest::of("browser"),
         request: AuthorizeRequest {

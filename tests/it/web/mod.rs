@@ -11,6 +11,7 @@ mod own_apps;
 mod own_key;
 mod projects;
 mod sensitive;
+mod sign_in_limits;
 mod why;
 
 use crate::harness::{Browser, Reply, app::PASSWORD};

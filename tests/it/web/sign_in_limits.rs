@@ -1,0 +1,96 @@
+//! Owns tests of what sign-ins cost others: what counts as a guess, how many succeed, whose turn it is. See `login` for the
+//! page itself.
+
+use grantd::model::audit::Origin;
+
+use crate::harness::{TestApp, app::PASSWORD};
+
+const ADA: &str = "ada@example.com";
+
+#[tokio::test]
+async fn a_password_that_could_not_be_checked_is_no_guess() {
+    // THREATS: SE7
+    let app = TestApp::new().await;
+    app.user(ADA).await;
+    let mut browser = app.browser();
+    for attempt in 0..12 {
+        browser.address = format!("198.51.100.{attempt}");
+        // Every place in the queue is taken, by others.
+        let queue: Vec<_> =
+            (0..).map_while(|from| app.app.passwords.turn(None, &format!("sender {from}")).ok()).collect();
+        let reply = browser.submit("/login", "/login", &[("email", ADA), ("password", PASSWORD)]).await;
+        reply.status(503);
+        drop(queue);
+    }
+    browser.log_in(ADA).await;
+}
+
+#[tokio::test]
+async fn an_account_that_floods_is_told_to_wait_while_others_sign_in() {
+    // THREATS: SE7
+    let app = TestApp::new().await;
+    app.user(ADA).await;
+    app.user("bob@example.com").await;
+    let flood: Vec<_> =
+        (0..75).map(|_| app.app.passwords.turn(Some(&format!("account:{ADA}")), "192.0.2.99")).collect();
+    let mut browser = app.browser();
+    let refused = browser.submit("/login", "/login", &[("email", ADA), ("password", PASSWORD)]).await;
+    refused.page(429);
+    assert!(refused.body.contains("try again in a few seconds"), "{}", refused.body);
+    browser.address = "203.0.113.5".to_owned();
+    browser.log_in("bob@example.com").await;
+    drop(flood);
+    let again = app.browser();
+    again.log_in(ADA).await;
+}
+
+#[tokio::test]
+async fn sign_ins_that_succeed_are_bounded_for_each_account() {
+    // THREATS: SE7
+    let app = TestApp::new().await;
+    app.user(ADA).await;
+    app.user("bob@example.com").await;
+    let guard = grantd::engine::limit::Guard::SIGN_INS_OF_ACCOUNT;
+    for _ in 0..99 {
+        assert_eq!(app.app.limiter.strike(app.now(), guard, &format!("account:{ADA}")).await, None);
+    }
+    app.browser().log_in(ADA).await;
+    let refused = app.browser().submit("/login", "/login", &[("email", ADA), ("password", PASSWORD)]).await;
+    assert_eq!(refused.page(429).header("retry-after"), "901");
+    app.browser().log_in("bob@example.com").await;
+    app.advance(901);
+    app.browser().log_in(ADA).await;
+}
+
+#[tokio::test]
+async fn fifty_failures_from_one_address_are_the_most_and_a_success_forgets_none() {
+    // THREATS: SE7
+    let app = TestApp::new().await;
+    app.user(ADA).await;
+    let browser = app.browser();
+    let guess = async |number: usize| {
+        let email = format!("user{number}@example.com");
+        browser.submit("/login", "/login", &[("email", &email), ("password", "guess")]).await
+    };
+    for number in 0..49 {
+        guess(number).await.status(401);
+    }
+    browser.log_in(ADA).await;
+    let page = browser.get("/settings/keys").await;
+    browser.post("/logout", &[("csrf", &page.input("csrf"))]).await.status(303);
+    guess(49).await.status(401);
+    let refused = browser.submit("/login", "/login", &[("email", ADA), ("password", PASSWORD)]).await;
+    assert_eq!(refused.page(429).header("retry-after"), "901");
+}
+
+#[tokio::test]
+async fn an_old_password_signs_nobody_in_after_a_reset() {
+    let app = TestApp::new().await;
+    let user = app.user(ADA).await;
+    let browser = app.browser();
+    browser.log_in(ADA).await;
+    let hash = app.app.passwords.hash(secrecy::SecretString::from("another horse battery")).await.expect("a hash");
+    assert!(app.app.store.set_password(app.now(), Origin::default(), user, hash).await.expect("set"));
+    assert_eq!(browser.get("/settings/keys").await.location(), "/login");
+    browser.submit("/login", "/login", &[("email", ADA), ("password", PASSWORD)]).await.page(401);
+}
