@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     app::App,
+    engine::new_password::{NewPassword, Whose},
     http::{json::Sent, problem::Problem, reply},
     model::{
         email,
@@ -64,7 +65,7 @@ pub struct CreateUser {
     name: Option<String>,
     /// Name of the plan; `free` if left out
     plan: Option<String>,
-    /// 8 to 1024 characters; a random one is made if left out
+    /// 15 to 128 characters, not one that is easy to guess; a random one is made if left out
     password: Option<String>,
     /// For the command line beside the database alone
     #[serde(default)]
@@ -145,8 +146,11 @@ pub async fn create(
     let name = sent.name.unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
     let shown = sent.password.is_none().then(|| random_base62(20));
     let password = SecretString::from(sent.password.or_else(|| shown.clone()).unwrap_or_default());
+    let name = text::name("the name", &name)?;
+    let whose = Whose { issuer: &app.config.issuer, email: &email, name: &name };
+    let password = NewPassword::accept(&password, whose)?;
     let new = NewUser {
-        name: text::name("the name", &name)?,
+        name,
         password: Some(app.passwords.hash(password).await?),
         plan: sent.plan.unwrap_or_else(|| "free".to_owned()),
         admin: sent.admin,

@@ -18,6 +18,7 @@ use crate::{
     engine::{
         apikey::{self, NewKey},
         clients::new_secret,
+        new_password::{NewPassword, Whose},
     },
     model::{
         api::{Algorithm, Api, ApiScope},
@@ -39,6 +40,7 @@ const DATABASE: &str = "sqlite:grantd-demo.db";
 /// Shell variables with the example's ids and secrets: shown once, so kept here for the next start.
 const ENV_FILE: &str = "demo.env";
 const EMAIL: &str = "demo@example.com";
+const NAME: &str = "Demo Person";
 const API: &str = "https://api.example.com";
 
 /// Try everything
@@ -91,11 +93,13 @@ type Variables = Vec<(&'static str, String)>;
 /// Makes the example user, API, client, project and keys.
 async fn fill(app: &App) -> Result<Variables, Error> {
     let now = app.clock.now();
-    let password = secret::random_base62(12);
+    let password = secret::random_base62(20);
+    let whose = Whose { issuer: &app.config.issuer, email: EMAIL, name: NAME };
+    let accepted = NewPassword::accept(&SecretString::from(password.clone()), whose)?;
     let user = NewUser {
         email: EMAIL.to_owned(),
-        name: "Demo Person".to_owned(),
-        password: Some(app.passwords.hash(SecretString::from(password.clone())).await?),
+        name: NAME.to_owned(),
+        password: Some(app.passwords.hash(accepted).await?),
         plan: "pro".to_owned(),
         admin: true,
     };

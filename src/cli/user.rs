@@ -13,7 +13,10 @@ use super::{
     open, output,
 };
 use crate::{
-    engine::password::Passwords,
+    engine::{
+        new_password::{NewPassword, Whose},
+        password::Passwords,
+    },
     model::{email, error::Error, secret},
 };
 
@@ -114,7 +117,8 @@ impl SetPassword {
         let opened = open::store(global).await?;
         let (user, _) = opened.store.find_user(&email::normalize(&self.email)?).await?.ok_or_else(no_user)?;
         let (password, shown) = password(self.password_stdin)?;
-        let hash = Passwords::default().hash(password).await?;
+        let whose = Whose { issuer: &opened.config.issuer, email: &user.email, name: &user.name };
+        let hash = Passwords::default().hash(NewPassword::accept(&password, whose)?).await?;
         opened.store.set_password(opened.now, open::origin(), user.id.clone(), hash).await?;
         output::one(global, &[("id", json!(user.id)), ("password", json!(shown))])
     }

@@ -12,12 +12,11 @@ use tokio::{
     task::spawn_blocking,
 };
 
+use super::new_password::{NewPassword, normal};
 use crate::model::error::Error;
 
-/// Longest password, in bytes; at least this many are accepted and none is cut.
+/// Longest password looked at, in bytes: more than any that was ever accepted.
 const PASSWORD_MAX: usize = 1024;
-/// Shortest password that can be set, in characters.
-const PASSWORD_MIN: usize = 8;
 /// Sign-ins that wait for a core; more are told to try again.
 const QUEUE_MAX: usize = 64;
 /// Checks for one account that are under way at once.
@@ -86,12 +85,8 @@ impl Passwords {
     /// The PHC string of a new password.
     ///
     /// # Errors
-    /// `invalid_request` when it is too short or too long, `temporarily_unavailable` when too many wait.
-    pub async fn hash(&self, password: SecretString) -> Result<String, Error> {
-        let text = password.expose_secret();
-        if text.len() > PASSWORD_MAX || text.chars().count() < PASSWORD_MIN {
-            return Err(Error::invalid_request("a password has 8 to 1024 characters"));
-        }
+    /// `temporarily_unavailable` when too many wait.
+    pub async fn hash(&self, NewPassword(password): NewPassword) -> Result<String, Error> {
         let waiting = self.waiting.try_acquire().map_err(|_| Error::unavailable("too many sign-ins wait"))?;
         self.run(waiting, move || hash_now(&password)).await?
     }
@@ -125,8 +120,13 @@ impl Passwords {
         }
         let known = stored.is_some();
         let hash = stored.unwrap_or_else(|| NOBODY.to_owned());
-        let work =
-            move || Argon2::default().verify_password(password.expose_secret().as_bytes(), hash.as_str()).is_ok();
+        let work = move || {
+            let is_it = |text: &str| Argon2::default().verify_password(text.as_bytes(), hash.as_str()).is_ok();
+            let typed = password.expose_secret();
+            let text = SecretString::from(normal(typed));
+            // One that was set before passwords were normalised was hashed as it was typed.
+            is_it(text.expose_secret()) || (text.expose_secret() != typed && is_it(typed))
+        };
         let same = self.run(turn, work).await?;
         Ok(same && known)
     }
@@ -156,12 +156,40 @@ fn hash_now(password: &SecretString) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::new_password::Whose;
+
+    const WORDS: &str = "correct horse battery";
+
+    fn new(text: &str) -> NewPassword {
+        let whose = Whose { issuer: "https://auth.example.test", email: "ada@example.com", name: "Ada" };
+        NewPassword::accept(&SecretString::from(text), whose).expect("a good password")
+    }
+
+    #[tokio::test]
+    async fn a_password_is_the_same_however_it_is_composed_and_old_ones_stay_good() {
+        // THREATS: SE9
+        let passwords = Passwords::default();
+        let (composed, decomposed) = ("gr\u{fc}nes Pferd Batterie", "gru\u{308}nes Pferd Batterie");
+        let check = async |stored: &str, text: &str| {
+            let turn = passwords.turn(None, "192.0.2.1").expect("a turn");
+            passwords.check(turn, Some(stored.to_owned()), SecretString::from(text)).await.expect("checked")
+        };
+        for set in [composed, decomposed] {
+            let stored = passwords.hash(new(set)).await.expect("a hash");
+            assert!(check(&stored, composed).await && check(&stored, decomposed).await, "{set:?}");
+        }
+        // Set by a version that neither normalised nor asked for fifteen characters.
+        for old in ["short1", decomposed] {
+            let stored = hash_now(&SecretString::from(old)).expect("a hash");
+            assert!(check(&stored, old).await, "{old:?}");
+        }
+    }
 
     #[tokio::test]
     async fn nobody_costs_the_same_work_and_never_passes() {
         // THREATS: SE6
         let passwords = Passwords::default();
-        let somebody = passwords.hash(SecretString::from("correct horse")).await.expect("a hash");
+        let somebody = passwords.hash(new(WORDS)).await.expect("a hash");
         let parameters = |hash: &str| hash.rsplitn(3, '$').last().expect("parameters").to_owned();
         assert_eq!(parameters(NOBODY), parameters(&somebody));
         let verified = Argon2::default().verify_password(b"x", NOBODY).expect_err("nobody");
@@ -171,15 +199,15 @@ mod tests {
             "the hash is read and computed, not refused"
         );
         let turn = || passwords.turn(None, "192.0.2.1").expect("a turn");
-        assert!(!passwords.check(turn(), None, SecretString::from("correct horse")).await.expect("checked"));
-        assert!(passwords.check(turn(), Some(somebody), SecretString::from("correct horse")).await.expect("checked"));
+        assert!(!passwords.check(turn(), None, SecretString::from(WORDS)).await.expect("checked"));
+        assert!(passwords.check(turn(), Some(somebody), SecretString::from(WORDS)).await.expect("checked"));
     }
 
     #[tokio::test]
     async fn one_account_or_sender_has_few_turns_and_leaves_the_queue_to_others() {
         // THREATS: SE7
         let passwords = Arc::new(Passwords::default());
-        let right = passwords.hash(SecretString::from("correct horse")).await.expect("a hash");
+        let right = passwords.hash(new(WORDS)).await.expect("a hash");
         // No core is free until the test says so: whatever is taken now stays in the queue.
         let cores = u32::try_from(passwords.running.available_permits()).expect("a count");
         let pause = Arc::clone(&passwords.running).acquire_many_owned(cores).await.expect("every core");
@@ -190,8 +218,7 @@ mod tests {
         assert!(many.iter().filter_map(|turn| turn.as_ref().err()).all(|busy| *busy == Busy::Own));
         let turn = passwords.turn(Some("bob"), "203.0.113.1").expect("another user has a turn");
         let checking = Arc::clone(&passwords);
-        let bob =
-            tokio::spawn(async move { checking.check(turn, Some(right), SecretString::from("correct horse")).await });
+        let bob = tokio::spawn(async move { checking.check(turn, Some(right), SecretString::from(WORDS)).await });
         drop(pause);
         assert!(bob.await.expect("no panic").expect("checked"));
         drop((flood, many));

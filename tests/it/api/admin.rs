@@ -48,10 +48,11 @@ async fn users_are_made_changed_and_disabled() {
     app.browser().submit("/login", "/login", &form).await.status(303);
     admin.post("/users", json!({ "email": "bob@example.com" })).await.problem(409, "conflict");
     admin.post("/users", json!({ "email": "bob" })).await.problem(400, "invalid_request");
-    admin
-        .post("/users", json!({ "email": "c@example.com", "password": "short" }))
-        .await
-        .problem(400, "invalid_request");
+    for (password, why) in [("short", "at least 15 characters"), ("c@example.com c@example.com", "easy to guess")] {
+        let refused = admin.post("/users", json!({ "email": "c@example.com", "password": password })).await;
+        let detail = refused.problem(400, "invalid_request")["detail"].to_string();
+        assert!(detail.contains(why), "{detail}");
+    }
     admin.post("/users", json!({ "email": "c@example.com", "plan": "gold" })).await.problem(400, "invalid_request");
     // Nobody becomes an administrator by a key, nor does anybody's password change.
     admin.post("/users", json!({ "email": "c@example.com", "admin": true })).await.problem(403, "forbidden");

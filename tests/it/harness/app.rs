@@ -20,6 +20,7 @@ use grantd::{
         apikey::{self, NewKey},
         clients::new_secret,
         master::MasterKey,
+        new_password::{NewPassword, Whose},
     },
     model::{
         api::{Algorithm, Api, ApiScope},
@@ -142,9 +143,16 @@ impl TestApp {
         self.app.catalog.reload().await.expect("a catalog");
     }
 
+    /// The hash of a password that may be set.
+    pub async fn hash(&self, password: &str) -> String {
+        let whose = Whose { issuer: ISSUER, email: "nobody@example.com", name: "Nobody" };
+        let password = NewPassword::accept(&SecretString::from(password), whose).expect("a good password");
+        self.app.passwords.hash(password).await.expect("a hash")
+    }
+
     /// A user with [`PASSWORD`]; returns its id.
     pub async fn user(&self, email: &str) -> String {
-        let password = self.app.passwords.hash(SecretString::from(PASSWORD)).await.expect("a hash");
+        let password = self.hash(PASSWORD).await;
         let name = email.split('@').next().unwrap_or_default().to_owned();
         let user =
             NewUser { email: email.to_owned(), name, password: Some(password), plan: "pro".to_owned(), admin: false };

@@ -6,7 +6,6 @@ use grantd::{
     model::{audit::Origin, client::ClientType, redirect_uri::RedirectUri, scope::Scopes, secret::CODE},
     store::ClientChanges,
 };
-use secrecy::SecretString;
 
 use super::{assert_refused, first_party, once, race, signed_in, token};
 use crate::harness::{
@@ -173,7 +172,7 @@ async fn what_was_taken_back_since_the_code_was_made_is_not_issued() {
             "disabled" => store.set_user_active(app.now(), origin(), user.clone(), false).await,
             "consent" => store.withdraw_consent(app.now(), origin(), user.clone(), client.id.clone()).await,
             "password" => {
-                let hash = app.app.passwords.hash(SecretString::from("another password")).await.expect("a hash");
+                let hash = app.hash("another horse battery").await;
                 store.set_password(app.now(), origin(), user.clone(), hash).await
             }
             "scope" | "address" => {

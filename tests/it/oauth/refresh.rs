@@ -10,7 +10,6 @@ use grantd::{
     },
     store::ClientChanges,
 };
-use secrecy::SecretString;
 
 use super::{assert_refused, first_party, once, signed_in, token};
 use crate::harness::{
@@ -125,7 +124,7 @@ async fn what_was_taken_back_since_is_not_issued_again() {
             "disabled" => store.set_user_active(now, origin, user, false).await,
             "consent" => store.withdraw_consent(now, origin, user, client.id.clone()).await,
             "password" => {
-                let hash = app.app.passwords.hash(SecretString::from("another password")).await.expect("a hash");
+                let hash = app.hash("another horse battery").await;
                 store.set_password(now, origin, user, hash).await
             }
             "scope" => {

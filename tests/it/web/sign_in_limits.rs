@@ -89,7 +89,7 @@ async fn an_old_password_signs_nobody_in_after_a_reset() {
     let user = app.user(ADA).await;
     let browser = app.browser();
     browser.log_in(ADA).await;
-    let hash = app.app.passwords.hash(secrecy::SecretString::from("another horse battery")).await.expect("a hash");
+    let hash = app.hash("another horse battery").await;
     assert!(app.app.store.set_password(app.now(), Origin::default(), user, hash).await.expect("set"));
     assert_eq!(browser.get("/settings/keys").await.location(), "/login");
     browser.submit("/login", "/login", &[("email", ADA), ("password", PASSWORD)]).await.page(401);

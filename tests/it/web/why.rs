@@ -1,7 +1,6 @@
 //! Owns tests of `/settings/denied` and `/settings/activity`: what owners can find out.
 
 use grantd::store::NewUser;
-use secrecy::SecretString;
 
 use super::submit;
 use crate::harness::{TestApp, app::PASSWORD, flow::tokens};
@@ -72,7 +71,7 @@ async fn an_administrator_sees_anybodys_and_whoever_is_looked_at_can_tell() {
     let (id, key) = app.key(&ada, "read").await;
     app.app.store.revoke_key(app.now(), grantd::model::audit::Origin::default(), id, None).await.expect("revoked");
     let (refused, nobodys) = (app.get_as("/v1/users/me", &key).await, app.get_as("/v1/users/me", "gd_live_x").await);
-    let password = app.app.passwords.hash(SecretString::from(PASSWORD)).await.expect("a hash");
+    let password = app.hash(PASSWORD).await;
     let root = NewUser {
         email: "root@example.com".to_owned(),
         name: "Root".to_owned(),

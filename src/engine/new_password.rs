@@ -1,0 +1,170 @@
+//! Owns which passwords may be set (NIST SP 800-63B-4 §3.1.1.2): long enough, and not one that guessers try first. Does not
+//! hash, and has no say at sign-in: a password that was set before stays good.
+
+use secrecy::{ExposeSecret, SecretString};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::model::error::Error;
+
+/// Shortest password, in Unicode code points after NFC: it is the only factor.
+const LENGTH_MIN: usize = 15;
+/// Longest password, in Unicode code points after NFC.
+const LENGTH_MAX: usize = 128;
+/// A password that is found within ten to this many guesses is refused. Two listed words in a row are, three unrelated
+/// ones are not.
+const GUESSES_LOG10_MIN: f64 = 9.0;
+/// Longest piece of what belongs to somebody that is looked for, in characters, and the shortest.
+const OWN_MAX: usize = 100;
+const OWN_MIN: usize = 3;
+
+/// A password that may be set, in the form in which it is hashed.
+pub struct NewPassword(pub(super) SecretString);
+
+impl std::fmt::Debug for NewPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NewPassword(REDACTED)")
+    }
+}
+
+/// What a guesser knows of whoever sets the password: none of it makes a password stronger.
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'a> {
+    /// The deployment's issuer.
+    pub issuer: &'a str,
+    /// The address to sign in with.
+    pub email: &'a str,
+    /// The name to show.
+    pub name: &'a str,
+}
+
+impl NewPassword {
+    /// Accepts a password that somebody chose.
+    ///
+    /// # Errors
+    /// `invalid_request` saying what would be right.
+    pub fn accept(chosen: &SecretString, whose: Whose<'_>) -> Result<Self, Error> {
+        let text = normal(chosen.expose_secret());
+        let length = text.chars().count();
+        if length < LENGTH_MIN {
+            return Err(Error::invalid_request(format!(
+                "a password has at least {LENGTH_MIN} characters; a few unrelated words are long and easy to remember"
+            )));
+        }
+        if length > LENGTH_MAX {
+            return Err(Error::invalid_request(format!("a password has at most {LENGTH_MAX} characters")));
+        }
+        let own = own_words(whose);
+        let own: Vec<&str> = own.iter().map(String::as_str).collect();
+        if zxcvbn::zxcvbn(&text, &own).guesses_log10() < GUESSES_LOG10_MIN {
+            return Err(Error::invalid_request(
+                "this password is easy to guess: it is common, repeats itself, or comes from your name, your address or \
+                 this server's; choose a few unrelated words",
+            ));
+        }
+        Ok(Self(SecretString::from(text)))
+    }
+}
+
+/// The one spelling of a text that keyboards and systems write in several ways (NFC).
+pub(super) fn normal(text: &str) -> String {
+    text.nfc().collect()
+}
+
+/// Each name as it is, without its punctuation, and in its pieces.
+fn own_words(whose: Whose<'_>) -> Vec<String> {
+    let host = whose.issuer.split_once("://").map_or(whose.issuer, |(_, rest)| rest);
+    let mut words = vec!["grantd".to_owned()];
+    for name in [host, whose.email, whose.name] {
+        let name: String = name.chars().take(OWN_MAX).collect();
+        words.extend(name.split(|c: char| !c.is_alphanumeric()).map(ToOwned::to_owned));
+        words.push(name.chars().filter(|c| c.is_alphanumeric()).collect());
+        words.push(name);
+    }
+    words.retain(|word| word.chars().count() >= OWN_MIN);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADA: Whose<'_> =
+        Whose { issuer: "https://auth.vessels.example", email: "ada.lovelace@harbor.example", name: "Ada Lovelace" };
+
+    fn accept(text: &str) -> Result<String, String> {
+        let accepted = NewPassword::accept(&SecretString::from(text), ADA);
+        accepted.map(|new| new.0.expose_secret().to_owned()).map_err(|error| error.description.into_owned())
+    }
+
+    #[test]
+    fn length_is_counted_in_code_points_of_the_normal_form() {
+        // THREATS: SE9
+        assert_eq!(accept("correct horse b").expect("15 characters").chars().count(), 15);
+        assert!(accept("correct horse ").expect_err("14 characters").contains("at least 15 characters"));
+        // Fourteen letters, one of them written in two code points.
+        assert!(accept("gru\u{308}nes Pferd x").expect_err("14 characters").contains("at least 15"));
+        let long = "kestrel quarry mitten ".repeat(6);
+        assert_eq!(long.chars().count(), 132);
+        assert!(accept(&long).expect_err("132 characters").contains("at most 128"));
+        let most: String = long.chars().take(128).collect();
+        assert_eq!(accept(&most).expect("128 characters"), most, "nothing is cut");
+        assert_eq!(accept("gru\u{308}nes Pferd Batterie").expect("long enough"), "gr\u{fc}nes Pferd Batterie");
+        assert!(accept("лошадь батарея скрепка").is_ok() && accept("馬が正しい電池のホチキスを噛んだよ").is_ok());
+    }
+
+    #[test]
+    fn what_guessers_try_first_is_refused() {
+        // THREATS: SE9
+        for guessed in [
+            "passwordpassword",
+            "Password12345678!",
+            "passw0rd passw0rd",
+            "P@ssw0rdP@ssw0rd",
+            "123456789012345",
+            "1234567890123456789012345",
+            "aaaaaaaaaaaaaaaa",
+            "abcabcabcabcabcabc",
+            "abcdefghijklmnopqrstuvwxyz",
+            "qwertyuiopasdfgh",
+            "1q2w3e4r5t6y7u8i",
+            "iloveyou-iloveyou",
+            "letmeinletmeinletmein",
+            "monkeydragonmaster",
+            "sunshine2026sunshine",
+        ] {
+            assert!(accept(guessed).expect_err(guessed).contains("easy to guess"), "{guessed}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_the_user_or_the_server_makes_no_password() {
+        // THREATS: SE9
+        for own in [
+            "ada.lovelace@harbor.example",
+            "adalovelaceharborexample",
+            "AdaLovelaceAdaLovelace",
+            "lovelace-lovelace-1",
+            "auth.vessels.example",
+            "authvesselsexample1",
+            "grantdgrantdgrantd",
+            "grantd-password-1",
+        ] {
+            assert!(accept(own).expect_err(own).contains("easy to guess"), "{own}");
+        }
+    }
+
+    #[test]
+    fn words_of_every_kind_are_accepted_without_rules_about_kinds() {
+        // THREATS: SE9
+        for good in [
+            "correct horse battery",
+            "kestrel over a quiet lake",
+            "to be or not to be",
+            "mydogslikeicecream",
+            "xk9vtq2lmpz8rwy",
+            "ein langes passwort ohne sinn",
+        ] {
+            accept(good).unwrap_or_else(|why| panic!("{good}: {why}"));
+        }
+    }
+}
