@@ -26,6 +26,8 @@ pub enum Outcome {
     Redeemed(Redeemed),
     /// Nobody gets anything.
     Refused(ModelError),
+    /// It was used before, so the grant was revoked now with everything issued from it. Its user should hear of it.
+    Reused(String, ModelError),
     /// It was issued to another client, whose grant stays as it is. Counted by the caller: guesses must not fill the log.
     WrongClient,
 }
@@ -330,7 +332,7 @@ async fn refuse(
         revoke(tx, now, id, "reuse").await?;
         let name = if what == "code" { "code.reuse" } else { "refresh.reuse" };
         tx.audit(now, origin, event(name).denied("used before: the grant is revoked")).await?;
-        return refused("used before");
+        return Ok(Outcome::Reused(user_id, ModelError::invalid_grant(format!("the {what} is used before"))));
     }
     refused("expired")
 }

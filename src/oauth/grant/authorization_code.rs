@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{still_allowed, wrong_client};
+use super::{still_allowed, tell_reuse, wrong_client};
 use crate::{
     app::App,
     engine::limit::Guard,
@@ -49,6 +49,10 @@ pub async fn redeem(
     let redeemed = match outcome {
         Outcome::Redeemed(redeemed) => redeemed,
         Outcome::Refused(error) => return Err(error),
+        Outcome::Reused(user_id, error) => {
+            tell_reuse(app, client, &user_id).await;
+            return Err(error);
+        }
         Outcome::WrongClient => return Err(wrong_client(app, info, client, "the code is not known")),
     };
     let asked = Guard::codes(app.config.limits.unredeemed_codes_per_user);

@@ -27,3 +27,20 @@ fn wrong_client(app: &App, info: &RequestInfo, client: &Client, unknown: &'stati
     app.tally.count("grant.wrong_client", Some(&client.id), &info.origin(&client.id), Some("issued to another client"));
     Error::invalid_grant(unknown)
 }
+
+/// Tells a user that an app's access ended because what it held was used twice (RFC 9700 §4.14.2): somebody else may have
+/// had it. The answer to the app does not depend on it.
+async fn tell_reuse(app: &App, client: &Client, user_id: &str) {
+    let user = match app.store.user_by_id(user_id).await {
+        Ok(Some(user)) => user,
+        Ok(None) => return,
+        Err(error) => return tracing::warn!(%error, "a user could not be told that a grant was revoked"),
+    };
+    let text = format!(
+        "Hello {},\n\na token that the app \"{}\" got for your account was used twice, so somebody else may have a copy \
+         of it.\nThe app's access was ended at once. Neither the app nor a copy can use it any more.\n\n\
+         You can let the app in again when you use it next. Your connected apps are at {}/settings/apps\n",
+        user.name, client.name, app.config.issuer
+    );
+    app.background.mailer.send(&user.email, "An app's access to your account was ended", text);
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{still_allowed, wrong_client};
+use super::{still_allowed, tell_reuse, wrong_client};
 use crate::{
     app::App,
     http::extract::RequestInfo,
@@ -41,6 +41,10 @@ pub async fn redeem(
         match app.store.rotate(info.now, info.origin(&client.id), id, client.id.clone(), rotation, check).await? {
             Outcome::Redeemed(redeemed) => redeemed,
             Outcome::Refused(error) => return Err(error),
+            Outcome::Reused(user_id, error) => {
+                tell_reuse(app, client, &user_id).await;
+                return Err(error);
+            }
             Outcome::WrongClient => return Err(wrong_client(app, info, client, "the refresh token is not known")),
         };
     let refresh_token = app.grant_tokens.refresh_token(&redeemed.grant_id, redeemed.generation)?;

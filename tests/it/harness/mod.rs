@@ -14,6 +14,7 @@ pub mod document;
 pub mod flow;
 #[cfg(feature = "services")]
 pub mod front;
+pub mod mail;
 pub mod prepare;
 pub mod process;
 #[cfg(feature = "services")]

@@ -11,6 +11,7 @@ use super::{RACERS, assert_refused, race, signed_in};
 use crate::harness::{
     OAuthClient, TestApp,
     flow::{self, exchange, refresh},
+    mail,
 };
 
 /// Length of the default grace window, in seconds.
@@ -47,6 +48,26 @@ async fn a_replay_after_rotation_ends_the_family_and_its_access_tokens() {
         let after = app.audit().await.iter().filter(|event| *event == "refresh.reuse").count();
         assert_eq!(after, before + 1);
     }
+}
+
+#[tokio::test]
+async fn a_replay_after_rotation_is_told_to_the_user_by_mail_once() {
+    // THREATS: RT2
+    let (mail_url, mut mails) = mail::server().await;
+    let app = TestApp::with(&[("mail.url", &mail_url)]).await;
+    let client = with_grace(&app, ClientType::Public, 0).await;
+    let (_, first) = flow::tokens(&signed_in(&app, "alice@example.com").await, &client).await;
+    let second = next(&app, &client, &first).await;
+    for _ in 0..2 {
+        refresh(&app, &client, &first).await.oauth_error("invalid_grant");
+    }
+    let told = mail::next(&mut mails).await;
+    assert!(
+        told.contains("alice@example.com") && told.contains("Test app") && told.contains("/settings/apps"),
+        "{told}"
+    );
+    assert!(!told.contains(&first) && !told.contains(&second), "{told}");
+    assert!(mails.try_recv().is_err(), "told once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,7 +35,7 @@ fn later(seconds: i64) -> Timestamp {
 fn redeemed(outcome: Result<Outcome, Error>) -> Redeemed {
     match outcome.expect("an outcome") {
         Outcome::Redeemed(redeemed) => redeemed,
-        Outcome::Refused(error) => panic!("refused: {error}"),
+        Outcome::Refused(error) | Outcome::Reused(_, error) => panic!("refused: {error}"),
         Outcome::WrongClient => panic!("another client's"),
     }
 }
@@ -44,7 +44,7 @@ fn redeemed(outcome: Result<Outcome, Error>) -> Redeemed {
 fn refused(outcome: Result<Outcome, Error>, because: &str) {
     match outcome.expect("an outcome") {
         Outcome::Redeemed(redeemed) => panic!("{redeemed:?}"),
-        Outcome::Refused(error) => assert!(error.description.contains(because), "{error}"),
+        Outcome::Refused(error) | Outcome::Reused(_, error) => assert!(error.description.contains(because), "{error}"),
         Outcome::WrongClient => panic!("another client's"),
     }
 }

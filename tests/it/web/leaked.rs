@@ -16,15 +16,13 @@ use axum::{Json, Router, body::Body, http::Request, routing::get};
 use data_encoding::BASE64;
 use grantd::{config::Config, engine::mail::Mailer};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::TcpListener,
-    sync::mpsc,
-    time::Instant,
-};
+use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Reply, TestApp};
+use crate::harness::{
+    Reply, TestApp,
+    mail::{next, server as mail_server},
+};
 
 /// Who reports leaks: a key pair, and a server that publishes its public half as GitHub does.
 struct Reporter {
@@ -59,47 +57,6 @@ async fn report(app: &TestApp, identifier: &str, signature: &str, body: &str) ->
         .header("github-public-key-signature", signature)
         .header("content-type", "application/json");
     app.send(request.body(Body::from(body.to_owned())).expect("a request")).await
-}
-
-/// A mail server that takes one mail after another and hands over what it was told.
-async fn mail_server() -> (String, mpsc::Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("smtp://{}", listener.local_addr().expect("an address"));
-    let (sender, mails) = mpsc::channel(16);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (reading, mut writing) = stream.into_split();
-            let mut lines = BufReader::new(reading).lines();
-            let (mut mail, mut is_data) = (String::new(), false);
-            writing.write_all(b"220 mail.test\r\n").await.expect("sent");
-            while let Ok(Some(line)) = lines.next_line().await {
-                let answer = match (is_data, line.as_str()) {
-                    (true, ".") => {
-                        is_data = false;
-                        sender.send(std::mem::take(&mut mail)).await.expect("handed over");
-                        "250 kept\r\n"
-                    }
-                    (true, text) => {
-                        mail.push_str(text);
-                        mail.push('\n');
-                        continue;
-                    }
-                    (false, "DATA") => {
-                        is_data = true;
-                        "354 go on\r\n"
-                    }
-                    (false, "QUIT") => "221 bye\r\n",
-                    (false, _) => "250 ok\r\n",
-                };
-                writing.write_all(answer.as_bytes()).await.expect("sent");
-            }
-        }
-    });
-    (url, mails)
-}
-
-async fn next(mails: &mut mpsc::Receiver<String>) -> String {
-    tokio::time::timeout(Duration::from_secs(10), mails.recv()).await.expect("a mail in time").expect("a mail")
 }
 
 #[tokio::test]
