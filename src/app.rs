@@ -177,10 +177,14 @@ pub async fn check_master(store: &Store, master: &MasterKey, now: Timestamp) -> 
 /// Refuses a database of another master key, and a clock that is plainly wrong.
 async fn check(store: &Store, master: &MasterKey, now: Timestamp) -> Result<(), Error> {
     check_master(store, master, now).await?;
-    if store.newest_entry_at().await?.is_some_and(|newest| newest > now.plus_seconds(CLOCK_BEHIND_SECONDS)) {
-        return Err(Error::invalid_request(
-            "the clock is behind the newest row of the database by more than five minutes",
-        ));
+    if let Some(newest) = store.newest_entry_at().await?
+        && newest > now.plus_seconds(CLOCK_BEHIND_SECONDS)
+    {
+        let (newest, now) = (newest.rfc3339(), now.rfc3339());
+        return Err(Error::invalid_request(format!(
+            "the clock says {now}, but the newest row of the database is of {newest}: set the clock right; if it was ahead \
+             when that row was written, start again once that time has come, or restore a backup from before"
+        )));
     }
     Ok(())
 }
