@@ -160,7 +160,7 @@ fn problem_schema(issuer: &str) -> Value {
             "status": { "type": "integer", "description": "HTTP status" },
             "detail": { "type": "string", "description": "What is wrong with this request" },
             "request_id": { "type": "string", "description": "As in X-Request-ID" },
-            "instance": { "type": "string", "format": "uri", "description": "Where its owner can ask why (401, 403, 429)" },
+            "instance": { "type": "string", "format": "uri", "description": "The page where its owner can read why (401, 403, 429)" },
             "scope": { "type": "string", "description": "The scope that is missing" },
         },
     })

@@ -23,14 +23,14 @@ use crate::{
     gateway,
     http::{
         error::{OAuthError, nowhere},
-        layers, problem, reply,
+        layers, problem, reply, sign_in_first,
     },
     model::error::Error,
     oauth::{authorize::authorize, introspect::introspect, metadata, revoke::revoke, token::token},
     openapi, ops,
     web::{
         activity, apps, assets, callback, connected, consent, denied, keys, leaked, login, own_app, own_key,
-        own_project, projects, reference,
+        own_project, projects, reference, security,
     },
 };
 
@@ -132,6 +132,11 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/settings/projects/{id}/keys", post(own_project::create_key))
         .route("/settings/projects/{id}/disable", post(own_project::disable))
         .route("/settings/projects/{id}/enable", post(own_project::enable))
+        .route("/settings", get(assets::root))
+        .route("/settings/security", get(security::show))
+        .route("/settings/security/password", post(security::change_password))
+        .route("/settings/security/sessions/{id}/end", post(security::end_session))
+        .route("/settings/security/sessions/end-others", post(security::end_others))
         .route("/settings/denied", get(denied::show))
         .route("/settings/activity", get(activity::show))
         .route("/leaked", get(leaked::show).post(leaked::end))
@@ -143,6 +148,7 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/apps/{id}", get(own_app::show).post(own_app::update))
         .route("/apps/{id}/secret", post(own_app::rotate))
         .route("/apps/{id}/delete", post(own_app::delete))
+        .layer(from_fn_with_state(Arc::clone(app), sign_in_first::remember))
         .layer(from_fn_with_state(Arc::clone(app), layers::our_host))
 }
 

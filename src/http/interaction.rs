@@ -1,9 +1,11 @@
-//! Owns finding the authorization request that a page belongs to, bound to its browser. Does not decide the next step.
+//! Owns finding the authorization request that a page belongs to, bound to its browser, and whether it needs another sign-in.
+//! Does not decide the next step.
 
 use super::session::Viewer;
 use crate::{
     app::App,
     model::{
+        authorize_request::AuthorizeRequest,
         clock::Timestamp,
         error::{Error, ErrorCode},
         secret::Digest,
@@ -25,4 +27,14 @@ pub async fn find(app: &App, now: Timestamp, viewer: &Viewer, id: &str) -> Resul
         ));
     }
     Ok(interaction)
+}
+
+/// Whether a request needs the user to sign in, who may be signed in already: nobody is, or not recently enough, or the app
+/// asks for it (`prompt=login`, OIDC Core §3.1.2.1) and it has not been done since the request began.
+#[must_use]
+pub fn must_sign_in(now: Timestamp, viewer: &Viewer, request: &AuthorizeRequest, kept: Option<&Interaction>) -> bool {
+    let Some(auth_time) = viewer.auth_time() else { return true };
+    let done_for_this = kept.is_some_and(|kept| kept.signed_in_at.is_some() && auth_time >= kept.created_at);
+    let is_old = request.max_age_seconds.is_some_and(|seconds| seconds == 0 || auth_time.plus_seconds(seconds) < now);
+    (request.prompt.login || is_old) && !done_for_this
 }

@@ -120,9 +120,9 @@ pub fn rendered(app: &App, path: &str, id: &str, response: Response) -> Response
     if let Some(scope) = scope {
         body["scope"] = scope.into();
     }
-    // Where its owner can ask why.
+    // Where its owner can read why, on a page for people.
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
-        body["instance"] = format!("{issuer}{}/denials/{id}", reserved::PATH).into();
+        body["instance"] = format!("{issuer}/settings/denied?request_id={id}").into();
     }
     let (mut parts, _) = response.into_parts();
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA));

@@ -14,7 +14,7 @@ use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use data_encoding::BASE64URL_NOPAD;
 use time::Duration;
 
-use super::{error::PageError, reply};
+use super::{error::PageError, reply, sign_in_first::SignInFirst};
 use crate::{
     app::App,
     cache::Cached,
@@ -36,6 +36,8 @@ const DEVICE_SECONDS: i64 = 31_536_000;
 const BROWSER_SECONDS: i64 = 86_400;
 /// Random bytes of a cookie: 256 bits.
 const COOKIE_BYTES: usize = 32;
+/// Longest browser's own words kept, in characters.
+const AGENT_MAX: usize = 200;
 
 /// Whoever looks at a page: a browser, perhaps signed in.
 #[derive(Clone)]
@@ -74,6 +76,12 @@ impl Viewer {
     #[must_use]
     pub fn user(&self) -> Option<&User> {
         self.session.as_ref().map(|(_, cached)| &cached.value.user)
+    }
+
+    /// Whether this browser presents a session that has ended.
+    #[must_use]
+    pub fn had_session(&self, app: &App) -> bool {
+        self.session.is_none() && self.jar.get(&name(app, SESSION)).is_some()
     }
 
     /// When they signed in.
@@ -131,9 +139,13 @@ impl Viewer {
             )
         };
         let expected = self.csrf(app);
+        if expected.is_empty() {
+            let words = "your browser sent no cookie with this form; allow cookies for this site, open the page again, and \
+                         send the form from there";
+            return Err(Error::new(ErrorCode::Forbidden, words));
+        }
         let presented = params.get("csrf").unwrap_or_default();
-        let same = !expected.is_empty()
-            && constant_time::verify_slices_are_equal(expected.as_bytes(), presented.as_bytes()).is_ok();
+        let same = constant_time::verify_slices_are_equal(expected.as_bytes(), presented.as_bytes()).is_ok();
         if same && is_same_origin(app, headers) { Ok(()) } else { Err(foreign()) }
     }
 
@@ -188,9 +200,20 @@ impl SignedIn {
         let viewer = Viewer::of(app, now, headers).await.map_err(|error| PageError(error).into_response())?;
         match viewer.user().cloned() {
             Some(user) => Ok(Self { user, viewer }),
-            None => Err(reply::see_other(&format!("{}/login", app.config.base_path()))),
+            None => {
+                let mut response = reply::see_other(&format!("{}/login", app.config.base_path()));
+                response.extensions_mut().insert(SignInFirst(viewer));
+                Err(response)
+            }
         }
     }
+}
+
+/// The browser's own words, as a session keeps them.
+#[must_use]
+pub fn agent(headers: &HeaderMap) -> String {
+    let words = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    words.chars().take(AGENT_MAX).collect()
 }
 
 /// A new session's cookie value, to be shown to its browser alone.
@@ -247,7 +270,7 @@ fn is_ours(value: &str) -> bool {
 }
 
 /// Whether the browser says that the request came from our own pages. Old browsers say nothing; then the token decides.
-fn is_same_origin(app: &App, headers: &HeaderMap) -> bool {
+pub(super) fn is_same_origin(app: &App, headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("invalid"));
     if let Some(site) = text("sec-fetch-site") {
         return site == "same-origin" || site == "none";

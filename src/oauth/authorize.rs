@@ -172,16 +172,14 @@ async fn resume(app: &App, info: &RequestInfo, viewer: &Viewer, id: &str) -> Res
 async fn next_step(app: &App, now: Timestamp, viewer: &Viewer, waiting: &Waiting) -> Result<Step, Refusal> {
     let request = &waiting.request;
     let kept = waiting.kept.as_ref().map(|(_, interaction)| interaction);
-    let (Some(user), Some(auth_time)) = (viewer.user(), viewer.auth_time()) else {
+    let Some(user) = viewer.user() else {
         return Ok(if request.prompt.none {
             Step::Refuse(ErrorCode::LoginRequired, "nobody is signed in")
         } else {
             Step::SignIn
         });
     };
-    let signed_in_for_this = kept.is_some_and(|kept| kept.signed_in_at.is_some() && auth_time >= kept.created_at);
-    let too_old = request.max_age_seconds.is_some_and(|seconds| seconds == 0 || auth_time.plus_seconds(seconds) < now);
-    if (request.prompt.login || too_old) && !signed_in_for_this {
+    if interaction::must_sign_in(now, viewer, request, kept) {
         return Ok(if request.prompt.none {
             Step::Refuse(ErrorCode::LoginRequired, "the sign-in is too old")
         } else {

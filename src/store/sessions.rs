@@ -1,6 +1,6 @@
 //! Owns the `sessions` table, keyed by the digest of the cookie. Does not make cookies; see `http::session`.
 
-use super::{Error, Store, row::binds, users};
+use super::{Error, Store, row::binds, tx::Tx, users};
 use crate::{
     cache::EntityKind,
     model::{
@@ -28,6 +28,22 @@ pub struct NewSession {
     pub replaces: Option<Digest>,
 }
 
+/// A session as its user sees it in a list.
+#[derive(Clone, Debug)]
+pub struct SessionLine {
+    /// Of the cookie.
+    pub digest: Digest,
+    /// When it began.
+    pub auth_time: Timestamp,
+    /// Where it began.
+    pub address: String,
+    /// Browser's own words.
+    pub agent: String,
+}
+
+/// Most sessions listed.
+const SESSIONS_LISTED: i64 = 100;
+
 /// A session with its user.
 #[derive(Clone, Debug)]
 pub struct SessionRecord {
@@ -37,6 +53,28 @@ pub struct SessionRecord {
     pub auth_time: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
+}
+
+impl Tx {
+    /// Keeps a session in the place of the one it replaces. Its user's row is locked, by [`Tx::has_password`].
+    pub(super) async fn keep_session(
+        &mut self,
+        now: Timestamp,
+        origin: &Origin,
+        session: &NewSession,
+    ) -> Result<(), Error> {
+        if let Some(old) = session.replaces {
+            let old = old.text();
+            self.execute("DELETE FROM sessions WHERE digest = $1", binds![&old]).await?;
+            self.touch(EntityKind::Session, old);
+        }
+        self.execute(
+            "INSERT INTO sessions (digest, user_id, auth_time, expires_at, address, agent) VALUES ($1, $2, $3, $4, $5, $6)",
+            binds![&session.digest.text(), &session.user_id, now, session.expires_at, &origin.address, &session.agent],
+        )
+        .await
+        .map(drop)
+    }
 }
 
 impl Store {
@@ -51,16 +89,7 @@ impl Store {
                 if !tx.has_password(&session.user_id, &session.password).await? {
                     return Ok(false);
                 }
-                if let Some(old) = session.replaces {
-                    let old = old.text();
-                    tx.execute("DELETE FROM sessions WHERE digest = $1", binds![&old]).await?;
-                    tx.touch(EntityKind::Session, old);
-                }
-                tx.execute(
-                    "INSERT INTO sessions (digest, user_id, auth_time, expires_at, address, agent) VALUES ($1, $2, $3, $4, $5, $6)",
-                    binds![&session.digest.text(), &session.user_id, now, session.expires_at, &origin.address, &session.agent],
-                )
-                .await?;
+                tx.keep_session(now, &origin, &session).await?;
                 tx.audit(now, &origin, Event::new("login").user(&session.user_id)).await?;
                 Ok(true)
             })
@@ -103,6 +132,66 @@ impl Store {
                 tx.execute("DELETE FROM sessions WHERE digest = $1", binds![&digest]).await?;
                 tx.touch(EntityKind::Session, digest);
                 tx.audit(now, &origin, Event::new("logout").user(&user_id)).await
+            })
+        })
+        .await
+    }
+
+    /// A user's live sessions, newest first; at most 100.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn list_sessions(&self, now: Timestamp, user_id: &str) -> Result<Vec<SessionLine>, Error> {
+        let rows = self
+            .rows(
+                "SELECT digest, auth_time, address, agent FROM sessions WHERE user_id = $1 AND expires_at > $2
+                 ORDER BY auth_time DESC, digest LIMIT $3",
+                binds![user_id, now, SESSIONS_LISTED],
+            )
+            .await?;
+        rows.into_iter()
+            .map(|mut row| {
+                Ok(SessionLine {
+                    digest: Digest::parse(&row.text(0)?).ok_or(Error::Corrupt("a digest"))?,
+                    auth_time: row.at(1)?,
+                    address: row.text(2)?,
+                    agent: row.text(3)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Ends one session of a user, or with none given all but `own`. False if there was nothing to end.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn end_sessions(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        user_id: String,
+        own: Digest,
+        only: Option<Digest>,
+    ) -> Result<bool, Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let (own, only) = (own.text(), only.map(|digest| digest.text()));
+                let ended = tx
+                    .rows(
+                        "DELETE FROM sessions WHERE user_id = $1 AND digest <> $2 AND ($3 IS NULL OR digest = $3) RETURNING digest",
+                        binds![&user_id, &own, &only],
+                    )
+                    .await?;
+                if ended.is_empty() {
+                    return Ok(false);
+                }
+                let times = i64::try_from(ended.len()).unwrap_or(i64::MAX);
+                for mut row in ended {
+                    tx.touch(EntityKind::Session, row.text(0)?);
+                }
+                let event = Event::new("session.end").user(&user_id);
+                tx.audit(now, &origin, Event { times, ..event }).await?;
+                Ok(true)
             })
         })
         .await

@@ -95,6 +95,8 @@ impl Store {
                         binds![now, BATCH],
                     )
                     .await?,
+                    tx.execute("DELETE FROM returns WHERE browser IN (SELECT browser FROM returns WHERE expires_at < $1 LIMIT $2)", binds![now, BATCH])
+                        .await?,
                     tx.execute("DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < $1 LIMIT $2)", binds![feed_before, BATCH]).await?,
                     tx.trim_audit(now.plus_seconds(-audit_seconds)).await?,
                     tx.execute(

@@ -3,6 +3,7 @@
 use super::{
     Error, Store,
     row::{Row, binds},
+    sessions::NewSession,
     tx::Tx,
 };
 use crate::{
@@ -52,6 +53,22 @@ impl Tx {
     pub(super) async fn has_password(&mut self, id: &str, hash: &str) -> Result<bool, Error> {
         let sql = "UPDATE users SET name = name WHERE id = $1 AND password = $2 AND disabled_at IS NULL";
         Ok(self.execute(sql, binds![id, hash]).await? > 0)
+    }
+
+    /// Sets the password and ends every session and every grant of the user, in this order: see [`Store::insert_grant`].
+    async fn put_password(&mut self, now: Timestamp, origin: &Origin, id: &str, password: &str) -> Result<bool, Error> {
+        if self.execute("UPDATE users SET password = $2 WHERE id = $1", binds![id, password]).await? == 0 {
+            return Ok(false);
+        }
+        self.touch(EntityKind::User, id);
+        self.execute("DELETE FROM sessions WHERE user_id = $1", binds![id]).await?;
+        self.execute(
+            "UPDATE grants SET revoked_at = $2, revoked_because = 'password' WHERE user_id = $1 AND revoked_at IS NULL",
+            binds![id, now],
+        )
+        .await?;
+        self.audit(now, origin, Event::new("user.password").user(id)).await?;
+        Ok(true)
     }
 }
 
@@ -196,20 +213,29 @@ impl Store {
         id: String,
         password: String,
     ) -> Result<bool, Error> {
+        self.write(now, move |tx| Box::pin(async move { tx.put_password(now, &origin, &id, &password).await })).await
+    }
+
+    /// Sets a password that its user chose, as [`Self::set_password`] does, and begins `session` in the place of all that
+    /// ended. False if the user's password is not any more the one that was checked for this session.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn change_password(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        session: NewSession,
+        password: String,
+    ) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                let found = tx.execute("UPDATE users SET password = $2 WHERE id = $1", binds![&id, &password]).await? > 0;
-                if found {
-                    tx.touch(EntityKind::User, id.as_str());
-                    tx.execute("DELETE FROM sessions WHERE user_id = $1", binds![&id]).await?;
-                    tx.execute(
-                        "UPDATE grants SET revoked_at = $2, revoked_because = 'password' WHERE user_id = $1 AND revoked_at IS NULL",
-                        binds![&id, now],
-                    )
-                    .await?;
-                    tx.audit(now, &origin, Event::new("user.password").user(&id)).await?;
+                if !tx.has_password(&session.user_id, &session.password).await? {
+                    return Ok(false);
                 }
-                Ok(found)
+                tx.put_password(now, &origin, &session.user_id, &password).await?;
+                tx.keep_session(now, &origin, &session).await?;
+                Ok(true)
             })
         })
         .await

@@ -1,4 +1,5 @@
-//! Owns the page of connected apps, the page that says why a request was refused, and the page of what happened.
+//! Owns the page of connected apps, the page that says why a request was refused, the page of what happened, and the page of
+//! one's password and sessions.
 //! Does not own the apps a developer registers (`apps.rs`) or the keys (`keys.rs`).
 
 use askama::Template;
@@ -99,4 +100,43 @@ pub struct EventLine {
     /// By whom and from where.
     pub by: String,
     pub tone: Tone,
+}
+
+/// `GET /settings/security`: where one is signed in, and the password.
+#[derive(Debug, Template)]
+#[template(path = "security.html")]
+pub struct SecurityPage {
+    pub shell: Shell,
+    pub flash: Option<Flash>,
+    /// For the browser's password manager, beside the new password.
+    pub email: String,
+    /// One's own first.
+    pub sessions: Vec<SessionRow>,
+    pub form: PasswordForm,
+}
+
+/// One place where the user is signed in.
+#[derive(Debug, Clone)]
+pub struct SessionRow {
+    pub id: String,
+    pub is_own: bool,
+    /// Such as "Firefox on Linux".
+    pub device: String,
+    pub address: String,
+    pub since: When,
+}
+
+/// What was wrong with the form of a new password. What was typed is never shown again.
+#[derive(Debug, Clone, Default)]
+pub struct PasswordForm {
+    pub current_error: Option<String>,
+    pub new_error: Option<String>,
+    pub again_error: Option<String>,
+}
+
+impl PasswordForm {
+    #[must_use]
+    pub fn is_wrong(&self) -> bool {
+        self.current_error.is_some() || self.new_error.is_some() || self.again_error.is_some()
+    }
 }

@@ -14,6 +14,10 @@ pub struct LoginPage {
     pub interaction: String,
     /// Name of the app one is signing in to reach.
     pub reaching: Option<String>,
+    /// Who is signed in, where that is enough for the app: there is nothing to type.
+    pub signed_in: Option<Badge>,
+    /// How one came here, such as "You are signed out."
+    pub notice: Option<String>,
     /// Why a signed-in user is asked again, such as "Please confirm it is you".
     pub reason: Option<String>,
     /// What was typed before, kept after an error.

@@ -10,7 +10,8 @@ mod parts;
 mod reference;
 
 pub use self::account::{
-    ActivityDay, ActivityPage, ConnectedPage, ConnectedRow, DenialRow, DeniedPage, EventLine, Link,
+    ActivityDay, ActivityPage, ConnectedPage, ConnectedRow, DenialRow, DeniedPage, EventLine, Link, PasswordForm,
+    SecurityPage, SessionRow,
 };
 pub use self::apps::{
     AppForm, AppNewPage, AppPage, AppRow, AppSecretPage, AppsPage, CallbackOutcome, CallbackPage, Exchange, SecretRow,

@@ -1,4 +1,4 @@
-//! Owns `/assets` and `/`. The assets are part of the binary; their URLs change with their bytes.
+//! Owns `/assets`, `/` and `/settings`. The assets are part of the binary; their URLs change with their bytes.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use axum::{
 use super::kit::{Answer, go};
 use crate::{app::App, http::page::ASSETS, model::error::Error};
 
-/// `GET /`
+/// `GET /` and `GET /settings`: where one's keys are.
 pub async fn root(State(app): State<Arc<App>>) -> Response {
     go(&app, "/settings/keys")
 }

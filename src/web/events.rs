@@ -116,6 +116,7 @@ fn words(event: &str, is_refused: bool) -> Option<(About, &'static str, &'static
     let (about, before, after, tone) = match (event, is_refused) {
         ("login", _) => (Nothing, "You signed in", "", Quiet),
         ("logout", _) => (Nothing, "You signed out", "", Quiet),
+        ("session.end", _) => (Nothing, "You signed out another browser", "", Quiet),
         ("user.create", _) => (Nothing, "Your account was made", "", Good),
         ("user.password", _) => (Nothing, "Your password was set", "", Warn),
         ("user.disable", _) => (Nothing, "Your account was disabled", "", Bad),

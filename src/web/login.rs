@@ -1,4 +1,5 @@
-//! Owns `/login` and `/logout`. Does not decide what follows: an interaction leads back to `/oauth/authorize`.
+//! Owns `/login` and `/logout`. Does not decide what follows: an interaction leads back to `/oauth/authorize`, and else the
+//! page that was asked for is kept by `http::sign_in_first`. No address to go to is ever taken from a request.
 
 use std::sync::Arc;
 
@@ -20,12 +21,10 @@ use crate::{
         session::{self, Viewer},
     },
     model::{error::Error, secret::Digest, user::User},
-    store::{Interaction, NewSession},
-    view::{LoginPage, Nav},
+    store::{Interaction, NewSession, Return},
+    view::{Badge, LoginPage, Nav},
 };
 
-/// Longest browser's own words kept, in characters.
-const AGENT_MAX: usize = 200;
 /// The same for an unknown address, a wrong password and a disabled user: nobody learns which addresses exist.
 const MISMATCH: &str = "That email and password do not match.";
 
@@ -39,16 +38,36 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
         return Ok(go(&app, "/settings/keys"));
     }
     viewer.ensure_browser();
-    // Somebody who is signed in is here to prove it again, or to become somebody else.
+    // Somebody who is signed in came back, is to prove it again, or wants to become somebody else.
     let again = viewer.user().filter(|_| params.get("switch").is_none());
+    let must = |kept: &Interaction| interaction::must_sign_in(info.now, &viewer, &kept.request, Some(kept));
+    let is_enough = again.is_some() && waiting.as_ref().is_some_and(|kept| !must(kept));
     let form = Form {
         interaction: id,
         email: again.map(|user| user.email.clone()).unwrap_or_default(),
         reason: again.map(|_| "The app asks you to sign in again.".to_owned()),
+        is_enough,
+        notice: notice(&app, &info, &viewer, params.get("done")).await?,
         error: None,
     };
     let response = page(&app, &viewer, waiting.as_ref(), form).await?;
     Ok(viewer.set_browser(&app, response))
+}
+
+/// What there is to say about how somebody came to sign in.
+async fn notice(app: &App, info: &RequestInfo, viewer: &Viewer, done: Option<&str>) -> Result<Option<String>, Error> {
+    let (None, Some(browser)) = (viewer.user(), viewer.browser()) else { return Ok(None) };
+    if done == Some("signed-out") {
+        return Ok(Some("You are signed out.".to_owned()));
+    }
+    let words = match app.store.find_return(info.now, &browser).await? {
+        Some(Return::Ended) => "Your session ended. Sign in to continue.",
+        Some(Return::Form) => {
+            "Your session ended. Sign in to continue. What you sent was not saved: after signing in, please send it again."
+        }
+        Some(Return::Asked) | None => return Ok(None),
+    };
+    Ok(Some(words.to_owned()))
 }
 
 /// `POST /login`
@@ -61,19 +80,21 @@ pub async fn sign_in(State(app): State<Arc<App>>, info: RequestInfo, request: Re
     let id = params.get("interaction").unwrap_or_default();
     let waiting = waiting(&app, &info, &viewer, id).await?;
     let email = params.get("email").unwrap_or_default();
-    let again = |error: String| Form { interaction: id, email: email.to_owned(), reason: None, error: Some(error) };
+    let again =
+        |error: String| Form { interaction: id, email: email.to_owned(), error: Some(error), ..Form::default() };
     match prove(&app, &info, &viewer, email, params.get("password").unwrap_or_default()).await? {
         Proof::Proven(user, hash) => {
-            let Some(cookie) = begin(&app, &info, &headers, &viewer, &user, hash).await? else {
+            let (cookie, new) = new_session(&app, &info, &viewer, &user, hash, session::agent(&headers));
+            if !app.store.insert_session(info.now, info.origin(&user.id), new).await? {
                 // Changed or disabled while it was checked: what was right is wrong by now.
                 return wrong(&app, &viewer, waiting.as_ref(), again(MISMATCH.to_owned())).await;
-            };
+            }
             let response = match &waiting {
                 Some(_) => {
                     app.store.interaction_signed_in(info.now, Digest::of(id)).await?;
                     go(&app, &format!("/oauth/authorize?interaction={id}"))
                 }
-                None => go(&app, "/settings/keys"),
+                None => go(&app, &back(&app, &info, &viewer).await?),
             };
             Ok(session::begin(&app, response, cookie, &user.email))
         }
@@ -94,14 +115,26 @@ pub async fn sign_out(State(app): State<Arc<App>>, info: RequestInfo, request: R
     let (Some(user), Some(digest)) = (viewer.user(), viewer.session()) else { return Ok(go(&app, "/login")) };
     viewer.check_form(&app, &headers, &body.params()?)?;
     app.store.delete_session(info.now, info.origin(&user.id), digest, user.id.clone()).await?;
-    Ok(session::end(&app, go(&app, "/login")))
+    Ok(session::end(&app, go(&app, "/login?done=signed-out")))
+}
+
+/// The page that was asked for before anybody was signed in, and else the keys.
+async fn back(app: &App, info: &RequestInfo, viewer: &Viewer) -> Result<String, Error> {
+    let kept = match viewer.browser() {
+        Some(browser) => app.store.take_return(info.now, browser).await?,
+        None => None,
+    };
+    Ok(kept.map_or_else(|| "/settings/keys".to_owned(), |(path, _)| path))
 }
 
 /// What the sign-in form shows.
+#[derive(Default)]
 struct Form<'a> {
     interaction: &'a str,
     email: String,
     reason: Option<String>,
+    is_enough: bool,
+    notice: Option<String>,
     error: Option<String>,
 }
 
@@ -115,7 +148,12 @@ async fn page(app: &App, viewer: &Viewer, waiting: Option<&Interaction>, form: F
         None => None,
     };
     let page = LoginPage {
+        signed_in: viewer
+            .user()
+            .filter(|_| form.is_enough)
+            .map(|user| Badge { name: user.name.clone(), email: user.email.clone() }),
         shell: shell(app, viewer, "Sign in", Nav::None),
+        notice: form.notice,
         interaction: form.interaction.to_owned(),
         reaching,
         reason: form.reason,
@@ -131,26 +169,23 @@ async fn wrong(app: &App, viewer: &Viewer, waiting: Option<&Interaction>, form: 
     Ok(response)
 }
 
-/// Begins a session under a value that no browser has seen before, ending the one before it. Nothing if the password that
-/// was checked is not the user's any more.
-async fn begin(
+/// A session under a value that no browser has seen before, in the place of the one before it; with the value.
+pub(super) fn new_session(
     app: &App,
     info: &RequestInfo,
-    headers: &HeaderMap,
     viewer: &Viewer,
     user: &User,
     password: String,
-) -> Result<Option<String>, Error> {
+    agent: String,
+) -> (String, NewSession) {
     let value = session::new_value();
-    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let new = NewSession {
         digest: Digest::of(&value),
         user_id: user.id.clone(),
         password,
         expires_at: info.now.plus_seconds(app.config.lifetimes.session_seconds),
-        agent: agent.chars().take(AGENT_MAX).collect(),
+        agent,
         replaces: viewer.session(),
     };
-    let begun = app.store.insert_session(info.now, info.origin(&user.id), new).await?;
-    Ok(begun.then_some(value))
+    (value, new)
 }

@@ -63,6 +63,39 @@ pub(super) fn span(seconds: i64) -> String {
     format!("{count} {name}{}", if count == 1 { "" } else { "s" })
 }
 
+/// A browser's own words as people call it, such as "Firefox on Linux". Guessed: they say what they like.
+pub(super) fn device(agent: &str) -> String {
+    let named =
+        |known: &[(&str, &'static str)]| known.iter().find(|(word, _)| agent.contains(word)).map(|(_, name)| *name);
+    // Most of them also name those they want to be taken for, so the order decides.
+    let browser = named(&[
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser/", "Samsung Internet"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("CriOS/", "Chrome"),
+        ("Chromium/", "Chromium"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    ]);
+    let system = named(&[
+        ("Windows", "Windows"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("CrOS", "ChromeOS"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(only), None) | (None, Some(only)) => only.to_owned(),
+        (None, None) => "An unknown browser".to_owned(),
+    }
+}
+
 /// Scopes with their descriptions, for a list.
 pub(super) fn lines(catalog: &Catalog, scopes: &Scopes) -> Vec<ScopeLine> {
     let description = |name: &str| catalog.scope(name).map(|(_, scope)| scope.description.clone()).unwrap_or_default();
@@ -125,5 +158,24 @@ mod tests {
         assert_eq!(ago(now, now.plus_seconds(-7300)).text, "2 h ago");
         assert_eq!(moment(now).text, "21 Nov 2026, 10:00 UTC");
         assert_eq!((hour(now).text, clock(now).text), ("21 Nov, 10:00".to_owned(), "10:00 UTC".to_owned()));
+    }
+
+    #[test]
+    fn a_browser_is_called_what_people_call_it() {
+        for (agent, words) in [
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Firefox on Linux"),
+            (
+                "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/126.0 Safari/537.36 Edg/126.0",
+                "Edge on Windows",
+            ),
+            ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Safari/604.1", "Safari on iPhone"),
+            ("Mozilla/5.0 (Linux; Android 14) Chrome/126.0 Mobile Safari/537.36", "Chrome on Android"),
+            ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.5 Safari/605.1.15", "Safari on macOS"),
+            ("curl/8.5.0", "curl"),
+            ("", "An unknown browser"),
+            ("<script>", "An unknown browser"),
+        ] {
+            assert_eq!(device(agent), words);
+        }
     }
 }

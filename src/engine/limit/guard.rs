@@ -30,6 +30,8 @@ impl Guard {
     /// Keys that one sender says are leaked.
     pub const LEAKED: Self = Self { name: "leaked", seconds: QUARTER, most: 50 };
 
+    /// Pages that one sender asked for and has to sign in for: more are not kept.
+    pub const RETURNS: Self = Self { name: "return", seconds: QUARTER, most: 100 };
     /// Sign-ins of one account that succeed: far more than a person needs, far fewer than keep a server busy.
     pub const SIGN_INS_OF_ACCOUNT: Self = Self { name: "signed_in", seconds: QUARTER, most: 100 };
     /// Sign-ins from one sender that succeed: an office behind one address has many people.

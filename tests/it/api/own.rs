@@ -35,7 +35,7 @@ async fn nobody_without_a_credential_and_nobody_without_the_scope() {
         // Whose key it is may ask why.
         let why = app.app.denials.of_request(&app.app.store, reply.header("x-request-id"), Some(&caller.user)).await;
         assert_eq!(why.expect("records")[0].reason, "scope grantd:keys:write missing");
-        let instance = format!("{ISSUER}/api/v1/denials/{}", reply.header("x-request-id"));
+        let instance = format!("{ISSUER}/settings/denied?request_id={}", reply.header("x-request-id"));
         assert_eq!(problem["instance"], instance);
     }
     let alice = Caller::new(&app, "alice", EVERYTHING).await;

@@ -19,7 +19,7 @@ fn interaction(reply: &Reply, page: &str) -> String {
 
 /// Signs in for a waiting request; `extra` fields go along.
 async fn sign_in(browser: &Browser<'_>, interaction: &str, email: &str, extra: &[(&str, &str)]) -> Reply {
-    let page = browser.get(&format!("/login?interaction={interaction}")).await;
+    let page = browser.get(&format!("/login?interaction={interaction}&switch=1")).await;
     let csrf = page.status(200).input("csrf");
     let form = [("csrf", csrf.as_str()), ("interaction", interaction), ("email", email), ("password", PASSWORD)];
     browser.post("/login", &[&form, extra].concat()).await

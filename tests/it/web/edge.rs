@@ -4,14 +4,9 @@ use axum::{
     body::Body,
     http::{Request, header},
 };
-use grantd::model::client::ClientType;
 
 use super::sign_in;
-use crate::harness::{
-    TestApp,
-    app::{CALLBACK, PASSWORD},
-    flow::{authorize_url, tokens},
-};
+use crate::harness::{TestApp, app::PASSWORD, flow::authorize_url};
 
 #[tokio::test]
 async fn every_page_is_guarded_also_when_it_refuses() {
@@ -25,6 +20,7 @@ async fn every_page_is_guarded_also_when_it_refuses() {
         "/settings/projects",
         "/settings/denied?request_id=x",
         "/settings/activity",
+        "/settings/security",
         "/settings/keys/key_missing",
         "/settings/projects/project_missing",
         "/settings/apps",
@@ -137,37 +133,4 @@ async fn nothing_is_read_from_the_url_of_a_post_nor_from_another_kind_of_body() 
     browser.post("/settings/keys", &[("csrf", &csrf), ("name", &long)]).await.page(413);
     let json = browser.with_cookies(Request::post("/settings/keys")).header(header::CONTENT_TYPE, "application/json");
     browser.send(json.body(Body::from(format!("{{\"csrf\":\"{csrf}\"}}"))).expect("a request")).await.page(415);
-}
-
-#[tokio::test]
-async fn no_form_works_without_its_token_and_no_link_changes_anything() {
-    // THREATS: SE2
-    let app = TestApp::new().await;
-    let user = app.user("ada@example.com").await;
-    let client = app.client(ClientType::Confidential, |client| client.owner_id = Some(user.clone())).await;
-    let (key_id, key) = app.key(&user, "read").await;
-    let browser = app.browser();
-    browser.log_in("ada@example.com").await;
-    let (access, _) = tokens(&browser, &client).await;
-    let stranger = app.browser();
-    let foreign = stranger.get("/login").await.input("csrf");
-    let id = &client.id;
-    for path in [
-        "/logout".to_owned(),
-        "/settings/keys".to_owned(),
-        format!("/settings/keys/{key_id}/revoke"),
-        format!("/settings/apps/{id}/revoke"),
-        "/apps".to_owned(),
-        format!("/apps/{id}"),
-        format!("/apps/{id}/secret"),
-        format!("/apps/{id}/delete"),
-    ] {
-        let fields = [("name", "x"), ("scope", "read"), ("redirect_uris", CALLBACK), ("overlap", "0s")];
-        browser.post(&path, &fields).await.page(403);
-        browser.post(&path, &[&fields[..], &[("csrf", &foreign)]].concat()).await.page(403);
-        browser.get(&path).await;
-    }
-    app.introspect(&key).await.active();
-    app.introspect(&access).await.active();
-    browser.get(&format!("/apps/{id}")).await.page(200);
 }

@@ -154,8 +154,10 @@ async fn signing_out_ends_the_session_on_the_server() {
     browser.get("/logout").await.status(405);
     browser.post("/logout", &[("csrf", "x")]).await.page(403);
     browser.get("/settings/keys").await.page(200);
-    assert_eq!(browser.post("/logout", &[("csrf", &page.input("csrf"))]).await.location(), "/login");
-    assert!(browser.cookie(SESSION).is_none() && browser.cookie("__Host-grantd_browser").is_none());
+    let out = browser.post("/logout", &[("csrf", &page.input("csrf"))]).await;
+    assert_eq!(out.location(), "/login?done=signed-out");
+    assert!(browser.follow(out).await.body.contains("You are signed out."));
+    assert!(browser.cookie(SESSION).is_none());
     browser.cookies.lock().expect("cookies").insert(SESSION.to_owned(), old);
     assert_eq!(browser.get("/settings/keys").await.location(), "/login");
     browser.cookies.lock().expect("cookies").remove(SESSION);
@@ -222,6 +224,40 @@ async fn an_ended_or_made_up_interaction_is_a_page() {
     browser.get("/consent").await.page(400);
     app.advance(61);
     browser.get(&format!("/login?interaction={interaction}")).await.page(400);
+}
+
+#[tokio::test]
+async fn a_browser_without_cookies_is_told_so() {
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let csrf = app.browser().get("/login").await.input("csrf");
+    let form = [("csrf", csrf.as_str()), ("email", "ada@example.com"), ("password", PASSWORD)];
+    let refused = app.browser().post("/login", &form).await;
+    assert!(refused.page(403).body.contains("allow cookies for this site"), "{}", refused.body);
+}
+
+#[tokio::test]
+async fn coming_back_from_consent_needs_no_second_sign_in() {
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let client = app.confidential().await;
+    let browser = app.browser();
+    let login = browser.get(&authorize_url(&client, &[])).await.location();
+    let page = browser.get(&login).await;
+    let consent = browser.follow(sign_in(&browser, &page, "ada@example.com").await).await;
+    assert!(consent.body.contains("name=\"decision\""), "{}", consent.body);
+    let back = browser.get(&login).await;
+    assert!(back.page(200).body.contains("You are signed in") && back.body.contains("Continue"), "{}", back.body);
+    assert!(!back.body.contains("asks you to sign in again") && !back.body.contains("name=\"password\""));
+    let id = login.split_once("interaction=").expect("an interaction").1;
+    let on = browser.follow(browser.get(&format!("/oauth/authorize?interaction={id}")).await).await;
+    assert!(on.body.contains("name=\"decision\""), "{}", on.body);
+    let other = browser.get(&format!("/login?interaction={id}&switch=1")).await;
+    assert!(other.body.contains("name=\"password\""), "{}", other.body);
+    // Where the app does ask for another sign-in, there is a form.
+    let again = browser.get(&authorize_url(&client, &[("prompt", "login")])).await.location();
+    let again = browser.get(&again).await;
+    assert!(again.body.contains("asks you to sign in again") && again.body.contains("name=\"password\""));
 }
 
 #[tokio::test]

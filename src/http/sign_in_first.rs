@@ -1,0 +1,113 @@
+//! Owns the way back to a page that needs somebody signed in: what was asked for is kept on our side, for this browser, and
+//! never travels in a URL. Does not sign anybody in; see `web::login`.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{Method, Uri},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{error::PageError, extract::RequestInfo, session::Viewer};
+use crate::{app::App, engine::limit::Guard, store::Return};
+
+/// Longest path kept with its query, in bytes; of a longer one the query is left out.
+const PATH_MAX: usize = 512;
+/// How long it is kept, in seconds.
+const KEPT_SECONDS: i64 = 3600;
+
+/// Travels with the redirect to the sign-in page: who was not signed in.
+#[derive(Clone, Debug)]
+pub struct SignInFirst(pub Viewer);
+
+/// Around the pages: keeps the page that was asked for, where its handler said that somebody has to sign in first.
+pub async fn remember(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let is_form = request.method() == Method::POST;
+    let path = kept_path(request.uri(), is_form);
+    let info = request.extensions().get::<RequestInfo>().cloned();
+    let is_ours = !is_form || super::session::is_same_origin(&app, request.headers());
+    let mut response = next.run(request).await;
+    let first = response.extensions_mut().remove::<SignInFirst>();
+    // A form that a stranger made this browser send leaves nothing behind.
+    let (Some(SignInFirst(mut viewer)), Some(info), Some(path), true) = (first, info, path, is_ours) else {
+        return response;
+    };
+    if app.limiter.strike(info.now, Guard::RETURNS, &info.network()).await.is_some() {
+        return response;
+    }
+    let why = match (is_form, viewer.had_session(&app)) {
+        (true, _) => Return::Form,
+        (false, true) => Return::Ended,
+        (false, false) => Return::Asked,
+    };
+    let browser = viewer.ensure_browser();
+    let kept = app.store.keep_return(info.now, browser, path, why, info.now.plus_seconds(KEPT_SECONDS)).await;
+    match kept {
+        Ok(()) => viewer.set_browser(&app, response),
+        Err(error) => PageError(error.into()).into_response(),
+    }
+}
+
+/// The page to come back to, without the issuer's path. A form leads back to the page it stands on.
+fn kept_path(uri: &Uri, is_form: bool) -> Option<String> {
+    let path = uri.path();
+    let kept = if is_form {
+        page_of(path)
+    } else {
+        uri.path_and_query().map(|whole| whole.as_str()).filter(|whole| whole.len() <= PATH_MAX).unwrap_or(path)
+    };
+    // Two slashes would be another host's.
+    (kept.len() <= PATH_MAX && kept.starts_with('/') && !kept.starts_with("//")).then(|| kept.to_owned())
+}
+
+/// The page with the form that is sent to this path.
+fn page_of(path: &str) -> &str {
+    let mut parts = path.split('/').skip(1);
+    let parts = [parts.next(), parts.next(), parts.next(), parts.next()].map(Option::unwrap_or_default);
+    match parts {
+        ["apps", "", ..] => "/apps/new",
+        ["settings", "apps", ..] => "/settings/apps",
+        ["settings", "security", ..] => "/settings/security",
+        ["settings", _, _, action] | ["apps", _, action, _] if !action.is_empty() => {
+            path.rsplit_once('/').map_or(path, |(page, _)| page)
+        }
+        _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_leads_back_to_the_page_it_stands_on() {
+        for (action, page) in [
+            ("/settings/keys", "/settings/keys"),
+            ("/settings/keys/key_1/rotate", "/settings/keys/key_1"),
+            ("/settings/projects/project_1", "/settings/projects/project_1"),
+            ("/settings/projects/project_1/keys", "/settings/projects/project_1"),
+            ("/settings/apps/client_1/revoke", "/settings/apps"),
+            ("/settings/security/password", "/settings/security"),
+            ("/settings/security/sessions/x/end", "/settings/security"),
+            ("/apps", "/apps/new"),
+            ("/apps/client_1", "/apps/client_1"),
+            ("/apps/client_1/secret", "/apps/client_1"),
+        ] {
+            let uri: Uri = action.parse().expect("a URI");
+            assert_eq!(kept_path(&uri, true).as_deref(), Some(page), "{action}");
+        }
+    }
+
+    #[test]
+    fn only_a_path_of_ours_is_kept() {
+        // THREATS: SE5
+        let kept = |target: &str| kept_path(&target.parse().expect("a URI"), false);
+        assert_eq!(kept("/settings/denied?request_id=req_1").as_deref(), Some("/settings/denied?request_id=req_1"));
+        assert_eq!(kept(&format!("/settings/denied?x={}", "a".repeat(600))).as_deref(), Some("/settings/denied"));
+        assert_eq!(kept("//evil.example/settings/keys"), None);
+        assert_eq!(kept("https://evil.example/settings/keys").as_deref(), Some("/settings/keys"));
+        assert_eq!(kept(&format!("/{}", "a".repeat(600))), None);
+    }
+}

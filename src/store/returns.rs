@@ -1,0 +1,85 @@
+//! Owns the `returns` table: the page that a browser asked for before it signed in. Does not decide which pages are kept; see
+//! `http::sign_in_first`.
+
+use super::{Error, Store, row::binds};
+use crate::model::{clock::Timestamp, secret::Digest};
+
+/// Why somebody has to sign in before a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Return {
+    /// Nobody was signed in.
+    Asked,
+    /// The session had ended.
+    Ended,
+    /// A form was sent after the session had ended: it was not acted on.
+    Form,
+}
+
+impl Return {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Ended => "ended",
+            Self::Form => "form",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, Error> {
+        let all = [Self::Asked, Self::Ended, Self::Form];
+        all.into_iter().find(|why| why.as_str() == text).ok_or(Error::Corrupt("a return"))
+    }
+}
+
+impl Store {
+    /// Keeps the page that this browser is led back to, in the place of the one before.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn keep_return(
+        &self,
+        now: Timestamp,
+        browser: Digest,
+        path: String,
+        why: Return,
+        expires_at: Timestamp,
+    ) -> Result<(), Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                tx.execute(
+                    "INSERT INTO returns (browser, path, why, expires_at) VALUES ($1, $2, $3, $4)
+                     ON CONFLICT (browser) DO UPDATE SET path = excluded.path, why = excluded.why, expires_at = excluded.expires_at",
+                    binds![&browser.text(), &path, why.as_str(), expires_at],
+                )
+                .await
+                .map(drop)
+            })
+        })
+        .await
+    }
+
+    /// Why this browser has to sign in, if it was led here from a page.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn find_return(&self, now: Timestamp, browser: &Digest) -> Result<Option<Return>, Error> {
+        let sql = "SELECT why FROM returns WHERE browser = $1 AND expires_at > $2";
+        let row = self.row(sql, binds![&browser.text(), now]).await?;
+        row.map(|mut row| Return::parse(&row.text(0)?)).transpose()
+    }
+
+    /// The page to lead back to, once.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn take_return(&self, now: Timestamp, browser: Digest) -> Result<Option<(String, Return)>, Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let sql = "DELETE FROM returns WHERE browser = $1 RETURNING path, why, expires_at";
+                let Some(mut row) = tx.row(sql, binds![&browser.text()]).await? else { return Ok(None) };
+                let (path, why, ends) = (row.text(0)?, Return::parse(&row.text(1)?)?, row.at(2)?);
+                Ok((ends > now).then_some((path, why)))
+            })
+        })
+        .await
+    }
+}
