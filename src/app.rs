@@ -129,7 +129,7 @@ impl App {
         });
         let limiter = match config.limits.shared.expose_secret() {
             "" => Limiter::default(),
-            url => Limiter::shared(url, master.mac(Purpose::Limits)?, config.limits.shared_failure).await?,
+            url => Limiter::shared(url, master.mac(Purpose::Limits)?, &config.limits).await?,
         };
         Ok(Self {
             mint: Mint::new(config.issuer.clone(), Arc::clone(&catalog), Arc::clone(&signing)),

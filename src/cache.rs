@@ -10,8 +10,9 @@ use std::{
         RwLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
 };
+
+use tokio::time::Instant;
 
 /// Entities remembered as changed; beyond it everything cached is read again once.
 const CHANGED_MAX: usize = 65_536;
@@ -208,6 +209,10 @@ impl Freshness {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
     use super::*;
 
     fn key(id: &str) -> Entity {
@@ -241,6 +246,19 @@ mod tests {
         feed.apply((0..=CHANGED_MAX).map(|n| key(&n.to_string())));
         assert!(!feed.is_fresh(&cached));
         assert!(feed.is_fresh(&Cached::new((), feed.position(), [key("a")])));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_is_trusted_for_a_second_from_when_it_began_and_no_longer() {
+        // THREATS: AK10
+        let feed = Freshness::default();
+        let began = feed.steady_ms();
+        advance(Duration::from_millis(300)).await;
+        feed.confirm(began);
+        advance(Duration::from_millis(TRUST_MS - 301)).await;
+        assert!(feed.is_confirmed());
+        advance(Duration::from_millis(1)).await;
+        assert!(!feed.is_confirmed());
     }
 
     #[test]

@@ -103,8 +103,9 @@ pub async fn serve(app: Arc<App>, ready: impl FnOnce(SocketAddr) -> Result<(), E
     handle.graceful_shutdown(Some(STOP_TIMEOUT));
     serving.await.map_err(Error::server)?.map_err(Error::server)?;
     // Before anything is waited for: whoever stops the server may not wait that long.
-    if let Err(error) = app.background.flush().await {
-        tracing::warn!(%error, "counts could not be written and will be tried once more");
+    match app.background.flush().await {
+        Ok(()) => tracing::info!("counts are written"),
+        Err(error) => tracing::warn!(%error, "counts could not be written and will be tried once more"),
     }
     stop.cancel();
     tasks.close();

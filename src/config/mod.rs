@@ -174,6 +174,9 @@ impl Config {
                 return wrong(key, &format!("{least} to {most} seconds"));
             }
         }
+        if !(10..=300_000).contains(&self.limits.shared_milliseconds) {
+            return wrong("limits.shared_milliseconds", "10 to 300000");
+        }
         if !(1024..=1 << 20).contains(&self.limits.body_bytes) {
             return wrong("limits.body_bytes", "1024 to 1048576");
         }

@@ -75,6 +75,8 @@ pub struct Limits {
     pub shared: SecretString,
     /// What counts while that is gone.
     pub shared_failure: SharedFailure,
+    /// Longest wait for its answer to one decision, in milliseconds.
+    pub shared_milliseconds: u64,
 }
 
 /// What counts while the shared limits cannot be reached.

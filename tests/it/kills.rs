@@ -6,28 +6,30 @@
 use std::{
     process::Stdio,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use grantd::{
     model::{audit::Origin, secret::Digest, secret::random_bytes},
     store::NewSession,
 };
-use tokio::task::JoinSet;
+use tokio::{
+    process::{Child, Command},
+    sync::watch,
+    task::JoinSet,
+};
 
 use crate::harness::{
-    Installation, OAuthClient, Reply,
-    app::CALLBACK,
-    prepare,
+    Installation, OAuthClient, Reply, prepare,
     process::{Server, now},
+    wait,
 };
 
 const LANES: usize = 4;
 const KILLS_EACH: usize = 50;
 /// Codes made before each start, more than a round can exchange.
 const CODES: usize = 60;
-/// Longest time between the first request and the kill.
-const ALIVE_MS: u64 = 120;
+/// The kill comes after so many acknowledged operations of one kind, at most.
+const ACKNOWLEDGED_MAX: usize = 12;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_and_nothing_is_used_twice() {
@@ -36,34 +38,57 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_used_twice() {
     for _ in 0..LANES {
         lanes.spawn(async {
             let mut lane = Lane::new().await;
-            for _ in 0..KILLS_EACH {
-                lane.round().await;
+            for act in Act::ALL.into_iter().cycle().take(KILLS_EACH) {
+                lane.round(act).await;
             }
             lane.end().await
         });
     }
-    let counts = lanes.join_all().await.into_iter().fold(Counts::default(), |sum, lane| Counts {
-        exchanged: sum.exchanged + lane.exchanged,
-        refreshed: sum.refreshed + lane.refreshed,
-        made: sum.made + lane.made,
-        revoked: sum.revoked + lane.revoked,
-        cut: sum.cut + lane.cut,
-    });
-    // The kills hit work of every kind, or this test shows nothing.
-    let least = counts.exchanged.min(counts.refreshed).min(counts.made).min(counts.revoked).min(counts.cut);
-    println!("{counts:?}");
-    assert!(least >= LANES * KILLS_EACH / 2, "{counts:?}");
+    let cut: usize = lanes.join_all().await.into_iter().sum();
+    // A round that refreshes goes on until the kill; were nothing cut off, this test would show nothing.
+    assert!(cut >= LANES * KILLS_EACH / Act::ALL.len(), "{cut}");
 }
 
 /// What happened in a lane.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
-    exchanged: usize,
-    refreshed: usize,
-    made: usize,
-    revoked: usize,
-    /// Requests whose answer the kill cut off.
+    /// Requests whose answer a kill cut off.
     cut: usize,
+}
+
+/// What the server is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    Exchange,
+    Refresh,
+    MakeKey,
+    RevokeKey,
+}
+
+impl Act {
+    /// In an order in which each finds what the one before has left: families to refresh, keys to revoke.
+    const ALL: [Self; 4] = [Self::Exchange, Self::Refresh, Self::MakeKey, Self::RevokeKey];
+}
+
+/// How often a server has acknowledged each act.
+#[derive(Clone, Debug)]
+struct Acknowledged(watch::Sender<[usize; Act::ALL.len()]>);
+
+impl Acknowledged {
+    fn new() -> Self {
+        Self(watch::Sender::new([0; Act::ALL.len()]))
+    }
+
+    fn count(&self, act: Act) {
+        self.0.send_modify(|counts| counts[act as usize] += 1);
+    }
+
+    /// Waits until this act was acknowledged so often.
+    async fn reached(&self, act: Act, count: usize) {
+        let mut counts = self.0.subscribe();
+        let reached = counts.wait_for(|counts| counts[act as usize] >= count);
+        wait::in_time(format!("{count} of {act:?}"), reached).await.expect("the counter lives");
+    }
 }
 
 /// What is known of something the server was asked to do.
@@ -112,8 +137,7 @@ impl Lane {
     async fn new() -> Self {
         let here = Installation::new();
         let (api, user) = (here.api(), here.user("alice@example.com"));
-        let client = |grace: &str| here.client(&["--redirect-uri", CALLBACK, "--refresh-grace", grace]);
-        let clients = [client("60"), client("0")];
+        let clients = [here.client_with_grace(true).await, here.client_with_grace(false).await];
         let cookie = data_encoding::BASE64URL_NOPAD.encode(&random_bytes::<32>());
         let (_, password) = here.store().await.find_user("alice@example.com").await.expect("a look").expect("a user");
         let session = NewSession {
@@ -129,20 +153,29 @@ impl Lane {
         Self { here, user, cookie, api, clients, last, live_keys: Vec::new(), dead_keys: Vec::new(), counts }
     }
 
-    async fn round(&mut self) {
+    /// Kills the server at a random moment after this act was acknowledged a random number of times, with everything else
+    /// under way.
+    async fn round(&mut self, act: Act) {
         let codes = self.prepare().await;
         let server = Arc::new(self.here.serve().await);
         let families = self.check(&server).await;
         let round = Arc::new(Mutex::new(Round { families, ..Round::default() }));
-        let mut work = self.drive(&server, codes, &round);
-        tokio::time::sleep(Duration::from_micros(random_below(ALIVE_MS * 1000))).await;
+        let most = if act == Act::RevokeKey { self.spare_keys().len() } else { ACKNOWLEDGED_MAX };
+        let acknowledged = Acknowledged::new();
+        let mut work = self.drive(&server, codes, &round, &acknowledged);
+        acknowledged.reached(act, 1 + random_below(most)).await;
         server.signal("KILL");
         while let Some(done) = work.join_next().await {
             done.expect("no panic");
         }
         drop(server);
         self.last = std::mem::take(&mut *round.lock().expect("a round"));
-        self.count();
+        self.counts.cut += self.last.cut();
+    }
+
+    /// Those that are revoked in the next round.
+    fn spare_keys(&self) -> &[String] {
+        &self.live_keys[..self.live_keys.len().min(20)]
     }
 
     /// Codes of either client, made through the store, which is closed again before the server starts.
@@ -157,27 +190,30 @@ impl Lane {
     }
 
     /// Everything at once until the connection is lost.
-    fn drive(&self, server: &Arc<Server>, codes: Vec<(OAuthClient, String)>, round: &Arc<Mutex<Round>>) -> JoinSet<()> {
+    fn drive(
+        &self,
+        server: &Arc<Server>,
+        codes: Vec<(OAuthClient, String)>,
+        round: &Arc<Mutex<Round>>,
+        acknowledged: &Acknowledged,
+    ) -> JoinSet<()> {
+        let driver =
+            || Driver { server: Arc::clone(server), round: Arc::clone(round), acknowledged: acknowledged.clone() };
         let mut work = JoinSet::new();
         for own in codes.chunks(CODES / 3) {
-            work.spawn(exchange(Arc::clone(server), own.to_vec(), Arc::clone(round)));
+            work.spawn(driver().exchange(own.to_vec()));
         }
         let families = std::mem::take(&mut round.lock().expect("a round").families);
         for (n, family) in families.into_iter().enumerate() {
             // Every third is revoked instead of refreshed.
             let revoke = n % 3 == 2;
-            work.spawn(refresh_or_revoke(Arc::clone(server), family, revoke, Arc::clone(round)));
+            work.spawn(driver().refresh_or_revoke(family, revoke));
         }
-        let spare = self.live_keys.len().min(20);
-        work.spawn(revoke_keys(Arc::clone(server), self.live_keys[..spare].to_vec(), Arc::clone(round)));
-        work.spawn(make_keys(Arc::clone(server), self.cookie.clone(), Arc::clone(round)));
+        work.spawn(driver().revoke_keys(self.spare_keys().to_vec()));
+        work.spawn(driver().make_keys(self.cookie.clone()));
         let create = ["key", "create", "--user", "alice@example.com", "--scope", "read", "--json"];
-        let command =
-            self.here.command(&create).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary");
-        work.spawn_blocking({
-            let round = Arc::clone(round);
-            move || kill_command(command, &round)
-        });
+        let command = Command::from(self.here.command(&create)).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        work.spawn(driver().kill_command(command.expect("the binary")));
         work
     }
 
@@ -246,7 +282,7 @@ impl Lane {
     }
 
     /// Everything of all rounds, once more.
-    async fn end(mut self) -> Counts {
+    async fn end(mut self) -> usize {
         let server = self.here.serve().await;
         self.check(&server).await;
         for key in &self.live_keys {
@@ -255,90 +291,108 @@ impl Lane {
         for key in &self.dead_keys {
             server.introspect(&self.api, key).await.inactive();
         }
-        self.counts
-    }
-
-    fn count(&mut self) {
-        let last = &self.last;
-        let cut = last.families.iter().filter(|family| family.cut || family.revoked == Some(Known::Unknown)).count()
-            + last.codes.iter().filter(|(.., known)| *known == Known::Unknown).count()
-            + last.revoked_keys.iter().filter(|(_, known)| *known == Known::Unknown).count();
-        self.counts.exchanged += last.codes.len();
-        self.counts.refreshed += last.families.iter().filter(|family| family.revoked.is_none()).count();
-        self.counts.made += last.made_keys.len();
-        self.counts.revoked += last.revoked_keys.len();
-        self.counts.cut += cut;
+        self.counts.cut
     }
 }
 
-/// Exchanges codes; each third goes on as a family.
-async fn exchange(server: Arc<Server>, codes: Vec<(OAuthClient, String)>, round: Arc<Mutex<Round>>) {
-    for (n, (client, code)) in codes.into_iter().enumerate() {
-        let reply = server.try_exchange(&client, &code).await;
-        let mut round = round.lock().expect("a round");
-        let Ok(reply) = reply else {
-            return round.codes.push((client, code, Known::Unknown));
-        };
-        reply.status(200);
-        if n % 3 == 0 {
-            let (access, head) = (reply.text("access_token"), reply.text("refresh_token"));
-            round.families.push(Family { client, access, head, cut: false, revoked: None });
-        } else {
-            round.codes.push((client, code, Known::Done));
-        }
+impl Round {
+    /// Whose answers the kill cut off.
+    fn cut(&self) -> usize {
+        self.families.iter().filter(|family| family.cut || family.revoked == Some(Known::Unknown)).count()
+            + self.codes.iter().filter(|(.., known)| *known == Known::Unknown).count()
+            + self.revoked_keys.iter().filter(|(_, known)| *known == Known::Unknown).count()
     }
 }
 
-async fn refresh_or_revoke(server: Arc<Server>, mut family: Family, revoke: bool, round: Arc<Mutex<Round>>) {
-    if revoke {
-        let form = [("token", family.head.as_str())];
-        let reply = server.try_post_as(&family.client, "/oauth/revoke", &form).await;
-        family.revoked = Some(acknowledged(reply));
-    } else {
-        while let Ok(reply) = server.try_refresh(&family.client, &family.head).await {
+/// One side of the work of a round.
+struct Driver {
+    server: Arc<Server>,
+    round: Arc<Mutex<Round>>,
+    acknowledged: Acknowledged,
+}
+
+impl Driver {
+    /// Exchanges codes; each third goes on as a family.
+    async fn exchange(self, codes: Vec<(OAuthClient, String)>) {
+        for (n, (client, code)) in codes.into_iter().enumerate() {
+            let reply = self.server.try_exchange(&client, &code).await;
+            let mut round = self.round.lock().expect("a round");
+            let Ok(reply) = reply else {
+                return round.codes.push((client, code, Known::Unknown));
+            };
             reply.status(200);
-            (family.access, family.head) = (reply.text("access_token"), reply.text("refresh_token"));
-        }
-        family.cut = true;
-    }
-    round.lock().expect("a round").families.push(family);
-}
-
-async fn revoke_keys(server: Arc<Server>, keys: Vec<String>, round: Arc<Mutex<Round>>) {
-    for key in keys {
-        let known = acknowledged(server.try_revoke_key(&key).await);
-        round.lock().expect("a round").revoked_keys.push((key, known));
-        if known == Known::Unknown {
-            return;
+            self.acknowledged.count(Act::Exchange);
+            if n % 3 == 0 {
+                let (access, head) = (reply.text("access_token"), reply.text("refresh_token"));
+                round.families.push(Family { client, access, head, cut: false, revoked: None });
+            } else {
+                round.codes.push((client, code, Known::Done));
+            }
         }
     }
-}
 
-/// Generates keys on the page, as a person does.
-async fn make_keys(server: Arc<Server>, cookie: String, round: Arc<Mutex<Round>>) {
-    let url = format!("{}/settings/keys", server.base);
-    let cookie = format!("grantd_session={cookie}");
-    while let Ok(page) = server.send(server.http.get(&url).header("cookie", &cookie)).await {
-        let (csrf, form) = (page.input("csrf"), page.input("form"));
-        let fields = [("csrf", csrf.as_str()), ("form", &form), ("name", "Key"), ("scope", "read")];
-        let Ok(shown) = server.send(server.http.post(&url).header("cookie", &cookie).form(&fields)).await else {
-            return;
+    async fn refresh_or_revoke(self, mut family: Family, revoke: bool) {
+        if revoke {
+            let form = [("token", family.head.as_str())];
+            let reply = self.server.try_post_as(&family.client, "/oauth/revoke", &form).await;
+            family.revoked = Some(acknowledged(reply));
+        } else {
+            while let Ok(reply) = self.server.try_refresh(&family.client, &family.head).await {
+                reply.status(200);
+                self.acknowledged.count(Act::Refresh);
+                (family.access, family.head) = (reply.text("access_token"), reply.text("refresh_token"));
+            }
+            family.cut = true;
+        }
+        self.round.lock().expect("a round").families.push(family);
+    }
+
+    async fn revoke_keys(self, keys: Vec<String>) {
+        for key in keys {
+            let known = acknowledged(self.server.try_revoke_key(&key).await);
+            self.round.lock().expect("a round").revoked_keys.push((key, known));
+            if known == Known::Unknown {
+                return;
+            }
+            self.acknowledged.count(Act::RevokeKey);
+        }
+    }
+
+    /// Generates keys on the page, as a person does.
+    async fn make_keys(self, cookie: String) {
+        let server = &self.server;
+        let url = format!("{}/settings/keys", server.base);
+        let cookie = format!("grantd_session={cookie}");
+        while let Ok(page) = server.send(server.http.get(&url).header("cookie", &cookie)).await {
+            let (csrf, form) = (page.input("csrf"), page.input("form"));
+            let fields = [("csrf", csrf.as_str()), ("form", &form), ("name", "Key"), ("scope", "read")];
+            let Ok(shown) = server.send(server.http.post(&url).header("cookie", &cookie).form(&fields)).await else {
+                return;
+            };
+            shown.status(200);
+            let start = shown.body.find("gd_live_").expect("a key");
+            let key = shown.body[start..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            self.round.lock().expect("a round").made_keys.push(key);
+            self.acknowledged.count(Act::MakeKey);
+        }
+    }
+
+    /// Runs `grantd key create` beside it, and kills it after a random number of exchanges, or lets it end where there were
+    /// fewer: a key that it has shown is kept.
+    async fn kill_command(self, mut command: Child) {
+        let count = random_below(4 * ACKNOWLEDGED_MAX);
+        let kill = tokio::select! {
+            () = self.acknowledged.reached(Act::Exchange, count) => true,
+            _ = command.wait() => false,
         };
-        shown.status(200);
-        let start = shown.body.find("gd_live_").expect("a key");
-        let key = shown.body[start..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-        round.lock().expect("a round").made_keys.push(key);
-    }
-}
-
-/// Kills `grantd key create` at a random moment: a key that it has shown is kept.
-fn kill_command(mut command: std::process::Child, round: &Mutex<Round>) {
-    std::thread::sleep(Duration::from_micros(random_below(60_000)));
-    // It may have ended.
-    drop(command.kill());
-    let output = command.wait_with_output().expect("an end").stdout;
-    if let Ok(shown) = serde_json::from_slice::<serde_json::Value>(&output) {
-        round.lock().expect("a round").made_keys.push(shown["key"].as_str().expect("a key").to_owned());
+        if kill {
+            // It may have ended meanwhile.
+            drop(command.start_kill());
+        }
+        let output = command.wait_with_output().await.expect("an end").stdout;
+        if let Ok(shown) = serde_json::from_slice::<serde_json::Value>(&output) {
+            self.round.lock().expect("a round").made_keys.push(shown["key"].as_str().expect("a key").to_owned());
+        }
     }
 }
 
@@ -349,6 +403,6 @@ fn acknowledged(reply: Result<Reply, reqwest::Error>) -> Known {
     })
 }
 
-fn random_below(most: u64) -> u64 {
-    u64::from_be_bytes(random_bytes()) % most
+fn random_below(most: usize) -> usize {
+    usize::from_be_bytes(random_bytes()) % most
 }

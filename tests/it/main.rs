@@ -32,4 +32,5 @@ mod seed_snippets;
 mod smoke;
 mod store;
 mod tidy;
+mod tidy_time;
 mod web;

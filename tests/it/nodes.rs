@@ -1,6 +1,6 @@
 //! Owns what several nodes on one PostgreSQL database must do: single use across nodes, one start, one truth in a second.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use grantd::{engine::grant_token::GrantTokens, store::Store};
 use tokio::task::JoinSet;
@@ -10,9 +10,11 @@ use crate::harness::{
     app::CALLBACK,
     prepare,
     process::{Server, now},
+    wait,
 };
 
 const ROUNDS: usize = 60;
+const INACTIVE: &str = r#"{"active":false}"#;
 /// Who race for one thing at each node.
 const TASKS: usize = 8;
 
@@ -34,10 +36,6 @@ impl Nodes {
         let one = here.serve().await;
         let two = here.serve_also().await;
         Self { one, two, store: here.store().await, tokens: here.grant_tokens(), user, api, here }
-    }
-
-    fn client(&self, grace: &str) -> OAuthClient {
-        self.here.client(&["--redirect-uri", CALLBACK, "--refresh-grace", grace])
     }
 
     async fn code(&self, client: &OAuthClient) -> String {
@@ -94,7 +92,7 @@ fn winner(replies: &[Reply]) -> &Reply {
 async fn one_code_is_redeemed_at_one_node() {
     // THREATS: MN1
     let nodes = Nodes::new().await;
-    let client = nodes.client("10");
+    let client = nodes.here.client_with_grace(true).await;
     for _ in 0..ROUNDS {
         let code = nodes.code(&client).await;
         let replies = nodes.race_code(&client, &code).await;
@@ -106,7 +104,7 @@ async fn one_code_is_redeemed_at_one_node() {
 async fn one_refresh_token_without_grace_rotates_at_one_node() {
     // THREATS: MN2
     let nodes = Nodes::new().await;
-    let client = nodes.client("0");
+    let client = nodes.here.client_with_grace(false).await;
     for _ in 0..ROUNDS {
         let code = nodes.code(&client).await;
         let token = nodes.two.try_exchange(&client, &code).await.expect("a reply").text("refresh_token");
@@ -118,7 +116,7 @@ async fn one_refresh_token_without_grace_rotates_at_one_node() {
 #[tokio::test(flavor = "multi_thread")]
 async fn within_the_grace_window_both_nodes_answer_the_same_successor() {
     let nodes = Nodes::new().await;
-    let client = nodes.client("60");
+    let client = nodes.here.client_with_grace(true).await;
     let code = nodes.code(&client).await;
     let mut token = nodes.one.try_exchange(&client, &code).await.expect("a reply").text("refresh_token");
     for _ in 0..ROUNDS {
@@ -134,10 +132,10 @@ async fn within_the_grace_window_both_nodes_answer_the_same_successor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_node_revokes_the_other_refuses_within_a_second_and_for_good() {
+async fn what_one_node_revokes_the_other_refuses_for_good() {
     // THREATS: AK10
     let nodes = Nodes::new().await;
-    let client = nodes.client("10");
+    let client = nodes.here.client_with_grace(true).await;
     for _ in 0..5 {
         let (_, key) = nodes.here.key("alice@example.com");
         let code = nodes.code(&client).await;
@@ -147,20 +145,17 @@ async fn what_one_node_revokes_the_other_refuses_within_a_second_and_for_good() 
         }
         nodes.one.try_revoke_key(&key).await.expect("a reply").status(200);
         nodes.one.post_as(&client, "/oauth/revoke", &[("token", &token)]).await.status(200);
-        let revoked_at = Instant::now();
         for credential in [&key, &token] {
             nodes.one.introspect(&nodes.api, credential).await.inactive();
         }
-        // Asking all the time fills the cache again and again: no fill may bring back what was revoked.
-        while revoked_at.elapsed() < Duration::from_millis(1500) {
-            for credential in [&key, &token] {
-                let asked = revoked_at.elapsed();
-                let answer = nodes.two.introspect(&nodes.api, credential).await;
-                assert!(
-                    answer.status(200).body == r#"{"active":false}"# || asked < Duration::from_secs(1),
-                    "{asked:?}"
-                );
-            }
+        // Within a second, which `cache` and `credentials::spread` show on a clock of their own.
+        for credential in [&key, &token] {
+            let answer = async || nodes.two.introspect(&nodes.api, credential).await;
+            wait::until("the other node's refusal", async || (answer().await.body == INACTIVE).then_some(())).await;
+        }
+        // Asking again and again fills the cache again and again: no fill may bring back what was revoked.
+        for credential in [&key, &token].into_iter().cycle().take(200) {
+            nodes.two.introspect(&nodes.api, credential).await.inactive();
         }
     }
 }
@@ -173,7 +168,8 @@ async fn a_node_that_was_away_trusts_nothing_it_remembers() {
     nodes.two.introspect(&nodes.api, &key).await.active();
     nodes.two.signal("STOP");
     nodes.one.try_revoke_key(&key).await.expect("a reply").status(200);
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    // Longer than a node trusts its memory.
+    wait::at_least(Duration::from_millis(1100)).await;
     nodes.two.signal("CONT");
     nodes.two.introspect(&nodes.api, &key).await.inactive();
 }
@@ -193,8 +189,13 @@ async fn two_nodes_that_start_together_on_nothing_agree() {
         assert_eq!(audit.matches("signing_key.create").count(), 1, "{audit}");
         let api = here.api();
         let machine = here.client(&["--grant-type", "client_credentials"]);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        two.introspect(&api, &one.client_token(&machine).await).await.active();
+        let token = wait::until("the new client", async || {
+            let asked = one.post_as(&machine, "/oauth/token", &[("grant_type", "client_credentials")]).await;
+            (asked.status == 200).then(|| asked.text("access_token"))
+        });
+        let token = token.await;
+        let answer = async || two.introspect(&api, &token).await;
+        wait::until("the new API", async || (answer().await.body != INACTIVE).then_some(())).await;
         assert!(one.stop().success() && two.stop().success());
     }
 }

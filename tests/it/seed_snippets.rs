@@ -14,6 +14,7 @@ use crate::harness::{
     app::CALLBACK,
     document::{Document, Reader},
     process::Server,
+    wait,
 };
 
 const DOCUMENT: Document = Document(include_str!("seeds/bearer-keys-and-oauth.md"));
@@ -192,7 +193,7 @@ async fn without_grantd_nobody_is_let_in_or_called_invalid() {
     assert_eq!(setting.get("/v1/users/me", Some(&setting.key)).await.0, 200);
     setting.grantd.signal("KILL");
     // An answer is used again for a second at most, and then no more.
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    wait::at_least(std::time::Duration::from_millis(1100)).await;
     let (status, body) = setting.get("/v1/users/me", Some(&setting.key)).await;
     assert_eq!((status, &body["error"]), (503, &json!("temporarily_unavailable")));
     assert_eq!(setting.get("/v1/users/me", Some("INVALID_KEY")).await.0, 503);

@@ -77,8 +77,10 @@ impl Limiter {
     ///
     /// # Errors
     /// `invalid_request` where `url` is none. A Redis that cannot be reached is no error: see [`SharedFailure`].
-    pub async fn shared(url: &str, names: hmac::Key, failure: SharedFailure) -> Result<Self, Error> {
-        Ok(Self { shared: Some(Shared::connect(url, names).await?), failure, ..Self::default() })
+    pub async fn shared(url: &str, names: hmac::Key, limits: &crate::config::Limits) -> Result<Self, Error> {
+        let wait = std::time::Duration::from_millis(limits.shared_milliseconds);
+        let shared = Shared::connect(url, names, wait).await?;
+        Ok(Self { shared: Some(shared), failure: limits.shared_failure, ..Self::default() })
     }
 
     /// Whether the nodes count together now; nothing where this one counts for itself.

@@ -22,10 +22,8 @@ use tokio::time::{Instant, timeout};
 use super::window::{Ask, Counted, Rule, Subject, WINDOWS, Window};
 use crate::model::error::Error;
 
-/// Longest wait for one decision. A Redis that hangs costs the requests under way this much, once.
-const ANSWER_WAIT: Duration = Duration::from_millis(100);
-/// Longest wait for a connection, which no request waits for.
-const CONNECT_WAIT: Duration = Duration::from_secs(1);
+/// A connection, which no request waits for, may take so many times as long as an answer.
+const CONNECT_WAITS: u32 = 10;
 /// Between two tries to connect.
 const REST: Duration = Duration::from_secs(1);
 /// Bytes of a name: too many for two subjects to share one.
@@ -37,6 +35,8 @@ pub(super) struct Shared {
     client: Client,
     script: Script,
     names: hmac::Key,
+    /// Longest wait for one decision. A Redis that hangs costs the requests under way this much, once.
+    wait: Duration,
     link: ArcSwapOption<Link>,
     connecting: AtomicBool,
     is_gone: AtomicBool,
@@ -55,12 +55,13 @@ impl fmt::Debug for Shared {
 
 impl Shared {
     /// Connected if that is possible at once; else later, beside the requests.
-    pub(super) async fn connect(url: &str, names: hmac::Key) -> Result<Arc<Self>, Error> {
+    pub(super) async fn connect(url: &str, names: hmac::Key, wait: Duration) -> Result<Arc<Self>, Error> {
         let wrong = |_| Error::invalid_request("limits.shared is not a URL such as redis://127.0.0.1:6379/0");
         let shared = Arc::new(Self {
             client: Client::open(url).map_err(wrong)?,
             script: Script::new(SCRIPT),
             names,
+            wait,
             link: ArcSwapOption::empty(),
             connecting: AtomicBool::new(true),
             is_gone: AtomicBool::new(false),
@@ -92,7 +93,7 @@ impl Shared {
             call.arg(rule.seconds).arg(u8::from(rule.aligned)).arg(rule.most.map_or(-1, i64::from));
         }
         let mut connection = link.0.clone();
-        let answer = timeout(ANSWER_WAIT, call.invoke_async::<Vec<i64>>(&mut connection)).await;
+        let answer = timeout(self.wait, call.invoke_async::<Vec<i64>>(&mut connection)).await;
         let counted = match answer {
             Ok(Ok(numbers)) => counted(&numbers).ok_or_else(|| "an answer that is not ours".to_owned()),
             Ok(Err(error)) => Err(error.to_string()),
@@ -137,16 +138,15 @@ impl Shared {
     }
 
     async fn link_up(&self) {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_WAIT))
-            .set_response_timeout(Some(CONNECT_WAIT));
+        let wait = self.wait * CONNECT_WAITS;
+        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(wait)).set_response_timeout(Some(wait));
         let connect = async {
             let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
             // A server that accepts and does not answer is not there; nor is one that may not run the script.
             self.script.load_async(&mut connection).await?;
             Ok::<_, redis::RedisError>(connection)
         };
-        match timeout(CONNECT_WAIT, connect).await {
+        match timeout(wait, connect).await {
             Ok(Ok(connection)) => {
                 self.link.store(Some(Arc::new(Link(connection))));
                 if self.is_gone.swap(false, Ordering::AcqRel) {

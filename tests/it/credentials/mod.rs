@@ -14,10 +14,11 @@ mod revoke;
 mod rotation;
 mod spread;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use grantd::{
+    cache::TRUST_MS,
     cli,
     model::{
         api::{Algorithm, Api, ApiScope},
@@ -30,10 +31,7 @@ use grantd::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{ISSUER, OAuthClient, Reply, TestApp, app::API};
-
-/// Longest wait for what is promised within one second: the machine of a test is busy.
-const WITHIN: Duration = Duration::from_secs(2);
+use crate::harness::{ISSUER, OAuthClient, Reply, TestApp, app::API, wait};
 
 /// A text in the form of an access token, its signature made by `sign`.
 fn jws(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
@@ -77,18 +75,9 @@ async fn assert_refused(app: &TestApp, token: &str, why: &str) {
     );
 }
 
-/// Asks until the answer is INACTIVE; fails after a bound.
-async fn assert_inactive_soon(app: &TestApp, token: &str) {
-    let began = Instant::now();
-    loop {
-        let reply = app.introspect(token).await;
-        if reply.body == r#"{"active":false}"# {
-            return;
-        }
-        reply.active();
-        assert!(began.elapsed() < WITHIN, "still {}", reply.body);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+/// Lets the second pass for which a node may trust what it knew, by its own clock: from then on every answer is right.
+async fn a_second_later() {
+    wait::advance(Duration::from_millis(TRUST_MS)).await;
 }
 
 /// An API whose tokens are signed with `algorithm`, with one scope.

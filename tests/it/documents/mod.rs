@@ -7,8 +7,6 @@ mod ensemble;
 mod iapm;
 mod telemetry_harbor;
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::harness::{
@@ -17,6 +15,7 @@ use crate::harness::{
     front::{EMAIL, Front},
     process::Installation,
     proxy::Kind,
+    wait,
 };
 
 /// Where the document's API is, for its reader.
@@ -44,14 +43,8 @@ impl Site {
 
     /// The first answer that is `status`: a change by the command line is noticed within a second.
     async fn until(&self, status: u16, path: &str, header: (&str, &str)) -> Reply {
-        for _ in 0..100 {
-            let reply = self.front.ask("GET", path, &[header], "").await;
-            if reply.status == status {
-                return reply;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("never {status}");
+        let ask = async || self.front.ask("GET", path, &[header], "").await;
+        wait::until(status, async || Some(ask().await).filter(|reply| reply.status == status)).await
     }
 }
 

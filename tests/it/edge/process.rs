@@ -4,15 +4,14 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
-    time::Duration,
 };
 
-use crate::harness::{Installation, database::Database};
+use crate::harness::{Installation, database::Database, wait::PATIENCE};
 
 /// Sends bytes to a server, and reads the first line of its answer.
 fn ask(base: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(base.trim_start_matches("http://")).expect("a connection");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     // It may answer and close before everything is sent.
     drop(stream.write_all(bytes));
     let mut answer = [0; 64];

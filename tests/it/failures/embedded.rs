@@ -1,12 +1,12 @@
 //! Owns the embedded database's failures: somebody holds it locked, the disk is full.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rlimit::Resource;
 use rusqlite::Connection;
 
 use super::Case;
-use crate::harness::Installation;
+use crate::harness::{Installation, wait};
 
 #[tokio::test]
 async fn a_locked_database_refuses_writes_and_reads_on() {
@@ -14,6 +14,7 @@ async fn a_locked_database_refuses_writes_and_reads_on() {
     let here = Installation::new();
     let case = Case::new(&here).await;
     let other = Connection::open(here.path("grantd.db")).expect("a connection");
+    other.busy_timeout(wait::PATIENCE).expect("a wait");
     other.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
     case.assert_no_writes().await;
     // Readers go on, so this is the truth and no guess.
@@ -29,15 +30,14 @@ async fn a_lock_that_is_held_for_a_moment_is_waited_for() {
     let here = Installation::new();
     let case = Case::new(&here).await;
     let other = Connection::open(here.path("grantd.db")).expect("a connection");
+    other.busy_timeout(wait::PATIENCE).expect("a wait");
     other.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
-    let release = tokio::task::spawn_blocking(move || {
-        std::thread::sleep(Duration::from_secs(1));
+    let release = async {
+        wait::at_least(Duration::from_secs(1)).await;
         other.execute_batch("ROLLBACK").expect("unlocked");
-    });
-    let began = Instant::now();
-    case.server.try_exchange(&case.client, &case.code).await.expect("a reply").status(200);
-    assert!(began.elapsed() > Duration::from_millis(500));
-    release.await.expect("released");
+    };
+    let (exchanged, ()) = tokio::join!(case.server.try_exchange(&case.client, &case.code), release);
+    exchanged.expect("a reply").status(200);
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ use tokio_util::{
 };
 use tower::ServiceExt;
 
-use super::{Browser, Reply, database::Database};
+use super::{Browser, Reply, database::Database, wait::PATIENT};
 
 pub const ISSUER: &str = "https://auth.example.test";
 pub const API: &str = "https://api.example.test";
@@ -51,6 +51,10 @@ pub const CALLBACK: &str = "https://app.example.test/cb";
 pub const PASSWORD: &str = "correct horse battery";
 /// When every test begins: 2026-11-21T00:00:00Z.
 pub const START: Timestamp = Timestamp(1_795_219_200_000);
+
+/// No answer is given up because the machine is slow.
+const PATIENT_LIMITS: [(&str, &str); 2] =
+    [("limits.request_seconds", PATIENT), ("limits.shared_milliseconds", "180000")];
 
 /// A client with what it needs to prove itself.
 #[derive(Clone, Debug)]
@@ -94,6 +98,7 @@ impl TestApp {
         let variables = variables.into_iter().map(|(name, value): (&str, &str)| (name.to_owned(), value.to_owned()));
         let database = Database::new().await;
         let mut all = vec![("issuer", ISSUER.to_owned()), ("database", database.url.clone())];
+        all.extend(PATIENT_LIMITS.map(|(key, value)| (key, value.to_owned())));
         all.extend(overrides.into_iter().map(|(key, value): (&str, &str)| (key, value.to_owned())));
         let master = MasterKey::generate();
         all.push(("master_key", master.text().to_string()));

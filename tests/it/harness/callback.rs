@@ -1,6 +1,6 @@
 //! Owns the callback of an app that runs on the user's own computer: a real socket to which a browser is sent back.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use axum::{
     Router,
@@ -10,8 +10,8 @@ use axum::{
 };
 use tokio::{net::TcpListener, sync::mpsc};
 
-/// Longest wait for the browser.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::wait;
+
 const PAGE: &str =
     "<!doctype html><html lang=en><title>App</title><link rel=icon href='data:,'><h1>Back at the app</h1>";
 
@@ -45,7 +45,7 @@ impl Callback {
 
     /// What the next visit brought, each parameter once.
     pub async fn visit(&mut self) -> BTreeMap<String, String> {
-        let came = tokio::time::timeout(PATIENCE, self.came.recv()).await.expect("a visit").expect("the app runs");
+        let came = wait::in_time("a visit", self.came.recv()).await.expect("the app runs");
         let params: BTreeMap<String, String> = came.iter().cloned().collect();
         assert_eq!(params.len(), came.len(), "a parameter twice: {came:?}");
         params

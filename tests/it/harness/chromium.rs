@@ -11,9 +11,9 @@ use tempfile::TempDir;
 use thirtyfour::{LoggingPrefsLogLevel, prelude::*};
 
 /// Longest wait for what a page is to show.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Longest time for one command to the browser, such as opening a page.
-const COMMAND: Duration = Duration::from_secs(60);
+const COMMAND: Duration = Duration::from_secs(180);
 const FLAGS: [&str; 8] = [
     "--headless=new",
     "--no-sandbox",

@@ -1,7 +1,5 @@
 //! Owns an API behind a real proxy that asks a real grantd: starting the three, and sending bytes that no client would.
 
-use std::time::{Duration, Instant};
-
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,11 +12,10 @@ use super::{
     process::{Server, free_port},
     proxy::{Kind, Proxy},
     upstream::Upstream,
+    wait,
 };
 
 pub const EMAIL: &str = "alice@example.com";
-/// Longest wait for a change to be noticed, or for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A proxy, grantd, and the API behind both.
 pub struct Front {
@@ -92,7 +89,7 @@ impl Front {
         stream.write_all(sent).await.expect("sent");
         let mut got = Vec::new();
         // A proxy may cut the line on nonsense.
-        drop(tokio::time::timeout(PATIENCE, stream.read_to_end(&mut got)).await.expect("an end"));
+        drop(wait::in_time("an answer", stream.read_to_end(&mut got)).await);
         parse(&String::from_utf8_lossy(&got))
     }
 
@@ -107,15 +104,7 @@ impl Front {
 
     /// A change made by the command line is noticed soon: the first reply that is `status`.
     pub async fn until(&self, status: u16, path: &str, key: &str) -> Reply {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let reply = self.get_as(path, key).await;
-            if reply.status == status {
-                return reply;
-            }
-            assert!(Instant::now() < until, "never {status}: {reply:?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        wait::until(status, async || Some(self.get_as(path, key).await).filter(|reply| reply.status == status)).await
     }
 }
 

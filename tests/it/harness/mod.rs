@@ -27,6 +27,7 @@ pub mod server;
 #[cfg(feature = "services")]
 pub mod upstream;
 pub mod visitor;
+pub mod wait;
 
 pub use self::{
     app::{ISSUER, OAuthClient, TestApp},

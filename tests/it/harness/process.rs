@@ -22,7 +22,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use super::server::Server;
-use super::{OAuthClient, database::Database};
+use super::{OAuthClient, database::Database, wait::PATIENT};
 
 /// A directory with a database and a configuration, for commands and servers.
 pub struct Installation {
@@ -60,6 +60,9 @@ impl Installation {
             ("GRANTD_DATABASE_URL", url),
             ("GRANTD_ISSUER", format!("http://127.0.0.1:{port}")),
             ("GRANTD_MASTER_KEY", BASE64.encode(&random_bytes::<32>())),
+            // Nothing is given up because the machine is slow.
+            ("GRANTD_LIMITS__REQUEST_SECONDS", PATIENT.to_owned()),
+            ("GRANTD_LIFETIMES__CODE_SECONDS", "600".to_owned()),
         ];
         Self { dir, port, environment, before_serving: "" }
     }
@@ -165,6 +168,22 @@ impl Installation {
     /// The database, opened beside whatever else uses it.
     pub async fn store(&self) -> Store {
         Store::open(self.variable("GRANTD_DATABASE_URL")).await.expect("a store")
+    }
+
+    /// The database, for looking into it and changing it behind everybody's back.
+    pub fn database(&self) -> Database {
+        let dir = TempDir::new().expect("a directory");
+        Database { url: self.variable("GRANTD_DATABASE_URL").to_owned(), dir }
+    }
+
+    /// A client whose grace window no machine is too slow for; none where it is to have none.
+    pub async fn client_with_grace(&self, has_grace: bool) -> OAuthClient {
+        let client = self.client(&["--redirect-uri", super::app::CALLBACK, "--refresh-grace", "0"]);
+        if has_grace {
+            let longer = format!("UPDATE clients SET refresh_grace_ms = 86400000 WHERE id = '{}'", client.id);
+            self.database().run(&longer).await;
+        }
+        client
     }
 
     /// Makes this installation's codes and refresh tokens.

@@ -11,15 +11,12 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-/// Longest wait for a proxy to end by itself.
-const GENTLY: Duration = Duration::from_secs(3);
-/// Longest wait for a proxy to listen.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::wait;
+
 /// The ports in the examples: the proxy's own, grantd's, the API's.
 const PORTS: [&str; 3] = [":8000", ":8080", ":9000"];
 
@@ -76,12 +73,11 @@ impl Kind {
 
 impl Proxy {
     fn ready(&mut self) {
-        let until = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        wait::until_now("the proxy", || {
             let ended = self.child.try_wait().expect("a child");
-            assert!(ended.is_none() && Instant::now() < until, "the proxy does not listen: {ended:?}\n{}", self.log());
-            thread::sleep(Duration::from_millis(10));
-        }
+            assert!(ended.is_none(), "{ended:?}\n{}", self.log());
+            TcpStream::connect(("127.0.0.1", self.port)).ok()
+        });
     }
 
     pub fn log(&self) -> String {
@@ -94,10 +90,7 @@ impl Drop for Proxy {
         let signal = |words: String| drop(Command::new("/bin/sh").args(["-c", &words]).status());
         // Asked first, so that it sees its workers off; then with all that is left of them.
         signal(format!("kill -TERM {}", self.child.id()));
-        let until = Instant::now() + GENTLY;
-        while self.child.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < until {
-            thread::sleep(Duration::from_millis(10));
-        }
+        wait::a_moment(|| self.child.try_wait().is_ok_and(|ended| ended.is_none()));
         signal(format!("kill -KILL -{} 2>/dev/null", self.child.id()));
         drop(self.child.wait());
         if thread::panicking() {

@@ -1,11 +1,11 @@
 //! Owns looking into the database, and breaking it, behind the server's back. What HTTP can do is not done here.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
 use rusqlite::{Connection, types::ValueRef};
 use sqlx::{AssertSqlSafe, PgPool, Row};
 
-use super::database::Database;
+use super::{database::Database, wait::PATIENCE};
 
 impl Database {
     /// Runs statements.
@@ -76,7 +76,7 @@ impl Database {
 
     fn file(&self) -> Option<Connection> {
         let connection = Connection::open(self.url.strip_prefix("sqlite:")?).expect("the database");
-        connection.busy_timeout(Duration::from_secs(5)).expect("a wait");
+        connection.busy_timeout(PATIENCE).expect("a wait");
         Some(connection)
     }
 

@@ -1,16 +1,11 @@
 //! Owns a Redis of a test's own, which can be stopped, started again and made to hang. Does not know what is kept in it.
 
-use std::{
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::process::{Child, Command, Stdio};
 
 use redis::{Client, Connection, FromRedisValue};
 use tempfile::TempDir;
 
-use super::process::free_port;
-
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::{process::free_port, wait};
 
 /// A running Redis; killed when dropped.
 pub struct Redis {
@@ -37,11 +32,7 @@ impl Redis {
         let mut command = Command::new("redis-server");
         command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null()).stdout(Stdio::null());
         self.child = Some(command.spawn().expect("redis-server, which tests/run installs"));
-        let until = Instant::now() + PATIENCE;
-        while Client::open(self.url.as_str()).and_then(|client| client.get_connection()).is_err() {
-            assert!(Instant::now() < until, "Redis does not start");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait::until_now("Redis", || Client::open(self.url.as_str()).and_then(|client| client.get_connection()).ok());
     }
 
     pub fn stop(&mut self) {

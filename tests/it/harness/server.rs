@@ -5,15 +5,11 @@ use std::{
     path::PathBuf,
     process::{Child, Command, ExitStatus},
     thread,
-    time::{Duration, Instant},
 };
 
 use reqwest::redirect::Policy;
 
-use super::{OAuthClient, Reply};
-
-/// Longest wait for a server to be ready, or to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::{OAuthClient, Reply, wait};
 
 /// A running server; killed when dropped, its log shown if the test failed.
 pub struct Server {
@@ -31,32 +27,17 @@ impl Server {
 
     /// Waits until the server answers.
     pub async fn ready(&mut self) {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if self.http.get(format!("{}/readyz", self.base)).send().await.is_ok_and(|r| r.status() == 200) {
-                return;
-            }
+        let patience = wait::Patience::new();
+        while !self.http.get(format!("{}/readyz", self.base)).send().await.is_ok_and(|reply| reply.status() == 200) {
             let ended = self.child.try_wait().expect("a child");
-            assert!(ended.is_none() && Instant::now() < until, "the server is not ready: {ended:?}\n{}", self.log());
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            assert!(ended.is_none(), "{ended:?}\n{}", self.log());
+            patience.pause("a server that is ready").await;
         }
     }
 
     /// Waits until the server has ended by itself.
     pub fn ended(&mut self) -> ExitStatus {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                return status;
-            }
-            assert!(Instant::now() < until, "the server does not end\n{}", self.log());
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    /// Whether it has not ended yet.
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("a child").is_none()
+        wait::until_now("the end of the server", || self.child.try_wait().expect("a child"))
     }
 
     /// Ends the server as a power cut would.

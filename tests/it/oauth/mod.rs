@@ -1,6 +1,7 @@
 //! Owns the tests of what issues: `/oauth/authorize` with its pages, and `/oauth/token`; a file per subject.
 //! Does not test what reads or revokes what was issued.
 
+mod absent;
 mod audience;
 mod authorize;
 mod client_auth;

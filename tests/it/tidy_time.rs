@@ -1,0 +1,73 @@
+//! Owns that no verdict depends on how fast a machine is: what looks at a clock, sleeps or bounds a wait stands in
+//! `harness::wait` alone. A virtual clock may be asked everywhere. It reads text; see `tidy` for the other rules.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What a test may not say by itself.
+const WORDS: [&str; 9] = [
+    concat!("Instant::", "now"),
+    concat!(".elap", "sed("),
+    concat!("SystemTime", "::now"),
+    concat!("::sle", "ep("),
+    concat!(" sle", "ep("),
+    concat!("time", "out("),
+    concat!("time::", "interval("),
+    concat!("recv_time", "out"),
+    concat!("wait_time", "out"),
+];
+/// The one place for them, those that only name them, and those that wait by themselves: for something, and for no less
+/// than a minute.
+const PLACES: [&str; 8] = [
+    "harness/wait.rs",
+    "harness/chromium.rs",
+    "harness/shell.rs",
+    "edge/connections.rs",
+    "readme.rs",
+    "web/leaked.rs",
+    "tidy.rs",
+    "tidy_time.rs",
+];
+/// Lines that bound nothing that is judged.
+const ALLOWED: [(&str, &str); 4] = [
+    ("harness/raw.rs", "connection.busy_timeout(PATIENCE).expect(\"a wait\");"),
+    ("failures/embedded.rs", "other.busy_timeout(wait::PATIENCE).expect(\"a wait\");"),
+    ("edge/process.rs", "stream.set_read_timeout(Some(PATIENCE)).expect(\"a timeout\");"),
+    // Between two attempts.
+    ("gateway/shared.rs", "tokio::time::sleep(Duration::from_millis(1100)).await;"),
+];
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        if entry.is_dir() {
+            rust_files(&entry, found);
+        } else if entry.extension().is_some_and(|end| end == "rs") {
+            found.push(entry);
+        }
+    }
+}
+
+#[test]
+fn no_test_looks_at_a_clock_or_sleeps_by_itself() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let mut files = Vec::new();
+    rust_files(&root, &mut files);
+    assert!(files.len() > 50, "{files:?}");
+    let mut wrong = Vec::new();
+    for file in files {
+        let path = file.strip_prefix(&root).expect("below it").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&file).expect("text");
+        for (number, line) in text.lines().enumerate() {
+            let code = line.trim();
+            let allowed = PLACES.contains(&path.as_str())
+                || code.starts_with("//")
+                || ALLOWED.iter().any(|(place, line)| path == *place && code == *line);
+            if !allowed && WORDS.iter().any(|word| line.contains(word)) {
+                wrong.push(format!("{path}:{}: {code}", number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "wait by `harness::wait`, for an event or a condition:\n  {}", wrong.join("\n  "));
+}
