@@ -14,3 +14,4 @@ pub mod problem;
 pub mod refused;
 pub mod reply;
 pub mod session;
+pub mod writes;

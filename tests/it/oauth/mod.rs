@@ -8,6 +8,7 @@ mod client_credentials;
 mod client_end;
 mod code;
 mod interaction;
+mod limits;
 mod open_redirect;
 mod pkce;
 mod redirect_uri;
