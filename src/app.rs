@@ -125,8 +125,16 @@ impl App {
             signing: Arc::clone(&signing),
             usage,
             issuer: config.issuer.clone(),
+            client_plan: config.limits.client_plan.clone(),
             entries: config.limits.cache_entries,
         });
+        let client_plan = &config.limits.client_plan;
+        if !client_plan.is_empty() && catalog.current().plans.find(client_plan).is_none() {
+            tracing::warn!(
+                client_plan,
+                "limits.client_plan: there is no such plan, clients on their own have no limit"
+            );
+        }
         let limiter = match config.limits.shared.expose_secret() {
             "" => Limiter::default(),
             url => Limiter::shared(url, master.mac(Purpose::Limits)?, &config.limits).await?,

@@ -1,6 +1,8 @@
 //! Owns the one command that says how fast grantd is: the same load on a bare least-work server and on
 //! grantd, in turns, on the same machine in the same sitting. Ratios travel between machines; bare
-//! numbers do not. Does not judge correctness beyond "every reply was the right one".
+//! numbers do not. Does not judge correctness beyond "every reply was the right one". One client asks for everything, so the
+//! limits of a client are set as high as they go (`limits.token_requests_per_client`, `limits.client_plan`): they count and
+//! never say no.
 //!
 //!     cargo bench --bench ratios -- [--quick] [--rounds N] [--seconds N] [--noise] [OPERATION]…
 //!

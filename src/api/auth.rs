@@ -18,6 +18,7 @@ use crate::{
         operator::Operator,
         problem::Problem,
         refused::names_credential,
+        writes,
     },
     model::{
         audit::{Event, Origin},
@@ -210,7 +211,7 @@ impl<S: Scope> FromRequestParts<Arc<App>> for May<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let needs = Needs { scope: S::NAME, admin: false };
+        let needs = Needs { scope: S::NAME, admin: false, is_write: is_write(&parts.method) };
         Ok(Self(caller(parts, app, needs).await?, PhantomData))
     }
 }
@@ -219,7 +220,7 @@ impl<S: Scope> FromRequestParts<Arc<App>> for Admin<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let needs = Needs { scope: S::NAME, admin: true };
+        let needs = Needs { scope: S::NAME, admin: true, is_write: is_write(&parts.method) };
         Ok(Self(caller(parts, app, needs).await?, PhantomData))
     }
 }
@@ -229,6 +230,12 @@ impl<S: Scope> FromRequestParts<Arc<App>> for Admin<S> {
 struct Needs {
     scope: &'static str,
     admin: bool,
+    is_write: bool,
+}
+
+/// Whether a request of this method may change something (RFC 9110 §9.2.1).
+fn is_write(method: &Method) -> bool {
+    !method.is_safe()
 }
 
 async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Problem> {
@@ -270,7 +277,7 @@ async fn judge(
     app: &App,
     info: &RequestInfo,
     credential: &Verified,
-    Needs { scope, admin }: Needs,
+    Needs { scope, admin, is_write }: Needs,
 ) -> Result<User, (Outcome, Problem)> {
     let principal = &credential.value.principal;
     let note = |status, denial, reason: String| note(app, info, credential, (status, denial), reason);
@@ -300,6 +307,13 @@ async fn judge(
         note(429, Denial::Limited, format!("more than {BURST} requests within a second"));
         let words = format!("at most {BURST} requests within a second");
         return Err((Outcome::Limited, Error::too_many(1, words).into()));
+    }
+    if is_write {
+        let key = principal.key.as_ref().map(|key| key.id.as_str());
+        writes::admit(app, info.now, &user.id, key).await.map_err(|error| {
+            note(429, Denial::Limited, error.description.to_string());
+            (Outcome::Limited, error.into())
+        })?;
     }
     Ok(user)
 }

@@ -186,6 +186,15 @@ impl Config {
         if !(1..=300).contains(&self.limits.request_seconds) {
             return wrong("limits.request_seconds", "1 to 300");
         }
+        for (key, most) in [
+            ("limits.token_requests_per_client", self.limits.token_requests_per_client),
+            ("limits.writes_per_user", self.limits.writes_per_user),
+            ("limits.writes_per_key", self.limits.writes_per_key),
+        ] {
+            if most == 0 {
+                return wrong(key, "1 or more");
+            }
+        }
         let shared = self.limits.shared.expose_secret();
         if !shared.is_empty() && shared.into_connection_info().is_err() {
             return wrong("limits.shared", "a URL such as redis://127.0.0.1:6379/0, or empty");

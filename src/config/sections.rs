@@ -69,6 +69,14 @@ pub struct Limits {
     pub unredeemed_codes_per_user: u32,
     /// Unknown credentials from one address within a minute.
     pub unknown_credentials_per_address: u32,
+    /// Requests of one client to the token endpoint within a minute; of a public client, from one address.
+    pub token_requests_per_client: u32,
+    /// Requests of one user that change something, by page or management API, within a minute.
+    pub writes_per_user: u32,
+    /// The same by one API key.
+    pub writes_per_key: u32,
+    /// Name of the plan by which a client on its own is measured; empty for none.
+    pub client_plan: String,
     /// A whole request, in seconds.
     pub request_seconds: u64,
     /// URL of the Redis or Valkey in which all nodes count; empty where each counts for itself.

@@ -1,5 +1,5 @@
-//! Owns why requests were refused: noted in memory, flushed in batches, bounded so that a flood fills no disk. Does not
-//! decide who may read it.
+//! Owns why requests were refused: noted in memory, flushed in batches, bounded by the hour so that a flood fills no disk
+//! and hides nobody's. Does not decide who may read it.
 
 use std::{
     collections::HashMap,
@@ -7,14 +7,20 @@ use std::{
 };
 
 use crate::{
-    model::{clock::Timestamp, denial::DenialRecord, error::Error},
+    model::{audit::network, clock::Timestamp, denial::DenialRecord, error::Error},
     store::Store,
 };
 
-/// Refusals kept between two flushes whose credential somebody owns, and as many of nobody's.
-const NOTED_MAX: usize = 500;
-/// Of them, those of one owner, or of one sender where nobody owns what it sent: no noisy script hides those of others.
-const NOTED_OF_ONE_MAX: u32 = 20;
+const HOUR_SECONDS: i64 = 3600;
+/// Refusals kept of one hour whose credential somebody owns, and as many of nobody's.
+const NOTED_MAX: u32 = 6000;
+/// Of them, those of one owner, those of the tokens of one app, and those of one sender where nobody owns what it sent.
+const NOTED_OF_ONE_MAX: u32 = 600;
+/// Of them, those of one credential for one kind of reason: examples. Whoever sends an expired token again and again hides
+/// nothing else that happens to its owner.
+const NOTED_ALIKE_MAX: u32 = 60;
+/// Refusals written in one transaction.
+const BATCH: usize = 500;
 
 /// Refusals since the last flush.
 #[derive(Debug, Default)]
@@ -25,31 +31,51 @@ pub struct Denials {
 
 #[derive(Debug, Default)]
 struct Noted {
+    /// Not yet written.
     records: Vec<DenialRecord>,
-    /// How many, by whose they are.
+    /// Since the epoch.
+    hour: i64,
+    /// Noted within this hour, written or not.
+    count: u32,
+    /// The same by whose they are, and by what is alike.
     counts: HashMap<String, u32>,
 }
 
 impl Noted {
     fn note(&mut self, record: DenialRecord) {
-        if self.records.len() >= NOTED_MAX {
+        let hour = record.at.seconds().div_euclid(HOUR_SECONDS);
+        if hour != self.hour {
+            (self.hour, self.count) = (hour, 0);
+            self.counts.clear();
+        }
+        let bounds = bounds(&record);
+        let is_full = |(name, most): &(String, u32)| self.counts.get(name).is_some_and(|count| count >= most);
+        if self.count >= NOTED_MAX || bounds.iter().any(is_full) {
             return;
         }
-        let count = self.counts.entry(whose(&record).to_owned()).or_default();
-        if *count < NOTED_OF_ONE_MAX {
-            *count += 1;
-            self.records.push(record);
+        self.count += 1;
+        for (name, _) in bounds {
+            *self.counts.entry(name).or_default() += 1;
         }
+        self.records.push(record);
     }
 }
 
-/// Who is behind a refusal, as far as that is known.
-fn whose(record: &DenialRecord) -> &str {
-    record.user_id.as_deref().or(record.client_id.as_deref()).unwrap_or(&record.address)
+/// What a refusal is counted under, and how often it may be.
+fn bounds(record: &DenialRecord) -> Vec<(String, u32)> {
+    let sender = record.address.parse().map_or_else(|_| record.address.clone(), network);
+    let whose = record.user_id.as_deref().unwrap_or(&sender);
+    let credential = record.key_id.as_deref().or(record.client_id.as_deref()).unwrap_or_default();
+    // Reasons end in times and names; they begin with what happened.
+    let reason = record.reason.split(' ').next().unwrap_or_default();
+    let mut bounds =
+        vec![(format!("{whose} {credential} {reason}"), NOTED_ALIKE_MAX), (format!("{whose} "), NOTED_OF_ONE_MAX)];
+    bounds.extend(record.client_id.as_ref().map(|client| (client.clone(), NOTED_OF_ONE_MAX)));
+    bounds
 }
 
 impl Denials {
-    /// Notes one; of more than fit between two flushes, the first are kept.
+    /// Notes one; of more than fit into an hour, the first are kept.
     pub fn note(&self, record: DenialRecord) {
         let noted = if record.user_id.is_some() { &self.owned } else { &self.anonymous };
         noted.lock().unwrap_or_else(PoisonError::into_inner).note(record);
@@ -62,15 +88,20 @@ impl Denials {
     pub async fn flush(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
         let mut failed = None;
         for list in [&self.owned, &self.anonymous] {
-            let Noted { records, .. } = std::mem::take(&mut *list.lock().unwrap_or_else(PoisonError::into_inner));
-            if records.is_empty() {
-                continue;
-            }
-            if let Err(error) = store.insert_denials(now, records.clone()).await {
-                let mut kept = list.lock().unwrap_or_else(PoisonError::into_inner);
-                let since = std::mem::take(&mut *kept);
-                records.into_iter().chain(since.records).for_each(|record| kept.note(record));
-                failed = Some(error.into());
+            let mut records = std::mem::take(&mut list.lock().unwrap_or_else(PoisonError::into_inner).records);
+            while !records.is_empty() {
+                let batch = records[..records.len().min(BATCH)].to_vec();
+                let written = batch.len();
+                if let Err(error) = store.insert_denials(now, batch).await {
+                    failed = Some(error.into());
+                    let mut kept = list.lock().unwrap_or_else(PoisonError::into_inner);
+                    records.append(&mut kept.records);
+                    // While nothing can be written, no more than an hour's.
+                    records.truncate(usize::try_from(NOTED_MAX).unwrap_or_default());
+                    kept.records = std::mem::take(&mut records);
+                    break;
+                }
+                records.drain(..written);
             }
         }
         failed.map_or(Ok(()), Err)

@@ -58,15 +58,20 @@ impl Background {
         tasks.spawn(async move { background.mailer.run(&until).await });
     }
 
-    /// Writes what is counted in memory; also the last act of a graceful stop.
+    /// Writes everything that is counted in memory: the last act of a graceful stop.
     ///
     /// # Errors
     /// `temporarily_unavailable`.
     pub async fn flush(&self) -> Result<(), Error> {
+        self.write(true).await
+    }
+
+    /// Writes what is counted in memory, as far as it is due; with `is_last`, everything.
+    async fn write(&self, is_last: bool) -> Result<(), Error> {
         let now = self.clock.now();
         let used = self.usage.flush(&self.store, now).await;
         let noted = self.denials.flush(&self.store, now).await;
-        let counted = self.tally.flush(&self.store, now).await;
+        let counted = self.tally.flush(&self.store, now, is_last).await;
         let mut sealed = Ok(true);
         while matches!(sealed, Ok(true)) {
             sealed = self.store.seal_audit(now, &self.audit_key).await;
@@ -132,7 +137,7 @@ impl Background {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !ended(&stop, &mut ticks).await {
             let done = match what {
-                "flush" => self.flush().await,
+                "flush" => self.write(false).await,
                 _ => self.tend().await,
             };
             if let Err(error) = done {

@@ -1,5 +1,9 @@
-//! Owns events that happen too often for a row each: counted together, flushed as one audit entry per kind and subject.
-//! A flood fills no disk, and issuing a token writes nothing on its way.
+//! Owns events that happen too often for a row each: counted together by the hour. A flood fills no disk, whoever sends it,
+//! and issuing a token writes nothing on its way.
+//!
+//! Of one event, reason and sender (or client) there are at most two audit entries an hour: one soon after the first time,
+//! and one with the rest when the hour has ended. How many senders and clients are told apart is bounded; what the others do
+//! is counted together, so that nothing is lost but whose it was.
 
 use std::{
     collections::HashMap,
@@ -15,68 +19,121 @@ use crate::{
     store::Store,
 };
 
-/// Subjects counted between two flushes; the rest are counted together.
-const SUBJECTS_MAX: usize = 64;
+const HOUR_SECONDS: i64 = 3600;
+/// Senders told apart of one event and reason within an hour.
+const SENDERS_MAX: usize = 16;
+/// Clients told apart within an hour, by event and reason: of what succeeded, and as many of what was refused.
+const CLIENTS_MAX: usize = 1024;
+/// What stands for the address of all others.
+const MANY: &str = "many";
 
+/// Of what events are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Subject {
     event: &'static str,
-    client_id: Option<String>,
-    address: String,
     denied: Option<&'static str>,
+    whose: Whose,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Whose {
+    Client(String),
+    Sender(String),
+    Others,
+}
+
+/// How often since it was last written, with the first of them as an example.
+#[derive(Clone, Debug, Default)]
+struct Count {
+    times: i64,
+    is_written: bool,
+    request_id: String,
+    address: String,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    hour: i64,
+    subjects: HashMap<Subject, Count>,
+    senders: HashMap<(&'static str, Option<&'static str>), usize>,
+    /// Clients of what was refused, and of what succeeded.
+    clients: [usize; 2],
 }
 
 /// Counts events.
 #[derive(Debug, Default)]
 pub struct Tally {
-    counts: Mutex<HashMap<Subject, (i64, String)>>,
+    counts: Mutex<Counts>,
+}
+
+impl Counts {
+    /// The subject to count under: the one that is meant, or all others where too many are told apart already.
+    fn told_apart(&mut self, subject: Subject) -> Subject {
+        if self.subjects.contains_key(&subject) {
+            return subject;
+        }
+        let (known, most) = match &subject.whose {
+            Whose::Client(_) => (&mut self.clients[usize::from(subject.denied.is_none())], CLIENTS_MAX),
+            Whose::Sender(_) => (self.senders.entry((subject.event, subject.denied)).or_default(), SENDERS_MAX),
+            Whose::Others => return subject,
+        };
+        if *known >= most {
+            return Subject { whose: Whose::Others, ..subject };
+        }
+        *known += 1;
+        subject
+    }
+
+    /// What is to be written now: what is new in this hour, and everything where the hour or all has ended.
+    fn take(&mut self, now: Timestamp, is_last: bool) -> Vec<(Subject, Count)> {
+        let hour = now.seconds().div_euclid(HOUR_SECONDS);
+        let has_ended = self.hour != 0 && hour != self.hour;
+        self.hour = hour;
+        let mut due = Vec::new();
+        for (subject, count) in &mut self.subjects {
+            if count.times > 0 && (is_last || has_ended || !count.is_written) {
+                due.push((subject.clone(), count.clone()));
+                *count = Count { is_written: true, ..Count::default() };
+            }
+        }
+        if has_ended {
+            *self = Self { hour, ..Self::default() };
+        }
+        due
+    }
 }
 
 impl Tally {
     /// Counts one event of a client, or of nobody, from an address.
     pub fn count(&self, event: &'static str, client_id: Option<&str>, origin: &Origin, denied: Option<&'static str>) {
-        // Successes are told apart by client alone: a busy client has many addresses.
-        let address = if denied.is_some() { sender(origin) } else { String::new() };
-        let mut subject = Subject { event, client_id: client_id.map(ToOwned::to_owned), address, denied };
+        let whose = client_id.map_or_else(|| Whose::Sender(sender(origin)), |id| Whose::Client(id.to_owned()));
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() >= SUBJECTS_MAX && !counts.contains_key(&subject) {
-            subject = Subject { event, client_id: None, address: "many".to_owned(), denied };
+        let subject = counts.told_apart(Subject { event, denied, whose });
+        let count = counts.subjects.entry(subject).or_default();
+        if count.times == 0 {
+            count.request_id.clone_from(&origin.request_id);
+            // A client that succeeds is told by its name alone: a busy one has many addresses.
+            count.address = if denied.is_some() { sender(origin) } else { String::new() };
         }
-        let entry = counts.entry(subject).or_insert_with(|| (0, origin.request_id.clone()));
-        entry.0 += 1;
+        count.times += 1;
     }
 
-    /// Writes what was counted. What cannot be written is kept for the next time.
+    /// Writes what is due at `now`; with `is_last`, everything. What cannot be written is kept for the next time.
     ///
     /// # Errors
     /// `temporarily_unavailable`.
-    pub async fn flush(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
-        let counts = std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner));
-        if counts.is_empty() {
+    pub async fn flush(&self, store: &Store, now: Timestamp, is_last: bool) -> Result<(), Error> {
+        let due = self.counts.lock().unwrap_or_else(PoisonError::into_inner).take(now, is_last);
+        if due.is_empty() {
             return Ok(());
         }
-        let entries = counts
-            .iter()
-            .map(|(subject, (times, request_id))| {
-                let origin = Origin {
-                    actor: subject.client_id.clone().unwrap_or_else(|| "anonymous".to_owned()),
-                    address: subject.address.clone(),
-                    request_id: request_id.clone(),
-                };
-                let event = Event {
-                    event: subject.event,
-                    client_id: subject.client_id.clone(),
-                    denied: subject.denied.map(Into::into),
-                    times: *times,
-                    ..Event::default()
-                };
-                (origin, event)
-            })
-            .collect();
+        let entries = due.iter().map(|(subject, count)| entry(subject, count)).collect();
         if let Err(error) = store.audit(now, entries).await {
             let mut kept = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            for (subject, (times, request_id)) in counts {
-                kept.entry(subject).or_insert((0, request_id)).0 += times;
+            for (subject, count) in due {
+                let subject = kept.told_apart(subject);
+                let since = kept.subjects.entry(subject).or_default();
+                *since = Count { times: since.times + count.times, is_written: false, ..count };
             }
             return Err(error.into());
         }
@@ -84,7 +141,85 @@ impl Tally {
     }
 }
 
+fn entry(subject: &Subject, count: &Count) -> (Origin, Event) {
+    let (client_id, address) = match &subject.whose {
+        Whose::Client(id) => (Some(id.clone()), count.address.clone()),
+        Whose::Sender(_) => (None, count.address.clone()),
+        Whose::Others => (None, MANY.to_owned()),
+    };
+    let origin = Origin {
+        actor: client_id.clone().unwrap_or_else(|| "anonymous".to_owned()),
+        address,
+        request_id: count.request_id.clone(),
+    };
+    let event = Event {
+        event: subject.event,
+        client_id,
+        denied: subject.denied.map(Into::into),
+        times: count.times,
+        ..Event::default()
+    };
+    (origin, event)
+}
+
 /// Refusals are told apart by sender, so that one with many addresses is still one.
 fn sender(origin: &Origin) -> String {
     origin.address.parse().map_or_else(|_| origin.address.clone(), network)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_219_200_000);
+
+    fn from(address: &str) -> Origin {
+        Origin { address: address.to_owned(), ..Origin::default() }
+    }
+
+    #[test]
+    fn a_flood_from_many_addresses_is_a_bounded_number_of_entries_an_hour() {
+        // THREATS: AU5
+        let tally = Tally::default();
+        let (mut entries, mut times) = (0, 0);
+        // Six flushes a minute for an hour, each after a hundred refusals from addresses that were never seen.
+        for flush in 0..=360_i64 {
+            for sender in 0..100 {
+                let address = format!("2001:db8:{flush:x}:{sender:x}::1");
+                tally.count("credential", None, &from(&address), Some("unknown"));
+            }
+            let due = tally.counts.lock().expect("counts").take(NOW.plus_seconds(10 * flush), false);
+            entries += due.len();
+            times += due.iter().map(|(_, count)| count.times).sum::<i64>();
+        }
+        assert_eq!(times, 36_100, "each is counted");
+        assert!(entries <= 2 * (SENDERS_MAX + 1), "{entries} entries");
+        assert!(tally.counts.lock().expect("counts").subjects.is_empty(), "a new hour begins with nothing");
+    }
+
+    #[test]
+    fn what_clients_do_is_counted_by_name_also_during_a_flood() {
+        let tally = Tally::default();
+        for sender in 0..200 {
+            tally.count("credential", None, &from(&format!("203.0.113.{sender}")), Some("unknown"));
+        }
+        let issue = |client: &str, times: usize| {
+            for _ in 0..times {
+                tally.count("token.issue", Some(client), &from("192.0.2.1"), None);
+            }
+        };
+        let issued = |is_last: bool, seconds: i64| {
+            let mut due = tally.counts.lock().expect("counts").take(NOW.plus_seconds(seconds), is_last);
+            due.retain(|(subject, _)| subject.event == "token.issue");
+            due.into_iter().map(|(_, count)| count.times).collect::<Vec<_>>()
+        };
+        issue("client_a", 500);
+        issue("client_b", 500);
+        assert_eq!(issued(false, 0), [500, 500]);
+        issue("client_a", 300);
+        assert_eq!(issued(false, 1800), [0; 0], "the rest of the hour waits for its end");
+        assert_eq!(issued(false, 3600), [300]);
+        issue("client_a", 2);
+        assert_eq!(issued(true, 3601), [2]);
+    }
 }

@@ -64,6 +64,7 @@ pub struct Verifier {
     signing: Arc<Signing>,
     usage: Arc<Usage>,
     issuer: String,
+    client_plan: String,
     cache: Cache<Digest, Verified>,
     turns: Vec<Turn>,
     // Orders arrivals and reads.
@@ -98,6 +99,8 @@ pub struct VerifierParts {
     pub usage: Arc<Usage>,
     /// `iss` of our tokens.
     pub issuer: String,
+    /// Plan of a client on its own; empty for none.
+    pub client_plan: String,
     /// Credentials remembered.
     pub entries: usize,
 }
@@ -123,6 +126,7 @@ impl Verifier {
             signing: parts.signing,
             usage: parts.usage,
             issuer: parts.issuer,
+            client_plan: parts.client_plan,
             cache: Cache::new(parts.entries),
             turns: (0..TURNS).map(|_| Turn { last: Mutex::default(), waiting: Semaphore::new(WAITING_MAX) }).collect(),
             order: AtomicU64::new(0),
@@ -298,7 +302,7 @@ impl Verifier {
                 let user = PrincipalUser { id: claims.sub.clone(), name };
                 (Some(user), Some(Metered { plan, subject: claims.sub.clone() }))
             }
-            None => (None, None),
+            None => (None, self.of_client(&claims.client_id)),
         };
         if let Some(user) = &user {
             sources.push(Entity::new(EntityKind::User, user.id.as_str()));
@@ -321,6 +325,12 @@ impl Verifier {
             key: None,
         };
         Ok(Ok((Accepted { principal, counter: None }, sources)))
+    }
+
+    /// What a client on its own is measured by.
+    fn of_client(&self, client_id: &str) -> Option<Metered> {
+        let plan = self.client_plan.clone();
+        (!plan.is_empty()).then(|| Metered { plan, subject: client_id.to_owned() })
     }
 
     async fn read_key(

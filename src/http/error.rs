@@ -83,6 +83,7 @@ impl IntoResponse for PageError {
             status: error.code.status(),
             heading: title(error.code),
             message: error.description.to_string(),
+            link: None,
         };
         response.extensions_mut().insert(pending);
         finish(response, error)

@@ -15,3 +15,4 @@ pub mod refused;
 pub mod reply;
 pub mod session;
 pub mod sign_in_first;
+pub mod writes;

@@ -38,6 +38,8 @@ pub struct PendingNotice {
     pub heading: &'static str,
     /// What to do.
     pub message: String,
+    /// Where to go from here: label and URL.
+    pub link: Option<(String, String)>,
 }
 
 /// The shell around a page for `viewer`.
@@ -99,7 +101,7 @@ pub fn notice(app: &App, pending: &PendingNotice, request_id: &str) -> Response 
         heading: pending.heading.to_owned(),
         message: sentence(&pending.message),
         request_id: request_id.to_owned(),
-        link: None,
+        link: pending.link.clone(),
     };
     let mut response = render(&page);
     *response.status_mut() = StatusCode::from_u16(pending.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

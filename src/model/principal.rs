@@ -48,7 +48,7 @@ pub struct Presenter<'a> {
 pub struct Metered {
     /// Name of the plan.
     pub plan: String,
-    /// Whose requests are counted together: the user, or the project or key that has a plan of its own.
+    /// Whose requests are counted together: the user, the project or key that has a plan of its own, or a client on its own.
     pub subject: String,
 }
 
@@ -75,7 +75,7 @@ pub struct Principal {
     pub token_id: String,
     /// The grant behind a token.
     pub grant_id: Option<String>,
-    /// The plan it is measured by; none for a client on its own.
+    /// The plan it is measured by; for a client on its own only where one is configured.
     pub metered: Option<Metered>,
     /// The key.
     pub key: Option<PrincipalKey>,

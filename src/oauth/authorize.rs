@@ -18,6 +18,7 @@ use crate::{
         error::PageError,
         extract::RequestInfo,
         interaction,
+        page::PendingNotice,
         reply::{see_other, with_query},
         session::Viewer,
     },
@@ -28,7 +29,7 @@ use crate::{
         error::{Error, ErrorCode},
         grant::{GrantId, NewGrant},
         params::Params,
-        redirect_uri::is_local,
+        redirect_uri::{display_host, is_local},
         secret::{self, Digest},
     },
     store::Interaction,
@@ -40,14 +41,16 @@ const INTERACTION_CHARS: usize = 40;
 /// Where an answer may go once client and redirect URI were checked.
 #[derive(Clone, Debug)]
 struct ReturnPath {
+    client: Arc<Client>,
     redirect_uri: String,
     state: Option<String>,
 }
 
-/// A refusal: a page of ours, or a redirect to the client.
+/// A refusal: a page of ours, a redirect to the client, or a page with a link to the client.
 enum Refusal {
     Page(Error),
     Redirect(ReturnPath, Error),
+    Link(ReturnPath, Error),
 }
 
 impl From<Error> for Refusal {
@@ -82,10 +85,8 @@ pub async fn authorize(State(app): State<Arc<App>>, info: RequestInfo, request: 
     match decide(&app, &info, request).await {
         Ok(response) => response,
         Err(Refusal::Page(error)) => PageError(error).into_response(),
-        Err(Refusal::Redirect(path, error)) => {
-            let code = error.code.as_str();
-            see_other(&path.url(&app, &[("error", code), ("error_description", &error.description)]))
-        }
+        Err(Refusal::Redirect(path, error)) => see_other(&path.error_url(&app, &error)),
+        Err(Refusal::Link(path, error)) => path.page(&app, error),
     }
 }
 
@@ -96,6 +97,36 @@ impl ReturnPath {
         params.extend(self.state.as_deref().map(|state| ("state", state)));
         params.push(("iss", &app.config.issuer));
         with_query(&self.redirect_uri, &params)
+    }
+
+    fn error_url(&self, app: &App, error: &Error) -> String {
+        self.url(app, &[("error", error.code.as_str()), ("error_description", &error.description)])
+    }
+
+    /// Whether an error may send the browser there at once. Anybody can register an app, and a link to this server that
+    /// leads on to it would lend it our good name. So it is followed for the operator's clients and for people who are
+    /// signed in; without a page (`prompt=none`) also for apps that somebody else than their owner has allowed (RFC 9700
+    /// §4.11.2).
+    async fn is_trusted(&self, app: &App, viewer: &Viewer, is_silent: bool) -> Result<bool, Refusal> {
+        let Some(owner) = &self.client.owner_id else { return Ok(true) };
+        if viewer.user().is_some() {
+            return Ok(true);
+        }
+        Ok(is_silent && app.store.is_allowed_by_others(&self.client.id, owner).await?)
+    }
+
+    /// Says what the app asked for wrongly, and leaves it to the reader to go there.
+    fn page(&self, app: &App, error: Error) -> Response {
+        let (name, host) = (&self.client.name, display_host(&self.redirect_uri));
+        let notice = PendingNotice {
+            status: error.code.status(),
+            heading: "This app's request cannot be completed",
+            message: format!("The app “{name}” sent a request that cannot be completed: {}", error.description),
+            link: Some((format!("Go back to {host}"), self.error_url(app, &error))),
+        };
+        let mut response = PageError(error).into_response();
+        response.extensions_mut().insert(notice);
+        response
     }
 }
 
@@ -110,15 +141,26 @@ async fn decide(app: &App, info: &RequestInfo, request: Request) -> Result<Respo
     let mut params = Params::form(parts.uri.query().unwrap_or_default().as_bytes())?;
     params.append(Params::form(&body)?);
     let mut viewer = Viewer::of(app, info.now, &parts.headers).await?;
+    match proceed(app, info, &mut viewer, &params).await {
+        Err(Refusal::Redirect(path, error)) => {
+            let is_silent = params.get("prompt") == Some("none");
+            let is_trusted = path.is_trusted(app, &viewer, is_silent).await?;
+            Err(if is_trusted { Refusal::Redirect(path, error) } else { Refusal::Link(path, error) })
+        }
+        outcome => outcome,
+    }
+}
+
+async fn proceed(app: &App, info: &RequestInfo, viewer: &mut Viewer, params: &Params<'_>) -> Result<Response, Refusal> {
     let waiting = match params.get("interaction") {
-        Some(id) => resume(app, info, &viewer, id).await?,
-        None => begin(app, &params).await?,
+        Some(id) => resume(app, info, viewer, id).await?,
+        None => begin(app, params).await?,
     };
-    match next_step(app, info.now, &viewer, &waiting).await? {
-        Step::Code => issue_code(app, info, &viewer, waiting).await,
+    match next_step(app, info.now, viewer, &waiting).await? {
+        Step::Code => issue_code(app, info, viewer, waiting).await,
         Step::Refuse(code, why) => refuse(app, info, waiting, Error::new(code, why)).await,
-        Step::SignIn => show(app, info, &mut viewer, waiting, &params, "login").await,
-        Step::Consent => show(app, info, &mut viewer, waiting, &params, "consent").await,
+        Step::SignIn => show(app, info, viewer, waiting, params, "login").await,
+        Step::Consent => show(app, info, viewer, waiting, params, "consent").await,
     }
 }
 
@@ -138,7 +180,7 @@ async fn begin(app: &App, params: &Params<'_>) -> Result<Waiting, Refusal> {
     if state.as_ref().is_some_and(|state| state.len() > STATE_MAX) {
         return Err(Error::invalid_request("state is longer than 4096 bytes").into());
     }
-    let path = ReturnPath { redirect_uri: redirect_uri.to_owned(), state };
+    let path = ReturnPath { client: Arc::clone(&client), redirect_uri: redirect_uri.to_owned(), state };
     let back = |error| Refusal::Redirect(path.clone(), error);
     if !client.may_use(GrantType::AuthorizationCode) {
         return Err(back(Error::new(ErrorCode::UnauthorizedClient, "this client may not use the code flow")));
@@ -256,10 +298,8 @@ async fn refuse(app: &App, info: &RequestInfo, waiting: Waiting, error: Error) -
     if let Some((id, _)) = waiting.kept {
         app.store.delete_interaction(info.now, id).await?;
     }
-    Err(Refusal::Redirect(
-        ReturnPath { redirect_uri: waiting.request.redirect_uri, state: waiting.request.state },
-        error,
-    ))
+    let AuthorizeRequest { redirect_uri, state, .. } = waiting.request;
+    Err(Refusal::Redirect(ReturnPath { client: waiting.client, redirect_uri, state }, error))
 }
 
 async fn issue_code(app: &App, info: &RequestInfo, viewer: &Viewer, waiting: Waiting) -> Result<Response, Refusal> {
@@ -298,6 +338,6 @@ async fn issue_code(app: &App, info: &RequestInfo, viewer: &Viewer, waiting: Wai
         )
         .into());
     }
-    let path = ReturnPath { redirect_uri: request.redirect_uri, state: request.state };
+    let path = ReturnPath { client: waiting.client, redirect_uri: request.redirect_uri, state: request.state };
     Ok(see_other(&path.url(app, &[("code", app.grant_tokens.code(&id).expose())])))
 }

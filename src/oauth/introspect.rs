@@ -272,7 +272,11 @@ fn render(
         key_id: principal.key.as_ref().map(|key| key.id.as_str()),
         environment: principal.key.as_ref().map(|key| key.environment.as_str()),
         project: principal.key.as_ref().and_then(|key| key.project.as_ref()).map(|(id, _)| id.as_str()),
-        plan: principal.metered.as_ref().filter(|_| user.is_some()).map(|metered| metered.plan.as_str()),
+        plan: principal
+            .metered
+            .as_ref()
+            .filter(|_| matches!(caller, Caller::ResourceServer(_)))
+            .map(|metered| metered.plan.as_str()),
         rate_limit,
         cache_until: principal.expires_at.map_or(reuse_until, |end| end.min(reuse_until)).seconds(),
     };

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::grant;
 use crate::{
     app::App,
-    engine::mint::Order,
+    engine::{limit::Guard, mint::Order},
     http::{
         client_auth,
         error::OAuthError,
@@ -19,6 +19,7 @@ use crate::{
         reply,
     },
     model::{
+        client::Client,
         clock::Timestamp,
         error::{Error, ErrorCode},
         scope::Scopes,
@@ -63,13 +64,15 @@ struct TokenResponse<'r> {
     security(("client" = [])),
     request_body(content = serde_json::Value, content_type = "application/x-www-form-urlencoded",
         description = "grant_type, and what RFC 6749 §4.1.3, §6 or §4.4.2 asks for with it"),
-    responses((status = 200, description = "A token (RFC 6749 §5.1)"), (status = 400, description = "RFC 6749 §5.2")))]
+    responses((status = 200, description = "A token (RFC 6749 §5.1)"), (status = 400, description = "RFC 6749 §5.2"),
+        (status = 429, description = "Too many requests of this client: `Retry-After` says when to go on")))]
 pub async fn token(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Result<Response, OAuthError> {
     // 1. Authenticate the client.
     let (headers, body) = ParamsBody::read(request, BodyKind::FormOrJson, app.config.limits.body_bytes).await?;
     let params = body.params()?;
     params.refuse_duplicates(&["resource"])?;
     let client = client_auth::authenticate(&app, &info, &headers, &params).await?;
+    admit(&app, &info, &client).await?;
     // 2. Parse.
     let request = TokenRequest::parse(&params)?;
     if !client.may_use(request.grant_type()) {
@@ -109,4 +112,15 @@ pub async fn token(State(app): State<Arc<App>>, info: RequestInfo, request: Requ
         scope: minted.scopes.to_string(),
         refresh_token: decision.refresh_token.as_ref().map(Secret::expose),
     }))
+}
+
+/// Counts a request of a client that has proven itself. A public one proves nothing: it is counted for each sender apart, so
+/// that nobody can use up what others need.
+async fn admit(app: &App, info: &RequestInfo, client: &Client) -> Result<(), Error> {
+    let guard = Guard::token_requests(app.config.limits.token_requests_per_client);
+    let whose = if client.is_confidential() { client.id.clone() } else { format!("{}@{}", client.id, info.network()) };
+    match app.limiter.strike(info.now, guard, &whose).await {
+        Some(wait) => Err(Error::too_many(wait, "too many token requests of this client; try again in a minute")),
+        None => Ok(()),
+    }
 }

@@ -27,6 +27,15 @@ impl Store {
         row.map(|mut row| Ok((row.scopes(0)?, row.words(1)?))).transpose()
     }
 
+    /// Whether somebody else than `owner` allows this client something.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn is_allowed_by_others(&self, client_id: &str, owner: &str) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM consents WHERE client_id = $1 AND user_id <> $2 LIMIT 1";
+        Ok(self.row(sql, binds![client_id, owner]).await?.is_some())
+    }
+
     /// Records the answer to the consent page of `interaction`; "allow" is remembered beyond it.
     /// False if the interaction has ended.
     ///

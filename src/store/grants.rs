@@ -178,7 +178,8 @@ impl Store {
                         "UPDATE grants SET generation = generation + 1, rotated_at = $3, replays = 0, idle_expires_at = $5
                          WHERE id = $1 AND client_id = $2 AND generation = $4 AND revoked_at IS NULL AND expires_at > $3 AND idle_expires_at > $3
                            AND EXISTS (SELECT 1 FROM users u WHERE u.id = grants.user_id AND u.disabled_at IS NULL)
-                         RETURNING id, user_id, scopes, resources, redirect_uri, code_challenge, generation, expires_at",
+                         RETURNING id, user_id, scopes, resources, redirect_uri, code_challenge, generation, expires_at,
+                                   refresh_told_hour, refresh_told, replay_told_hour",
                         binds![&id, &client_id, now, generation, rotation.idle_expires_at],
                     )
                     .await?;
@@ -189,7 +190,8 @@ impl Store {
                 let Some(mut row) = won else { return refuse(tx, now, &origin, &id, &client_id, "refresh token").await };
                 let redeemed = redeemed(&mut row)?;
                 check(&redeemed)?;
-                tx.audit(now, &origin, Event::new(event).user(&redeemed.user_id).client(&client_id).object(&id)).await?;
+                let entry = Event::new(event).user(&redeemed.user_id).client(&client_id).object(&id);
+                tell_refresh(tx, now, &origin, entry, &redeemed, &Told::read(&mut row)?).await?;
                 Ok(Outcome::Redeemed(redeemed))
             })
         })
@@ -282,6 +284,45 @@ impl Store {
     }
 }
 
+/// What the audit log was told of a grant's refreshes.
+struct Told {
+    refresh_hour: Option<i64>,
+    generation: i64,
+    replay_hour: Option<i64>,
+}
+
+impl Told {
+    fn read(row: &mut Row) -> Result<Self, Error> {
+        Ok(Self { refresh_hour: row.opt_int(8)?, generation: row.int(9)?, replay_hour: row.opt_int(10)? })
+    }
+}
+
+/// Appends the first refresh of an hour to the audit log, with how many there were since the last entry; the same of the
+/// first repetition. A refresh changes nobody's rights, and a client may refresh as often as it likes: a row for each would
+/// let one client fill the disk.
+async fn tell_refresh(
+    tx: &mut Tx,
+    now: Timestamp,
+    origin: &Origin,
+    entry: Event,
+    redeemed: &Redeemed,
+    told: &Told,
+) -> Result<(), Error> {
+    let hour = Some(now.seconds().div_euclid(3600));
+    let (is_replay, generation) = (entry.event == "refresh.replay", i64::from(redeemed.generation));
+    if hour == (if is_replay { told.replay_hour } else { told.refresh_hour }) {
+        return Ok(());
+    }
+    let (sql, times) = if is_replay {
+        ("UPDATE grants SET replay_told_hour = $2 WHERE id = $1 AND generation = $3", 1)
+    } else {
+        let sql = "UPDATE grants SET refresh_told_hour = $2, refresh_told = $3 WHERE id = $1";
+        (sql, generation - told.generation)
+    };
+    tx.execute(sql, binds![&redeemed.grant_id, hour, generation]).await?;
+    tx.audit(now, origin, Event { times, ..entry }).await
+}
+
 async fn replay(
     tx: &mut Tx,
     now: Timestamp,
@@ -293,7 +334,8 @@ async fn replay(
         "UPDATE grants SET replays = replays + 1
          WHERE id = $1 AND client_id = $2 AND generation = $3 AND generation > 1 AND rotated_at >= $4 AND replays < $5
            AND revoked_at IS NULL AND expires_at > $6 AND EXISTS (SELECT 1 FROM users u WHERE u.id = grants.user_id AND u.disabled_at IS NULL)
-         RETURNING id, user_id, scopes, resources, redirect_uri, code_challenge, generation, expires_at",
+         RETURNING id, user_id, scopes, resources, redirect_uri, code_challenge, generation, expires_at,
+                                   refresh_told_hour, refresh_told, replay_told_hour",
         binds![id, client_id, i64::from(rotation.generation) + 1, Timestamp(now.0 - rotation.grace_ms), REPLAYS_MAX, now],
     )
     .await

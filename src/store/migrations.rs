@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 use super::error::Error;
 
-const MIGRATIONS: [(i64, &str); 10] = [
+const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../migrations/0001_initial.sql")),
     (2, include_str!("../../migrations/0002_plans.sql")),
     (3, include_str!("../../migrations/0003_routes.sql")),
@@ -15,6 +15,7 @@ const MIGRATIONS: [(i64, &str); 10] = [
     (7, include_str!("../../migrations/0007_audit_chain.sql")),
     (8, include_str!("../../migrations/0008_lists.sql")),
     (9, include_str!("../../migrations/0009_project_state.sql")),
+    (11, include_str!("../../migrations/0011_refresh_audit.sql")),
     (13, include_str!("../../migrations/0013_returns.sql")),
 ];
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)";

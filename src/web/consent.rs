@@ -18,6 +18,7 @@ use crate::{
         interaction,
         page::{render_toward_app, shell},
         session::Viewer,
+        writes,
     },
     model::{
         api::{Api, Catalog},
@@ -66,6 +67,7 @@ pub async fn decide(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     let back = go(&app, &format!("/oauth/authorize?interaction={id}"));
     let Some(user) = viewer.user() else { return Ok(back) };
     viewer.check_form(&app, &headers, &params)?;
+    writes::admit(&app, info.now, &user.id, None).await?;
     let allow = match params.get("decision") {
         Some("allow") => true,
         Some("deny") => false,

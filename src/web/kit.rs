@@ -13,6 +13,7 @@ use crate::{
         extract::{BodyKind, ParamsBody, RequestInfo},
         reply,
         session::SignedIn,
+        writes,
     },
     model::{error::Error, params::Params},
 };
@@ -61,7 +62,7 @@ pub(super) async fn read(app: &App, request: Request) -> Result<(HeaderMap, Para
     Ok(ParamsBody::read(request, BodyKind::Form, app.config.limits.body_bytes).await?)
 }
 
-/// A form of a signed-in user that came from a page we showed this user.
+/// A form of a signed-in user that came from a page we showed this user; forms of one user are counted.
 pub(super) async fn signed_form(
     app: &App,
     info: &RequestInfo,
@@ -70,6 +71,7 @@ pub(super) async fn signed_form(
     let (headers, body) = read(app, request).await?;
     let signed_in = SignedIn::of(app, info.now, &headers).await?;
     signed_in.viewer.check_form(app, &headers, &body.params()?)?;
+    writes::admit(app, info.now, &signed_in.user.id, None).await?;
     Ok((signed_in, body))
 }
 

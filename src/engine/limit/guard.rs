@@ -67,6 +67,24 @@ impl Guard {
         Self { name: "credential", seconds: MINUTE, most }
     }
 
+    /// Requests of one client to the token endpoint.
+    #[must_use]
+    pub const fn token_requests(most: u32) -> Self {
+        Self { name: "token", seconds: MINUTE, most }
+    }
+
+    /// Requests of one user that change something.
+    #[must_use]
+    pub const fn writes_of_user(most: u32) -> Self {
+        Self { name: "write_user", seconds: MINUTE, most }
+    }
+
+    /// The same with one API key.
+    #[must_use]
+    pub const fn writes_of_key(most: u32) -> Self {
+        Self { name: "write_key", seconds: MINUTE, most }
+    }
+
     fn rule(self) -> Rule {
         Rule { seconds: self.seconds, aligned: false, most: Some(self.most) }
     }

@@ -3,6 +3,7 @@
 mod admin;
 mod described;
 mod keys;
+mod limits;
 mod own;
 mod projects;
 mod requests;

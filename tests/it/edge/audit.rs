@@ -2,11 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use axum::{body::Body, http::Request};
 use grantd::model::audit::Origin;
 use serde_json::json;
 
 use super::story;
-use crate::harness::{TestApp, app::START, flow};
+use crate::harness::{
+    TestApp,
+    app::{START, encode},
+    flow,
+};
 
 #[tokio::test]
 async fn everything_that_matters_is_in_the_log() {
@@ -171,4 +176,35 @@ async fn what_cannot_be_logged_does_not_happen() {
     app.introspect(&key).await.active();
     flow::refresh(&app, &client, &refresh).await.status(200);
     flow::exchange(&app, &client, &code).await.status(200);
+}
+
+#[tokio::test]
+async fn a_flood_from_many_addresses_is_a_few_entries_and_each_refusal_is_counted() {
+    // THREATS: AU5
+    let app = TestApp::new().await;
+    let alice = app.user("alice@example.com").await;
+    let (id, key) = app.key(&alice, "read").await;
+    app.app.store.revoke_key(app.now(), Origin::default(), id, None).await.expect("revoked");
+    let form = [("grant_type", "client_credentials"), ("client_id", "client_x"), ("client_secret", "wrong")];
+    for sender in 0..300 {
+        let peer = format!("2001:db8:0:{sender:x}::1");
+        let bearer = Request::get("/v1/users/me").header("authorization", format!("Bearer garbage{sender}"));
+        app.send_from(&peer, bearer.body(Body::empty()).expect("a request")).await.status(401);
+        let client = Request::post("/oauth/token").header("content-type", "application/x-www-form-urlencoded");
+        app.send_from(&peer, client.body(encode(&form)).expect("a request")).await.oauth_error("invalid_client");
+    }
+    // The owner's own refusal is noted beside the flood.
+    let refused = app.get_as("/v1/users/me", &key).await;
+    app.app.background.flush().await.expect("flushed");
+    let id = refused.status(401).header("x-request-id");
+    let noted = app.app.denials.of_request(&app.app.store, id, Some(alice.as_str())).await.expect("a look");
+    assert_eq!(noted.len(), 1);
+    let entries = app.app.store.audit_entries(1000).await.expect("entries");
+    for (event, reason) in [("credential", "unknown"), ("client.authenticate", "wrong client credentials")] {
+        let of = entries.iter().filter(|entry| entry.event == event && entry.reason.as_deref() == Some(reason));
+        let (count, times) = of.fold((0, 0), |(count, times), entry| (count + 1, times + entry.times));
+        // Sixteen senders as examples and all others together; twice where the flush in the background came in between.
+        assert!(count <= 34, "{count} entries of {event}");
+        assert_eq!(times, 300, "{event}");
+    }
 }

@@ -66,3 +66,34 @@ async fn introspection_tells_what_is_left_and_counts_nothing_unless_the_api_says
     ask(&app, &[("authorization", &format!("Bearer {key}"))]).await.status(200);
     assert_eq!(app.introspect(&key).await.active()["rate_limit"]["remaining"], 9);
 }
+
+#[tokio::test]
+async fn a_client_on_its_own_is_limited_by_the_configured_plan() {
+    // THREATS: RL1
+    let app = app().await;
+    plan(&app, Some(2), 50).await;
+    let client = app.confidential().await;
+    let bearer = format!("Bearer {}", app.client_token(&client).await);
+    let first = ask(&app, &[("authorization", &bearer)]).await;
+    first.status(200);
+    assert_eq!((first.header("x-ratelimit-limit"), first.header("x-ratelimit-remaining")), ("2", "1"));
+    assert_eq!((first.header("x-auth-plan"), first.header("ratelimit-policy")), ("pro", "\"hour\";q=2;w=3600"));
+    // A new token is the same client.
+    let another = app.client_token(&client).await;
+    ask(&app, &[("authorization", &format!("Bearer {another}"))]).await.status(200);
+    let refused = ask(&app, &[("authorization", &bearer)]).await;
+    assert_eq!(refused.status(429).header("retry-after"), "3600");
+    let told = app.introspect(&another).await.active();
+    assert_eq!((&told["plan"], &told["rate_limit"]["limit"]), (&"pro".into(), &2.into()));
+    assert_eq!((&told["rate_limit"]["remaining"], &told["rate_limit"]["exceeded"]), (&0.into(), &true.into()));
+    let other = app.client_token(&app.confidential().await).await;
+    ask(&app, &[("authorization", &format!("Bearer {other}"))]).await.status(200);
+    // Where no plan is configured there is no limit, and none is told.
+    let changes = [("limits.client_plan", ""), ("GRANTD_TRUSTED_PROXIES", "10.0.0.0/8")];
+    let app = TestApp::with(&changes).await;
+    let token = app.client_token(&app.confidential().await).await;
+    let free = ask(&app, &[("authorization", &format!("Bearer {token}"))]).await;
+    assert_eq!(free.status(200).header("x-ratelimit-limit"), "");
+    let told = app.introspect(&token).await.active();
+    assert_eq!((told.get("plan"), told.get("rate_limit")), (None, None));
+}

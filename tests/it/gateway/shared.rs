@@ -295,3 +295,39 @@ fn the_doctor_says_whether_it_is_reached() {
     let ran = here.run(&["doctor", "--json"]);
     assert!(ran.status.success() && ran.out.contains("\"shared_limits\":\"not reached\""), "{ran:?}");
 }
+
+#[tokio::test]
+async fn token_requests_are_counted_by_all_nodes_together_and_invented_clients_take_up_no_memory_there() {
+    // THREATS: MN3 RL1 CA12
+    let redis = Redis::start();
+    let changes = [("limits.shared", redis.url.as_str()), ("limits.token_requests_per_client", "4")];
+    let one = TestApp::with(&changes).await;
+    let two = one.beside().await;
+    let own = [("grant_type", "client_credentials")];
+    for _ in 0..ATTEMPTS {
+        let client = one.confidential().await;
+        redis.ask::<String>(&["FLUSHALL"]);
+        let began = redis.seconds();
+        let mut statuses = Vec::new();
+        for at in 0..6 {
+            let node = if at % 2 == 0 { &one } else { &two };
+            statuses.push(node.post_as(&client, "/oauth/token", &own).await.status.as_u16());
+        }
+        for name in 0..50 {
+            let invented = format!("client_{name}");
+            let form = [own[0], ("client_id", invented.as_str()), ("client_secret", "wrong")];
+            one.post("/oauth/token", &form).await.oauth_error("invalid_client");
+        }
+        let names = redis.ask::<Vec<String>>(&["KEYS", "*"]).len();
+        let is_shared = |node: &TestApp| node.app.limiter.is_shared() == Some(true);
+        // Where a node lost Redis meanwhile, or the minute ended, nothing is shown.
+        if is_shared(&one) && is_shared(&two) && redis.seconds() - began < 60 {
+            assert_eq!(statuses, [200, 200, 200, 200, 429, 429]);
+            assert_eq!(names, 2, "the client that exists, and the sender of the others");
+            return;
+        }
+        // Longer than a node rests that has lost Redis.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+    }
+    panic!("the nodes never counted together for a minute");
+}

@@ -9,6 +9,8 @@ mod client_credentials;
 mod client_end;
 mod code;
 mod interaction;
+mod limits;
+mod open_redirect;
 mod pkce;
 mod redirect_uri;
 mod refresh;

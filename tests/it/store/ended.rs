@@ -13,6 +13,7 @@ use super::{Base, NOW, keys::new_key, who};
 
 on_each_engine!(
     one_noisy_script_hides_nobody_elses_refusals,
+    an_expired_token_that_is_sent_again_and_again_hides_no_other_refusal,
     refusals_of_nobody_and_of_one_owner_push_out_no_others,
     a_user_makes_so_many_keys_a_day,
     a_key_that_ended_a_year_ago_is_deleted_and_no_other,
@@ -46,10 +47,39 @@ async fn one_noisy_script_hides_nobody_elses_refusals(base: Base) {
     assert_eq!(before.len(), 1, "also before it is written");
     denials.flush(&base.store, NOW).await.expect("flushed");
     let counts = base.database.column("SELECT COUNT(*) FROM denials GROUP BY request_id ORDER BY request_id").await;
-    assert_eq!(counts, ["20", "20", "1", "1"]);
+    assert_eq!(counts, ["60", "60", "1", "1"]);
+    // Written or not, an hour's examples are an hour's; the next hour has its own.
     denials.note(refusal("req_noise", Some("user_noisy"), "192.0.2.1"));
     denials.flush(&base.store, NOW).await.expect("flushed");
-    assert_eq!(base.database.column("SELECT COUNT(*) FROM denials").await, ["43"], "counted anew");
+    assert_eq!(base.database.column("SELECT COUNT(*) FROM denials").await, ["122"]);
+    denials.note(DenialRecord { at: NOW.plus_seconds(3600), ..refusal("req_noise", Some("user_noisy"), "192.0.2.1") });
+    denials.flush(&base.store, NOW).await.expect("flushed");
+    assert_eq!(base.database.column("SELECT COUNT(*) FROM denials").await, ["123"]);
+}
+
+async fn an_expired_token_that_is_sent_again_and_again_hides_no_other_refusal(base: Base) {
+    let denials = Denials::default();
+    let of = |user: &str, key: Option<&str>, client: Option<&str>, reason: &str, request_id: &str| DenialRecord {
+        key_id: key.map(ToOwned::to_owned),
+        client_id: client.map(ToOwned::to_owned),
+        reason: reason.to_owned(),
+        ..refusal(request_id, Some(user), "192.0.2.1")
+    };
+    // The reason's words change with time, and what it is about does not.
+    for minutes in 0..2000 {
+        denials.note(of("user_alice", None, Some("client_x"), &format!("expired {minutes} min ago"), "req_replayed"));
+    }
+    denials.note(of("user_alice", None, Some("client_x"), "scope write missing", "req_scope"));
+    // Whoever has tokens of many users of an app hides none of the other refusals of those users either.
+    for user in 0..2000 {
+        denials.note(of(&format!("user_{user}"), None, Some("client_x"), "expired just now", "req_spread"));
+    }
+    denials.note(of("user_alice", Some("key_1"), None, "revoked just now", "req_key"));
+    denials.note(of("user_7", None, Some("client_y"), "expired just now", "req_other_app"));
+    denials.flush(&base.store, NOW).await.expect("flushed");
+    let sql = "SELECT request_id || ' ' || COUNT(*) FROM denials GROUP BY request_id ORDER BY request_id";
+    let expected = ["req_key 1", "req_other_app 1", "req_replayed 60", "req_scope 1", "req_spread 539"];
+    assert_eq!(base.database.column(sql).await, expected);
 }
 
 async fn refusals_of_nobody_and_of_one_owner_push_out_no_others(base: Base) {

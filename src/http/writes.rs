@@ -1,0 +1,28 @@
+//! Owns how often one user may change something, on pages and by the management API alike: each change is a row or several
+//! that are kept for long. Does not know what is changed.
+
+use crate::{
+    app::App,
+    engine::limit::Guard,
+    model::{clock::Timestamp, error::Error},
+};
+
+/// Counts one change by this user, with this key where there is one.
+///
+/// # Errors
+/// `too_many_requests`.
+pub async fn admit(app: &App, now: Timestamp, user_id: &str, key_id: Option<&str>) -> Result<(), Error> {
+    let limits = &app.config.limits;
+    // The key first: one script that runs wild leaves its user a part.
+    let of_key = match key_id {
+        Some(id) => app.limiter.strike(now, Guard::writes_of_key(limits.writes_per_key), id).await,
+        None => None,
+    };
+    if let Some(wait) = of_key {
+        return Err(Error::too_many(wait, "too many changes with this key; try again in a minute"));
+    }
+    match app.limiter.strike(now, Guard::writes_of_user(limits.writes_per_user), user_id).await {
+        Some(wait) => Err(Error::too_many(wait, "too many changes in a short time; try again in a minute")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,105 @@
+//! Owns how often one client may ask for tokens, and what the audit log says of one that asks often.
+
+use axum::http::{Request, header};
+
+use super::{signed_in, token};
+use crate::harness::{
+    Reply, TestApp,
+    app::encode,
+    flow::{code, exchange, refresh, tokens},
+};
+
+const OWN: [(&str, &str); 1] = [("grant_type", "client_credentials")];
+
+#[track_caller]
+fn assert_limited(reply: &Reply) {
+    assert_eq!(reply.status(429).text("error"), "too_many_requests");
+    assert_eq!((reply.header("retry-after"), reply.header("cache-control")), ("61", "no-store"));
+}
+
+#[tokio::test]
+async fn one_client_asks_for_so_many_tokens_a_minute_and_others_go_on() {
+    // THREATS: RL1
+    let app = TestApp::with(&[("limits.token_requests_per_client", "5")]).await;
+    let (client, other) = (app.confidential().await, app.confidential().await);
+    // Whoever does not prove to be the client uses up nothing of its share.
+    for _ in 0..10 {
+        let wrong = [OWN[0], ("client_id", client.id.as_str()), ("client_secret", "wrong")];
+        app.post("/oauth/token", &wrong).await.oauth_error("invalid_client");
+    }
+    for _ in 0..5 {
+        token(&app, &client, &OWN).await.status(200);
+    }
+    assert_limited(&token(&app, &client, &OWN).await);
+    token(&app, &other, &OWN).await.status(200);
+    app.advance(60);
+    token(&app, &client, &OWN).await.status(200);
+}
+
+#[tokio::test]
+async fn a_public_client_is_limited_for_each_sender_apart() {
+    // THREATS: RL1
+    let app = TestApp::with(&[("limits.token_requests_per_client", "5")]).await;
+    let client = app.public().await;
+    let garbage = async |peer: &str| {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", "gd_rt_x"), ("client_id", client.id.as_str())];
+        let request = Request::post("/oauth/token").header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        app.send_from(peer, request.body(encode(&form)).expect("a request")).await
+    };
+    for _ in 0..5 {
+        garbage("203.0.113.9").await.oauth_error("invalid_grant");
+    }
+    assert_limited(&garbage("203.0.113.9").await);
+    // Anybody can name it, so nobody else is kept out by that.
+    let browser = signed_in(&app, "alice@example.com").await;
+    exchange(&app, &client, &code(&browser, &client).await).await.status(200);
+}
+
+#[tokio::test]
+async fn refreshes_of_a_grant_are_one_audit_entry_an_hour_that_says_how_many() {
+    // THREATS: AU5
+    let app = TestApp::new().await;
+    let client = app.confidential().await;
+    let browser = signed_in(&app, "alice@example.com").await;
+    let told = async |event: &str| {
+        let entries = app.app.store.audit_entries(1000).await.expect("entries");
+        entries.iter().filter(|entry| entry.event == event).map(|entry| entry.times).collect::<Vec<_>>()
+    };
+    let (_, first) = tokens(&browser, &client).await;
+    let (_, other) = tokens(&browser, &client).await;
+    let mut current = first;
+    for _ in 0..30 {
+        current = refresh(&app, &client, &current).await.status(200).text("refresh_token");
+    }
+    assert_eq!(told("refresh").await, [1]);
+    app.advance(3600);
+    let last = current.clone();
+    current = refresh(&app, &client, &current).await.status(200).text("refresh_token");
+    assert_eq!(told("refresh").await, [30, 1], "those since the last entry, this one with them");
+    // A repetition is told apart, also once an hour; another grant has entries of its own.
+    for _ in 0..5 {
+        assert_eq!(refresh(&app, &client, &last).await.status(200).text("refresh_token"), current);
+    }
+    assert_eq!((told("refresh").await.len(), told("refresh.replay").await), (2, vec![1]));
+    refresh(&app, &client, &other).await.status(200);
+    assert_eq!(told("refresh").await.len(), 3);
+    // What ends somebody's rights is always told.
+    app.advance(3600);
+    refresh(&app, &client, &last).await.oauth_error("invalid_grant");
+    assert_eq!(told("refresh.reuse").await, [1]);
+}
+
+#[tokio::test]
+async fn tokens_of_a_client_on_its_own_are_two_audit_entries_an_hour_at_most() {
+    // THREATS: AU5
+    let app = TestApp::new().await;
+    let client = app.confidential().await;
+    for _ in 0..300 {
+        token(&app, &client, &OWN).await.status(200);
+    }
+    app.app.background.flush().await.expect("flushed");
+    let entries = app.app.store.audit_entries(1000).await.expect("entries");
+    let issued: Vec<i64> = entries.iter().filter(|entry| entry.event == "token.issue").map(|e| e.times).collect();
+    // The flush in the background may have come in between.
+    assert!((1..=2).contains(&issued.len()) && issued.iter().sum::<i64>() == 300, "{issued:?}");
+}

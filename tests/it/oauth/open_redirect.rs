@@ -1,0 +1,84 @@
+//! Owns the tests of RFC 9700 §4.11.2: a link to this server does not lead a stranger on to an app that anybody registered.
+
+use grantd::model::client::ClientType;
+
+use super::{assert_sent_back, once, signed_in};
+use crate::harness::{
+    OAuthClient, Reply, TestApp,
+    app::CALLBACK,
+    flow::{authorize, authorize_url},
+};
+
+/// An app that a user of the server registered.
+async fn of(app: &TestApp, owner: &str) -> OAuthClient {
+    app.client(ClientType::Confidential, |client| {
+        client.owner_id = Some(owner.to_owned());
+        client.name = "Nice app".to_owned();
+    })
+    .await
+}
+
+/// Requests that are refused once client and redirect URI are known.
+const WRONG: [(&str, &str, &str); 5] = [
+    ("response_type", "token", "unsupported_response_type"),
+    ("code_challenge", "", "invalid_request"),
+    ("scope", "nosuch", "invalid_scope"),
+    ("resource", "https://nowhere.test", "invalid_target"),
+    ("prompt", "none", "login_required"),
+];
+
+/// Asserts a page that names the app and its host, and a link that leads there with the error.
+#[track_caller]
+fn assert_page(reply: &Reply, error: &str) {
+    reply.page(400);
+    let body = reply.body.replace("&#38;", "&");
+    for words in ["Nice app", "Go back to app.example.test", &format!("{CALLBACK}?error={error}&"), "state=st4te"] {
+        assert!(body.contains(words), "{words}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_request_leads_a_stranger_to_a_page_and_not_to_the_app() {
+    // THREATS: AZ7
+    let app = TestApp::new().await;
+    let mallory = app.user("mallory@example.com").await;
+    let client = of(&app, &mallory).await;
+    for (name, value, error) in WRONG {
+        let target = authorize_url(&client, &[(name, value)]);
+        assert_page(&app.browser().get(&target).await, error);
+        let (_, query) = target.split_once('?').expect("a query");
+        let form: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_page(&app.browser().post("/oauth/authorize", &form).await, error);
+    }
+    // Whoever is signed in has been authenticated, and the app hears what was wrong.
+    let browser = signed_in(&app, "alice@example.com").await;
+    for (name, value, error) in WRONG {
+        let error = if name == "prompt" { "consent_required" } else { error };
+        assert_sent_back(&browser.get(&authorize_url(&client, &[(name, value)])).await, error);
+    }
+    // The operator's clients are trusted.
+    let ours = app.confidential().await;
+    for (name, value, error) in WRONG {
+        assert_sent_back(&app.browser().get(&authorize_url(&ours, &[(name, value)])).await, error);
+    }
+    // A right request goes its usual way.
+    assert!(app.browser().get(&authorize_url(&client, &[])).await.location().starts_with("/login"));
+}
+
+#[tokio::test]
+async fn an_app_that_somebody_has_allowed_may_ask_silently_and_its_owner_does_not_count() {
+    let app = TestApp::new().await;
+    let mallory = app.user("mallory@example.com").await;
+    let client = of(&app, &mallory).await;
+    let silent = authorize_url(&client, &[("prompt", "none")]);
+    let owner = app.browser();
+    owner.log_in("mallory@example.com").await;
+    once(&authorize(&owner, &client, &[]).await, "code");
+    assert_page(&app.browser().get(&silent).await, "login_required");
+    let alice = signed_in(&app, "alice@example.com").await;
+    once(&authorize(&alice, &client, &[]).await, "code");
+    assert_sent_back(&app.browser().get(&silent).await, "login_required");
+    // What has a page is still no way on.
+    assert_page(&app.browser().get(&authorize_url(&client, &[("scope", "nosuch")])).await, "invalid_scope");
+}
