@@ -32,15 +32,23 @@ const ALL_CLIENTS: &str =
             refresh_grace_ms, disabled_at, created_at
      FROM clients ORDER BY name, id LIMIT $1";
 
-/// What the owner of a client may change about it.
-#[derive(Clone, Debug)]
+/// What of a client is changed; what is not here stays. Who may change what is `engine::client_rules`.
+#[derive(Clone, Debug, Default)]
 pub struct ClientChanges {
     /// Name to show.
-    pub name: String,
+    pub name: Option<String>,
     /// Where codes may go.
-    pub redirect_uris: Vec<RedirectUri>,
+    pub redirect_uris: Option<Vec<RedirectUri>>,
     /// The scopes it may ask for.
-    pub scopes: Scopes,
+    pub scopes: Option<Scopes>,
+}
+
+impl ClientChanges {
+    /// Whether nothing is changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.name.is_none() && self.redirect_uris.is_none() && self.scopes.is_none()
+    }
 }
 
 impl Tx {
@@ -158,11 +166,12 @@ impl Store {
         let owner_id = owner_id.into();
         self.write(now, move |tx| {
             Box::pin(async move {
+                let (uris, scopes) = (to.redirect_uris.as_deref().map(uris), to.scopes.map(|scopes| scopes.to_string()));
                 let row = tx
                     .row(
-                        "UPDATE clients SET name = $3, redirect_uris = $4, scopes = $5
+                        "UPDATE clients SET name = COALESCE($3, name), redirect_uris = COALESCE($4, redirect_uris), scopes = COALESCE($5, scopes)
                          WHERE id = $1 AND api_id IS NULL AND ($2 IS NULL OR owner_id = $2) RETURNING owner_id",
-                        binds![&id, &owner_id, &to.name, &uris(&to.redirect_uris), &to.scopes.to_string()],
+                        binds![&id, &owner_id, &to.name, &uris, &scopes],
                     )
                     .await?;
                 let Some(mut row) = row else { return Ok(false) };

@@ -68,9 +68,9 @@ async fn a_client_keeps_its_secrets_and_ends_with_everything(base: Base) {
     assert_eq!(client.secrets.iter().filter(|secret| secret.expires_at.is_none()).count(), 1);
     assert!(client.redirect_uris.len() <= REDIRECT_URIS_MAX && client.active);
     let changes = ClientChanges {
-        name: "Renamed".to_owned(),
-        redirect_uris: client.redirect_uris.clone(),
-        scopes: Scopes::parse("read").expect("scopes"),
+        name: Some("Renamed".to_owned()),
+        scopes: Some(Scopes::parse("read").expect("scopes")),
+        ..ClientChanges::default()
     };
     let update = base.store.update_client(NOW, who(), base.client.clone(), base.user.clone(), changes).await;
     assert!(!update.expect("an answer"), "only its owner's");
