@@ -7,6 +7,7 @@ mod own;
 mod projects;
 mod requests;
 mod routes;
+mod rules;
 mod told;
 
 use axum::{
