@@ -59,7 +59,7 @@ pub struct Client {
     require_pkce: bool,
     /// Seconds in which a repeated refresh gets the same successor again
     refresh_grace: i64,
-    /// Not disabled
+    /// Neither it nor the user who registered it is disabled
     active: bool,
     /// When it was registered
     created_at: String,

@@ -23,14 +23,28 @@ const OWNED_MAX: i64 = 100;
 /// Most live secrets of one client: the current one and those being replaced.
 const SECRETS_MAX: i64 = 10;
 
+/// Since when the client `c` is disabled: itself, or with the user who owns it. Whoever reads a client's state asks this.
+macro_rules! client_disabled_at {
+    () => {
+        "COALESCE(c.disabled_at, (SELECT o.disabled_at FROM users o WHERE o.id = c.owner_id))"
+    };
+}
+/// The columns of a client `c`, as [`client`] reads them.
+macro_rules! client_columns {
+    () => {
+        concat!(
+            "c.id, c.name, c.kind, c.auth_methods, c.redirect_uris, c.grant_types, c.scopes, c.owner_id, c.api_id,
+             c.first_party, c.require_pkce, c.refresh_grace_ms, ",
+            client_disabled_at!(),
+            ", c.created_at"
+        )
+    };
+}
+pub(super) use {client_columns, client_disabled_at};
+
 const OWNED_CLIENTS: &str =
-    "SELECT id, name, kind, auth_methods, redirect_uris, grant_types, scopes, owner_id, api_id, first_party, require_pkce,
-            refresh_grace_ms, disabled_at, created_at
-     FROM clients WHERE owner_id = $1 ORDER BY name, id LIMIT $2";
-const ALL_CLIENTS: &str =
-    "SELECT id, name, kind, auth_methods, redirect_uris, grant_types, scopes, owner_id, api_id, first_party, require_pkce,
-            refresh_grace_ms, disabled_at, created_at
-     FROM clients ORDER BY name, id LIMIT $1";
+    concat!("SELECT ", client_columns!(), " FROM clients c WHERE c.owner_id = $1 ORDER BY c.name, c.id LIMIT $2");
+const ALL_CLIENTS: &str = concat!("SELECT ", client_columns!(), " FROM clients c ORDER BY c.name, c.id LIMIT $1");
 
 /// What of a client is changed; what is not here stays. Who may change what is `engine::client_rules`.
 #[derive(Clone, Debug, Default)]
@@ -122,14 +136,8 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn find_client(&self, id: &str) -> Result<Option<Client>, Error> {
-        let row = self
-            .row(
-                "SELECT id, name, kind, auth_methods, redirect_uris, grant_types, scopes, owner_id, api_id, first_party, require_pkce,
-                        refresh_grace_ms, disabled_at, created_at
-                 FROM clients WHERE id = $1",
-                binds![id],
-            )
-            .await?;
+        let row =
+            self.row(concat!("SELECT ", client_columns!(), " FROM clients c WHERE c.id = $1"), binds![id]).await?;
         let Some(mut row) = row else { return Ok(None) };
         let mut client = client(&mut row)?;
         let secrets = self
