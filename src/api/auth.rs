@@ -11,7 +11,7 @@ use axum::{
 
 use crate::{
     app::App,
-    engine::verify::Verified,
+    engine::{hand_on::Actor, verify::Verified},
     http::{
         credential,
         extract::{RequestInfo, bearer},
@@ -27,7 +27,6 @@ use crate::{
         plan::Plan,
         principal::{Denial, Denied},
         reserved,
-        scope::Scopes,
         usage::Outcome,
         user::User,
     },
@@ -35,6 +34,15 @@ use crate::{
 
 /// Requests of one user within a second, whatever the plan: enough for any script, too few to wear the store out.
 const BURST: u32 = 100;
+
+/// What a key of a project may be used for: the rest is of its owner, or of everybody.
+const OF_A_PROJECT: [&str; 5] = [
+    reserved::KEYS_READ,
+    reserved::KEYS_WRITE,
+    reserved::PROJECTS_READ,
+    reserved::PROJECTS_WRITE,
+    reserved::USAGE_READ,
+];
 
 /// A scope as a type, so that it stands in a handler's signature.
 pub trait Scope: Send + Sync + 'static {
@@ -160,26 +168,26 @@ impl Caller {
         self.is_admin() || self.holder.as_ref().is_some_and(|holder| holder.user.id == user_id)
     }
 
-    /// What the caller may hand on: its own credential's scopes; nothing bounds the operator.
-    ///
-    /// # Errors
-    /// `insufficient_scope` naming what is too much.
-    pub fn may_hand_on(&self, app: &App, scopes: &Scopes) -> Result<(), Problem> {
-        let Some(holder) = &self.holder else { return Ok(()) };
-        let held = &holder.credential.value.principal.scopes;
-        let more = scopes.filter(|name| !held.contains(name));
-        if more.is_empty() { Ok(()) } else { self.wider(app, format!("the credential itself does not have {more}")) }
+    /// Who this is to the rules of the engine.
+    #[must_use]
+    pub fn actor(&self) -> Actor<'_> {
+        match &self.holder {
+            Some(Holder { user, credential }) => Actor::by(user, &credential.value.principal),
+            None => Actor::OPERATOR,
+        }
     }
 
-    /// Refuses to make what is wider than the caller's own credential.
+    /// What the engine's rules said to this caller. That something is wider than the credential is noted for its owner.
     ///
     /// # Errors
-    /// `insufficient_scope` with these words.
-    pub fn wider<T>(&self, app: &App, words: String) -> Result<T, Problem> {
-        if let Some(holder) = &self.holder {
-            note(app, &self.info, &holder.credential, (403, Denial::Scope), words.clone());
+    /// What the rules said.
+    pub fn told<T>(&self, app: &App, judged: Result<T, Error>) -> Result<T, Problem> {
+        if let (Err(error), Some(holder)) = (&judged, &self.holder)
+            && error.code == ErrorCode::InsufficientScope
+        {
+            note(app, &self.info, &holder.credential, (403, Denial::Scope), error.description.to_string());
         }
-        Err(Error::new(ErrorCode::InsufficientScope, words).into())
+        Ok(judged?)
     }
 }
 
@@ -300,6 +308,12 @@ async fn judge(
     if admin && !user.admin {
         note(403, Denial::Forbidden, "an administrator is needed".to_owned());
         return Err((Outcome::Denied, Error::new(ErrorCode::Forbidden, "this is for administrators").into()));
+    }
+    let of_project = principal.key.as_ref().is_some_and(|key| key.project.is_some());
+    if of_project && !OF_A_PROJECT.contains(&scope) {
+        let words = "a key of a project reaches that project alone";
+        note(403, Denial::Scope, words.to_owned());
+        return Err((Outcome::Denied, Error::new(ErrorCode::InsufficientScope, words).into()));
     }
     let plan = Plan { name: String::new(), per_hour: None, burst: BURST };
     let verdict = app.limiter.count(info.now, &plan, &user.id, reserved::SLUG).await;

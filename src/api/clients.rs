@@ -1,5 +1,5 @@
 //! Owns `/api/v1/clients`: OAuth clients, one's own or for administrators all. Does not authenticate them; see
-//! `engine::clients`.
+//! `engine::clients`. Who may register and change what is `engine::client_rules`.
 
 use std::sync::Arc;
 
@@ -19,25 +19,18 @@ use super::{
 };
 use crate::{
     app::App,
-    engine::clients::new_secret,
+    engine::{client_rules, clients::new_secret},
     http::{json::Sent, problem::Problem, reply},
     model::{
-        client::{AuthMethod, Client as Record, ClientType, GrantType, REDIRECT_URIS_MAX},
+        client::{AuthMethod, Client as Record, ClientType, GrantType},
         clock::Timestamp,
         error::Error,
         redirect_uri::RedirectUri,
-        reserved,
-        scope::Scopes,
         secret::Secret,
         text,
     },
     store::ClientChanges,
 };
-
-/// Longest grace window, in seconds.
-const GRACE_MAX: i64 = 60;
-/// Longest overlap of two secrets, in seconds: a year.
-const OVERLAP_MAX: i64 = 31_536_000;
 
 /// An OAuth client (RFC 6749 §2).
 #[derive(Debug, Serialize, ToSchema)]
@@ -66,7 +59,7 @@ pub struct Client {
     require_pkce: bool,
     /// Seconds in which a repeated refresh gets the same successor again
     refresh_grace: i64,
-    /// Not disabled
+    /// Neither it nor the user who registered it is disabled
     active: bool,
     /// When it was registered
     created_at: String,
@@ -194,7 +187,7 @@ pub async fn create(
         Err(answer) => return Ok(answer),
     };
     let (client, secret) = sent.client(&app, &caller).await?;
-    caller.may_hand_on(&app, &reaches(&client))?;
+    caller.told(&app, client_rules::may_register(&caller.actor(), &client))?;
     let secret = secret.map(|secret| secret.expose().to_owned());
     let made = MadeClient { made: client.clone().into(), client_secret: secret, others_end_at: None };
     let answer = Answer::created(&made)?;
@@ -232,29 +225,20 @@ impl CreateClient {
         };
         let method =
             self.auth_method.map(|text| AuthMethod::parse(&text).ok_or_else(|| words("auth_method"))).transpose()?;
-        let auth_methods = auth_methods(kind, method)?;
-        let require_pkce = self.require_pkce.unwrap_or(true);
-        if kind == ClientType::Public && (!require_pkce || grant_types.contains(&GrantType::ClientCredentials)) {
-            return Err(Error::invalid_request("a public client needs PKCE and has no client_credentials").into());
-        }
-        let refresh_grace = self.refresh_grace.unwrap_or(10);
-        if !(0..=GRACE_MAX).contains(&refresh_grace) {
-            return Err(Error::invalid_request("refresh_grace is 0 to 60 seconds").into());
-        }
-        let uses_codes = grant_types.contains(&GrantType::AuthorizationCode);
         let now = caller.info.now;
         let secret = (kind == ClientType::Confidential).then(|| new_secret(now));
+        let usual = Record::new(now, text::name("the name", &self.name)?, kind);
         let client = Record {
             owner_id,
-            auth_methods,
-            redirect_uris: redirect_uris(&self.redirect_uris, uses_codes)?,
+            auth_methods: method.map_or(usual.auth_methods, |method| vec![method]),
+            redirect_uris: redirect_uris(&self.redirect_uris)?,
             grant_types,
-            scopes: scopes(app, caller, &self.scopes)?,
-            first_party: self.first_party.unwrap_or_default(),
-            require_pkce,
-            refresh_grace_ms: refresh_grace * 1000,
+            scopes: app.catalog.current().choose_also_reserved(&self.scopes)?,
+            first_party: self.first_party.unwrap_or(usual.first_party),
+            require_pkce: self.require_pkce.unwrap_or(usual.require_pkce),
+            refresh_grace_ms: self.refresh_grace.map_or(usual.refresh_grace_ms, |seconds| seconds.saturating_mul(1000)),
             secrets: secret.iter().map(|(_, kept)| kept.clone()).collect(),
-            ..Record::new(now, text::name("the name", &self.name)?, kind)
+            ..usual
         };
         Ok((client, secret.map(|(shown, _)| shown)))
     }
@@ -285,22 +269,15 @@ pub async fn update(
 ) -> Result<Response, Problem> {
     caller.server_only("active", sent.active.is_some())?;
     let old = visible(&app, &caller, &id).await?;
-    let (now, uses_codes) = (caller.info.now, old.may_use(GrantType::AuthorizationCode));
-    let changed = Record {
-        name: sent.name.as_ref().map_or(Ok(old.name.clone()), |name| text::name("the name", name))?,
-        redirect_uris: match &sent.redirect_uris {
-            Some(uris) => redirect_uris(uris, uses_codes)?,
-            None => old.redirect_uris.clone(),
-        },
-        scopes: match &sent.scopes {
-            Some(names) => scopes(&app, &caller, names)?,
-            None => old.scopes.clone(),
-        },
-        ..old
+    let now = caller.info.now;
+    let catalog = app.catalog.current();
+    let to = ClientChanges {
+        name: sent.name.map(|name| text::name("the name", &name)).transpose()?,
+        redirect_uris: sent.redirect_uris.as_deref().map(redirect_uris).transpose()?,
+        scopes: sent.scopes.map(|names| catalog.choose_also_reserved(&names)).transpose()?,
     };
-    caller.may_hand_on(&app, &reaches(&changed))?;
-    if sent.name.is_some() || sent.redirect_uris.is_some() || sent.scopes.is_some() {
-        let to = ClientChanges { name: changed.name, redirect_uris: changed.redirect_uris, scopes: changed.scopes };
+    let to = caller.told(&app, client_rules::may_change(&caller.actor(), &old, to))?;
+    if !to.is_empty() {
         found(app.store.update_client(now, caller.origin(), id.clone(), None, to).await, no_client)?;
     }
     if let Some(active) = sent.active {
@@ -333,15 +310,12 @@ pub async fn rotate_secret(
     Sent { value: sent, once }: Sent<RotateSecret>,
 ) -> Result<Response, Problem> {
     let overlap = sent.overlap.unwrap_or(86_400);
-    if !(0..=OVERLAP_MAX).contains(&overlap) {
-        return Err(Error::invalid_request("overlap is 0 to 31536000 seconds").into());
-    }
     let work = match Work::begin(&app, &caller, once).await? {
         Ok(work) => work,
         Err(answer) => return Ok(answer),
     };
     let client = visible(&app, &caller, &id).await?;
-    caller.may_hand_on(&app, &reaches(&client))?;
+    caller.told(&app, client_rules::may_rotate_secret(&caller.actor(), &client, overlap))?;
     let now: Timestamp = caller.info.now;
     let (owner, others_end_at) = (client.owner_id.clone(), now.plus_seconds(overlap));
     let (shown, kept) = new_secret(now);
@@ -355,31 +329,8 @@ pub async fn rotate_secret(
     work.end(answer, found(done, || Error::invalid_request("a public client has no secret"))).await
 }
 
-/// What whoever holds a client's secret gets by that alone, and what nobody is to reach by way of a client.
-fn reaches(client: &Record) -> Scopes {
-    if client.may_use(GrantType::ClientCredentials) { client.scopes.clone() } else { reserved::of(&client.scopes) }
-}
-
-/// Scopes that a client may ask for: those of the management API only where an administrator says so.
-fn scopes(app: &App, caller: &Caller, names: &[String]) -> Result<Scopes, Error> {
-    let catalog = app.catalog.current();
-    if caller.is_admin() { catalog.choose_also_reserved(names) } else { catalog.choose(names) }
-}
-
-fn redirect_uris(texts: &[String], uses_codes: bool) -> Result<Vec<RedirectUri>, Error> {
-    if (uses_codes && texts.is_empty()) || texts.len() > REDIRECT_URIS_MAX {
-        return Err(Error::invalid_request("the code flow needs 1 to 20 redirect URIs"));
-    }
+fn redirect_uris(texts: &[String]) -> Result<Vec<RedirectUri>, Error> {
     texts.iter().map(|text| RedirectUri::register(text)).collect()
-}
-
-fn auth_methods(kind: ClientType, asked: Option<AuthMethod>) -> Result<Vec<AuthMethod>, Error> {
-    match (kind, asked) {
-        (ClientType::Public, None | Some(AuthMethod::None)) => Ok(vec![AuthMethod::None]),
-        (ClientType::Confidential, None) => Ok(vec![AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost]),
-        (ClientType::Confidential, Some(method)) if method != AuthMethod::None => Ok(vec![method]),
-        _ => Err(Error::invalid_request("a public client has auth_method none, a confidential one has a secret")),
-    }
 }
 
 async fn visible(app: &App, caller: &Caller, id: &str) -> Result<Record, Problem> {

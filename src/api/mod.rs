@@ -5,7 +5,6 @@ pub mod apis;
 pub mod audit;
 pub mod auth;
 pub mod clients;
-mod hand_on;
 pub mod keys;
 pub mod leaks;
 pub mod me;

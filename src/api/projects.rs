@@ -8,13 +8,13 @@ use utoipa::ToSchema;
 
 use super::{
     auth::{Caller, May, ProjectsRead, ProjectsWrite, no},
-    hand_on,
     once::{Answer, Work},
     page::{Page, Paging, Query, fill},
     path::Id,
 };
 use crate::{
     app::App,
+    engine::hand_on,
     http::{json::Sent, problem::Problem, reply},
     model::{
         error::{Error, ErrorCode},
@@ -116,7 +116,12 @@ pub async fn list(
     let owner = caller.whose(&app, filter.user.as_deref()).await?;
     let (store, owner) = (&app.store, owner.as_deref());
     let read = |place, limit| async move { store.projects_behind(owner, &place, limit).await };
-    let page = fill(&app, "projects", &query.paging()?, read, |project| Some(Project::from(project))).await?;
+    let only = caller.told(&app, hand_on::project(&caller.actor(), None))?;
+    let keep = |project: Record| {
+        let is_meant = only.as_ref().is_none_or(|only| *only == project.id);
+        is_meant.then(|| Project::from(project))
+    };
+    let page = fill(&app, "projects", &query.paging()?, read, keep).await?;
     Ok(reply::json(&page))
 }
 
@@ -133,7 +138,7 @@ pub async fn create(
         Err(answer) => return Ok(answer),
     };
     caller.server_only("plan", sent.plan.is_some())?;
-    hand_on::reaches_project(&app, &caller, None)?;
+    caller.told(&app, hand_on::reaches_project(&caller.actor(), None))?;
     let owner = caller.owner(&app, sent.user.as_deref()).await?;
     let now = caller.info.now;
     let project = Record {
@@ -159,7 +164,9 @@ pub async fn get(
     May(caller, ..): May<ProjectsRead>,
     Id(id): Id,
 ) -> Result<Response, Problem> {
-    Ok(reply::json(&Project::from(visible(&app, &caller, &id).await?)))
+    let project = visible(&app, &caller, &id).await?;
+    caller.told(&app, hand_on::reaches_project(&caller.actor(), Some(&id)))?;
+    Ok(reply::json(&Project::from(project)))
 }
 
 /// Change a project, disable it or enable it again
@@ -174,7 +181,7 @@ pub async fn update(
 ) -> Result<Response, Problem> {
     caller.server_only("plan", sent.plan.is_some())?;
     visible(&app, &caller, &id).await?;
-    hand_on::reaches_project(&app, &caller, Some(&id))?;
+    caller.told(&app, hand_on::changes_project(&caller.actor(), &app.config, &id))?;
     let changes = ProjectChanges {
         name: sent.name.map(|name| text::name("the project's name", &name)).transpose()?,
         key_form: key_form(sent.key_form.as_deref())?,
@@ -192,11 +199,8 @@ async fn visible(app: &App, caller: &Caller, id: &str) -> Result<Record, Problem
     Ok(project.ok_or_else(|| no("project"))?)
 }
 
-/// How keys may be made to look. Imported ones look as they did before.
 fn key_form(text: Option<&str>) -> Result<Option<KeyForm>, Error> {
-    let wrong = || Error::invalid_request("key_form is prefixed or uuid");
-    let form = |text| KeyForm::parse(text).filter(|form| *form != KeyForm::Imported).ok_or_else(wrong);
-    text.map(form).transpose()
+    text.map(KeyForm::choose).transpose()
 }
 
 fn taken(error: store::Error) -> Problem {

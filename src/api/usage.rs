@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     app::App,
+    engine::hand_on,
     http::{problem::Problem, reply},
     model::{
         clock::Timestamp,
@@ -180,6 +181,7 @@ pub async fn of_user(
     May(caller, ..): May<UsageRead>,
     uri: Uri,
 ) -> Result<Response, Problem> {
+    caller.told(&app, hand_on::reaches_project(&caller.actor(), None))?;
     let query = Query::parse(&uri, &["user", "from", "to", "by"])?;
     let (whose, span) = (Whose { user: query.get("user").map(ToOwned::to_owned) }, Span::of(&query, caller.info.now)?);
     let owner = match (caller.whose(&app, whose.user.as_deref()).await?, &caller.holder) {
@@ -201,7 +203,7 @@ pub async fn of_key(
 ) -> Result<Response, Problem> {
     let query = Query::parse(&uri, &["from", "to", "by"])?;
     let span = Span::of(&query, caller.info.now)?;
-    keys::visible(&app, &caller, &id).await?;
+    keys::within_reach(&app, &caller, &id).await?;
     Ok(reply::json(&span.usage(&app.store.key_usage(&id, span.from).await?)))
 }
 
@@ -213,6 +215,7 @@ pub async fn denials(
     May(caller, ..): May<UsageRead>,
     uri: Uri,
 ) -> Result<Response, Problem> {
+    caller.told(&app, hand_on::reaches_project(&caller.actor(), None))?;
     let query = Query::parse(&uri, &["user", "key_id", "api", "limit", "cursor"])?;
     let own = |name| query.get(name).map(ToOwned::to_owned);
     let filter = Filter { user: own("user"), key_id: own("key_id"), api: own("api") };
@@ -236,6 +239,7 @@ pub async fn denial(
     May(caller, ..): May<UsageRead>,
     Id(request_id): Id,
 ) -> Result<Response, Problem> {
+    caller.told(&app, hand_on::reaches_project(&caller.actor(), None))?;
     let owner = caller.whose(&app, None).await?;
     let found = app.denials.of_request(&app.store, &request_id, owner.as_deref()).await?;
     if found.is_empty() {

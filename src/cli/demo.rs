@@ -17,7 +17,9 @@ use crate::{
     app::App,
     engine::{
         apikey::{self, NewKey},
+        client_rules,
         clients::new_secret,
+        hand_on::Actor,
         new_password::{NewPassword, Whose},
     },
     model::{
@@ -204,6 +206,7 @@ async fn make_client(app: &App, now: Timestamp, owner_id: &str) -> Result<(Strin
         secrets: vec![kept],
         ..Client::new(now, "Example app".to_owned(), ClientType::Confidential)
     };
+    client_rules::may_register(&Actor::OPERATOR, &client)?;
     let id = client.id.clone();
     app.store.insert_client(now, open::origin(), client).await?;
     Ok((id, shown))

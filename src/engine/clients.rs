@@ -20,6 +20,15 @@ const CLIENTS_MAX: usize = 8192;
 /// Longest client id looked up, in bytes.
 const ID_MAX: usize = 128;
 
+/// Which clients may prove themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Those that are not disabled.
+    Active,
+    /// Disabled ones too: to give up what they hold.
+    Any,
+}
+
 /// Finds clients and proves them.
 #[derive(Debug)]
 pub struct Clients {
@@ -34,11 +43,15 @@ impl Clients {
         Self { store, cache: Cache::new(CLIENTS_MAX) }
     }
 
-    /// The client with this id, if it is active.
+    /// The client with this id, if neither it nor its owner is disabled.
     ///
     /// # Errors
     /// `temporarily_unavailable`.
     pub async fn find(&self, id: &str) -> Result<Option<Arc<Client>>, Error> {
+        self.find_in(id, Standing::Active).await
+    }
+
+    async fn find_in(&self, id: &str, standing: Standing) -> Result<Option<Arc<Client>>, Error> {
         let feed = self.store.freshness();
         if feed.is_confirmed()
             && let Some(cached) = self.cache.get(id)
@@ -50,10 +63,14 @@ impl Clients {
             return Ok(None);
         }
         let position = feed.position();
-        let Some(client) = self.store.find_client(id).await?.filter(|client| client.active).map(Arc::new) else {
-            return Ok(None);
-        };
-        let entry = Cached::new(Arc::clone(&client), position, [Entity::new(EntityKind::Client, id)]);
+        let Some(client) = self.store.find_client(id).await?.map(Arc::new) else { return Ok(None) };
+        if !client.active {
+            return Ok((standing == Standing::Any).then_some(client));
+        }
+        let mut sources = vec![Entity::new(EntityKind::Client, id)];
+        // A client is disabled with its owner.
+        sources.extend(client.owner_id.as_deref().map(|owner| Entity::new(EntityKind::User, owner)));
+        let entry = Cached::new(Arc::clone(&client), position, sources);
         self.cache.insert(id.to_owned(), Arc::new(entry));
         Ok(Some(client))
     }
@@ -74,9 +91,10 @@ impl Clients {
         id: &str,
         secret: &str,
         method: AuthMethod,
+        standing: Standing,
     ) -> Result<Arc<Client>, Error> {
         let presented = Digest::of(secret);
-        let client = self.find(id).await?.ok_or_else(Error::invalid_client)?;
+        let client = self.find_in(id, standing).await?.ok_or_else(Error::invalid_client)?;
         let live = |kept: &&ClientSecret| kept.expires_at.is_none_or(|end| end > now);
         let proven = client.secrets.iter().filter(live).any(|kept| presented.proves(&kept.digest));
         if proven && client.auth_methods.contains(&method) { Ok(client) } else { Err(Error::invalid_client()) }
@@ -86,8 +104,8 @@ impl Clients {
     ///
     /// # Errors
     /// `invalid_client` for a confidential one, or `temporarily_unavailable`.
-    pub async fn identify_public(&self, id: &str) -> Result<Arc<Client>, Error> {
-        let client = self.find(id).await?.ok_or_else(Error::invalid_client)?;
+    pub async fn identify_public(&self, id: &str, standing: Standing) -> Result<Arc<Client>, Error> {
+        let client = self.find_in(id, standing).await?.ok_or_else(Error::invalid_client)?;
         if client.auth_methods.contains(&AuthMethod::None) { Ok(client) } else { Err(Error::invalid_client()) }
     }
 }

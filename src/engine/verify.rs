@@ -297,6 +297,7 @@ impl Verifier {
             Entity::new(EntityKind::Catalog, ""),
             Entity::new(EntityKind::SigningKeys, ""),
         ];
+        sources.extend(state.client_owner.map(|owner| Entity::new(EntityKind::User, owner)));
         let (user, metered) = match state.user {
             Some((name, plan)) => {
                 let user = PrincipalUser { id: claims.sub.clone(), name };

@@ -8,7 +8,7 @@ use data_encoding::BASE64;
 use super::extract::RequestInfo;
 use crate::{
     app::App,
-    engine::limit::Guard,
+    engine::{clients::Standing, limit::Guard},
     model::{
         client::{AuthMethod, Client},
         clock::Timestamp,
@@ -27,7 +27,30 @@ pub async fn authenticate(
     headers: &HeaderMap,
     params: &Params<'_>,
 ) -> Result<Arc<Client>, Error> {
-    let proven = prove(app, info.now, headers, params).await;
+    authenticate_in(app, info, headers, params, Standing::Active).await
+}
+
+/// The same also for a client that is disabled: it may still revoke what it holds.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn authenticate_to_revoke(
+    app: &App,
+    info: &RequestInfo,
+    headers: &HeaderMap,
+    params: &Params<'_>,
+) -> Result<Arc<Client>, Error> {
+    authenticate_in(app, info, headers, params, Standing::Any).await
+}
+
+async fn authenticate_in(
+    app: &App,
+    info: &RequestInfo,
+    headers: &HeaderMap,
+    params: &Params<'_>,
+    standing: Standing,
+) -> Result<Arc<Client>, Error> {
+    let proven = prove(app, info.now, headers, params, standing).await;
     if proven.as_ref().is_err_and(|error| error.code == ErrorCode::InvalidClient) {
         app.tally.count("client.authenticate", None, &info.origin("anonymous"), Some("wrong client credentials"));
         return Err(failed(app, info, headers, params).await);
@@ -53,19 +76,26 @@ async fn failed(app: &App, info: &RequestInfo, headers: &HeaderMap, params: &Par
     Error::invalid_client()
 }
 
-async fn prove(app: &App, now: Timestamp, headers: &HeaderMap, params: &Params<'_>) -> Result<Arc<Client>, Error> {
+async fn prove(
+    app: &App,
+    now: Timestamp,
+    headers: &HeaderMap,
+    params: &Params<'_>,
+    standing: Standing,
+) -> Result<Arc<Client>, Error> {
+    let by = async |id: &str, secret: &str, method| app.clients.authenticate(now, id, secret, method, standing).await;
     let in_body = (params.get("client_id"), params.get("client_secret"));
     let Some((id, secret)) = basic(headers)? else {
         return match in_body {
-            (Some(id), Some(secret)) => app.clients.authenticate(now, id, secret, AuthMethod::ClientSecretPost).await,
-            (Some(id), None) => app.clients.identify_public(id).await,
+            (Some(id), Some(secret)) => by(id, secret, AuthMethod::ClientSecretPost).await,
+            (Some(id), None) => app.clients.identify_public(id, standing).await,
             _ => Err(Error::invalid_client()),
         };
     };
     if in_body.1.is_some() || in_body.0.is_some_and(|named| named != id) {
         return Err(Error::invalid_request("the client is authenticated in two ways"));
     }
-    app.clients.authenticate(now, &id, &secret, AuthMethod::ClientSecretBasic).await
+    by(&id, &secret, AuthMethod::ClientSecretBasic).await
 }
 
 /// Client id and secret of a Basic header; both are form-encoded before they are joined (RFC 6749 §2.3.1).

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     client::Client,
     error::{Error, ErrorCode},
+    grant::Consent,
     params::Params,
     pkce::CodeChallenge,
+    redirect_uri::display_host,
     scope::Scopes,
     token_request::resources,
 };
@@ -47,6 +49,17 @@ pub struct AuthorizeRequest {
 }
 
 impl AuthorizeRequest {
+    /// What the user is asked to allow `client`, and what the consent page says of it.
+    #[must_use]
+    pub fn consent_to(&self, client: &Client) -> Consent {
+        Consent {
+            scopes: self.scopes.clone(),
+            resources: self.resources.clone(),
+            client_name: client.name.clone(),
+            hosts: vec![display_host(&self.redirect_uri)],
+        }
+    }
+
     /// Parses everything behind client and redirect URI. `scopes` are not yet cut to the client's.
     ///
     /// # Errors

@@ -150,7 +150,7 @@ pub struct Client {
     pub require_pkce: bool,
     /// How long a refresh token's predecessor gets the same successor again, in milliseconds; 0 turns it off.
     pub refresh_grace_ms: i64,
-    /// Not disabled.
+    /// Neither it nor the user who owns it is disabled.
     pub active: bool,
     /// When it was registered.
     pub created_at: Timestamp,

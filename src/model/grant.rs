@@ -74,6 +74,66 @@ pub struct Redeemed {
     pub expires_at: Timestamp,
 }
 
+/// What a user allowed a client, and what the consent page said of it.
+#[derive(Clone, Debug)]
+pub struct Consent {
+    /// What was approved.
+    pub scopes: Scopes,
+    /// Audience URIs from `resource`.
+    pub resources: Vec<String>,
+    /// The client's name as it was shown.
+    pub client_name: String,
+    /// The hosts that the user was told to return to.
+    pub hosts: Vec<String>,
+}
+
+impl Consent {
+    /// Most hosts remembered of one client.
+    const HOSTS_MAX: usize = 20;
+
+    /// Whether whoever gave this consent saw and allowed all that `asked` says.
+    #[must_use]
+    pub fn covers(&self, asked: &Self) -> bool {
+        let has_all = |known: &[String], asked: &[String]| asked.iter().all(|one| known.contains(one));
+        self.client_name == asked.client_name
+            && has_all(&self.hosts, &asked.hosts)
+            && asked.scopes.is_subset(&self.scopes)
+            && has_all(&self.resources, &asked.resources)
+    }
+
+    /// This consent with an older one of the same user to the same client. One that was given to another name is left out:
+    /// it may have been given to something else.
+    #[must_use]
+    pub fn with(mut self, older: Self) -> Self {
+        if older.client_name != self.client_name {
+            return self;
+        }
+        self.scopes = self.scopes.union(&older.scopes);
+        self.resources.extend(older.resources);
+        self.resources.sort_unstable();
+        self.resources.dedup();
+        let known = older.hosts.into_iter().filter(|host| !self.hosts.contains(host)).collect::<Vec<_>>();
+        self.hosts.extend(known);
+        self.hosts.truncate(Self::HOSTS_MAX);
+        self
+    }
+}
+
+/// An answer on the consent page.
+#[derive(Clone, Debug)]
+pub struct ConsentAnswer {
+    /// The request that waits for it.
+    pub interaction: Digest,
+    /// Who answers.
+    pub user_id: String,
+    /// Which client asks.
+    pub client_id: String,
+    /// What was asked and shown.
+    pub asked: Consent,
+    /// Allow, or deny.
+    pub allow: bool,
+}
+
 /// An approval as its user sees it under "connected apps".
 #[derive(Clone, Debug)]
 pub struct ConnectedApp {
@@ -87,4 +147,8 @@ pub struct ConnectedApp {
     pub allowed_at: Timestamp,
     /// Last code exchange or refresh.
     pub last_used_at: Option<Timestamp>,
+    /// The hosts that the user was told to return to; none where nobody asked the user.
+    pub hosts: Vec<String>,
+    /// The user was not asked: the operator allowed it.
+    pub by_operator: bool,
 }

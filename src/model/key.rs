@@ -1,6 +1,6 @@
 //! Owns the API key as its owner sees it. Does not hold the secret.
 
-use super::{clock::Timestamp, network::Networks, scope::Scopes};
+use super::{clock::Timestamp, error::Error, network::Networks, scope::Scopes};
 
 /// A long-lived credential of a user. The secret itself is not here: it was shown once.
 #[derive(Clone, Debug)]
@@ -70,6 +70,17 @@ impl KeyForm {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Prefixed, Self::Uuid, Self::Imported].into_iter().find(|form| form.as_str() == text)
+    }
+}
+
+impl KeyForm {
+    /// The form that is asked for new keys of a project. Imported ones look as they did before.
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub fn choose(text: &str) -> Result<Self, Error> {
+        let chosen = Self::parse(text).filter(|form| *form != Self::Imported);
+        chosen.ok_or_else(|| Error::invalid_request("key_form is prefixed or uuid"))
     }
 }
 

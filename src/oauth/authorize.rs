@@ -243,7 +243,8 @@ async fn next_step(app: &App, now: Timestamp, viewer: &Viewer, waiting: &Waiting
     })
 }
 
-/// Whether the user must be asked: the first time, for more than before, and every time where the client cannot prove
+/// Whether the user must be asked: the first time, for more than before, where the app goes by another name or leads to
+/// another host than the user saw, and every time where the client cannot prove
 /// who it is (RFC 8252 §8.6).
 async fn must_ask(app: &App, user_id: &str, client: &Client, request: &AuthorizeRequest) -> Result<bool, Refusal> {
     if is_local(&request.redirect_uri) {
@@ -256,9 +257,7 @@ async fn must_ask(app: &App, user_id: &str, client: &Client, request: &Authorize
         return Ok(true);
     }
     let before = app.store.find_consent(user_id, &client.id).await?;
-    Ok(before.is_none_or(|(scopes, resources)| {
-        !request.scopes.is_subset(&scopes) || !request.resources.iter().all(|resource| resources.contains(resource))
-    }))
+    Ok(before.is_none_or(|before| !before.covers(&request.consent_to(client))))
 }
 
 /// Sends the browser to a page; the request is kept under an id that only this browser can use.

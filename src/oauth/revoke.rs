@@ -38,7 +38,7 @@ pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, request: Req
         revoke_key(&app, &info, None, token).await?;
         return Ok(StatusCode::OK.into_response());
     }
-    let client = client_auth::authenticate(&app, &info, &headers, &params).await?;
+    let client = client_auth::authenticate_to_revoke(&app, &info, &headers, &params).await?;
     revoke_for(&app, &info, &client, params.get("token").ok_or_else(missing)?).await?;
     Ok(StatusCode::OK.into_response())
 }
@@ -85,7 +85,8 @@ async fn revoke_key(app: &App, info: &RequestInfo, client: Option<&Client>, key:
     };
     let catalog = app.catalog.current();
     let is_for = |api: &crate::model::api::Api| api.scopes.iter().any(|scope| record.key.scopes.contains(&scope.name));
-    if !catalog.by_client(&client.id).is_some_and(is_for) {
+    // A resource server that is disabled ends nobody's keys.
+    if !client.active || !catalog.by_client(&client.id).is_some_and(is_for) {
         return Err(Error::invalid_grant("the key is not for this client"));
     }
     app.store.revoke_key(info.now, info.origin(&client.id), record.key.id, None).await?;

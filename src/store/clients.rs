@@ -23,24 +23,46 @@ const OWNED_MAX: i64 = 100;
 /// Most live secrets of one client: the current one and those being replaced.
 const SECRETS_MAX: i64 = 10;
 
-const OWNED_CLIENTS: &str =
-    "SELECT id, name, kind, auth_methods, redirect_uris, grant_types, scopes, owner_id, api_id, first_party, require_pkce,
-            refresh_grace_ms, disabled_at, created_at
-     FROM clients WHERE owner_id = $1 ORDER BY name, id LIMIT $2";
-const ALL_CLIENTS: &str =
-    "SELECT id, name, kind, auth_methods, redirect_uris, grant_types, scopes, owner_id, api_id, first_party, require_pkce,
-            refresh_grace_ms, disabled_at, created_at
-     FROM clients ORDER BY name, id LIMIT $1";
+/// Since when the client `c` is disabled: itself, or with the user who owns it. Whoever reads a client's state asks this.
+macro_rules! client_disabled_at {
+    () => {
+        "COALESCE(c.disabled_at, (SELECT o.disabled_at FROM users o WHERE o.id = c.owner_id))"
+    };
+}
+/// The columns of a client `c`, as [`client`] reads them.
+macro_rules! client_columns {
+    () => {
+        concat!(
+            "c.id, c.name, c.kind, c.auth_methods, c.redirect_uris, c.grant_types, c.scopes, c.owner_id, c.api_id,
+             c.first_party, c.require_pkce, c.refresh_grace_ms, ",
+            client_disabled_at!(),
+            ", c.created_at"
+        )
+    };
+}
+pub(super) use {client_columns, client_disabled_at};
 
-/// What the owner of a client may change about it.
-#[derive(Clone, Debug)]
+const OWNED_CLIENTS: &str =
+    concat!("SELECT ", client_columns!(), " FROM clients c WHERE c.owner_id = $1 ORDER BY c.name, c.id LIMIT $2");
+const ALL_CLIENTS: &str = concat!("SELECT ", client_columns!(), " FROM clients c ORDER BY c.name, c.id LIMIT $1");
+
+/// What of a client is changed; what is not here stays. Who may change what is `engine::client_rules`.
+#[derive(Clone, Debug, Default)]
 pub struct ClientChanges {
     /// Name to show.
-    pub name: String,
+    pub name: Option<String>,
     /// Where codes may go.
-    pub redirect_uris: Vec<RedirectUri>,
+    pub redirect_uris: Option<Vec<RedirectUri>>,
     /// The scopes it may ask for.
-    pub scopes: Scopes,
+    pub scopes: Option<Scopes>,
+}
+
+impl ClientChanges {
+    /// Whether nothing is changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.name.is_none() && self.redirect_uris.is_none() && self.scopes.is_none()
+    }
 }
 
 impl Tx {
@@ -115,14 +137,8 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn find_client(&self, id: &str) -> Result<Option<Client>, Error> {
-        let row = self
-            .row(
-                "SELECT id, name, kind, auth_methods, redirect_uris, grant_types, scopes, owner_id, api_id, first_party, require_pkce,
-                        refresh_grace_ms, disabled_at, created_at
-                 FROM clients WHERE id = $1",
-                binds![id],
-            )
-            .await?;
+        let row =
+            self.row(concat!("SELECT ", client_columns!(), " FROM clients c WHERE c.id = $1"), binds![id]).await?;
         let Some(mut row) = row else { return Ok(None) };
         let mut client = client(&mut row)?;
         let secrets = self
@@ -159,11 +175,12 @@ impl Store {
         let owner_id = owner_id.into();
         self.write(now, move |tx| {
             Box::pin(async move {
+                let (uris, scopes) = (to.redirect_uris.as_deref().map(uris), to.scopes.map(|scopes| scopes.to_string()));
                 let row = tx
                     .row(
-                        "UPDATE clients SET name = $3, redirect_uris = $4, scopes = $5
+                        "UPDATE clients SET name = COALESCE($3, name), redirect_uris = COALESCE($4, redirect_uris), scopes = COALESCE($5, scopes)
                          WHERE id = $1 AND api_id IS NULL AND ($2 IS NULL OR owner_id = $2) RETURNING owner_id",
-                        binds![&id, &owner_id, &to.name, &uris(&to.redirect_uris), &to.scopes.to_string()],
+                        binds![&id, &owner_id, &to.name, &uris, &scopes],
                     )
                     .await?;
                 let Some(mut row) = row else { return Ok(false) };

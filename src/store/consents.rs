@@ -1,30 +1,25 @@
 //! Owns the `consents` table: what a user allowed a client. Does not decide whether to ask; see `oauth::authorize`.
 
-use super::{Error, Store, row::binds};
+use super::{
+    Error, Store,
+    row::{Row, binds},
+};
 use crate::{
     cache::EntityKind,
     model::{
         audit::{Event, Origin},
         clock::Timestamp,
-        grant::ConnectedApp,
-        scope::Scopes,
-        secret::Digest,
+        grant::{ConnectedApp, Consent, ConsentAnswer},
     },
 };
 
 impl Store {
-    /// What the user allowed this client: scopes and audience URIs.
+    /// What the user allowed this client.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn find_consent(&self, user_id: &str, client_id: &str) -> Result<Option<(Scopes, Vec<String>)>, Error> {
-        let row = self
-            .row(
-                "SELECT scopes, resources FROM consents WHERE user_id = $1 AND client_id = $2",
-                binds![user_id, client_id],
-            )
-            .await?;
-        row.map(|mut row| Ok((row.scopes(0)?, row.words(1)?))).transpose()
+    pub async fn find_consent(&self, user_id: &str, client_id: &str) -> Result<Option<Consent>, Error> {
+        self.row(FIND, binds![user_id, client_id]).await?.map(|mut row| consent(&mut row)).transpose()
     }
 
     /// Whether somebody else than `owner` allows this client something.
@@ -36,25 +31,14 @@ impl Store {
         Ok(self.row(sql, binds![client_id, owner]).await?.is_some())
     }
 
-    /// Records the answer to the consent page of `interaction`; "allow" is remembered beyond it.
-    /// False if the interaction has ended.
+    /// Records an answer on the consent page; "allow" is remembered beyond its interaction. False if that has ended.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    #[expect(clippy::too_many_arguments, reason = "one row's worth of plain values, used once")]
-    pub async fn decide_consent(
-        &self,
-        now: Timestamp,
-        origin: Origin,
-        interaction: Digest,
-        user_id: String,
-        client_id: String,
-        scopes: Scopes,
-        resources: Vec<String>,
-        allow: bool,
-    ) -> Result<bool, Error> {
+    pub async fn decide_consent(&self, now: Timestamp, origin: Origin, answer: ConsentAnswer) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
+                let ConsentAnswer { interaction, user_id, client_id, asked, allow } = answer;
                 // Locked, so that of two answers at once neither forgets what the other allowed.
                 tx.check_user(&user_id).await?;
                 let decision = if allow { "allow" } else { "deny" };
@@ -72,52 +56,63 @@ impl Store {
                     tx.audit(now, &origin, event.denied("the user said no")).await?;
                     return Ok(true);
                 }
-                let before = tx
-                    .row("SELECT scopes, resources FROM consents WHERE user_id = $1 AND client_id = $2", binds![&user_id, &client_id])
-                    .await?;
-                let (mut all, mut targets) = (scopes, resources);
-                if let Some(mut row) = before {
-                    all = all.union(&row.scopes(0)?);
-                    targets.extend(row.words(1)?);
-                    targets.sort_unstable();
-                    targets.dedup();
-                }
+                let all = match tx.row(FIND, binds![&user_id, &client_id]).await? {
+                    Some(mut row) => asked.with(consent(&mut row)?),
+                    None => asked,
+                };
+                let scopes = all.scopes.to_string();
                 tx.execute(
-                    "INSERT INTO consents (user_id, client_id, scopes, resources, created_at) VALUES ($1, $2, $3, $4, $5)
-                     ON CONFLICT (user_id, client_id) DO UPDATE SET scopes = excluded.scopes, resources = excluded.resources",
-                    binds![&user_id, &client_id, &all.to_string(), &targets.join(" "), now],
+                    "INSERT INTO consents (user_id, client_id, scopes, resources, created_at, client_name, hosts) VALUES ($1, $2, $3, $4, $5, $6, $7)
+                     ON CONFLICT (user_id, client_id) DO UPDATE SET scopes = excluded.scopes, resources = excluded.resources,
+                         client_name = excluded.client_name, hosts = excluded.hosts",
+                    binds![&user_id, &client_id, &scopes, &all.resources.join(" "), now, &all.client_name, &all.hosts.join("\n")],
                 )
                 .await?;
-                tx.audit(now, &origin, event.object(&all.to_string())).await?;
+                tx.audit(now, &origin, event.object(&scopes)).await?;
                 Ok(true)
             })
         })
         .await
     }
 
-    /// The clients the user allowed, with their last use.
+    /// The clients that may act for the user: those the user allowed, and those with a grant that nobody asked the user
+    /// for, because the operator trusts them. By name, at most 200 of each.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn connected_apps(&self, user_id: &str) -> Result<Vec<ConnectedApp>, Error> {
-        let rows = self
+    pub async fn connected_apps(&self, now: Timestamp, user_id: &str) -> Result<Vec<ConnectedApp>, Error> {
+        let allowed = self
             .rows(
-                "SELECT c.id, c.name, s.scopes, s.created_at, (SELECT MAX(g.rotated_at) FROM grants g WHERE g.user_id = s.user_id AND g.client_id = s.client_id)
-                 FROM consents s JOIN clients c ON c.id = s.client_id WHERE s.user_id = $1 ORDER BY c.name LIMIT 200",
+                "SELECT c.id, c.name, s.scopes, s.created_at, (SELECT MAX(g.rotated_at) FROM grants g WHERE g.user_id = s.user_id AND g.client_id = s.client_id), s.hosts
+                 FROM consents s JOIN clients c ON c.id = s.client_id WHERE s.user_id = $1 ORDER BY c.name, c.id LIMIT 200",
                 binds![user_id],
             )
             .await?;
-        rows.into_iter()
-            .map(|mut row| {
-                Ok(ConnectedApp {
-                    client_id: row.text(0)?,
-                    client_name: row.text(1)?,
-                    scopes: row.scopes(2)?,
-                    allowed_at: row.at(3)?,
-                    last_used_at: row.opt_at(4)?,
-                })
-            })
-            .collect()
+        let unasked = self
+            .rows(
+                "SELECT c.id, c.name, g.scopes, MIN(g.created_at), MAX(g.rotated_at), ''
+                 FROM grants g JOIN clients c ON c.id = g.client_id
+                 WHERE g.user_id = $1 AND g.revoked_at IS NULL AND g.expires_at > $2 AND g.generation > 0
+                   AND NOT EXISTS (SELECT 1 FROM consents s WHERE s.user_id = g.user_id AND s.client_id = g.client_id)
+                 GROUP BY c.id, c.name, g.scopes ORDER BY c.name, c.id LIMIT 200",
+                binds![user_id, now],
+            )
+            .await?;
+        let mut apps = allowed.into_iter().map(|mut row| app(&mut row, false)).collect::<Result<Vec<_>, _>>()?;
+        for mut row in unasked {
+            let one = app(&mut row, true)?;
+            match apps.last_mut() {
+                // Several grants of one client are one app.
+                Some(last) if last.client_id == one.client_id => {
+                    last.scopes = last.scopes.union(&one.scopes);
+                    last.allowed_at = last.allowed_at.min(one.allowed_at);
+                    last.last_used_at = last.last_used_at.max(one.last_used_at);
+                }
+                _ => apps.push(one),
+            }
+        }
+        apps.sort_by(|one, other| one.client_name.cmp(&other.client_name));
+        Ok(apps)
     }
 
     /// Withdraws consent: every grant of this user to this client ends with it. False if there was nothing.
@@ -156,4 +151,26 @@ impl Store {
         })
         .await
     }
+}
+
+const FIND: &str = "SELECT scopes, resources, client_name, hosts FROM consents WHERE user_id = $1 AND client_id = $2";
+
+fn consent(row: &mut Row) -> Result<Consent, Error> {
+    Ok(Consent { scopes: row.scopes(0)?, resources: row.words(1)?, client_name: row.text(2)?, hosts: lines(row, 3)? })
+}
+
+fn app(row: &mut Row, by_operator: bool) -> Result<ConnectedApp, Error> {
+    Ok(ConnectedApp {
+        client_id: row.text(0)?,
+        client_name: row.text(1)?,
+        scopes: row.scopes(2)?,
+        allowed_at: row.at(3)?,
+        last_used_at: row.opt_at(4)?,
+        hosts: lines(row, 5)?,
+        by_operator,
+    })
+}
+
+fn lines(row: &mut Row, column: usize) -> Result<Vec<String>, Error> {
+    Ok(row.text(column)?.lines().map(ToOwned::to_owned).collect())
 }

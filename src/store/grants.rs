@@ -3,6 +3,7 @@
 
 use super::{
     Error, Store,
+    clients::client_disabled_at,
     row::{Row, binds},
     tx::Tx,
 };
@@ -39,6 +40,8 @@ pub struct TokenState {
     pub revoked: bool,
     /// The user or client is disabled.
     pub disabled: bool,
+    /// The user who owns the client, with whom it is disabled.
+    pub client_owner: Option<String>,
     /// The user's name and plan, where there is a user.
     pub user: Option<(String, String)>,
 }
@@ -243,9 +246,13 @@ impl Store {
     pub async fn grant_token_state(&self, grant_id: &str, jti: &str) -> Result<Option<TokenState>, Error> {
         let row = self
             .row(
-                "SELECT g.revoked_at, t.expires_at, u.disabled_at, c.disabled_at, u.name, u.plan
-                 FROM grants g JOIN users u ON u.id = g.user_id JOIN clients c ON c.id = g.client_id LEFT JOIN revoked_tokens t ON t.jti = $2
-                 WHERE g.id = $1",
+                concat!(
+                    "SELECT g.revoked_at, t.expires_at, u.disabled_at, ",
+                    client_disabled_at!(),
+                    ", u.name, u.plan, c.owner_id
+                     FROM grants g JOIN users u ON u.id = g.user_id JOIN clients c ON c.id = g.client_id LEFT JOIN revoked_tokens t ON t.jti = $2
+                     WHERE g.id = $1"
+                ),
                 binds![grant_id, jti],
             )
             .await?;
@@ -254,6 +261,7 @@ impl Store {
                 revoked: row.opt_int(0)?.is_some() || row.opt_int(1)?.is_some(),
                 disabled: row.opt_int(2)?.is_some() || row.opt_int(3)?.is_some(),
                 user: Some((row.text(4)?, row.text(5)?)),
+                client_owner: row.opt_text(6)?,
             })
         })
         .transpose()

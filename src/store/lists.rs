@@ -4,7 +4,7 @@
 use super::{
     AuditEntry, Error, Store,
     audit::entry,
-    clients::client,
+    clients::{client, client_columns, client_disabled_at},
     denials::record,
     keys::key,
     projects::project,
@@ -41,7 +41,7 @@ pub struct Listed<T> {
 
 /// The two statements of a list, of all and of one owner: with the condition on the owner in place, each walks an index.
 macro_rules! list {
-    ($columns:literal, $table:literal, $at:literal, $owner:literal) => {
+    ($columns:expr, $table:literal, $at:literal, $owner:literal) => {
         (
             concat!(
                 "SELECT ",
@@ -90,13 +90,7 @@ const PROJECTS: Statements = list!(
     "created_at",
     "user_id"
 );
-const CLIENTS: Statements = list!(
-    "id, name, kind, auth_methods, redirect_uris, grant_types, scopes, owner_id, api_id, first_party, require_pkce,
-     refresh_grace_ms, disabled_at, created_at",
-    "clients",
-    "created_at",
-    "owner_id"
-);
+const CLIENTS: Statements = list!(client_columns!(), "clients c", "created_at", "owner_id");
 const USERS: Statements = list!("id, email, name, plan, admin, disabled_at", "users", "created_at", "id");
 const DENIALS: Statements =
     list!("request_id, at, status, reason, api, key_id, user_id, client_id, address", "denials", "at", "user_id");

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (7, include_str!("../../migrations/0007_audit_chain.sql")),
     (8, include_str!("../../migrations/0008_lists.sql")),
     (9, include_str!("../../migrations/0009_project_state.sql")),
+    (10, include_str!("../../migrations/0010_consent_seen.sql")),
     (11, include_str!("../../migrations/0011_refresh_audit.sql")),
     (13, include_str!("../../migrations/0013_returns.sql")),
 ];

@@ -1,6 +1,6 @@
 //! Owns the `revoked_tokens` table: one row per revoked access token, none per issued one. Does not parse tokens.
 
-use super::{Error, Store, grants::TokenState, row::binds};
+use super::{Error, Store, clients::client_disabled_at, grants::TokenState, row::binds};
 use crate::{
     cache::EntityKind,
     model::{
@@ -47,12 +47,21 @@ impl Store {
     pub async fn client_token_state(&self, client_id: &str, jti: &str) -> Result<Option<TokenState>, Error> {
         let row = self
             .row(
-                "SELECT c.disabled_at, t.expires_at FROM clients c LEFT JOIN revoked_tokens t ON t.jti = $2 WHERE c.id = $1",
+                concat!(
+                    "SELECT ",
+                    client_disabled_at!(),
+                    ", t.expires_at, c.owner_id FROM clients c LEFT JOIN revoked_tokens t ON t.jti = $2 WHERE c.id = $1"
+                ),
                 binds![client_id, jti],
             )
             .await?;
-        row.map(|row| {
-            Ok(TokenState { disabled: row.opt_int(0)?.is_some(), revoked: row.opt_int(1)?.is_some(), user: None })
+        row.map(|mut row| {
+            Ok(TokenState {
+                disabled: row.opt_int(0)?.is_some(),
+                revoked: row.opt_int(1)?.is_some(),
+                user: None,
+                client_owner: row.opt_text(2)?,
+            })
         })
         .transpose()
     }

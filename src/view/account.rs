@@ -22,6 +22,8 @@ pub struct ConnectedRow {
     pub name: String,
     pub host: String,
     pub scopes: Vec<ScopeLine>,
+    /// Nobody asked the user: the operator allowed it.
+    pub by_operator: bool,
     pub first_allowed: When,
     pub last_used: Option<When>,
 }

@@ -3,7 +3,7 @@
 
 use askama::Template;
 
-use super::parts::{Choice, Flash, ScopeGroup, Shell, When};
+use super::parts::{Choice, Flash, ScopeGroup, Shell, Step, When};
 
 /// `GET /apps`: the clients one registered.
 #[derive(Debug, Template)]
@@ -43,6 +43,8 @@ pub struct AppForm {
     pub redirect_uris_error: Option<String>,
     pub scopes: Vec<ScopeGroup>,
     pub scope_error: Option<String>,
+    /// It gets no codes, so it need not have an address to send them to.
+    pub without_codes: bool,
     /// The sign-in is not recent, so the password is asked for again.
     pub ask_password: bool,
     pub password_error: Option<String>,
@@ -100,13 +102,39 @@ pub struct AppPage {
     pub kind: String,
     pub created: When,
     pub form: AppForm,
+    /// What only an administrator changes.
+    pub fixed: Fixed,
+    pub details: Step,
+    pub rotate: Step,
+    pub delete: Step,
     /// `None` for public clients.
     pub secrets: Option<Vec<SecretRow>>,
     /// How long the old secret keeps working after a rotation.
     pub overlaps: Vec<Choice>,
 }
 
+/// What of an app its owner sees and does not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fixed {
+    /// Nothing.
+    Nothing,
+    /// Its permissions: it acts without a user.
+    Scopes,
+    /// All that users are told of it: they are not asked for consent.
+    Details,
+}
+
 impl AppPage {
+    #[must_use]
+    pub fn has_fixed_details(&self) -> bool {
+        self.fixed == Fixed::Details
+    }
+
+    #[must_use]
+    pub fn has_fixed_scopes(&self) -> bool {
+        self.fixed != Fixed::Nothing
+    }
+
     #[must_use]
     pub fn monogram(&self) -> String {
         super::monogram(&self.name)

@@ -32,6 +32,8 @@ pub struct LoginPage {
 pub struct ConsentPage {
     pub shell: Shell,
     pub interaction: String,
+    /// Comes back with the answer: what the page said of the app.
+    pub seen: String,
     pub user: Badge,
     pub client_name: String,
     pub client_id: String,

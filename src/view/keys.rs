@@ -8,7 +8,7 @@ use askama::Template;
 use super::{
     account::{DenialRow, EventLine, Link},
     chart::Chart,
-    parts::{Choice, Flash, ScopeGroup, Shell, Tone, When},
+    parts::{Choice, Flash, ScopeGroup, Shell, Step, Tone, When},
 };
 
 /// `GET /settings/keys`: the keys one has, and the form for a new one.
@@ -132,14 +132,6 @@ impl KeyCreatedPage {
     }
 }
 
-/// A form for a step that wants a recent sign-in.
-#[derive(Debug, Clone, Default)]
-pub struct Step {
-    pub form: String,
-    pub ask_password: bool,
-    pub password_error: Option<String>,
-}
-
 /// `GET /settings/keys/{id}`: one key, its use, and what can be done with it.
 #[derive(Debug, Template)]
 #[template(path = "key.html")]
@@ -232,6 +224,10 @@ pub struct ProjectPage {
     pub ended: Vec<KeyRow>,
     /// The one live key to regenerate here, if there is exactly one.
     pub regenerate: Option<(String, Step)>,
+    /// How its settings are changed.
+    pub settings: Step,
+    /// How it is disabled or enabled.
+    pub switch: Step,
     /// The form for another key, where the policy allows one.
     pub new_key: Option<KeyForm>,
     pub form: ProjectForm,

@@ -14,16 +14,17 @@ pub use self::account::{
     SecurityPage, SessionRow,
 };
 pub use self::apps::{
-    AppForm, AppNewPage, AppPage, AppRow, AppSecretPage, AppsPage, CallbackOutcome, CallbackPage, Exchange, SecretRow,
+    AppForm, AppNewPage, AppPage, AppRow, AppSecretPage, AppsPage, CallbackOutcome, CallbackPage, Exchange, Fixed,
+    SecretRow,
 };
 pub use self::chart::{Chart, Count};
 pub use self::entry::{ConsentApi, ConsentPage, LeakedPage, LoginPage, NoticePage};
 pub use self::keys::{
     KeyCreatedPage, KeyForm, KeyPage, KeyRow, KeysPage, LastUse, PlaceRow, ProjectForm, ProjectPage, ProjectRow,
-    ProjectsPage, Step,
+    ProjectsPage,
 };
 pub use self::parts::{
-    Badge, Choice, Flash, Nav, ScopeChoice, ScopeGroup, ScopeLine, Shell, Tone, When, bitting, monogram, sentence,
-    shell_quote,
+    Badge, Choice, Flash, Nav, ScopeChoice, ScopeGroup, ScopeLine, Shell, Step, Tone, When, bitting, monogram,
+    sentence, shell_quote,
 };
 pub use self::reference::{Field, Operation, OperationGroup, ProblemKind, ReferencePage, Words};

@@ -228,3 +228,11 @@ mod tests {
         assert_eq!(shell_quote(""), "''");
     }
 }
+
+/// A form for a step that wants a recent sign-in.
+#[derive(Debug, Clone, Default)]
+pub struct Step {
+    pub form: String,
+    pub ask_password: bool,
+    pub password_error: Option<String>,
+}

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     app::App,
-    engine::clients::new_secret,
+    engine::{client_rules, clients::new_secret, hand_on::Actor},
     http::{
         extract::RequestInfo,
         page::{render, shell},
@@ -29,7 +29,9 @@ use crate::{
         text,
     },
     store::{self, ClientChanges},
-    view::{AppForm, AppNewPage, AppRow, AppSecretPage, AppsPage, Exchange, Flash, Nav, Tone, sentence, shell_quote},
+    view::{
+        AppForm, AppNewPage, AppRow, AppSecretPage, AppsPage, Exchange, Fixed, Flash, Nav, Tone, sentence, shell_quote,
+    },
 };
 
 /// Most apps shown; the store keeps fewer for one user.
@@ -77,7 +79,7 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     let id = signed_in.viewer.read_form_id(&app, &form.form)?;
     let kind = ClientType::parse(params.get("type").unwrap_or("confidential"))
         .ok_or_else(|| Error::invalid_request("type is confidential or public"))?;
-    let Some(changes) = check(&app, &params, &mut form) else {
+    let Some(changes) = check(&app, &params, &mut form, Fixed::Nothing) else {
         return Ok(form_page(&app, &signed_in, None, form, StatusCode::BAD_REQUEST));
     };
     let password = params.get("password");
@@ -90,10 +92,11 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     let mut client = Client {
         id: format!("client_{id}"),
         owner_id: Some(user_id),
-        redirect_uris: changes.redirect_uris,
-        scopes: changes.scopes,
-        ..Client::new(info.now, changes.name, kind)
+        redirect_uris: changes.redirect_uris.unwrap_or_default(),
+        scopes: changes.scopes.unwrap_or_default(),
+        ..Client::new(info.now, changes.name.unwrap_or_default(), kind)
     };
+    client_rules::may_register(&Actor::signed_in(&signed_in.user), &client)?;
     if client.is_confidential() {
         client.secrets.push(kept);
     }
@@ -134,17 +137,20 @@ pub(super) fn typed(app: &App, params: &Params<'_>) -> AppForm {
 }
 
 /// What the form says about an app, or nothing and the reasons in `form`, each beside its field.
-pub(super) fn check(app: &App, params: &Params<'_>, form: &mut AppForm) -> Option<ClientChanges> {
+pub(super) fn check(app: &App, params: &Params<'_>, form: &mut AppForm, fixed: Fixed) -> Option<ClientChanges> {
     let name = text::name("a name", &form.name);
-    let redirect_uris = redirect_uris(&form.redirect_uris);
+    let redirect_uris = redirect_uris(&form.redirect_uris, form.without_codes);
     let chosen: Vec<String> = params.all("scope").map(ToOwned::to_owned).collect();
-    let scopes = if chosen.is_empty() {
-        Err(Error::invalid_scope("choose at least one permission"))
-    } else {
-        app.catalog.current().choose(&chosen)
+    let scopes = match (chosen.is_empty(), fixed) {
+        (true, Fixed::Nothing) => Err(Error::invalid_scope("choose at least one permission")),
+        // Where there is nothing to choose on the page, nothing is chosen.
+        (true, _) => Ok(None),
+        (false, _) => app.catalog.current().choose(&chosen).map(Some),
     };
     match (name, redirect_uris, scopes) {
-        (Ok(name), Ok(redirect_uris), Ok(scopes)) => Some(ClientChanges { name, redirect_uris, scopes }),
+        (Ok(name), Ok(redirect_uris), Ok(scopes)) => {
+            Some(ClientChanges { name: Some(name), redirect_uris: Some(redirect_uris), scopes })
+        }
         (name, redirect_uris, scopes) => {
             form.name_error = name.err().map(|error| sentence(&error.description));
             form.redirect_uris_error = redirect_uris.err();
@@ -205,7 +211,7 @@ fn form_page(app: &App, signed_in: &SignedIn, flash: Option<Flash>, form: AppFor
 }
 
 /// One redirect URI a line.
-fn redirect_uris(text: &str) -> Result<Vec<RedirectUri>, String> {
+fn redirect_uris(text: &str, without_codes: bool) -> Result<Vec<RedirectUri>, String> {
     let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
     let uris = lines
         .map(|(at, line)| {
@@ -213,8 +219,8 @@ fn redirect_uris(text: &str) -> Result<Vec<RedirectUri>, String> {
         })
         .collect::<Result<Vec<_>, _>>()?;
     match uris.len() {
-        0 => Err("Give at least one.".to_owned()),
-        1..=REDIRECT_URIS_MAX => Ok(uris),
+        0 if !without_codes => Err("Give at least one.".to_owned()),
+        0..=REDIRECT_URIS_MAX => Ok(uris),
         _ => Err(format!("At most {REDIRECT_URIS_MAX}.")),
     }
 }

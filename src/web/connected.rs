@@ -27,11 +27,14 @@ pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
     let catalog = app.catalog.current();
     let mut apps = Vec::new();
-    for connected in app.store.connected_apps(&signed_in.user.id).await? {
+    for connected in app.store.connected_apps(info.now, &signed_in.user.id).await? {
         let client = app.clients.find(&connected.client_id).await?;
         let uri = client.as_ref().and_then(|client| client.redirect_uris.first());
+        let registered = uri.map(|uri| display_host(uri.as_str())).unwrap_or_default();
         apps.push(ConnectedRow {
-            host: uri.map(|uri| display_host(uri.as_str())).unwrap_or_default(),
+            // Where the user was led, and else where the app says it is.
+            host: if connected.hosts.is_empty() { registered } else { connected.hosts.join(", ") },
+            by_operator: connected.by_operator,
             client_id: connected.client_id,
             name: connected.client_name,
             scopes: words::lines(&catalog, &connected.scopes),

@@ -24,6 +24,7 @@ use crate::{
         api::{Api, Catalog},
         client::{Client, GrantType},
         error::Error,
+        grant::{Consent, ConsentAnswer},
         redirect_uri::{display_host, is_local},
         scope::Scopes,
         secret::Digest,
@@ -44,6 +45,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     let page = ConsentPage {
         shell: shell(&app, &viewer, "Allow access", Nav::None),
         interaction: id.to_owned(),
+        seen: seen(&request.consent_to(&client)),
         user: Badge { name: user.name.clone(), email: user.email.clone() },
         client_name: client.name.clone(),
         client_id: client.id.clone(),
@@ -74,16 +76,24 @@ pub async fn decide(State(app): State<Arc<App>>, info: RequestInfo, request: Req
         _ => return Err(Error::invalid_request("the answer is neither allow nor deny").into()),
     };
     let (origin, user_id) = (info.origin(&user.id), user.id.clone());
-    let (client_id, scopes, resources) = (request.client_id, request.scopes, request.resources);
-    let waiting = app
-        .store
-        .decide_consent(info.now, origin, Digest::of(id), user_id, client_id, scopes, resources, allow)
-        .await?;
-    if waiting {
+    let gone = || Error::invalid_request("this app is not known here");
+    let client = app.clients.find(&request.client_id).await?.ok_or_else(gone)?;
+    let asked = request.consent_to(&client);
+    // The page was shown while the app had another name: it is shown again.
+    if params.get("seen").is_some_and(|sent| sent != seen(&asked)) {
+        return Ok(back);
+    }
+    let answer = ConsentAnswer { interaction: Digest::of(id), user_id, client_id: client.id.clone(), asked, allow };
+    if app.store.decide_consent(info.now, origin, answer).await? {
         Ok(back)
     } else {
         Err(Error::invalid_request("this sign-in has ended or was completed; start again from the app").into())
     }
+}
+
+/// Stands for what the page says of an app: what is sent back with the answer.
+fn seen(asked: &Consent) -> String {
+    Digest::of(&format!("{}\n{}", asked.hosts.join("\n"), asked.client_name)).text()
 }
 
 /// Who registered an app that this server's operator does not vouch for.

@@ -16,26 +16,42 @@ use super::{
 };
 use crate::{
     app::App,
-    engine::{apikey::span_seconds, clients::new_secret},
+    engine::{apikey::span_seconds, client_rules, clients::new_secret, hand_on::Actor},
     http::{
         extract::RequestInfo,
         page::{render, shell},
         session::SignedIn,
     },
     model::{
-        client::{Client, ClientSecret, ClientType},
+        client::{Client, ClientSecret, ClientType, GrantType},
         error::Error,
         redirect_uri::RedirectUri,
+        reserved,
         secret::CLIENT_SECRET,
         user::User,
     },
-    store,
-    view::{AppForm, AppPage, AppSecretPage, Flash, Nav, SecretRow, Tone},
+    store::{self, ClientChanges},
+    view::{AppForm, AppPage, AppSecretPage, Fixed, Flash, Nav, SecretRow, Tone, sentence},
 };
 
 const OVERLAPS: [(&str, &str); 4] = [("0s", "No time at all"), ("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days")];
-/// Longest that an old secret may go on, in seconds.
-const OVERLAP_MAX: i64 = 7 * 86_400;
+
+/// A part of the page that wants a recent sign-in.
+enum Part {
+    Details,
+    Rotate,
+    Delete,
+}
+
+/// What a step before this page has to say on it.
+#[derive(Default)]
+struct Said {
+    flash: Option<Flash>,
+    /// What was typed, if it is not what is stored.
+    form: Option<AppForm>,
+    password_error: Option<(Part, String)>,
+    status: StatusCode,
+}
 
 /// `GET /apps/{id}`
 pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, uri: Uri, headers: HeaderMap) -> Answer {
@@ -43,8 +59,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, ur
     let client = owned(&app, &signed_in.user, &id).await?;
     let flash =
         (query(&uri)?.get("done") == Some("saved")).then(|| Flash { tone: Tone::Good, text: "Saved.".to_owned() });
-    let form = stored(&app, &client);
-    Ok(page(&app, &info, &signed_in, client, flash, form, StatusCode::OK))
+    Ok(page(&app, &info, &signed_in, client, Said { flash, ..Said::default() }))
 }
 
 /// `POST /apps/{id}`
@@ -53,13 +68,32 @@ pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
     let client = owned(&app, &signed_in.user, &id).await?;
     let params = body.params()?;
     params.refuse_duplicates(&["scope"])?;
-    let mut form = typed(&app, &params);
-    let Some(changes) = check(&app, &params, &mut form) else {
-        return Ok(page(&app, &info, &signed_in, client, None, form, StatusCode::BAD_REQUEST));
+    let mut form = AppForm { without_codes: !client.may_use(GrantType::AuthorizationCode), ..typed(&app, &params) };
+    let Some(changes) = check(&app, &params, &mut form, fixed(&signed_in.user, &client)) else {
+        let said = Said { form: Some(form), status: StatusCode::BAD_REQUEST, ..Said::default() };
+        return Ok(page(&app, &info, &signed_in, client, said));
     };
-    let user_id = signed_in.user.id;
-    if !app.store.update_client(info.now, info.origin(&user_id), client.id.clone(), user_id, changes).await? {
-        return Err(Error::not_found().into());
+    // Scopes of the management API are not on the form, so leaving them out takes none away.
+    let scopes = changes.scopes.map(|scopes| scopes.union(&reserved::of(&client.scopes)));
+    let changes = ClientChanges { scopes, ..changes };
+    let changes = match client_rules::may_change(&Actor::signed_in(&signed_in.user), &client, changes) {
+        Ok(changes) => changes,
+        Err(error) => {
+            let flash = Some(Flash { tone: Tone::Bad, text: sentence(&error.description) });
+            let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
+            return Ok(page(&app, &info, &signed_in, client, Said { flash, status, ..Said::default() }));
+        }
+    };
+    if !changes.is_empty() {
+        let password = params.get("password");
+        if let Err(why) = proof::confirm(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
+            let said = Said { form: Some(form), ..Said::password(Part::Details, why) };
+            return Ok(page(&app, &info, &signed_in, client, said));
+        }
+        let user_id = signed_in.user.id;
+        if !app.store.update_client(info.now, info.origin(&user_id), client.id.clone(), user_id, changes).await? {
+            return Err(Error::not_found().into());
+        }
     }
     Ok(go(&app, &format!("/apps/{}?done=saved", client.id)))
 }
@@ -71,17 +105,13 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
     let params = body.params()?;
     params.refuse_duplicates(&[])?;
     let form_id = signed_in.viewer.read_form_id(&app, params.get("form").unwrap_or_default())?;
-    let overlap = match params.get("overlap") {
-        None | Some("0") => 0,
-        Some(span) => span_seconds(span)?,
-    };
-    if overlap > OVERLAP_MAX {
-        return Err(Error::invalid_request("an old secret goes on for at most 7 days").into());
-    }
+    let chosen = OVERLAPS.iter().find(|(value, _)| *value == params.get("overlap").unwrap_or("0s"));
+    let (value, _) = chosen.ok_or_else(|| Error::invalid_request("overlap is one of 0s, 1h, 24h and 7d"))?;
+    let overlap = span_seconds(value)?;
+    client_rules::may_rotate_secret(&Actor::signed_in(&signed_in.user), &client, overlap)?;
     let password = params.get("password");
     if let Err(why) = proof::confirm(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
-        let form = AppForm { password_error: Some(why), ..stored(&app, &client) };
-        return Ok(page(&app, &info, &signed_in, client, None, form, StatusCode::BAD_REQUEST));
+        return Ok(page(&app, &info, &signed_in, client, Said::password(Part::Rotate, why)));
     }
     let (shown, kept) = new_secret(info.now);
     let kept = ClientSecret { id: format!("secret_{form_id}"), ..kept };
@@ -105,9 +135,8 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
         // The id comes from the form, so the form was sent before: its answer had the secret.
         Err(store::Error::Conflict) => {
             let text = "This form was sent before, and the secret was rotated then. It is shown only once.".to_owned();
-            let form = stored(&app, &client);
             let flash = Some(Flash { tone: Tone::Warn, text });
-            Ok(page(&app, &info, &signed_in, client, flash, form, StatusCode::CONFLICT))
+            Ok(page(&app, &info, &signed_in, client, Said { flash, status: StatusCode::CONFLICT, ..Said::default() }))
         }
         Err(error) => Err(error.into()),
     }
@@ -115,7 +144,14 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
 
 /// `POST /apps/{id}/delete`
 pub async fn delete(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
-    let (signed_in, _) = signed_form(&app, &info, request).await?;
+    let (signed_in, body) = signed_form(&app, &info, request).await?;
+    let client = owned(&app, &signed_in.user, &id).await?;
+    let params = body.params()?;
+    params.refuse_duplicates(&[])?;
+    let password = params.get("password");
+    if let Err(why) = proof::confirm(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
+        return Ok(page(&app, &info, &signed_in, client, Said::password(Part::Delete, why)));
+    }
     let user_id = signed_in.user.id;
     if !app.store.delete_client(info.now, info.origin(&user_id), id, Some(user_id)).await? {
         return Err(Error::not_found().into());
@@ -136,20 +172,43 @@ fn stored(app: &App, client: &Client) -> AppForm {
         name: client.name.clone(),
         is_public: client.kind == ClientType::Public,
         redirect_uris: uris.join("\n"),
+        without_codes: !client.may_use(GrantType::AuthorizationCode),
         scopes: words::groups(&app.catalog.current(), |name| client.scopes.contains(name)),
         ..AppForm::default()
     }
 }
 
-fn page(
-    app: &App,
-    info: &RequestInfo,
-    signed_in: &SignedIn,
-    client: Client,
-    flash: Option<Flash>,
-    form: AppForm,
-    status: StatusCode,
-) -> Response {
+/// What of the app this owner does not change; [`client_rules::may_change`] is what holds.
+fn fixed(user: &User, client: &Client) -> Fixed {
+    match (Actor::signed_in(user).is_admin(), client.first_party, client_rules::acts_alone(client)) {
+        (true, ..) | (false, false, false) => Fixed::Nothing,
+        (false, true, _) => Fixed::Details,
+        (false, false, true) => Fixed::Scopes,
+    }
+}
+
+impl Said {
+    fn password(part: Part, why: String) -> Self {
+        Self { password_error: Some((part, why)), status: StatusCode::BAD_REQUEST, ..Self::default() }
+    }
+}
+
+fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, client: Client, said: Said) -> Response {
+    let fixed = fixed(&signed_in.user, &client);
+    // What cannot be changed is shown as it is, whatever was typed.
+    let kept = stored(app, &client);
+    let form = match (said.form, fixed) {
+        (Some(typed), Fixed::Nothing) => typed,
+        (Some(typed), Fixed::Scopes) => AppForm { scopes: kept.scopes, ..typed },
+        _ => kept,
+    };
+    let step = |wrong| proof::step(app, info.now, &signed_in.viewer, wrong);
+    let (details, rotate, delete) = match said.password_error {
+        Some((Part::Details, why)) => (Some(why), None, None),
+        Some((Part::Rotate, why)) => (None, Some(why), None),
+        Some((Part::Delete, why)) => (None, None, Some(why)),
+        None => (None, None, None),
+    };
     let live = |secret: &&ClientSecret| secret.expires_at.is_none_or(|end| end > info.now);
     let row = |secret: &ClientSecret| SecretRow {
         hint: format!("{}…{}", CLIENT_SECRET, secret.hint),
@@ -159,20 +218,20 @@ fn page(
     let secrets = client.is_confidential().then(|| client.secrets.iter().filter(live).map(row).collect());
     let page = AppPage {
         shell: shell(app, &signed_in.viewer, &client.name, Nav::Apps),
-        flash,
+        flash: said.flash,
         kind: kind_word(client.kind).to_owned(),
         created: words::day(client.created_at),
         client_id: client.id,
         name: client.name,
-        form: AppForm {
-            form: signed_in.viewer.form_id(app),
-            ask_password: proof::is_stale(info.now, &signed_in.viewer),
-            ..form
-        },
+        form: AppForm { form: signed_in.viewer.form_id(app), ..form },
+        fixed,
+        details: step(details),
+        rotate: step(rotate),
+        delete: step(delete),
         secrets,
         overlaps: words::choices(&OVERLAPS, "24h"),
     };
     let mut response = render(&page);
-    *response.status_mut() = status;
+    *response.status_mut() = said.status;
     response
 }

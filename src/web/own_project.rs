@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     app::App,
+    engine::hand_on::Actor,
     http::{
         extract::RequestInfo,
         page::{render, shell},
@@ -30,7 +31,7 @@ use crate::{
         user::User,
     },
     store::{self, ProjectChanges},
-    view::{Flash, KeyForm, Nav, ProjectForm, ProjectPage, Step, Tone, sentence},
+    view::{Flash, KeyForm, Nav, ProjectForm, ProjectPage, Tone, sentence},
 };
 
 /// What a step before this page has to say on it.
@@ -39,6 +40,8 @@ struct Said {
     flash: Option<Flash>,
     key: Option<KeyForm>,
     form: Option<ProjectForm>,
+    settings_password_error: Option<String>,
+    switch_password_error: Option<String>,
     status: StatusCode,
 }
 
@@ -88,6 +91,16 @@ pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
     let (wrong, status) = match text::name("a name", &form.name) {
         Err(error) => (sentence(&error.description), StatusCode::BAD_REQUEST),
         Ok(name) => {
+            let password = params.get("password");
+            if let Err(why) = proof::confirm(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
+                let said = Said {
+                    form: Some(form),
+                    settings_password_error: Some(why),
+                    status: StatusCode::BAD_REQUEST,
+                    ..Said::default()
+                };
+                return page(&app, &info, &signed_in, project, said).await;
+            }
             let changes = ProjectChanges {
                 name: Some(name),
                 key_form: Some(key_form),
@@ -117,9 +130,18 @@ pub async fn enable(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
 }
 
 async fn set_disabled(app: &App, info: &RequestInfo, id: String, request: Request, disabled: bool) -> Answer {
-    let (signed_in, _) = signed_form(app, info, request).await?;
-    owned(app, &signed_in.user, &id).await?;
-    let changes = ProjectChanges { disabled: Some(disabled), ..ProjectChanges::default() };
+    let (signed_in, body) = signed_form(app, info, request).await?;
+    let project = owned(app, &signed_in.user, &id).await?;
+    let params = body.params()?;
+    params.refuse_duplicates(&[])?;
+    let password = params.get("password");
+    if let Err(why) = proof::confirm(app, info, &signed_in.viewer, &signed_in.user, password).await? {
+        let said = Said { switch_password_error: Some(why), status: StatusCode::BAD_REQUEST, ..Said::default() };
+        return page(app, info, &signed_in, project, said).await;
+    }
+    // As by the management API: an administrator's word is an administrator's also on a project of their own.
+    let by_operator = Actor::signed_in(&signed_in.user).is_admin();
+    let changes = ProjectChanges { disabled: Some(disabled), by_operator, ..ProjectChanges::default() };
     if !app.store.update_project(info.now, info.origin(&signed_in.user.id), id.clone(), changes).await? {
         return Err(Error::not_found().into());
     }
@@ -132,14 +154,7 @@ async fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, project: Proj
     // The whole page is the project's.
     active.iter_mut().chain(&mut ended).for_each(|row| row.project = None);
     let regenerate = match active.as_slice() {
-        [key] => {
-            let step = Step {
-                form: signed_in.viewer.form_id(app),
-                ask_password: proof::is_stale(info.now, &signed_in.viewer),
-                password_error: None,
-            };
-            Some((key.id.clone(), step))
-        }
+        [key] => Some((key.id.clone(), proof::step(app, info.now, &signed_in.viewer, None))),
         _ => None,
     };
     let may_make = !project.is_disabled() && (!project.one_live_key || active.is_empty());
@@ -149,11 +164,13 @@ async fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, project: Proj
         flash: said.flash,
         created: words::day(project.created_at),
         disabled: project.is_disabled(),
-        barred: project.disabled_by == Some(DisabledBy::Administrator),
+        barred: project.disabled_by == Some(DisabledBy::Administrator) && !signed_in.user.admin,
         one_live_key: project.one_live_key,
         active,
         ended,
         regenerate,
+        settings: proof::step(app, info.now, &signed_in.viewer, said.settings_password_error),
+        switch: proof::step(app, info.now, &signed_in.viewer, said.switch_password_error),
         new_key,
         form: said.form.unwrap_or_else(|| ProjectForm {
             name: project.name.clone(),

@@ -95,11 +95,9 @@ pub(super) fn typed(params: &Params<'_>) -> ProjectForm {
     }
 }
 
-/// The form of keys that was chosen; imported ones are not made.
+/// The form of keys that was chosen.
 pub(super) fn key_form(params: &Params<'_>) -> Result<KeyForm, Error> {
-    let chosen = KeyForm::parse(params.get("key_form").unwrap_or(KeyForm::Prefixed.as_str()));
-    let chosen = chosen.filter(|form| *form != KeyForm::Imported);
-    chosen.ok_or_else(|| Error::invalid_request("key_form is prefixed or uuid"))
+    params.get("key_form").map_or(Ok(KeyForm::Prefixed), KeyForm::choose)
 }
 
 async fn page(

@@ -7,6 +7,7 @@ use crate::{
     engine::{limit::Guard, password::Busy},
     http::{extract::RequestInfo, session::Viewer},
     model::{clock::Timestamp, email, error::Error, user::User},
+    view::Step,
 };
 
 /// A sign-in this fresh is enough for sensitive steps; older ones ask for the password again, in milliseconds.
@@ -113,6 +114,11 @@ async fn look(
 /// Whether a sensitive step asks for the password again (ASVS 7.5).
 pub(super) fn is_stale(now: Timestamp, viewer: &Viewer) -> bool {
     viewer.auth_time().is_none_or(|at| now.0.saturating_sub(at.0) > RECENT_MS)
+}
+
+/// The part of a form that asks for the password where [`is_stale`] says so; `wrong` is what [`confirm`] said before.
+pub(super) fn step(app: &App, now: Timestamp, viewer: &Viewer, wrong: Option<String>) -> Step {
+    Step { form: viewer.form_id(app), ask_password: is_stale(now, viewer), password_error: wrong }
 }
 
 /// Whether the signed-in user may take a sensitive step: the sign-in is recent, or the password was given again.

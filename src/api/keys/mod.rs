@@ -1,5 +1,5 @@
 //! Owns `/api/v1/keys`: what may be asked about keys and done with them. Does not make secrets; see `engine::apikey`. What a
-//! caller may hand on is `api::hand_on`.
+//! caller may hand on is `engine::hand_on`.
 
 mod body;
 
@@ -10,14 +10,16 @@ use axum::{extract::State, http::Uri, response::Response};
 pub use self::body::{ChangeKey, CreateKey, Filter, Key, KeyDetail, MadeKey, Nothing, Place, Rotate};
 use super::{
     auth::{Caller, KeysRead, KeysWrite, May, no},
-    hand_on,
     once::{Answer, Work, found},
     page::{Page, Paging, Query, fill},
     path::Id,
 };
 use crate::{
     app::App,
-    engine::apikey::{self, NewKey},
+    engine::{
+        apikey::{self, NewKey},
+        hand_on,
+    },
     http::{json::Sent, problem::Problem, reply},
     model::{
         error::{Error, ErrorCode},
@@ -37,7 +39,8 @@ const OVERLAP_MAX: i64 = 31_536_000;
     responses((status = 200, body = Page<Key>)), security(("bearer" = ["grantd:keys:read"])))]
 pub async fn list(State(app): State<Arc<App>>, May(caller, ..): May<KeysRead>, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(&uri, &["user", "project", "environment", "status", "limit", "cursor"])?;
-    let (filter, paging, now) = (Filter::of(&query)?, query.paging()?, caller.info.now);
+    let (mut filter, paging, now) = (Filter::of(&query)?, query.paging()?, caller.info.now);
+    filter.project = caller.told(&app, hand_on::project(&caller.actor(), filter.project.take()))?;
     let mut owner = caller.whose(&app, filter.user.as_deref()).await?;
     if let Some(project) = &filter.project {
         // Its owner's keys are fewer than everybody's.
@@ -67,7 +70,7 @@ pub async fn create(
     caller.server_only("plan", sent.plan.is_some())?;
     let owner = caller.owner(&app, sent.user.as_deref()).await?;
     let scopes = app.catalog.current().choose_also_reserved(&sent.scopes)?;
-    let project = match hand_on::project(&app, &caller, sent.project)? {
+    let project = match caller.told(&app, hand_on::project(&caller.actor(), sent.project))? {
         Some(id) => Some(own_project(&app, &caller, &id, &owner.id).await?),
         None => None,
     };
@@ -79,8 +82,8 @@ pub async fn create(
         networks: networks(sent.networks)?.unwrap_or_default(),
         ..NewKey::of(&owner.id, sent.name.as_deref().unwrap_or("API key"), scopes)
     };
-    hand_on::bound(&app, &caller, &mut new)?;
     let now = caller.info.now;
+    caller.told(&app, hand_on::bound(&caller.actor(), now, &app.config, &mut new))?;
     let (secret, key) = apikey::make(now, &app.config, new)?;
     let shown = secret.expose().to_owned();
     let made = MadeKey { made: Key::of(now, key.clone()), key: shown, replaces: None, old_ends_at: None };
@@ -95,7 +98,7 @@ pub async fn create(
 #[utoipa::path(get, path = "/api/v1/keys/{id}", tag = "keys", params(("id" = String, Path)),
     responses((status = 200, body = KeyDetail)), security(("bearer" = ["grantd:keys:read"])))]
 pub async fn get(State(app): State<Arc<App>>, May(caller, ..): May<KeysRead>, Id(id): Id) -> Result<Response, Problem> {
-    let key = visible(&app, &caller, &id).await?;
+    let key = within_reach(&app, &caller, &id).await?;
     let places = app.store.key_networks(&id).await?;
     let seen_from = places.into_iter().map(|(network, at)| Place { network, first_seen: at.rfc3339() }).collect();
     Ok(reply::json(&KeyDetail { key: Key::of(caller.info.now, key), seen_from }))
@@ -114,7 +117,7 @@ pub async fn update(
     Sent { value: sent, .. }: Sent<ChangeKey>,
 ) -> Result<Response, Problem> {
     let key = visible(&app, &caller, &id).await?;
-    hand_on::reaches(&app, &caller, &key)?;
+    caller.told(&app, hand_on::reaches_key(&caller.actor(), &key))?;
     let now = caller.info.now;
     let expires_at = match sent.expires_in {
         Some(seconds) if seconds < 1 => {
@@ -128,7 +131,7 @@ pub async fn update(
     }
     let networks = networks(sent.networks)?;
     if let Some(networks) = &networks {
-        hand_on::within(&app, &caller, networks)?;
+        caller.told(&app, hand_on::within(&caller.actor(), networks))?;
     }
     let name = sent.name.map(|name| text::name("the key's name", &name)).transpose()?;
     let changes = KeyChanges { name, networks, expires_at };
@@ -152,7 +155,7 @@ pub async fn revoke(
         Err(answer) => return Ok(answer),
     };
     let (key, now) = (visible(&app, &caller, &id).await?, caller.info.now);
-    hand_on::reaches(&app, &caller, &key)?;
+    caller.told(&app, hand_on::reaches_key(&caller.actor(), &key))?;
     let answer = Answer::done(&Key::of(now, ApiKey { revoked_at: key.revoked_at.or(Some(now)), ..key }))?;
     let done = work.store(&answer)?.revoke_key(now, caller.origin(), id, None).await;
     work.end(answer, found(done, || no("key"))).await
@@ -200,9 +203,9 @@ async fn replace(app: &App, caller: &Caller, work: Work<'_>, id: &str, overlap: 
         Some(project) => app.store.find_project(project).await?,
         None => None,
     };
-    hand_on::reaches(app, caller, &old)?;
+    caller.told(app, hand_on::reaches_key(&caller.actor(), &old))?;
     let mut new = NewKey::like(&old, project);
-    hand_on::bound_successor(app, caller, id, &mut new)?;
+    caller.told(app, hand_on::bound_successor(&caller.actor(), now, &app.config, id, &mut new))?;
     let (secret, new) = apikey::make(now, &app.config, new)?;
     let old_ends_at = (overlap > 0).then(|| now.plus_seconds(overlap));
     let made = MadeKey {
@@ -231,8 +234,15 @@ async fn notice(app: &App, form: KeyForm) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The key with this id, if the caller may see it.
-pub(super) async fn visible(app: &App, caller: &Caller, id: &str) -> Result<ApiKey, Problem> {
+/// The key with this id, if the caller may see it with the credential it came with.
+pub(super) async fn within_reach(app: &App, caller: &Caller, id: &str) -> Result<ApiKey, Problem> {
+    let key = visible(app, caller, id).await?;
+    caller.told(app, hand_on::reaches_project(&caller.actor(), key.project_id.as_deref()))?;
+    Ok(key)
+}
+
+/// The key with this id, if the caller's user may see it.
+async fn visible(app: &App, caller: &Caller, id: &str) -> Result<ApiKey, Problem> {
     let key = app.store.key_by_id(id).await?.filter(|key| caller.sees(&key.user_id));
     Ok(key.ok_or_else(|| no("key"))?)
 }

@@ -8,6 +8,7 @@ mod own;
 mod projects;
 mod requests;
 mod routes;
+mod rules;
 mod told;
 
 use axum::{

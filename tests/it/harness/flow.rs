@@ -39,7 +39,8 @@ pub async fn authorize(browser: &Browser<'_>, client: &OAuthClient, change: &[(&
 /// Answers the consent page that is shown.
 pub async fn decide(browser: &Browser<'_>, page: &Reply, decision: &str) -> Reply {
     let (csrf, interaction) = (page.input("csrf"), page.input("interaction"));
-    let form = [("csrf", csrf.as_str()), ("interaction", &interaction), ("decision", decision)];
+    let seen = page.input("seen");
+    let form = [("csrf", csrf.as_str()), ("interaction", &interaction), ("seen", &seen), ("decision", decision)];
     browser.follow(browser.post("/consent", &form).await).await
 }
 

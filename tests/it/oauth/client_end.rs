@@ -1,6 +1,12 @@
 //! Owns the tests of a client that is disabled or deleted: everything of it ends, at every endpoint.
 
-use grantd::model::{audit::Origin, secret::Digest};
+use std::time::{Duration, Instant};
+
+use grantd::model::{
+    audit::Origin,
+    client::{ClientType, GrantType},
+    secret::Digest,
+};
 
 use super::{assert_refused, signed_in, token};
 use crate::harness::{
@@ -39,7 +45,6 @@ async fn assert_ended(app: &TestApp, browser: &Browser<'_>, client: &OAuthClient
         flow::refresh(app, client, &held.refresh_token).await,
         token(app, client, &[("grant_type", "client_credentials")]).await,
         app.post_as(client, "/oauth/introspect", &[("token", &held.access_tokens[0])]).await,
-        app.post_as(client, "/oauth/revoke", &[("token", &held.refresh_token)]).await,
     ] {
         assert_refused(&reply, "invalid_client", &[&held.code, &held.refresh_token]);
     }
@@ -63,10 +68,13 @@ async fn a_disabled_client_stops_at_every_endpoint_with_every_live_token() {
     };
     assert!(set(false).await);
     assert_ended(&app, &browser, &client, &held).await;
+    // To give up what it holds is all that it still may.
+    app.post_as(&client, "/oauth/revoke", &[("token", &held.access_tokens[1])]).await.status(200);
     browser.get(&waiting.replace("/login", "/oauth/authorize")).await.page(400);
     // Disabled is not deleted: what did not end meanwhile goes on.
     assert!(set(true).await);
     app.introspect(&held.access_tokens[0]).await.active();
+    app.introspect(&held.access_tokens[1]).await.inactive();
     exchange(&app, &client, &held.code).await.status(200);
     app.introspect(&others.access_tokens[0]).await.active();
     exchange(&app, &bystander, &others.code).await.status(200);
@@ -83,6 +91,8 @@ async fn a_deleted_client_takes_codes_tokens_consents_and_secrets_along() {
     let store = &app.app.store;
     assert!(store.delete_client(app.now(), Origin::default(), client.id.clone(), None).await.expect("deleted"));
     assert_ended(&app, &browser, &client, &held).await;
+    let revoked = app.post_as(&client, "/oauth/revoke", &[("token", &held.refresh_token)]).await;
+    assert_refused(&revoked, "invalid_client", &[&held.refresh_token]);
     browser.get(&waiting.replace("/login", "/oauth/authorize")).await.page(400);
     for table in ["grants", "consents", "client_secrets"] {
         let left = app.database.column(&format!("SELECT client_id FROM {table}")).await;
@@ -109,4 +119,57 @@ async fn a_resource_server_that_is_disabled_learns_nothing_more() {
     assert!(!store.delete_client(app.now(), Origin::default(), app.api.id.clone(), None).await.expect("looked"));
     let kept = app.database.column("SELECT digest FROM client_secrets").await;
     assert!(kept.contains(&Digest::of(&secret).text()));
+}
+
+#[tokio::test]
+async fn the_client_of_a_disabled_owner_is_disabled_and_comes_back_with_the_owner() {
+    // THREATS: CA11 IN8
+    let app = TestApp::new().await;
+    let second = app.beside().await;
+    let mallory = app.user("mallory@example.com").await;
+    let client = app
+        .client(ClientType::Confidential, |client| {
+            client.owner_id = Some(mallory.clone());
+            client.grant_types = GrantType::ALL.to_vec();
+        })
+        .await;
+    let browser = signed_in(&app, "alice@example.com").await;
+    let held = holdings(&app, &browser, &client).await;
+    let given_up = app.client_token(&client).await;
+    for access_token in &held.access_tokens {
+        second.introspect(access_token).await.active();
+        second.introspect(access_token).await.active();
+    }
+    token(&second, &client, &[("grant_type", "client_credentials")]).await.status(200);
+    let set = async |active| {
+        app.app.store.set_user_active(app.now(), Origin::default(), mallory.clone(), active).await.expect("set")
+    };
+    assert!(set(false).await);
+    assert_ended(&app, &browser, &client, &held).await;
+    // The other node remembers client and tokens, and hears of it by the feed.
+    for access_token in &held.access_tokens {
+        wait_until(async || second.introspect(access_token).await.body == r#"{"active":false}"#).await;
+    }
+    wait_until(async || token(&second, &client, &[("grant_type", "client_credentials")]).await.status.as_u16() == 401)
+        .await;
+    assert!(set(true).await);
+    app.introspect(&given_up).await.active();
+    // What it gave up while it was disabled stays given up.
+    assert!(set(false).await);
+    app.post_as(&client, "/oauth/revoke", &[("token", &given_up)]).await.status(200);
+    assert!(set(true).await);
+    app.introspect(&given_up).await.inactive();
+    app.introspect(&held.access_tokens[0]).await.active();
+    exchange(&app, &client, &held.code).await.status(200);
+    wait_until(async || token(&second, &client, &[("grant_type", "client_credentials")]).await.status.as_u16() == 200)
+        .await;
+}
+
+/// Asks until it is so; a change reaches another node within a second on a machine that is not busy.
+async fn wait_until(is_so: impl AsyncFn() -> bool) {
+    let began = Instant::now();
+    while !is_so().await {
+        assert!(began.elapsed() < Duration::from_secs(60), "not so after a minute");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

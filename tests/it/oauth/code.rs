@@ -179,9 +179,9 @@ async fn what_was_taken_back_since_the_code_was_made_is_not_issued() {
                 let (scope, uri) =
                     if what == "scope" { ("read", CALLBACK) } else { ("read write", "https://a.example/cb") };
                 let to = ClientChanges {
-                    name: "Less".to_owned(),
-                    redirect_uris: vec![RedirectUri::register(uri).expect("a URI")],
-                    scopes: Scopes::parse(scope).expect("scopes"),
+                    name: None,
+                    redirect_uris: Some(vec![RedirectUri::register(uri).expect("a URI")]),
+                    scopes: Some(Scopes::parse(scope).expect("scopes")),
                 };
                 store.update_client(app.now(), origin(), client.id.clone(), owner.clone(), to).await
             }

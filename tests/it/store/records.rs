@@ -5,6 +5,7 @@ use grantd::{
     model::{
         authorize_request::{AuthorizeRequest, Prompt},
         client::REDIRECT_URIS_MAX,
+        grant::{Consent, ConsentAnswer},
         scope::Scopes,
         secret::Digest,
     },
@@ -71,9 +72,9 @@ async fn a_client_keeps_its_secrets_and_ends_with_everything(base: Base) {
     assert_eq!(client.secrets.iter().filter(|secret| secret.expires_at.is_none()).count(), 1);
     assert!(client.redirect_uris.len() <= REDIRECT_URIS_MAX && client.active);
     let changes = ClientChanges {
-        name: "Renamed".to_owned(),
-        redirect_uris: client.redirect_uris.clone(),
-        scopes: Scopes::parse("read").expect("scopes"),
+        name: Some("Renamed".to_owned()),
+        scopes: Some(Scopes::parse("read").expect("scopes")),
+        ..ClientChanges::default()
     };
     let update = base.store.update_client(NOW, who(), base.client.clone(), base.user.clone(), changes).await;
     assert!(!update.expect("an answer"), "only its owner's");
@@ -96,21 +97,27 @@ async fn a_consent_grows_and_its_withdrawal_ends_grants(base: Base) {
     let digest = Digest::of("interaction");
     base.store.insert_interaction(digest, interaction(&base.client)).await.expect("kept");
     let decide = async |scopes: &str, allow: bool| {
-        let scopes = Scopes::parse(scopes).expect("scopes");
-        let (user, client) = (base.user.clone(), base.client.clone());
-        base.store.decide_consent(NOW, who(), digest, user, client, scopes, Vec::new(), allow).await.expect("an answer")
+        let asked = Consent {
+            scopes: Scopes::parse(scopes).expect("scopes"),
+            resources: Vec::new(),
+            client_name: "Test app".to_owned(),
+            hosts: vec!["app.example.test".to_owned()],
+        };
+        let (user_id, client_id) = (base.user.clone(), base.client.clone());
+        let answer = ConsentAnswer { interaction: digest, user_id, client_id, asked, allow };
+        base.store.decide_consent(NOW, who(), answer).await.expect("an answer")
     };
     let consent = async || base.store.find_consent(&base.user, &base.client).await.expect("a look");
     assert!(decide("write", false).await);
     assert!(consent().await.is_none(), "no is not remembered");
     assert!(decide("read", true).await && decide("write", true).await);
-    assert_eq!(consent().await.expect("a consent").0.to_string(), "read write");
+    assert_eq!(consent().await.expect("a consent").scopes.to_string(), "read write");
     let waiting = base.store.find_interaction(NOW, &digest).await.expect("a look").expect("an interaction");
     assert_eq!(waiting.decision, Some((base.user.clone(), true)));
     let grant = grant(NOW, &base.user, &base.client);
     let id = grant.id.text();
     keep(&base.store, NOW, grant).await;
-    assert_eq!(base.store.connected_apps(&base.user).await.expect("apps")[0].client_id, base.client);
+    assert_eq!(base.store.connected_apps(NOW, &base.user).await.expect("apps")[0].client_id, base.client);
     let withdraw = || base.store.withdraw_consent(NOW, who(), base.user.clone(), base.client.clone());
     assert!(withdraw().await.expect("an answer"));
     assert!(!withdraw().await.expect("an answer"));

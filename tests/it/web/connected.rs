@@ -1,5 +1,7 @@
 //! Owns tests of `/settings/apps`.
 
+use grantd::model::client::ClientType;
+
 use crate::harness::{
     TestApp,
     flow::{authorize_url, refresh, tokens},
@@ -44,4 +46,27 @@ async fn one_removes_only_what_one_allowed() {
     assert!(!eve.get(PAGE).await.body.contains("Test app"));
     eve.submit(PAGE, &format!("{PAGE}/{}/revoke", client.id), &[]).await.page(404);
     app.introspect(&access).await.active();
+}
+
+#[tokio::test]
+async fn access_that_the_operator_allowed_is_shown_and_can_be_removed() {
+    // THREATS: SE12
+    let app = TestApp::new().await;
+    app.user("carol@example.com").await;
+    let client = app.client(ClientType::Confidential, |client| client.first_party = true).await;
+    let browser = app.browser();
+    browser.log_in("carol@example.com").await;
+    // A code that was never exchanged is no access.
+    browser.get(&authorize_url(&client, &[])).await.redirect_param("code").expect("a code without a page");
+    assert!(browser.get(PAGE).await.body.contains("No app has access"));
+    let (access, refresh_token) = tokens(&browser, &client).await;
+    let page = browser.get(PAGE).await;
+    for shown in ["Test app", "allowed by the operator", "May read", "May write", "app.example.test"] {
+        assert!(page.body.contains(shown), "{shown}: {}", page.body);
+    }
+    let reply = browser.submit(PAGE, &format!("{PAGE}/{}/revoke", client.id), &[]).await;
+    assert_eq!(reply.location(), "/settings/apps?done=removed");
+    app.introspect(&access).await.inactive();
+    refresh(&app, &client, &refresh_token).await.oauth_error("invalid_grant");
+    assert!(browser.follow(reply).await.body.contains("No app has access"));
 }

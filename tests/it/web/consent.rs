@@ -1,10 +1,14 @@
 //! Owns tests of `/consent`.
 
-use grantd::model::{client::ClientType, redirect_uri::RedirectUri};
+use grantd::{
+    model::{audit::Origin, client::ClientType, redirect_uri::RedirectUri, scope::Scopes},
+    store::ClientChanges,
+};
 
 use super::sign_in;
 use crate::harness::{
     Browser, OAuthClient, Reply, TestApp,
+    app::{API, CALLBACK},
     flow::{authorize, authorize_url, code, decide, exchange},
 };
 
@@ -170,5 +174,85 @@ async fn names_are_inert() {
     for page in [login, consent, connected] {
         assert!(page.body.contains("&#60;script&#62;alert(1)"), "{}", page.body);
         assert!(!page.body.contains("<script>alert") && !page.body.contains("<svg onload"), "{}", page.body);
+    }
+}
+
+/// Changes the client as its owner does.
+async fn change(app: &TestApp, client: &OAuthClient, changes: ClientChanges) {
+    let changed = app.app.store.update_client(app.now(), Origin::default(), client.id.clone(), None, changes).await;
+    assert!(changed.expect("an answer"));
+}
+
+#[tokio::test]
+async fn an_app_that_goes_by_another_name_or_to_another_host_is_asked_about_again() {
+    // THREATS: SE11 CM8
+    let app = TestApp::new().await;
+    app.user("bob@example.com").await;
+    let client = app.confidential().await;
+    let browser = app.browser();
+    browser.log_in("bob@example.com").await;
+    code(&browser, &client).await;
+    let straight = async |change: &[(&str, &str)]| {
+        browser.get(&authorize_url(&client, change)).await.redirect_param("code").is_some()
+    };
+    assert!(straight(&[]).await, "as it was allowed");
+    let elsewhere = "https://evil.example/x";
+    let both = [CALLBACK, elsewhere].map(|uri| RedirectUri::register(uri).expect("a URI")).to_vec();
+    change(&app, &client, ClientChanges { redirect_uris: Some(both), ..ClientChanges::default() }).await;
+    assert!(straight(&[]).await, "to the host that was seen");
+    let page = asked(&browser, &client, &[("redirect_uri", elsewhere), ("scope", "read")]).await;
+    assert!(page.body.contains("evil.example"));
+    decide(&browser, &page, "allow").await;
+    assert!(straight(&[("redirect_uri", elsewhere), ("scope", "read")]).await && straight(&[]).await, "both were seen");
+    change(&app, &client, ClientChanges { name: Some("Your Bank".to_owned()), ..ClientChanges::default() }).await;
+    let page = asked(&browser, &client, &[("scope", "read")]).await;
+    assert!(page.body.contains("Your Bank"));
+    decide(&browser, &page, "allow").await;
+    assert!(straight(&[("scope", "read")]).await);
+    // What was allowed to the old name was not allowed to this one.
+    asked(&browser, &client, &[("scope", "read write")]).await;
+    asked(&browser, &client, &[("scope", "read"), ("redirect_uri", elsewhere)]).await;
+}
+
+#[tokio::test]
+async fn a_page_that_was_shown_for_another_name_allows_nothing() {
+    // THREATS: CM8
+    let app = TestApp::new().await;
+    app.user("bob@example.com").await;
+    let client = app.confidential().await;
+    let browser = app.browser();
+    browser.log_in("bob@example.com").await;
+    let page = asked(&browser, &client, &[]).await;
+    change(&app, &client, ClientChanges { name: Some("Your Bank".to_owned()), ..ClientChanges::default() }).await;
+    let again = decide(&browser, &page, "allow").await;
+    assert!(again.page(200).body.contains("Your Bank"), "{}", again.body);
+    decide(&browser, &again, "allow").await.redirect_param("code").expect("a code");
+}
+
+#[tokio::test]
+async fn asks_for_another_api_and_each_time_where_the_answer_goes_to_a_program_here() {
+    // THREATS: SE11
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let orders = "https://orders.example.test";
+    app.api("Orders API", orders, &["orders"]).await;
+    let local = "http://127.0.0.1/cb";
+    let client = app
+        .client(ClientType::Confidential, |client| {
+            client.scopes = Scopes::parse("read write orders").expect("scopes");
+            client.redirect_uris.push(RedirectUri::register(local).expect("a URI"));
+        })
+        .await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    let of = |resource| [("scope", "read orders"), ("resource", resource)];
+    authorize(&browser, &client, &of(API)).await.redirect_param("code").expect("a code");
+    let straight = browser.get(&authorize_url(&client, &of(API))).await;
+    straight.redirect_param("code").expect("a code without a page");
+    asked(&browser, &client, &of(orders)).await;
+    for _ in 0..2 {
+        let here = [("scope", "read"), ("resource", API), ("redirect_uri", "http://127.0.0.1:4000/cb")];
+        let page = asked(&browser, &client, &here).await;
+        decide(&browser, &page, "allow").await.redirect_param("code").expect("a code");
     }
 }

@@ -69,3 +69,58 @@ async fn guessing_there_counts_like_guessing_at_sign_in() {
     browser.post("/logout", &[("csrf", &csrf)]).await.status(303);
     browser.submit("/login", "/login", &fields).await.page(429);
 }
+
+#[tokio::test]
+async fn changing_or_deleting_an_app_after_ten_minutes_wants_the_password() {
+    // THREATS: SE15
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    let fields = [("name", "My app"), ("redirect_uris", CALLBACK), ("scope", "read")];
+    let made = submit(&browser, "/apps/new", "/apps", &fields).await;
+    let path = format!("/apps/{}", element(&made, "client-id"));
+    app.advance(601);
+    let moved = [("name", "My app"), ("redirect_uris", "https://evil.example/x"), ("scope", "read")];
+    for wrong in [&[][..], &[("password", "wrong")]] {
+        let reply = browser.submit(&path, &path, &[&moved[..], wrong].concat()).await;
+        reply.page(400);
+        assert!(!element(&reply, "details-password-error").is_empty(), "{}", reply.body);
+        let reply = browser.submit(&path, &format!("{path}/delete"), wrong).await;
+        reply.page(400);
+        assert!(!element(&reply, "delete-password-error").is_empty(), "{}", reply.body);
+    }
+    assert!(!browser.get(&path).await.body.contains("evil.example"));
+    // What changes nothing needs no proof.
+    browser.submit(&path, &path, &fields).await.status(303);
+    let proof = ("password", PASSWORD);
+    browser.submit(&path, &path, &[&moved[..], &[proof]].concat()).await.status(303);
+    assert!(browser.get(&path).await.body.contains("evil.example"));
+    browser.submit(&path, &format!("{path}/delete"), &[proof]).await.status(303);
+    browser.get(&path).await.page(404);
+}
+
+#[tokio::test]
+async fn changing_a_project_after_ten_minutes_wants_the_password() {
+    // THREATS: SE15
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    let made = submit(&browser, "/settings/projects", "/settings/projects", &[("name", "Harbor")]).await;
+    let path = made.location().split('?').next().expect("a path").to_owned();
+    app.advance(601);
+    let (disable, enable, proof) = (format!("{path}/disable"), format!("{path}/enable"), ("password", PASSWORD));
+    let renamed = [("name", "Port"), ("one_live_key", "yes")];
+    let reply = browser.submit(&path, &path, &renamed).await;
+    reply.page(400);
+    assert!(!element(&reply, "settings-password-error").is_empty(), "{}", reply.body);
+    browser.submit(&path, &disable, &[]).await.page(400);
+    assert!(!browser.get(&path).await.body.contains("Port"));
+    browser.submit(&path, &path, &[&renamed[..], &[proof]].concat()).await.status(303);
+    browser.submit(&path, &disable, &[proof]).await.status(303);
+    browser.submit(&path, &enable, &[]).await.page(400);
+    browser.submit(&path, &enable, &[("password", "wrong")]).await.page(400);
+    assert!(browser.get(&path).await.body.contains("This project is disabled"));
+    browser.submit(&path, &enable, &[proof]).await.status(303);
+}

@@ -1,0 +1,141 @@
+//! Owns what a client may be, and who may register and change it: the rules that the pages, the management API, the command
+//! line and the demo share. Does not keep or authenticate clients; see `store::clients` and `engine::clients`.
+
+use super::hand_on::{self, Actor};
+use crate::{
+    model::{
+        client::{AuthMethod, Client, ClientType, GrantType, REDIRECT_URIS_MAX},
+        error::{Error, ErrorCode},
+        reserved,
+        scope::Scopes,
+    },
+    store::ClientChanges,
+};
+
+/// Longest grace window of a refresh token, in milliseconds.
+const GRACE_MAX_MS: i64 = 60_000;
+/// Longest that an old secret may go on beside a new one, in seconds: a year.
+const OVERLAP_MAX: i64 = 31_536_000;
+
+/// Whether `actor` may register `client`, and whether there can be such a client at all.
+///
+/// # Errors
+/// `invalid_request` or `invalid_scope` for what cannot be, `insufficient_scope` for what is wider than the actor's own
+/// credential, `forbidden` for what only an administrator sets.
+pub fn may_register(actor: &Actor<'_>, client: &Client) -> Result<(), Error> {
+    check(client)?;
+    if !actor.is_admin() {
+        let usual = Client::new(client.created_at, String::new(), client.kind);
+        let is_usual = client.grant_types == usual.grant_types
+            && client.auth_methods == usual.auth_methods
+            && client.first_party == usual.first_party
+            && client.require_pkce == usual.require_pkce
+            && client.refresh_grace_ms == usual.refresh_grace_ms
+            && client.owner_id.is_some();
+        if !is_usual {
+            return Err(administrators("grant types, authentication, first_party, PKCE and the grace window"));
+        }
+        only_public(&client.scopes)?;
+    }
+    hand_on::reaches_project(actor, None)?;
+    hand_on::scopes(actor, &reaches(client))?;
+    if acts_alone(client) { hand_on::unbounded_secret(actor) } else { Ok(()) }
+}
+
+/// What of `to` is to be written, if `actor` may change `before` so.
+///
+/// The scopes of a client that acts without a user are an administrator's to set, for nothing else bounds its tokens. So is
+/// all that users are told of a first-party client: the operator vouches for it, and consent is not asked. An owner's change
+/// is refused rather than ending first_party, because users of a working app would be asked for consent all at once.
+///
+/// # Errors
+/// As [`may_register`].
+pub fn may_change(actor: &Actor<'_>, before: &Client, to: ClientChanges) -> Result<ClientChanges, Error> {
+    // What stays as it is is not written: it may have been changed meanwhile.
+    let to = ClientChanges {
+        name: to.name.filter(|name| *name != before.name),
+        redirect_uris: to.redirect_uris.filter(|uris| *uris != before.redirect_uris),
+        scopes: to.scopes.filter(|scopes| *scopes != before.scopes),
+    };
+    let after = Client {
+        redirect_uris: to.redirect_uris.clone().unwrap_or_else(|| before.redirect_uris.clone()),
+        scopes: to.scopes.clone().unwrap_or_else(|| before.scopes.clone()),
+        ..before.clone()
+    };
+    check(&after)?;
+    if !actor.is_admin() {
+        if before.first_party && (to.name.is_some() || to.redirect_uris.is_some() || to.scopes.is_some()) {
+            return Err(administrators("the name, redirect URIs and permissions of this app"));
+        }
+        if acts_alone(before) && to.scopes.is_some() {
+            return Err(administrators("the permissions of this app"));
+        }
+        only_public(&after.scopes.filter(|name| !before.scopes.contains(name)))?;
+    }
+    hand_on::reaches_project(actor, None)?;
+    hand_on::scopes(actor, &reaches(&after))?;
+    if acts_alone(before) && to.scopes.is_some() {
+        hand_on::unbounded_secret(actor)?;
+    }
+    Ok(to)
+}
+
+/// Whether `actor` may give `client` a new secret while the old ones go on for `overlap` seconds.
+///
+/// # Errors
+/// As [`may_register`].
+pub fn may_rotate_secret(actor: &Actor<'_>, client: &Client, overlap: i64) -> Result<(), Error> {
+    if !(0..=OVERLAP_MAX).contains(&overlap) {
+        return Err(Error::invalid_request(format!("overlap is 0 to {OVERLAP_MAX} seconds")));
+    }
+    hand_on::reaches_project(actor, None)?;
+    hand_on::scopes(actor, &reaches(client))?;
+    if acts_alone(client) { hand_on::unbounded_secret(actor) } else { Ok(()) }
+}
+
+/// Whether the scopes of this client are an administrator's to set.
+#[must_use]
+pub fn acts_alone(client: &Client) -> bool {
+    client.may_use(GrantType::ClientCredentials)
+}
+
+/// What whoever holds a client's secret gets by that alone, and what nobody is to reach by way of a client.
+fn reaches(client: &Client) -> Scopes {
+    if acts_alone(client) { client.scopes.clone() } else { reserved::of(&client.scopes) }
+}
+
+/// Whether there can be such a client, whoever registers it.
+fn check(client: &Client) -> Result<(), Error> {
+    let wrong = |words: &'static str| Err(Error::invalid_request(words));
+    let uses_codes = client.may_use(GrantType::AuthorizationCode);
+    if (uses_codes && client.redirect_uris.is_empty()) || client.redirect_uris.len() > REDIRECT_URIS_MAX {
+        return wrong("the code flow needs 1 to 20 redirect URIs");
+    }
+    if client.kind == ClientType::Public && (!client.require_pkce || acts_alone(client)) {
+        return wrong("a public client needs PKCE and has no client_credentials");
+    }
+    let has_none = client.auth_methods.contains(&AuthMethod::None);
+    if client.auth_methods.is_empty() || has_none != (client.kind == ClientType::Public) {
+        return wrong("a public client has auth_method none, a confidential one has a secret");
+    }
+    if !(0..=GRACE_MAX_MS).contains(&client.refresh_grace_ms) {
+        return wrong("refresh_grace is 0 to 60 seconds");
+    }
+    if client.scopes.is_empty() {
+        return Err(Error::invalid_scope("at least one scope is needed"));
+    }
+    Ok(())
+}
+
+/// Scopes of the management API are for an administrator to give to a client.
+fn only_public(scopes: &Scopes) -> Result<(), Error> {
+    let reserved = reserved::of(scopes);
+    if reserved.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid_scope(format!("only an administrator gives an app {reserved}")))
+}
+
+fn administrators(what: &str) -> Error {
+    Error::new(ErrorCode::Forbidden, format!("only an administrator sets {what}"))
+}
