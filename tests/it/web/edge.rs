@@ -171,3 +171,21 @@ async fn no_form_works_without_its_token_and_no_link_changes_anything() {
     app.introspect(&access).await.active();
     browser.get(&format!("/apps/{id}")).await.page(200);
 }
+
+#[tokio::test]
+async fn an_error_page_leads_somewhere_and_keeps_the_navigation_of_who_is_signed_in() {
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let browser = app.browser();
+    let signed_out = browser.get("/nowhere").await;
+    signed_out.page(404);
+    assert!(signed_out.body.contains(">Sign in</a>") && !signed_out.body.contains("Sign out"), "{}", signed_out.body);
+    browser.log_in("ada@example.com").await;
+    for path in ["/nowhere", "/settings/keys/key_missing", "/apps/client_missing"] {
+        let page = browser.get(path).await;
+        page.page(404);
+        for part in ["aria-label=\"Main\"", "Sign out", "href=\"/settings/keys\">Go to your API keys</a>"] {
+            assert!(page.body.contains(part), "{path}: {part}: {}", page.body);
+        }
+    }
+}
