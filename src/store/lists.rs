@@ -79,7 +79,7 @@ type Statements = (&'static str, &'static str);
 
 const KEYS: Statements = list!(
     "id, user_id, name, prefix, hint, scopes, environment, form, project_id, plan, networks, created_at, expires_at,
-     revoked_at, last_used_at, last_address, last_agent, metered_as",
+     revoked_at, last_used_at, last_address, last_agent, metered_as, replaced_by",
     "api_keys",
     "created_at",
     "user_id"
