@@ -21,6 +21,7 @@ use crate::{
     },
     model::{
         audit::{Event, Origin},
+        denial::Asked,
         email,
         error::{Error, ErrorCode},
         plan::Plan,
@@ -93,6 +94,8 @@ pub struct Holder {
     pub user: User,
     /// The credential.
     pub credential: Verified,
+    /// The request, for the owner of a credential that is refused.
+    asked: Asked,
 }
 
 impl Caller {
@@ -176,7 +179,8 @@ impl Caller {
     /// `insufficient_scope` with these words.
     pub fn wider<T>(&self, app: &App, words: String) -> Result<T, Problem> {
         if let Some(holder) = &self.holder {
-            note(app, &self.info, &holder.credential, (403, Denial::Scope), words.clone());
+            let (credential, asked) = (&holder.credential, holder.asked.clone());
+            note(app, &self.info, credential, (403, Denial::Scope), words.clone(), asked);
         }
         Err(Error::new(ErrorCode::InsufficientScope, words).into())
     }
@@ -245,14 +249,15 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     let invalid = || Error::new(ErrorCode::InvalidToken, "this is no valid credential");
     let presented = bearer(&parts.headers).map_err(|_| invalid())?.ok_or_else(Problem::unauthenticated)?;
     let from = info.presenter(&parts.headers);
+    let asked = Asked::of(parts.method.as_str(), parts.uri.path());
     let credential = match credential::verify(app, &info, presented, &from).await? {
         Ok(credential) => credential,
         Err(denied) => {
-            info.note_denial(app, 401, Some(reserved::SLUG), denied);
+            info.note_denial(app, 401, Some(reserved::SLUG), denied, asked);
             return Err(invalid().into());
         }
     };
-    let judged = judge(app, &info, &credential, needs).await;
+    let judged = judge(app, &info, &credential, needs, &asked).await;
     let outcome = match &judged {
         Ok(_) => Outcome::Allowed,
         Err((Outcome::Limited, _)) => Outcome::Limited,
@@ -260,7 +265,7 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     };
     app.verifier.used(info.now, &credential, outcome, &from);
     let user = judged.map_err(|(_, problem)| problem)?;
-    let caller = Caller { info, holder: Some(Holder { user, credential }) };
+    let caller = Caller { info, holder: Some(Holder { user, credential, asked }) };
     watch(app, &caller, parts, needs.scope).await?;
     Ok(caller)
 }
@@ -271,9 +276,14 @@ async fn judge(
     info: &RequestInfo,
     credential: &Verified,
     Needs { scope, admin }: Needs,
+    asked: &Asked,
 ) -> Result<User, (Outcome, Problem)> {
     let principal = &credential.value.principal;
-    let note = |status, denial, reason: String| note(app, info, credential, (status, denial), reason);
+    let note = |status, denial, reason: String| {
+        let needs = (denial == Denial::Scope).then(|| scope.to_owned());
+        let asked = Asked { needs, holds: Some(principal.scopes.to_string()), ..asked.clone() };
+        note(app, info, credential, (status, denial), reason, asked);
+    };
     let catalog = app.catalog.current();
     let is_ours = |uri: &String| catalog.reserved.as_ref().is_some_and(|api| api.identifier == *uri);
     let is_for_us = principal.audience.iter().any(is_ours);
@@ -305,9 +315,16 @@ async fn judge(
 }
 
 /// Notes a refusal of a valid credential, for its owner.
-fn note(app: &App, info: &RequestInfo, credential: &Verified, (status, denial): (u16, Denial), reason: String) {
+fn note(
+    app: &App,
+    info: &RequestInfo,
+    credential: &Verified,
+    (status, denial): (u16, Denial),
+    reason: String,
+    asked: Asked,
+) {
     let denied = Denied::of(denial, &credential.value.principal);
-    info.note_denial_because(app, status, Some(reserved::SLUG), denied, reason);
+    info.note_denial_because(app, (status, reason), Some(reserved::SLUG), denied, asked);
 }
 
 /// An administrator's look at what is others' is worth an entry of its own; where that cannot be written, there is no look.

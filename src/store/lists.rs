@@ -5,7 +5,7 @@ use super::{
     AuditEntry, Error, Store,
     audit::entry,
     clients::client,
-    denials::record,
+    denials::{COLUMNS_DENIAL, denial_columns, record},
     keys::key,
     projects::project,
     row::{Bind, Row, binds},
@@ -41,7 +41,7 @@ pub struct Listed<T> {
 
 /// The two statements of a list, of all and of one owner: with the condition on the owner in place, each walks an index.
 macro_rules! list {
-    ($columns:literal, $table:literal, $at:literal, $owner:literal) => {
+    ($columns:expr, $table:literal, $at:literal, $owner:literal) => {
         (
             concat!(
                 "SELECT ",
@@ -98,8 +98,7 @@ const CLIENTS: Statements = list!(
     "owner_id"
 );
 const USERS: Statements = list!("id, email, name, plan, admin, disabled_at", "users", "created_at", "id");
-const DENIALS: Statements =
-    list!("request_id, at, status, reason, api, key_id, user_id, client_id, address", "denials", "at", "user_id");
+const DENIALS: Statements = list!(denial_columns!(), "denials", "at", "user_id");
 const AUDIT: Statements = list!(
     "at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times",
     "audit",
@@ -165,7 +164,7 @@ impl Store {
         after: &Position,
         limit: i64,
     ) -> Result<Vec<Listed<DenialRecord>>, Error> {
-        self.behind(DENIALS, 9, record, owner, after, limit).await
+        self.behind(DENIALS, COLUMNS_DENIAL, record, owner, after, limit).await
     }
 
     /// Audit entries that concern `owner`, or all, as [`Self::keys_behind`].

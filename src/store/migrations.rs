@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (7, include_str!("../../migrations/0007_audit_chain.sql")),
     (8, include_str!("../../migrations/0008_lists.sql")),
     (9, include_str!("../../migrations/0009_project_state.sql")),
+    (19, include_str!("../../migrations/0019_denied_request.sql")),
 ];
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)";
 /// One node migrates at a time: a number of our own for PostgreSQL's advisory locks.
