@@ -22,6 +22,7 @@ use crate::{
     },
     model::{
         audit::{Event, Origin},
+        denial::Asked,
         email,
         error::{Error, ErrorCode},
         plan::Plan,
@@ -102,6 +103,8 @@ pub struct Holder {
     pub user: User,
     /// The credential.
     pub credential: Verified,
+    /// The request, for the owner of a credential that is refused.
+    asked: Asked,
 }
 
 impl Caller {
@@ -172,7 +175,7 @@ impl Caller {
     #[must_use]
     pub fn actor(&self) -> Actor<'_> {
         match &self.holder {
-            Some(Holder { user, credential }) => Actor::by(user, &credential.value.principal),
+            Some(Holder { user, credential, .. }) => Actor::by(user, &credential.value.principal),
             None => Actor::OPERATOR,
         }
     }
@@ -185,7 +188,8 @@ impl Caller {
         if let (Err(error), Some(holder)) = (&judged, &self.holder)
             && error.code == ErrorCode::InsufficientScope
         {
-            note(app, &self.info, &holder.credential, (403, Denial::Scope), error.description.to_string());
+            let (credential, asked) = (&holder.credential, holder.asked.clone());
+            note(app, &self.info, credential, (403, Denial::Scope), error.description.to_string(), asked);
         }
         Ok(judged?)
     }
@@ -260,14 +264,15 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     let invalid = || Error::new(ErrorCode::InvalidToken, "this is no valid credential");
     let presented = bearer(&parts.headers).map_err(|_| invalid())?.ok_or_else(Problem::unauthenticated)?;
     let from = info.presenter(&parts.headers);
+    let asked = Asked::of(parts.method.as_str(), parts.uri.path());
     let credential = match credential::verify(app, &info, presented, &from).await? {
         Ok(credential) => credential,
         Err(denied) => {
-            info.note_denial(app, 401, Some(reserved::SLUG), denied);
+            info.note_denial(app, 401, Some(reserved::SLUG), denied, asked);
             return Err(invalid().into());
         }
     };
-    let judged = judge(app, &info, &credential, needs).await;
+    let judged = judge(app, &info, &credential, needs, &asked).await;
     let outcome = match &judged {
         Ok(_) => Outcome::Allowed,
         Err((Outcome::Limited, _)) => Outcome::Limited,
@@ -275,7 +280,7 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     };
     app.verifier.used(info.now, &credential, outcome, &from);
     let user = judged.map_err(|(_, problem)| problem)?;
-    let caller = Caller { info, holder: Some(Holder { user, credential }) };
+    let caller = Caller { info, holder: Some(Holder { user, credential, asked }) };
     watch(app, &caller, parts, needs.scope).await?;
     Ok(caller)
 }
@@ -286,9 +291,14 @@ async fn judge(
     info: &RequestInfo,
     credential: &Verified,
     Needs { scope, admin, is_write }: Needs,
+    asked: &Asked,
 ) -> Result<User, (Outcome, Problem)> {
     let principal = &credential.value.principal;
-    let note = |status, denial, reason: String| note(app, info, credential, (status, denial), reason);
+    let note = |status, denial, reason: String| {
+        let needs = (denial == Denial::Scope).then(|| scope.to_owned());
+        let asked = Asked { needs, holds: Some(principal.scopes.to_string()), ..asked.clone() };
+        note(app, info, credential, (status, denial), reason, asked);
+    };
     let catalog = app.catalog.current();
     let is_ours = |uri: &String| catalog.reserved.as_ref().is_some_and(|api| api.identifier == *uri);
     let is_for_us = principal.audience.iter().any(is_ours);
@@ -333,9 +343,16 @@ async fn judge(
 }
 
 /// Notes a refusal of a valid credential, for its owner.
-fn note(app: &App, info: &RequestInfo, credential: &Verified, (status, denial): (u16, Denial), reason: String) {
+fn note(
+    app: &App,
+    info: &RequestInfo,
+    credential: &Verified,
+    (status, denial): (u16, Denial),
+    reason: String,
+    asked: Asked,
+) {
     let denied = Denied::of(denial, &credential.value.principal);
-    info.note_denial_because(app, status, Some(reserved::SLUG), denied, reason);
+    info.note_denial_because(app, (status, reason), Some(reserved::SLUG), denied, asked);
 }
 
 /// An administrator's look at what is others' is worth an entry of its own; where that cannot be written, there is no look.

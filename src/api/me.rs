@@ -21,6 +21,7 @@ use crate::{
         reply,
     },
     model::{
+        denial::Asked,
         error::{Error, ErrorCode},
         principal::{CredentialKind, Denial},
         usage::Outcome,
@@ -109,7 +110,7 @@ async fn credential(
     };
     // A token says itself when it ends; a key does not, and all its refusals look alike.
     let is_expired_token = denied.reason == Denial::Expired && denied.kind == Some(CredentialKind::AccessToken);
-    info.note_denial(app, 401, None, denied);
+    info.note_denial(app, 401, None, denied, Asked::of("GET", uri.path()));
     Err(if is_expired_token {
         refused("token_expired", "The access token has expired.")
     } else {

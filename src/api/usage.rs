@@ -99,6 +99,12 @@ pub struct Refused {
     status: u16,
     /// Why
     reason: String,
+    /// Its method, where the proxy says it
+    method: Option<String>,
+    /// Its path without the query, where the proxy says it
+    path: Option<String>,
+    /// Scopes that it needs and its credential lacks
+    needs: Option<String>,
     /// Slug of the API it was for
     api: Option<String>,
     /// The key it carried
@@ -162,6 +168,9 @@ impl From<DenialRecord> for Refused {
             at: record.at.rfc3339(),
             status: record.status,
             reason: record.reason,
+            method: record.asked.method,
+            path: record.asked.path,
+            needs: record.asked.needs,
             api: record.api,
             key: record.key_id,
             client: record.client_id,

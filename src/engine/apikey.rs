@@ -124,6 +124,7 @@ pub fn make(now: Timestamp, config: &Config, new: NewKey) -> Result<(Secret, Api
         project_id: new.project.map(|project| project.id),
         plan: new.plan,
         metered_as: new.metered_as,
+        replaced_by: None,
         networks: new.networks,
         created_at: now,
         expires_at,

@@ -107,6 +107,20 @@ impl Denials {
         failed.map_or(Ok(()), Err)
     }
 
+    /// A user's newest refusals, also those not yet written; at most `most`.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn newest(&self, store: &Store, user_id: &str, most: usize) -> Result<Vec<DenialRecord>, Error> {
+        let mut found: Vec<DenialRecord> = {
+            let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+            owned.records.iter().rev().filter(|record| record.user_id.as_deref() == Some(user_id)).cloned().collect()
+        };
+        found.extend(store.denials_of_user(user_id, None).await?);
+        found.truncate(most);
+        Ok(found)
+    }
+
     /// Refusals of a request, also those not yet written: with `user_id`, only that user's. At most 20.
     ///
     /// # Errors

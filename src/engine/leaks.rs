@@ -122,7 +122,8 @@ impl Leaks {
         }
         let place = found_at.map(|url| format!(" at {url}")).unwrap_or_default();
         let subject = "An API key of yours was found in public and revoked";
-        self.tell(&record, subject, &format!("was reported as found in public{place}")).await?;
+        let what = format!("was reported as found in public{place}, and was revoked at once.");
+        self.tell(now, &record, subject, &what).await?;
         Ok(true)
     }
 
@@ -134,17 +135,27 @@ impl Leaks {
         if record.key.revoked_at.is_some() {
             return Ok(());
         }
+        let what = format!(
+            "was revoked with the key itself, from {}.\n\
+             Whoever holds a key can revoke it. If that was you, there is nothing else to do.",
+            origin.address
+        );
         self.store.revoke_key(now, origin, record.key.id.clone(), None).await?;
-        self.tell(record, "An API key of yours was revoked", "was given back by somebody who holds it").await
+        self.tell(now, record, "An API key of yours was revoked", &what).await
     }
 
-    async fn tell(&self, record: &KeyRecord, subject: &str, what: &str) -> Result<(), Error> {
+    async fn tell(&self, now: Timestamp, record: &KeyRecord, subject: &str, what: &str) -> Result<(), Error> {
         if let Some(owner) = self.store.user_by_id(&record.user.id).await? {
+            let (key, at) = (&record.key, now.rfc3339());
             let text = format!(
-                "Hello {},\n\nyour API key \"{}\" (…{}) {what}.\n\
-                 It was revoked at once and no longer works.\n\n\
-                 Make a new one at {}/settings/keys and replace it wherever it is used.\n",
-                owner.name, record.key.name, record.key.hint, self.issuer
+                "Hello {},\n\nyour API key \"{}\" (…{}) {what}\n\nIt stopped working at {at}.\n\n\
+                 See how it was used: {issuer}/settings/keys/{}\n\
+                 Create a new one: {issuer}/settings/keys\n",
+                owner.name,
+                key.name,
+                key.hint,
+                key.id,
+                issuer = self.issuer,
             );
             self.mailer.send(&owner.email, subject, text);
         }

@@ -16,7 +16,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{config, model::error::Error};
+use crate::{
+    config,
+    model::{error::Error, secret},
+};
 
 /// Mails waiting to be sent; more are dropped with a warning.
 const WAITING_MAX: usize = 256;
@@ -56,7 +59,9 @@ impl Mailer {
             .map_err(|_| Error::invalid_request("mail.url: such as smtps://user:password@mail.example.com"))?
             .timeout(Some(ATTEMPT_MAX))
             .build();
-        let from = config.from.parse().map_err(|_| Error::invalid_request("mail.from: an address"))?;
+        let from = config.from.parse().map_err(|_| {
+            Error::invalid_request("mail.from: the address mails are sent from, such as Example <keys@example.com>")
+        })?;
         let (queue, waiting) = channel(WAITING_MAX);
         Ok(Self { out: Some(Out { transport, from, queue, waiting: Mutex::new(Some(waiting)) }) })
     }
@@ -69,6 +74,7 @@ impl Mailer {
             return;
         };
         let message = Message::builder()
+            .message_id(Some(format!("<{}@{}>", secret::random_base62(24), out.from.email.domain())))
             .from(out.from.clone())
             .to(to)
             .subject(subject)

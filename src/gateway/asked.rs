@@ -1,13 +1,14 @@
 //! Owns what the gateway is asked: the original request as far as the proxy says it, what it needs, the credential it
 //! carries. Does not judge the credential.
 
-use axum::http::{HeaderMap, request::Parts};
+use axum::http::HeaderMap;
 
 use super::Question;
 use crate::{
     http::{extract::from_trusted_proxy, refused::names_credential},
     model::{
         api::Api,
+        denial::Asked,
         profile::{Carrier, Refusal},
         route::{Ruling, normal_path},
     },
@@ -25,9 +26,9 @@ struct Original<'r> {
 
 impl<'q> Question<'q> {
     /// What this request needs, nothing where its API has no rules: then any of the API's credentials will do. An API with
-    /// rules wants one to match. `appended` is the original target where it stands behind our own path.
-    pub(super) fn ruling(&self, parts: &Parts, appended: Option<&str>) -> Result<Option<Ruling<'q>>, Refusal> {
-        let original = self.original(parts, appended).map_err(Refusal::Malformed)?;
+    /// rules wants one to match.
+    pub(super) fn ruling(&self) -> Result<Option<Ruling<'q>>, Refusal> {
+        let original = self.original().map_err(Refusal::Malformed)?;
         let Some(target) = original.target else {
             let why = "The proxy does not forward the original URI.";
             return if self.api.routes.is_empty() { Ok(None) } else { Err(Refusal::Malformed(why)) };
@@ -46,8 +47,17 @@ impl<'q> Question<'q> {
         Ruling::of(&self.api.routes, method, path).map(Some).ok_or(Refusal::Forbidden { scope: String::new() })
     }
 
+    /// What the owner of a refused credential is told of the request; nothing where the proxy does not say.
+    pub(super) fn asked(&self) -> Asked {
+        match self.original() {
+            Ok(Original { method: Some(method), target: Some(target) }) => Asked::of(method, target),
+            _ => Asked::default(),
+        }
+    }
+
     /// The original method and target: appended to our own path, or in headers, which count only from a trusted proxy.
-    fn original<'r>(&self, parts: &'r Parts, appended: Option<&'r str>) -> Result<Original<'r>, &'static str> {
+    fn original(&self) -> Result<Original<'q>, &'static str> {
+        let (parts, appended) = (self.parts, self.appended);
         if appended.is_some() {
             return Ok(Original { method: Some(parts.method.as_str()), target: appended });
         }

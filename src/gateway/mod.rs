@@ -27,6 +27,7 @@ use crate::{
     },
     model::{
         api::Api,
+        denial::DenialRecord,
         error::Error,
         principal::{CredentialKind, Denial, Denied, Presenter, Principal},
         profile::Refusal,
@@ -40,13 +41,19 @@ struct Question<'a> {
     app: &'a App,
     info: &'a RequestInfo,
     api: &'a Api,
+    parts: &'a Parts,
+    /// The original target, where it stands behind our own path.
+    appended: Option<&'a str>,
 }
 
 /// `ANY /gateway/verify` where there is one API
 pub async fn only(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Response {
     let catalog = app.catalog.current();
     match catalog.apis.as_slice() {
-        [api] => Question { app: &app, info: &info, api }.answer(&request.into_parts().0, None).await,
+        [api] => {
+            let (parts, _) = request.into_parts();
+            Question { app: &app, info: &info, api, parts: &parts, appended: None }.answer().await
+        }
         _ => OAuthError(Error::invalid_request("name the API: /gateway/verify/{slug}")).into_response(),
     }
 }
@@ -81,19 +88,20 @@ pub async fn appended(
     let raw = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let rest = raw.strip_prefix("/gateway/verify/").and_then(|rest| rest.strip_prefix(slug.as_str()));
     let rest = rest.filter(|rest| rest.starts_with('/'));
-    Question { app: &app, info: &info, api }.answer(&parts, rest).await
+    Question { app: &app, info: &info, api, parts: &parts, appended: rest }.answer().await
 }
 
 impl<'q> Question<'q> {
     /// The decision in the form that the proxy can pass on.
-    async fn answer(&self, parts: &Parts, appended: Option<&str>) -> Response {
-        let response = self.decide(parts, appended).await;
-        if nginx::asks(&parts.headers) { nginx::passable(response).await } else { response }
+    async fn answer(&self) -> Response {
+        let response = self.decide().await;
+        if nginx::asks(&self.parts.headers) { nginx::passable(response).await } else { response }
     }
 
-    async fn decide(&self, parts: &Parts, appended: Option<&str>) -> Response {
-        let ruling = self.ruling(parts, appended);
-        let presented = match asked::credential(self.api, &parts.headers) {
+    async fn decide(&self) -> Response {
+        let headers = &self.parts.headers;
+        let ruling = self.ruling();
+        let presented = match asked::credential(self.api, headers) {
             Ok(Some(presented)) => presented,
             Ok(None) => return self.without_credential(ruling),
             Err(refusal) => {
@@ -101,14 +109,14 @@ impl<'q> Question<'q> {
                 return self.refuse(refusal);
             }
         };
-        let from = self.info.presenter(&parts.headers);
+        let from = self.info.presenter(headers);
         let accepted = match credential::verify(self.app, self.info, presented, &from).await {
             Ok(Ok(accepted)) => accepted,
             Ok(Err(denied)) => return self.deny(denied),
             Err(Error { retry_after: Some(retry_after), description, .. }) => {
                 let denied = Denied::unknown(Denial::Limited);
                 let slug = Some(self.api.slug.as_str());
-                self.info.note_denial_because(self.app, 429, slug, denied, description.into_owned());
+                self.info.note_denial_because(self.app, (429, description.into_owned()), slug, denied, self.asked());
                 return self.refuse(Refusal::Limited { retry_after });
             }
             Err(error) => return BearerError { name: error.code.as_str(), error }.into_response(),
@@ -135,7 +143,8 @@ impl<'q> Question<'q> {
         // Not counted: that no credential was sent says nothing of one.
         let denied = Denied::unknown(denial);
         let why = why.map_or_else(|| denied.why(self.info.now), ToOwned::to_owned);
-        self.info.keep_denial(self.app, refusal.status(), Some(&self.api.slug), None, denied, why);
+        let record = DenialRecord::of(self.info.now, refusal.status(), why, denied, self.asked());
+        self.info.keep_denial(self.app, Some(&self.api.slug), None, record);
         self.refuse(refusal)
     }
 
@@ -194,13 +203,21 @@ impl<'q> Question<'q> {
         };
         let denied = principal.map_or_else(|| Denied::unknown(denial), |principal| Denied::of(denial, principal));
         let why = why.unwrap_or_else(|| denied.why(self.info.now));
-        self.info.note_denial_because(self.app, refusal.status(), Some(&self.api.slug), denied, why);
+        let mut asked = self.asked();
+        if let Refusal::Forbidden { scope } = refusal {
+            asked.needs = Some(scope.clone()).filter(|scope| !scope.is_empty());
+            let own = |principal: &Principal| {
+                principal.scopes.filter(|name| self.api.scopes.iter().any(|own| own.name == name))
+            };
+            asked.holds = principal.map(|principal| own(principal).to_string());
+        }
+        self.info.note_denial_because(self.app, (refusal.status(), why), Some(&self.api.slug), denied, asked);
     }
 
     /// A credential that is not accepted. Only a token's end is told to its holder; all else looks alike.
     fn deny(&self, denied: Denied) -> Response {
         let is_expired_token = denied.reason == Denial::Expired && denied.kind == Some(CredentialKind::AccessToken);
-        self.info.note_denial(self.app, 401, Some(&self.api.slug), denied);
+        self.info.note_denial(self.app, 401, Some(&self.api.slug), denied, self.asked());
         self.refuse(if is_expired_token { Refusal::Expired } else { Refusal::Invalid })
     }
 }

@@ -19,6 +19,7 @@ use super::{
     extract::{RequestInfo, sender},
     page::{self, PendingNotice},
     problem,
+    session::Viewer,
 };
 use crate::{
     app::App,
@@ -44,6 +45,7 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let too_long = request.uri().path_and_query().is_some_and(|target| target.as_str().len() > URI_MAX);
     let no_text = (!is_text(request.uri().path())).then(|| nowhere(request.uri().path()));
+    let (now, cookies) = (info.now, request.headers().get(header::COOKIE).cloned());
     request.extensions_mut().insert(info);
     let limit = Duration::from_secs(app.config.limits.request_seconds);
     let mut response = if too_long {
@@ -57,7 +59,12 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
         }
     };
     if let Some(pending) = response.extensions_mut().remove::<PendingNotice>() {
-        let bare = std::mem::replace(&mut response, page::notice(&app, &pending, &id));
+        let viewer = match cookies {
+            // A page that says what went wrong must not fail because the store is away.
+            Some(cookies) => Viewer::of(&app, now, &HeaderMap::from_iter([(header::COOKIE, cookies)])).await.ok(),
+            None => None,
+        };
+        let bare = std::mem::replace(&mut response, page::notice(&app, &pending, &id, viewer.as_ref()));
         response.extensions_mut().extend(bare.extensions().clone());
         response.headers_mut().extend(bare.headers().clone());
     }

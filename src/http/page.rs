@@ -86,22 +86,28 @@ fn with_policy(page: &impl Template, form_action: &str) -> Response {
     response
 }
 
-/// Renders a notice; the edge calls it, where the request's id is known.
+/// Renders a notice; the edge calls it, where the request's id is known. Whoever is signed in keeps the navigation.
 #[must_use]
-pub fn notice(app: &App, pending: &PendingNotice, request_id: &str) -> Response {
-    let shell = Shell {
-        base: app.config.base_path(),
-        title: pending.heading.to_owned(),
-        asset_version: ASSET_VERSION.clone(),
-        ..Shell::default()
+pub fn notice(app: &App, pending: &PendingNotice, request_id: &str, viewer: Option<&Viewer>) -> Response {
+    let viewer = viewer.filter(|viewer| viewer.user().is_some());
+    let shell = match viewer {
+        Some(viewer) => shell(app, viewer, pending.heading, Nav::None),
+        None => Shell {
+            base: app.config.base_path(),
+            title: pending.heading.to_owned(),
+            asset_version: ASSET_VERSION.clone(),
+            ..Shell::default()
+        },
     };
+    let label = if viewer.is_some() { "Go to your API keys" } else { "Sign in" };
+    let link = Some((label.to_owned(), format!("{}/settings/keys", shell.base)));
     let page = NoticePage {
         shell,
         status: pending.status,
         heading: pending.heading.to_owned(),
         message: sentence(&pending.message),
         request_id: request_id.to_owned(),
-        link: pending.link.clone(),
+        link: pending.link.clone().or(link),
     };
     let mut response = render(&page);
     *response.status_mut() = StatusCode::from_u16(pending.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -8,7 +8,7 @@ use super::extract::RequestInfo;
 use crate::{
     app::App,
     model::{
-        denial::DenialRecord,
+        denial::{Asked, DenialRecord},
         principal::{Denied, Presenter},
     },
 };
@@ -25,30 +25,28 @@ impl RequestInfo {
     }
 
     /// Notes that what this request carried was refused with `status`, and counts it. With `api`, that API's slug.
-    pub fn note_denial(&self, app: &App, status: u16, api: Option<&str>, denied: Denied) {
+    pub fn note_denial(&self, app: &App, status: u16, api: Option<&str>, denied: Denied, asked: Asked) {
         let reason = denied.why(self.now);
-        self.note_denial_because(app, status, api, denied, reason);
+        self.note_denial_because(app, (status, reason), api, denied, asked);
     }
 
     /// The same with a reason of its own, where what was presented is good and yet not enough.
-    pub fn note_denial_because(&self, app: &App, status: u16, api: Option<&str>, denied: Denied, reason: String) {
+    pub fn note_denial_because(
+        &self,
+        app: &App,
+        (status, reason): (u16, String),
+        api: Option<&str>,
+        denied: Denied,
+        asked: Asked,
+    ) {
         // Counted with others of its sender too: the record is one of a bounded number.
         app.tally.count("credential", None, &self.origin("anonymous"), Some(denied.reason.as_str()));
-        self.keep_denial(app, status, api, None, denied, reason);
+        self.keep_denial(app, api, None, DenialRecord::of(self.now, status, reason, denied, asked));
     }
 
     /// Keeps for its owner why it was refused, where it is counted elsewhere or not at all; with `address`, that of another
     /// sender than the one who asked us.
-    pub fn keep_denial(
-        &self,
-        app: &App,
-        status: u16,
-        api: Option<&str>,
-        address: Option<IpAddr>,
-        denied: Denied,
-        reason: String,
-    ) {
-        let mut record = DenialRecord::of(self.now, status, reason, denied);
+    pub fn keep_denial(&self, app: &App, api: Option<&str>, address: Option<IpAddr>, mut record: DenialRecord) {
         record.request_id.clone_from(&self.id);
         record.api = api.map(ToOwned::to_owned);
         record.address = address.unwrap_or(self.address).to_string();

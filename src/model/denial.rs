@@ -1,6 +1,36 @@
 //! Owns what is kept of one refused request, for the owner of what it carried. Does not decide anything.
 
-use super::{clock::Timestamp, principal::Denied};
+use super::{
+    clock::Timestamp,
+    principal::{Denial, Denied},
+};
+
+/// Longest method and path kept, in characters.
+const METHOD_MAX: usize = 20;
+const PATH_MAX: usize = 200;
+
+/// What a refused request asked for, as far as that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Its method.
+    pub method: Option<String>,
+    /// Its path without the query, which may hold secrets.
+    pub path: Option<String>,
+    /// Scopes that it needs and its credential lacks, space-delimited.
+    pub needs: Option<String>,
+    /// Scopes that its credential has for this API, space-delimited.
+    pub holds: Option<String>,
+}
+
+impl Asked {
+    /// A request by `method` for `target`, a path with or without a query.
+    #[must_use]
+    pub fn of(method: &str, target: &str) -> Self {
+        let short = |text: &str, most: usize| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
+        let path = target.split(['?', '#']).next().unwrap_or_default();
+        Self { method: Some(short(method, METHOD_MAX)), path: Some(short(path, PATH_MAX)), ..Self::default() }
+    }
+}
 
 /// One refused request.
 #[derive(Clone, Debug)]
@@ -13,6 +43,10 @@ pub struct DenialRecord {
     pub status: u16,
     /// Why, in words for the owner.
     pub reason: String,
+    /// The kind of reason; unknown for refusals that older versions wrote.
+    pub kind: Option<Denial>,
+    /// What was asked for.
+    pub asked: Asked,
     /// Slug of the API it was for.
     pub api: Option<String>,
     /// The key it carried.
@@ -28,17 +62,32 @@ pub struct DenialRecord {
 impl DenialRecord {
     /// A refusal for this reason, of what `denied` knows.
     #[must_use]
-    pub fn of(now: Timestamp, status: u16, reason: String, denied: Denied) -> Self {
+    pub fn of(now: Timestamp, status: u16, reason: String, denied: Denied, asked: Asked) -> Self {
         Self {
             request_id: String::new(),
             at: now,
             status,
             reason,
+            kind: Some(denied.reason),
+            asked,
             api: None,
             key_id: denied.key_id,
             user_id: denied.user_id,
             client_id: denied.client_id,
             address: String::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_kept_without_its_query_and_not_longer_than_people_read() {
+        let asked = Asked::of("GET", "/v1/things?api_key=secret#part");
+        assert_eq!((asked.method.as_deref(), asked.path.as_deref()), (Some("GET"), Some("/v1/things")));
+        let long = Asked::of(&"X".repeat(50), &format!("/{}\u{7}", "a".repeat(300)));
+        assert_eq!((long.method.map(|text| text.len()), long.path.map(|text| text.len())), (Some(20), Some(200)));
     }
 }

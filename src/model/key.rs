@@ -27,6 +27,8 @@ pub struct ApiKey {
     pub plan: Option<String>,
     /// Who is counted by that plan, where it is not the key itself: the first of those that took each other's place.
     pub metered_as: Option<String>,
+    /// The key that was created in its place, by rotation or regeneration.
+    pub replaced_by: Option<String>,
     /// From where it may be used.
     pub networks: Networks,
     /// When it was made.

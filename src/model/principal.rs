@@ -197,6 +197,28 @@ fn ago(now: Timestamp, at: Timestamp) -> String {
 }
 
 impl Denial {
+    const ALL: [Self; 13] = [
+        Self::Unknown,
+        Self::Expired,
+        Self::Revoked,
+        Self::Disabled,
+        Self::WrongKind,
+        Self::Network,
+        Self::Audience,
+        Self::Scope,
+        Self::Forbidden,
+        Self::Route,
+        Self::Limited,
+        Self::Malformed,
+        Self::Missing,
+    ];
+
+    /// The kind that [`Self::as_str`] names.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|denial| denial.as_str() == text)
+    }
+
     /// One word for logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

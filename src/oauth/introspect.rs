@@ -21,6 +21,7 @@ use crate::{
         api::Api,
         client::Client,
         clock::Timestamp,
+        denial::{Asked, DenialRecord},
         error::Error,
         principal::{Denial, Denied, Presenter, Principal},
         usage::Outcome,
@@ -195,7 +196,8 @@ async fn answer(
     app.tally.count("introspect", Some(caller.client_id()), &info.origin(caller.client_id()), Some(reason.as_str()));
     if denied.user_id.is_some() {
         let why = denied.why(info.now);
-        info.keep_denial(app, 200, caller.slug(), from.address, denied, why);
+        let record = DenialRecord::of(info.now, 200, why, denied, Asked::default());
+        info.keep_denial(app, caller.slug(), from.address, record);
     }
     out.extend_from_slice(b"{\"active\":false}");
     let caller = caller.client_id();

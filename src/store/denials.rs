@@ -4,7 +4,21 @@ use super::{
     Error, Store,
     row::{Row, binds},
 };
-use crate::model::{clock::Timestamp, denial::DenialRecord, secret};
+use crate::model::{
+    clock::Timestamp,
+    denial::{Asked, DenialRecord},
+    principal::Denial,
+    secret,
+};
+
+/// The columns of a refusal in every statement, and how many.
+macro_rules! denial_columns {
+    () => {
+        "request_id, at, status, reason, api, key_id, user_id, client_id, address, kind, method, path, needs, holds"
+    };
+}
+pub(super) use denial_columns;
+pub(super) const COLUMNS_DENIAL: usize = 14;
 
 /// Rows read at most.
 const READ_MAX: i64 = 100;
@@ -20,8 +34,9 @@ impl Store {
                 for record in &records {
                     let id = format!("{:012x}{}", record.at.0, secret::random_base62(10));
                     tx.execute(
-                        "INSERT INTO denials (id, request_id, at, status, reason, api, key_id, user_id, client_id, address)
-                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                        "INSERT INTO denials (id, request_id, at, status, reason, api, key_id, user_id, client_id, address,
+                                               kind, method, path, needs, holds)
+                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
                         binds![
                             &id,
                             &record.request_id,
@@ -33,6 +48,11 @@ impl Store {
                             &record.user_id,
                             &record.client_id,
                             &record.address,
+                            record.kind.map(Denial::as_str),
+                            &record.asked.method,
+                            &record.asked.path,
+                            &record.asked.needs,
+                            &record.asked.holds,
                         ],
                     )
                     .await?;
@@ -54,8 +74,12 @@ impl Store {
     ) -> Result<Vec<DenialRecord>, Error> {
         let rows = self
             .rows(
-                "SELECT request_id, at, status, reason, api, key_id, user_id, client_id, address FROM denials
-                 WHERE request_id = $1 AND ($2 IS NULL OR user_id = $2) ORDER BY at DESC, id LIMIT $3",
+                concat!(
+                    "SELECT ",
+                    denial_columns!(),
+                    " FROM denials
+                 WHERE request_id = $1 AND ($2 IS NULL OR user_id = $2) ORDER BY at DESC, id LIMIT $3"
+                ),
                 binds![request_id, user_id, READ_MAX],
             )
             .await?;
@@ -69,8 +93,12 @@ impl Store {
     pub async fn denials_of_user(&self, user_id: &str, key_id: Option<&str>) -> Result<Vec<DenialRecord>, Error> {
         let rows = self
             .rows(
-                "SELECT request_id, at, status, reason, api, key_id, user_id, client_id, address FROM denials
-                 WHERE user_id = $1 AND ($2 IS NULL OR key_id = $2) ORDER BY at DESC, id LIMIT $3",
+                concat!(
+                    "SELECT ",
+                    denial_columns!(),
+                    " FROM denials
+                 WHERE user_id = $1 AND ($2 IS NULL OR key_id = $2) ORDER BY at DESC, id LIMIT $3"
+                ),
                 binds![user_id, key_id, READ_MAX],
             )
             .await?;
@@ -89,5 +117,12 @@ pub(super) fn record(row: &mut Row) -> Result<DenialRecord, Error> {
         user_id: row.opt_text(6)?,
         client_id: row.opt_text(7)?,
         address: row.text(8)?,
+        kind: row.opt_text(9)?.as_deref().and_then(Denial::parse),
+        asked: Asked {
+            method: row.opt_text(10)?,
+            path: row.opt_text(11)?,
+            needs: row.opt_text(12)?,
+            holds: row.opt_text(13)?,
+        },
     })
 }

@@ -23,11 +23,11 @@ use crate::{
 macro_rules! select_key {
     ($($rest:literal),* $(,)?) => { concat!(
         "SELECT k.id, k.user_id, k.name, k.prefix, k.hint, k.scopes, k.environment, k.form, k.project_id, k.plan, k.networks,
-                k.created_at, k.expires_at, k.revoked_at, k.last_used_at, k.last_address, k.last_agent, k.metered_as",
+                k.created_at, k.expires_at, k.revoked_at, k.last_used_at, k.last_address, k.last_agent, k.metered_as, k.replaced_by",
         $($rest),*
     ) };
 }
-const COLUMNS_KEY: usize = 18;
+const COLUMNS_KEY: usize = 19;
 /// Most live keys of one user, but for imported ones, and most keys listed.
 const KEYS_MAX: i64 = 500;
 /// Most keys that are made of one user within a day, live or not: an ended one stays for a year.
@@ -335,6 +335,7 @@ pub(super) fn key(row: &mut Row) -> Result<ApiKey, Error> {
         last_address: row.opt_text(15)?,
         last_agent: row.opt_text(16)?,
         metered_as: row.opt_text(17)?,
+        replaced_by: row.opt_text(18)?,
     })
 }
 

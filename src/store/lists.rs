@@ -5,7 +5,7 @@ use super::{
     AuditEntry, Error, Store,
     audit::entry,
     clients::{client, client_columns, client_disabled_at},
-    denials::record,
+    denials::{COLUMNS_DENIAL, denial_columns, record},
     keys::key,
     projects::project,
     row::{Bind, Row, binds},
@@ -79,7 +79,7 @@ type Statements = (&'static str, &'static str);
 
 const KEYS: Statements = list!(
     "id, user_id, name, prefix, hint, scopes, environment, form, project_id, plan, networks, created_at, expires_at,
-     revoked_at, last_used_at, last_address, last_agent, metered_as",
+     revoked_at, last_used_at, last_address, last_agent, metered_as, replaced_by",
     "api_keys",
     "created_at",
     "user_id"
@@ -92,8 +92,7 @@ const PROJECTS: Statements = list!(
 );
 const CLIENTS: Statements = list!(client_columns!(), "clients c", "created_at", "owner_id");
 const USERS: Statements = list!("id, email, name, plan, admin, disabled_at", "users", "created_at", "id");
-const DENIALS: Statements =
-    list!("request_id, at, status, reason, api, key_id, user_id, client_id, address", "denials", "at", "user_id");
+const DENIALS: Statements = list!(denial_columns!(), "denials", "at", "user_id");
 const AUDIT: Statements = list!(
     "at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times",
     "audit",
@@ -159,7 +158,7 @@ impl Store {
         after: &Position,
         limit: i64,
     ) -> Result<Vec<Listed<DenialRecord>>, Error> {
-        self.behind(DENIALS, 9, record, owner, after, limit).await
+        self.behind(DENIALS, COLUMNS_DENIAL, record, owner, after, limit).await
     }
 
     /// Audit entries that concern `owner`, or all, as [`Self::keys_behind`].

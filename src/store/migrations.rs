@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (10, include_str!("../../migrations/0010_consent_seen.sql")),
     (11, include_str!("../../migrations/0011_refresh_audit.sql")),
     (13, include_str!("../../migrations/0013_returns.sql")),
+    (19, include_str!("../../migrations/0019_denied_request.sql")),
 ];
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)";
 /// One node migrates at a time: a number of our own for PostgreSQL's advisory locks.

@@ -45,6 +45,8 @@ pub struct DeniedPage {
     pub problem: Option<String>,
     /// One request's refusals; several requests may share an id that their senders chose.
     pub found: Vec<DenialRow>,
+    /// The viewer's newest refusals, as long as there is no question.
+    pub newest: Vec<DenialRow>,
     /// Sees everybody's refusals.
     pub is_admin: bool,
 }
@@ -57,6 +59,10 @@ pub struct DenialRow {
     /// What the status means, in a word.
     pub meaning: &'static str,
     pub reason: String,
+    /// Method and path, where they are known.
+    pub request: Option<String>,
+    /// What to do about it.
+    pub advice: Option<String>,
     pub request_id: String,
     pub api: Option<String>,
     /// What it carried: label, and path of its page where the viewer has one.

@@ -42,6 +42,10 @@ pub struct KeyRow {
     pub expires: Option<When>,
     pub status: String,
     pub tone: Tone,
+    /// The key that was created in its place.
+    pub replaced_by: Option<Link>,
+    /// The key in whose place it was created, as long as that one works.
+    pub replaces: Option<Link>,
 }
 
 /// The last time a key was accepted.

@@ -20,12 +20,19 @@ use crate::{
         page::{render, shell},
         session::SignedIn,
     },
-    model::{audit::Event, denial::DenialRecord, error::Error},
+    model::{
+        audit::Event,
+        denial::{Asked, DenialRecord},
+        error::Error,
+        principal::Denial,
+    },
     view::{DenialRow, DeniedPage, Link, Nav, sentence},
 };
 
 /// Longest request id there is, in characters.
 const REQUEST_ID_MAX: usize = 64;
+/// Refusals shown before there is a question.
+const NEWEST_MAX: usize = 50;
 
 /// `GET /settings/denied`, with `request_id` once there is a question.
 pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
@@ -33,6 +40,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     let params = query(&uri)?;
     let request_id: String = params.get("request_id").unwrap_or_default().trim().chars().take(REQUEST_ID_MAX).collect();
     let found = find(&app, &info, &signed_in, &request_id).await?;
+    let newest = if request_id.is_empty() { newest(&app, &info, &signed_in).await? } else { Vec::new() };
     let problem = (!request_id.is_empty() && found.is_empty())
         .then(|| "Nothing found. Either no request had this id, or it carried nothing of yours.".to_owned());
     let page = DeniedPage {
@@ -40,6 +48,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
         request_id,
         problem,
         found,
+        newest,
         is_admin: signed_in.user.admin,
     };
     Ok(render(&page))
@@ -70,9 +79,52 @@ async fn find(app: &App, info: &RequestInfo, signed_in: &SignedIn, request_id: &
     Ok(records.into_iter().map(|record| row(record, &names, &user.id)).collect())
 }
 
+/// The viewer's own, of all keys and apps.
+async fn newest(app: &App, info: &RequestInfo, signed_in: &SignedIn) -> Result<Vec<DenialRow>, Error> {
+    let user = &signed_in.user;
+    let records = app.denials.newest(&app.store, &user.id, NEWEST_MAX).await?;
+    let mut names = Names::of(app, info, &user.id, &[]).await?;
+    for id in records.iter().filter_map(|record| record.client_id.as_ref()) {
+        names.learn_client(app, id).await?;
+    }
+    Ok(records.into_iter().map(|record| row(record, &names, &user.id)).collect())
+}
+
+/// What the owner of what was refused can do about it.
+fn advice(record: &DenialRecord) -> Option<String> {
+    let Asked { method, path, needs, holds } = &record.asked;
+    let request = match (method, path) {
+        (Some(method), Some(path)) => format!("{method} {path}"),
+        _ => "The request".to_owned(),
+    };
+    let what = if record.key_id.is_some() { "key" } else { "token" };
+    Some(match (record.kind?, needs) {
+        (Denial::Scope, Some(needs)) => {
+            let held = match holds.as_deref().unwrap_or_default() {
+                "" => format!("This {what} has no permission of this API."),
+                held => format!("This {what} has {held}."),
+            };
+            let next = if what == "key" { "Create a key with it." } else { "Let the app ask for it." };
+            format!("{held} {request} needs {needs}. {next}")
+        }
+        (Denial::Route, _) => format!("{request} is not part of what this API allows. Check the method and the path."),
+        (Denial::Limited, _) => "Send fewer requests, or ask for a larger plan.".to_owned(),
+        (Denial::Network, _) => {
+            "Send it from an address on the key's allow-list, or change the list on the key's page.".to_owned()
+        }
+        (Denial::Expired | Denial::Revoked, _) if what == "key" => "Create a new key and use it instead.".to_owned(),
+        (Denial::Expired | Denial::Revoked, _) => "The app has to refresh its token or ask you again.".to_owned(),
+        (Denial::Audience, _) => format!("Create a {what} with a permission of this API."),
+        (Denial::WrongKind, _) => "Send an access token or an API key.".to_owned(),
+        (Denial::Disabled, _) => "Enable the project or the app, or ask the administrator.".to_owned(),
+        _ => return None,
+    })
+}
+
 /// A refusal as `viewer` sees it.
 pub(super) fn row(record: DenialRecord, names: &Names, viewer: &str) -> DenialRow {
     let is_own = record.user_id.as_deref() == Some(viewer);
+    let advice = advice(&record).filter(|_| is_own);
     let client = record.client_id.map(|id| names.clients.get(&id).cloned().unwrap_or(id));
     let credential = match (record.key_id, client) {
         (Some(id), _) if is_own => Some(names.key(&id)),
@@ -80,7 +132,10 @@ pub(super) fn row(record: DenialRecord, names: &Names, viewer: &str) -> DenialRo
         (None, Some(app)) => Some(Link { label: format!("a token of {app}"), href: None }),
         (None, None) => None,
     };
+    let Asked { method, path, .. } = record.asked;
     DenialRow {
+        advice,
+        request: method.zip(path).map(|(method, path)| format!("{method} {path}")),
         at: words::moment(record.at),
         meaning: match record.status {
             401 => "not let in",

@@ -32,11 +32,11 @@ pub(super) enum Outcome {
     Again,
 }
 
-/// The form as it is first shown. What only reads is ticked: the least that makes a useful key.
+/// The form as it is first shown. Nothing is ticked: what a key may do is the owner's choice.
 pub(super) fn blank(app: &App, info: &RequestInfo, signed_in: &SignedIn, projects: &[Project]) -> KeyForm {
     KeyForm {
         form: signed_in.viewer.form_id(app),
-        scopes: words::groups(&app.catalog.current(), only_reads),
+        scopes: words::groups(&app.catalog.current(), |_| false),
         projects: project_choices(projects, ""),
         environments: environments(app, None),
         expiries: words::choices(&EXPIRIES, "90d"),
@@ -179,9 +179,4 @@ fn project_choices(projects: &[Project], chosen: &str) -> Vec<Choice> {
         selected: project.id == chosen,
     };
     projects.iter().filter(|project| !project.is_disabled() || project.id == chosen).map(choice).collect()
-}
-
-/// Whether a scope's name says that it reads and nothing else.
-fn only_reads(name: &str) -> bool {
-    name == "read" || [":read", ".read", "/read"].iter().any(|end| name.ends_with(end)) || name.starts_with("read:")
 }

@@ -83,9 +83,11 @@ pub(super) fn rows(now: Timestamp, keys: Vec<ApiKey>, projects: &[Project]) -> (
     let projects: HashMap<&str, &Project> = projects.iter().map(|project| (project.id.as_str(), project)).collect();
     let (active, ended): (Vec<ApiKey>, Vec<ApiKey>) =
         keys.into_iter().partition(|key| key.status(now) == KeyStatus::Active);
-    let rows = |keys: Vec<ApiKey>| {
+    let mut replaced: HashMap<String, Link> =
+        active.iter().filter_map(|key| Some((key.replaced_by.clone()?, link(&key.id, &key.hint)))).collect();
+    let mut rows = |keys: Vec<ApiKey>| {
         let of = |key: &ApiKey| key.project_id.as_deref().and_then(|id| projects.get(id).copied());
-        keys.into_iter().map(|key| row(now, of(&key), key)).collect()
+        keys.into_iter().map(|key| KeyRow { replaces: replaced.remove(&key.id), ..row(now, of(&key), key) }).collect()
     };
     (rows(active), rows(ended))
 }
@@ -93,8 +95,10 @@ pub(super) fn rows(now: Timestamp, keys: Vec<ApiKey>, projects: &[Project]) -> (
 /// A key as a row; `project` is its own.
 pub(super) fn row(now: Timestamp, project: Option<&Project>, key: ApiKey) -> KeyRow {
     let ends_soon = key.expires_at.is_some_and(|end| end <= now.plus_seconds(SOON_SECONDS));
+    let replaced_by = key.replaced_by.as_deref().map(|id| link(id, "the new key"));
     let (status, tone) = match key.status(now) {
         KeyStatus::Active if project.is_some_and(|project| project.is_disabled()) => ("project disabled", Tone::Warn),
+        KeyStatus::Active if replaced_by.is_some() => ("being replaced", Tone::Warn),
         KeyStatus::Active if ends_soon => ("expires soon", Tone::Warn),
         KeyStatus::Active => ("active", Tone::Good),
         KeyStatus::Expired => ("expired", Tone::Quiet),
@@ -121,7 +125,14 @@ pub(super) fn row(now: Timestamp, project: Option<&Project>, key: ApiKey) -> Key
         environment: key.environment,
         status: status.to_owned(),
         tone,
+        replaced_by,
+        replaces: None,
     }
+}
+
+/// Words that lead to the page of a key.
+fn link(id: &str, label: &str) -> Link {
+    Link { label: label.to_owned(), href: Some(format!("/settings/keys/{id}")) }
 }
 
 /// The one page that ever shows this key. `before` says what becomes of the key whose place it takes.

@@ -111,8 +111,8 @@ async fn removing_access_ends_the_apps_tokens() {
         window.press("Connected apps").await;
         window.page("Connected apps").await;
         window.see("Test app").await;
-        assert_eq!(window.shown(".confirm-panel button").await, 0, "nothing is removed by one slip");
-        window.click("details.confirm summary").await;
+        assert_eq!(window.shown(".sheet button").await, 0, "nothing is removed by one slip");
+        window.click("button[popovertarget^='re']").await;
         window.press("Remove access").await;
         window.see("Access was removed.").await;
         window.page("Connected apps").await;

@@ -1,5 +1,7 @@
 //! Owns API keys: generating one, seeing it once, using it, revoking it.
 
+use thirtyfour::Key;
+
 use super::Place;
 use crate::harness::chromium::Screen;
 
@@ -11,6 +13,7 @@ async fn a_key_is_shown_once_works_and_is_revoked() {
         place.sign_in().await;
         window.see("No keys yet").await;
         window.fill("#key-name", "Nightly backup").await;
+        window.click("label:has([name=scope][value=read])").await;
         window.click("label:has([name=environment][value=test])").await;
         window.click("#key-expiry option[value='30d']").await;
         window.press("Generate new key").await;
@@ -32,8 +35,16 @@ async fn a_key_is_shown_once_works_and_is_revoked() {
         assert_eq!(window.shown("article").await, 1, "sending the form again made no second key");
         let row = window.text("article").await;
         assert!(row.contains("Nightly backup") && row.contains("active"), "{row}");
-        assert_eq!(window.shown(".confirm-panel button").await, 0, "nothing is revoked by one slip");
-        window.click("details.confirm summary").await;
+        assert_eq!(window.shown(".sheet button").await, 0, "nothing is revoked by one slip");
+        window.click("button[popovertarget^='re']").await;
+        window.see("Revoke Nightly backup?").await;
+        window.press("Cancel").await;
+        window.gone(".sheet").await;
+        window.click("button[popovertarget^='re']").await;
+        window.see("Revoke Nightly backup?").await;
+        window.keys(Key::Escape).await;
+        window.gone(".sheet").await;
+        window.click("button[popovertarget^='re']").await;
         window.press("Revoke key").await;
         window.see("The key was revoked.").await;
         window.page("API keys").await;
@@ -53,7 +64,6 @@ async fn a_form_that_is_wrong_says_where_and_loses_nothing() {
         let window = &place.window;
         place.sign_in().await;
         window.fill("#key-name", "Kept").await;
-        window.click("label:has([name=scope][value=read])").await;
         window.press("Generate new key").await;
         window.see("No key was made.").await;
         window.page("API keys").await;

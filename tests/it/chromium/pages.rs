@@ -44,11 +44,12 @@ async fn the_longest_words_fit() {
         window.press("Sign in").await;
         window.page("API keys").await;
         window.fill("#key-name", &long).await;
+        window.click("label:has([name=scope][value=read])").await;
         window.press("Generate new key").await;
         window.page("Your new key").await;
         place.goto("/settings/keys").await;
         window.page("API keys").await;
-        window.click("details.confirm summary").await;
+        window.click("button[popovertarget^='re']").await;
         window.page("API keys").await;
         window.click(".title").await;
         window.page(&long).await;
@@ -58,6 +59,7 @@ async fn the_longest_words_fit() {
         window.press("Create project").await;
         window.page(&long).await;
         window.fill("#key-name", &long).await;
+        window.click("label:has([name=scope][value=read])").await;
         window.press("Generate new key").await;
         window.page("Your new key").await;
         for (path, heading) in [

@@ -26,6 +26,7 @@ async fn a_grid_gets_its_one_key_and_another_in_its_place() {
         place.sign_in().await;
         make(window, "Grid 7", true).await;
         window.fill("#key-name", "Telemetry").await;
+        window.click("label:has([name=scope][value=read])").await;
         window.press("Generate new key").await;
         window.page("Your new key").await;
         let old = window.text("#key").await;
@@ -74,6 +75,7 @@ async fn a_malformed_network_is_said_beside_its_field_and_nothing_is_lost() {
         let window = &place.window;
         place.sign_in().await;
         window.fill("#key-name", "Bounded").await;
+        window.click("label:has([name=scope][value=read])").await;
         window.click("#new-key details summary").await;
         window.fill("#key-networks", "10.0.0.7/8").await;
         window.press("Generate new key").await;
@@ -114,12 +116,13 @@ async fn whoever_asks_why_a_request_was_refused_is_told() {
         let window = &place.window;
         place.sign_in().await;
         window.fill("#key-name", "Nightly backup").await;
+        window.click("label:has([name=scope][value=read])").await;
         window.press("Generate new key").await;
         window.page("Your new key").await;
         let key = window.text("#key").await;
         place.goto("/settings/keys").await;
         window.page("API keys").await;
-        window.click("details.confirm summary").await;
+        window.click("button[popovertarget^='re']").await;
         window.press("Revoke key").await;
         window.see("The key was revoked.").await;
         let refused = place.server.get_as("/v1/users/me", &key).await;
@@ -152,6 +155,7 @@ async fn the_use_of_a_key_is_shown_in_bars_and_as_a_table() {
         let window = &place.window;
         place.sign_in().await;
         window.fill("#key-name", "Busy").await;
+        window.click("label:has([name=scope][value=read])").await;
         window.press("Generate new key").await;
         window.page("Your new key").await;
         let key = window.text("#key").await;

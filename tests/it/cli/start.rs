@@ -179,6 +179,7 @@ async fn a_stop_writes_counts_before_it_waits_for_mail() {
     // Takes connections and never says a word.
     let dead = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     here.set("GRANTD_MAIL__URL", format!("smtp://{}", dead.local_addr().expect("an address")));
+    here.set("GRANTD_MAIL__FROM", "keys@example.com".to_owned());
     here.api();
     here.user("alice@example.com");
     let ((id, key), (_, leaked)) = (here.key("alice@example.com"), here.key("alice@example.com"));

@@ -262,3 +262,34 @@ async fn a_flood_of_refusals_is_counted_and_not_kept() {
     let kept = app.app.store.denials_of_user(&user, None).await.expect("denials");
     assert_eq!(kept.len(), 1);
 }
+
+#[tokio::test]
+async fn the_owner_of_a_refused_key_reads_the_request_what_it_needed_and_what_to_do() {
+    let app = app().await;
+    app.route("example-api", "GET", "/v1/berths", "read", false).await;
+    app.route("example-api", "*", "/v1/docks", "write", false).await;
+    let user = app.user("alice@example.com").await;
+    let (_, key) = app.key(&user, "read").await;
+    let browser = app.browser();
+    browser.log_in("alice@example.com").await;
+    let empty = browser.get("/settings/denied").await.body;
+    assert!(empty.contains("None that are remembered"), "{empty}");
+    let refused = ask(&app, &key, "/v1/docks?api=1&who=alice", "192.0.2.7").await;
+    refused.status(403);
+    ask(&app, &key, "/v1/elsewhere", "192.0.2.7").await.status(403);
+    let scope = "This key has read. GET /v1/docks needs write. Create a key with it.";
+    let route = "GET /v1/elsewhere is not part of what this API allows. Check the method and the path.";
+    // Before they are written and after.
+    for _ in 0..2 {
+        let all = browser.get("/settings/denied").await.body;
+        assert!(all.contains(scope) && all.contains(route) && !all.contains("who=alice"), "{all}");
+        let one = browser.get(&format!("/settings/denied?request_id={}", refused.header("x-request-id"))).await.body;
+        assert!(one.contains(scope) && !one.contains(route), "{one}");
+        app.app.background.flush().await.expect("flushed");
+    }
+    // Nobody else's.
+    app.user("eve@example.com").await;
+    let eve = app.browser();
+    eve.log_in("eve@example.com").await;
+    assert!(!eve.get("/settings/denied").await.body.contains("/v1/docks"));
+}

@@ -2,7 +2,8 @@
 //! Waits are for something, and bounded. `browser` is the one that draws nothing.
 
 use std::{
-    env,
+    env, fs,
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -26,6 +27,18 @@ const FLAGS: [&str; 8] = [
 ];
 /// Says what is wrong with a page for somebody who cannot see it, or has a small screen.
 const CHECK: &str = include_str!("check_page.js");
+
+/// The accessibility checker, which tests/run installs.
+static AXE: LazyLock<String> = LazyLock::new(|| {
+    let file = env::var("GRANTD_TEST_AXE").expect("set by tests/run");
+    fs::read_to_string(file).expect("axe.min.js")
+});
+const AXE_RUN: &str = "\
+    const done = arguments[arguments.length - 1]; \
+    const options = { resultTypes: ['violations'], rules: { 'label-content-name-mismatch': { enabled: true } } }; \
+    axe.run(document, options).then( \
+        found => done(found.violations.map(v => `${v.id}: ${v.help}: ${v.nodes.map(n => n.html).join(' ')}`)), \
+        error => done([String(error)]));";
 
 /// What somebody looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +134,11 @@ impl Window {
         .await;
     }
 
+    /// Waits until nothing that this selector finds is seen any more.
+    pub async fn gone(&self, css: &str) {
+        self.until(&format!("no {css}"), async || Ok((self.shown(css).await == 0).then_some(()))).await;
+    }
+
     /// Everything the page says.
     pub async fn words(&self) -> String {
         self.text("body").await
@@ -195,6 +213,11 @@ impl Window {
         element.send_keys(Key::Enter).await
     }
 
+    /// Ticks a box with the space bar.
+    pub async fn tick(&self, css: &str) {
+        self.until(css, async || self.driver.find(By::Css(css)).await?.send_keys(" ").await.map(Some)).await;
+    }
+
     /// Presses keys, wherever the focus is.
     pub async fn keys(&self, keys: impl Into<TypingData>) {
         self.driver.action_chain().send_keys(keys).perform().await.expect("keys");
@@ -207,7 +230,7 @@ impl Window {
     /// What must hold on every page: anybody can use it, it fits the screen, and Chromium had nothing to complain of, as it
     /// has where a page breaks its own content security policy.
     async fn check(&self) {
-        let wrong = [self.problems().await, self.complaints().await].concat();
+        let wrong = [self.problems().await, self.inaccessible().await, self.complaints().await].concat();
         assert!(wrong.is_empty(), "{wrong:?} {}", self.scene().await);
     }
 
@@ -215,6 +238,16 @@ impl Window {
     pub async fn problems(&self) -> Vec<String> {
         let found = self.script(CHECK, vec![json!(self.screen.size().0)]).await.expect("an answer");
         serde_json::from_value(found).expect("words")
+    }
+
+    /// What axe finds: every default rule, and that what one sees of a control is what one may say to it (WCAG 2.5.3).
+    async fn inaccessible(&self) -> Vec<String> {
+        // axe waits for timers, which stand still where pages may run no scripts.
+        if !self.scripts {
+            return Vec::new();
+        }
+        let found = self.driver.execute_async(format!("{}\n{AXE_RUN}", *AXE), vec![]).await.expect("an answer");
+        serde_json::from_value(found.json().clone()).expect("words")
     }
 
     /// What Chromium wrote to its console since it was last asked.

@@ -45,7 +45,8 @@ pub async fn server() -> (String, mpsc::Receiver<String>) {
     (url, mails)
 }
 
-/// The next mail, as it was sent.
+/// The next mail, its long lines whole again (RFC 2045 §6.7).
 pub async fn next(mails: &mut mpsc::Receiver<String>) -> String {
-    tokio::time::timeout(Duration::from_secs(60), mails.recv()).await.expect("a mail in time").expect("a mail")
+    let mail = tokio::time::timeout(Duration::from_secs(60), mails.recv()).await;
+    mail.expect("a mail in time").expect("a mail").replace("=\n", "")
 }

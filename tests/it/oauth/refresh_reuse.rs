@@ -54,7 +54,7 @@ async fn a_replay_after_rotation_ends_the_family_and_its_access_tokens() {
 async fn a_replay_after_rotation_is_told_to_the_user_by_mail_once() {
     // THREATS: RT2
     let (mail_url, mut mails) = mail::server().await;
-    let app = TestApp::with(&[("mail.url", &mail_url)]).await;
+    let app = TestApp::with(&[("mail.url", &mail_url), ("mail.from", "keys@example.com")]).await;
     let client = with_grace(&app, ClientType::Public, 0).await;
     let (_, first) = flow::tokens(&signed_in(&app, "alice@example.com").await, &client).await;
     let second = next(&app, &client, &first).await;

@@ -3,7 +3,7 @@
 use grantd::{
     engine::denials::Denials,
     model::{
-        denial::DenialRecord,
+        denial::{Asked, DenialRecord},
         key::{ApiKey, KeyStatus},
     },
     store::{Error, KeyUse},
@@ -27,6 +27,8 @@ fn refusal(request_id: &str, user_id: Option<&str>, address: &str) -> DenialReco
         at: NOW,
         status: 401,
         reason: "unknown".to_owned(),
+        kind: None,
+        asked: Asked::default(),
         api: None,
         key_id: None,
         user_id: user_id.map(ToOwned::to_owned),

@@ -134,3 +134,21 @@ async fn nothing_is_read_from_the_url_of_a_post_nor_from_another_kind_of_body() 
     let json = browser.with_cookies(Request::post("/settings/keys")).header(header::CONTENT_TYPE, "application/json");
     browser.send(json.body(Body::from(format!("{{\"csrf\":\"{csrf}\"}}"))).expect("a request")).await.page(415);
 }
+
+#[tokio::test]
+async fn an_error_page_leads_somewhere_and_keeps_the_navigation_of_who_is_signed_in() {
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let browser = app.browser();
+    let signed_out = browser.get("/nowhere").await;
+    signed_out.page(404);
+    assert!(signed_out.body.contains(">Sign in</a>") && !signed_out.body.contains("Sign out"), "{}", signed_out.body);
+    browser.log_in("ada@example.com").await;
+    for path in ["/nowhere", "/settings/keys/key_missing", "/apps/client_missing"] {
+        let page = browser.get(path).await;
+        page.page(404);
+        for part in ["aria-label=\"Main\"", "Sign out", "href=\"/settings/keys\">Go to your API keys</a>"] {
+            assert!(page.body.contains(part), "{path}: {part}: {}", page.body);
+        }
+    }
+}

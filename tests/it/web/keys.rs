@@ -48,13 +48,14 @@ async fn a_key_is_made_shown_once_and_works() {
 }
 
 #[tokio::test]
-async fn one_click_makes_a_key_that_only_reads() {
+async fn nothing_is_ticked_for_the_owner_of_a_new_key() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let browser = app.browser();
     browser.log_in("ada@example.com").await;
     let page = browser.get(PAGE).await.body;
-    assert!(page.contains("value=\"read\" checked") && !page.contains("value=\"write\" checked"), "{page}");
+    assert!(page.contains("name=\"scope\" value=\"read\"") && !page.contains("type=\"checkbox\" checked"), "{page}");
+    assert!(!page.contains("value=\"read\" checked") && !page.contains("value=\"write\" checked"), "{page}");
     let reply =
         generate(&browser, &[("name", ""), ("scope", "read"), ("environment", "live"), ("expires_in", "90d")]).await;
     assert_eq!(app.introspect(&element(&reply, "key")).await.active()["scope"], "read");
@@ -75,7 +76,7 @@ async fn a_form_sent_twice_makes_one_key() {
     let second = browser.post(PAGE, &fields).await;
     second.page(409);
     assert!(second.body.contains("sent before") && !second.body.contains(&key), "{}", second.body);
-    assert_eq!(second.body.matches("<bdi>Once</bdi>").count(), 1, "{}", second.body);
+    assert_eq!(second.body.matches("<bdi>Once</bdi></a>").count(), 1, "{}", second.body);
 }
 
 #[tokio::test]

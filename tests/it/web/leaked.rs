@@ -20,7 +20,7 @@ use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::{
-    Reply, TestApp,
+    ISSUER, Reply, TestApp,
     mail::{next, server as mail_server},
 };
 
@@ -103,12 +103,23 @@ async fn one_who_tries_many_is_told_to_wait() {
 }
 
 #[tokio::test]
+async fn mail_without_a_sender_is_refused_at_the_start() {
+    for from in ["", "nobody"] {
+        let variables = [("GRANTD_MAIL__URL", "smtp://127.0.0.1:25"), ("GRANTD_MAIL__FROM", from)];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = Config::load(None, variables, &[]).expect("a configuration");
+        let error = Mailer::new(&config.mail).expect_err("no sender");
+        assert!(error.description.contains("mail.from"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_signed_report_ends_its_keys_and_their_owner_is_told() {
     // THREATS: RV5
     let (reporter, (mail_url, mut mails)) = (Reporter::new().await, mail_server().await);
-    let app = TestApp::with(&[("leaks.keys_url", &reporter.url), ("mail.url", &mail_url)]).await;
+    let app = mailing(&mail_url, &[("leaks.keys_url", &reporter.url)]).await;
     let user = app.user("alice@example.com").await;
-    let (_, key) = app.key(&user, "read").await;
+    let (id, key) = app.key(&user, "read").await;
     let (_, safe) = app.key(&user, "read").await;
     let body = json!([
         { "token": key, "type": "grantd_api_key", "url": "https://github.com/example/example/blob/x/y", "source": "content" },
@@ -123,7 +134,9 @@ async fn a_signed_report_ends_its_keys_and_their_owner_is_told() {
     app.introspect(&key).await.inactive();
     app.introspect(&safe).await.active();
     let mail = next(&mut mails).await;
-    assert!(mail.contains("alice@example.com") && mail.contains("/settings/keys"), "{mail}");
+    assert!(mail.contains("alice@example.com") && mail.contains(&format!("{ISSUER}/settings/keys/{id}")), "{mail}");
+    assert!(mail.contains("found in public at https://github.com/example/") && mail.contains("2026-11-21T"), "{mail}");
+    assert!(mail.contains("@example.com>\nFrom:") && mail.contains("From: Example <keys@example.com>"), "{mail}");
     assert!(!mail.contains(&key), "{mail}");
     // Told again, nothing is done again.
     report(&app, "key-1", &reporter.signature(&body), &body).await.status(200);
@@ -208,7 +221,9 @@ async fn a_dead_mail_server_holds_a_stop_up_for_five_seconds_in_all() {
     // It takes connections and never says a word; the clock is the test's own.
     let dead = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("smtp://{}", dead.local_addr().expect("an address"));
-    let config = Config::load(None, [("GRANTD_MAIL__URL".to_owned(), url)], &[]).expect("a configuration");
+    let variables = [("GRANTD_MAIL__URL", url), ("GRANTD_MAIL__FROM", "keys@example.com".to_owned())];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value));
+    let config = Config::load(None, variables, &[]).expect("a configuration");
     let mailer = Mailer::new(&config.mail).expect("a mailer");
     for _ in 0..3 {
         mailer.send("alice@example.com", "Hello", "Hello.".to_owned());
@@ -226,7 +241,7 @@ async fn a_dead_mail_server_holds_a_stop_up_for_five_seconds_in_all() {
 async fn a_key_that_is_ended_by_its_holder_is_told_to_its_owner_and_not_as_the_owners_own_act() {
     // THREATS: RV5
     let (mail_url, mut mails) = mail_server().await;
-    let app = TestApp::with(&[("mail.url", &mail_url)]).await;
+    let app = mailing(&mail_url, &[]).await;
     let user = app.user("alice@example.com").await;
     let (id, key) = app.key(&user, "read").await;
     let by_bearer = || {
@@ -236,10 +251,21 @@ async fn a_key_that_is_ended_by_its_holder_is_told_to_its_owner_and_not_as_the_o
     by_bearer().await.status(200);
     app.introspect(&key).await.inactive();
     let mail = next(&mut mails).await;
-    assert!(mail.contains("alice@example.com") && mail.contains("given back") && !mail.contains(&key), "{mail}");
+    assert!(
+        mail.contains("alice@example.com")
+            && mail.contains("with the key itself, from 192.0.2.")
+            && !mail.contains(&key),
+        "{mail}"
+    );
     by_bearer().await.status(200);
     assert!(mails.try_recv().is_err(), "told once");
     let entries = app.app.store.audit_entries(10).await.expect("entries");
     let entry = entries.iter().find(|entry| entry.event == "key.revoke").expect("an entry");
     assert_eq!((entry.actor.as_str(), entry.user_id.as_deref()), (id.as_str(), Some(user.as_str())));
+}
+
+/// A server that sends mail.
+async fn mailing(url: &str, more: &[(&str, &str)]) -> TestApp {
+    let mail = [("mail.url", url), ("mail.from", "Example <keys@example.com>")];
+    TestApp::with(&[&mail, more].concat()).await
 }

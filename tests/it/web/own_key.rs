@@ -63,13 +63,20 @@ async fn rotating_leaves_the_old_key_its_time_and_no_more() {
     for wrong in [&[][..], &[("overlap", "2h")], &[("overlap", "0s")], &[("overlap", "31d")], &[("overlap", "-1h")]] {
         submit(&browser, &page(&id), &action, wrong).await.page(400);
     }
+    let before = browser.get(&page(&id)).await;
+    let (csrf, form) = (before.input("csrf"), before.input("form"));
     let reply = submit(&browser, &page(&id), &action, &[("overlap", "1h")]).await;
     let new = element(&reply, "key");
     assert!(element(&reply, "before").contains("until 21 Nov 2026, 01:00 UTC"), "{}", reply.body);
     app.introspect(&old).await.active();
     app.introspect(&new).await.active();
-    // The old one was replaced: a second successor would be one too many.
-    let again = submit(&browser, &page(&id), &action, &[("overlap", "1h")]).await;
+    // The two lead to each other, and a second successor would be one too many.
+    let (shown, list) = (browser.get(&page(&id)).await.body, browser.get("/settings/keys").await.body);
+    assert!(shown.contains("This key was replaced") && !shown.contains(&format!("action=\"{action}\"")), "{shown}");
+    for words in ["Replaced by", "Replaces", "being replaced"] {
+        assert!(list.contains(words), "{words}: {list}");
+    }
+    let again = browser.post(&action, &[("csrf", &csrf), ("form", &form), ("overlap", "1h")]).await;
     again.page(409);
     assert!(again.body.contains("was replaced before"), "{}", again.body);
     app.advance(3601);
