@@ -1,6 +1,9 @@
 //! Owns which requests to an API need which scopes: patterns over one normal form of a path. A path that two servers could
 //! read differently is refused, not guessed.
 
+use percent_encoding::percent_decode_str;
+use unicode_normalization::UnicodeNormalization;
+
 use super::scope::Scopes;
 
 /// Longest path judged, in bytes.
@@ -22,7 +25,8 @@ pub struct Route {
 }
 
 /// What a request needs: the rule that matches it, and with it every rule before that one which is meant for what many
-/// servers take for the same request. A last slash, upper case or HEAD never lead past a rule to a weaker one.
+/// servers take for the same request. A last slash, upper case, HEAD, another way to write a letter, or an ending such as
+/// `.json` never lead past a rule to a weaker one.
 #[derive(Debug)]
 pub struct Ruling<'a> {
     rule: &'a Route,
@@ -34,9 +38,17 @@ impl<'a> Ruling<'a> {
     /// The ruling of an API with these rules on a path in normal form; nothing where no rule matches.
     #[must_use]
     pub fn of(routes: &'a [Route], method: &str, path: &str) -> Option<Self> {
-        let mut alike = Vec::new();
-        for rule in routes.iter().filter(|rule| rule.is_alike(method, path)) {
+        let mut alike: Vec<&Route> = Vec::new();
+        let readings = readings(path);
+        let is_alike = |rule: &Route, readings: &[String]| {
+            rule.is_alike(method, path) || readings.iter().any(|reading| rule.is_alike(method, reading))
+        };
+        for rule in routes.iter().filter(|rule| is_alike(rule, &readings)) {
             if rule.matches(method, path) {
+                // Whoever wrote a rule for this very path meant its ending.
+                if rule.pattern == path {
+                    alike.retain(|rule| is_alike(rule, &readings[..readings.len().min(1)]));
+                }
                 return Some(Self { rule, alike });
             }
             alike.push(rule);
@@ -80,6 +92,31 @@ impl Route {
             _ => leads(bare(&self.pattern), path, str::eq_ignore_ascii_case),
         }
     }
+}
+
+/// Other paths for which a lax server may take this one in normal form: first with every letter in one spelling, then without
+/// what some cut off the end of a segment, then without an ending that names a format. None where it is plain, as most are.
+fn readings(path: &str) -> Vec<String> {
+    if !path.contains(['%', '.']) {
+        return Vec::new();
+    }
+    let folded = folded(&percent_decode_str(path).decode_utf8_lossy());
+    let cut = |segment: &str| {
+        let whole = segment.split(['#', '?']).next().unwrap_or_default();
+        whole.trim().trim_end_matches([' ', '.']).to_owned()
+    };
+    let trimmed = folded.split('/').map(cut).collect::<Vec<_>>().join("/");
+    let is_format = |ending: &str| (1..=5).contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric());
+    let stem = bare(&trimmed).rsplit_once('.').filter(|(_, ending)| is_format(ending)).map(|(stem, _)| stem.to_owned());
+    [folded, trimmed].into_iter().chain(stem).collect()
+}
+
+/// A text with its letters in one spelling: compatibility forms as what they stand for (NFKC), both cases alike, also by the
+/// rules of Turkish, and nothing that is not seen.
+fn folded(text: &str) -> String {
+    let plain: String = text.nfkc().flat_map(char::to_uppercase).collect();
+    let unseen = |c: &char| matches!(c, '\u{307}' | '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}');
+    plain.chars().flat_map(char::to_lowercase).filter(|c| !unseen(c)).collect()
 }
 
 /// Without a last slash.
@@ -141,7 +178,9 @@ pub fn normal_path(target: &str) -> Option<&str> {
         let ambiguous = decoded.is_ascii_alphanumeric()
             || decoded.is_control()
             || "-._~/\\%;".contains(decoded)
-            || matches!(decoded, '\u{212A}' | '\u{17F}');
+            || matches!(decoded, '\u{212A}' | '\u{17F}')
+            // What some server may replace by one of those that part a path.
+            || (!decoded.is_ascii() && std::iter::once(decoded).nfkc().any(|c| "./\\%;?#".contains(c)));
         if ambiguous {
             return None;
         }
@@ -232,6 +271,8 @@ mod tests {
             "/%E2%84%AAeys",
             "/u%C5%BFers",
             "/a\u{0}",
+            "/a%EF%BC%8Fb",
+            "/a/%E2%80%A5/b",
             "*",
             "http://x/a",
         ] {
@@ -313,6 +354,52 @@ mod tests {
         // What a public rule stands before is as open as before, in every spelling.
         let open = [rule("GET", "/status", ""), rule("*", "/{any}", "")];
         assert!(Ruling::of(&open, "HEAD", "/Status").expect("a ruling").is_public());
+    }
+
+    #[test]
+    fn no_look_alike_leads_past_a_rule_to_a_weaker_one() {
+        // THREATS: FA2
+        let rule = |method: &str, pattern: &str, scope: &str| Route {
+            scopes: Scopes::parse(scope).expect("scopes"),
+            ..route(method, pattern)
+        };
+        let rules = [
+            rule("GET", "/v1/admin", "admin"),
+            rule("GET", "/v1/report", "admin"),
+            rule("GET", "/v1/report.csv", "read"),
+            rule("GET", "/v1/pass", "admin"),
+            rule("*", "/v1/*", "read"),
+        ];
+        let needs = |path: &str| {
+            let path = normal_path(path).expect("one reading");
+            Ruling::of(&rules, "GET", path).expect("a ruling").missing(&Scopes::default()).to_string()
+        };
+        for path in [
+            "/v1/adm%C4%B1n",
+            "/v1/adm%C4%B0n",
+            "/v1/%EF%BD%81dmin",
+            "/v1/%EF%BC%A1DMIN",
+            "/v1/ad%C2%ADmin",
+            "/v1/pa%C3%9F",
+            "/v1/admin.json",
+            "/v1/Admin.XML/",
+            "/v1/admin.",
+            "/v1/admin...",
+            "/v1/admin%20",
+            "/v1/admin%C2%A0",
+            "/v1/%20admin",
+            "/v1/admin%3F",
+            "/v1/admin%3Fx=1",
+            "/v1/admin%23",
+            "/v1/admin%23x",
+            "/v1/report.CSV",
+        ] {
+            assert_eq!(needs(path), "admin read", "{path}");
+        }
+        // What is another word to everybody, and what has a rule of its own.
+        for path in ["/v1/admins.json", "/v1/admin.tar.gz", "/v1/%C3%A4dmin", "/v1/report.csv", "/v1/a.b"] {
+            assert_eq!(needs(path), "read", "{path}");
+        }
     }
 
     proptest! {
