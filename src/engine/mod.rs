@@ -15,6 +15,7 @@ pub mod limit;
 pub mod mail;
 pub mod master;
 pub mod mint;
+pub mod outgoing;
 pub mod password;
 pub mod sessions;
 pub mod signing;

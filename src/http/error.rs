@@ -83,6 +83,7 @@ impl IntoResponse for PageError {
             status: error.code.status(),
             heading: title(error.code),
             message: error.description.to_string(),
+            link: None,
         };
         response.extensions_mut().insert(pending);
         finish(response, error)
@@ -111,11 +112,36 @@ impl IntoResponse for BearerError {
 /// Nothing here: JSON below the paths that programs use, else a page.
 #[must_use]
 pub fn nowhere(path: &str) -> Response {
-    if ["/oauth/", "/v1/", "/api/", "/.well-known/"].iter().any(|prefix| path.starts_with(prefix)) {
+    if is_for_programs(path) {
         OAuthError(Error::not_found()).into_response()
     } else {
         PageError(Error::not_found()).into_response()
     }
+}
+
+/// An address of ours, asked by another method than those in `allow`: in the form of its other errors.
+#[must_use]
+pub fn other_method(path: &str, allow: &str) -> Response {
+    let wrong = |words: String| Error::new(ErrorCode::MethodNotAllowed, words);
+    let takes = allow.replace(',', " or ");
+    if path.starts_with("/v1/") {
+        let error = wrong(format!("use {takes}"));
+        BearerError { name: error.code.as_str(), error }.into_response()
+    } else if is_for_programs(path) {
+        OAuthError(wrong(format!("use {takes}"))).into_response()
+    } else if allow.contains("GET") {
+        PageError(wrong("this address is a page to open, and takes no form".to_owned())).into_response()
+    } else {
+        PageError(wrong("this address takes what a form sends; go back and use the button there".to_owned()))
+            .into_response()
+    }
+}
+
+/// Whether the answers at this path are read by programs.
+fn is_for_programs(path: &str) -> bool {
+    let below = ["/oauth/", "/v1/", "/api/", "/.well-known/", "/leaks/", "/gateway/"];
+    below.iter().any(|prefix| path.starts_with(prefix))
+        || ["/livez", "/readyz", "/metrics", "/health", "/openapi.json"].contains(&path)
 }
 
 /// Gives the answer of an error its status, and hands the error to the edge.
@@ -137,6 +163,7 @@ pub(super) fn finish(mut response: Response, error: Error) -> Response {
 fn title(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::NotFound => "Not found",
+        ErrorCode::MisdirectedRequest => "This server has another address",
         ErrorCode::Forbidden => "Not allowed",
         ErrorCode::TooManyRequests => "Too many attempts",
         ErrorCode::TemporarilyUnavailable => "Try again in a moment",

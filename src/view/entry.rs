@@ -65,7 +65,7 @@ pub struct NoticePage {
     pub message: String,
     /// Lets the owner or an admin find the private cause; empty when there is nothing to look up.
     pub request_id: String,
-    /// Where to go from here: label and same-origin path.
+    /// Where to go from here: label and URL of ours.
     pub link: Option<(String, String)>,
 }
 
