@@ -182,6 +182,18 @@ impl Config {
         if !(16..=10_000_000).contains(&self.limits.cache_entries) {
             return wrong("limits.cache_entries", "16 to 10000000");
         }
+        self.check_connections()?;
+        if !(1..=300).contains(&self.limits.request_seconds) {
+            return wrong("limits.request_seconds", "1 to 300");
+        }
+        let shared = self.limits.shared.expose_secret();
+        if !shared.is_empty() && shared.into_connection_info().is_err() {
+            return wrong("limits.shared", "a URL such as redis://127.0.0.1:6379/0, or empty");
+        }
+        Ok(())
+    }
+
+    fn check_connections(&self) -> Result<(), ConfigError> {
         let connections = &self.connections;
         if connections.per_network == 0 {
             return wrong("connections.per_network", "1 or more");
@@ -195,13 +207,6 @@ impl Config {
             if !(1..=3600).contains(&seconds) {
                 return wrong(key, "1 to 3600 seconds");
             }
-        }
-        if !(1..=300).contains(&self.limits.request_seconds) {
-            return wrong("limits.request_seconds", "1 to 300");
-        }
-        let shared = self.limits.shared.expose_secret();
-        if !shared.is_empty() && shared.into_connection_info().is_err() {
-            return wrong("limits.shared", "a URL such as redis://127.0.0.1:6379/0, or empty");
         }
         Ok(())
     }

@@ -8,8 +8,9 @@ use crate::{
     http::{extract::from_trusted_proxy, refused::names_credential},
     model::{
         api::Api,
+        path::normal_path,
         profile::{Carrier, Refusal},
-        route::{Ruling, normal_path},
+        route::Ruling,
     },
 };
 
