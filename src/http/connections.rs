@@ -138,6 +138,7 @@ impl Connection {
             // hyper counts an idle connection's wait for its next request too.
             .header_read_timeout(seconds(self.bounds.idle_seconds))
             .max_buf_size(HEAD_BYTES_MAX)
+            .max_header_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         tokio::pin!(connection);
         let until_heard = std::future::poll_fn(|cx| match connection.as_mut().poll(cx) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -119,21 +119,21 @@ pub fn nowhere(path: &str) -> Response {
     }
 }
 
-/// An address of ours, asked by another method than those in `allow`: in the form of its other errors.
+/// An address of ours, asked by a method that it does not take: in the form of its other errors. The router adds `Allow`.
 #[must_use]
-pub fn other_method(path: &str, allow: &str) -> Response {
-    let wrong = |words: String| Error::new(ErrorCode::MethodNotAllowed, words);
-    let takes = allow.replace(',', " or ");
+pub fn other_method(path: &str, method: &Method) -> Response {
+    let wrong = |words: &'static str| Error::new(ErrorCode::MethodNotAllowed, words);
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    let words = if is_read { "use POST" } else { "use a method that is named in Allow" };
     if path.starts_with("/v1/") {
-        let error = wrong(format!("use {takes}"));
+        let error = wrong(words);
         BearerError { name: error.code.as_str(), error }.into_response()
     } else if is_for_programs(path) {
-        OAuthError(wrong(format!("use {takes}"))).into_response()
-    } else if allow.contains("GET") {
-        PageError(wrong("this address is a page to open, and takes no form".to_owned())).into_response()
+        OAuthError(wrong(words)).into_response()
+    } else if is_read {
+        PageError(wrong("this address takes what a form sends; go back and use the button there")).into_response()
     } else {
-        PageError(wrong("this address takes what a form sends; go back and use the button there".to_owned()))
-            .into_response()
+        PageError(wrong("this address is a page to open, and takes no form")).into_response()
     }
 }
 

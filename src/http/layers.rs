@@ -64,7 +64,8 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     };
     if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.extensions().get::<LoggedError>().is_none() {
         let base = app.config.base_path();
-        response = other_method(uri.path().strip_prefix(base.as_str()).unwrap_or_default(), response);
+        let path = uri.path().strip_prefix(base.as_str()).unwrap_or_default();
+        response = other_method(path, &method, response);
     }
     if let Some(pending) = response.extensions_mut().remove::<PendingNotice>() {
         let bare = std::mem::replace(&mut response, page::notice(&app, &pending, &id));
@@ -94,9 +95,8 @@ fn unheard(app: &App, peer: IpAddr, may_be_ours: bool) {
 }
 
 /// The router's own refusal of a method, which has no body, with one.
-fn other_method(path: &str, bare: Response) -> Response {
-    let allow = bare.headers().get(header::ALLOW).and_then(|allow| allow.to_str().ok()).unwrap_or_default();
-    let mut response = error::other_method(path, allow);
+fn other_method(path: &str, method: &Method, bare: Response) -> Response {
+    let mut response = error::other_method(path, method);
     let (parts, _) = bare.into_parts();
     let told = parts.headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
     response.headers_mut().extend(told.filter(|(name, _)| name != header::CONTENT_LENGTH));

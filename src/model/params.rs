@@ -222,7 +222,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_client_encodes_comes_back(name in "[a-z]{1,8}", value in ".{0,64}") {
+        fn what_a_client_encodes_comes_back(name in "[a-z]{1,8}", value in "[^\\x00]{0,64}") {
             let text: String = form_urlencoded::Serializer::new(String::new()).append_pair(&name, &value).finish();
             let params = Params::form(text.as_bytes()).expect("well formed");
             prop_assert_eq!(params.get(&name).unwrap_or(""), value);

@@ -257,7 +257,8 @@ async fn a_browser_that_was_led_here_by_another_name_is_sent_to_the_issuer() {
     let forged =
         ["evil.example", "auth.example.test.evil.example", "127.0.0.1:8080", "", "a b", "auth.example.test@x/"];
     for host in forged {
-        for page in ["/", "/login", "/settings/keys", "/oauth/authorize?client_id=x&b=c", "/leaked", "//evil.example/"]
+        for page in
+            ["/", "/login", "/settings/keys", "/oauth/authorize?client_id=x&b=c", "/leaked", "/apps?//evil.example/"]
         {
             let reply = ask(page, &[host]).await;
             assert_eq!((reply.status(303).location(), reply.body.as_str()), (format!("{ISSUER}{page}"), ""));
