@@ -103,6 +103,7 @@ async fn every_command_of_the_api_works_at_another_server() {
 #[tokio::test]
 async fn a_key_for_this_machine_goes_to_no_proxy() {
     let here = Installation::new();
+    here.api();
     here.json(&["user", "create", "--email", "admin@example.com", "--admin"]);
     let server = here.serve().await;
     let mut afar = afar(&key(&here, "admin@example.com", ALL));

@@ -121,10 +121,9 @@ async fn text_that_is_not_what_it_seems_is_refused() {
         }
     }
     // A semicolon separates nothing, and a NUL ends nothing.
-    for odd in [format!("{key};x=1"), format!("\u{feff}{key}"), format!("{key}\r\n")] {
+    for odd in [format!("{key};x=1"), format!("{key}\u{0}"), format!("\u{feff}{key}"), format!("{key}\r\n")] {
         app.introspect(&odd).await.inactive();
     }
-    app.introspect(&format!("{key}\u{0}")).await.oauth_error("invalid_request");
     let mut request = post("/oauth/introspect", FORM, format!("x=1;token={key}"));
     request.headers_mut().insert(header::AUTHORIZATION, app.api.basic().parse().expect("a header"));
     app.send(request).await.oauth_error("invalid_request");
@@ -155,6 +154,7 @@ async fn scopes_beyond_the_grammar_or_any_measure_are_refused() {
         "read \"write\"",
         "read\\write",
         "r\u{e9}ad",
+        "read\u{0}",
         "read\twrite",
         "read\nwrite",
         "read,write",
@@ -205,6 +205,7 @@ async fn names_have_one_form_and_are_then_compared_byte_for_byte() {
         "\u{ff41}lice@example.com",
         "alice@example\u{3002}com",
         "alice @example.com",
+        "alice@example.com\u{0}",
         "alice@example.com\n",
         "al\u{131}ce@example.com",
         "\"alice\"@example.com",
@@ -294,6 +295,7 @@ async fn the_text_of_a_query_is_never_the_text_of_a_statement() {
         "$1",
         "\\",
         "%' OR id LIKE '%",
+        "\u{0}",
         "1) OR (1=1",
         "\u{1f511}",
         &format!("{key_id}' OR 'a'='a"),
