@@ -1,6 +1,6 @@
 //! Owns the wiring: every part built from the few things it needs. No part sees `App`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use axum::http::HeaderName;
 use secrecy::ExposeSecret;
@@ -79,6 +79,8 @@ pub struct App {
     pub forms: aws_lc_rs::hmac::Key,
     /// Recognises browsers that signed in before.
     pub devices: aws_lc_rs::hmac::Key,
+    /// Whether it was said that a peer is not in `trusted_proxies` and yet forwards: one of strangers, one that may be ours.
+    pub unheard_proxies: [Once; 2],
     /// Work beside requests.
     pub background: Background,
     /// Metrics.
@@ -151,6 +153,7 @@ impl App {
             devices: master.mac(Purpose::Device)?,
             answers: Answers::new(master)?,
             telemetry: Telemetry::new()?,
+            unheard_proxies: [const { Once::new() }; 2],
             config,
             clock,
             store,

@@ -1,12 +1,12 @@
 //! Owns EVERY route on one page, and the order of what stands around them. Does not answer anything itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::{
     Router,
-    body::Bytes,
+    body::Body,
     extract::State,
-    http::{HeaderValue, Method, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, Uri, header},
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{any, delete, get, post, put},
@@ -23,7 +23,9 @@ use crate::{
     gateway,
     http::{
         error::{OAuthError, nowhere},
-        layers, problem, reply, sign_in_first,
+        layers,
+        packed::Packed,
+        problem, reply, sign_in_first,
     },
     model::error::Error,
     oauth::{authorize::authorize, introspect::introspect, metadata, revoke::revoke, token::token},
@@ -76,10 +78,15 @@ fn machines(app: &App) -> Router<Arc<App>> {
 /// What programs and people read about the management API, made once.
 fn described(issuer: &str) -> Router<Arc<App>> {
     let document = Arc::new(openapi::document(issuer));
-    let (text, shown) = (Bytes::from(document.to_string()), document);
-    Router::new()
-        .route("/openapi.json", get(async move || reply::public_json(text.clone())))
-        .route("/api/docs", get(async move |State(app): State<Arc<App>>| reference::page(&app, &shown)))
+    let shown = Arc::clone(&document);
+    // Compressed when it is first asked for: most servers never are.
+    let (text, page) = (Arc::new(OnceLock::<Packed>::new()), Arc::new(OnceLock::new()));
+    let described = async move |headers: HeaderMap| {
+        text.get_or_init(|| Packed::new(document.to_string())).fill(&headers, reply::public_json(Body::empty()))
+    };
+    let shown =
+        async move |State(app): State<Arc<App>>, headers: HeaderMap| reference::page(&app, &shown, &page, &headers);
+    Router::new().route("/openapi.json", get(described)).route("/api/docs", get(shown))
 }
 
 /// The management API: JSON, a Bearer credential with the scope that each handler names, errors as RFC 9457 has them.
@@ -117,7 +124,6 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/oauth/authorize", get(authorize).post(authorize))
         .route("/", get(assets::root))
-        .route("/assets/{name}", get(assets::asset))
         .route("/login", get(login::show).post(login::sign_in))
         .route("/logout", post(login::sign_out))
         .route("/consent", get(consent::show).post(consent::decide))
@@ -150,6 +156,8 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/apps/{id}/delete", post(own_app::delete))
         .layer(from_fn_with_state(Arc::clone(app), sign_in_first::remember))
         .layer(from_fn_with_state(Arc::clone(app), layers::our_host))
+        // By any name: they are the same for everybody, and the page that says where we are needs them.
+        .route("/assets/{name}", get(assets::asset))
 }
 
 /// An issuer with a path has its metadata at the root too, the path behind the well-known part (RFC 8414 §3.1).

@@ -9,6 +9,8 @@ http.TIMEOUT = 5
 -- What grantd is told of the request.
 local ASKED = {
     "Authorization", "X-API-Key", "API-Key", "X-Request-ID", "User-Agent",
+    -- With another method in one of these, grantd refuses the request.
+    "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override",
 }
 -- What the API is told of the caller. Each is set or, where there is nothing to say, removed.
 local IDENTITY = {

@@ -8,7 +8,6 @@ use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, StatusCode, header},
 };
-use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -16,6 +15,7 @@ use url::{Host, Url};
 
 use super::{Global, open};
 use crate::{
+    engine::outgoing,
     http::{error::LoggedError, operator::Operator},
     model::{
         error::{Error, ErrorCode},
@@ -224,13 +224,7 @@ fn there(server: &str) -> Result<Way, Error> {
         let words = format!("set {KEY} to a key of this server that has the grantd: scopes it needs");
         return Err(Error::invalid_request(words));
     }
-    let http = reqwest::Client::builder()
-        .redirect(Policy::none())
-        .timeout(WAIT)
-        .https_only(base.starts_with("https:"))
-        .user_agent(concat!("grantd/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(Error::server)?;
+    let http = outgoing::client(&base).timeout(WAIT).build().map_err(Error::server)?;
     Ok(Way::There { http, base, key: SecretString::from(key.trim().to_owned()) })
 }
 

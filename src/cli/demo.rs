@@ -70,6 +70,8 @@ impl Demo {
         if config.trusted_proxies.is_empty() && self.listen.ip().is_loopback() {
             config.trusted_proxies.push(IpNet::from(self.listen.ip()));
         }
+        // People open what habit gives them.
+        config.hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(ToOwned::to_owned));
         prepare(&config)?;
         let app = Arc::new(open::app(config).await?);
         if app.store.find_user(EMAIL).await?.is_none() {

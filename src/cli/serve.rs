@@ -2,28 +2,23 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum_server::Handle;
 use clap::Args;
-use hyper_util::rt::TokioTimer;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Global, open, output};
 use crate::{
     app::App,
     config::{Config, LogFormat},
+    http::connections,
     model::error::Error,
     router::router,
     telemetry,
 };
 
-/// Longest wait for a request's head, so that slow senders hold nothing open. hyper counts an idle connection's wait for
-/// its next request too, so it is longer than the 60 s for which nginx keeps connections to its upstream.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(65);
-/// Longest wait for requests to finish when stopping.
-const STOP_TIMEOUT: Duration = Duration::from_secs(20);
-/// Bytes of a request's head; hyper itself takes at most 100 headers.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Run the server
@@ -58,9 +53,10 @@ This database is empty. In another terminal, with the same configuration:
 Each prints what it made; the running server notices.
 ";
 
-/// Starts the log and keeps secrets out of core dumps.
+/// Starts the log, keeps secrets out of core dumps, and allows as many open files as there may be.
 pub fn prepare(config: &Config) -> Result<(), Error> {
     telemetry::start_log(&config.log, config.log_format == LogFormat::Json)?;
+    rlimit::increase_nofile_limit(u64::MAX).map_err(Error::server)?;
     rlimit::setrlimit(rlimit::Resource::CORE, 0, 0).map_err(Error::server)
 }
 
@@ -76,31 +72,24 @@ pub async fn serve(app: Arc<App>, ready: impl FnOnce(SocketAddr) -> Result<(), E
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::server)?;
     let listen = app.config.listen;
     let cannot = move |error: std::io::Error| Error::invalid_request(format!("cannot listen on {listen}: {error}"));
-    let listener = std::net::TcpListener::bind(listen).map_err(cannot)?;
-    listener.set_nonblocking(true).map_err(cannot)?;
+    let listener = TcpListener::bind(listen).await.map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
-    let handle = Handle::new();
-    let mut server = axum_server::from_tcp(listener)
-        .map_err(cannot)?
-        .acceptor(axum_server::accept::NoDelayAcceptor::new())
-        .handle(handle.clone());
-    server
-        .http_builder()
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX);
-    let service = router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
     // Before the first answer: whoever has one can read what was said. Connections wait for us in the socket.
     ready(address)?;
-    let serving = tokio::spawn(server.serve(service));
+    let (taking, proxies) = (CancellationToken::new(), app.config.trusted_proxies.clone());
+    let (bounds, until) = (app.config.connections.clone(), taking.clone());
+    let routes = router(Arc::clone(&app));
+    let serving = tokio::spawn(async move { connections::serve(listener, routes, &bounds, &proxies, until).await });
     tracing::info!(%address, issuer = app.config.issuer, "serving");
+    if let Some(warning) = app.config.missing_proxy() {
+        tracing::warn!("{warning}");
+    }
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     tracing::info!("stopping: requests under way are finished first");
-    handle.graceful_shutdown(Some(STOP_TIMEOUT));
+    taking.cancel();
     serving.await.map_err(Error::server)?.map_err(Error::server)?;
     // Before anything is waited for: whoever stops the server may not wait that long.
     match app.background.flush().await {

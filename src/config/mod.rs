@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-pub use self::sections::{Gateway, Leaks, Lifetimes, Limits, LogFormat, Mail, SharedFailure};
+pub use self::sections::{Connections, Gateway, Leaks, Lifetimes, Limits, LogFormat, Mail, SharedFailure};
 
 /// The embedded defaults, with a comment for every key.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -51,6 +51,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How long things live.
     pub lifetimes: Lifetimes,
+    /// What connections may cost.
+    pub connections: Connections,
     /// Bounds.
     pub limits: Limits,
     /// Forward-auth.
@@ -183,6 +185,7 @@ impl Config {
         if !(16..=10_000_000).contains(&self.limits.cache_entries) {
             return wrong("limits.cache_entries", "16 to 10000000");
         }
+        self.check_connections()?;
         if !(1..=300).contains(&self.limits.request_seconds) {
             return wrong("limits.request_seconds", "1 to 300");
         }
@@ -198,6 +201,24 @@ impl Config {
         let shared = self.limits.shared.expose_secret();
         if !shared.is_empty() && shared.into_connection_info().is_err() {
             return wrong("limits.shared", "a URL such as redis://127.0.0.1:6379/0, or empty");
+        }
+        Ok(())
+    }
+
+    fn check_connections(&self) -> Result<(), ConfigError> {
+        let connections = &self.connections;
+        if connections.per_network == 0 {
+            return wrong("connections.per_network", "1 or more");
+        }
+        for (key, seconds) in [
+            ("connections.first_head_seconds", connections.first_head_seconds),
+            ("connections.idle_seconds", connections.idle_seconds),
+            ("connections.write_seconds", connections.write_seconds),
+            ("connections.stop_seconds", connections.stop_seconds),
+        ] {
+            if !(1..=3600).contains(&seconds) {
+                return wrong(key, "1 to 3600 seconds");
+            }
         }
         Ok(())
     }
@@ -242,6 +263,15 @@ impl Config {
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.issuer.starts_with("https://")
+    }
+
+    /// What is wrong where a proxy must stand in front of this server and none is trusted, and what to do.
+    #[must_use]
+    pub fn missing_proxy(&self) -> Option<&'static str> {
+        (self.is_https() && self.trusted_proxies.is_empty()).then_some(
+            "the issuer is https and this server speaks plain HTTP, so a proxy stands in front of it: add its address to \
+             trusted_proxies, or who calls is not known",
+        )
     }
 
     /// Whether `host`, without its port, is a name of ours.

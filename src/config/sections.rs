@@ -51,6 +51,24 @@ pub struct Lifetimes {
     pub audit_seconds: i64,
 }
 
+/// What connections may cost.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connections {
+    /// Most from one network: an IPv4 address or an IPv6 /64. Trusted proxies have no such bound.
+    pub per_network: usize,
+    /// Most in all; 0 for as many as descriptors allow.
+    pub total: usize,
+    /// From a connection's begin to the end of its first request's head, in seconds.
+    pub first_head_seconds: u64,
+    /// Between two requests on a connection, with the next one's head, in seconds.
+    pub idle_seconds: u64,
+    /// Without progress in writing an answer, in seconds.
+    pub write_seconds: u64,
+    /// For requests under way when the server stops, in seconds.
+    pub stop_seconds: u64,
+}
+
 /// Bounds.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,14 +1,20 @@
 //! Owns the catalog in memory. Reads it again when the feed says so; does not change it.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
 use crate::{
-    model::{api::Catalog, error::Error, reserved},
+    model::{api::Catalog, clock::Timestamp, error::Error, reserved},
     store::Store,
 };
+
+/// Between two readings for the sake of names that are not known, in milliseconds.
+const SEEK_EVERY_MS: i64 = 1000;
 
 /// The APIs and scopes, as of the last change this node knows of.
 #[derive(Debug)]
@@ -18,6 +24,8 @@ pub struct CatalogCache {
     current: ArcSwap<Catalog>,
     /// Held from reading to keeping: a slow reading must not replace what a later one found.
     reading: Mutex<()>,
+    /// When it was last read for the sake of a name that was not known.
+    sought_at: AtomicI64,
 }
 
 impl CatalogCache {
@@ -26,7 +34,13 @@ impl CatalogCache {
     /// # Errors
     /// `temporarily_unavailable`.
     pub async fn load(store: Arc<Store>, issuer: String) -> Result<Self, Error> {
-        let catalog = Self { store, issuer, current: ArcSwap::default(), reading: Mutex::default() };
+        let catalog = Self {
+            store,
+            issuer,
+            current: ArcSwap::default(),
+            reading: Mutex::default(),
+            sought_at: AtomicI64::new(0),
+        };
         catalog.reload().await?;
         Ok(catalog)
     }
@@ -35,6 +49,20 @@ impl CatalogCache {
     #[must_use]
     pub fn current(&self) -> Arc<Catalog> {
         self.current.load_full()
+    }
+
+    /// The catalog, for somebody who asks for what is not in it: it may have been made elsewhere this moment. Read again at
+    /// most once a second, however many ask; who comes in between is answered from what was found.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn seek(&self, now: Timestamp) -> Result<Arc<Catalog>, Error> {
+        let last = self.sought_at.load(Ordering::Relaxed);
+        let is_due = now.0.saturating_sub(last) >= SEEK_EVERY_MS;
+        if is_due && self.sought_at.compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.reload().await?;
+        }
+        Ok(self.current())
     }
 
     /// Reads it again.

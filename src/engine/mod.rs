@@ -18,6 +18,7 @@ pub mod mail;
 pub mod master;
 pub mod mint;
 pub mod new_password;
+pub mod outgoing;
 pub mod password;
 pub mod sessions;
 pub mod signing;

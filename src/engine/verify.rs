@@ -165,7 +165,7 @@ impl Verifier {
         let reason = match principal.expires_at {
             Some(end) if end <= now => Some((Denial::Expired, Some(end))),
             _ if principal.key.as_ref().is_some_and(|key| !key.networks.allow(from.address)) => {
-                Some((Denial::Network, None))
+                Some((if from.address.is_some() { Denial::Network } else { Denial::NoAddress }, None))
             }
             _ => None,
         };

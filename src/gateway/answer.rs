@@ -50,7 +50,7 @@ impl Question<'_> {
     /// Sets every identity header, empty where there is nothing to say.
     fn identity(&self, headers: &mut HeaderMap, principal: Option<&Principal>) {
         let key = principal.and_then(|principal| principal.key.as_ref());
-        let scopes = principal.map(|principal| principal.scopes.to_string()).unwrap_or_default();
+        let scopes = principal.map(|principal| self.api.own_scopes(&principal.scopes)).unwrap_or_default();
         // In the order of `config::Gateway::names`.
         let values = [
             principal.map(|principal| principal.subject.as_str()),

@@ -9,14 +9,18 @@ use crate::{
     model::{
         api::Api,
         denial::Asked,
+        path::normal_path,
         profile::{Carrier, Refusal},
-        route::{Ruling, normal_path},
+        route::Ruling,
     },
 };
 
 /// How proxies say what they were asked for: the method and the URI, each family on its own. One that sets its own two
 /// would pass on what a caller wrote into the other's.
 const FAMILIES: [[&str; 2]; 2] = [["x-forwarded-method", "x-forwarded-uri"], ["x-original-method", "x-original-uri"]];
+
+/// Headers by which frameworks let a request name another method than its own.
+const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// What the proxy was asked for, as far as it says so.
 struct Original<'r> {
@@ -44,6 +48,10 @@ impl<'q> Question<'q> {
             return Ok(None);
         }
         let method = original.method.ok_or(Refusal::Malformed("The proxy does not forward the original method."))?;
+        let names_other = |name: &&str| parts.headers.get_all(*name).iter().any(|other| other != method);
+        if OVERRIDES.iter().any(names_other) && self.api.routes.iter().any(|rule| rule.method != "*") {
+            return Err(Refusal::Malformed("The request names two methods."));
+        }
         Ruling::of(&self.api.routes, method, path).map(Some).ok_or(Refusal::Forbidden { scope: String::new() })
     }
 
@@ -55,11 +63,20 @@ impl<'q> Question<'q> {
         }
     }
 
-    /// The original method and target: appended to our own path, or in headers, which count only from a trusted proxy.
+    /// The original method and target: appended to our own path, or in headers, which count only from a trusted proxy. Where
+    /// both are there they must agree.
     fn original(&self) -> Result<Original<'q>, &'static str> {
-        let (parts, appended) = (self.parts, self.appended);
-        if appended.is_some() {
-            return Ok(Original { method: Some(parts.method.as_str()), target: appended });
+        let parts = self.parts;
+        if let Some(target) = self.appended {
+            // Whoever sends them: one slash too many in the address that a proxy asks would have every request judged as
+            // `GET /`, and the proxy's own words are what shows it.
+            for [method, uri] in FAMILIES {
+                let agrees = |name, asked| one(&parts.headers, name).map(|said| said.is_none_or(|said| said == asked));
+                if !agrees(method, parts.method.as_str())? || !agrees(uri, target)? {
+                    return Err("The proxy forwards one request in headers and another in the path.");
+                }
+            }
+            return Ok(Original { method: Some(parts.method.as_str()), target: Some(target) });
         }
         if !from_trusted_proxy(&parts.extensions, &self.app.config.trusted_proxies) {
             return Ok(Original { method: None, target: None });

@@ -48,7 +48,13 @@ struct Question<'a> {
 
 /// `ANY /gateway/verify` where there is one API
 pub async fn only(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Response {
-    let catalog = app.catalog.current();
+    let mut catalog = app.catalog.current();
+    if catalog.apis.is_empty() {
+        catalog = match app.catalog.seek(info.now).await {
+            Ok(catalog) => catalog,
+            Err(error) => return OAuthError(error).into_response(),
+        };
+    }
     match catalog.apis.as_slice() {
         [api] => {
             let (parts, _) = request.into_parts();
@@ -81,7 +87,13 @@ pub async fn appended(
     info: RequestInfo,
     request: Request,
 ) -> Response {
-    let catalog = app.catalog.current();
+    let mut catalog = app.catalog.current();
+    if catalog.by_slug(&slug).is_none() {
+        catalog = match app.catalog.seek(info.now).await {
+            Ok(catalog) => catalog,
+            Err(error) => return OAuthError(error).into_response(),
+        };
+    }
     let Some(api) = catalog.by_slug(&slug) else { return OAuthError(Error::not_found()).into_response() };
     let (parts, _) = request.into_parts();
     // The raw target, not the decoded one: it is judged in the form in which the upstream gets it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -112,11 +112,36 @@ impl IntoResponse for BearerError {
 /// Nothing here: JSON below the paths that programs use, else a page.
 #[must_use]
 pub fn nowhere(path: &str) -> Response {
-    if ["/oauth/", "/v1/", "/api/", "/.well-known/"].iter().any(|prefix| path.starts_with(prefix)) {
+    if is_for_programs(path) {
         OAuthError(Error::not_found()).into_response()
     } else {
         PageError(Error::not_found()).into_response()
     }
+}
+
+/// An address of ours, asked by a method that it does not take: in the form of its other errors. The router adds `Allow`.
+#[must_use]
+pub fn other_method(path: &str, method: &Method) -> Response {
+    let wrong = |words: &'static str| Error::new(ErrorCode::MethodNotAllowed, words);
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    let words = if is_read { "use POST" } else { "use a method that is named in Allow" };
+    if path.starts_with("/v1/") {
+        let error = wrong(words);
+        BearerError { name: error.code.as_str(), error }.into_response()
+    } else if is_for_programs(path) {
+        OAuthError(wrong(words)).into_response()
+    } else if is_read {
+        PageError(wrong("this address takes what a form sends; go back and use the button there")).into_response()
+    } else {
+        PageError(wrong("this address is a page to open, and takes no form")).into_response()
+    }
+}
+
+/// Whether the answers at this path are read by programs.
+fn is_for_programs(path: &str) -> bool {
+    let below = ["/oauth/", "/v1/", "/api/", "/.well-known/", "/leaks/", "/gateway/"];
+    below.iter().any(|prefix| path.starts_with(prefix))
+        || ["/livez", "/readyz", "/metrics", "/health", "/openapi.json"].contains(&path)
 }
 
 /// Gives the answer of an error its status, and hands the error to the edge.
@@ -138,6 +163,7 @@ pub(super) fn finish(mut response: Response, error: Error) -> Response {
 fn title(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::NotFound => "Not found",
+        ErrorCode::MisdirectedRequest => "This server has another address",
         ErrorCode::Forbidden => "Not allowed",
         ErrorCode::TooManyRequests => "Too many attempts",
         ErrorCode::TemporarilyUnavailable => "Try again in a moment",

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::{
     body::{Body, Bytes, HttpBody, to_bytes},
     extract::{ConnectInfo, FromRequestParts, Request},
-    http::{Extensions, HeaderMap, header, request::Parts},
+    http::{Extensions, HeaderMap, HeaderValue, header, request::Parts},
 };
 use ipnet::IpNet;
 
@@ -29,13 +29,17 @@ pub struct RequestInfo {
     /// That is indeed who sent it. Else it is good for counting and for the log, and no key that is bound to networks may be
     /// used: a proxy's own network would let everybody in.
     pub is_sender: bool,
+    /// Which part of those behind a proxy that nobody configured the request is counted with; see [`Sender::share`].
+    pub share: Option<u8>,
 }
 
 impl RequestInfo {
-    /// Who counts as one sender: an address, or the /64 that one IPv6 subscriber has whole.
+    /// Who counts as one sender: an address, or the /64 that one IPv6 subscriber has whole. Behind a proxy that nobody
+    /// configured, one of a few parts of those who come through it.
     #[must_use]
     pub fn network(&self) -> String {
-        network(self.address)
+        let network = network(self.address);
+        self.share.map_or_else(|| network.clone(), |share| format!("{network}#{share}"))
     }
 
     /// Where the request came from, for the audit log.
@@ -61,22 +65,48 @@ pub fn from_trusted_proxy(extensions: &Extensions, trusted: &[IpNet]) -> bool {
     peer.is_some_and(|peer| trusted.iter().any(|network| network.contains(&peer)))
 }
 
-/// The address of the sender: the peer, or behind trusted proxies the right-most address that is not one of them. What
-/// cannot be read ends the search; a peer that is not trusted has no say. False where the proxies do not say: then it is the
-/// last of them that is known.
+/// Headers by which a proxy tells whom it asks for. Only the first is ever believed.
+const TELLING: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
+/// Parts into which those behind a proxy that nobody configured are split.
+const SHARES: u32 = 64;
+
+/// Who sent a request, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The peer, or behind trusted proxies the right-most address that is not one of them.
+    pub address: IpAddr,
+    /// That is indeed who sent it.
+    pub is_known: bool,
+    /// The peer is not trusted, and yet tells whom it asks for.
+    pub is_unheard: bool,
+    /// Where the peer may be a proxy of ours and none is configured: one of [`SHARES`] parts, chosen by what it tells. So one
+    /// visitor uses up the limits of a part and not of all; and whoever invents addresses on a machine of our own network
+    /// has that many times the limits and no more. From anywhere else a header changes nothing.
+    pub share: Option<u8>,
+}
+
+/// Finds who sent a request. What cannot be read ends the search; a peer that is not trusted has no say. Where the proxies do
+/// not tell, it is the last of them that is known.
 #[must_use]
-pub fn sender(request: &Request, trusted: &[IpNet]) -> (IpAddr, bool) {
+pub fn sender(request: &Request, trusted: &[IpNet]) -> Sender {
     let peer = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip().to_canonical());
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     if !is_trusted(&peer) {
-        return (peer, true);
+        let told = TELLING.into_iter().find_map(|name| request.headers().get_all(name).iter().next_back());
+        let share = told.filter(|_| trusted.is_empty() && is_near(peer)).map(share);
+        return Sender { address: peer, is_known: told.is_none(), is_unheard: told.is_some(), share };
     }
-    // From the right: what stands left of the first address that is no proxy of ours was written by a stranger.
+    let (address, is_known) = forwarded_for(request.headers(), peer, is_trusted);
+    Sender { address, is_known, is_unheard: false, share: None }
+}
+
+/// From the right: what stands left of the first address that is no proxy of ours was written by a stranger.
+fn forwarded_for(headers: &HeaderMap, peer: IpAddr, is_trusted: impl Fn(&IpAddr) -> bool) -> (IpAddr, bool) {
     let (mut sender, mut is_told) = (peer, false);
-    for value in request.headers().get_all("x-forwarded-for").iter().rev() {
+    for value in headers.get_all(TELLING[0]).iter().rev() {
         for hop in value.to_str().unwrap_or_default().rsplit(',') {
             let Some(hop) = address(hop.trim()) else { return (sender, false) };
             (sender, is_told) = (hop.to_canonical(), true);
@@ -86,6 +116,25 @@ pub fn sender(request: &Request, trusted: &[IpNet]) -> (IpAddr, bool) {
         }
     }
     (sender, is_told)
+}
+
+/// The part of those who come through a proxy: by the last address it wrote; all that cannot be read are one part.
+fn share(told: &HeaderValue) -> u8 {
+    let last = told.to_str().unwrap_or_default().rsplit(',').next().unwrap_or_default();
+    // RFC 7239 §4 writes for="[2001:db8::1]:4711";proto=http, the others an address alone.
+    let named = last.split(';').map(str::trim).find_map(|part| part.split_once('='));
+    let text = named.map_or(last.trim(), |(_, value)| value.trim_matches('"'));
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let part = address(bare).map_or(0, |address| crc32fast::hash(network(address).as_bytes()) % SHARES);
+    u8::try_from(part).unwrap_or_default()
+}
+
+/// Whether a peer may be a proxy of ours: on this machine, or in a network of our own.
+fn is_near(peer: IpAddr) -> bool {
+    match peer {
+        IpAddr::V4(peer) => peer.is_loopback() || peer.is_private() || peer.is_link_local(),
+        IpAddr::V6(peer) => peer.is_loopback() || peer.is_unique_local() || peer.is_unicast_link_local(),
+    }
 }
 
 /// An address as proxies write it: alone, or with the port it came from.
@@ -182,14 +231,43 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
 mod tests {
     use super::*;
 
+    fn sent(peer: &str, headers: &[(&str, &str)]) -> Sender {
+        let request = headers.iter().fold(Request::get("/"), |request, (name, value)| request.header(*name, *value));
+        let mut request = request.body(Body::empty()).expect("a request");
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(peer.parse().expect("an address"), 4711)));
+        sender(&request, &[])
+    }
+
     #[test]
     fn one_subscriber_is_one_sender() {
         let of = |text: &str| {
             let address = text.parse().expect("address");
-            RequestInfo { now: Timestamp(0), id: String::new(), address, is_sender: true }.network()
+            let known = (String::new(), true, None);
+            RequestInfo { now: Timestamp(0), id: known.0, address, is_sender: known.1, share: known.2 }.network()
         };
         assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::"));
         assert_ne!(of("2001:db8:1:2::"), of("2001:db8:1:3::"));
         assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+    }
+
+    #[test]
+    fn those_behind_an_unknown_proxy_are_counted_in_few_parts() {
+        // THREATS: HX1 RL2
+        let share = |name: &str, value: &str| sent("127.0.0.1", &[(name, value)]).share.expect("a part");
+        let of = |value: &str| share("x-forwarded-for", value);
+        let parts: std::collections::HashSet<u8> =
+            (0..=u16::MAX).map(|n| of(&format!("2001:db8:0:{n:x}::1"))).collect();
+        assert_eq!(parts.len(), 64);
+        // What the visitor wrote stands left, and changes nothing; one subscriber is in one part.
+        assert_eq!(of("198.51.100.1, 203.0.113.9"), of("203.0.113.9"));
+        assert_eq!(of("203.0.113.9:4711"), of("203.0.113.9:4712"));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::2"));
+        assert_eq!(share("forwarded", "for=198.51.100.1, for=\"203.0.113.9:1\";proto=http"), of("203.0.113.9"));
+        assert_eq!(share("forwarded", "for=\"[2001:db8::1]\""), of("2001:db8::1"));
+        assert_eq!(share("x-real-ip", "203.0.113.9"), of("203.0.113.9"));
+        assert_eq!((of("unknown"), of(""), share("forwarded", "for=_hidden")), (0, 0, 0));
+        // From elsewhere a header changes no count.
+        assert_eq!(sent("203.0.113.1", &[("x-forwarded-for", "1.1.1.1")]).share, None);
+        assert_eq!(sent("127.0.0.1", &[]), Sender { is_known: true, is_unheard: false, ..sent("127.0.0.1", &[]) });
     }
 }

@@ -2,6 +2,7 @@
 //! inside it. One layer and not eight: the introspection route spends microseconds.
 
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,10 +16,10 @@ use axum::{
 use percent_encoding::percent_decode_str;
 
 use super::{
-    error::{LoggedError, OAuthError, PageError, nowhere},
-    extract::{RequestInfo, sender},
+    error::{self, LoggedError, OAuthError, PageError, nowhere},
+    extract::{RequestInfo, Sender, sender},
     page::{self, PendingNotice},
-    problem,
+    problem, reply,
     session::Viewer,
 };
 use crate::{
@@ -29,6 +30,8 @@ use crate::{
     },
 };
 
+/// Kept by a browser that is sent to the issuer, until it must have arrived.
+const SENT_ON: &str = "sent_on=1; Path=/; Max-Age=5; HttpOnly; SameSite=Lax";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id taken over from a caller, in bytes.
 const REQUEST_ID_MAX: usize = 64;
@@ -39,8 +42,11 @@ const URI_MAX: usize = 24 * 1024;
 pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
-    let (address, is_sender) = sender(&request, &app.config.trusted_proxies);
-    let info = RequestInfo { now: app.clock.now(), id: id.clone(), address, is_sender };
+    let Sender { address, is_known, is_unheard, share } = sender(&request, &app.config.trusted_proxies);
+    if is_unheard {
+        unheard(&app, address, share.is_some());
+    }
+    let info = RequestInfo { now: app.clock.now(), id: id.clone(), address, is_sender: is_known, share };
     let route = request.extensions().get::<MatchedPath>().cloned();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let too_long = request.uri().path_and_query().is_some_and(|target| target.as_str().len() > URI_MAX);
@@ -58,6 +64,11 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
             Err(late) => OAuthError(Error::unavailable(late)).into_response(),
         }
     };
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.extensions().get::<LoggedError>().is_none() {
+        let base = app.config.base_path();
+        let path = uri.path().strip_prefix(base.as_str()).unwrap_or_default();
+        response = other_method(path, &method, response);
+    }
     if let Some(pending) = response.extensions_mut().remove::<PendingNotice>() {
         let viewer = match cookies {
             // A page that says what went wrong must not fail because the store is away.
@@ -79,7 +90,28 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     response
 }
 
-/// Around the pages: a browser that was led to us by a name of somebody else's (DNS rebinding) gets none.
+/// Says once that a peer nobody trusts tells whom it asks for. Strangers, who may do that at will, have a line of their own.
+fn unheard(app: &App, peer: IpAddr, may_be_ours: bool) {
+    app.unheard_proxies[usize::from(may_be_ours)].call_once(|| {
+        tracing::warn!(
+            %peer,
+            "{peer} sends X-Forwarded-For or the like and is not in trusted_proxies: if it is a proxy of yours, add it \
+             there; until then who calls is not known, limits are shared, and keys bound to networks are refused"
+        );
+    });
+}
+
+/// The router's own refusal of a method, which has no body, with one.
+fn other_method(path: &str, method: &Method, bare: Response) -> Response {
+    let mut response = error::other_method(path, method);
+    let (parts, _) = bare.into_parts();
+    let told = parts.headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
+    response.headers_mut().extend(told.filter(|(name, _)| name != header::CONTENT_LENGTH));
+    response
+}
+
+/// Around the pages: a browser that was led to us by a name of somebody else's (DNS rebinding) gets none, and is sent to the
+/// same page at the issuer.
 pub async fn our_host(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let mut named = request.headers().get_all(header::HOST).iter();
     let is_ours = |value: &HeaderValue| {
@@ -87,12 +119,35 @@ pub async fn our_host(State(app): State<Arc<App>>, request: Request, next: Next)
         authority.is_ok_and(|authority| app.config.is_our_host(authority.host()))
     };
     // HTTP/1.0 names no host; no browser speaks it.
-    let is_misdirected = named.next().is_some_and(|value| !is_ours(value)) || named.next().is_some();
-    if is_misdirected {
-        let words = format!("this server's pages are at {}", app.config.issuer);
-        return PageError(Error::new(ErrorCode::MisdirectedRequest, words)).into_response();
+    let (is_other, is_twice) = (named.next().is_some_and(|value| !is_ours(value)), named.next().is_some());
+    if !is_other && !is_twice {
+        return next.run(request).await;
     }
-    next.run(request).await
+    // Below the issuer, wherever the path and the query would like to lead.
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let there = format!("{}{path}", app.config.issuer);
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    if is_read && !is_twice && !was_sent_on(request.headers()) {
+        let mut response = reply::see_other(&there);
+        response.headers_mut().insert(header::SET_COOKIE, HeaderValue::from_static(SENT_ON));
+        return response;
+    }
+    let words = format!(
+        "this server's pages are at {}; if that is the address you opened, its proxy does not pass on the Host header",
+        app.config.issuer
+    );
+    let mut response = PageError(Error::new(ErrorCode::MisdirectedRequest, words)).into_response();
+    if let Some(notice) = response.extensions_mut().get_mut::<PendingNotice>() {
+        notice.link = Some(("Go there", if is_read { there } else { app.config.issuer.clone() }));
+    }
+    response
+}
+
+/// Whether a browser that was just sent to the issuer comes back by the same name: then a proxy in front of us replaces the
+/// name, and to be sent again would never end.
+fn was_sent_on(headers: &HeaderMap) -> bool {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies.flat_map(|value| value.split(';')).any(|cookie| cookie.trim() == "sent_on=1")
 }
 
 /// Whether a path is text to its end: one with a NUL in it names nothing of ours, and PostgreSQL could not even be asked.

@@ -1,15 +1,16 @@
 //! Owns how a page goes out: its shell for a viewer, its headers, the notice that stands for every error.
 //! Does not own the pages; see `web` for what they do and `view` for what they show.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use askama::Template;
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    body::Body,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
 
-use super::{error::OAuthError, session::Viewer};
+use super::{error::OAuthError, packed::Packed, session::Viewer};
 use crate::{
     app::App,
     model::{error::Error, secret::Digest},
@@ -68,12 +69,24 @@ pub fn render_toward_app(page: &impl Template) -> Response {
     with_policy(page, "")
 }
 
-fn with_policy(page: &impl Template, form_action: &str) -> Response {
-    let html = match page.render() {
-        Ok(html) => html,
+/// A page that is the same for everybody, rendered once.
+#[must_use]
+pub fn render_once<T: Template>(kept: &OnceLock<Packed>, headers: &HeaderMap, page: impl FnOnce() -> T) -> Response {
+    let packed = match kept.get().map_or_else(|| page().render().map(Packed::new), |packed| Ok(packed.clone())) {
+        Ok(packed) => kept.get_or_init(|| packed),
         Err(error) => return OAuthError(Error::server(error)).into_response(),
     };
-    let mut response = Html(html).into_response();
+    packed.fill(headers, policed(Html(Body::empty()).into_response(), "; form-action 'self'"))
+}
+
+fn with_policy(page: &impl Template, form_action: &str) -> Response {
+    match page.render() {
+        Ok(html) => policed(Html(html).into_response(), form_action),
+        Err(error) => OAuthError(Error::server(error)).into_response(),
+    }
+}
+
+fn policed(mut response: Response, form_action: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let policy = format!(

@@ -276,5 +276,8 @@ pub(super) fn is_same_origin(app: &App, headers: &HeaderMap) -> bool {
         return site == "same-origin" || site == "none";
     }
     let ours = url::Url::parse(&app.config.issuer).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
-    text("origin").is_none_or(|origin| origin == ours)
+    // A name of `hosts` is ours too; that the request came by one was seen before it came here.
+    let scheme = if app.config.is_https() { "https" } else { "http" };
+    let other = text("host").map(|host| format!("{scheme}://{host}"));
+    text("origin").is_none_or(|origin| origin == ours || other.is_some_and(|other| origin == other))
 }

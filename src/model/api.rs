@@ -84,6 +84,18 @@ impl Api {
     pub fn has_scope(&self, name: &str) -> bool {
         self.scopes.iter().any(|scope| scope.name == name)
     }
+
+    /// Those of `scopes` that are this API's, space-delimited: what else a credential opens is none of its business.
+    #[must_use]
+    pub fn own_scopes(&self, scopes: &Scopes) -> String {
+        scopes.iter().filter(|name| self.has_scope(name)).fold(String::new(), |mut own, name| {
+            if !own.is_empty() {
+                own.push(' ');
+            }
+            own.push_str(name);
+            own
+        })
+    }
 }
 
 /// Every API of the deployment, and grantd's own. A scope belongs to exactly one.

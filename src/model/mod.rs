@@ -12,6 +12,7 @@ pub mod grant;
 pub mod key;
 pub mod network;
 pub mod params;
+pub mod path;
 pub mod pkce;
 pub mod plan;
 pub mod principal;

@@ -105,6 +105,17 @@ impl<'a> Params<'a> {
         }
     }
 
+    /// The same, where none holds a NUL: PostgreSQL could not even be asked for one.
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub fn without_nul(self) -> Result<Self, Error> {
+        if self.pairs().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
+            return Err(Error::invalid_request("a parameter holds a NUL"));
+        }
+        Ok(self)
+    }
+
     /// All pairs, decoded.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs.iter().map(|(n, v)| (n.as_ref(), v.as_ref()))
@@ -180,6 +191,9 @@ mod tests {
             assert!(Params::form(bad.as_bytes()).is_err(), "{bad}");
         }
         assert!(Params::form(b"a=\xff").is_err());
+        for nul in ["a=%00", "a%00=b", "a=b%00c", "a=\0"] {
+            assert!(Params::form(nul.as_bytes()).expect("a form").without_nul().is_err(), "{nul}");
+        }
     }
 
     #[test]

@@ -111,6 +111,8 @@ pub enum Denial {
     WrongKind,
     /// A key that may not be used from where it was.
     Network,
+    /// A key that may not be used from everywhere, and nobody knows from where it was.
+    NoAddress,
     /// For another API.
     Audience,
     /// Good, and without a scope that is needed.
@@ -175,6 +177,11 @@ impl Denied {
             Denial::Disabled => "its user, project, app or API is disabled".to_owned(),
             Denial::WrongKind => "not a credential for calling APIs, such as a refresh token".to_owned(),
             Denial::Network => "the address is not in the key's list".to_owned(),
+            Denial::NoAddress => {
+                "the key is bound to networks, and nobody knows the sender's address: a proxy is missing in \
+                                  trusted_proxies, or the API did not send ip_address"
+                    .to_owned()
+            }
             Denial::Audience => "it is for another API".to_owned(),
             Denial::Scope => "a scope is missing".to_owned(),
             Denial::Forbidden => "its user may not do this".to_owned(),
@@ -229,6 +236,7 @@ impl Denial {
             Self::Disabled => "disabled",
             Self::WrongKind => "wrong_kind",
             Self::Network => "network",
+            Self::NoAddress => "no_address",
             Self::Audience => "audience",
             Self::Scope => "scope",
             Self::Forbidden => "forbidden",

@@ -1,10 +1,10 @@
 //! Owns which requests to an API need which scopes: patterns over one normal form of a path. A path that two servers could
 //! read differently is refused, not guessed.
 
-use super::scope::Scopes;
-
-/// Longest path judged, in bytes.
-const PATH_MAX: usize = 2048;
+use super::{
+    path::{PATH_MAX, bare, readings},
+    scope::Scopes,
+};
 
 /// One rule of an API. The first that matches decides; where an API has rules and none matches, nobody passes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,8 @@ pub struct Route {
 }
 
 /// What a request needs: the rule that matches it, and with it every rule before that one which is meant for what many
-/// servers take for the same request. A last slash, upper case or HEAD never lead past a rule to a weaker one.
+/// servers take for the same request. A last slash, upper case, HEAD, another way to write a letter, or an ending such as
+/// `.json` never lead past a rule to a weaker one.
 #[derive(Debug)]
 pub struct Ruling<'a> {
     rule: &'a Route,
@@ -34,9 +35,17 @@ impl<'a> Ruling<'a> {
     /// The ruling of an API with these rules on a path in normal form; nothing where no rule matches.
     #[must_use]
     pub fn of(routes: &'a [Route], method: &str, path: &str) -> Option<Self> {
-        let mut alike = Vec::new();
-        for rule in routes.iter().filter(|rule| rule.is_alike(method, path)) {
+        let mut alike: Vec<&Route> = Vec::new();
+        let readings = readings(path);
+        let is_alike = |rule: &Route, readings: &[String]| {
+            rule.is_alike(method, path) || readings.iter().any(|reading| rule.is_alike(method, reading))
+        };
+        for rule in routes.iter().filter(|rule| is_alike(rule, &readings)) {
             if rule.matches(method, path) {
+                // Whoever wrote a rule for this very path meant its ending.
+                if rule.pattern == path {
+                    alike.retain(|rule| is_alike(rule, &readings[..readings.len().min(1)]));
+                }
                 return Some(Self { rule, alike });
             }
             alike.push(rule);
@@ -82,11 +91,6 @@ impl Route {
     }
 }
 
-/// Without a last slash.
-fn bare(path: &str) -> &str {
-    path.strip_suffix('/').unwrap_or(path)
-}
-
 /// Whether a pattern leads to this path. A `*` needs at least one segment.
 fn leads(pattern: &str, path: &str, same: impl Fn(&str, &str) -> bool) -> bool {
     let mut segments = path.split('/');
@@ -121,65 +125,12 @@ pub fn is_pattern(pattern: &str) -> bool {
     pattern.starts_with('/') && pattern.len() <= PATH_MAX && pieces.iter().enumerate().all(piece)
 }
 
-/// The path of a request target, if it has only one reading: no empty or dot segments, no encoded characters that a server
-/// might decode into one, nothing encoded that is not UTF-8, no backslash, semicolon or control character. A query is cut
-/// off.
-#[must_use]
-pub fn normal_path(target: &str) -> Option<&str> {
-    let path = target.split('?').next()?;
-    let unreadable = |b: u8| {
-        !(0x21..=0x7E).contains(&b)
-            || matches!(b, b'\\' | b';' | b'#' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}')
-    };
-    if !path.starts_with('/') || path.len() > PATH_MAX || path.bytes().any(unreadable) {
-        return None;
-    }
-    let mut rest = path;
-    while let Some(at) = rest.find('%') {
-        let (decoded, length) = encoded_char(&rest[at..])?;
-        // The last two are k and s to whoever folds case by the book.
-        let ambiguous = decoded.is_ascii_alphanumeric()
-            || decoded.is_control()
-            || "-._~/\\%;".contains(decoded)
-            || matches!(decoded, '\u{212A}' | '\u{17F}');
-        if ambiguous {
-            return None;
-        }
-        rest = &rest[at + length..];
-    }
-    let mut segments = path[1..].split('/').peekable();
-    while let Some(segment) = segments.next() {
-        let last = segments.peek().is_none();
-        if segment == "." || segment == ".." || (segment.is_empty() && !last) {
-            return None;
-        }
-    }
-    Some(path)
-}
-
-/// The character that an ASCII text begins with, percent-encoded in UTF-8 (RFC 3986 §2.1, RFC 3629), and the length of its
-/// encoding in bytes. Nothing for what only lax decoders take for one, such as `%C0%AE` for a dot.
-fn encoded_char(text: &str) -> Option<(char, usize)> {
-    let byte = |at: usize| {
-        let digits = text.get(3 * at..3 * at + 3)?.strip_prefix('%')?;
-        // `from_str_radix` takes a sign for one.
-        digits.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u8::from_str_radix(digits, 16).ok())?
-    };
-    let first = byte(0)?;
-    let count = usize::try_from(first.leading_ones().max(1)).ok().filter(|count| *count <= 4)?;
-    let mut bytes = [first, 0, 0, 0];
-    for (at, place) in bytes.iter_mut().enumerate().take(count).skip(1) {
-        *place = byte(at)?;
-    }
-    let decoded = std::str::from_utf8(&bytes[..count]).ok()?.chars().next()?;
-    Some((decoded, 3 * count))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::path::normal_path;
 
     fn route(method: &str, pattern: &str) -> Route {
         Route {
@@ -188,58 +139,6 @@ mod tests {
             pattern: pattern.to_owned(),
             scopes: Scopes::default(),
             public: false,
-        }
-    }
-
-    #[test]
-    fn paths_with_two_readings_are_refused() {
-        // THREATS: FA2
-        for bad in [
-            "",
-            "a",
-            "//a",
-            "/a//b",
-            "/./a",
-            "/a/../b",
-            "/a/..",
-            "/%2e%2e/a",
-            "/%2E/a",
-            "/a%2fb",
-            "/a%5cb",
-            "/a\\b",
-            "/a;x=1",
-            "/a#b",
-            "/a%00",
-            "/a%0d",
-            "/a%252e",
-            "/%61dmin",
-            "/a%",
-            "/a%zz",
-            "/a b",
-            "/\u{430}",
-            "/a%C0%AE%C0%AE/b",
-            "/a%c0%af..",
-            "/a%E0%80%AE",
-            "/a%ED%A0%80",
-            "/a%F8%80%80%80%AE",
-            "/a%C3",
-            "/a%C3%",
-            "/a%C3a",
-            "/a%80",
-            "/a%FF",
-            "/a%C2%85",
-            "/a%+5",
-            "/%E2%84%AAeys",
-            "/u%C5%BFers",
-            "/a\u{0}",
-            "*",
-            "http://x/a",
-        ] {
-            assert_eq!(normal_path(bad), None, "{bad}");
-        }
-        assert_eq!(normal_path("/v1/users?x=/../"), Some("/v1/users"));
-        for good in ["/a%20b/%C3%A9/", "/%e2%82%ac/%F0%9F%94%91", "/%28x%29+"] {
-            assert_eq!(normal_path(good), Some(good));
         }
     }
 
@@ -313,6 +212,52 @@ mod tests {
         // What a public rule stands before is as open as before, in every spelling.
         let open = [rule("GET", "/status", ""), rule("*", "/{any}", "")];
         assert!(Ruling::of(&open, "HEAD", "/Status").expect("a ruling").is_public());
+    }
+
+    #[test]
+    fn no_look_alike_leads_past_a_rule_to_a_weaker_one() {
+        // THREATS: FA2
+        let rule = |method: &str, pattern: &str, scope: &str| Route {
+            scopes: Scopes::parse(scope).expect("scopes"),
+            ..route(method, pattern)
+        };
+        let rules = [
+            rule("GET", "/v1/admin", "admin"),
+            rule("GET", "/v1/report", "admin"),
+            rule("GET", "/v1/report.csv", "read"),
+            rule("GET", "/v1/pass", "admin"),
+            rule("*", "/v1/*", "read"),
+        ];
+        let needs = |path: &str| {
+            let path = normal_path(path).expect("one reading");
+            Ruling::of(&rules, "GET", path).expect("a ruling").missing(&Scopes::default()).to_string()
+        };
+        for path in [
+            "/v1/adm%C4%B1n",
+            "/v1/adm%C4%B0n",
+            "/v1/%EF%BD%81dmin",
+            "/v1/%EF%BC%A1DMIN",
+            "/v1/ad%C2%ADmin",
+            "/v1/pa%C3%9F",
+            "/v1/admin.json",
+            "/v1/Admin.XML/",
+            "/v1/admin.",
+            "/v1/admin...",
+            "/v1/admin%20",
+            "/v1/admin%C2%A0",
+            "/v1/%20admin",
+            "/v1/admin%3F",
+            "/v1/admin%3Fx=1",
+            "/v1/admin%23",
+            "/v1/admin%23x",
+            "/v1/report.CSV",
+        ] {
+            assert_eq!(needs(path), "admin read", "{path}");
+        }
+        // What is another word to everybody, and what has a rule of its own.
+        for path in ["/v1/admins.json", "/v1/admin.tar.gz", "/v1/%C3%A4dmin", "/v1/report.csv", "/v1/a.b"] {
+            assert_eq!(needs(path), "read", "{path}");
+        }
     }
 
     proptest! {

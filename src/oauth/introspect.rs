@@ -247,8 +247,7 @@ fn render(
     // A resource server learns its own API's scopes; what else the credential opens is none of its business.
     let (scope, aud) = match caller {
         Caller::ResourceServer(api) if principal.audience.len() > 1 => {
-            let own = principal.scopes.filter(|name| api.scopes.iter().any(|scope| scope.name == name));
-            (own.to_string(), Audience::One(&api.identifier))
+            (api.own_scopes(&principal.scopes), Audience::One(&api.identifier))
         }
         _ => match principal.audience.as_slice() {
             [one] => (principal.scopes.to_string(), Audience::One(one.as_str())),

@@ -1,15 +1,22 @@
 //! Owns `/assets`, `/` and `/settings`. The assets are part of the binary; their URLs change with their bytes.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     extract::{Path, State},
-    http::{HeaderValue, header},
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 
 use super::kit::{Answer, go};
-use crate::{app::App, http::page::ASSETS, model::error::Error};
+use crate::{
+    app::App,
+    http::{packed::Packed, page::ASSETS},
+    model::error::Error,
+};
+
+/// The assets, in their order.
+static PACKED: LazyLock<[Packed; ASSETS.len()]> = LazyLock::new(|| ASSETS.map(|(_, _, text)| Packed::new(text)));
 
 /// `GET /` and `GET /settings`: where one's keys are.
 pub async fn root(State(app): State<Arc<App>>) -> Response {
@@ -17,8 +24,10 @@ pub async fn root(State(app): State<Arc<App>>) -> Response {
 }
 
 /// `GET /assets/{name}`
-pub async fn asset(Path(name): Path<String>) -> Answer {
-    let (_, kind, text) = ASSETS.iter().find(|(asset, _, _)| *asset == name).ok_or_else(Error::not_found)?;
+pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Answer {
+    let at = ASSETS.iter().position(|(asset, _, _)| *asset == name).ok_or_else(Error::not_found)?;
     let kept = HeaderValue::from_static("public, max-age=31536000, immutable");
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(kind)), (header::CACHE_CONTROL, kept)], *text).into_response())
+    let kind = HeaderValue::from_static(ASSETS[at].1);
+    let response = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, kept)].into_response();
+    Ok(PACKED[at].fill(&headers, response))
 }

@@ -77,7 +77,7 @@ pub(super) async fn signed_form(
 
 /// The parameters of a page's query.
 pub(super) fn query(uri: &Uri) -> Result<Params<'_>, Error> {
-    Params::form(uri.query().unwrap_or_default().as_bytes())
+    Params::form(uri.query().unwrap_or_default().as_bytes())?.without_nul()
 }
 
 /// 303 to a page of ours; `path` begins with a slash.

@@ -1,11 +1,15 @@
 //! Owns `/api/docs`: the OpenAPI document as a page that people read, without a script. Does not describe anything itself.
 
+use std::sync::OnceLock;
+
+use axum::{http::HeaderMap, response::Response};
 use serde_json::Value;
 
 use crate::{
     app::App,
     http::{
-        page::{ASSET_VERSION, render},
+        packed::Packed,
+        page::{ASSET_VERSION, render_once},
         problem,
     },
     view::{Field, Operation, OperationGroup, ProblemKind, ReferencePage, Shell, Words},
@@ -14,9 +18,13 @@ use crate::{
 /// Deepest nesting of schemas that is followed.
 const DEPTH_MAX: usize = 8;
 
-/// `GET /api/docs`, of this document. The same for everybody.
+/// `GET /api/docs`, of this document. The same for everybody, and kept once it is made.
 #[must_use]
-pub fn page(app: &App, document: &Value) -> axum::response::Response {
+pub fn page(app: &App, document: &Value, kept: &OnceLock<Packed>, headers: &HeaderMap) -> Response {
+    render_once(kept, headers, || reference(app, document))
+}
+
+fn reference(app: &App, document: &Value) -> ReferencePage {
     let shell = Shell {
         base: app.config.base_path(),
         title: "API reference".to_owned(),
@@ -28,13 +36,13 @@ pub fn page(app: &App, document: &Value) -> axum::response::Response {
         title: title.to_owned(),
         status,
     });
-    render(&ReferencePage {
+    ReferencePage {
         shell,
         issuer: app.config.issuer.clone(),
         about: text(&document["info"]["description"]),
         groups: groups(document),
         problems: problems.collect(),
-    })
+    }
 }
 
 fn groups(document: &Value) -> Vec<OperationGroup> {

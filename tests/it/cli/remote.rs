@@ -101,6 +101,26 @@ async fn every_command_of_the_api_works_at_another_server() {
 }
 
 #[tokio::test]
+async fn a_key_for_this_machine_goes_to_no_proxy() {
+    let here = Installation::new();
+    here.api();
+    here.json(&["user", "create", "--email", "admin@example.com", "--admin"]);
+    let server = here.serve().await;
+    let mut afar = afar(&key(&here, "admin@example.com", ALL));
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+    proxy.set_nonblocking(true).expect("a listener that does not wait");
+    let address = format!("http://{}", proxy.local_addr().expect("an address"));
+    for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        afar.set(name, &address);
+    }
+    // Were it asked, it would never answer: only what it is told is of interest.
+    let child = afar.command(&["user", "list", "--json", "--server", &server.base]).output();
+    let ran = child.expect("the command");
+    assert!(proxy.accept().is_err(), "the proxy was asked");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+#[tokio::test]
 async fn an_ordinary_user_has_their_own_and_is_told_what_is_wrong() {
     // THREATS: AK16 AK6
     let here = Installation::new();

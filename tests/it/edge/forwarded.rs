@@ -6,7 +6,11 @@ use axum::{
 };
 use grantd::{config::Config, model::network::Networks};
 
-use crate::harness::{Reply, TestApp, app::encode, flow};
+use crate::harness::{
+    Reply, TestApp,
+    app::{ISSUER, encode},
+    flow,
+};
 
 /// A request that leaves its address in the audit log; returns it.
 async fn logged_address(app: &TestApp, peer: &str, headers: &[(&str, &str)]) -> String {
@@ -240,7 +244,7 @@ fn an_origin_that_is_none_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_browser_that_was_led_here_by_another_name_gets_no_page() {
+async fn a_browser_that_was_led_here_by_another_name_is_sent_to_the_issuer() {
     // THREATS: HX2
     let app = TestApp::with(&[("GRANTD_HOSTS", "auth.internal")]).await;
     let ask = async |target: &str, hosts: &[&str]| {
@@ -253,13 +257,29 @@ async fn a_browser_that_was_led_here_by_another_name_gets_no_page() {
     let forged =
         ["evil.example", "auth.example.test.evil.example", "127.0.0.1:8080", "", "a b", "auth.example.test@x/"];
     for host in forged {
-        for page in ["/login", "/settings/keys", "/oauth/authorize?client_id=x", "/leaked"] {
+        for page in
+            ["/", "/login", "/settings/keys", "/oauth/authorize?client_id=x&b=c", "/leaked", "/apps?//evil.example/"]
+        {
             let reply = ask(page, &[host]).await;
-            reply.page(421);
-            assert!(reply.headers.get("set-cookie").is_none() && !reply.body.contains("evil"), "{}", reply.body);
+            assert_eq!((reply.status(303).location(), reply.body.as_str()), (format!("{ISSUER}{page}"), ""));
+            assert!(reply.header("set-cookie").starts_with("sent_on=1; "), "{:?}", reply.headers);
         }
+        // Everybody may have these, and the page above wants them.
+        ask("/assets/grantd.css", &[host]).await.status(200);
     }
     ask("/login", &["auth.example.test", "evil.example"]).await.page(421);
+    // Whoever comes back by the same name would be sent for ever, and a form is never sent on.
+    for (method, path, cookie, link) in [
+        (Method::GET, "/apps?x=1", "a=b; sent_on=1", "/apps?x=1"),
+        (Method::POST, "/login", "a=b", ""),
+        (Method::DELETE, "/login", "", ""),
+    ] {
+        let request = Request::builder().method(method).uri(path).header(header::HOST, "evil.example");
+        let request = request.header(header::COOKIE, cookie).body(Body::empty()).expect("a request");
+        let reply = app.send(request).await;
+        assert!(reply.page(421).body.contains(&format!("href=\"{ISSUER}{link}\"")), "{}", reply.body);
+        assert!(reply.headers.get("set-cookie").is_none() && !reply.body.contains("evil"), "{}", reply.body);
+    }
     // Programs inside the network know us by many names, and bring no cookies.
     for path in ["/livez", "/.well-known/jwks.json", "/health"] {
         ask(path, &["grantd:8080"]).await.status(200);

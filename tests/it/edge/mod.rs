@@ -3,9 +3,14 @@
 
 mod audit;
 mod clock;
+mod connections;
 mod forwarded;
 mod fuzz;
+mod hosts;
 mod input;
+mod methods;
+mod nul;
 mod process;
 mod secrets;
 mod story;
+mod unheard;

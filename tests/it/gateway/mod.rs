@@ -3,6 +3,7 @@
 mod decision;
 mod guesses;
 mod limits;
+mod mistaken;
 mod replayed;
 #[cfg(feature = "services")]
 mod shared;

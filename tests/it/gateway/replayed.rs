@@ -1,5 +1,7 @@
 //! Owns what proxies ask that these tests do not start: Traefik and Envoy, their subrequests as their documentation describes
-//! them, with what the examples configure; and the form in which nginx asks.
+//! them, with what the examples configure; and the form in which nginx asks. What Traefik and Envoy do with a request and
+//! with our answer is not shown here: of that these tests see only that the examples' texts ask for it. nginx, Caddy and
+//! Apache really run, in `proxies`.
 
 use axum::{body::Body, http::Request};
 use serde_json::json;
@@ -94,8 +96,8 @@ async fn traefik_and_envoy_learn_what_the_other_proxies_do() {
 }
 
 #[tokio::test]
-async fn the_examples_take_forged_identity_off_and_put_ours_on() {
-    // THREATS: FA3
+async fn the_examples_texts_tell_traefik_and_envoy_to_take_forged_identity_off() {
+    // Not FA3: no Traefik and no Envoy has run with these texts. That the names in them are all of ours is all that is seen.
     let (app, bearer) = example().await;
     let reply = traefik(&app, "GET", "/v1/users", &[("authorization", &bearer)]).await;
     let known: Vec<&str> =

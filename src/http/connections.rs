@@ -1,0 +1,314 @@
+//! Owns connections: how many there may be, how long a peer may take, and their end when the server stops. Does not know
+//! what is asked on them.
+//!
+//! HTTP/1.1 alone: HTTP/2 is the proxy's work, and its many ways to flood a server stay with it.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::{Extension, Router, extract::ConnectInfo, http::Request};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use ipnet::IpNet;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::{Sleep, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{config::Connections, model::audit::network};
+
+/// Bytes of a request's head; hyper itself takes at most 100 headers.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Pause after a connection could not be taken, such as for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// For a first request that is on its way when the server stops.
+const STOP_HEAD: Duration = Duration::from_secs(1);
+/// Descriptors kept for the database, the log and what is fetched from elsewhere.
+const RESERVE: u64 = 128;
+/// Most connections, however many descriptors there are.
+const CONNECTIONS_MAX: u64 = 1 << 20;
+
+/// Takes connections until `stop`; then requests under way are finished, for as long as the configuration allows.
+///
+/// # Errors
+/// When the limit of descriptors cannot be read.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    bounds: &Connections,
+    trusted: &[IpNet],
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let room = Arc::new(Semaphore::new(most(bounds, rlimit::Resource::NOFILE.get_soft()?)));
+    let places = Arc::new(Places { taken: Mutex::default(), most: bounds.per_network });
+    // Made whole here and not for each request.
+    let router: Router = router.with_state(());
+    let mut open = JoinSet::new();
+    loop {
+        while open.try_join_next().is_some() {}
+        let next = async {
+            let permit = Arc::clone(&room).acquire_owned().await.map_err(io::Error::other)?;
+            let (stream, peer) = listener.accept().await?;
+            Ok::<_, io::Error>((permit, stream, peer))
+        };
+        let (permit, stream, peer) = tokio::select! {
+            () = stop.cancelled() => break,
+            next = next => match next {
+                Ok(next) => next,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be taken");
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        let address = peer.ip().to_canonical();
+        // A proxy of ours brings everybody's requests.
+        let is_trusted = trusted.iter().any(|network| network.contains(&address));
+        let place = if is_trusted { None } else { places.take(address) };
+        if place.is_none() && !is_trusted {
+            continue;
+        }
+        let connection = Connection { stream, peer, bounds: bounds.clone(), _held: (permit, place) };
+        open.spawn(connection.run(router.clone(), stop.child_token()));
+    }
+    drop(listener);
+    let all = async { while open.join_next().await.is_some() {} };
+    if timeout(Duration::from_secs(bounds.stop_seconds), all).await.is_err() {
+        tracing::warn!(connections = open.len(), "some requests could not be finished in time");
+        open.shutdown().await;
+    }
+    Ok(())
+}
+
+/// Most connections at a time: what is configured, and never so many that the rest of the server has no descriptors.
+fn most(bounds: &Connections, descriptors: u64) -> usize {
+    let room = descriptors.saturating_sub(RESERVE).max(descriptors / 4).clamp(1, CONNECTIONS_MAX);
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    if bounds.total == 0 { room } else { room.min(bounds.total) }
+}
+
+/// One connection, with what it holds until it ends.
+struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    bounds: Connections,
+    _held: (OwnedSemaphorePermit, Option<Place>),
+}
+
+impl Connection {
+    async fn run(self, router: Router, stop: CancellationToken) {
+        // Answers are written whole: nothing is gained by waiting for more.
+        if self.stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let seconds = Duration::from_secs;
+        let heard = Arc::new(AtomicBool::new(false));
+        let service = tower::ServiceBuilder::new()
+            .layer(Extension(ConnectInfo(self.peer)))
+            .map_request({
+                let heard = Arc::clone(&heard);
+                move |request: Request<Incoming>| {
+                    heard.store(true, Ordering::Relaxed);
+                    request
+                }
+            })
+            .service(router);
+        let stream = Unstalled { stream: self.stream, longest: seconds(self.bounds.write_seconds), stalled: None };
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            // hyper counts an idle connection's wait for its next request too.
+            .header_read_timeout(seconds(self.bounds.idle_seconds))
+            .max_buf_size(HEAD_BYTES_MAX)
+            .max_header_size(HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        tokio::pin!(connection);
+        let until_heard = std::future::poll_fn(|cx| match connection.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(true),
+            Poll::Pending if heard.load(Ordering::Relaxed) => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        });
+        let stopped = async {
+            stop.cancelled().await;
+            sleep(STOP_HEAD).await;
+        };
+        // Ended, or no whole head in time. From the first request on, none of this is looked at.
+        let is_over = tokio::select! {
+            biased;
+            heard = timeout(seconds(self.bounds.first_head_seconds), until_heard) => heard.unwrap_or(true),
+            () = stopped => true,
+        };
+        if is_over {
+            return;
+        }
+        let ended = tokio::select! {
+            biased;
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, peer = %self.peer, "a connection was lost");
+        }
+    }
+}
+
+/// How many connections each network has.
+struct Places {
+    taken: Mutex<HashMap<String, Taken>>,
+    most: usize,
+}
+
+#[derive(Default)]
+struct Taken {
+    connections: usize,
+    is_told: bool,
+}
+
+/// One connection's place among those of its network, until it is dropped.
+struct Place {
+    places: Arc<Places>,
+    network: String,
+}
+
+impl Places {
+    /// A place, unless the network has as many connections as it may. That is logged once, until it has none.
+    fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let network = network(address);
+        let mut all = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = all.entry(network.clone()).or_default();
+        if taken.connections >= self.most {
+            if !std::mem::replace(&mut taken.is_told, true) {
+                tracing::warn!(
+                    network,
+                    connections = taken.connections,
+                    "too many connections from one network, more are closed: if it is a proxy of yours, add it to \
+                     trusted_proxies; else see connections.per_network"
+                );
+            }
+            return None;
+        }
+        taken.connections += 1;
+        drop(all);
+        Some(Place { places: Arc::clone(self), network })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut all = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(taken) = all.get_mut(&self.network) else { return };
+        taken.connections -= 1;
+        if taken.connections == 0 {
+            all.remove(&self.network);
+        }
+    }
+}
+
+/// A stream on which writing fails where the peer takes nothing for too long. There is a timer only while it waits.
+struct Unstalled {
+    stream: TcpStream,
+    longest: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Unstalled {
+    fn write<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if let Poll::Ready(done) = write(Pin::new(&mut self.stream), cx) {
+            self.stalled = None;
+            return Poll::Ready(done);
+        }
+        let longest = self.longest;
+        ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(longest))).as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Unstalled {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Unstalled {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.write(cx, |stream, cx| stream.poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.write(cx, |stream, cx| stream.poll_write_vectored(cx, pieces))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write(cx, AsyncWrite::poll_flush)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write(cx, AsyncWrite::poll_shutdown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_has_so_many_places_and_gets_them_back() {
+        // THREATS: HX3
+        let places = Arc::new(Places { taken: Mutex::default(), most: 2 });
+        let take = |address: &str| places.take(address.parse().expect("an address"));
+        let held = [take("2001:db8:1:2::1"), take("2001:db8:1:2:ffff::")];
+        assert!(held.iter().all(Option::is_some));
+        assert!(take("2001:db8:1:2::3").is_none() && take("2001:db8:1:3::1").is_some());
+        drop(held);
+        assert!(places.taken.lock().expect("places").is_empty());
+        assert!(take("2001:db8:1:2::3").is_some());
+    }
+
+    #[test]
+    fn connections_leave_descriptors_for_the_rest() {
+        // THREATS: HX3
+        let bounds = |total| Connections {
+            per_network: 256,
+            total,
+            first_head_seconds: 10,
+            idle_seconds: 65,
+            write_seconds: 30,
+            stop_seconds: 20,
+        };
+        assert_eq!((most(&bounds(0), 1024), most(&bounds(100), 1024), most(&bounds(5000), 1024)), (896, 100, 896));
+        assert_eq!((most(&bounds(0), 64), most(&bounds(0), u64::MAX)), (16, 1 << 20));
+    }
+}
