@@ -23,6 +23,6 @@ pub use self::keys::{
 };
 pub use self::parts::{
     Badge, Choice, Flash, Nav, ScopeChoice, ScopeGroup, ScopeLine, Shell, Tone, When, bitting, monogram, sentence,
-    shell_quote,
+    shell_quote, shell_unquote,
 };
 pub use self::reference::{Field, Operation, OperationGroup, ProblemKind, ReferencePage, Words};
