@@ -93,7 +93,16 @@ impl App {
     /// # Errors
     /// When the database cannot be opened, belongs to another master key, or the clock is plainly wrong.
     pub async fn new(config: Config, master: MasterKey, clock: Clock) -> Result<Self, Error> {
-        let store = Arc::new(Store::open(&config.database).await?);
+        let store = Store::open(config.database.expose()).await?;
+        Self::on(store, config, master, clock).await
+    }
+
+    /// As [`Self::new`], on a database that was opened before.
+    ///
+    /// # Errors
+    /// When the database belongs to another master key, or the clock is plainly wrong.
+    pub async fn on(store: Store, config: Config, master: MasterKey, clock: Clock) -> Result<Self, Error> {
+        let store = Arc::new(store);
         let now = clock.now();
         check(&store, &master, now).await?;
         let catalog = Arc::new(CatalogCache::load(Arc::clone(&store), config.issuer.clone()).await?);
@@ -180,7 +189,7 @@ fn identity_headers(config: &Config) -> Result<Vec<HeaderName>, Error> {
 pub async fn check_master(store: &Store, master: &MasterKey, now: Timestamp) -> Result<(), Error> {
     let fingerprint = master.fingerprint()?;
     if store.keep_once(now, "master_key", fingerprint.clone()).await? != fingerprint {
-        return Err(Error::invalid_request("this database was made with another master key"));
+        return Err(Error::invalid_request("this database was created with another master key"));
     }
     Ok(())
 }

@@ -76,7 +76,7 @@ impl Admin {
         let way = match &global.server {
             Some(server) => there(server)?,
             None => {
-                let app = Arc::new(open::app(open::config(global, &[])?).await?);
+                let app = Arc::new(open::command(global).await?);
                 Way::Here { base: app.config.base_path(), router: router(app) }
             }
         };

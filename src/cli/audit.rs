@@ -92,7 +92,7 @@ impl Export {
 /// The database, with its newest entries sealed as a running server does every few seconds.
 async fn sealed(global: &Global) -> Result<(open::Opened, hmac::Key), Error> {
     let opened = open::store(global).await?;
-    let master = open::known_master_key(&opened.config)?;
+    let master = open::master_key(&opened.config)?;
     // What another key has sealed could never be told from what was tampered with.
     check_master(&opened.store, &master, opened.now).await?;
     let key = master.mac(Purpose::Audit)?;

@@ -1,7 +1,7 @@
 //! Owns `grantd demo`: example data on an embedded database, then the real server. Nothing here is a path of its own: the
 //! data is made as the other commands make it.
 
-use std::{fs, io::Write, net::SocketAddr, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
+use std::{fs, io::ErrorKind, path::PathBuf, sync::Arc};
 
 use aws_lc_rs::digest;
 use clap::Args;
@@ -10,11 +10,14 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::{
-    Global, api, open, output,
-    serve::{prepare, serve},
+    Global, api,
+    demo_env::{FILE, Variables},
+    open, output,
+    serve::{Listening, prepare, serve},
 };
 use crate::{
     app::App,
+    config::Config,
     engine::{
         apikey::{self, NewKey},
         client_rules,
@@ -33,66 +36,150 @@ use crate::{
         redirect_uri::RedirectUri,
         route::Route,
         scope::Scopes,
-        secret::{self, Secret, new_id},
+        secret::{self, Digest, Secret, new_id},
     },
-    store::{NewUser, RoutePlace},
+    store::{ClientChanges, NewUser, RoutePlace},
 };
 
-const DATABASE: &str = "sqlite:grantd-demo.db";
-/// Shell variables with the example's ids and secrets: shown once, so kept here for the next start.
-const ENV_FILE: &str = "demo.env";
+/// The demo's own database, never another.
+const DATABASE: &str = "grantd-demo.db";
+const LISTEN: &str = "127.0.0.1:8080";
 const EMAIL: &str = "demo@example.com";
 const NAME: &str = "Demo Person";
 const API: &str = "https://api.example.com";
+/// Names by which a browser on this machine may come, beside the issuer's.
+const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+/// README's commands, which are the demo's.
+const README: &str = include_str!("../../README.md");
 
 /// Try everything
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Where to listen
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    /// Where to listen, such as 127.0.0.1:8081, or 0.0.0.0:8080 in a container
+    #[arg(long, value_name = "ADDR", default_value = LISTEN)]
+    listen: String,
+    /// Remove the demo's database and variables first, and begin anew
+    #[arg(long)]
+    fresh: bool,
+    /// Print the commands to paste, too; they are README's
+    #[arg(long)]
+    commands: bool,
 }
 
 impl Demo {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
-        let issuer = global.issuer.clone().unwrap_or_else(|| format!("http://{}", self.listen));
-        let database = global.database.clone().unwrap_or_else(|| DATABASE.to_owned());
-        let mut config = open::config(
-            global,
-            &[
-                ("database", Some(database)),
-                ("issuer", Some(issuer)),
-                ("listen", Some(self.listen.to_string())),
-                ("log", Some("warn".to_owned())),
-            ],
-        )?;
-        // A proxy to try stands on this machine.
-        if config.trusted_proxies.is_empty() && self.listen.ip().is_loopback() {
-            config.trusted_proxies.push(IpNet::from(self.listen.ip()));
+        if self.fresh && global.database.is_some() {
+            return Err(Error::invalid_request("--fresh removes the demo's own database: leave --database out"));
         }
-        // People open what habit gives them.
-        config.hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(ToOwned::to_owned));
+        let config = self.config(global)?;
         prepare(&config)?;
-        let app = Arc::new(open::app(config).await?);
-        if app.store.find_user(EMAIL).await?.is_none() {
-            let variables = fill(&app).await?;
-            write_env(Path::new(ENV_FILE), &variables)?;
+        let listening = Listening::at(config.listen).await?;
+        if self.fresh {
+            remove()?;
         }
-        let variables = fs::read_to_string(ENV_FILE).map_err(|_| {
-            Error::invalid_request(format!(
-                "{ENV_FILE} is gone, and the secrets in it were shown once: remove grantd-demo.db* and start again"
-            ))
-        })?;
-        if !variables.contains(&format!("GRANTD={}\n", app.config.issuer)) {
-            return Err(Error::invalid_request(format!(
-                "{ENV_FILE} is for another address: use the same --listen, or remove grantd-demo.db* and {ENV_FILE}"
-            )));
+        let app = Arc::new(open::app_or_new(config).await?);
+        let variables = fill_or_tend(&app).await?;
+        variables.write()?;
+        let mut text = screen(&app.config, &variables)?;
+        if self.commands {
+            text += &commands();
         }
-        serve(Arc::clone(&app), |_| output::text(&instructions(&app.config.issuer, &variables))).await
+        serve(app, listening, |_| output::text(&text)).await
+    }
+
+    /// On an address and a database of its own, whatever the configuration says.
+    fn config(&self, global: &Global) -> Result<Config, Error> {
+        let database = global.database.clone().unwrap_or_else(|| format!("sqlite:{DATABASE}"));
+        let given =
+            [("database", Some(database)), ("listen", Some(self.listen.clone())), ("log", Some("warn".to_owned()))];
+        let mut config = open::config(global, &given)?;
+        if global.issuer.is_none() {
+            config.issuer = Config::issuer_at(config.listen);
+        }
+        config.hosts.extend(LOCAL.map(ToOwned::to_owned));
+        // A proxy to try stands on this machine.
+        if config.trusted_proxies.is_empty() && config.listen.ip().is_loopback() {
+            config.trusted_proxies.push(IpNet::from(config.listen.ip()));
+        }
+        Ok(config)
     }
 }
 
-type Variables = Vec<(&'static str, String)>;
+/// Removes what an earlier demo left.
+fn remove() -> Result<(), Error> {
+    let database = ["", "-wal", "-shm", ".key"].map(|end| format!("{DATABASE}{end}"));
+    for file in database.iter().map(String::as_str).chain([FILE]) {
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Error::invalid_request(format!("cannot remove {file}: {error}")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The example as it should be at a start: created, or brought to this address and alive again.
+async fn fill_or_tend(app: &App) -> Result<Variables, Error> {
+    let mut variables = match app.store.find_user(EMAIL).await? {
+        Some((user, _)) => {
+            let mut variables = Variables::read().ok_or_else(|| {
+                let words = format!("{FILE} is gone, and the secrets in it were shown once: grantd demo --fresh");
+                Error::invalid_request(words)
+            })?;
+            tend(app, &user.id, &mut variables).await?;
+            variables
+        }
+        None if !app.store.list_users(1).await?.is_empty() => {
+            return Err(Error::invalid_request("this database is not the demo's: leave --database out"));
+        }
+        None => fill(app).await?,
+    };
+    let (issuer, redirect) = (app.config.issuer.clone(), redirect(&app.config));
+    let authorize = format!(
+        "{issuer}/oauth/authorize?response_type=code&client_id={}&redirect_uri={}&scope=read+write&state=demo&code_challenge={}&code_challenge_method=S256",
+        variables.get("CLIENT_ID")?,
+        form_urlencoded::byte_serialize(redirect.as_bytes()).collect::<String>(),
+        variables.get("CHALLENGE")?,
+    );
+    let here = app.config.database.file().map(|file| std::path::absolute(file).unwrap_or_else(|_| PathBuf::from(file)));
+    let database =
+        here.map_or_else(|| app.config.database.expose().to_owned(), |file| format!("sqlite:{}", file.display()));
+    variables.set("GRANTD", issuer.clone());
+    variables.set("GRANTD_ISSUER", issuer);
+    variables.set("GRANTD_DATABASE", database);
+    variables.set("REDIRECT_URI", redirect);
+    variables.set("AUTHORIZE_URL", authorize);
+    Ok(variables)
+}
+
+/// Gives the example app this address, and new keys for those that were revoked.
+async fn tend(app: &App, user_id: &str, variables: &mut Variables) -> Result<(), Error> {
+    let (now, redirect) = (app.clock.now(), redirect(&app.config));
+    let client = app.clients.find(variables.get("CLIENT_ID")?).await?.ok_or_else(|| {
+        Error::invalid_request(format!("the app of {FILE} is not in this database: grantd demo --fresh"))
+    })?;
+    if !client.redirect_uris.iter().any(|uri| uri.matches(&redirect)) {
+        let redirect_uris = client.redirect_uris.iter().cloned().chain([RedirectUri::register(&redirect)?]).collect();
+        let to = ClientChanges { name: client.name.clone(), redirect_uris, scopes: client.scopes.clone() };
+        app.store.update_client(now, open::origin(), client.id.clone(), None, to).await?;
+    }
+    for name in ["API_KEY", "PROJECT_KEY", "ADMIN_KEY"] {
+        let kept = app.store.find_key(&Digest::of(variables.get(name)?)).await?;
+        let Some(old) = kept.map(|record| record.key).filter(|key| key.revoked_at.is_some()) else { continue };
+        let project = match &old.project_id {
+            Some(id) => app.store.find_project(id).await?,
+            None => None,
+        };
+        let key = make_key(app, now, NewKey { user_id: user_id.to_owned(), ..NewKey::like(&old, project) }).await?;
+        variables.set(name, key.expose());
+    }
+    Ok(())
+}
+
+fn redirect(config: &Config) -> String {
+    format!("{}/apps/callback", config.issuer)
+}
 
 /// Makes the example user, API, client, project and keys.
 async fn fill(app: &App) -> Result<Variables, Error> {
@@ -109,7 +196,7 @@ async fn fill(app: &App) -> Result<Variables, Error> {
     };
     let user_id = app.store.insert_user(now, open::origin(), user).await?;
     let (api_id, api_secret) = make_api(app, now).await?;
-    let (client_id, client_secret) = make_client(app, now, &user_id).await?;
+    let (client_id, client_secret) = make_client(app, now).await?;
     let key = make_key(app, now, NewKey::of(&user_id, "Example key", Scopes::parse("read")?)).await?;
     let project = make_project(app, now, &user_id).await?;
     let project_key = NewKey::of(&user_id, "Example project's key", Scopes::parse("read")?);
@@ -123,28 +210,24 @@ async fn fill(app: &App) -> Result<Variables, Error> {
     app.store.insert_key(now, open::origin(), admin_key.digest(), record).await?;
     let verifier = secret::random_base62(64);
     let challenge = BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()).as_ref());
-    let issuer = &app.config.issuer;
-    let redirect = format!("{issuer}/apps/callback");
-    let authorize = format!(
-        "{issuer}/oauth/authorize?response_type=code&client_id={client_id}&redirect_uri={}&scope=read+write&state=demo&code_challenge={challenge}&code_challenge_method=S256",
-        form_urlencoded::byte_serialize(redirect.as_bytes()).collect::<String>()
-    );
-    Ok(vec![
-        ("GRANTD", issuer.clone()),
-        ("EMAIL", EMAIL.to_owned()),
-        ("PASSWORD", password),
-        ("API_ID", api_id),
-        ("API_SECRET", api_secret.expose().to_owned()),
-        ("CLIENT_ID", client_id),
-        ("CLIENT_SECRET", client_secret.expose().to_owned()),
-        ("API_KEY", key.expose().to_owned()),
-        ("ADMIN_KEY", admin_key.expose().to_owned()),
-        ("PROJECT_KEY", project_key.expose().to_owned()),
-        ("VERIFIER", verifier),
-        ("CHALLENGE", challenge),
-        ("REDIRECT_URI", redirect),
-        ("AUTHORIZE_URL", format!("'{authorize}'")),
-    ])
+    let mut variables = Variables::default();
+    for (name, value) in [
+        ("GRANTD", app.config.issuer.as_str()),
+        ("EMAIL", EMAIL),
+        ("PASSWORD", &password),
+        ("API_ID", &api_id),
+        ("API_SECRET", api_secret.expose()),
+        ("CLIENT_ID", &client_id),
+        ("CLIENT_SECRET", client_secret.expose()),
+        ("API_KEY", key.expose()),
+        ("ADMIN_KEY", admin_key.expose()),
+        ("PROJECT_KEY", project_key.expose()),
+        ("VERIFIER", &verifier),
+        ("CHALLENGE", &challenge),
+    ] {
+        variables.set(name, value);
+    }
+    Ok(variables)
 }
 
 async fn make_key(app: &App, now: Timestamp, new: NewKey) -> Result<Secret, Error> {
@@ -198,13 +281,16 @@ async fn make_api(app: &App, now: Timestamp) -> Result<(String, Secret), Error> 
     Ok(made)
 }
 
-async fn make_client(app: &App, now: Timestamp, owner_id: &str) -> Result<(String, Secret), Error> {
+/// The operator's app, which is vouched for; with a callback on this machine by whichever name, at any port (RFC 8252 §7.3).
+async fn make_client(app: &App, now: Timestamp) -> Result<(String, Secret), Error> {
     let (shown, kept) = new_secret(now);
+    let mut redirect_uris = vec![redirect(&app.config)];
+    redirect_uris.extend(LOCAL.map(|host| format!("http://{host}:8080/apps/callback")));
+    redirect_uris.dedup();
     let client = Client {
-        redirect_uris: vec![RedirectUri::register(&format!("{}/apps/callback", app.config.issuer))?],
+        redirect_uris: redirect_uris.iter().map(|uri| RedirectUri::register(uri)).collect::<Result<_, _>>()?,
         grant_types: GrantType::ALL.to_vec(),
         scopes: Scopes::parse("read write")?,
-        owner_id: Some(owner_id.to_owned()),
         secrets: vec![kept],
         ..Client::new(now, "Example app".to_owned(), ClientType::Confidential)
     };
@@ -214,64 +300,46 @@ async fn make_client(app: &App, now: Timestamp, owner_id: &str) -> Result<(Strin
     Ok((id, shown))
 }
 
-fn write_env(path: &Path, variables: &Variables) -> Result<(), Error> {
-    let failed = |error: std::io::Error| Error::invalid_request(format!("cannot write {}: {error}", path.display()));
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(failed)?;
-    for (name, value) in variables {
-        writeln!(file, "{name}={value}").map_err(failed)?;
-    }
-    file.sync_all().map_err(failed)
-}
-
-/// What to paste, in order.
-fn instructions(issuer: &str, variables: &str) -> String {
-    let value = |name: &str| {
-        let found = variables.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-        found.unwrap_or_default().trim_matches('\'').to_owned()
+/// What to do next, in a few lines: where to click first.
+fn screen(config: &Config, variables: &Variables) -> Result<String, Error> {
+    let others = match config.listen.ip().is_loopback() {
+        true => "",
+        false => "\nOther machines can reach it too: it listens on every address.\n",
     };
-    format!(
-        r#"grantd demo at {issuer}   (data in grantd-demo.db, secrets in {ENV_FILE}; stop with Ctrl-C)
-
-1. In another terminal, in this directory: load the example's ids and secrets.
-
-   . ./{ENV_FILE}
-
-2. In a browser: sign in as {email} with password {password}
-   and allow the example app.
+    Ok(format!(
+        "\
+Open this in a browser, sign in as {email} with password {password}, and allow the example app:
 
    {authorize}
 
-3. The page that follows shows a code, good for a minute. Exchange it:
+Keys, apps and more are at {issuer}
+{others}
+In another terminal, in this directory, load the example's ids and secrets, and `grantd` for this database:
 
-   CODE=paste-it-here
-   curl -sSw '\n' "$GRANTD/oauth/token" -u "$CLIENT_ID:$CLIENT_SECRET" -d grant_type=authorization_code \
-     -d "code=$CODE" -d "redirect_uri=$REDIRECT_URI" -d "code_verifier=$VERIFIER" | tee tokens.json
-   ACCESS_TOKEN=$(sed 's/.*"access_token":"\([^"]*\)".*/\1/' tokens.json)
-   REFRESH_TOKEN=$(sed 's/.*"refresh_token":"\([^"]*\)".*/\1/' tokens.json)
+   . ./{FILE}
 
-4. Refresh:
+The commands to paste are in README.md under \"Try it\"; `grantd demo --commands` prints them here.
+Ctrl-C stops it and keeps the data; `grantd demo --fresh` begins anew.
+",
+        email = variables.get("EMAIL")?,
+        password = variables.get("PASSWORD")?,
+        authorize = variables.get("AUTHORIZE_URL")?,
+        issuer = config.issuer,
+    ))
+}
 
-   curl -sSw '\n' "$GRANTD/oauth/token" -u "$CLIENT_ID:$CLIENT_SECRET" -d grant_type=refresh_token -d "refresh_token=$REFRESH_TOKEN"
-
-5. Be the API: ask about the token, then about the API key, at the same endpoint.
-
-   curl -sSw '\n' "$GRANTD/oauth/introspect" -u "$API_ID:$API_SECRET" -d "token=$ACCESS_TOKEN"
-   curl -sSw '\n' "$GRANTD/oauth/introspect" -u "$API_ID:$API_SECRET" -d "token=$API_KEY"
-
-6. Be the user: is my key good? Then revoke both, and ask again.
-
-   curl -sSw '\n' "$GRANTD/v1/users/me" -H "Authorization: Bearer $API_KEY"
-   curl -sSw '\n' "$GRANTD/oauth/revoke" -u "$CLIENT_ID:$CLIENT_SECRET" -d "token=$ACCESS_TOKEN"
-   curl -sSw '\n' "$GRANTD/oauth/revoke" -H "Authorization: Bearer $API_KEY" -d "token=$API_KEY"
-   curl -sSw '\n' "$GRANTD/oauth/introspect" -u "$API_ID:$API_SECRET" -d "token=$ACCESS_TOKEN"
-   curl -sSw '\n' "$GRANTD/oauth/introspect" -u "$API_ID:$API_SECRET" -d "token=$API_KEY"
-
-Keys and apps have pages too: {issuer}/settings/keys and {issuer}/apps
-README.md says how to put nginx in front of an API, with this server to ask: "Put it in front of your API".
-"#,
-        email = value("EMAIL"),
-        password = value("PASSWORD"),
-        authorize = value("AUTHORIZE_URL"),
-    )
+/// README's section "Try it" from its first command on, without the marks of Markdown.
+fn commands() -> String {
+    let section = README.split("<!-- readme-test: start -->").nth(1).and_then(|rest| rest.split("<!-- ").next());
+    let mut is_code = false;
+    let mut text = String::new();
+    for line in section.unwrap_or_default().lines() {
+        match (line.starts_with("```"), is_code) {
+            (true, _) => is_code = !is_code,
+            (false, true) => text += format!("   {line}").trim_end(),
+            (false, false) => text += &line.replace("**", ""),
+        }
+        text += if line.starts_with("```") { "" } else { "\n" };
+    }
+    text
 }

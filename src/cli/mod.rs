@@ -6,7 +6,9 @@ mod api;
 mod audit;
 mod client;
 mod demo;
+mod demo_env;
 mod doctor;
+mod files;
 mod import;
 mod key;
 mod open;
@@ -50,9 +52,12 @@ pub struct Global {
     /// The URL by which everybody reaches this server
     #[arg(long, global = true, value_name = "URL")]
     issuer: Option<String>,
-    /// Work at this server, by its management API, with the key in GRANTD_API_KEY
+    /// Work at this server, by its management API, with the key in GRANTD_API_KEY [env: GRANTD_SERVER]
     #[arg(long, global = true, value_name = "URL")]
     server: Option<String>,
+    /// Whether the command may create a database where there is none.
+    #[arg(skip)]
+    creates: bool,
     /// Print one JSON object, for scripts
     #[arg(long, global = true)]
     json: bool,
@@ -111,6 +116,19 @@ impl Command {
             _ => false,
         }
     }
+
+    /// Whether it begins something, so that it may create the database too. Any other in the wrong directory would report
+    /// an empty world.
+    fn creates(&self) -> bool {
+        match self {
+            Self::User(command) => matches!(command, user::UserCommand::Create(_)),
+            Self::Api(command) => matches!(command, api::ApiCommand::Create(_)),
+            Self::Client(command) => matches!(command, client::ClientCommand::Create(_)),
+            Self::Key(command) => matches!(command, key::KeyCommand::Create(_)),
+            Self::Project(command) => matches!(command, project::ProjectCommand::Create(_)),
+            _ => false,
+        }
+    }
 }
 
 /// Runs what was said.
@@ -118,7 +136,12 @@ impl Command {
 /// # Errors
 /// Whatever went wrong, in words for the person who typed it.
 pub async fn run(cli: Cli) -> Result<(), Error> {
-    let global = cli.global;
+    let mut global = cli.global;
+    global.creates = cli.command.creates();
+    // Unlike the flag, the variable is no mistake beside a command that works at the database, or beside --database.
+    if cli.command.is_remote() && global.database.is_none() {
+        global.server = global.server.or_else(open::server);
+    }
     if global.server.is_some() && !cli.command.is_remote() {
         let words = "this command works beside the database, on the server itself: leave --server out";
         return Err(Error::invalid_request(words));

@@ -1,15 +1,15 @@
-//! Owns opening: configuration, master key, database. The one place that reads the environment and the key's file.
+//! Owns opening: configuration, master key, database; and which command may create them. The one place that reads the
+//! environment and the key's file.
 
 use std::{
     env, fs,
-    io::{ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
+    io::{Write, stderr},
     path::{Path, PathBuf},
 };
 
 use secrecy::ExposeSecret;
 
-use super::Global;
+use super::{Global, files};
 use crate::{
     app::App,
     config::Config,
@@ -21,6 +21,9 @@ use crate::{
     },
     store::Store,
 };
+
+/// Databases that are named where none was found.
+const FOUND_MAX: usize = 3;
 
 /// A database opened for one command.
 #[derive(Debug)]
@@ -43,17 +46,78 @@ pub fn config(global: &Global, overrides: &[(&'static str, Option<String>)]) -> 
     Config::load(global.config.as_deref(), variables, &given).map_err(|error| Error::invalid_request(error.to_string()))
 }
 
-/// Opens the database for one command.
+/// The server that the environment names for commands.
+pub fn server() -> Option<String> {
+    env::var("GRANTD_SERVER").ok().filter(|server| !server.is_empty())
+}
+
+/// Opens the database for one command, which must be there.
 pub async fn store(global: &Global) -> Result<Opened, Error> {
     let config = config(global, &[])?;
-    let store = Store::open(&config.database).await?;
+    must_exist(&config)?;
+    tell(&config);
+    let store = Store::open(config.database.expose()).await?;
     Ok(Opened { config, store, now: Clock::system().now() })
 }
 
-/// Opens everything, as the server does.
+/// Opens everything for one command, which creates a database only if it is one that begins something.
+pub async fn command(global: &Global) -> Result<App, Error> {
+    let config = config(global, &[])?;
+    let app = if global.creates { app_or_new(config).await? } else { app(config).await? };
+    tell(&app.config);
+    Ok(app)
+}
+
+/// Opens everything, as the server does, on a database that must be there.
 pub async fn app(config: Config) -> Result<App, Error> {
+    must_exist(&config)?;
+    app_or_new(config).await
+}
+
+/// Opens everything, and creates an embedded database with its key file where there is none.
+pub async fn app_or_new(mut config: Config) -> Result<App, Error> {
+    let Some(file) = config.database.file().map(Path::to_owned) else {
+        let master = master_key(&config)?;
+        return App::new(config, master, Clock::system()).await;
+    };
+    let key_file = key_file(&file);
+    let configured = configured_key(&config)?;
+    if configured.is_none() && !holds_data(&file) && key_file.exists() {
+        return Err(half_there(&file, &key_file));
+    }
+    let mut created = false;
+    let store = Store::open_with(config.database.expose(), |is_empty| {
+        let key = match (&configured, is_empty) {
+            (Some(key), _) => key.clone(),
+            (None, _) if key_file.exists() => return Err(half_there(&file, &key_file)),
+            (None, false) => return Err(lost(&key_file)),
+            (None, true) => {
+                created = true;
+                create_key(&key_file)?
+            }
+        };
+        key.fingerprint().map(Some)
+    });
+    let store = store.await?;
+    if created {
+        config.warnings.push(format!(
+            "created {}: without it the database cannot be read; keep a copy apart from the database",
+            key_file.display()
+        ));
+    }
+    if files::is_open(&file) {
+        config.warnings.push(format!("{0} can be read by others: chmod 600 {0}", file.display()));
+    }
     let master = master_key(&config)?;
-    App::new(config, master, Clock::system()).await
+    App::on(store, config, master, Clock::system()).await
+}
+
+/// Tells the person at the terminal what a server would log.
+fn tell(config: &Config) {
+    for warning in &config.warnings {
+        // Nothing can be done if standard error is closed.
+        drop(writeln!(stderr(), "grantd: warning: {warning}"));
+    }
 }
 
 /// Who acts on the command line, for the audit log.
@@ -62,69 +126,69 @@ pub fn origin() -> Origin {
     Origin { actor: "cli".to_owned(), ..Origin::default() }
 }
 
-/// The master key: configured, or from the file beside an embedded database, which is made with the database.
+/// The master key of a database that was opened: configured, or from the file beside an embedded one.
 pub fn master_key(config: &Config) -> Result<MasterKey, Error> {
-    find_master_key(config, make)
-}
-
-/// The master key of a database that has one already.
-pub fn known_master_key(config: &Config) -> Result<MasterKey, Error> {
-    let missing = |file: &Path| {
-        Error::invalid_request(format!("there is no master key: set GRANTD_MASTER_KEY, or bring {}", file.display()))
-    };
-    find_master_key(config, |file| Err(missing(file)))
-}
-
-fn find_master_key(
-    config: &Config,
-    otherwise: impl FnOnce(&Path) -> Result<MasterKey, Error>,
-) -> Result<MasterKey, Error> {
-    let configured = config.master_key.expose_secret();
-    if !configured.is_empty() {
-        return MasterKey::parse(configured);
+    if let Some(key) = configured_key(config)? {
+        return Ok(key);
     }
-    if !config.is_embedded() {
+    let Some(file) = config.database.file().map(key_file) else {
         return Err(Error::invalid_request(
             "master_key: PostgreSQL needs one, alike on every node; `openssl rand -base64 32` makes one",
         ));
-    }
-    let database = PathBuf::from(config.database.trim_start_matches("sqlite:"));
-    let file = PathBuf::from(format!("{}.key", database.display()));
-    match fs::read_to_string(&file) {
-        Ok(text) => {
-            check_mode(&file)?;
-            MasterKey::parse(&text)
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => otherwise(&file),
-        Err(error) => Err(Error::invalid_request(format!("cannot read {}: {error}", file.display()))),
-    }
+    };
+    MasterKey::parse(&files::read(&file)?.ok_or_else(|| lost(&file))?)
 }
 
-fn make(file: &Path) -> Result<MasterKey, Error> {
+fn configured_key(config: &Config) -> Result<Option<MasterKey>, Error> {
+    let configured = config.master_key.expose_secret();
+    (!configured.is_empty()).then(|| MasterKey::parse(configured)).transpose()
+}
+
+fn key_file(database: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.key", database.display()))
+}
+
+fn create_key(file: &Path) -> Result<MasterKey, Error> {
     let key = MasterKey::generate();
-    // Written whole under another name first: a crash leaves no half key, and two starts agree on one.
-    let draft = PathBuf::from(format!("{}.{}", file.display(), std::process::id()));
-    let failed = |error: std::io::Error| Error::invalid_request(format!("cannot write {}: {error}", file.display()));
-    let mut out =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft).map_err(failed)?;
-    out.write_all(key.text().as_bytes()).and_then(|()| out.sync_all()).map_err(failed)?;
-    let linked = fs::hard_link(&draft, file);
-    fs::remove_file(&draft).map_err(failed)?;
-    match linked {
-        Ok(()) => Ok(key),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            MasterKey::parse(&fs::read_to_string(file).map_err(failed)?)
-        }
-        Err(error) => Err(failed(error)),
+    match files::create(file, &key.text())? {
+        true => Ok(key),
+        false => Err(Error::invalid_request(format!("somebody else created {}: start again", file.display()))),
     }
 }
 
-/// A key that others can read is no secret.
-fn check_mode(file: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = fs::metadata(file).map_err(Error::server)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(Error::invalid_request(format!("{} can be read by others: chmod 600 {0}", file.display())));
-    }
-    Ok(())
+fn lost(key_file: &Path) -> Error {
+    let name = key_file.display();
+    Error::invalid_request(format!("{name} is missing: put back the key file this database was created with"))
+}
+
+/// A key file without its database is no beginning: the data is elsewhere, or was copied without its log.
+fn half_there(file: &Path, key_file: &Path) -> Error {
+    let (file, key_file) = (file.display(), key_file.display());
+    Error::invalid_request(format!(
+        "{key_file} is there, but {file} holds no data: put the whole database back (`grantd backup` makes whole copies, a \
+         copied file of a running server may lack the newest data); to begin anew, remove {key_file} and {file}*"
+    ))
+}
+
+fn holds_data(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|about| about.len() > 0)
+}
+
+/// Refuses to create a database in the wrong directory, and says where one is.
+fn must_exist(config: &Config) -> Result<(), Error> {
+    let Some(file) = config.database.file().filter(|file| !holds_data(file)) else { return Ok(()) };
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let listed = fs::read_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    let others = listed.into_iter().flatten().filter_map(|entry| Some(folder.join(entry.ok()?.file_name())));
+    let is_database =
+        |path: &PathBuf| path.extension().is_some_and(|end| end == "db") && path != file && holds_data(path);
+    let mut others: Vec<String> = others.filter(is_database).map(|path| path.display().to_string()).collect();
+    others.sort();
+    others.truncate(FOUND_MAX);
+    Err(Error::invalid_request(match others.first() {
+        Some(first) => {
+            format!("no database at {} (found {}: add --database sqlite:{first})", file.display(), others.join(", "))
+        }
+        None => format!("no database at {}: `grantd serve` or `grantd user create` creates one", file.display()),
+    }))
 }

@@ -1,11 +1,11 @@
 //! Owns running the server: start, serve, stop without losing anything. Does not build the parts; see `app`.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::Args;
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -24,7 +24,7 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Run the server
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Where to listen [default: 127.0.0.1:8080]
+    /// Where to listen, such as 127.0.0.1:8080, localhost:8080 or [::]:8080 [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
 }
@@ -33,11 +33,13 @@ impl Serve {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
         let config = open::config(global, &[("listen", self.listen)])?;
         prepare(&config)?;
-        let app = Arc::new(open::app(config).await?);
-        if app.store.list_users(1).await?.is_empty() {
-            output::line(FIRST_STEPS)?;
+        let listening = Listening::at(config.listen).await?;
+        let app = Arc::new(open::app_or_new(config).await?);
+        for warning in &app.config.warnings {
+            tracing::warn!("{warning}");
         }
-        serve(app, |_| Ok(())).await
+        let is_empty = app.store.list_users(1).await?.is_empty();
+        serve(app, listening, |_| if is_empty { output::line(FIRST_STEPS) } else { Ok(()) }).await
     }
 }
 
@@ -60,20 +62,49 @@ pub fn prepare(config: &Config) -> Result<(), Error> {
     rlimit::setrlimit(rlimit::Resource::CORE, 0, 0).map_err(Error::server)
 }
 
+/// A socket that takes connections, and the signals that end it: heard from the first moment on, for whoever sees us
+/// listen may tell us to stop. Bound before anything is created, so that a taken port leaves nothing behind.
+#[derive(Debug)]
+pub struct Listening {
+    socket: TcpListener,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Listening {
+    /// Listens on this address.
+    ///
+    /// # Errors
+    /// `invalid_request` saying what to do where it is taken.
+    pub async fn at(address: SocketAddr) -> Result<Self, Error> {
+        let terminate = signal(SignalKind::terminate()).map_err(Error::server)?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(Error::server)?;
+        let socket = TcpListener::bind(address).await.map_err(|error| {
+            Error::invalid_request(match error.kind() {
+                ErrorKind::AddrInUse => format!(
+                    "cannot listen on {address}: another program does already; choose another port, such as --listen {}",
+                    SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(8080))
+                ),
+                _ => format!("cannot listen on {address}: {error}; --listen chooses another address"),
+            })
+        })?;
+        Ok(Self { socket, terminate, interrupt })
+    }
+}
+
 /// Serves until told to stop; then requests finish and counts are written. `ready` is called once
-/// the socket takes connections, before the first is answered.
-pub async fn serve(app: Arc<App>, ready: impl FnOnce(SocketAddr) -> Result<(), Error>) -> Result<(), Error> {
+/// the parts are there, before the first request is answered.
+pub async fn serve(
+    app: Arc<App>,
+    listening: Listening,
+    ready: impl FnOnce(SocketAddr) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let Listening { socket, mut terminate, mut interrupt } = listening;
     let tasks = TaskTracker::new();
     let stop = CancellationToken::new();
     app.background.start(&tasks, &stop);
     upkeep(&app, &tasks, &stop);
-    // Heard from the first moment on: whoever sees us listen may tell us to stop.
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::server)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::server)?;
-    let listen = app.config.listen;
-    let cannot = move |error: std::io::Error| Error::invalid_request(format!("cannot listen on {listen}: {error}"));
-    let listener = TcpListener::bind(listen).await.map_err(cannot)?;
-    let address = listener.local_addr().map_err(cannot)?;
+    let address = socket.local_addr().map_err(Error::server)?;
     // Before the first answer: whoever has one can read what was said. Connections wait for us in the socket.
     ready(address)?;
     let (taking, proxies) = (CancellationToken::new(), app.config.trusted_proxies.clone());
@@ -99,7 +130,9 @@ pub async fn serve(app: Arc<App>, ready: impl FnOnce(SocketAddr) -> Result<(), E
     stop.cancel();
     tasks.close();
     tasks.wait().await;
-    app.background.flush().await
+    app.background.flush().await?;
+    // Whoever else has the database open keeps its log from being removed; the file alone is whole all the same.
+    Ok(app.store.checkpoint().await?)
 }
 
 fn upkeep(app: &Arc<App>, tasks: &TaskTracker, stop: &CancellationToken) {

@@ -26,7 +26,7 @@ pub struct Rotate {
 
 impl SigningKeyCommand {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
-        let app = open::app(open::config(global, &[])?).await?;
+        let app = open::command(global).await?;
         if let Self::Rotate(rotate) = self {
             let algorithm = Algorithm::parse(&rotate.algorithm)
                 .ok_or_else(|| Error::invalid_request("--algorithm is ES256, EdDSA or RS256"))?;

@@ -19,7 +19,7 @@ pub enum TokenCommand {
 
 impl TokenCommand {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
-        let app = open::app(open::config(global, &[])?).await?;
+        let app = open::command(global).await?;
         let mut text = String::new();
         std::io::stdin()
             .take(16 * 1024)

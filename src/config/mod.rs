@@ -1,39 +1,47 @@
 //! Owns configuration: embedded defaults, then a file, then `GRANTD_*` variables, then flags; resolved once.
 //! Does not open what it names.
 
+mod error;
+mod layers;
 mod sections;
+mod value;
 
-use std::{collections::HashMap, net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path};
 
-use config::{Config as Layers, Environment, File, FileFormat};
 use ipnet::IpNet;
 use redis::IntoConnectionInfo;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-pub use self::sections::{Connections, Gateway, Leaks, Lifetimes, Limits, LogFormat, Mail, SharedFailure};
+pub use self::{
+    error::ConfigError,
+    sections::{Connections, Gateway, Leaks, Lifetimes, Limits, LogFormat, Mail, SharedFailure},
+    value::{DatabaseUrl, is_local_host, ssl_mode},
+};
+use self::{
+    layers::{Layers, Source},
+    value::is_protected,
+};
 
 /// The embedded defaults, with a comment for every key.
 pub const DEFAULTS: &str = include_str!("default.toml");
-/// Read where it exists and no other file is named.
-const DEFAULT_FILE: &str = "grantd.toml";
-/// Variables that are not configuration: the file's own name, and the command line's key.
-const NOT_KEYS: [&str; 2] = ["GRANTD_CONFIG", "GRANTD_API_KEY"];
 
 /// How this server runs.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where to listen.
+    #[serde(deserialize_with = "value::listen")]
     pub listen: SocketAddr,
     /// The URL by which everybody reaches this server, byte for byte as the metadata says it.
     pub issuer: String,
     /// `sqlite:PATH` or `postgres://…`.
-    pub database: String,
+    pub database: DatabaseUrl,
     /// 32 bytes in base64, or empty.
     pub master_key: SecretString,
     /// Networks whose forwarded addresses are believed.
+    #[serde(deserialize_with = "value::networks")]
     pub trusted_proxies: Vec<IpNet>,
     /// Other host names by which browsers may reach the pages.
     pub hosts: Vec<String>,
@@ -61,22 +69,13 @@ pub struct Config {
     pub mail: Mail,
     /// Reports of leaked keys.
     pub leaks: Leaks,
-}
-
-/// What was wrong with the configuration, with the key's name and what would be right.
-#[derive(Debug, thiserror::Error)]
-#[error("configuration: {0}")]
-pub struct ConfigError(String);
-
-/// Whether what travels to this URL is protected: by TLS, or by never leaving the machine.
-fn is_protected(url: &str) -> bool {
-    let Ok(url) = Url::parse(url) else { return false };
-    let loopback = url.host_str().is_some_and(|host| ["127.0.0.1", "[::1]", "localhost"].contains(&host));
-    url.scheme() == "https" || (url.scheme() == "http" && loopback)
+    /// What a person should know who runs it so, one sentence each; never a secret.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
 }
 
 fn wrong(key: &str, right: &str) -> Result<(), ConfigError> {
-    Err(ConfigError(format!("{key}: {right}")))
+    Err(ConfigError::of(key, right))
 }
 
 impl Config {
@@ -95,58 +94,91 @@ impl Config {
         variables: impl IntoIterator<Item = (String, String)>,
         overrides: &[(&str, String)],
     ) -> Result<Self, ConfigError> {
-        let mut layers = Layers::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
-        layers = match file {
-            Some(path) => layers.add_source(File::from(path).format(FileFormat::Toml)),
-            None => layers.add_source(File::new(DEFAULT_FILE, FileFormat::Toml).required(false)),
-        };
-        let variables: HashMap<String, String> = variables
-            .into_iter()
-            .filter(|(name, _)| {
-                name.starts_with("GRANTD_") && !name.starts_with("GRANTD_TEST_") && !NOT_KEYS.contains(&name.as_str())
-            })
-            .map(|(name, value)| {
-                (if name == "GRANTD_DATABASE_URL" { "GRANTD_DATABASE".to_owned() } else { name }, value)
-            })
-            .collect();
-        let environment =
-            Environment::with_prefix("GRANTD").prefix_separator("_").separator("__").source(Some(variables));
-        layers = layers.add_source(
-            environment
-                .try_parsing(true)
-                .list_separator(",")
-                .with_list_parse_key("trusted_proxies")
-                .with_list_parse_key("cors_origins")
-                .with_list_parse_key("environments")
-                .with_list_parse_key("hosts"),
-        );
+        let mut layers = Layers::defaults()?;
+        layers.read_file(file)?;
+        layers.read_variables(variables)?;
         for (key, value) in overrides {
-            layers = layers.set_override(*key, value.clone()).map_err(|error| ConfigError(error.to_string()))?;
+            layers.set_flag(key, value)?;
         }
-        let config: Self =
-            layers.build().and_then(Layers::try_deserialize).map_err(|error| ConfigError(error.to_string()))?;
-        config.check()?;
+        let mut config: Self = serde_json::from_value(layers.tree()).map_err(|error| blame(&layers, &error))?;
+        if *layers.source("issuer") == Source::Default && *layers.source("listen") != Source::Default {
+            config.issuer = Self::issuer_at(config.listen);
+        }
+        config.check().map_err(|error| layers.explain(error))?;
+        config.warnings = config.warnings(&layers);
         Ok(config)
+    }
+
+    /// The URL of a server that listens here, where nobody set another: its address on loopback, else `localhost`.
+    #[must_use]
+    pub fn issuer_at(listen: SocketAddr) -> String {
+        match listen.ip().is_loopback() {
+            true => format!("http://{listen}"),
+            false => format!("http://localhost:{}", listen.port()),
+        }
+    }
+
+    /// What is allowed and yet should be known.
+    fn warnings(&self, layers: &Layers) -> Vec<String> {
+        let mut warnings = layers.warnings.clone();
+        if matches!(layers.source("database"), Source::Flag(_)) && self.database.has_password() {
+            warnings.push(
+                "--database holds a password, which every user of this machine can read in the list of processes: \
+                 set GRANTD_DATABASE instead"
+                    .to_owned(),
+            );
+        }
+        if self.database.is_in_the_clear() {
+            warnings.push(
+                "database: its sslmode lets passwords and data travel unencrypted between machines: remove it, or set \
+                 sslmode=verify-full"
+                    .to_owned(),
+            );
+        }
+        if self.mail.is_in_the_clear() {
+            warnings.push(
+                "mail.url: mail and its password travel unencrypted between machines: use smtps://, or smtp://…?tls=required"
+                    .to_owned(),
+            );
+        }
+        let shared = Url::parse(self.limits.shared.expose_secret());
+        if shared.is_ok_and(|url| url.scheme() == "redis" && !url.host_str().is_none_or(is_local_host)) {
+            warnings.push("limits.shared: its password travels unencrypted between machines: use rediss://".to_owned());
+        }
+        if *layers.source("issuer") == Source::Default && !self.listen.ip().is_loopback() {
+            warnings.push(format!(
+                "issuer is not set, so links and tokens name {}: set it to the URL that people use, such as \
+                 https://auth.example.com",
+                self.issuer
+            ));
+        }
+        warnings
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         let issuer = Url::parse(&self.issuer)
-            .map_err(|_| ConfigError("issuer: an absolute URL such as https://auth.example.com".to_owned()))?;
+            .map_err(|_| ConfigError::of("issuer", "an absolute URL, such as https://auth.example.com"))?;
         if !is_protected(&self.issuer) {
-            return wrong("issuer", "https, or http on loopback");
+            return wrong("issuer", "https, or http on loopback, such as https://auth.example.com");
         }
         if self.issuer.ends_with('/')
             || issuer.query().is_some()
             || issuer.fragment().is_some()
             || !issuer.username().is_empty()
         {
-            return wrong("issuer", "no trailing slash, query, fragment or user information");
+            return wrong(
+                "issuer",
+                "no trailing slash, query, fragment or user information, such as https://auth.example.com",
+            );
         }
-        if !self.database.starts_with("sqlite:")
-            && !self.database.starts_with("postgres://")
-            && !self.database.starts_with("postgresql://")
+        let database = self.database.expose();
+        if self.database.file().is_some_and(|file| file.as_os_str().is_empty())
+            || !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| database.starts_with(scheme))
         {
-            return wrong("database", "sqlite:PATH or postgres://user:password@host/database");
+            return wrong(
+                "database",
+                "sqlite:PATH or postgres://user:password@host/database, such as sqlite:grantd.db",
+            );
         }
         // An origin as browsers send it; `*` would open the token endpoint to every script there is.
         let is_origin = |text: &String| Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == *text);
@@ -156,6 +188,7 @@ impl Config {
                 "origins such as https://app.example.com, without a path or a slash at the end",
             );
         }
+        self.check_log()?;
         self.check_names()?;
         if !self.leaks.keys_url.is_empty() && !is_protected(&self.leaks.keys_url) {
             return wrong("leaks.keys_url", "https, or http on loopback");
@@ -223,6 +256,19 @@ impl Config {
         Ok(())
     }
 
+    /// A word that is no level would be taken for the name of a module and turn everything else off.
+    fn check_log(&self) -> Result<(), ConfigError> {
+        let is_level = |word: &str| {
+            ["off", "error", "warn", "info", "debug", "trace"].contains(&word.trim().to_ascii_lowercase().as_str())
+        };
+        let is_right = |part: &str| is_level(part.rsplit('=').next().unwrap_or_default());
+        if self.log.trim().is_empty() || !self.log.split(',').all(is_right) {
+            return wrong("log", "a level such as info, or one for each module, such as info,grantd::store=debug");
+        }
+        }
+        Ok(())
+    }
+
     /// What becomes part of keys and of headers.
     fn check_names(&self) -> Result<(), ConfigError> {
         let prefix = self.key_prefix.as_str();
@@ -238,13 +284,14 @@ impl Config {
         if !(1..=20).contains(&self.environments.len()) || !self.environments.iter().all(word) {
             return wrong("environments", "1 to 20 names, each of 1 to 20 lower-case letters and digits");
         }
-        let mut names: Vec<String> = self.gateway.names().map(|(_, name)| name.to_ascii_lowercase()).into();
-        let header = |name: &String| {
+        let header = |name: &str| {
+            let name = name.to_ascii_lowercase();
             name.starts_with("x-") && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         };
-        if let Some(name) = names.iter().find(|name| !header(name)) {
-            return wrong("gateway", &format!("{name}: a header's name begins with X-, of letters, digits and dashes"));
+        if let Some((key, _)) = self.gateway.names().into_iter().find(|(_, name)| !header(name)) {
+            return wrong(&format!("gateway.{key}"), "a header's name begins with X-, of letters, digits and dashes");
         }
+        let mut names: Vec<String> = self.gateway.names().map(|(_, name)| name.to_ascii_lowercase()).into();
         names.sort_unstable();
         names.dedup();
         if names.len() < self.gateway.names().len() {
@@ -256,7 +303,7 @@ impl Config {
     /// Whether the database is the embedded one.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
-        self.database.starts_with("sqlite:")
+        self.database.file().is_some()
     }
 
     /// Whether browsers reach this server by TLS, so that cookies may be `Secure`.
@@ -287,6 +334,21 @@ impl Config {
     pub fn base_path(&self) -> String {
         Url::parse(&self.issuer).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default()
     }
+}
+
+/// Which setting cannot be read, and why.
+fn blame(layers: &Layers, whole: &serde_json::Error) -> ConfigError {
+    let unreadable = |(key, tree): (&String, serde_json::Value)| {
+        let error = serde_json::from_value::<Config>(tree).err()?.to_string();
+        let right = error.split_once("expected ").map_or(error.as_str(), |(_, right)| right).replace('`', "");
+        let right = if ["u16", "u32", "u64", "usize"].contains(&right.as_str()) {
+            "a whole number, not below 0"
+        } else {
+            &right
+        };
+        Some(layers.explain(ConfigError::of(key, right)))
+    };
+    layers.one_by_one().find_map(unreadable).unwrap_or_else(|| ConfigError::of("", whole.to_string()))
 }
 
 #[cfg(test)]
@@ -328,7 +390,18 @@ mod tests {
             ("GRANTD_LIMITS__SHARED", "memcached://127.0.0.1", "limits.shared"),
             ("GRANTD_LIMITS__SHARED", "redis://127.0.0.1:6379/first", "limits.shared"),
             ("GRANTD_LIMITS__SHARED_FAILURE", "panic", "shared_failure"),
-            ("GRANTD_ISUER", "https://auth.example.com", "isuer"),
+            ("GRANTD_LISTEN", "example.com:8080", "listen: an address and a port, such as 127.0.0.1:8080"),
+            ("GRANTD_LOG", "loud", "log: a level such as info"),
+            (
+                "GRANTD_LOG_FORMAT",
+                "xml",
+                "log_format: text or json, such as \"text\" (found \"xml\" in GRANTD_LOG_FORMAT)",
+            ),
+            (
+                "GRANTD_LIMITS__BODY_BYTES",
+                "-1",
+                "limits.body_bytes: a whole number, not below 0, such as 65536 (found -1",
+            ),
         ] {
             let error = load(&[(variable, value)], &[]).expect_err(variable).to_string();
             assert!(error.contains(key), "{variable}={value}: {error}");

@@ -1,7 +1,10 @@
 //! Owns the sections of the configuration. Does not read them.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use url::Url;
+
+use super::is_local_host;
 
 /// Outgoing mail.
 #[derive(Clone, Debug, Deserialize)]
@@ -11,6 +14,16 @@ pub struct Mail {
     pub url: SecretString,
     /// Who mails are from.
     pub from: String,
+}
+
+impl Mail {
+    /// Whether mail and its password may travel unencrypted between machines.
+    #[must_use]
+    pub fn is_in_the_clear(&self) -> bool {
+        let Ok(url) = Url::parse(self.url.expose_secret()) else { return false };
+        let wants_tls = url.query_pairs().any(|(name, value)| name == "tls" && value == "required");
+        url.scheme() == "smtp" && !wants_tls && !url.host_str().is_none_or(is_local_host)
+    }
 }
 
 /// Reports of leaked keys.

@@ -13,7 +13,7 @@ pub struct ApiKey {
     pub name: String,
     /// How the secret starts, such as `gd_live_`.
     pub prefix: String,
-    /// Last four characters of the secret's random part.
+    /// Last four characters of the secret. Those of a key from before schema 16 end in `…`: its checksum followed them.
     pub hint: String,
     /// What it may do.
     pub scopes: Scopes,

@@ -8,6 +8,9 @@ pub enum Error {
     /// The database is unreachable, busy or full: nothing was acknowledged.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// Only a person can mend it: the words say what and how. Never a password.
+    #[error("{0}")]
+    Setup(String),
     /// A unique value is taken.
     #[error("already exists")]
     Conflict,
@@ -17,6 +20,16 @@ pub enum Error {
     /// A refusal decided inside the transaction, which is rolled back.
     #[error("{0}")]
     Refused(ModelError),
+}
+
+impl Error {
+    /// The same at a start, where trying again does not help: somebody has to look.
+    pub(super) fn at_start(self, what: &str) -> Self {
+        match self {
+            Self::Unavailable(cause) => Self::Setup(format!("{what}: {cause}")),
+            error => error,
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Error {
@@ -54,6 +67,7 @@ impl From<Error> for ModelError {
     fn from(error: Error) -> Self {
         match error {
             Error::Refused(error) => error,
+            Error::Setup(words) => Self::invalid_request(words),
             Error::Conflict => Self::invalid_request("that already exists"),
             Error::Corrupt(_) => Self::server(error),
             Error::Unavailable(_) => Self::unavailable(error),

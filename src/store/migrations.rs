@@ -1,6 +1,6 @@
 //! Owns the schema's history: each migration runs once, in order, also when two nodes start together. Has no way back.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::error::Error;
@@ -18,40 +18,45 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (10, include_str!("../../migrations/0010_consent_seen.sql")),
     (11, include_str!("../../migrations/0011_refresh_audit.sql")),
     (13, include_str!("../../migrations/0013_returns.sql")),
+    (16, include_str!("../../migrations/0016_hints.sql")),
     (19, include_str!("../../migrations/0019_denied_request.sql")),
 ];
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)";
 /// One node migrates at a time: a number of our own for PostgreSQL's advisory locks.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7166482901)";
 
-fn pending(version: i64) -> Result<impl Iterator<Item = &'static (i64, &'static str)>, Error> {
-    let newest = MIGRATIONS[MIGRATIONS.len() - 1].0;
-    if version > newest {
-        return Err(Error::Unavailable(format!(
+const DONE: &str = "SELECT version FROM schema_migrations";
+
+/// What has not been run yet, in order: each by its own number, for branches add theirs in any order.
+fn pending(done: &[i64]) -> Result<impl Iterator<Item = &'static (i64, &'static str)>, Error> {
+    let newest = MIGRATIONS.iter().map(|(number, _)| *number).max().unwrap_or_default();
+    if let Some(version) = done.iter().copied().max().filter(|version| *version > newest) {
+        return Err(Error::Setup(format!(
             "the database has schema {version}, this grantd knows up to {newest}: run a newer grantd"
         )));
     }
-    Ok(MIGRATIONS.iter().filter(move |(number, _)| *number > version))
+    Ok(MIGRATIONS.iter().filter(|(number, _)| !done.contains(number)))
 }
 
-pub(super) fn sqlite(connection: &mut Connection) -> Result<(), Error> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+/// Within the transaction of whoever begins it.
+pub(super) fn sqlite(tx: &Connection) -> Result<(), Error> {
     tx.execute_batch(TABLE)?;
-    let version: Option<i64> = tx.query_row("SELECT MAX(version) FROM schema_migrations", [], |row| row.get(0))?;
-    for (number, sql) in pending(version.unwrap_or(0))? {
+    let done: Vec<i64> = tx.prepare(DONE)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for (number, sql) in pending(&done)? {
         tx.execute_batch(sql)?;
         tx.execute("INSERT INTO schema_migrations (version) VALUES (?1)", [number])?;
     }
-    Ok(tx.commit()?)
+    Ok(())
 }
 
 pub(super) async fn postgres(pool: &PgPool) -> Result<(), Error> {
     let mut tx = pool.begin().await?;
+    // A change of millions of rows takes longer than any request may.
+    sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
     sqlx::query(LOCK).execute(&mut *tx).await?;
     sqlx::query(TABLE).execute(&mut *tx).await?;
-    let version: Option<i64> =
-        sqlx::query_scalar("SELECT MAX(version) FROM schema_migrations").fetch_one(&mut *tx).await?;
-    for (number, sql) in pending(version.unwrap_or(0))? {
+    let done: Vec<i64> = sqlx::query_scalar(DONE).fetch_all(&mut *tx).await?;
+    for (number, sql) in pending(&done)? {
         sqlx::raw_sql(AssertSqlSafe(*sql)).execute(&mut *tx).await?;
         sqlx::query("INSERT INTO schema_migrations (version) VALUES ($1)").bind(number).execute(&mut *tx).await?;
     }

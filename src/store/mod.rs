@@ -33,11 +33,13 @@ mod users;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use rusqlite::OptionalExtension;
 use sqlx::{
     ConnectOptions, Connection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 use tokio::{sync::oneshot, time::timeout};
+use url::Url;
 
 pub use answers::{Answered, KeptAnswer};
 pub use apis::RoutePlace;
@@ -64,7 +66,11 @@ use self::{
     sqlite::Sqlite,
     tx::{Body, Handle, Tx},
 };
-use crate::{cache::Freshness, model::clock::Timestamp};
+use crate::{
+    cache::Freshness,
+    config::{is_local_host, ssl_mode},
+    model::{clock::Timestamp, error::Error as ModelError},
+};
 
 /// Longest wait for a write or read before the caller is told to try again.
 const WAIT: Duration = Duration::from_secs(4);
@@ -89,14 +95,42 @@ impl Store {
     /// Opens `sqlite:PATH` or `postgres://…` and brings its schema up to date.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the database cannot be reached, opened or migrated.
+    /// [`Error::Setup`] when the database cannot be reached, opened or migrated.
     pub async fn open(url: &str) -> Result<Self, Error> {
+        Self::open_with(url, |_| Ok(None)).await
+    }
+
+    /// As [`Self::open`]. An embedded database that knows no master key yet asks for the fingerprint of one, within the
+    /// transaction that brings its schema up to date: two that start together agree, and a crash leaves all or nothing.
+    /// `fingerprint` is told whether the database was empty.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and whatever `fingerprint` refuses.
+    pub async fn open_with(
+        url: &str,
+        fingerprint: impl FnOnce(bool) -> Result<Option<String>, ModelError>,
+    ) -> Result<Self, Error> {
         let freshness = Arc::new(Freshness::default());
         let engine = match url.strip_prefix("sqlite:") {
-            Some(path) => Engine::Sqlite(Sqlite::open(Path::new(path), migrations::sqlite, Arc::clone(&freshness))?),
+            Some(path) => {
+                let migrate = |tx: &rusqlite::Connection| migrate(tx, fingerprint);
+                let opened = Sqlite::open(Path::new(path), migrate, Arc::clone(&freshness));
+                Engine::Sqlite(opened.map_err(|error| error.at_start(&format!("cannot open {path}")))?)
+            }
             None => Engine::Postgres(open_postgres(url).await?),
         };
         Ok(Self { engine: Arc::new(engine), freshness, answer: None })
+    }
+
+    /// Copies what an embedded database has only in its write-ahead log into its file. PostgreSQL does so by itself.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn checkpoint(&self) -> Result<(), Error> {
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => sqlite.checkpoint().await,
+            Engine::Postgres(_) => Ok(()),
+        }
     }
 
     /// What this node knows of the changes feed.
@@ -108,11 +142,13 @@ impl Store {
     /// Copies the database to a new file while it is in use.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] on PostgreSQL, which has its own tools, and when the file cannot be written.
+    /// [`Error::Setup`] on PostgreSQL, which has its own tools, and when the file cannot be written.
     pub fn backup(&self, target: &Path) -> Result<(), Error> {
         match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.backup(target),
-            Engine::Postgres(_) => Err(Error::Unavailable("use pg_dump or base backups for PostgreSQL".to_owned())),
+            Engine::Postgres(_) => Err(Error::Setup(
+                "this is for the embedded database: use pg_dump or base backups for PostgreSQL".to_owned(),
+            )),
         }
     }
 
@@ -199,18 +235,53 @@ fn late() -> Error {
     Error::Unavailable("the database did not answer in time".to_owned())
 }
 
+/// Brings the schema up to date, and keeps the master key's fingerprint where there is none.
+fn migrate(
+    tx: &rusqlite::Connection,
+    fingerprint: impl FnOnce(bool) -> Result<Option<String>, ModelError>,
+) -> Result<(), Error> {
+    let is_empty = !tx.prepare("SELECT 1 FROM sqlite_schema")?.exists([])?;
+    let known = match is_empty {
+        true => None,
+        false => tx.query_row("SELECT value FROM meta WHERE name = 'master_key'", [], |row| row.get(0)).optional()?,
+    };
+    let given = match known {
+        Some(known) => Some(known),
+        None => fingerprint(is_empty)?,
+    };
+    migrations::sqlite(tx)?;
+    if let Some(given) = given {
+        let keep = "INSERT INTO meta (name, value) VALUES ('master_key', ?1) ON CONFLICT (name) DO NOTHING";
+        tx.execute(keep, [given])?;
+    }
+    Ok(())
+}
+
 async fn open_postgres(url: &str) -> Result<PgPool, Error> {
-    let options: PgConnectOptions = url
-        .parse()
-        .map_err(|_| Error::Unavailable("the database URL is not sqlite:PATH or postgres://…".to_owned()))?;
-    let options = options.application_name("grantd").options([
+    let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| {
+        // The message may repeat a part of the URL, which may hold a password.
+        drop(error);
+        Error::Setup("the database URL cannot be read: write postgres://user:password@host/database".to_owned())
+    })?;
+    let mut options = options.application_name("grantd").options([
         ("statement_timeout", "4s"),
         // A node that dies in the middle of a transaction must not hold up the others' feed.
         ("idle_in_transaction_session_timeout", "5s"),
         ("synchronous_commit", "on"),
     ]);
+    let is_local = options.get_socket().is_some() || is_local_host(options.get_host());
+    let says = Url::parse(url).ok().and_then(|url| ssl_mode(&url));
+    // Between machines nothing travels unencrypted unless somebody says so.
+    if !is_local && says.is_none() && matches!(options.get_ssl_mode(), PgSslMode::Prefer) {
+        options = options.ssl_mode(PgSslMode::Require);
+    }
+    let place = place(&options);
     // The pool would try again until it gives up waiting; a connection of its own says what is wrong.
-    timeout(WAIT, options.connect()).await.map_err(|_| late())??.close().await?;
+    let connected = match timeout(WAIT, options.connect()).await {
+        Ok(connected) => connected.map_err(|error| unreachable(&place, &error))?,
+        Err(_) => return Err(Error::Setup(format!("{place} did not answer within {} seconds", WAIT.as_secs()))),
+    };
+    connected.close().await?;
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(Duration::from_secs(3))
@@ -218,6 +289,29 @@ async fn open_postgres(url: &str) -> Result<PgPool, Error> {
         // A ping before each use would double the reads; a broken connection is noticed by the statement itself.
         .test_before_acquire(false)
         .connect_lazy_with(options);
-    migrations::postgres(&pool).await?;
+    let migrated = migrations::postgres(&pool).await;
+    migrated.map_err(|error| error.at_start(&format!("{place}: cannot bring the schema up to date")))?;
     Ok(pool)
+}
+
+/// Which PostgreSQL, for the person who configured it; without the password.
+fn place(options: &PgConnectOptions) -> String {
+    let host = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let (user, database) = (options.get_username(), options.get_database().unwrap_or(options.get_username()));
+    format!("PostgreSQL at {host} (database {database}, user {user})")
+}
+
+fn unreachable(place: &str, error: &sqlx::Error) -> Error {
+    Error::Setup(match error {
+        sqlx::Error::Database(cause) => format!("{place} refused: {}", cause.message()),
+        sqlx::Error::Io(cause) => format!("cannot reach {place}: {cause}"),
+        sqlx::Error::Tls(cause) => format!(
+            "{place}: {cause}; between machines TLS is wanted: turn it on there, or add ?sslmode=disable to the URL where \
+             nobody else can listen on that network"
+        ),
+        error => format!("cannot connect to {place}: {error}"),
+    })
 }

@@ -5,18 +5,19 @@
 
 use std::{
     fs::OpenOptions,
+    io::ErrorKind,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
-use rusqlite::{CachedStatement, Connection, OpenFlags};
-use tokio::sync::mpsc;
+use rusqlite::{CachedStatement, Connection, OpenFlags, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     error::Error,
@@ -44,49 +45,87 @@ pub(super) type Ack = Box<dyn FnOnce(Result<(), Error>) + Send>;
 /// A job's first half: run inside the transaction. `Err` means it is to be rolled back.
 pub(super) type Job = Box<dyn FnOnce(&mut Tx) -> (Result<(), ()>, Ack) + Send>;
 
+/// What the writer is asked to do.
+enum Work {
+    Job(Job),
+    /// Copy what is only in the write-ahead log into the database's file.
+    Checkpoint(oneshot::Sender<Result<(), Error>>),
+}
+
 #[derive(Debug)]
 pub(super) struct Sqlite {
-    queue: mpsc::Sender<Job>,
+    /// Gone only while this is dropped.
+    queue: Option<mpsc::Sender<Work>>,
     readers: Vec<Mutex<Connection>>,
+    writer: Option<JoinHandle<()>>,
     next: AtomicUsize,
     path: PathBuf,
 }
 
+impl Drop for Sqlite {
+    /// Waits for the writer to finish and close: the last connection that closes folds the write-ahead log into the file
+    /// and removes it, if it may write. So the readers go first, and the process ends with one whole file.
+    fn drop(&mut self) {
+        self.readers.clear();
+        self.queue = None;
+        if let Some(writer) = self.writer.take() {
+            // It may have panicked, and there is nothing to do about it here.
+            drop(writer.join());
+        }
+    }
+}
+
 impl Sqlite {
-    /// Opens the file, makes it if need be (readable by its owner alone), and starts the writer.
+    /// Opens the file, creates it if need be (readable by its owner alone), and starts the writer. `migrate` is run in one
+    /// transaction that nobody else writes beside.
     pub(super) fn open(
         path: &Path,
-        migrate: impl FnOnce(&mut Connection) -> Result<(), Error>,
+        migrate: impl FnOnce(&Connection) -> Result<(), Error>,
         freshness: Arc<Freshness>,
     ) -> Result<Self, Error> {
         let unavailable =
-            |what: &str, error: std::io::Error| Error::Unavailable(format!("{what} {}: {error}", path.display()));
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|error| unavailable("cannot open", error))?;
+            |what: &str, error: std::io::Error| Error::Setup(format!("{what} {}: {error}", path.display()));
+        // A link to nowhere is not followed: what it names may belong to somebody else.
+        match OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => OpenOptions::new().append(true).open(path),
+            created => created,
+        }
+        .map_err(|error| unavailable("cannot open", error))?;
         let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         writer.pragma_update(None, "journal_mode", "WAL")?;
         writer.pragma_update(None, "synchronous", "FULL")?;
         // What a savepoint may have to undo is written down for each page that changes: in memory, not in a file.
         writer.pragma_update(None, "temp_store", "MEMORY")?;
-        migrate(&mut writer)?;
+        let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        migrate(&tx)?;
+        tx.commit()?;
         let readers = (0..READERS)
             .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map(Mutex::new))
             .collect::<Result<_, _>>()?;
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-        thread::Builder::new()
+        let writer = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || run(Tx::new(Handle::Sqlite(Box::new(writer))), jobs, &freshness))
             .map_err(|error| unavailable("cannot start the writer of", error))?;
-        Ok(Self { queue, readers, next: AtomicUsize::new(0), path: path.to_owned() })
+        let (queue, writer) = (Some(queue), Some(writer));
+        Ok(Self { queue, readers, writer, next: AtomicUsize::new(0), path: path.to_owned() })
     }
 
     /// Queues a job for the writer.
     pub(super) fn submit(&self, job: Job) -> Result<(), Error> {
-        self.queue.try_send(job).map_err(|_| Error::Unavailable("the write queue is full".to_owned()))
+        self.ask(Work::Job(job))
+    }
+
+    /// Copies what is only in the write-ahead log into the database's file; waits for no reader.
+    pub(super) async fn checkpoint(&self) -> Result<(), Error> {
+        let (done, told) = oneshot::channel();
+        self.ask(Work::Checkpoint(done))?;
+        told.await.map_err(|_| Error::Unavailable("the writer has ended".to_owned()))?
+    }
+
+    fn ask(&self, work: Work) -> Result<(), Error> {
+        let full = || Error::Unavailable("the write queue is full".to_owned());
+        self.queue.as_ref().ok_or_else(full)?.try_send(work).map_err(|_| full())
     }
 
     /// Reads rows in line. Every statement of ours is an indexed look-up or a bounded page.
@@ -96,16 +135,26 @@ impl Sqlite {
 
     /// Copies the whole database to `target` while it is in use.
     pub(super) fn backup(&self, target: &Path) -> Result<(), Error> {
-        let source = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o600)
-            .open(target)
-            .map_err(|error| Error::Unavailable(format!("cannot make {}: {error}", target.display())))?;
+        let name = target.display();
+        OpenOptions::new().create_new(true).write(true).mode(0o600).open(target).map_err(|error| {
+            Error::Setup(match error.kind() {
+                ErrorKind::AlreadyExists => format!("{name} exists already: a backup is a new file"),
+                _ => format!("cannot create {name}: {error}"),
+            })
+        })?;
+        let copied = self.copy(target);
+        copied.map_err(|error| {
+            // Half a copy is none. That it cannot be removed either changes nothing.
+            drop(std::fs::remove_file(target));
+            Error::Setup(format!("cannot write the backup {name}: {error}"))
+        })
+    }
+
+    fn copy(&self, target: &Path) -> Result<(), rusqlite::Error> {
+        let source = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        source.busy_timeout(BUSY_WAIT)?;
         let mut copy = Connection::open(target)?;
-        rusqlite::backup::Backup::new(&source, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
-        Ok(())
+        rusqlite::backup::Backup::new(&source, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)
     }
 
     fn reader(&self) -> MutexGuard<'_, Connection> {
@@ -160,9 +209,18 @@ fn prepare<'c>(connection: &'c Connection, sql: &str, binds: &[Bind<'_>]) -> Res
     Ok(statement)
 }
 
-fn run(mut tx: Tx, mut jobs: mpsc::Receiver<Job>, freshness: &Freshness) {
+fn run(mut tx: Tx, mut work: mpsc::Receiver<Work>, freshness: &Freshness) {
     let mut acks: Vec<Ack> = Vec::with_capacity(BATCH_MAX);
-    while let Some(first) = jobs.blocking_recv() {
+    // What was there before may be in the log alone.
+    let mut is_logged = true;
+    while let Some(first) = work.blocking_recv() {
+        let (first, mut asked) = match first {
+            Work::Job(job) => (job, None),
+            Work::Checkpoint(done) => {
+                checkpoint(&mut tx, &mut is_logged, done);
+                continue;
+            }
+        };
         let mut begun = tx.statement("BEGIN IMMEDIATE");
         let mut changes = Vec::new();
         let mut next = Some(first);
@@ -179,7 +237,11 @@ fn run(mut tx: Tx, mut jobs: mpsc::Receiver<Job>, freshness: &Freshness) {
                 drop(job);
             }
             if acks.len() < BATCH_MAX {
-                next = jobs.try_recv().ok();
+                match work.try_recv() {
+                    Ok(Work::Job(job)) => next = Some(job),
+                    Ok(Work::Checkpoint(done)) => asked = Some(done),
+                    Err(_) => {}
+                }
             }
         }
         let committed = begun.and_then(|()| tx.statement("COMMIT"));
@@ -191,7 +253,19 @@ fn run(mut tx: Tx, mut jobs: mpsc::Receiver<Job>, freshness: &Freshness) {
         for ack in acks.drain(..) {
             ack(committed.as_ref().map(|&()| ()).map_err(|error| Error::Unavailable(error.to_string())));
         }
+        is_logged = true;
+        if let Some(done) = asked {
+            checkpoint(&mut tx, &mut is_logged, done);
+        }
     }
+}
+
+/// Only where something was written since the last one: an idle server leaves the disk alone.
+fn checkpoint(tx: &mut Tx, is_logged: &mut bool, done: oneshot::Sender<Result<(), Error>>) {
+    let copied = if *is_logged { tx.checkpoint() } else { Ok(()) };
+    *is_logged = copied.is_err();
+    // Whoever asked may have given up waiting.
+    drop(done.send(copied));
 }
 
 /// Runs a job inside its savepoint, and ends the savepoint: kept or undone.
@@ -210,5 +284,28 @@ fn run_one(tx: &mut Tx, job: Job, changes: &mut Vec<Entity>) -> Ack {
             ack
         }
         Err(error) => Box::new(move |_| ack(Err(error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_on_the_disk_before_it_is_acknowledged() {
+        // THREATS: ST5
+        let folder = tempfile::tempdir().expect("a directory");
+        let sqlite = Sqlite::open(&folder.path().join("a.db"), |_| Ok(()), Arc::default()).expect("opened");
+        let (done, told) = std::sync::mpsc::channel();
+        let job: Job = Box::new(move |tx| {
+            let read = async { [tx.rows("PRAGMA synchronous", &[]).await, tx.rows("PRAGMA journal_mode", &[]).await] };
+            let found = super::super::tx::run_ready(Box::pin(async { Ok(read.await) })).expect("ready");
+            let [synchronous, mut mode] = found.map(|rows| rows.expect("rows").remove(0));
+            done.send((synchronous.int(0).expect("a number"), mode.text(0).expect("a word"))).expect("sent");
+            (Ok(()), Box::new(drop))
+        });
+        sqlite.submit(job).expect("queued");
+        // 2 is FULL: the log is flushed with each commit.
+        assert_eq!(told.recv().expect("an answer"), (2, "wal".to_owned()));
     }
 }

@@ -119,6 +119,14 @@ impl Tx {
         Ok(())
     }
 
+    /// Copies the write-ahead log into the database's file, as far as no reader still needs it; for SQLite's writer alone.
+    pub(super) fn checkpoint(&mut self) -> Result<(), Error> {
+        if let Handle::Sqlite(connection) = &self.handle {
+            sqlite::rows(connection, "PRAGMA wal_checkpoint(PASSIVE)", &[])?;
+        }
+        Ok(())
+    }
+
     /// Whether the engine has ended the transaction by itself; for SQLite's writer alone.
     pub(super) fn has_ended(&self) -> bool {
         matches!(&self.handle, Handle::Sqlite(connection) if connection.is_autocommit())

@@ -25,6 +25,6 @@ pub use self::keys::{
 };
 pub use self::parts::{
     Badge, Choice, Flash, Nav, ScopeChoice, ScopeGroup, ScopeLine, Shell, Step, Tone, When, bitting, monogram,
-    sentence, shell_quote,
+    sentence, shell_quote, shell_unquote,
 };
 pub use self::reference::{Field, Operation, OperationGroup, ProblemKind, ReferencePage, Words};

@@ -195,6 +195,13 @@ pub fn shell_quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
+/// The word that [`shell_quote`] has quoted.
+#[must_use]
+pub fn shell_unquote(quoted: &str) -> String {
+    let inner = quoted.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    inner.map_or_else(|| quoted.to_owned(), |inner| inner.replace(r"'\''", "'"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +233,9 @@ mod tests {
         assert_eq!(shell_quote("$(id)"), "'$(id)'");
         assert_eq!(shell_quote("it's"), r"'it'\''s'");
         assert_eq!(shell_quote(""), "''");
+        for word in ["plain", "a b", "it's", "''", ""] {
+            assert_eq!(shell_unquote(&shell_quote(word)), word);
+        }
     }
 }
 

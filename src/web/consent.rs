@@ -51,7 +51,9 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
         client_id: client.id.clone(),
         redirect_host: display_host(&request.redirect_uri),
         unverified: registrant(&app, &client).await?,
-        loopback_only: is_local(&request.redirect_uri),
+        // What goes back to this server goes to no program of its own.
+        loopback_only: is_local(&request.redirect_uri)
+            && !request.redirect_uri.starts_with(&format!("{}/", app.config.issuer)),
         apis: apis(&catalog, &request.scopes),
         lasts: lasts(&app, &client, &catalog, &request.scopes),
     };

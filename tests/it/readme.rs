@@ -4,30 +4,26 @@
 use std::{
     env, fs,
     path::Path,
-    process::{Command as StdCommand, Stdio},
+    process::Command as StdCommand,
     time::{Duration, Instant},
-};
-
-use grantd::cli::Cli;
-use serde_json::{Deserializer, Value, json};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
 };
 
 use crate::harness::{
     Installation,
     chromium::{Screen, Window},
     process::{Server, free_port},
+    shell::Shell,
 };
+use grantd::cli::Cli;
+use serde_json::{Value, json};
 
 const README: &str = include_str!("../../README.md");
 /// What a reader replaces by the code on the callback page.
 const PASTE: &str = "CODE=paste-it-here";
 /// The one line that is not run here: it builds what is under test already.
 const BUILD: &str = "cargo build --profile dist";
-/// Longest wait for what a block prints.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest wait for what a block begins.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Longest time from an empty directory to a demo that answers, unoptimized and on a busy machine.
 const DEMO_READY: Duration = Duration::from_secs(180);
 
@@ -45,11 +41,10 @@ async fn the_flow_to_paste_works_as_it_stands() {
         };
         printed += &shell.run(&block).await;
     }
-    let answers: Vec<Value> = printed
-        .lines()
-        .filter(|line| line.starts_with('{'))
-        .flat_map(|line| Deserializer::from_str(line).into_iter().map(|value| value.expect("JSON")))
-        .collect();
+    // Each answer is indented below its first brace.
+    let objects = printed.split("\n{\n").skip(1).map(|rest| rest.split_once("\n}").expect("the end").0);
+    let answers: Vec<Value> =
+        objects.map(|inner| serde_json::from_str(&format!("{{{inner}}}")).expect("JSON")).collect();
     let [tokens, refreshed, by_token, by_key, me, token_after, key_after] = &answers[..] else { panic!("{printed}") };
     assert_eq!((&tokens["token_type"], &tokens["scope"]), (&json!("Bearer"), &json!("read write")));
     for member in ["access_token", "refresh_token"] {
@@ -139,24 +134,26 @@ async fn the_rules_to_paste_are_ones() {
 }
 
 #[tokio::test]
-async fn the_demo_prints_the_same_commands() {
+async fn the_demo_shows_what_to_click_first_and_prints_the_same_commands_when_asked() {
     let (here, demo) = demo().await;
-    let mut shown: Vec<String> = commands(&between(README, "<!-- readme-test: start -->", "<!-- readme-test: end -->"));
-    // The demo says these where it says what to do with them.
-    shown.retain(|line| !["echo \"$EMAIL $PASSWORD\"", "echo \"$AUTHORIZE_URL\""].contains(&line.as_str()));
-    let log = demo.log();
-    let indented = log.split("\n\n").filter(|part| part.lines().all(|line| line.starts_with("   ")));
-    let (urls, pasted): (Vec<&str>, Vec<&str>) = indented.partition(|part| part.trim().starts_with("http"));
-    assert_eq!(pasted.iter().flat_map(|part| lines(part)).collect::<Vec<_>>(), shown);
     let variables = fs::read_to_string(here.path("demo.env")).expect("variables");
-    let variable = |name: &str| {
-        let found = variables.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-        found.unwrap_or_else(|| panic!("no {name}: {variables}")).trim_matches('\'').to_owned()
-    };
-    assert_eq!(urls.iter().map(|url| url.trim()).collect::<Vec<_>>(), [variable("AUTHORIZE_URL")]);
-    assert!(log.contains(&format!("sign in as {} with password {}", variable("EMAIL"), variable("PASSWORD"))), "{log}");
-    for secret in ["API_SECRET", "CLIENT_SECRET", "API_KEY", "PROJECT_KEY"] {
-        assert!(!log.contains(&variable(secret)), "{secret} stays in its file");
+    let log = demo.log();
+    assert!(log.lines().count() < 16, "one look is enough: {log}");
+    assert_eq!(log.lines().nth(2).map(str::trim), Some(variable(&variables, "AUTHORIZE_URL").as_str()), "{log}");
+    let (email, password) = (variable(&variables, "EMAIL"), variable(&variables, "PASSWORD"));
+    assert!(log.contains(&format!("sign in as {email} with password {password}")), "{log}");
+    assert!(demo.stop().success());
+    let listen = format!("127.0.0.1:{}", here.port);
+    let mut again = here.launch(here.command(&["demo", "--commands", "--listen", &listen]), here.port);
+    again.ready().await;
+    let log = again.log();
+    // Both starts are in one log: the second one's screen is followed by the commands.
+    let (_, printed) = log.rsplit_once("begins anew.\n").expect("the screen");
+    let code = printed.lines().filter_map(|line| line.strip_prefix("   "));
+    let shown = commands(&between(README, "<!-- readme-test: start -->", "<!-- readme-test: end -->"));
+    assert_eq!(lines(&code.collect::<Vec<_>>().join("\n")), shown, "{printed}");
+    for secret in ["API_SECRET", "CLIENT_SECRET", "API_KEY", "PROJECT_KEY", "ADMIN_KEY"] {
+        assert!(!log.contains(&variable(&variables, secret)), "{secret} stays in its file");
     }
 }
 
@@ -164,25 +161,46 @@ async fn the_demo_prints_the_same_commands() {
 async fn the_demo_keeps_its_data() {
     let (here, demo) = demo().await;
     let variables = fs::read_to_string(here.path("demo.env")).expect("variables");
-    let key = variables.lines().find_map(|line| line.strip_prefix("API_KEY=")).expect("a key").to_owned();
+    let key = variable(&variables, "API_KEY");
     demo.get_as("/v1/users/me", &key).await.status(200);
     assert!(demo.stop().success());
     let again = start(&here).await;
     assert_eq!(fs::read_to_string(here.path("demo.env")).expect("variables"), variables);
     again.get_as("/v1/users/me", &key).await.status(200);
     assert!(again.stop().success());
-    assert!(here.refused(&["demo", "--listen", "127.0.0.1:1"]).contains("demo.env is for another address"));
-    fs::remove_file(here.path("demo.env")).expect("removed");
-    let listen = format!("127.0.0.1:{}", here.port);
-    assert!(here.refused(&["demo", "--listen", &listen]).contains("remove grantd-demo.db* and start again"));
-    for file in fs::read_dir(here.dir.path()).expect("a directory") {
-        let path = file.expect("a file").path();
-        if path.display().to_string().contains("grantd-demo.db") {
-            fs::remove_file(path).expect("removed");
+}
+
+#[tokio::test]
+async fn every_command_works_in_the_demos_directory() {
+    let (here, demo) = demo().await;
+    let mut shell = Shell::open(&here);
+    shell.run(". ./demo.env").await;
+    let all = commands(&README.replace("\r", ""));
+    let ours = all.iter().filter(|line| line.starts_with("grantd ") && !line.starts_with("grantd serve "));
+    let (creates, others): (Vec<&String>, Vec<&String>) = ours
+        .filter(|line| !line.contains(" > "))
+        .partition(|line| line.contains(" create ") && !line.contains("project_"));
+    assert!(creates.len() > 3 && others.len() > 3, "{creates:?} {others:?}");
+    // The demo has this API already; what a reader fills in is filled in.
+    let mut filled =
+        vec![("https://api.example.com", "https://other.example.com".to_owned()), ("my-api", "example".to_owned())];
+    let made = |printed: &str, kind: &str| {
+        let at = printed.find(kind).unwrap_or_else(|| panic!("{printed}"));
+        printed[at..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
+    };
+    let user = creates.iter().find(|line| line.starts_with("grantd user ")).expect("a user");
+    let rest = creates.iter().filter(|line| *line != user);
+    for line in [user].into_iter().chain(rest).chain(&others) {
+        let line = filled.iter().fold((*line).clone(), |line, (from, to)| line.replace(from, to));
+        let printed = shell.run(&line).await;
+        for (placeholder, noun) in [("project_…", "project_"), ("key_…", "key_")] {
+            if printed.contains(noun) {
+                filled.retain(|(from, _)| *from != placeholder);
+                filled.push((placeholder, made(&printed, noun)));
+            }
         }
     }
-    let anew = start(&here).await;
-    anew.get_as("/v1/users/me", &key).await.status(401);
+    drop(demo);
 }
 
 #[tokio::test]
@@ -278,6 +296,8 @@ async fn code(printed: &str) -> String {
     window.fill("#password", password).await;
     window.press("Sign in").await;
     window.page("Example app wants to access your account").await;
+    let shown = window.text("main").await;
+    assert!(!shown.contains("Unverified") && !shown.contains("Local app"), "a warning of the demo's own app: {shown}");
     window.press("Allow").await;
     window.page("Here is your code").await;
     let code = window.text("#code").await;
@@ -292,6 +312,13 @@ async fn noticed(server: &Server, key: &str) {
         assert!(Instant::now() < until, "the server does not notice");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The value of a variable of `demo.env`.
+#[track_caller]
+fn variable(variables: &str, name: &str) -> String {
+    let found = variables.lines().find_map(|line| line.strip_prefix("export ")?.strip_prefix(name)?.strip_prefix('='));
+    found.unwrap_or_else(|| panic!("no {name}: {variables}")).trim_matches('\'').to_owned()
 }
 
 /// The text between two markers.
@@ -326,55 +353,4 @@ fn cell(table: &str, member: &str) -> String {
         (cells.next()? == member).then(|| cells.next().unwrap_or_default().to_owned())
     });
     found.unwrap_or_default()
-}
-
-/// A shell that is told one block after another, and gives up at the first command that fails.
-struct Shell {
-    child: Child,
-    input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
-}
-
-impl Drop for Shell {
-    fn drop(&mut self) {
-        if let Some(id) = self.child.id() {
-            // It may have ended before.
-            drop(StdCommand::new("/bin/sh").args(["-c", &format!("kill -KILL -{id}")]).status());
-        }
-    }
-}
-
-impl Shell {
-    const END: &str = "--- end of the block";
-
-    fn open(here: &Installation) -> Self {
-        let mut child = Command::new("bash")
-            .arg("-eu")
-            .env_clear()
-            .envs(here.environment.iter().cloned())
-            .current_dir(here.dir.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            // A group of its own: what it leaves running ends with it.
-            .process_group(0)
-            .spawn()
-            .expect("bash");
-        let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
-        Self { child, input, output: BufReader::new(output).lines() }
-    }
-
-    /// Runs a block and returns what it prints.
-    async fn run(&mut self, block: &str) -> String {
-        self.input.write_all(format!("{block}\necho; echo '{}'\n", Self::END).as_bytes()).await.expect("a shell");
-        let mut printed = String::new();
-        loop {
-            let line = tokio::time::timeout(PATIENCE, self.output.next_line()).await;
-            match line.unwrap_or_else(|_| panic!("{block} takes too long: {printed}")).expect("UTF-8") {
-                Some(line) if line == Self::END => return printed.trim_end().to_owned() + "\n",
-                Some(line) => printed += &(line + "\n"),
-                None => panic!("{block} failed with {:?}: {printed}", self.child.wait().await),
-            }
-        }
-    }
 }

@@ -1,9 +1,13 @@
 //! Owns what the command line must do, as the real binary. Modules only.
 
 mod commands;
+mod demo;
 mod log;
 mod notice;
+mod place;
 mod remote;
 mod rules;
+mod settings;
 mod start;
+mod upgrade;
 mod upkeep;

@@ -49,7 +49,7 @@ async fn a_key_is_shown_once_and_found_nowhere_after() {
     again.status(409);
     assert_eq!(kept(&app).await, 1);
     let list = browser.get("/settings/keys").await;
-    let hint = &key[40..44];
+    let hint = &key[key.len() - 4..];
     assert!(list.body.contains(&format!("gd_live_…{hint}")), "prefix and last four are shown");
     app.get_as("/v1/users/me", &format!("{key}x")).await.status(401);
     app.audit().await;

@@ -25,6 +25,8 @@ pub mod redis;
 pub mod reply;
 pub mod server;
 #[cfg(feature = "services")]
+pub mod shell;
+#[cfg(feature = "services")]
 pub mod upstream;
 pub mod visitor;
 pub mod wait;

@@ -1,0 +1,111 @@
+//! Owns files that only their owner may read: written whole, under a name that nobody can guess, before they take their
+//! place. Does not know what is in them.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::model::{error::Error, secret::random_base62};
+
+/// Writes a file that is not there yet, or finds that somebody else did: `false`.
+///
+/// # Errors
+/// `invalid_request` naming the file.
+pub fn create(path: &Path, text: &str) -> Result<bool, Error> {
+    let draft = draft(path, text).map_err(|error| cannot("write", path, &error))?;
+    // Unlike a rename, a link never takes the place of a file that is there.
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft).map_err(|error| cannot("remove", &draft, &error))?;
+    match linked {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(cannot("write", path, &error)),
+    }
+}
+
+/// Writes a file in place of whatever is there: also of a link, which is not followed.
+///
+/// # Errors
+/// `invalid_request` naming the file.
+pub fn replace(path: &Path, text: &str) -> Result<(), Error> {
+    let replaced = draft(path, text).and_then(|draft| fs::rename(draft, path));
+    replaced.map_err(|error| cannot("write", path, &error))
+}
+
+/// The text of a file that only its owner can read; nothing where there is no file.
+///
+/// # Errors
+/// `invalid_request` naming the file, also when others can read it.
+pub fn read(path: &Path) -> Result<Option<String>, Error> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(cannot("read", path, &error)),
+    };
+    let mut text = String::new();
+    let mode = file.metadata().and_then(|about| file.read_to_string(&mut text).map(|_| about.permissions().mode()));
+    if mode.map_err(|error| cannot("read", path, &error))? & 0o077 != 0 {
+        return Err(Error::invalid_request(format!("{0} can be read by others: chmod 600 {0}", path.display())));
+    }
+    Ok(Some(text))
+}
+
+/// Whether anybody but its owner can read or write a file.
+#[must_use]
+pub fn is_open(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o077 != 0)
+}
+
+fn draft(path: &Path, text: &str) -> io::Result<PathBuf> {
+    let draft = PathBuf::from(format!("{}.{}", path.display(), random_base62(16)));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // The first error is the one to tell.
+        drop(fs::remove_file(&draft));
+    }
+    written.map(|()| draft)
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> Error {
+    Error::invalid_request(format!("cannot {what} {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_file_for_its_owner_alone_takes_the_place_of_a_link_or_an_open_file() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let (path, other) = (folder.path().join("a"), folder.path().join("other"));
+        fs::write(&other, "mine").expect("written");
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o644)).expect("changed");
+        symlink(&other, &path).expect("a link");
+        replace(&path, "secret").expect("replaced");
+        assert_eq!(fs::read_to_string(&other).expect("text"), "mine", "the link is not followed");
+        assert!(fs::symlink_metadata(&path).expect("a file").is_file() && !is_open(&path));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("changed");
+        assert!(read(&path).expect_err("open to all").to_string().contains("chmod 600"));
+        replace(&path, "secret").expect("replaced");
+        assert_eq!(read(&path).expect("read").as_deref(), Some("secret"));
+        assert_eq!(fs::read_dir(folder.path()).expect("files").count(), 2, "no draft is left");
+    }
+
+    #[test]
+    fn a_file_is_created_once_and_no_link_is_followed() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let (path, other) = (folder.path().join("a"), folder.path().join("other"));
+        symlink(&other, &path).expect("a link to nowhere");
+        assert!(!create(&path, "secret").expect("refused"));
+        assert!(!other.exists());
+        fs::remove_file(&path).expect("removed");
+        assert!(create(&path, "first").expect("created") && !create(&path, "second").expect("there"));
+        assert_eq!(read(&path).expect("read").as_deref(), Some("first"));
+    }
+}

@@ -1,0 +1,238 @@
+//! Owns where databases and key files come to be and what is left of them: who may create them, one whole file after a stop,
+//! a lost key file, a copy without its data.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use grantd::{model::audit::Origin, store::NewUser, store::Store};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{Installation, process::now};
+
+/// Commands that begin nothing: in the wrong directory they must not create a world to report on.
+const READERS: [&[&str]; 14] = [
+    &["user", "list"],
+    &["user", "disable", "--email", "a@example.com"],
+    &["api", "list"],
+    &["client", "list"],
+    &["key", "list"],
+    &["key", "revoke", "key_1"],
+    &["plan", "list"],
+    &["signing-key", "list"],
+    &["signing-key", "rotate"],
+    &["audit"],
+    &["audit", "verify"],
+    &["audit", "export"],
+    &["doctor"],
+    &["backup", "copy.db"],
+];
+
+/// As a newcomer has it: no master key in the environment, the database in the current directory.
+fn newcomer() -> Installation {
+    let mut here = Installation::new();
+    here.unset("GRANTD_MASTER_KEY");
+    here.unset("GRANTD_DATABASE_URL");
+    here
+}
+
+/// A user, and the database where there is none yet: which may be worth a warning.
+#[track_caller]
+fn create(here: &Installation, email: &str) {
+    let ran = here.run(&["user", "create", "--email", email]);
+    assert!(ran.status.success(), "{ran:?}");
+}
+
+fn files(folder: &Path) -> BTreeSet<String> {
+    let names = fs::read_dir(folder).expect("a directory").map(|entry| entry.expect("a file").file_name());
+    names.map(|name| name.to_string_lossy().into_owned()).filter(|name| !name.ends_with(".log")).collect()
+}
+
+/// What a copy of the database's file and the key's file alone tells.
+fn told_by_copy(here: &Installation, database: &str) -> Value {
+    let copy = newcomer();
+    for end in ["", ".key"] {
+        fs::copy(here.path(&format!("{database}{end}")), copy.path(&format!("grantd.db{end}"))).expect("copied");
+    }
+    copy.json(&["user", "list"])
+}
+
+fn one_file(here: &Installation, database: &str) {
+    for end in ["-wal", "-shm"] {
+        let length = here.path(&format!("{database}{end}")).metadata().map_or(0, |file| file.len());
+        assert_eq!(length, 0, "{database}{end}");
+    }
+}
+
+#[tokio::test]
+async fn a_stop_leaves_one_whole_file() {
+    for signal in ["TERM", "INT"] {
+        let here = newcomer();
+        let mut server = here.serve().await;
+        create(&here, "alice@example.com");
+        server.signal(signal);
+        assert!(server.ended().success());
+        one_file(&here, "grantd.db");
+        let told = told_by_copy(&here, "grantd.db");
+        assert_eq!(told["users"][0]["email"], "alice@example.com", "{told}");
+        // A command that wrote and was alone.
+        create(&here, "bob@example.com");
+        one_file(&here, "grantd.db");
+        assert_eq!(told_by_copy(&here, "grantd.db")["users"].as_array().map(Vec::len), Some(2));
+        let mut demo = here.launch(here.command(&["demo", "--listen", &format!("127.0.0.1:{}", here.port)]), here.port);
+        demo.ready().await;
+        demo.signal(signal);
+        assert!(demo.ended().success());
+        one_file(&here, "grantd-demo.db");
+        assert_eq!(told_by_copy(&here, "grantd-demo.db")["users"][0]["email"], "demo@example.com");
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_brings_everything_into_the_file_while_it_is_in_use() {
+    let folder = TempDir::new().expect("a directory");
+    let file = |name: &str| folder.path().join(name);
+    let store = Store::open(&format!("sqlite:{}", file("a.db").display())).await.expect("a store");
+    let user = NewUser {
+        email: "alice@example.com".to_owned(),
+        name: "Alice".to_owned(),
+        password: None,
+        plan: "free".to_owned(),
+        admin: false,
+    };
+    store.insert_user(now(), Origin::default(), user).await.expect("a user");
+    store.checkpoint().await.expect("copied");
+    fs::copy(file("a.db"), file("b.db")).expect("copied");
+    let copy = Store::open(&format!("sqlite:{}", file("b.db").display())).await.expect("a store");
+    assert!(copy.find_user("alice@example.com").await.expect("a look").is_some());
+    drop(store);
+    assert!(!file("a.db-wal").exists() && !file("a.db-shm").exists());
+}
+
+#[tokio::test]
+async fn only_what_begins_something_creates_a_database() {
+    let here = newcomer();
+    for command in READERS {
+        let error = here.refused(command);
+        assert!(error.contains("no database at grantd.db: `grantd serve`"), "{command:?}: {error}");
+        assert_eq!(files(here.dir.path()), BTreeSet::new(), "{command:?}");
+    }
+    fs::write(here.path("keys.csv"), "key,owner\n").expect("written");
+    assert!(here.refused(&["key", "import", "keys.csv"]).contains("no database at grantd.db"));
+    fs::remove_file(here.path("keys.csv")).expect("removed");
+    let mut demo = here.launch(here.command(&["demo", "--listen", &format!("127.0.0.1:{}", here.port)]), here.port);
+    demo.ready().await;
+    assert!(demo.stop().success());
+    let before = files(here.dir.path());
+    for command in READERS {
+        let error = here.refused(command);
+        let words = "no database at grantd.db (found grantd-demo.db: add --database sqlite:grantd-demo.db)";
+        assert!(error.contains(words), "{command:?}: {error}");
+    }
+    assert_eq!(files(here.dir.path()), before);
+    // Where there is one, reading it leaves no file behind.
+    for command in READERS.iter().filter(|command| !command.contains(&"backup")) {
+        here.run(&[command, &["--database", "sqlite:grantd-demo.db"][..]].concat());
+        assert_eq!(files(here.dir.path()), before, "{command:?}");
+    }
+    create(&here, "alice@example.com");
+    assert!(here.path("grantd.db").exists() && here.path("grantd.db.key").exists());
+}
+
+#[tokio::test]
+async fn a_lost_key_file_is_named_and_never_replaced() {
+    let here = newcomer();
+    create(&here, "alice@example.com");
+    let copy = here.path("copy.db");
+    assert!(here.run(&["backup", "copy.db"]).status.success());
+    let restored = newcomer();
+    fs::copy(&copy, restored.path("grantd.db")).expect("copied");
+    let listen = format!("127.0.0.1:{}", restored.port);
+    for command in [
+        &["serve", "--listen", &listen][..],
+        &["user", "list"],
+        &["user", "create", "--email", "b@example.com"],
+        &["audit", "verify"],
+        &["doctor"],
+    ] {
+        let error = restored.refused(command);
+        let words = "grantd.db.key is missing: put back the key file this database was created with";
+        assert!(error.contains(words), "{command:?}: {error}");
+        assert!(!restored.path("grantd.db.key").exists(), "{command:?}");
+    }
+    fs::copy(here.path("grantd.db.key"), restored.path("grantd.db.key")).expect("copied");
+    assert_eq!(restored.json(&["user", "list"])["users"][0]["email"], "alice@example.com");
+}
+
+#[test]
+fn a_key_file_beside_a_database_without_data_is_no_beginning() {
+    let here = newcomer();
+    create(&here, "alice@example.com");
+    let key = fs::read(here.path("grantd.db.key")).expect("a key");
+    let emptied = |here: &Installation| {
+        // As a copy without the write-ahead log may be: a head and no table.
+        let file = here.path("grantd.db");
+        fs::remove_file(&file).expect("removed");
+        let empty = rusqlite::Connection::open(&file).expect("a database");
+        empty.pragma_update(None, "journal_mode", "WAL").expect("a head");
+    };
+    emptied(&here);
+    let remove: fn(&Installation) = |here| fs::remove_file(here.path("grantd.db")).expect("removed");
+    let truncate: fn(&Installation) = |here| fs::write(here.path("grantd.db"), "").expect("written");
+    for change in [|_: &Installation| (), truncate, remove] {
+        change(&here);
+        for command in [&["serve"][..], &["user", "create", "--email", "bob@example.com"]] {
+            let error = here.refused(command);
+            assert!(error.contains("grantd.db holds no data: put the whole database back"), "{error}");
+        }
+        assert_eq!(fs::read(here.path("grantd.db.key")).expect("a key"), key);
+    }
+}
+
+#[tokio::test]
+async fn a_created_key_file_is_told_once() {
+    let here = newcomer();
+    let words = "created grantd.db.key: without it the database cannot be read; keep a copy";
+    let server = here.serve().await;
+    assert_eq!(server.log().matches(words).count(), 1, "{}", server.log());
+    assert!(server.stop().success());
+    let again = here.serve().await;
+    assert_eq!(again.log().matches(words).count(), 1, "{}", again.log());
+    let other = newcomer();
+    let ran = other.run(&["user", "create", "--email", "alice@example.com"]);
+    assert!(ran.err.contains(&format!("grantd: warning: {words}")), "{ran:?}");
+    assert!(other.run(&["user", "list"]).err.is_empty());
+}
+
+#[test]
+fn files_that_others_can_read_are_told_of_and_a_link_to_nowhere_is_not_followed() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let here = newcomer();
+    let elsewhere: PathBuf = here.path("elsewhere");
+    symlink(&elsewhere, here.path("grantd.db")).expect("a link");
+    assert!(here.refused(&["user", "create", "--email", "a@example.com"]).contains("grantd.db"));
+    assert!(!elsewhere.exists());
+    fs::remove_file(here.path("grantd.db")).expect("removed");
+    drop(fs::remove_file(here.path("grantd.db.key")));
+    create(&here, "a@example.com");
+    fs::set_permissions(here.path("grantd.db"), fs::Permissions::from_mode(0o644)).expect("changed");
+    let ran = here.run(&["user", "list"]);
+    assert!(ran.err.contains("grantd.db can be read by others: chmod 600 grantd.db"), "{ran:?}");
+}
+
+#[test]
+fn a_backup_that_cannot_be_says_why() {
+    let here = newcomer();
+    create(&here, "a@example.com");
+    here.json(&["backup", "b.db"]);
+    for (target, words) in
+        [("b.db", "b.db exists already"), ("nowhere/b.db", "cannot create nowhere/b.db: No such file")]
+    {
+        let error = here.refused(&["backup", target]);
+        assert!(error.contains(words) && !error.contains("try again"), "{error}");
+    }
+    assert_eq!(json!(files(here.dir.path())), json!(["b.db", "grantd.db", "grantd.db.key"]));
+}
