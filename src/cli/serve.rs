@@ -24,7 +24,6 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(65);
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes of a request's head; hyper itself takes at most 100 headers.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Run the server
 #[derive(Debug, Args)]
@@ -70,7 +69,6 @@ pub async fn serve(app: Arc<App>, ready: impl FnOnce(SocketAddr) -> Result<(), E
     let tasks = TaskTracker::new();
     let stop = CancellationToken::new();
     app.background.start(&tasks, &stop);
-    upkeep(&app, &tasks, &stop);
     // Heard from the first moment on: whoever sees us listen may tell us to stop.
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::server)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::server)?;
@@ -110,17 +108,4 @@ pub async fn serve(app: Arc<App>, ready: impl FnOnce(SocketAddr) -> Result<(), E
     tasks.close();
     tasks.wait().await;
     app.background.flush().await
-}
-
-fn upkeep(app: &Arc<App>, tasks: &TaskTracker, stop: &CancellationToken) {
-    let (app, stop) = (Arc::clone(app), stop.clone());
-    tasks.spawn(async move {
-        let mut ticks = tokio::time::interval(UPKEEP_EVERY);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = ticks.tick() => app.telemetry.upkeep(),
-            }
-        }
-    });
 }

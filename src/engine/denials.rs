@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    meters::Count,
     model::{clock::Timestamp, denial::DenialRecord, error::Error},
     store::Store,
 };
@@ -21,6 +22,8 @@ const NOTED_OF_ONE_MAX: u32 = 20;
 pub struct Denials {
     owned: Mutex<Noted>,
     anonymous: Mutex<Noted>,
+    /// Refusals of which no record is kept: more than fit between two flushes.
+    pub dropped: Count,
 }
 
 #[derive(Debug, Default)]
@@ -31,15 +34,18 @@ struct Noted {
 }
 
 impl Noted {
-    fn note(&mut self, record: DenialRecord) {
+    /// Whether there was room for it.
+    fn note(&mut self, record: DenialRecord) -> bool {
         if self.records.len() >= NOTED_MAX {
-            return;
+            return false;
         }
         let count = self.counts.entry(whose(&record).to_owned()).or_default();
-        if *count < NOTED_OF_ONE_MAX {
+        let has_room = *count < NOTED_OF_ONE_MAX;
+        if has_room {
             *count += 1;
             self.records.push(record);
         }
+        has_room
     }
 }
 
@@ -52,7 +58,13 @@ impl Denials {
     /// Notes one; of more than fit between two flushes, the first are kept.
     pub fn note(&self, record: DenialRecord) {
         let noted = if record.user_id.is_some() { &self.owned } else { &self.anonymous };
-        noted.lock().unwrap_or_else(PoisonError::into_inner).note(record);
+        self.keep(&mut noted.lock().unwrap_or_else(PoisonError::into_inner), record);
+    }
+
+    fn keep(&self, noted: &mut Noted, record: DenialRecord) {
+        if !noted.note(record) {
+            self.dropped.one();
+        }
     }
 
     /// Writes what was noted. What cannot be written is kept for the next time.
@@ -69,7 +81,7 @@ impl Denials {
             if let Err(error) = store.insert_denials(now, records.clone()).await {
                 let mut kept = list.lock().unwrap_or_else(PoisonError::into_inner);
                 let since = std::mem::take(&mut *kept);
-                records.into_iter().chain(since.records).for_each(|record| kept.note(record));
+                records.into_iter().chain(since.records).for_each(|record| self.keep(&mut kept, record));
                 failed = Some(error.into());
             }
         }

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, header};
 use super::extract::RequestInfo;
 use crate::{
     app::App,
+    meters::Count,
     model::{
         denial::DenialRecord,
         principal::{Denied, Presenter},
@@ -48,6 +49,10 @@ impl RequestInfo {
         denied: Denied,
         reason: String,
     ) {
+        // Introspection answers 200 and is counted as credentials checked.
+        if status >= 400 {
+            app.telemetry.refusals.with(denied.reason.as_str(), Count::one);
+        }
         let mut record = DenialRecord::of(self.now, status, reason, denied);
         record.request_id.clone_from(&self.id);
         record.api = api.map(ToOwned::to_owned);

@@ -197,6 +197,23 @@ fn ago(now: Timestamp, at: Timestamp) -> String {
 }
 
 impl Denial {
+    /// Every reason.
+    pub const ALL: [Self; 13] = [
+        Self::Unknown,
+        Self::Expired,
+        Self::Revoked,
+        Self::Disabled,
+        Self::WrongKind,
+        Self::Network,
+        Self::Audience,
+        Self::Scope,
+        Self::Forbidden,
+        Self::Route,
+        Self::Limited,
+        Self::Malformed,
+        Self::Missing,
+    ];
+
     /// One word for logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{CachedStatement, Connection, OpenFlags};
@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 
 use super::{
     error::Error,
+    meter::{Connections, Meter, StoreMeter},
     row::{Bind, Row},
     tx::{Handle, Tx},
 };
@@ -58,6 +59,7 @@ impl Sqlite {
         path: &Path,
         migrate: impl FnOnce(&mut Connection) -> Result<(), Error>,
         freshness: Arc<Freshness>,
+        meter: Meter,
     ) -> Result<Self, Error> {
         let unavailable =
             |what: &str, error: std::io::Error| Error::Unavailable(format!("{what} {}: {error}", path.display()));
@@ -79,7 +81,7 @@ impl Sqlite {
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
         thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(Tx::new(Handle::Sqlite(Box::new(writer))), jobs, &freshness))
+            .spawn(move || run(Tx::new(Handle::Sqlite(Box::new(writer))), jobs, &freshness, &meter))
             .map_err(|error| unavailable("cannot start the writer of", error))?;
         Ok(Self { queue, readers, next: AtomicUsize::new(0), path: path.to_owned() })
     }
@@ -92,6 +94,14 @@ impl Sqlite {
     /// Reads rows in line. Every statement of ours is an indexed look-up or a bounded page.
     pub(super) fn rows(&self, sql: &str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
         rows(&self.reader(), sql, binds)
+    }
+
+    /// The connections of the moment: the readers, and the writer's.
+    pub(super) fn connections(&self) -> Connections {
+        let is_free = |reader: &&Mutex<Connection>| !matches!(reader.try_lock(), Err(TryLockError::WouldBlock));
+        let (idle, most) = (self.readers.iter().filter(is_free).count(), self.readers.len() + 1);
+        let writing = usize::from(self.queue.capacity() < self.queue.max_capacity());
+        Connections { busy: self.readers.len() - idle + writing, idle: idle + 1 - writing, most }
     }
 
     /// Copies the whole database to `target` while it is in use.
@@ -160,7 +170,7 @@ fn prepare<'c>(connection: &'c Connection, sql: &str, binds: &[Bind<'_>]) -> Res
     Ok(statement)
 }
 
-fn run(mut tx: Tx, mut jobs: mpsc::Receiver<Job>, freshness: &Freshness) {
+fn run(mut tx: Tx, mut jobs: mpsc::Receiver<Job>, freshness: &Freshness, meter: &StoreMeter) {
     let mut acks: Vec<Ack> = Vec::with_capacity(BATCH_MAX);
     while let Some(first) = jobs.blocking_recv() {
         let mut begun = tx.statement("BEGIN IMMEDIATE");
@@ -182,7 +192,9 @@ fn run(mut tx: Tx, mut jobs: mpsc::Receiver<Job>, freshness: &Freshness) {
                 next = jobs.try_recv().ok();
             }
         }
+        let committing = Instant::now();
         let committed = begun.and_then(|()| tx.statement("COMMIT"));
+        meter.commit.done(committing, &committed);
         match &committed {
             Ok(()) => freshness.apply(changes),
             // A failed COMMIT may leave the transaction open; there is nothing to do about a failed rollback.

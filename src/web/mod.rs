@@ -16,6 +16,7 @@ pub mod own_key;
 pub mod own_project;
 pub mod projects;
 pub mod reference;
+pub mod sign_ins;
 
 mod events;
 mod key_form;
