@@ -10,9 +10,10 @@ use crate::{
     engine::{
         answers::Answers,
         catalog::CatalogCache,
+        census::Census,
         clients::Clients,
         denials::Denials,
-        follow::Background,
+        follow::{Background, TASKS},
         grant_token::GrantTokens,
         leaks::Leaks,
         limit::Limiter,
@@ -26,6 +27,7 @@ use crate::{
         usage::Usage,
         verify::{Verifier, VerifierParts},
     },
+    meters::Named,
     model::{
         api::Algorithm,
         clock::{Clock, Timestamp},
@@ -83,7 +85,7 @@ pub struct App {
     pub unheard_proxies: [Once; 2],
     /// Work beside requests.
     pub background: Background,
-    /// Metrics.
+    /// What is counted of requests.
     pub telemetry: Telemetry,
 }
 
@@ -125,6 +127,8 @@ impl App {
             denials: Arc::clone(&denials),
             clock: Arc::clone(&clock),
             mailer,
+            census: Arc::new(Census::default()),
+            failures: Arc::new(Named::of(TASKS)),
             audit_key: master.mac(Purpose::Audit)?,
             audit_seconds: config.lifetimes.audit_seconds,
         };
@@ -161,7 +165,7 @@ impl App {
             forms: master.mac(Purpose::Forms)?,
             devices: master.mac(Purpose::Device)?,
             answers: Answers::new(master)?,
-            telemetry: Telemetry::new()?,
+            telemetry: Telemetry::default(),
             unheard_proxies: [const { Once::new() }; 2],
             config,
             clock,

@@ -190,6 +190,12 @@ impl Freshness {
         confirmed > 0 && self.steady_ms().saturating_sub(confirmed) < TRUST_MS
     }
 
+    /// Milliseconds since the look by which the feed was last confirmed; since the start where it never was.
+    #[must_use]
+    pub fn lag_ms(&self) -> u64 {
+        self.steady_ms().saturating_sub(self.confirmed_ms.load(Ordering::Acquire))
+    }
+
     /// Whether nothing `cached` came from has changed since it was read.
     #[must_use]
     pub fn is_fresh<T>(&self, cached: &Cached<T>) -> bool {

@@ -32,4 +32,5 @@ pub mod cache;
 pub mod config;
 pub mod telemetry;
 
+pub mod meters;
 pub mod model;

@@ -32,7 +32,7 @@ use crate::{
     openapi, ops,
     web::{
         activity, apps, assets, callback, connected, consent, denied, keys, leaked, login, own_app, own_key,
-        own_project, projects, reference, security,
+        own_project, projects, reference, security, sign_ins,
     },
 };
 
@@ -124,7 +124,7 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/oauth/authorize", get(authorize).post(authorize))
         .route("/", get(assets::root))
-        .route("/login", get(login::show).post(login::sign_in))
+        .route("/login", get(login::show).post(sign_ins::sign_in))
         .route("/logout", post(login::sign_out))
         .route("/consent", get(consent::show).post(consent::decide))
         .route("/settings/keys", get(keys::list).post(keys::create))

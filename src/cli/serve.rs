@@ -19,7 +19,6 @@ use crate::{
     telemetry,
 };
 
-const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Run the server
 #[derive(Debug, Args)]
@@ -103,14 +102,13 @@ pub async fn serve(
     let tasks = TaskTracker::new();
     let stop = CancellationToken::new();
     app.background.start(&tasks, &stop);
-    upkeep(&app, &tasks, &stop);
     let address = socket.local_addr().map_err(Error::server)?;
     // Before the first answer: whoever has one can read what was said. Connections wait for us in the socket.
     ready(address)?;
     let (taking, proxies) = (CancellationToken::new(), app.config.trusted_proxies.clone());
     let (bounds, until) = (app.config.connections.clone(), taking.clone());
     let routes = router(Arc::clone(&app));
-    let serving = tokio::spawn(async move { connections::serve(listener, routes, &bounds, &proxies, until).await });
+    let serving = tokio::spawn(async move { connections::serve(socket, routes, &bounds, &proxies, until).await });
     tracing::info!(%address, issuer = app.config.issuer, "serving");
     if let Some(warning) = app.config.missing_proxy() {
         tracing::warn!("{warning}");
@@ -133,17 +131,4 @@ pub async fn serve(
     app.background.flush().await?;
     // Whoever else has the database open keeps its log from being removed; the file alone is whole all the same.
     Ok(app.store.checkpoint().await?)
-}
-
-fn upkeep(app: &Arc<App>, tasks: &TaskTracker, stop: &CancellationToken) {
-    let (app, stop) = (Arc::clone(app), stop.clone());
-    tasks.spawn(async move {
-        let mut ticks = tokio::time::interval(UPKEEP_EVERY);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = ticks.tick() => app.telemetry.upkeep(),
-            }
-        }
-    });
 }

@@ -99,3 +99,20 @@ impl Claims {
         self.exp > now.seconds() && self.iat <= ahead && self.nbf.is_none_or(|nbf| nbf <= ahead)
     }
 }
+
+/// What an access token says, its signature checked and nothing else.
+#[derive(Debug)]
+pub struct SignedToken {
+    /// `jti`.
+    pub jti: String,
+    /// `client_id`.
+    pub client_id: String,
+    /// `exp`.
+    pub expires_at: Timestamp,
+}
+
+impl From<Claims> for SignedToken {
+    fn from(claims: Claims) -> Self {
+        Self { jti: claims.jti, client_id: claims.client_id, expires_at: Timestamp::from_seconds(claims.exp) }
+    }
+}

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    meters::Count,
     model::{audit::network, clock::Timestamp, denial::DenialRecord, error::Error},
     store::Store,
 };
@@ -27,6 +28,8 @@ const BATCH: usize = 500;
 pub struct Denials {
     owned: Mutex<Noted>,
     anonymous: Mutex<Noted>,
+    /// Refusals of which no record is kept: more than fit between two flushes.
+    pub dropped: Count,
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +45,8 @@ struct Noted {
 }
 
 impl Noted {
-    fn note(&mut self, record: DenialRecord) {
+    /// Whether there was room for it.
+    fn note(&mut self, record: DenialRecord) -> bool {
         let hour = record.at.seconds().div_euclid(HOUR_SECONDS);
         if hour != self.hour {
             (self.hour, self.count) = (hour, 0);
@@ -51,13 +55,14 @@ impl Noted {
         let bounds = bounds(&record);
         let is_full = |(name, most): &(String, u32)| self.counts.get(name).is_some_and(|count| count >= most);
         if self.count >= NOTED_MAX || bounds.iter().any(is_full) {
-            return;
+            return false;
         }
         self.count += 1;
         for (name, _) in bounds {
             *self.counts.entry(name).or_default() += 1;
         }
         self.records.push(record);
+        true
     }
 }
 
@@ -78,7 +83,13 @@ impl Denials {
     /// Notes one; of more than fit into an hour, the first are kept.
     pub fn note(&self, record: DenialRecord) {
         let noted = if record.user_id.is_some() { &self.owned } else { &self.anonymous };
-        noted.lock().unwrap_or_else(PoisonError::into_inner).note(record);
+        self.keep(&mut noted.lock().unwrap_or_else(PoisonError::into_inner), record);
+    }
+
+    fn keep(&self, noted: &mut Noted, record: DenialRecord) {
+        if !noted.note(record) {
+            self.dropped.one();
+        }
     }
 
     /// Writes what was noted. What cannot be written is kept for the next time.
@@ -97,7 +108,9 @@ impl Denials {
                     let mut kept = list.lock().unwrap_or_else(PoisonError::into_inner);
                     records.append(&mut kept.records);
                     // While nothing can be written, no more than an hour's.
-                    records.truncate(usize::try_from(NOTED_MAX).unwrap_or_default());
+                    let most = usize::try_from(NOTED_MAX).unwrap_or_default();
+                    (most..records.len()).for_each(|_| self.dropped.one());
+                    records.truncate(most);
                     kept.records = std::mem::take(&mut records);
                     break;
                 }

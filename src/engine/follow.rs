@@ -7,9 +7,12 @@ use aws_lc_rs::hmac;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{catalog::CatalogCache, denials::Denials, mail::Mailer, signing::Signing, tally::Tally, usage::Usage};
+use super::{
+    catalog::CatalogCache, census::Census, denials::Denials, mail::Mailer, signing::Signing, tally::Tally, usage::Usage,
+};
 use crate::{
     cache::{Entity, EntityKind},
+    meters::{Count, Named},
     model::{api::Algorithm, clock::Clock, error::Error},
     store::{Follower, Store},
 };
@@ -19,6 +22,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Between two flushes of counts: at most this much is lost by a kill.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 const TEND_EVERY: Duration = Duration::from_secs(60);
+
+/// The tasks that can fail: following the feed, writing counts, tending keys and tables.
+pub const TASKS: [&str; 3] = ["follow", "flush", "tend"];
 
 /// What the tasks work on.
 #[derive(Clone, Debug)]
@@ -39,6 +45,10 @@ pub struct Background {
     pub clock: Arc<Clock>,
     /// Mail that waits.
     pub mailer: Arc<Mailer>,
+    /// Counts keys and grants.
+    pub census: Arc<Census>,
+    /// How often each task failed, see [`TASKS`].
+    pub failures: Arc<Named<Count>>,
     /// Seals the audit log.
     pub audit_key: hmac::Key,
     /// How long an audit entry is kept, in seconds.
@@ -129,6 +139,9 @@ impl Background {
                 tracing::info!("the changes feed is read again");
             }
             failing = looked.is_err();
+            if failing {
+                self.failures.with("follow", Count::one);
+            }
         }
     }
 
@@ -141,6 +154,7 @@ impl Background {
                 _ => self.tend().await,
             };
             if let Err(error) = done {
+                self.failures.with(what, Count::one);
                 tracing::warn!(%error, what, "background work failed and will be tried again");
             }
         }
@@ -154,7 +168,7 @@ impl Background {
         while self.store.sweep(now, self.audit_seconds).await? {
             tokio::task::yield_now().await;
         }
-        Ok(())
+        self.census.go_on(&self.store, now).await
     }
 }
 

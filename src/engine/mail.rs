@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config,
+    meters::{Count, Named},
     model::{error::Error, secret},
 };
 
@@ -29,6 +30,10 @@ const AGAIN_AFTER: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(
 const ATTEMPT_MAX: Duration = Duration::from_secs(15);
 /// Longest a stop waits for mail, in all.
 const STOP_MAX: Duration = Duration::from_secs(5);
+
+/// What becomes of a mail: sent; an attempt that failed; given up after the last; dropped, for
+/// too many waited.
+pub const MAILS: [&str; 4] = ["sent", "failed", "given_up", "dropped"];
 
 /// Sends mail, if it is configured.
 #[derive(Debug)]
@@ -42,6 +47,7 @@ struct Out {
     from: Mailbox,
     queue: Sender<Message>,
     waiting: Mutex<Option<Receiver<Message>>>,
+    mails: Named<Count>,
 }
 
 impl Mailer {
@@ -63,7 +69,20 @@ impl Mailer {
             Error::invalid_request("mail.from: the address mails are sent from, such as Example <keys@example.com>")
         })?;
         let (queue, waiting) = channel(WAITING_MAX);
-        Ok(Self { out: Some(Out { transport, from, queue, waiting: Mutex::new(Some(waiting)) }) })
+        let waiting = Mutex::new(Some(waiting));
+        Ok(Self { out: Some(Out { transport, from, queue, waiting, mails: Named::of(MAILS) }) })
+    }
+
+    /// Mails that wait to be sent.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.out.as_ref().map_or(0, |out| out.queue.max_capacity() - out.queue.capacity())
+    }
+
+    /// Mails by what became of them, see [`MAILS`]; nothing where none is sent.
+    #[must_use]
+    pub fn mails(&self) -> Option<&Named<Count>> {
+        self.out.as_ref().map(|out| &out.mails)
     }
 
     /// Queues a mail in plain text; never waits.
@@ -82,7 +101,10 @@ impl Mailer {
             .body(text);
         match message.map(|message| out.queue.try_send(message).is_ok()) {
             Ok(true) => {}
-            Ok(false) => tracing::warn!("too many mails wait to be sent: one is dropped"),
+            Ok(false) => {
+                out.mails.with("dropped", Count::one);
+                tracing::warn!("too many mails wait to be sent: one is dropped");
+            }
             Err(error) => tracing::warn!(%error, "a mail could not be written"),
         }
     }
@@ -131,12 +153,13 @@ impl Out {
             }
         }
         if !self.attempt(message).await {
+            self.mails.with("given_up", Count::one);
             tracing::error!("a mail was given up");
         }
     }
 
     async fn attempt(&self, message: &Message) -> bool {
-        match timeout(ATTEMPT_MAX, self.transport.send(message.clone())).await {
+        let sent = match timeout(ATTEMPT_MAX, self.transport.send(message.clone())).await {
             Ok(Ok(_)) => true,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "a mail could not be sent");
@@ -146,6 +169,8 @@ impl Out {
                 tracing::warn!("a mail could not be sent in time");
                 false
             }
-        }
+        };
+        self.mails.with(if sent { "sent" } else { "failed" }, Count::one);
+        sent
     }
 }

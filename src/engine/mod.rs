@@ -4,6 +4,8 @@ pub mod answers;
 pub mod apikey;
 pub mod apis;
 pub mod catalog;
+pub mod census;
+pub mod checks;
 pub mod claims;
 pub mod client_rules;
 pub mod clients;

@@ -232,6 +232,14 @@ impl Signing {
         self.keys().keys.iter().map(|key| (key.kid.clone(), key.algorithm, key.created_at, key.active_from)).collect()
     }
 
+    /// For how long the key of each algorithm has been signing, in seconds.
+    #[must_use]
+    pub fn ages(&self, now: Timestamp) -> Vec<(Algorithm, i64)> {
+        let set = self.keys();
+        let age = |key: &LoadedKey| (now.seconds() - key.active_from.seconds()).max(0);
+        set.algorithms().into_iter().filter_map(|one| Some((one, age(set.current(one, now)?)))).collect()
+    }
+
     /// A JWS in compact form over `claims`, typed `at+jwt` (RFC 9068 §2.1).
     ///
     /// # Errors

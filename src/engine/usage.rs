@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    meters::Count,
     model::{clock::Timestamp, error::Error, network::place, principal::Presenter, usage::Outcome},
     store::{KeyUse, Store},
 };
@@ -48,6 +49,8 @@ struct Seen {
 pub struct Usage {
     dirty: Mutex<Vec<Arc<KeyCounter>>>,
     ended: Mutex<HashMap<String, i64>>,
+    /// Refusals of ended keys that were not counted for their owners: of more keys than fit between two flushes.
+    pub dropped: Count,
 }
 
 impl KeyCounter {
@@ -141,6 +144,8 @@ impl Usage {
             *count += 1;
         } else if ended.len() < ENDED_MAX {
             ended.insert(key_id.to_owned(), 1);
+        } else {
+            self.dropped.one();
         }
     }
 

@@ -16,7 +16,8 @@ use tokio::{
 
 use super::{
     catalog::CatalogCache,
-    claims::{self, Claims},
+    checks::Checks,
+    claims::{self, Claims, SignedToken},
     signing::Signing,
     usage::{KeyCounter, Usage},
 };
@@ -66,6 +67,7 @@ pub struct Verifier {
     issuer: String,
     client_plan: String,
     cache: Cache<Digest, Verified>,
+    checks: Checks,
     turns: Vec<Turn>,
     // Orders arrivals and reads.
     order: AtomicU64,
@@ -105,17 +107,6 @@ pub struct VerifierParts {
     pub entries: usize,
 }
 
-/// What an access token says, its signature checked and nothing else.
-#[derive(Debug)]
-pub struct SignedToken {
-    /// `jti`.
-    pub jti: String,
-    /// `client_id`.
-    pub client_id: String,
-    /// `exp`.
-    pub expires_at: Timestamp,
-}
-
 impl Verifier {
     /// With an empty memory.
     #[must_use]
@@ -128,6 +119,7 @@ impl Verifier {
             issuer: parts.issuer,
             client_plan: parts.client_plan,
             cache: Cache::new(parts.entries),
+            checks: Checks::default(),
             turns: (0..TURNS).map(|_| Turn { last: Mutex::default(), waiting: Semaphore::new(WAITING_MAX) }).collect(),
             order: AtomicU64::new(0),
         }
@@ -144,11 +136,26 @@ impl Verifier {
         credential: &str,
         from: &Presenter<'_>,
     ) -> Result<Result<Verified, Denied>, Error> {
+        self.judge(now, credential, from).await.inspect(|found| self.checks.count(found))
+    }
+
+    /// What is counted of credentials, and how many are in memory.
+    #[must_use]
+    pub fn checks(&self) -> (&Checks, usize) {
+        (&self.checks, self.cache.len())
+    }
+
+    async fn judge(
+        &self,
+        now: Timestamp,
+        credential: &str,
+        from: &Presenter<'_>,
+    ) -> Result<Result<Verified, Denied>, Error> {
         if credential.len() > CREDENTIAL_MAX {
             return Ok(Err(Denied::unknown(Denial::Unknown)));
         }
         let digest = Digest::of(credential);
-        let found = match self.remembered(&digest) {
+        let found = match self.checks.looked_up(self.remembered(&digest)) {
             Some(found) => Ok(found),
             None => self.fill(now, credential, digest).await?,
         };
@@ -184,12 +191,7 @@ impl Verifier {
     /// Reads an access token's identity without asking whether it still counts, to revoke it.
     #[must_use]
     pub fn signed_token(&self, token: &str) -> Option<SignedToken> {
-        let claims = claims::read(&self.signing, &self.issuer, token).ok()?;
-        Some(SignedToken {
-            jti: claims.jti,
-            client_id: claims.client_id,
-            expires_at: Timestamp::from_seconds(claims.exp),
-        })
+        claims::read(&self.signing, &self.issuer, token).ok().map(Claims::into)
     }
 
     /// Whether `text` may be an API key: of our own form, checksum included, or of any form once some were imported.

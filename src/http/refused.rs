@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, header};
 use super::extract::RequestInfo;
 use crate::{
     app::App,
+    meters::Count,
     model::{
         denial::{Asked, DenialRecord},
         principal::{Denied, Presenter},
@@ -47,6 +48,12 @@ impl RequestInfo {
     /// Keeps for its owner why it was refused, where it is counted elsewhere or not at all; with `address`, that of another
     /// sender than the one who asked us.
     pub fn keep_denial(&self, app: &App, api: Option<&str>, address: Option<IpAddr>, mut record: DenialRecord) {
+        // Introspection answers 200 and is counted as credentials checked.
+        if record.status >= 400
+            && let Some(kind) = record.kind
+        {
+            app.telemetry.refusals.with(kind.as_str(), Count::one);
+        }
         record.request_id.clone_from(&self.id);
         record.api = api.map(ToOwned::to_owned);
         record.address = address.unwrap_or(self.address).to_string();

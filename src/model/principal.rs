@@ -204,7 +204,8 @@ fn ago(now: Timestamp, at: Timestamp) -> String {
 }
 
 impl Denial {
-    const ALL: [Self; 13] = [
+    /// Every reason.
+    pub const ALL: [Self; 13] = [
         Self::Unknown,
         Self::Expired,
         Self::Revoked,

@@ -64,7 +64,12 @@ impl Store {
     /// This store, whose next write also keeps `answer`, in the same transaction: either both happen or neither.
     #[must_use]
     pub fn answering(&self, answer: Option<KeptAnswer>) -> Self {
-        Self { engine: Arc::clone(&self.engine), freshness: Arc::clone(&self.freshness), answer: answer.map(Arc::new) }
+        Self {
+            engine: Arc::clone(&self.engine),
+            freshness: Arc::clone(&self.freshness),
+            meter: Arc::clone(&self.meter),
+            answer: answer.map(Arc::new),
+        }
     }
 
     /// The answer kept for this caller under this name.

@@ -30,8 +30,9 @@ impl Follower {
     pub async fn look(&mut self, store: &Store) -> Result<Look, Error> {
         let began_ms = store.freshness.steady_ms();
         let newest = store
-            .row("SELECT seq FROM feed WHERE id = 1", &[])
+            .rows_of(&store.meter.feed, "SELECT seq FROM feed WHERE id = 1", &[])
             .await?
+            .first()
             .ok_or(Error::Corrupt("the feed has no counter"))?
             .int(0)?;
         let kinds = match self.seq {
@@ -53,9 +54,8 @@ impl Look {
 }
 
 async fn catch_up(store: &Store, seq: i64, newest: i64) -> Result<Vec<EntityKind>, Error> {
-    let rows = store
-        .rows("SELECT kind, entity FROM changes WHERE seq > $1 AND seq <= $2 ORDER BY seq", binds![seq, newest])
-        .await?;
+    let sql = "SELECT kind, entity FROM changes WHERE seq > $1 AND seq <= $2 ORDER BY seq";
+    let rows = store.rows_of(&store.meter.feed, sql, binds![seq, newest]).await?;
     // Fewer rows than numbers: some were swept before this node read them.
     if i64::try_from(rows.len()).unwrap_or_default() < newest - seq {
         return Ok(distrust(store));

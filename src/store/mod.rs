@@ -5,6 +5,7 @@ mod answers;
 mod apis;
 mod audit;
 mod audit_chain;
+mod census;
 mod changes;
 mod clients;
 mod consents;
@@ -17,6 +18,7 @@ mod key_changes;
 mod keys;
 mod lists;
 mod meta;
+mod meter;
 mod migrations;
 mod plans;
 mod projects;
@@ -31,7 +33,11 @@ mod tx;
 mod usage;
 mod users;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rusqlite::OptionalExtension;
 use sqlx::{
@@ -45,6 +51,7 @@ pub use answers::{Answered, KeptAnswer};
 pub use apis::RoutePlace;
 pub use audit::AuditEntry;
 pub use audit_chain::{Link, SealedEntry};
+pub use census::{Counted, GRANT_STATES, KEY_STATES};
 pub use changes::Follower;
 pub use clients::ClientChanges;
 pub use error::Error;
@@ -54,6 +61,7 @@ pub use interactions::Interaction;
 pub use key_changes::{KeyChanges, Replacement};
 pub use keys::KeyRecord;
 pub use lists::{Listed, Position};
+pub use meter::{Connections, Operation, StoreMeter};
 pub use projects::ProjectChanges;
 pub use returns::Return;
 pub use sessions::{NewSession, SessionLine, SessionRecord};
@@ -62,6 +70,7 @@ pub use usage::KeyUse;
 pub use users::NewUser;
 
 use self::{
+    meter::Meter,
     row::{Bind, Row},
     sqlite::Sqlite,
     tx::{Body, Handle, Tx},
@@ -81,6 +90,7 @@ const POSTGRES_CONNECTIONS: u32 = 16;
 pub struct Store {
     engine: Arc<Engine>,
     freshness: Arc<Freshness>,
+    meter: Meter,
     /// Kept with the next write; see [`Self::answering`].
     answer: Option<Arc<KeptAnswer>>,
 }
@@ -110,16 +120,17 @@ impl Store {
         url: &str,
         fingerprint: impl FnOnce(bool) -> Result<Option<String>, ModelError>,
     ) -> Result<Self, Error> {
-        let freshness = Arc::new(Freshness::default());
+        let (freshness, meter) = (Arc::new(Freshness::default()), Meter::default());
         let engine = match url.strip_prefix("sqlite:") {
             Some(path) => {
                 let migrate = |tx: &rusqlite::Connection| migrate(tx, fingerprint);
-                let opened = Sqlite::open(Path::new(path), migrate, Arc::clone(&freshness));
+                let (feed, meter) = (Arc::clone(&freshness), Arc::clone(&meter));
+                let opened = Sqlite::open(Path::new(path), migrate, feed, meter);
                 Engine::Sqlite(opened.map_err(|error| error.at_start(&format!("cannot open {path}")))?)
             }
             None => Engine::Postgres(open_postgres(url).await?),
         };
-        Ok(Self { engine: Arc::new(engine), freshness, answer: None })
+        Ok(Self { engine: Arc::new(engine), freshness, meter, answer: None })
     }
 
     /// Copies what an embedded database has only in its write-ahead log into its file. PostgreSQL does so by itself.
@@ -137,6 +148,24 @@ impl Store {
     #[must_use]
     pub fn freshness(&self) -> &Arc<Freshness> {
         &self.freshness
+    }
+
+    /// What is counted of this database.
+    #[must_use]
+    pub fn meter(&self) -> &StoreMeter {
+        &self.meter
+    }
+
+    /// The connections of the moment.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => sqlite.connections(),
+            Engine::Postgres(pool) => {
+                let (size, idle) = (usize::try_from(pool.size()).unwrap_or_default(), pool.num_idle());
+                Connections { busy: size.saturating_sub(idle), idle, most: POSTGRES_CONNECTIONS as usize }
+            }
+        }
     }
 
     /// Copies the database to a new file while it is in use.
@@ -161,13 +190,21 @@ impl Store {
     }
 
     async fn rows(&self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
-        match &*self.engine {
+        self.rows_of(&self.meter.read, sql, binds).await
+    }
+
+    /// Rows, counted as this kind of work.
+    async fn rows_of(&self, operation: &Operation, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
+        let began = Instant::now();
+        let rows = match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.rows(sql, binds),
             Engine::Postgres(pool) => {
-                let found = timeout(WAIT, tx::bound(sql, binds).fetch_all(pool)).await.map_err(|_| late())??;
-                tx::postgres_rows(&found)
+                let fetch = async { tx::postgres_rows(&tx::bound(sql, binds).fetch_all(pool).await?) };
+                timeout(WAIT, fetch).await.unwrap_or_else(|_| Err(late()))
             }
-        }
+        };
+        operation.done(began, &rows);
+        rows
     }
 
     async fn row(&self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<Row>, Error> {
@@ -180,7 +217,8 @@ impl Store {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> Body<'t, T> + Send + 'static,
     {
-        match &*self.engine {
+        let (_writing, began) = (self.meter.writing.enter(), Instant::now());
+        let written = match &*self.engine {
             Engine::Sqlite(sqlite) => write_sqlite(sqlite, now, self.answer.clone(), body).await,
             Engine::Postgres(pool) => {
                 let work = async {
@@ -188,12 +226,17 @@ impl Store {
                     let value = body(&mut tx).await?;
                     tx.keep_answer(now, self.answer.as_deref()).await?;
                     tx.append_changes(now).await?;
-                    self.freshness.apply(tx.commit().await?);
+                    let committing = Instant::now();
+                    let committed = tx.commit().await;
+                    self.meter.commit.done(committing, &committed);
+                    self.freshness.apply(committed?);
                     Ok(value)
                 };
-                timeout(WAIT, work).await.map_err(|_| late())?
+                timeout(WAIT, work).await.unwrap_or_else(|_| Err(late()))
             }
-        }
+        };
+        self.meter.write.done(began, &written);
+        written
     }
 }
 

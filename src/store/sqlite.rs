@@ -13,7 +13,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{CachedStatement, Connection, OpenFlags, TransactionBehavior};
@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     error::Error,
+    meter::{Connections, Meter, StoreMeter},
     row::{Bind, Row},
     tx::{Handle, Tx},
 };
@@ -82,6 +83,7 @@ impl Sqlite {
         path: &Path,
         migrate: impl FnOnce(&Connection) -> Result<(), Error>,
         freshness: Arc<Freshness>,
+        meter: Meter,
     ) -> Result<Self, Error> {
         let unavailable =
             |what: &str, error: std::io::Error| Error::Setup(format!("{what} {}: {error}", path.display()));
@@ -105,7 +107,7 @@ impl Sqlite {
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
         let writer = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(Tx::new(Handle::Sqlite(Box::new(writer))), jobs, &freshness))
+            .spawn(move || run(Tx::new(Handle::Sqlite(Box::new(writer))), jobs, &freshness, &meter))
             .map_err(|error| unavailable("cannot start the writer of", error))?;
         let (queue, writer) = (Some(queue), Some(writer));
         Ok(Self { queue, readers, writer, next: AtomicUsize::new(0), path: path.to_owned() })
@@ -131,6 +133,19 @@ impl Sqlite {
     /// Reads rows in line. Every statement of ours is an indexed look-up or a bounded page.
     pub(super) fn rows(&self, sql: &str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
         rows(&self.reader(), sql, binds)
+    }
+
+    /// Jobs that wait for the writer or are being written.
+    fn queued(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity())
+    }
+
+    /// The connections of the moment: the readers, and the writer's.
+    pub(super) fn connections(&self) -> Connections {
+        let is_free = |reader: &&Mutex<Connection>| !matches!(reader.try_lock(), Err(TryLockError::WouldBlock));
+        let (idle, most) = (self.readers.iter().filter(is_free).count(), self.readers.len() + 1);
+        let writing = usize::from(self.queued() > 0);
+        Connections { busy: self.readers.len() - idle + writing, idle: idle + 1 - writing, most }
     }
 
     /// Copies the whole database to `target` while it is in use.
@@ -209,7 +224,7 @@ fn prepare<'c>(connection: &'c Connection, sql: &str, binds: &[Bind<'_>]) -> Res
     Ok(statement)
 }
 
-fn run(mut tx: Tx, mut work: mpsc::Receiver<Work>, freshness: &Freshness) {
+fn run(mut tx: Tx, mut work: mpsc::Receiver<Work>, freshness: &Freshness, meter: &StoreMeter) {
     let mut acks: Vec<Ack> = Vec::with_capacity(BATCH_MAX);
     // What was there before may be in the log alone.
     let mut is_logged = true;
@@ -244,7 +259,9 @@ fn run(mut tx: Tx, mut work: mpsc::Receiver<Work>, freshness: &Freshness) {
                 }
             }
         }
+        let committing = Instant::now();
         let committed = begun.and_then(|()| tx.statement("COMMIT"));
+        meter.commit.done(committing, &committed);
         match &committed {
             Ok(()) => freshness.apply(changes),
             // A failed COMMIT may leave the transaction open; there is nothing to do about a failed rollback.

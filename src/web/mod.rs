@@ -17,6 +17,7 @@ pub mod own_project;
 pub mod projects;
 pub mod reference;
 pub mod security;
+pub mod sign_ins;
 
 mod events;
 mod key_form;

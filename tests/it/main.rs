@@ -18,6 +18,7 @@ mod failures;
 mod gateway;
 mod import;
 mod kills;
+mod metrics;
 #[cfg(feature = "services")]
 mod nodes;
 mod oauth;

@@ -23,7 +23,7 @@ const ROWS: [&[&str]; 12] = [
     &["engine"],
     &["store"],
     &["config", "cache", "telemetry"],
-    &["model"],
+    &["meters", "model"],
 ];
 
 /// What may stand in one place alone: the words, and the files or folders in which they may.

@@ -7,7 +7,7 @@ use super::{
     Limiter,
     window::{Ask, Rule, Subject},
 };
-use crate::model::clock::Timestamp;
+use crate::{meters::Count, model::clock::Timestamp};
 
 /// One thing that is counted so that it stops.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +112,11 @@ impl Limiter {
         if self.last_full_ends.load(Ordering::Relaxed) <= now.seconds() {
             return None;
         }
-        seconds(&self.table(guard.name).ask(Ask::Peek, now.seconds(), guard.of(&subject()), guard.rule()))
+        let wait = seconds(&self.table(guard.name).ask(Ask::Peek, now.seconds(), guard.of(&subject()), guard.rule()));
+        if wait.is_some() {
+            self.guarded.with(guard.name, Count::one);
+        }
+        wait
     }
 
     /// Takes one try back: it has turned out to be right.
@@ -139,7 +143,11 @@ impl Limiter {
         if counted.over[0] || counted.windows[0].count >= guard.most {
             self.last_full_ends.fetch_max(i64::from(counted.windows[0].ends), Ordering::Relaxed);
         }
-        seconds(&counted)
+        let wait = seconds(&counted);
+        if wait.is_some() {
+            self.guarded.with(guard.name, Count::one);
+        }
+        wait
     }
 }
 

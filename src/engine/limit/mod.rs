@@ -21,6 +21,7 @@ use self::{
 };
 use crate::{
     config::SharedFailure,
+    meters::{Count, Named},
     model::{clock::Timestamp, error::Error, plan::Plan},
 };
 
@@ -57,6 +58,10 @@ pub struct Limiter {
     last_full_ends: AtomicI64,
     shared: Option<Arc<Shared>>,
     failure: SharedFailure,
+    /// Requests over their plan, by its name.
+    pub limited: Named<Count>,
+    /// Refusals by the name of the guard.
+    pub guarded: Named<Count>,
 }
 
 impl Default for Limiter {
@@ -68,6 +73,8 @@ impl Default for Limiter {
             last_full_ends: AtomicI64::new(0),
             shared: None,
             failure: SharedFailure::Local,
+            limited: Named::default(),
+            guarded: Named::default(),
         }
     }
 }
@@ -95,7 +102,13 @@ impl Limiter {
     /// # Errors
     /// `temporarily_unavailable` where nobody can count and the configuration refuses such requests.
     pub async fn count(&self, now: Timestamp, plan: &Plan, subject: &str, api: &str) -> Result<Option<Verdict>, Error> {
-        self.within(Ask::Count, now, plan, subject, api).await
+        let counted = self.within(Ask::Count, now, plan, subject, api).await?;
+        if counted.is_some_and(|verdict| verdict.exceeded) {
+            // The management API has a plan of its own, without a name.
+            let name = if plan.name.is_empty() { "management_api" } else { &plan.name };
+            self.limited.with(name, Count::one);
+        }
+        Ok(counted)
     }
 
     /// What is left to `subject` at `api`; counts nothing.

@@ -43,6 +43,7 @@ macro_rules! on_each_engine {
 }
 
 mod answers;
+mod census;
 mod ended;
 mod feed;
 mod grants;

@@ -1,5 +1,8 @@
 //! Owns what operators' machines ask: alive, ready, metrics. Does not tell anybody else anything.
 
+mod metrics;
+mod process;
+
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time;
@@ -44,5 +47,5 @@ pub async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<Re
         return Err(BearerError { error, name: "invalid_token" });
     }
     let text = HeaderValue::from_static("text/plain; version=0.0.4");
-    Ok((StatusCode::OK, [(header::CONTENT_TYPE, text)], app.telemetry.render()).into_response())
+    Ok((StatusCode::OK, [(header::CONTENT_TYPE, text)], metrics::page(&app)).into_response())
 }

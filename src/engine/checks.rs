@@ -1,0 +1,86 @@
+//! Owns what is counted of credentials: checked by kind and outcome, answered from memory or not. Does not check any.
+
+use super::verify::Verified;
+use crate::{
+    meters::{Count, Named},
+    model::principal::{CredentialKind, Denial, Denied},
+};
+
+/// What is counted of credentials.
+#[derive(Debug)]
+pub struct Checks {
+    /// Answered from memory.
+    pub hits: Count,
+    /// Not in memory, or no longer to be trusted.
+    pub misses: Count,
+    tokens: Kind,
+    keys: Kind,
+    /// What is neither, as far as anybody can tell.
+    unknown: Kind,
+}
+
+#[derive(Debug)]
+struct Kind {
+    accepted: Count,
+    denied: Named<Count>,
+}
+
+impl Kind {
+    fn of<const N: usize>(denials: [Denial; N]) -> Self {
+        Self { accepted: Count::default(), denied: Named::of(denials.map(Denial::as_str)) }
+    }
+}
+
+impl Default for Checks {
+    /// Nothing counted yet.
+    fn default() -> Self {
+        Self {
+            hits: Count::default(),
+            misses: Count::default(),
+            tokens: Kind::of([Denial::Expired, Denial::Revoked, Denial::Disabled]),
+            keys: Kind::of([Denial::Expired, Denial::Revoked, Denial::Disabled, Denial::Network]),
+            unknown: Kind::of([Denial::Unknown, Denial::WrongKind]),
+        }
+    }
+}
+
+impl Checks {
+    /// Counts a look into memory, and passes on what it found.
+    pub(super) fn looked_up(&self, remembered: Option<Verified>) -> Option<Verified> {
+        if remembered.is_some() {
+            self.hits.one()
+        } else {
+            self.misses.one()
+        }
+        remembered
+    }
+
+    pub(super) fn count(&self, found: &Result<Verified, Denied>) {
+        match found {
+            Ok(accepted) => self.kind(Some(accepted.value.principal.kind)).accepted.one(),
+            Err(denied) => self.kind(denied.kind).denied.with(denied.reason.as_str(), Count::one),
+        }
+    }
+
+    fn kind(&self, kind: Option<CredentialKind>) -> &Kind {
+        match kind {
+            Some(CredentialKind::AccessToken) => &self.tokens,
+            Some(CredentialKind::ApiKey) => &self.keys,
+            None => &self.unknown,
+        }
+    }
+
+    /// Every kind and outcome with how often it was seen.
+    #[must_use]
+    pub fn all(&self) -> Vec<(&'static str, Box<str>, u64)> {
+        let mut all = Vec::new();
+        for kind in [Some(CredentialKind::AccessToken), Some(CredentialKind::ApiKey), None] {
+            let (name, counts) = (kind.map_or("unknown", CredentialKind::as_str), self.kind(kind));
+            if kind.is_some() {
+                all.push((name, "accepted".into(), counts.accepted.get()));
+            }
+            all.extend(counts.denied.all().into_iter().map(|(outcome, count)| (name, outcome, count.get())));
+        }
+        all
+    }
+}

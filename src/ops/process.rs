@@ -1,0 +1,42 @@
+//! Owns what the kernel says of this process. Reads `/proc` at each scrape and keeps nothing.
+
+use procfs::{WithCurrentSystemInfo, process::Process};
+
+use crate::meters::{Kind, Page};
+
+/// Memory, processor time, descriptors, threads and start, as far as the kernel tells.
+pub(super) fn write(page: &mut Page) {
+    let Ok((process, stat)) = Process::myself().and_then(|process| process.stat().map(|stat| (process, stat))) else {
+        return;
+    };
+    // Lossless: ticks and seconds stay far below 2^52.
+    let seconds = |ticks: u64| ticks as f64 / procfs::ticks_per_second() as f64;
+    page.family(
+        Kind::Counter,
+        "grantd_process_cpu_seconds_total",
+        "Processor time, of the user and of the system, in seconds",
+    )
+    .sample(&[], seconds(stat.utime + stat.stime));
+    page.family(
+        Kind::Gauge,
+        "grantd_process_resident_memory_bytes",
+        "Resident memory, the database's mapped pages included",
+    )
+    .sample(&[], stat.rss_bytes().get());
+    page.family(Kind::Gauge, "grantd_process_virtual_memory_bytes", "Virtual memory").sample(&[], stat.vsize);
+    page.family(Kind::Gauge, "grantd_process_threads", "Threads").sample(&[], stat.num_threads);
+    if let Ok(open) = process.fd_count() {
+        page.family(Kind::Gauge, "grantd_process_open_fds", "Open file descriptors").sample(&[], open);
+    }
+    if let Ok((most, _)) = rlimit::Resource::NOFILE.get() {
+        page.family(Kind::Gauge, "grantd_process_max_fds", "File descriptors there may be").sample(&[], most);
+    }
+    if let Ok(boot) = procfs::boot_time_secs() {
+        page.family(
+            Kind::Gauge,
+            "grantd_process_start_time_seconds",
+            "When the process started, in seconds since 1970",
+        )
+        .sample(&[], boot as f64 + seconds(stat.starttime));
+    }
+}

@@ -1,0 +1,33 @@
+//! Owns counting sign-ins by how they ended, as their answers tell. Does not sign anybody in; see `login`.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+};
+
+use super::{
+    kit::{Answer, Refusal},
+    login,
+};
+use crate::{app::App, http::extract::RequestInfo, meters::Count};
+
+/// `POST /login`, counted. What is no sign-in at all, such as a form that is not ours, is not.
+pub async fn sign_in(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Answer {
+    let answer = login::sign_in(State(Arc::clone(&app)), info, request).await;
+    let status = match &answer {
+        Ok(response) => response.status(),
+        Err(Refusal::Page(error)) => StatusCode::from_u16(error.code.status()).unwrap_or_default(),
+        Err(Refusal::Elsewhere(_)) => return answer,
+    };
+    let ended = match status {
+        StatusCode::SEE_OTHER => "success",
+        StatusCode::UNAUTHORIZED => "wrong",
+        StatusCode::TOO_MANY_REQUESTS => "limited",
+        status if status.is_server_error() => "unavailable",
+        _ => return answer,
+    };
+    app.telemetry.sign_ins.with(ended, Count::one);
+    answer
+}

@@ -1,0 +1,87 @@
+//! Owns tests that each number is what it says.
+
+use grantd::model::principal::Denial;
+
+use super::{TOKEN, everything, scrape, traffic};
+use crate::harness::TestApp;
+
+#[tokio::test]
+async fn what_happened_is_counted_where_an_operator_looks_for_it() {
+    let app = everything().await;
+    traffic(&app).await;
+    let page = scrape(&app).await;
+    let engine = if app.database.is_postgres() { "postgres" } else { "sqlite" };
+    for (family, labels, value) in [
+        ("grantd_build_info", &[("version", env!("CARGO_PKG_VERSION")), ("database", engine)][..], 1.0),
+        // The key: asked about twice, twice at the gateway. The second and later ones come from memory.
+        ("grantd_credentials_checked_total", &[("kind", "api_key"), ("outcome", "accepted")], 4.0),
+        ("grantd_credentials_checked_total", &[("kind", "api_key"), ("outcome", "expired")], 1.0),
+        ("grantd_credentials_checked_total", &[("kind", "api_key"), ("outcome", "revoked")], 1.0),
+        ("grantd_credentials_checked_total", &[("kind", "access_token"), ("outcome", "accepted")], 1.0),
+        ("grantd_credentials_checked_total", &[("kind", "unknown"), ("outcome", "unknown")], 1.0),
+        ("grantd_credential_cache_entries", &[], 2.0),
+        ("grantd_credential_cache_capacity", &[], 65_536.0),
+        ("grantd_plan_limited_total", &[("plan", "pro")], 1.0),
+        ("grantd_guard_refusals_total", &[("guard", "account")], 1.0),
+        ("grantd_refusals_total", &[("reason", "limited")], 1.0),
+        ("grantd_refusals_total", &[("reason", "unknown")], 1.0),
+        ("grantd_refusals_total", &[("reason", "scope")], 0.0),
+        ("grantd_sign_ins_total", &[("outcome", "success")], 1.0),
+        ("grantd_sign_ins_total", &[("outcome", "wrong")], 1.0),
+        ("grantd_sign_ins_total", &[("outcome", "limited")], 1.0),
+        ("grantd_shared_limits_up", &[], 0.0),
+        ("grantd_api_keys", &[("state", "active")], 1.0),
+        ("grantd_api_keys", &[("state", "expired")], 1.0),
+        ("grantd_api_keys", &[("state", "revoked")], 1.0),
+        ("grantd_grants", &[("state", "active")], 1.0),
+        ("grantd_grants", &[("state", "pending")], 1.0),
+        ("grantd_signing_key_age_seconds", &[("algorithm", "ES256")], 60.0),
+        ("grantd_http_requests_total", &[("route", "unmatched"), ("status", "4xx")], 1.0),
+        ("grantd_database_errors_total", &[], 0.0),
+        ("grantd_records_dropped_total", &[], 0.0),
+    ] {
+        assert_eq!(page.value(family, labels), value, "{family} {labels:?}");
+    }
+    let lookups = |outcome| page.value("grantd_credential_cache_lookups_total", &[("outcome", outcome)]);
+    assert!(lookups("hit") >= 1.0 && lookups("hit") + lookups("miss") == 8.0, "{} {}", lookups("hit"), lookups("miss"));
+    for operation in ["read", "feed", "write", "commit"] {
+        assert!(page.value("grantd_database_duration_seconds", &[("operation", operation)]) > 0.0, "{operation}");
+    }
+    assert!(page.value("grantd_process_resident_memory_bytes", &[]) > 1e6);
+    assert!(page.value("grantd_process_open_fds", &[]) > 3.0);
+    assert!(page.value("grantd_process_start_time_seconds", &[]) > 1.7e9);
+}
+
+#[tokio::test]
+async fn every_reason_for_a_refusal_is_on_the_page_before_it_happens() {
+    let app = TestApp::with(&[("metrics_token", TOKEN)]).await;
+    let page = scrape(&app).await;
+    for denial in Denial::ALL {
+        assert_eq!(page.value("grantd_refusals_total", &[("reason", denial.as_str())]), 0.0);
+    }
+    app.get("/gateway/verify/example-api").await.status(401);
+    assert_eq!(scrape(&app).await.value("grantd_refusals_total", &[("reason", "missing")]), 1.0);
+}
+
+#[tokio::test]
+async fn ages_go_by_the_servers_clock() {
+    let app = TestApp::with(&[("metrics_token", TOKEN)]).await;
+    app.app.background.census.go_on(&app.app.store, app.now()).await.expect("counted");
+    app.advance(90);
+    let page = scrape(&app).await;
+    assert_eq!(page.value("grantd_signing_key_age_seconds", &[("algorithm", "ES256")]), 90.0);
+    assert_eq!(page.value("grantd_count_age_seconds", &[("of", "api_keys")]), 90.0);
+}
+
+#[tokio::test]
+async fn more_refusals_than_are_kept_are_counted_as_dropped() {
+    let app = TestApp::with(&[("metrics_token", TOKEN)]).await;
+    // 20 of one sender are kept between two flushes.
+    for _ in 0..30 {
+        app.get("/gateway/verify/example-api").await.status(401);
+    }
+    let page = scrape(&app).await;
+    assert_eq!(page.value("grantd_refusals_total", &[("reason", "missing")]), 30.0);
+    let dropped = page.value("grantd_records_dropped_total", &[("record", "refusal")]);
+    assert!(dropped >= 1.0, "{dropped}");
+}
