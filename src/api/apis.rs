@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    auth::{Admin, ApisRead, ApisWrite, KeysRead, May, no},
+    auth::{Admin, ApisRead, ApisWrite, CatalogRead, May, no},
     once::{Answer, Work, found},
     page::{Page, Paging, Query, cut},
     path::{Id, Ids},
@@ -340,7 +340,7 @@ pub async fn remove_route(
 /// List scopes that a key or client may have
 #[utoipa::path(get, path = "/api/v1/scopes", tag = "apis", params(Paging),
     responses((status = 200, body = Page<ListedScope>)), security(("bearer" = ["grantd:keys:read"])))]
-pub async fn scopes(State(app): State<Arc<App>>, May(..): May<KeysRead>, uri: Uri) -> Result<Response, Problem> {
+pub async fn scopes(State(app): State<Arc<App>>, May(..): May<CatalogRead>, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(&uri, &["limit", "cursor"])?;
     let catalog = app.catalog.current();
     let of = |api: &Record| {

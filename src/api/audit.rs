@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    auth::{AuditRead, May},
+    auth::{AuditRead, Holder, May},
     page::{Page, Paging, Query, fill},
 };
 use crate::{
@@ -27,7 +27,8 @@ pub struct Entry {
     event: String,
     /// `ok` or `denied`
     outcome: String,
-    /// Who acted: a user with the key or client, a client, `cli`, `system` or `anonymous`
+    /// Who acted: a user with the key or client, a client, `cli`, `system` or `anonymous`. Users are told of
+    /// `an administrator` and no more
     actor: String,
     /// The user concerned
     user: Option<String>,
@@ -37,7 +38,7 @@ pub struct Entry {
     object: Option<String>,
     /// Why it was denied
     reason: Option<String>,
-    /// From which address
+    /// From which address; empty where there is none to tell
     address: String,
     /// As answered in `X-Request-ID`
     request_id: String,
@@ -124,6 +125,12 @@ pub async fn list(State(app): State<Arc<App>>, May(caller, ..): May<AuditRead>, 
         };
         store.audit_behind(owner, &place, limit).await
     };
-    let keep = |entry: AuditEntry| filter.lets(&entry).then(|| Entry::from(entry));
+    let keep = |entry: AuditEntry| {
+        let seen = match &caller.holder {
+            Some(Holder { user, .. }) if !user.admin => entry.seen_by(&user.id),
+            _ => entry,
+        };
+        filter.lets(&seen).then(|| Entry::from(seen))
+    };
     Ok(reply::json(&fill(&app, "audit", &query.paging()?, read, keep).await?))
 }

@@ -117,6 +117,7 @@ fn words(event: &str, is_refused: bool) -> Option<(About, &'static str, &'static
         ("login", _) => (Nothing, "You signed in", "", Quiet),
         ("logout", _) => (Nothing, "You signed out", "", Quiet),
         ("user.create", _) => (Nothing, "Your account was made", "", Good),
+        ("user.update", _) => (Nothing, "Your account was changed", "", Quiet),
         ("user.password", _) => (Nothing, "Your password was set", "", Warn),
         ("user.disable", _) => (Nothing, "Your account was disabled", "", Bad),
         ("user.enable", _) => (Nothing, "Your account was enabled", "", Good),

@@ -8,6 +8,7 @@ mod projects;
 mod requests;
 mod routes;
 mod told;
+mod watched;
 
 use axum::{
     body::Body,

@@ -195,6 +195,11 @@ async fn a_report_that_is_not_signed_by_the_reporter_changes_nothing() {
     }
     let unsigned = Request::post("/leaks/secret-scanning").body(Body::from(body.clone())).expect("a request");
     app.send(unsigned).await.status(403);
+    // THREATS: AU1
+    app.app.background.flush().await.expect("flushed");
+    let entries = app.app.store.audit_entries(100).await.expect("entries");
+    let refused = entries.iter().filter(|entry| entry.event == "leak.report" && entry.outcome == "denied");
+    assert_eq!(refused.map(|entry| entry.times).sum::<i64>(), 6, "each report with a wrong signature: {entries:?}");
     for (garbage, error) in [("{}", "invalid_request"), ("[{}]", "invalid_request"), ("\u{0}", "invalid_request")] {
         report(&app, "key-1", &reporter.signature(garbage), garbage).await.oauth_error(error);
     }
