@@ -3,6 +3,7 @@
 mod commands;
 mod log;
 mod notice;
+mod printed;
 mod remote;
 mod rules;
 mod start;

@@ -130,7 +130,7 @@ async fn a_graceful_stop_finishes_requests_and_writes_what_was_counted() {
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"active\":true"), "{answer}");
     assert!(server.stop().success());
     let list = here.json(&["key", "list", "--user", "alice@example.com"]);
-    assert!(list["keys"][0]["last_used_at"].is_string(), "{list}");
+    assert!(list["items"][0]["last_used_at"].is_string(), "{list}");
 }
 
 #[tokio::test]

@@ -94,15 +94,16 @@ fn the_audit_log_says_who_did_what_and_holds_no_secret() {
     let (id, key) = here.key("alice@example.com");
     here.json(&["key", "revoke", &id]);
     let log = here.json(&["audit"]);
-    let newest = &log["audit"][0];
+    let newest = &log["items"][0];
     let head: Vec<&String> = newest.as_object().expect("an entry").keys().collect();
-    assert_eq!(head, ["at", "event", "outcome", "actor", "concerns", "reason", "address", "request_id", "times"]);
+    let members = ["at", "event", "outcome", "actor", "user", "client", "object", "reason", "address", "request_id"];
+    assert_eq!(head, [&members[..], &["times"]].concat());
     assert_eq!((&newest["event"], &newest["actor"]), (&json!("key.revoke"), &json!("cli")));
-    assert!(newest["concerns"].as_array().expect("ids").contains(&json!(id)));
+    assert_eq!(newest["object"], id);
     for secret in [key.as_str(), api.secret.as_deref().expect("a secret"), "correct horse"] {
         assert!(!log.to_string().contains(secret));
     }
-    assert_eq!(here.json(&["audit", "--limit", "1"])["audit"].as_array().map(Vec::len), Some(1));
+    assert_eq!(here.json(&["audit", "--limit", "1"])["items"].as_array().map(Vec::len), Some(1));
     assert!(here.refused(&["audit", "--limit", "0"]).contains("1..=10000"));
 }
 
