@@ -53,9 +53,17 @@ pub struct Global {
     /// Work at this server, by its management API, with the key in GRANTD_API_KEY
     #[arg(long, global = true, value_name = "URL")]
     server: Option<String>,
-    /// Print one JSON object, for scripts
+    /// Print JSON, for scripts: members are those of the management API; an error is {"error", "detail"} on standard error
     #[arg(long, global = true)]
     json: bool,
+}
+
+impl Cli {
+    /// Whether a program reads what is said.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.global.json
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -139,8 +147,8 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Doctor => doctor::run(&global).await,
         Command::Config => output::text(config::DEFAULTS),
         Command::Openapi => {
-            let issuer = open::config(&global, &[])?.issuer;
-            output::line(&format!("{:#}", openapi::document(&issuer)))
+            let config = open::config(&global, &[])?;
+            output::line(&format!("{:#}", openapi::document(&config)))
         }
     }
 }

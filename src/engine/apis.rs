@@ -17,9 +17,9 @@ use crate::{
 };
 
 /// Longest identifier, in bytes.
-const IDENTIFIER_MAX: usize = 512;
+pub const IDENTIFIER_MAX: usize = 512;
 /// Longest slug, in bytes.
-const SLUG_MAX: usize = 60;
+pub const SLUG_MAX: usize = 60;
 
 /// An API and the client of its resource server, ready to be kept.
 #[derive(Debug)]

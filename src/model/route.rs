@@ -4,7 +4,7 @@
 use super::scope::Scopes;
 
 /// Longest path judged, in bytes.
-const PATH_MAX: usize = 2048;
+pub const PATH_MAX: usize = 2048;
 
 /// One rule of an API. The first that matches decides; where an API has rules and none matches, nobody passes.
 #[derive(Clone, Debug, PartialEq, Eq)]

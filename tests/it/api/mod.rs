@@ -2,6 +2,7 @@
 
 mod admin;
 mod described;
+mod generated;
 mod keys;
 mod own;
 mod projects;
