@@ -172,7 +172,11 @@ fn token_request() -> Value {
             "resource": {
                 "description": "RFC 8707: an absolute URI without fragment; may repeat",
                 "type": "array",
-                "items": { "type": "string", "format": "uri", "pattern": "^[^#]*$" },
+                // Empty is absent (RFC 6749 §3.1), here and elsewhere.
+                "items": {
+                    "type": "string",
+                    "anyOf": [{ "maxLength": 0 }, { "format": "uri", "pattern": "^[^#]*$" }],
+                },
                 "maxItems": RESOURCES_MAX,
             },
             "client_id": { "type": "string", "description": "Where no Basic header names the client" },
@@ -217,7 +221,7 @@ fn introspection_request() -> Value {
             "token": text(),
             "tokens[]": { "type": "array", "items": text(), "maxItems": TOKENS_MAX, "description": "Many at once" },
             "ip_address": {
-                "type": "string", "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }],
+                "type": "string", "anyOf": [{ "maxLength": 0 }, { "format": "ipv4" }, { "format": "ipv6" }],
                 "description": "Who sent the credential to you",
             },
             "user_agent": text(),

@@ -89,7 +89,8 @@ fn text(mark: &str) -> Option<Value> {
         // A user by id or address; what is neither names nobody.
         "who" => json!({ "minLength": 1, "maxLength": EMAIL_MAX }),
         "email" => json!({ "format": "email", "maxLength": EMAIL_MAX }),
-        "address" => json!({ "description": "An IPv4 or IPv6 address; empty where nobody told it" }),
+        // As far as anybody told it: no format that could be relied on.
+        "address" => json!({}),
         // One address is a network too. None has bits set behind its length.
         "network" => json!({ "format": "network", "pattern": "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$" }),
         "scope" => json!({ "pattern": scope }),

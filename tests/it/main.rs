@@ -30,6 +30,8 @@ mod readme;
 #[cfg(feature = "services")]
 mod seed_snippets;
 mod smoke;
+#[cfg(feature = "services")]
+mod snippets;
 mod store;
 mod tidy;
 mod web;

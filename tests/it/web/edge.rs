@@ -171,3 +171,19 @@ async fn no_form_works_without_its_token_and_no_link_changes_anything() {
     app.introspect(&access).await.active();
     browser.get(&format!("/apps/{id}")).await.page(200);
 }
+
+#[tokio::test]
+async fn every_page_leads_to_the_reference_and_none_to_raw_metadata() {
+    let app = TestApp::new().await;
+    app.user("alice@example.com").await;
+    let browser = app.browser();
+    browser.log_in("alice@example.com").await;
+    for path in ["/settings/keys", "/settings/projects", "/settings/apps", "/apps", "/settings/activity"] {
+        let page = browser.get(path).await;
+        page.page(200);
+        assert!(page.body.contains("href=\"/api/docs\"") && !page.body.contains("/.well-known/"), "{path}");
+    }
+    let page = app.get("/login").await;
+    assert!(page.body.contains("href=\"/api/docs\""), "{}", page.body);
+    assert!(app.get("/api/docs").await.body.contains("/.well-known/oauth-authorization-server"));
+}

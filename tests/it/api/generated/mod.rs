@@ -161,13 +161,14 @@ impl Run<'_> {
                 let body = json!({ "name": "A", "redirect_uris": ["https://a.example/cb"], "scopes": ["read"] });
                 made("/clients", body).await
             }
-            Some("users") => user.clone(),
+            Some("users") => self.app.user(&format!("u{}@example.com", self.app.now().0)).await,
             _ => "example-api".to_owned(),
         };
         known["path id"] = json!([id]);
         if self.path.contains("/routes") {
             let rule = made("/apis/example-api/routes", json!({ "path": "/x", "scopes": ["read"] })).await;
             (known["path route"], known["before"]) = (json!([rule]), json!([rule]));
+            known["scopes"] = json!([[], ["read"], ["read", "write"]]);
         }
         if self.path.contains("{request_id}") {
             let refused = self.app.get_as("/v1/users/me", "nonsense").await;
@@ -282,8 +283,9 @@ async fn queries(run: &Run<'_>, maker: &Maker<'_>, right: &Asked) {
             let text = wrong.as_str().map_or_else(|| wrong.to_string(), ToOwned::to_owned);
             let read = if is_text { json!(text) } else { text.parse::<u64>().map_or(json!(text), Value::from) };
             if !text.is_empty() && !run.judge.takes(schema, &read) {
-                // A user who cannot be is not found, as one who is not.
-                run.refused(&with(name, &[&text]), if name == "user" { &[400, 404] } else { &[400] }).await;
+                // What cannot be is not found, as what is not.
+                let names_another = ["user", "project"].contains(&name);
+                run.refused(&with(name, &[&text]), if names_another { &[400, 404] } else { &[400] }).await;
             }
         }
     }

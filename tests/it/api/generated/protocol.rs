@@ -106,11 +106,11 @@ async fn the_token_endpoint_is_as_described() {
     let browser = app.browser();
     browser.log_in("alice@example.com").await;
     let path = "/oauth/token";
+    asker.wrong_forms(path, &client, &json!({ "grant_type": "authorization_code", "code": "x", "resource": [] })).await;
     let code = flow::code(&browser, &client).await;
     let by_code = json!({
         "grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "code_verifier": flow::VERIFIER,
     });
-    asker.wrong_forms(path, &client, &json!({ "grant_type": "authorization_code", "code": "x", "resource": [] })).await;
     let made = asker.form(path, Some(&client), &by_code).await;
     let refresh = made.status(200).text("refresh_token");
     let by_refresh = json!({ "grant_type": "refresh_token", "refresh_token": refresh, "scope": "read" });
