@@ -164,7 +164,7 @@ fn share(path: &str, method: &str, operation: &mut Value) {
             None => operation["parameters"] = json!([key]),
         }
     }
-    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         if parameter["in"] == "query" {
             // Absent and empty are the same.
             parameter["allowEmptyValue"] = true.into();

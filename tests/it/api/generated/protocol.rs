@@ -53,9 +53,10 @@ impl Asker<'_> {
         let schema = self.schema(path);
         for broken in maker.broken(schema, right) {
             // A form has texts and lists of them alone, and no name twice that is no list.
-            let is_form = |of: (&String, &Value)| match of.1 {
-                Value::Array(items) => items.iter().all(Value::is_string) && right[of.0.as_str()].is_array(),
-                value => value.is_string(),
+            let is_form = |(name, value): (&String, &Value)| {
+                let is_list = schema["properties"][name]["type"] == "array";
+                let is_text = |value: &Value| value.is_string();
+                value.as_array().map_or(!is_list && is_text(value), |items| is_list && items.iter().all(is_text))
             };
             if broken.as_object().expect("an object").iter().all(is_form) {
                 let reply = self.form(path, Some(client), &broken).await;
