@@ -3,7 +3,7 @@
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 
-use comfy_table::{ContentArrangement, Table, presets::NOTHING};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets::NOTHING};
 use serde_json::{Map, Value, json};
 
 use super::{Global, admin::Listed};
@@ -92,6 +92,10 @@ fn print(head: &[&str], rows: Vec<Vec<String>>) -> Result<(), Error> {
         table.set_header(head.iter().map(|name| name.replace('_', " ").to_uppercase()));
     }
     table.add_rows(rows);
+    // What is first is an id or a name, to be taken along whole.
+    if let Some(first) = table.column_mut(0) {
+        first.set_constraint(ColumnConstraint::ContentWidth);
+    }
     // Nothing but spaces stands at the end of a line.
     table.lines().try_for_each(|row| writeln!(stdout(), "{}", row.trim_end())).map_err(Error::server)
 }
