@@ -39,7 +39,7 @@ use crate::{
 /// Every route, with what stands around it: panics are caught inside the edge, so that their answers look like others.
 pub fn router(app: Arc<App>) -> Router {
     let base = app.config.base_path();
-    let routes = machines(&app).merge(management()).merge(described(&app.config.issuer)).merge(people(&app));
+    let routes = machines(&app).merge(management()).merge(described(&app)).merge(people(&app));
     let routes =
         if base.is_empty() { routes } else { Router::new().merge(issuer_with_path(&base)).nest(&base, routes) };
     routes
@@ -76,8 +76,8 @@ fn machines(app: &App) -> Router<Arc<App>> {
 }
 
 /// What programs and people read about the management API, made once.
-fn described(issuer: &str) -> Router<Arc<App>> {
-    let document = Arc::new(openapi::document(issuer));
+fn described(app: &App) -> Router<Arc<App>> {
+    let document = Arc::new(openapi::document(&app.config));
     let shown = Arc::clone(&document);
     // Compressed when it is first asked for: most servers never are.
     let (text, page) = (Arc::new(OnceLock::<Packed>::new()), Arc::new(OnceLock::new()));

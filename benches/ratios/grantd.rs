@@ -184,7 +184,10 @@ impl Installation {
 }
 
 fn client(created: &Value) -> Fallible<Client> {
-    Ok(Client { id: text(created, "client_id")?, secret: text(created, "client_secret")? })
+    Ok(Client {
+        id: text(created, "client_id").or_else(|_| text(created, "id"))?,
+        secret: text(created, "client_secret")?,
+    })
 }
 
 fn text(value: &Value, name: &str) -> Fallible<String> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    auth::{AuditRead, May},
+    auth::{AuditRead, Holder, May},
     page::{Page, Paging, Query, fill},
 };
 use crate::{
@@ -22,26 +22,32 @@ use crate::{
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Entry {
     /// When
+    #[schema(format = DateTime)]
     at: String,
     /// Such as `key.revoke`
     event: String,
     /// `ok` or `denied`
+    #[schema(format = "outcome")]
     outcome: String,
-    /// Who acted: a user with the key or client, a client, `cli`, `system` or `anonymous`
+    /// Who acted: a user with the key or client, a client, `cli`, `system` or `anonymous`. Users are told of
+    /// `an administrator` and no more
     actor: String,
     /// The user concerned
+    #[schema(format = "user-id")]
     user: Option<String>,
     /// The client concerned
+    #[schema(format = "client-id")]
     client: Option<String>,
     /// The key, project, API, grant or token concerned
     object: Option<String>,
     /// Why it was denied
     reason: Option<String>,
-    /// From which address
+    /// From which address; empty where there is none to tell
     address: String,
     /// As answered in `X-Request-ID`
     request_id: String,
     /// How often, where equal events were counted together
+    #[schema(minimum = 1)]
     times: i64,
 }
 
@@ -50,6 +56,7 @@ pub struct Entry {
 #[into_params(parameter_in = Query)]
 pub struct Filter {
     /// Concerning this user, by id or address; for administrators, who else see all
+    #[param(format = "who")]
     user: Option<String>,
     /// Concerning this client
     client: Option<String>,
@@ -58,12 +65,13 @@ pub struct Filter {
     /// Such as `key.revoke`; `key.` means every event that begins so
     event: Option<String>,
     /// `ok` or `denied`
+    #[param(format = "outcome")]
     outcome: Option<String>,
     /// Not before this moment: RFC 3339, or seconds since the epoch
-    #[param(value_type = Option<String>)]
+    #[param(required = false, value_type = String, format = "moment")]
     from: Option<Timestamp>,
     /// Before this moment
-    #[param(value_type = Option<String>)]
+    #[param(required = false, value_type = String, format = "moment")]
     to: Option<Timestamp>,
 }
 
@@ -124,6 +132,12 @@ pub async fn list(State(app): State<Arc<App>>, May(caller, ..): May<AuditRead>, 
         };
         store.audit_behind(owner, &place, limit).await
     };
-    let keep = |entry: AuditEntry| filter.lets(&entry).then(|| Entry::from(entry));
+    let keep = |entry: AuditEntry| {
+        let seen = match &caller.holder {
+            Some(Holder { user, .. }) if !user.admin => entry.seen_by(&user.id),
+            _ => entry,
+        };
+        filter.lets(&seen).then(|| Entry::from(seen))
+    };
     Ok(reply::json(&fill(&app, "audit", &query.paging()?, read, keep).await?))
 }

@@ -35,6 +35,8 @@ use crate::{
 
 /// Requests of one user within a second, whatever the plan: enough for any script, too few to wear the store out.
 const BURST: u32 = 100;
+/// Longest filter of a query that is taken down, in bytes: an address as it is escaped in a URL.
+const WHOSE_MAX: usize = 800;
 
 /// What a key of a project may be used for: the rest is of its owner, or of everybody.
 const OF_A_PROJECT: [&str; 5] = [
@@ -49,34 +51,38 @@ const OF_A_PROJECT: [&str; 5] = [
 pub trait Scope: Send + Sync + 'static {
     /// Its name.
     const NAME: &'static str;
+    /// What is read with it belongs to people: an administrator who looks is recorded.
+    const OF_PEOPLE: bool;
 }
 
 macro_rules! scopes {
-    ($($name:ident = $value:ident),* $(,)?) => { $(
+    ($($name:ident = $value:ident $(, of people = $people:literal)?);* $(;)?) => { $(
         #[doc = concat!("The scope of `reserved::", stringify!($value), "`.")]
         #[derive(Debug)]
         pub struct $name;
         impl Scope for $name {
             const NAME: &'static str = reserved::$value;
+            const OF_PEOPLE: bool = true $(&& $people)?;
         }
     )* };
 }
 
 scopes! {
-    KeysRead = KEYS_READ,
-    KeysWrite = KEYS_WRITE,
-    ProjectsRead = PROJECTS_READ,
-    ProjectsWrite = PROJECTS_WRITE,
-    ClientsRead = CLIENTS_READ,
-    ClientsWrite = CLIENTS_WRITE,
-    UsersRead = USERS_READ,
-    UsersWrite = USERS_WRITE,
-    ApisRead = APIS_READ,
-    ApisWrite = APIS_WRITE,
-    PlansRead = PLANS_READ,
-    PlansWrite = PLANS_WRITE,
-    UsageRead = USAGE_READ,
-    AuditRead = AUDIT_READ,
+    KeysRead = KEYS_READ;
+    KeysWrite = KEYS_WRITE;
+    ProjectsRead = PROJECTS_READ;
+    ProjectsWrite = PROJECTS_WRITE;
+    ClientsRead = CLIENTS_READ;
+    ClientsWrite = CLIENTS_WRITE;
+    UsersRead = USERS_READ;
+    UsersWrite = USERS_WRITE;
+    UsageRead = USAGE_READ;
+    AuditRead = AUDIT_READ;
+    CatalogRead = KEYS_READ, of people = false;
+    ApisRead = APIS_READ, of people = false;
+    ApisWrite = APIS_WRITE, of people = false;
+    PlansRead = PLANS_READ, of people = false;
+    PlansWrite = PLANS_WRITE, of people = false;
 }
 
 /// A caller who has this scope: for what is the caller's own, or an administrator's for everything.
@@ -223,7 +229,7 @@ impl<S: Scope> FromRequestParts<Arc<App>> for May<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let needs = Needs { scope: S::NAME, admin: false, is_write: is_write(&parts.method) };
+        let needs = Needs { scope: S::NAME, of_people: S::OF_PEOPLE, admin: false, is_write: is_write(&parts.method) };
         Ok(Self(caller(parts, app, needs).await?, PhantomData))
     }
 }
@@ -232,7 +238,7 @@ impl<S: Scope> FromRequestParts<Arc<App>> for Admin<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let needs = Needs { scope: S::NAME, admin: true, is_write: is_write(&parts.method) };
+        let needs = Needs { scope: S::NAME, of_people: S::OF_PEOPLE, admin: true, is_write: is_write(&parts.method) };
         Ok(Self(caller(parts, app, needs).await?, PhantomData))
     }
 }
@@ -241,6 +247,7 @@ impl<S: Scope> FromRequestParts<Arc<App>> for Admin<S> {
 #[derive(Clone, Copy)]
 struct Needs {
     scope: &'static str,
+    of_people: bool,
     admin: bool,
     is_write: bool,
 }
@@ -281,7 +288,9 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     app.verifier.used(info.now, &credential, outcome, &from);
     let user = judged.map_err(|(_, problem)| problem)?;
     let caller = Caller { info, holder: Some(Holder { user, credential, asked }) };
-    watch(app, &caller, parts, needs.scope).await?;
+    if needs.of_people {
+        watch(app, &caller, parts).await?;
+    }
     Ok(caller)
 }
 
@@ -290,7 +299,7 @@ async fn judge(
     app: &App,
     info: &RequestInfo,
     credential: &Verified,
-    Needs { scope, admin, is_write }: Needs,
+    Needs { scope, admin, is_write, .. }: Needs,
     asked: &Asked,
 ) -> Result<User, (Outcome, Problem)> {
     let principal = &credential.value.principal;
@@ -355,11 +364,19 @@ fn note(
     info.note_denial_because(app, (status, reason), Some(reserved::SLUG), denied, asked);
 }
 
-/// An administrator's look at what is others' is worth an entry of its own; where that cannot be written, there is no look.
-async fn watch(app: &App, caller: &Caller, parts: &Parts, scope: &'static str) -> Result<(), Problem> {
-    let is_sensitive = [reserved::USERS_READ, reserved::AUDIT_READ, reserved::USAGE_READ].contains(&scope);
-    if caller.is_admin() && parts.method == Method::GET && is_sensitive {
-        let event = Event::new("admin.read").object(parts.uri.path());
+/// An administrator's look at what is others' is worth an entry of its own, by whichever method; where that cannot be
+/// written, there is no look.
+async fn watch(app: &App, caller: &Caller, parts: &Parts) -> Result<(), Problem> {
+    // A PATCH that changes nothing is a look as well.
+    if caller.is_admin() && (parts.method.is_safe() || parts.method == Method::PATCH) {
+        // Whose, where one is named: the query as it was sent, which has no other characters than a URL's.
+        let whose = parts.uri.query().into_iter().flat_map(|query| query.split('&'));
+        let whose = whose
+            .filter(|pair| pair.starts_with("user=") || pair.starts_with("email="))
+            .find(|pair| pair.len() <= WHOSE_MAX);
+        let looked_at =
+            whose.map_or_else(|| parts.uri.path().to_owned(), |whose| format!("{}?{whose}", parts.uri.path()));
+        let event = Event::new("admin.read").object(&looked_at);
         app.store.audit(caller.info.now, vec![(caller.origin(), event)]).await?;
     }
     Ok(())

@@ -26,6 +26,7 @@ pub struct Page<T> {
     /// The entries.
     pub items: Vec<T>,
     /// Cursor of the next page; null behind the last one. A page may have fewer items than asked for and still a next.
+    #[schema(format = "cursor")]
     pub next: Option<String>,
 }
 
@@ -37,7 +38,7 @@ pub struct Paging {
     #[param(required = false, minimum = 1, maximum = 100, default = 20)]
     pub limit: usize,
     /// `next` of the page before
-    #[param(required = false, value_type = String)]
+    #[param(required = false, value_type = String, format = "cursor")]
     pub cursor: Option<String>,
 }
 
@@ -84,7 +85,10 @@ impl<'u> Query<'u> {
     /// `invalid_request`.
     pub fn moment(&self, name: &str) -> Result<Option<Timestamp>, Error> {
         let wrong = || Error::invalid_request(format!("{name} is a moment such as 2026-11-21T00:00:00Z"));
-        self.get(name).map(|text| Timestamp::read(text).ok_or_else(wrong)).transpose()
+        // More digits than the last second of the year 9999 has are no moment that could be told again.
+        let is_one = |text: &&str| text.len() <= 12 || !text.bytes().all(|b| b.is_ascii_digit());
+        let read = |text: &str| Timestamp::read(text).filter(|at| at.0 >= 0);
+        self.get(name).map(|text| Some(text).filter(is_one).and_then(read).ok_or_else(wrong)).transpose()
     }
 
     /// Which page.

@@ -5,20 +5,36 @@ use axum::{
     http::request::Parts,
 };
 
-use crate::{http::problem::Problem, model::error::Error};
+use crate::{
+    http::{json::no_query, problem::Problem},
+    model::error::Error,
+};
 
 /// Longest name, in bytes.
 const NAME_MAX: usize = 128;
 
-/// The last thing a path names.
+/// The last thing a path names, where nothing else is asked: there is no query.
 #[derive(Debug)]
 pub struct Id(pub String);
+
+/// The last thing a path names, where the handler reads the query.
+#[derive(Debug)]
+pub struct IdAndQuery(pub String);
 
 /// A thing and one below it.
 #[derive(Debug)]
 pub struct Ids(pub String, pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        no_query(&parts.uri)?;
+        IdAndQuery::from_request_parts(parts, state).await.map(|IdAndQuery(id)| Self(id))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IdAndQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Path, State},
+    http::Uri,
     response::Response,
 };
 use serde::Deserialize;
@@ -15,7 +16,11 @@ use super::{
 };
 use crate::{
     app::App,
-    http::{json::Sent, problem::Problem, reply},
+    http::{
+        json::{Sent, no_query},
+        problem::Problem,
+        reply,
+    },
     model::{error::Error, plan, text},
 };
 
@@ -23,10 +28,13 @@ use crate::{
 #[derive(Debug, serde::Serialize, ToSchema)]
 pub struct Plan {
     /// Such as `free`
+    #[schema(format = "name")]
     name: String,
     /// Requests an hour, for one subject at one API; null means unlimited
+    #[schema(maximum = 4_294_967_295_u32, format = "count")]
     per_hour: Option<u32>,
     /// Most requests within one second
+    #[schema(minimum = 1, maximum = 4_294_967_295_u32, format = "count")]
     burst: u32,
 }
 
@@ -35,8 +43,10 @@ pub struct Plan {
 #[serde(deny_unknown_fields)]
 pub struct SetPlan {
     /// Requests an hour, for one subject at one API; unlimited if left out
+    #[schema(maximum = 4_294_967_295_u32, format = "count")]
     per_hour: Option<u32>,
     /// Most requests within one second, at least 1
+    #[schema(minimum = 1, maximum = 4_294_967_295_u32, format = "count")]
     burst: u32,
 }
 
@@ -49,7 +59,8 @@ impl From<plan::Plan> for Plan {
 /// List plans, smallest first
 #[utoipa::path(get, path = "/api/v1/plans", tag = "plans",
     responses((status = 200, body = Page<Plan>)), security(("bearer" = ["grantd:plans:read"])))]
-pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<PlansRead>) -> Result<Response, Problem> {
+pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<PlansRead>, uri: Uri) -> Result<Response, Problem> {
+    no_query(&uri)?;
     let items: Vec<Plan> = app.store.plans().await?.0.into_iter().map(Into::into).collect();
     Ok(reply::json(&Page { items, next: None }))
 }
@@ -57,7 +68,7 @@ pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<PlansRead>) -> R
 /// Make or change a plan
 ///
 /// Everybody on it is measured by it within a second.
-#[utoipa::path(put, path = "/api/v1/plans/{name}", tag = "plans", params(("name" = String, Path)), request_body = SetPlan,
+#[utoipa::path(put, path = "/api/v1/plans/{name}", tag = "plans", params(("name" = String, Path, format = "name")), request_body = SetPlan,
     responses((status = 200, body = Plan)), security(("bearer" = ["grantd:plans:write"])))]
 pub async fn set(
     State(app): State<Arc<App>>,

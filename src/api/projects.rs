@@ -30,20 +30,26 @@ use crate::{
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Project {
     /// `project_…`
+    #[schema(format = "project-id")]
     id: String,
     /// Whose it is
+    #[schema(format = "user-id")]
     user: String,
     /// Its name; one user has no two alike
+    #[schema(format = "name")]
     name: String,
     /// How its keys look: `prefixed` or `uuid`
+    #[schema(format = "new-key-form")]
     key_form: &'static str,
     /// At most one of its keys is live at a time
     one_live_key: bool,
     /// The plan its keys are measured by together, where it is not the user's
+    #[schema(format = "name")]
     plan: Option<String>,
     /// None of its keys are accepted
     disabled: bool,
     /// When it was made
+    #[schema(format = DateTime)]
     created_at: String,
 }
 
@@ -52,15 +58,19 @@ pub struct Project {
 #[serde(deny_unknown_fields)]
 pub struct CreateProject {
     /// Whose it will be, by id or address, for administrators to choose; else your own
+    #[schema(format = "who")]
     user: Option<String>,
     /// Its name; one user has no two alike
+    #[schema(format = "name")]
     name: String,
     /// How its keys will look: `prefixed` (if left out) or `uuid`
+    #[schema(format = "new-key-form")]
     key_form: Option<String>,
     /// At most one of its keys will be live at a time
     #[serde(default)]
     one_live_key: bool,
     /// The plan its keys are measured by together, for administrators to choose
+    #[schema(format = "name")]
     plan: Option<String>,
 }
 
@@ -69,12 +79,15 @@ pub struct CreateProject {
 #[serde(deny_unknown_fields)]
 pub struct ChangeProject {
     /// Its name
+    #[schema(format = "name")]
     name: Option<String>,
     /// How keys made from now on look: `prefixed` or `uuid`
+    #[schema(format = "new-key-form")]
     key_form: Option<String>,
     /// Whether at most one key is live at a time, from now on
     one_live_key: Option<bool>,
     /// For administrators to choose: a plan, or an empty text for the user's own
+    #[schema(format = "name-or-nothing")]
     plan: Option<String>,
     /// Whether its keys are refused
     disabled: Option<bool>,
@@ -85,6 +98,7 @@ pub struct ChangeProject {
 #[into_params(parameter_in = Query)]
 pub struct Filter {
     /// Of this user, by id or address; for administrators, who else see everybody's
+    #[param(format = "who")]
     user: Option<String>,
 }
 
@@ -157,7 +171,7 @@ pub async fn create(
 }
 
 /// One project
-#[utoipa::path(get, path = "/api/v1/projects/{id}", tag = "projects", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/projects/{id}", tag = "projects", params(("id" = String, Path, format = "id")),
     responses((status = 200, body = Project)), security(("bearer" = ["grantd:projects:read"])))]
 pub async fn get(
     State(app): State<Arc<App>>,
@@ -170,7 +184,7 @@ pub async fn get(
 }
 
 /// Change a project, disable it or enable it again
-#[utoipa::path(patch, path = "/api/v1/projects/{id}", tag = "projects", params(("id" = String, Path)),
+#[utoipa::path(patch, path = "/api/v1/projects/{id}", tag = "projects", params(("id" = String, Path, format = "id")),
     request_body = ChangeProject, responses((status = 200, body = Project)),
     security(("bearer" = ["grantd:projects:write"])))]
 pub async fn update(

@@ -11,7 +11,7 @@ use super::{
     auth::{May, UsageRead, no},
     keys,
     page::{Page, Paging, Query, fill},
-    path::Id,
+    path::{Id, IdAndQuery},
 };
 use crate::{
     app::App,
@@ -34,10 +34,13 @@ const DAILY_DAYS_MAX: i64 = 400;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Usage {
     /// Where the span begins
+    #[schema(format = DateTime)]
     from: String,
     /// Where it ends
+    #[schema(format = DateTime)]
     to: String,
     /// `hour` or `day`
+    #[schema(format = "step")]
     by: &'static str,
     /// Those in which anything happened, oldest first. Counts are written every few seconds
     items: Vec<Count>,
@@ -49,6 +52,7 @@ pub struct Usage {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Count {
     /// When it began, in UTC
+    #[schema(format = DateTime)]
     start: String,
     #[serde(flatten)]
     total: Total,
@@ -58,10 +62,13 @@ pub struct Count {
 #[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
 pub struct Total {
     /// That passed
+    #[schema(minimum = 0)]
     allowed: i64,
     /// Refused for what the key is or may do
+    #[schema(minimum = 0)]
     denied: i64,
     /// Refused as too many
+    #[schema(minimum = 0)]
     limited: i64,
 }
 
@@ -70,13 +77,13 @@ pub struct Total {
 #[into_params(parameter_in = Query)]
 pub struct Span {
     /// RFC 3339, or seconds since the epoch; a day before `to` by hour, 30 days by day
-    #[param(value_type = Option<String>)]
+    #[param(required = false, value_type = String, format = "moment")]
     from: Timestamp,
     /// RFC 3339, or seconds since the epoch; now if left out
-    #[param(value_type = Option<String>)]
+    #[param(required = false, value_type = String, format = "moment")]
     to: Timestamp,
     /// `hour` (if left out) or `day`
-    #[param(value_type = Option<String>)]
+    #[param(required = false, value_type = String, format = "step")]
     by: &'static str,
 }
 
@@ -85,6 +92,7 @@ pub struct Span {
 #[into_params(parameter_in = Query)]
 pub struct Whose {
     /// Of this user, by id or address; for administrators, else your own
+    #[param(format = "who")]
     user: Option<String>,
 }
 
@@ -94,8 +102,10 @@ pub struct Refused {
     /// As answered in `X-Request-ID`. May come from the sender: several may be alike
     request_id: String,
     /// When
+    #[schema(format = DateTime)]
     at: String,
     /// What it was answered
+    #[schema(minimum = 200, maximum = 599)]
     status: u16,
     /// Why
     reason: String,
@@ -106,14 +116,19 @@ pub struct Refused {
     /// Scopes that it needs and its credential lacks
     needs: Option<String>,
     /// Slug of the API it was for
+    #[schema(format = "slug")]
     api: Option<String>,
     /// The key it carried
+    #[schema(format = "key-id")]
     key: Option<String>,
     /// The client that holds the token it carried
+    #[schema(format = "client-id")]
     client: Option<String>,
     /// The user behind what it carried
+    #[schema(format = "user-id")]
     user: Option<String>,
     /// Who sent it
+    #[schema(format = "address")]
     address: String,
 }
 
@@ -122,6 +137,7 @@ pub struct Refused {
 #[into_params(parameter_in = Query)]
 pub struct Filter {
     /// Of this user, by id or address; for administrators, who else see everybody's
+    #[param(format = "who")]
     user: Option<String>,
     /// That carried this key
     key_id: Option<String>,
@@ -202,12 +218,12 @@ pub async fn of_user(
 }
 
 /// How often one key was used
-#[utoipa::path(get, path = "/api/v1/keys/{id}/usage", tag = "usage", params(("id" = String, Path), Span),
+#[utoipa::path(get, path = "/api/v1/keys/{id}/usage", tag = "usage", params(("id" = String, Path, format = "id"), Span),
     responses((status = 200, body = Usage)), security(("bearer" = ["grantd:usage:read"])))]
 pub async fn of_key(
     State(app): State<Arc<App>>,
     May(caller, ..): May<UsageRead>,
-    Id(id): Id,
+    IdAndQuery(id): IdAndQuery,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let query = Query::parse(&uri, &["from", "to", "by"])?;
@@ -241,7 +257,7 @@ pub async fn denials(
 /// Why a request was refused
 ///
 /// The id is the `X-Request-ID` of a 401, 403 or 429. Known for what you own; to an administrator for everything.
-#[utoipa::path(get, path = "/api/v1/denials/{request_id}", tag = "usage", params(("request_id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/denials/{request_id}", tag = "usage", params(("request_id" = String, Path, format = "id")),
     responses((status = 200, body = Page<Refused>)), security(("bearer" = ["grantd:usage:read"])))]
 pub async fn denial(
     State(app): State<Arc<App>>,

@@ -32,12 +32,16 @@ use crate::{
 #[derive(Debug, Serialize, ToSchema)]
 pub struct User {
     /// `user_…`
+    #[schema(format = "user-id")]
     id: String,
     /// Address to sign in with
+    #[schema(format = "email")]
     email: String,
     /// Name to show
+    #[schema(format = "name")]
     name: String,
     /// Name of the plan
+    #[schema(format = "name")]
     plan: String,
     /// May administer this server
     admin: bool,
@@ -60,12 +64,16 @@ pub struct MadeUser {
 #[serde(deny_unknown_fields)]
 pub struct CreateUser {
     /// Address to sign in with
+    #[schema(format = "email")]
     email: String,
     /// Name to show; what stands before the @ if left out
+    #[schema(format = "name")]
     name: Option<String>,
     /// Name of the plan; `free` if left out
+    #[schema(format = "name")]
     plan: Option<String>,
     /// 15 to 128 characters, not one that is easy to guess; a random one is made if left out
+    #[schema(format = "new-password")]
     password: Option<String>,
     /// For the command line beside the database alone
     #[serde(default)]
@@ -77,8 +85,10 @@ pub struct CreateUser {
 #[serde(deny_unknown_fields)]
 pub struct ChangeUser {
     /// Name to show
+    #[schema(format = "name")]
     name: Option<String>,
     /// Name of the plan
+    #[schema(format = "name")]
     plan: Option<String>,
     /// Disabled, sessions, keys and tokens stop at once
     active: Option<bool>,
@@ -89,6 +99,7 @@ pub struct ChangeUser {
 #[into_params(parameter_in = Query)]
 pub struct Filter {
     /// The one with this address
+    #[param(format = "email")]
     email: Option<String>,
     /// On this plan
     plan: Option<String>,
@@ -171,7 +182,7 @@ pub async fn create(
 }
 
 /// One user
-#[utoipa::path(get, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path, format = "id")),
     responses((status = 200, body = User)), security(("bearer" = ["grantd:users:read"])))]
 pub async fn get(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, Id(id): Id) -> Result<Response, Problem> {
     let user = app.store.user_by_id(&id).await?.ok_or_else(|| no("user"))?;
@@ -179,7 +190,7 @@ pub async fn get(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, Id(id
 }
 
 /// Change a user, disable it or enable it again
-#[utoipa::path(patch, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path)),
+#[utoipa::path(patch, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path, format = "id")),
     request_body = ChangeUser, responses((status = 200, body = User)), security(("bearer" = ["grantd:users:write"])))]
 pub async fn update(
     State(app): State<Arc<App>>,

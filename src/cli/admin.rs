@@ -9,7 +9,7 @@ use axum::{
     http::{Method, Request, StatusCode, header},
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tower::ServiceExt;
 use url::{Host, Url};
 
@@ -57,6 +57,15 @@ pub struct Admin {
 enum Way {
     Here { router: Router, base: String },
     There { http: reqwest::Client, base: String, key: SecretString },
+}
+
+/// Entries of a list.
+#[derive(Debug)]
+pub struct Listed {
+    /// The entries, as the API answers them.
+    pub items: Vec<Value>,
+    /// Where there are more.
+    pub next: Option<String>,
 }
 
 /// An answer, before it is judged.
@@ -117,24 +126,24 @@ impl Admin {
         answer.read()
     }
 
-    /// A list's entries, at most `most`; `filters` that have no value are left out.
+    /// A list's entries, at most `most`, and the cursor behind them; `filters` that have no value are left out.
     ///
     /// # Errors
     /// What the API answered, in words.
-    pub async fn list(&self, path: &str, filters: &[(&str, Option<&str>)], most: usize) -> Result<Vec<Value>, Error> {
-        let (mut found, mut cursor) = (Vec::new(), None);
+    pub async fn list(&self, path: &str, filters: &[(&str, Option<&str>)], most: usize) -> Result<Listed, Error> {
+        let (mut items, mut next) = (Vec::new(), None);
         loop {
             let mut query = form_urlencoded::Serializer::new(String::new());
-            query.append_pair("limit", &PAGE.min(most - found.len()).to_string());
+            query.append_pair("limit", &PAGE.min(most - items.len()).to_string());
             query.extend_pairs(filters.iter().filter_map(|(name, value)| Some((name, (*value)?))));
-            query.extend_pairs(cursor.as_ref().map(|cursor: &String| ("cursor", cursor)));
+            query.extend_pairs(next.as_ref().map(|cursor: &String| ("cursor", cursor)));
             let mut page = self.get(&format!("{path}?{}", query.finish())).await?;
-            if let Value::Array(items) = page["items"].take() {
-                found.extend(items);
+            if let Value::Array(more) = page["items"].take() {
+                items.extend(more);
             }
-            cursor = page["next"].as_str().map(ToOwned::to_owned);
-            if cursor.is_none() || found.len() >= most {
-                return Ok(found);
+            next = page["next"].as_str().map(ToOwned::to_owned);
+            if next.is_none() || items.len() >= most {
+                return Ok(Listed { items, next });
             }
         }
     }
@@ -247,13 +256,6 @@ fn server_url(text: &str) -> Result<String, Error> {
         _ => return Err(wrong("--server is https, or http on loopback: a key is never sent in the clear")),
     }
     Ok(text.trim_end_matches('/').to_owned())
-}
-
-/// A list of texts as the words of one.
-#[must_use]
-pub fn words(list: &Value) -> Value {
-    let words: Vec<&str> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    json!(words.join(" "))
 }
 
 /// Entries in the order of one of their texts.

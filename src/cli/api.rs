@@ -2,11 +2,12 @@
 
 use axum::http::Method;
 use clap::{Args, Subcommand};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{
     Global,
-    admin::{Admin, sort_by, words},
+    admin::{Admin, Listed, sort_by},
     open, output,
 };
 use crate::{
@@ -32,8 +33,8 @@ pub enum ApiCommand {
     List,
     /// Add a rule for the gateway: which requests need which scopes. The first that matches decides
     AddRoute(AddRoute),
-    /// List the gateway's rules
-    Routes,
+    /// List the gateway's rules, in the order they are asked
+    Routes(OfApi),
     /// Remove a rule
     RemoveRoute(RemoveRoute),
 }
@@ -60,6 +61,12 @@ pub struct AddRoute {
     /// Ask it right before the rule with this id
     #[arg(long, value_name = "ID")]
     before: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct OfApi {
+    /// The API's slug [default: every API's, with its slug]
+    slug: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -105,7 +112,7 @@ impl ApiCommand {
             Self::Create(create) => create.run(global).await,
             Self::List => list(global).await,
             Self::AddRoute(route) => route.run(global).await,
-            Self::Routes => routes(global).await,
+            Self::Routes(of) => of.run(global).await,
             Self::RemoveRoute(route) => route.run(global).await,
         }
     }
@@ -128,7 +135,7 @@ impl Create {
             "counts_introspection": self.count_introspection,
         });
         let made = Admin::open(global).await?.post("/apis", body).await?;
-        output::one(global, &["id", "slug", "client_id", "client_secret"].map(|member| (member, made[member].clone())))
+        output::answer(global, &made, &["id", "slug", "client_id", "client_secret"])
     }
 }
 
@@ -151,7 +158,7 @@ impl AddRoute {
             "before": self.before,
         });
         let made = Admin::open(global).await?.post(&format!("/apis/{}/routes", self.slug), body).await?;
-        output::one(global, &[("id", made["id"].clone())])
+        output::answer(global, &made, &["id", "method", "path", "scopes", "public"])
     }
 }
 
@@ -159,60 +166,65 @@ impl RemoveRoute {
     async fn run(self, global: &Global) -> Result<(), Error> {
         let admin = Admin::open(global).await?;
         let rules = rules(&admin).await?;
-        let (slug, _) = rules
+        let rule = rules
             .iter()
-            .find(|(_, rule)| rule["id"] == self.id.as_str())
+            .find(|rule| rule["id"] == self.id.as_str())
             .ok_or_else(|| Error::invalid_request("there is no such rule; `grantd api routes` shows them"))?;
+        let slug = rule["api"].as_str().unwrap_or_default();
         let open = if self.open { "?open=yes" } else { "" };
         admin.send(Method::DELETE, &format!("/apis/{slug}/routes/{}{open}", self.id), &Value::Null).await?;
         output::one(global, &[("id", json!(self.id)), ("removed", json!(true))])
     }
 }
 
-async fn routes(global: &Global) -> Result<(), Error> {
-    let row = |(slug, mut rule): (String, Value)| {
-        let mut take = |member: &str| rule[member].take();
-        vec![take("id"), json!(slug), take("method"), take("path"), words(&take("scopes")), take("public")]
-    };
-    let rows: Vec<_> = rules(&Admin::open(global).await?).await?.into_iter().map(row).collect();
-    output::many(global, "routes", &["id", "api", "method", "path", "scope", "public"], &rows)
+impl OfApi {
+    async fn run(self, global: &Global) -> Result<(), Error> {
+        let admin = Admin::open(global).await?;
+        let Some(slug) = self.slug else {
+            let items = rules(&admin).await?;
+            let members = ["id", "api", "method", "path", "scopes", "public"];
+            return output::list(global, "routes", &Listed { items, next: None }, &members);
+        };
+        let items = rules_of(&admin, &slug).await?;
+        output::list(global, "routes", &Listed { items, next: None }, &["id", "method", "path", "scopes", "public"])
+    }
 }
 
 /// Every rule with its API's slug, in the order they are asked.
-async fn rules(admin: &Admin) -> Result<Vec<(String, Value)>, Error> {
+async fn rules(admin: &Admin) -> Result<Vec<Value>, Error> {
     let mut found = Vec::new();
-    for api in apis(admin).await? {
+    for api in apis(admin).await?.items {
         let slug = api["slug"].as_str().unwrap_or_default();
-        let mut rules = admin.get(&format!("/apis/{slug}/routes")).await?;
-        let rules = rules["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
-        found.extend(rules.into_iter().map(|rule| (slug.to_owned(), rule)));
+        for mut rule in rules_of(admin, slug).await? {
+            rule["api"] = slug.into();
+            found.push(rule);
+        }
     }
     Ok(found)
 }
 
-async fn apis(admin: &Admin) -> Result<Vec<Value>, Error> {
+async fn rules_of(admin: &Admin, slug: &str) -> Result<Vec<Value>, Error> {
+    let slug = utf8_percent_encode(slug, NON_ALPHANUMERIC);
+    let mut rules = admin.get(&format!("/apis/{slug}/routes")).await?;
+    Ok(rules["items"].as_array_mut().map(std::mem::take).unwrap_or_default())
+}
+
+async fn apis(admin: &Admin) -> Result<Listed, Error> {
     let mut apis = admin.list("/apis", &[], LIST_MAX).await?;
-    sort_by(&mut apis, "name");
+    sort_by(&mut apis.items, "name");
     Ok(apis)
 }
 
 async fn list(global: &Global) -> Result<(), Error> {
-    let described = |scope: &Value| {
-        let text = |member: &str| scope[member].as_str().unwrap_or_default().to_owned();
-        format!("{} = {}", text("name"), text("description"))
-    };
-    let rows: Vec<_> = apis(&Admin::open(global).await?)
-        .await?
-        .into_iter()
-        .map(|mut api| {
-            let scopes: Vec<String> = api["scopes"].as_array().into_iter().flatten().map(described).collect();
-            let mut row: Vec<Value> =
-                ["id", "slug", "identifier", "name", "client_id"].map(|member| api[member].take()).into();
-            row.push(json!(scopes));
-            row
-        })
-        .collect();
-    output::many(global, "apis", &["id", "slug", "identifier", "name", "client_id", "scopes"], &rows)
+    let mut apis = apis(&Admin::open(global).await?).await?;
+    if !global.json {
+        // Their words are for the consent page.
+        let names = |scopes: &Value| -> Value {
+            scopes.as_array().into_iter().flatten().map(|scope| scope["name"].clone()).collect::<Vec<_>>().into()
+        };
+        apis.items.iter_mut().for_each(|api| api["scopes"] = names(&api["scopes"]));
+    }
+    output::list(global, "APIs", &apis, &["id", "slug", "identifier", "name", "client_id", "scopes"])
 }
 
 fn algorithm(text: &str) -> Result<Algorithm, String> {

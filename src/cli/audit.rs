@@ -5,7 +5,13 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{Global, admin::Admin, open, output};
-use crate::{app::check_master, engine::master::Purpose, model::error::Error, store::Link};
+use crate::{
+    api::audit::Entry,
+    app::check_master,
+    engine::master::Purpose,
+    model::error::Error,
+    store::{Link, SealedEntry},
+};
 
 /// What happened, newest first
 #[derive(Debug, Args)]
@@ -22,7 +28,7 @@ pub struct Audit {
 pub enum AuditCommand {
     /// Check that no entry was changed or is missing
     Verify,
-    /// Print every entry with its number and seal, oldest first, one JSON object a line
+    /// Print every entry with its number and seal, oldest first, one JSON object a line, moments as RFC 3339
     Export(Export),
 }
 
@@ -46,31 +52,9 @@ impl Audit {
             None => {}
         }
         let entries = Admin::open(global).await?.list("/audit", &[], self.limit.into()).await?;
-        let rows: Vec<_> = entries
-            .into_iter()
-            .map(|mut entry| {
-                let concerns = ["user", "client", "object"].map(|member| entry[member].take());
-                let concerns: Vec<Value> = concerns.into_iter().filter(|one| !one.is_null()).collect();
-                let mut take = |member: &str| entry[member].take();
-                vec![
-                    take("at"),
-                    take("event"),
-                    take("outcome"),
-                    take("actor"),
-                    json!(concerns),
-                    take("reason"),
-                    take("address"),
-                    take("request_id"),
-                    take("times"),
-                ]
-            })
-            .collect();
-        output::many(
-            global,
-            "audit",
-            &["at", "event", "outcome", "actor", "concerns", "reason", "address", "request_id", "times"],
-            &rows,
-        )
+        let members =
+            ["at", "event", "outcome", "actor", "user", "client", "object", "reason", "address", "request_id", "times"];
+        output::list(global, "entries", &entries, &members)
     }
 }
 
@@ -83,10 +67,20 @@ impl Export {
             let Some(last) = entries.last() else { return Ok(()) };
             after = last.seq;
             for entry in &entries {
-                output::line(&serde_json::to_string(entry).map_err(Error::server)?)?;
+                output::line(&exported(entry)?.to_string())?;
             }
         }
     }
+}
+
+/// An entry as the management API tells it, to the millisecond, with its number, id and seal.
+fn exported(sealed: &SealedEntry) -> Result<Value, Error> {
+    let mut entry = serde_json::to_value(Entry::from(sealed.entry.clone())).map_err(Error::server)?;
+    entry["at"] = sealed.entry.at.rfc3339_exact().into();
+    entry["seq"] = sealed.seq.into();
+    entry["id"] = sealed.id.as_str().into();
+    entry["seal"] = sealed.seal.as_str().into();
+    Ok(entry)
 }
 
 /// The database, with its newest entries sealed as a running server does every few seconds.

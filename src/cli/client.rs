@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Global,
-    admin::{Admin, sort_by, words},
+    admin::{Admin, sort_by},
     output,
 };
 use crate::{
@@ -124,26 +124,21 @@ impl Create {
             body["refresh_grace"] = self.refresh_grace.into();
         }
         let made = Admin::open(global).await?.post("/clients", body).await?;
-        let members = [
-            ("client_id", made["id"].clone()),
-            ("client_secret", made["client_secret"].clone()),
-            ("scope", words(&made["scopes"])),
-        ];
-        output::one(global, &members)
+        output::answer(global, &made, &["id", "client_secret", "scopes"])
     }
 }
 
 impl Named {
     async fn set_active(self, global: &Global, active: bool) -> Result<(), Error> {
         let path = format!("/clients/{}", self.client_id);
-        Admin::open(global).await?.send(Method::PATCH, &path, &json!({ "active": active })).await?;
-        output::one(global, &[("client_id", json!(self.client_id)), ("active", json!(active))])
+        let changed = Admin::open(global).await?.send(Method::PATCH, &path, &json!({ "active": active })).await?;
+        output::answer(global, &changed, &["id", "active"])
     }
 
     async fn delete(self, global: &Global) -> Result<(), Error> {
         let path = format!("/clients/{}", self.client_id);
         Admin::open(global).await?.send(Method::DELETE, &path, &Value::Null).await?;
-        output::one(global, &[("client_id", json!(self.client_id)), ("deleted", json!(true))])
+        output::one(global, &[("id", json!(self.client_id)), ("deleted", json!(true))])
     }
 }
 
@@ -151,24 +146,12 @@ impl RotateSecret {
     async fn run(self, global: &Global) -> Result<(), Error> {
         let how = json!({ "overlap": span_seconds(&self.overlap)? });
         let made = Admin::open(global).await?.post(&format!("/clients/{}/secret", self.client_id), how).await?;
-        let members = [
-            ("client_id", made["id"].clone()),
-            ("client_secret", made["client_secret"].clone()),
-            ("others_end_at", made["others_end_at"].clone()),
-        ];
-        output::one(global, &members)
+        output::answer(global, &made, &["id", "client_secret", "others_end_at"])
     }
 }
 
 async fn list(global: &Global) -> Result<(), Error> {
     let mut clients = Admin::open(global).await?.list("/clients", &[], LIST_MAX).await?;
-    sort_by(&mut clients, "name");
-    let rows: Vec<_> = clients
-        .into_iter()
-        .map(|mut client| {
-            let mut take = |member: &str| client[member].take();
-            vec![take("id"), take("name"), take("type"), take("redirect_uris"), words(&take("scopes")), take("active")]
-        })
-        .collect();
-    output::many(global, "clients", &["client_id", "name", "type", "redirect_uris", "scope", "active"], &rows)
+    sort_by(&mut clients.items, "name");
+    output::list(global, "clients", &clients, &["id", "name", "type", "redirect_uris", "scopes", "active"])
 }

@@ -161,7 +161,7 @@ async fn tend(app: &App, user_id: &str, variables: &mut Variables) -> Result<(),
     })?;
     if !client.redirect_uris.iter().any(|uri| uri.matches(&redirect)) {
         let redirect_uris = client.redirect_uris.iter().cloned().chain([RedirectUri::register(&redirect)?]).collect();
-        let to = ClientChanges { name: client.name.clone(), redirect_uris, scopes: client.scopes.clone() };
+        let to = ClientChanges { redirect_uris: Some(redirect_uris), ..ClientChanges::default() };
         app.store.update_client(now, open::origin(), client.id.clone(), None, to).await?;
     }
     for name in ["API_KEY", "PROJECT_KEY", "ADMIN_KEY"] {

@@ -33,6 +33,8 @@ const REASONS_MAX: usize = 100;
 ///
 /// Keys under 64 bits of apparent entropy are refused: the number of characters times the bits of their alphabet, less
 /// what is repeated, runs along the alphabet or keyboard, or is a common word. A SHA-256 cannot be judged and is taken.
+///
+/// Exits with 0 where every row is in the database, and with 1 where one was refused; the others are imported all the same.
 #[derive(Debug, Args)]
 pub struct Import {
     /// The file, plain and in UTF-8
@@ -88,12 +90,13 @@ impl Import {
         let done = import::run(&opened.store, opened.now, open::origin(), &self.file, &options, &mut watch).await?;
         watch.bar.finish_and_clear();
         watch.show_left_out(global)?;
+        let (refused, imported) = (done.refused, if self.dry_run { "would_import" } else { "imported" });
         let reasons: Value = watch.reasons.into_iter().map(|(reason, count)| (reason, json!(count))).collect();
         output::one(
             global,
             &[
                 ("rows", json!(done.imported + done.present + done.refused)),
-                ("imported", json!(done.imported)),
+                (imported, json!(done.imported)),
                 ("already_there", json!(done.present)),
                 ("refused", json!(done.refused)),
                 ("owners_made", if self.create_owners && !self.dry_run { json!(done.owners) } else { Value::Null }),
@@ -102,7 +105,12 @@ impl Import {
                 ("left_out", if global.json { reasons } else { Value::Null }),
                 ("lines", if global.json { json!(watch.shown) } else { Value::Null }),
             ],
-        )
+        )?;
+        if refused > 0 {
+            let would = if self.dry_run { "would be" } else { "were" };
+            return Err(Error::invalid_request(format!("{refused} rows {would} refused; mend them and run it again")));
+        }
+        Ok(())
     }
 
     fn options(&self, config: &Config) -> Result<Options, Error> {

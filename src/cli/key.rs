@@ -3,12 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{
-    Global,
-    admin::{Admin, words},
-    import::Import,
-    output,
-};
+use super::{Global, admin::Admin, import::Import, output};
 use crate::{engine::apikey::span_seconds, model::error::Error};
 
 /// Most keys listed.
@@ -18,7 +13,7 @@ const LIST_MAX: usize = 1000;
 pub enum KeyCommand {
     /// Make an API key; it is printed once
     Create(Create),
-    /// List a user's keys
+    /// List keys: everybody's with whose they are, or one user's
     List(Of),
     /// Revoke a key at once
     Revoke(Named),
@@ -113,13 +108,7 @@ impl Create {
             "expires_in": self.expires_in.as_deref().map(span_seconds).transpose()?,
         });
         let made = Admin::open(global).await?.post("/keys", body).await?;
-        let members = [
-            ("id", made["id"].clone()),
-            ("key", made["key"].clone()),
-            ("scope", words(&made["scopes"])),
-            ("expires_at", made["expires_at"].clone()),
-        ];
-        output::one(global, &members)
+        output::answer(global, &made, &["id", "key", "scopes", "expires_at"])
     }
 }
 
@@ -128,40 +117,24 @@ impl Of {
         let admin = Admin::open(global).await?;
         let mut keys = admin.list("/keys", &[("user", self.user.as_deref())], LIST_MAX).await?;
         // Live ones first, and newest first among each.
-        keys.sort_by_key(|key| key["status"] != "active");
-        let rows: Vec<_> = keys
-            .into_iter()
-            .map(|mut key| {
-                let mut take = |member: &str| key[member].take();
-                vec![
-                    take("id"),
-                    take("name"),
-                    take("hint"),
-                    words(&take("scopes")),
-                    take("status"),
-                    take("created_at"),
-                    take("last_used_at"),
-                    take("expires_at"),
-                ]
-            })
-            .collect();
-        output::many(
-            global,
-            "keys",
-            &["id", "name", "key", "scope", "status", "created_at", "last_used_at", "expires_at"],
-            &rows,
-        )
+        keys.items.sort_by_key(|key| key["status"] != "active");
+        let mut members =
+            vec!["id", "name", "user", "hint", "scopes", "status", "created_at", "last_used_at", "expires_at"];
+        if self.user.is_some() {
+            members.retain(|member| *member != "user");
+        }
+        output::list(global, "keys", &keys, &members)
     }
 }
 
 impl Named {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        Admin::open(global).await?.post(&format!("/keys/{}/revoke", self.id), json!({})).await?;
-        output::one(global, &[("id", json!(self.id)), ("revoked", json!(true))])
+        let revoked = Admin::open(global).await?.post(&format!("/keys/{}/revoke", self.id), json!({})).await?;
+        output::answer(global, &revoked, &["id", "status", "revoked_at"])
     }
 }
 
 async fn replace(global: &Global, path: &str, how: Value) -> Result<(), Error> {
     let made = Admin::open(global).await?.post(path, how).await?;
-    output::one(global, &["id", "key", "old_ends_at"].map(|member| (member, made[member].clone())))
+    output::answer(global, &made, &["id", "key", "old_ends_at"])
 }

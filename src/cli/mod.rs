@@ -58,9 +58,17 @@ pub struct Global {
     /// Whether the command may create a database where there is none.
     #[arg(skip)]
     creates: bool,
-    /// Print one JSON object, for scripts
+    /// Print JSON, for scripts: members are those of the management API; an error is {"error", "detail"} on standard error
     #[arg(long, global = true)]
     json: bool,
+}
+
+impl Cli {
+    /// Whether a program reads what is said.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.global.json
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -162,8 +170,8 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Doctor => doctor::run(&global).await,
         Command::Config => output::text(config::DEFAULTS),
         Command::Openapi => {
-            let issuer = open::config(&global, &[])?.issuer;
-            output::line(&format!("{:#}", openapi::document(&issuer)))
+            let config = open::config(&global, &[])?;
+            output::line(&format!("{:#}", openapi::document(&config)))
         }
     }
 }

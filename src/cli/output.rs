@@ -1,64 +1,110 @@
-//! Owns what commands print: a table for people, one JSON object for scripts. Does not decide what.
+//! Owns what commands print: for people at a terminal a table that fits it, for other programs a line for each record with
+//! tabs between its values, and with `--json` what the management API answers. Does not decide what.
 
-use std::io::{self, Write};
+use std::io::{IsTerminal, Write, stderr, stdout};
 
-use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
-use serde_json::{Map, Value};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets::NOTHING};
+use serde_json::{Map, Value, json};
 
-use super::Global;
+use super::{Global, admin::Listed};
 use crate::model::error::Error;
 
 /// Prints a line.
 pub fn line(text: &str) -> Result<(), Error> {
-    writeln!(io::stdout(), "{text}").map_err(Error::server)
+    writeln!(stdout(), "{text}").map_err(Error::server)
 }
 
 /// Prints text as it is.
 pub fn text(text: &str) -> Result<(), Error> {
-    write!(io::stdout(), "{text}").map_err(Error::server)
+    write!(stdout(), "{text}").map_err(Error::server)
 }
 
-/// Prints one thing: its members as a table of two columns, or as JSON.
+/// Prints one thing that no endpoint answers: a line for each member that there is, or as JSON.
 pub fn one(global: &Global, members: &[(&str, Value)]) -> Result<(), Error> {
-    let present = members.iter().filter(|(_, value)| !value.is_null());
+    let present: Vec<_> = members.iter().filter(|(_, value)| !value.is_null()).collect();
     if global.json {
-        let object: Map<String, Value> = present.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let object: Map<String, Value> =
+            present.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         return line(&Value::Object(object).to_string());
     }
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED);
-    for (name, value) in present {
-        table.add_row([(*name).to_owned(), cell(value)]);
-    }
-    line(&table.to_string())
+    let rows = present.iter().map(|(name, value)| vec![name.replace('_', " "), cell(value)]);
+    print(&[], rows.collect())
 }
 
-/// Prints many things: a table with a head, or a JSON array in an object.
-pub fn many(global: &Global, name: &str, head: &[&str], rows: &[Vec<Value>]) -> Result<(), Error> {
+/// Prints one thing: for people these members, as JSON the whole answer.
+pub fn answer(global: &Global, thing: &Value, members: &[&str]) -> Result<(), Error> {
     if global.json {
-        let objects: Vec<Value> = rows
-            .iter()
-            .map(|row| {
-                Value::Object(head.iter().zip(row).map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
-            })
-            .collect();
-        return line(&serde_json::json!({ name: objects }).to_string());
+        return line(&thing.to_string());
     }
+    let shown: Vec<_> = members.iter().map(|name| (*name, thing[*name].clone())).collect();
+    one(global, &shown)
+}
+
+/// Prints many things of one kind: for people these members, as JSON a page as the management API answers it. Where there
+/// are none, people are told so on standard error.
+pub fn list(global: &Global, kind: &str, listed: &Listed, members: &[&str]) -> Result<(), Error> {
+    if global.json {
+        return line(&json!({ "items": listed.items, "next": listed.next }).to_string());
+    }
+    let row = |item: &Value| members.iter().map(|member| item[*member].clone()).collect();
+    table(kind, members, &listed.items.iter().map(row).collect::<Vec<_>>())?;
+    if listed.next.is_some() {
+        writeln!(stderr(), "these are the first {}; there are more", listed.items.len()).map_err(Error::server)?;
+    }
+    Ok(())
+}
+
+/// Prints many things that no endpoint answers: a row for each, or a JSON array in an object.
+pub fn many(global: &Global, name: &str, head: &[&str], rows: &[Vec<Value>]) -> Result<(), Error> {
+    if !global.json {
+        return table(&name.replace('_', " "), head, rows);
+    }
+    let object = |row: &Vec<Value>| -> Value {
+        let members = head.iter().zip(row).map(|(name, value)| ((*name).to_owned(), value.clone()));
+        Value::Object(members.collect())
+    };
+    line(&json!({ name: rows.iter().map(object).collect::<Vec<_>>() }).to_string())
+}
+
+fn table(kind: &str, head: &[&str], rows: &[Vec<Value>]) -> Result<(), Error> {
     if rows.is_empty() {
-        return line("none");
+        return writeln!(stderr(), "no {kind}").map_err(Error::server);
+    }
+    print(head, rows.iter().map(|row| row.iter().map(cell).collect()).collect())
+}
+
+/// A table that wraps at the terminal's width; elsewhere records alone, which `grep`, `cut` and `awk` can read.
+fn print(head: &[&str], rows: Vec<Vec<String>>) -> Result<(), Error> {
+    if !stdout().is_terminal() {
+        let mut out = stdout().lock();
+        let plain = |text: &String| text.replace(['\t', '\n', '\r'], " ");
+        return rows
+            .iter()
+            .try_for_each(|row| {
+                let row: Vec<String> = row.iter().map(plain).collect();
+                writeln!(out, "{}", row.join("\t"))
+            })
+            .map_err(Error::server);
     }
     let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(head.iter().map(|name| name.replace('_', " ")));
-    for row in rows {
-        table.add_row(row.iter().map(cell));
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    if !head.is_empty() {
+        table.set_header(head.iter().map(|name| name.replace('_', " ").to_uppercase()));
     }
-    line(&table.to_string())
+    table.add_rows(rows);
+    // What is first is an id or a name, to be taken along whole.
+    if let Some(first) = table.column_mut(0) {
+        first.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    // Nothing but spaces stands at the end of a line.
+    table.lines().try_for_each(|row| writeln!(stdout(), "{}", row.trim_end())).map_err(Error::server)
 }
 
 fn cell(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join("\n"),
+        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(" "),
+        Value::Object(members) => members.values().map(cell).collect::<Vec<_>>().join("="),
         Value::Null => String::new(),
         value => value.to_string(),
     }

@@ -5,7 +5,11 @@ use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::{Global, admin::Admin, output};
+use super::{
+    Global,
+    admin::{Admin, Listed},
+    output,
+};
 use crate::model::error::Error;
 
 #[derive(Debug, Subcommand)]
@@ -36,13 +40,11 @@ impl PlanCommand {
             admin.send(Method::PUT, &path, &json!({ "per_hour": set.per_hour, "burst": set.burst })).await?;
         }
         let mut plans = admin.get("/plans").await?;
-        let unlimited = |limit: Value| if limit.is_null() { json!("unlimited") } else { limit };
-        let rows: Vec<_> = plans["items"]
-            .as_array_mut()
-            .into_iter()
-            .flatten()
-            .map(|plan| vec![plan["name"].take(), unlimited(plan["per_hour"].take()), plan["burst"].take()])
-            .collect();
-        output::many(global, "plans", &["name", "per_hour", "burst"], &rows)
+        let mut items = plans["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        if !global.json {
+            let unlimited = |plan: &&mut Value| plan["per_hour"].is_null();
+            items.iter_mut().filter(unlimited).for_each(|plan| plan["per_hour"] = "unlimited".into());
+        }
+        output::list(global, "plans", &Listed { items, next: None }, &["name", "per_hour", "burst"])
     }
 }

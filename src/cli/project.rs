@@ -11,6 +11,8 @@ use super::{
 };
 use crate::model::error::Error;
 
+/// What people are shown of a project.
+const MEMBERS: [&str; 7] = ["id", "name", "user", "key_form", "one_live_key", "plan", "disabled"];
 /// Most projects listed.
 const LIST_MAX: usize = 1000;
 
@@ -118,7 +120,7 @@ impl Create {
             "plan": self.plan,
         });
         let made = Admin::open(global).await?.post("/projects", body).await?;
-        output::one(global, &["id", "name"].map(|member| (member, made[member].clone())))
+        output::answer(global, &made, &["id", "name"])
     }
 }
 
@@ -126,18 +128,8 @@ impl Of {
     async fn run(self, global: &Global) -> Result<(), Error> {
         let admin = Admin::open(global).await?;
         let mut projects = admin.list("/projects", &[("user", self.user.as_deref())], LIST_MAX).await?;
-        sort_by(&mut projects, "name");
-        let rows: Vec<_> = projects
-            .into_iter()
-            .map(|mut project| {
-                let status = if project["disabled"] == true { "disabled" } else { "active" };
-                let mut row: Vec<Value> =
-                    ["id", "name", "key_form", "one_live_key", "plan"].map(|member| project[member].take()).into();
-                row.push(json!(status));
-                row
-            })
-            .collect();
-        output::many(global, "projects", &["id", "name", "key_form", "one_live_key", "plan", "status"], &rows)
+        sort_by(&mut projects.items, "name");
+        output::list(global, "projects", &projects, &MEMBERS)
     }
 }
 
@@ -154,6 +146,6 @@ impl Set {
 }
 
 async fn change(global: &Global, id: String, changes: Value) -> Result<(), Error> {
-    Admin::open(global).await?.send(Method::PATCH, &format!("/projects/{id}"), &changes).await?;
-    output::one(global, &[("id", json!(id)), ("changed", json!(true))])
+    let changed = Admin::open(global).await?.send(Method::PATCH, &format!("/projects/{id}"), &changes).await?;
+    output::answer(global, &changed, &MEMBERS)
 }

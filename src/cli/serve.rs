@@ -1,6 +1,6 @@
 //! Owns running the server: start, serve, stop without losing anything. Does not build the parts; see `app`.
 
-use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::ErrorKind, net::SocketAddr, sync::Arc};
 
 use clap::Args;
 use tokio::{
@@ -18,7 +18,6 @@ use crate::{
     router::router,
     telemetry,
 };
-
 
 /// Run the server
 #[derive(Debug, Args)]

@@ -98,7 +98,7 @@ impl Create {
             body["password"] = password.expose_secret().into();
         }
         let made = Admin::open(global).await?.post("/users", body).await?;
-        output::one(global, &["id", "email", "password"].map(|member| (member, made[member].clone())))
+        output::answer(global, &made, &["id", "email", "password"])
     }
 }
 
@@ -106,9 +106,9 @@ impl Named {
     async fn set_active(self, global: &Global, active: bool) -> Result<(), Error> {
         let admin = Admin::open(global).await?;
         let found = admin.list("/users", &[("email", Some(&self.email))], 1).await?;
-        let id = found.first().and_then(|user| user["id"].as_str()).ok_or_else(no_user)?;
-        admin.send(Method::PATCH, &format!("/users/{id}"), &json!({ "active": active })).await?;
-        output::one(global, &[("id", json!(id)), ("active", json!(active))])
+        let id = found.items.first().and_then(|user| user["id"].as_str()).ok_or_else(no_user)?;
+        let changed = admin.send(Method::PATCH, &format!("/users/{id}"), &json!({ "active": active })).await?;
+        output::answer(global, &changed, &["id", "email", "active"])
     }
 }
 
@@ -126,11 +126,8 @@ impl SetPassword {
 
 async fn list(global: &Global) -> Result<(), Error> {
     let mut users = Admin::open(global).await?.list("/users", &[], LIST_MAX).await?;
-    sort_by(&mut users, "email");
-    let head = ["id", "email", "name", "plan", "admin", "active"];
-    let rows: Vec<_> =
-        users.into_iter().map(|mut user| head.iter().map(|member| user[*member].take()).collect()).collect();
-    output::many(global, "users", &head, &rows)
+    sort_by(&mut users.items, "email");
+    output::list(global, "users", &users, &["id", "email", "name", "plan", "admin", "active"])
 }
 
 /// The password from standard input, or a random one that is shown once.

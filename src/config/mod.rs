@@ -265,7 +265,6 @@ impl Config {
         if self.log.trim().is_empty() || !self.log.split(',').all(is_right) {
             return wrong("log", "a level such as info, or one for each module, such as info,grantd::store=debug");
         }
-        }
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Longest lifetime that can be asked for, in seconds: ten years.
-const LIFETIME_MAX_SECONDS: i64 = 315_360_000;
+pub const LIFETIME_MAX_SECONDS: i64 = 315_360_000;
 
 /// A key to be made.
 #[derive(Clone, Debug)]

@@ -17,9 +17,9 @@ use crate::{
 };
 
 /// Longest identifier, in bytes.
-const IDENTIFIER_MAX: usize = 512;
+pub const IDENTIFIER_MAX: usize = 512;
 /// Longest slug, in bytes.
-const SLUG_MAX: usize = 60;
+pub const SLUG_MAX: usize = 60;
 
 /// An API and the client of its resource server, ready to be kept.
 #[derive(Debug)]
@@ -68,7 +68,9 @@ impl NewApi {
 /// # Errors
 /// `invalid_request` saying what would be right.
 pub fn identifier(issuer: &str, text: String) -> Result<String, Error> {
-    let absolute = url::Url::parse(&text).is_ok() && !text.contains(['#', ' ']) && text.bytes().all(|b| b > 0x20);
+    let absolute = url::Url::parse(&text).is_ok()
+        && !text.contains(['#', ' '])
+        && text.bytes().all(|b| (0x21..=0x7E).contains(&b));
     if !absolute || text.len() > IDENTIFIER_MAX {
         return Err(Error::invalid_request(
             "the identifier is an absolute URI without fragment, such as https://api.example.com",

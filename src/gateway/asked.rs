@@ -48,7 +48,7 @@ impl<'q> Question<'q> {
             return Ok(None);
         }
         let method = original.method.ok_or(Refusal::Malformed("The proxy does not forward the original method."))?;
-        let names_other = |name: &&str| parts.headers.get_all(*name).iter().any(|other| other != method);
+        let names_other = |name: &&str| self.parts.headers.get_all(*name).iter().any(|other| other != method);
         if OVERRIDES.iter().any(names_other) && self.api.routes.iter().any(|rule| rule.method != "*") {
             return Err(Refusal::Malformed("The request names two methods."));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{FromRequest, Request},
-    http::{HeaderMap, header},
+    http::{HeaderMap, Uri, header},
 };
 use serde::de::DeserializeOwned;
 
@@ -21,7 +21,7 @@ use crate::{
 /// The header of draft-ietf-httpapi-idempotency-key-header, and the older one of seed "ensemble".
 const IDEMPOTENCY_KEYS: [&str; 2] = ["idempotency-key", "x-idempotency-key"];
 /// Longest `Idempotency-Key`, in bytes.
-const IDEMPOTENCY_KEY_MAX: usize = 255;
+pub const IDEMPOTENCY_KEY_MAX: usize = 255;
 /// Words of a parser that are passed on, in characters.
 const WORDS_MAX: usize = 200;
 
@@ -39,6 +39,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Sent<T> {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
+        no_query(&parts.uri)?;
         let name = idempotency_key(&parts.headers)?;
         let media = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_json =
@@ -53,6 +54,17 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Sent<T> {
             (name, Digest::of(&format!("{} {}\n{body}", parts.method, parts.uri.path())))
         });
         Ok(Self { value, once })
+    }
+}
+
+/// Refuses a query where none is read: whoever sends one expects what will not happen.
+///
+/// # Errors
+/// `invalid_request`.
+pub fn no_query(uri: &Uri) -> Result<(), Error> {
+    match uri.query() {
+        None | Some("") => Ok(()),
+        Some(_) => Err(Error::invalid_request("this takes no parameters in the URL")),
     }
 }
 

@@ -138,7 +138,7 @@ pub async fn our_host(State(app): State<Arc<App>>, request: Request, next: Next)
     );
     let mut response = PageError(Error::new(ErrorCode::MisdirectedRequest, words)).into_response();
     if let Some(notice) = response.extensions_mut().get_mut::<PendingNotice>() {
-        notice.link = Some(("Go there", if is_read { there } else { app.config.issuer.clone() }));
+        notice.link = Some(("Go there".to_owned(), if is_read { there } else { app.config.issuer.clone() }));
     }
     response
 }

@@ -7,7 +7,7 @@ use super::{
     plan::Plans,
     profile::Profile,
     route::Route,
-    scope::Scopes,
+    scope::{Scopes, is_scope_token},
 };
 
 const UNKNOWN_TARGET: &str = "resource names no API of this server";
@@ -25,6 +25,9 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// Every algorithm.
+    pub const ALL: [Self; 3] = [Self::ES256, Self::EdDSA, Self::RS256];
+
     /// The `alg` value.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -38,7 +41,7 @@ impl Algorithm {
     /// The algorithm of an `alg` value.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::ES256, Self::EdDSA, Self::RS256].into_iter().find(|algorithm| algorithm.as_str() == text)
+        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text)
     }
 }
 
@@ -178,7 +181,10 @@ impl Catalog {
         if names.iter().map(String::as_str).eq(["all"]) && !all.is_empty() {
             return Ok(all);
         }
-        let asked = Scopes::parse(&names.join(" "))?;
+        if !names.iter().all(|name| is_scope_token(name)) {
+            return Err(Error::invalid_scope(format!("a scope is one word (RFC 6749 section 3.3); {}", known())));
+        }
+        let asked: Scopes = names.iter().cloned().collect();
         if asked.is_empty() {
             return Err(Error::invalid_scope(format!("at least one scope is needed; {}", known())));
         }

@@ -23,6 +23,9 @@ pub enum ClientType {
 }
 
 impl ClientType {
+    /// Every type.
+    pub const ALL: [Self; 2] = [Self::Public, Self::Confidential];
+
     /// The stored word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -35,7 +38,7 @@ impl ClientType {
     /// The type of a stored or typed word.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Public, Self::Confidential].into_iter().find(|kind| kind.as_str() == text)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -55,6 +58,9 @@ pub enum AuthMethod {
 }
 
 impl AuthMethod {
+    /// Every method.
+    pub const ALL: [Self; 3] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
+
     /// The standard's word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -68,7 +74,7 @@ impl AuthMethod {
     /// The method of a stored word.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None].into_iter().find(|method| method.as_str() == text)
+        Self::ALL.into_iter().find(|method| method.as_str() == text)
     }
 }
 

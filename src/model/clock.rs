@@ -50,6 +50,15 @@ impl Timestamp {
             .unwrap_or_default()
     }
 
+    /// RFC 3339 text in UTC to the millisecond, for what must tell moments apart.
+    #[must_use]
+    pub fn rfc3339_exact(self) -> String {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
+            .ok()
+            .and_then(|at| at.format(&Rfc3339).ok())
+            .unwrap_or_default()
+    }
+
     /// Day in words for pages, such as `21 Nov 2026`.
     #[must_use]
     pub fn day(self) -> String {

@@ -3,7 +3,7 @@
 use super::error::Error;
 
 /// Longest address (RFC 5321 §4.5.3.1.3), in bytes.
-const EMAIL_MAX: usize = 254;
+pub const EMAIL_MAX: usize = 254;
 
 /// The normal form of an address, by which alone it is stored, compared and counted.
 ///

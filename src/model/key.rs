@@ -58,6 +58,9 @@ pub enum KeyForm {
 }
 
 impl KeyForm {
+    /// Every form.
+    pub const ALL: [Self; 3] = [Self::Prefixed, Self::Uuid, Self::Imported];
+
     /// One word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -71,7 +74,7 @@ impl KeyForm {
     /// The form of a word.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Prefixed, Self::Uuid, Self::Imported].into_iter().find(|form| form.as_str() == text)
+        Self::ALL.into_iter().find(|form| form.as_str() == text)
     }
 }
 
@@ -98,6 +101,9 @@ pub enum KeyStatus {
 }
 
 impl KeyStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Expired, Self::Revoked];
+
     /// One word for tables.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -20,7 +20,19 @@ impl Networks {
     /// `invalid_request` naming the one that is malformed.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let parts = text.split([' ', ',', '\n', '\r', '\t']).filter(|part| !part.is_empty());
-        let networks = parts.map(network).collect::<Result<Vec<_>, _>>()?;
+        Self::all(parts.map(network))
+    }
+
+    /// Parses a list of networks or single addresses, one each.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn of(list: &[String]) -> Result<Self, Error> {
+        Self::all(list.iter().map(|text| network(text)))
+    }
+
+    fn all(networks: impl Iterator<Item = Result<IpNet, Error>>) -> Result<Self, Error> {
+        let networks = networks.collect::<Result<Vec<_>, _>>()?;
         if networks.len() > NETWORKS_MAX {
             return Err(Error::invalid_request(format!("a key has at most {NETWORKS_MAX} networks")));
         }

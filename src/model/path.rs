@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization;
 
 /// Longest path judged, in bytes.
-pub(super) const PATH_MAX: usize = 2048;
+pub const PATH_MAX: usize = 2048;
 
 /// The path of a request target, if it has only one reading: no empty or dot segments, no encoded characters that a server
 /// might decode into one, nothing encoded that is not UTF-8, no backslash, semicolon or control character. A query is cut

@@ -5,6 +5,10 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::error::Error;
 
+/// Shortest and longest `code_verifier` (RFC 7636 §4.1), in characters.
+pub const VERIFIER_MIN: usize = 43;
+pub const VERIFIER_MAX: usize = 128;
+
 /// A `code_challenge`: base64url of a SHA-256, 43 characters (RFC 7636 §4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeChallenge(String);
@@ -36,7 +40,7 @@ impl CodeChallenge {
     #[must_use]
     pub fn accepts(&self, verifier: &str) -> bool {
         let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
-        if !(43..=128).contains(&verifier.len()) || !verifier.bytes().all(unreserved) {
+        if !(VERIFIER_MIN..=VERIFIER_MAX).contains(&verifier.len()) || !verifier.bytes().all(unreserved) {
             return false;
         }
         let hashed = BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()).as_ref());

@@ -52,7 +52,8 @@ pub enum Refusal {
 }
 
 impl Profile {
-    const ALL: [Self; 5] = [Self::TelemetryHarbor, Self::Bearer, Self::Ensemble, Self::ApiKeyModule, Self::Iapm];
+    /// Every preset.
+    pub const ALL: [Self; 5] = [Self::TelemetryHarbor, Self::Bearer, Self::Ensemble, Self::ApiKeyModule, Self::Iapm];
 
     /// The preset's name.
     #[must_use]

@@ -6,7 +6,7 @@ use url::Url;
 use super::error::Error;
 
 /// Longest redirect URI, in bytes.
-const REDIRECT_URI_MAX: usize = 2048;
+pub const REDIRECT_URI_MAX: usize = 2048;
 const LOOPBACK: [&str; 3] = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
 
 /// A redirect URI that passed registration.

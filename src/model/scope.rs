@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 
 /// Longest `scope` parameter read, in bytes; longer is refused unread.
-const SCOPE_PARAMETER_MAX: usize = 4096;
+pub const SCOPE_PARAMETER_MAX: usize = 4096;
 /// Longest name of one scope, in bytes.
-const SCOPE_NAME_MAX: usize = 128;
+pub const SCOPE_NAME_MAX: usize = 128;
 
 /// A set of scope names, ordered, each valid by RFC 6749 §3.3.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -3,21 +3,37 @@
 use super::error::Error;
 
 /// Longest name, in characters.
-const NAME_MAX: usize = 100;
+pub const NAME_MAX: usize = 100;
+
+macro_rules! deceiving {
+    () => {
+        r"\u0000-\u001F\u007F-\u009F\u00AD\u061C\u115F\u1160\u200B-\u200F\u2028-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0\uFFF9-\uFFFB\u{E0000}-\u{E007F}"
+    };
+}
+
+/// What [`name`] takes, its length aside, as a regular expression: something other than spaces, and nothing that deceives.
+pub const NAME_PATTERN: &str = concat!(
+    "^[^",
+    deceiving!(),
+    "]*[^",
+    deceiving!(),
+    r"\u0020\u00A0\u1680\u2000-\u200A\u202F\u205F\u3000][^",
+    deceiving!(),
+    "]*$"
+);
 
 /// A trimmed name, if others can be shown it safely: no control, bidirectional-override or zero-width characters.
 ///
 /// # Errors
 /// `invalid_request` naming `what`.
 pub fn name(what: &'static str, text: &str) -> Result<String, Error> {
-    let text = text.trim();
-    if text.is_empty() || text.chars().count() > NAME_MAX {
+    if text.trim().is_empty() || text.chars().count() > NAME_MAX {
         return Err(Error::invalid_request(format!("{what} has 1 to {NAME_MAX} characters")));
     }
     if text.chars().any(deceives) {
         return Err(Error::invalid_request(format!("{what} has control, zero-width or direction-changing characters")));
     }
-    Ok(text.to_owned())
+    Ok(text.trim().to_owned())
 }
 
 fn deceives(c: char) -> bool {
@@ -31,11 +47,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_pattern_of_a_name_says_what_is_checked() {
+        let schema = jsonschema::validator_for(&serde_json::json!({ "pattern": NAME_PATTERN })).expect("a schema");
+        let planes = [0..0x3300, 0xF000..0x1_0000, 0xD_FFF0..0xE_0100];
+        for c in planes.into_iter().flatten().filter_map(char::from_u32) {
+            for text in [c.to_string(), format!("a{c}"), format!("{c}a"), format!(" {c} ")] {
+                assert_eq!(schema.is_valid(&text.clone().into()), name("a name", &text).is_ok(), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
     fn names_that_deceive_are_refused() {
         // THREATS: SE4
         for bad in ["", "  ", "a\u{202E}b", "a\u{200B}b", "a\nb", "\u{FEFF}", &"x".repeat(101)] {
             assert!(name("name", bad).is_err(), "{bad:?}");
         }
+        assert!(name("name", "a\n").is_err());
         assert_eq!(name("name", "  Zoë’s app 🚀 ").expect("name"), "Zoë’s app 🚀");
     }
 }

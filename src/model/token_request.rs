@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Most `resource` parameters in one request.
-const RESOURCES_MAX: usize = 8;
+pub const RESOURCES_MAX: usize = 8;
 
 /// What the client asks for.
 pub enum TokenRequest {

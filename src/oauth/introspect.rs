@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Most tokens in one call of the batch form.
-const TOKENS_MAX: usize = 100;
+pub const TOKENS_MAX: usize = 100;
 /// For how long a resource server may reuse an answer, in seconds: the bound within which nodes agree.
 const REUSE_SECONDS: i64 = 1;
 

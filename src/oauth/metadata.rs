@@ -17,7 +17,7 @@ use crate::{app::App, engine::signing::JWKS_MAX_AGE_SECONDS, model::client::Gran
 #[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "oauth", summary = "What this server is",
     description = "What this server is and where its endpoints are (RFC 8414).",
     security(()),
-    responses((status = 200, description = "RFC 8414 §3.2")))]
+    responses((status = 200, description = "RFC 8414 §3.2"), (status = 304, description = "As before")))]
 pub async fn metadata(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let body = document(&app).to_string();
     let digest = crate::model::secret::Digest::of(&body).text();
@@ -28,7 +28,7 @@ pub async fn metadata(State(app): State<Arc<App>>, headers: HeaderMap) -> Respon
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "oauth", summary = "Keys that sign access tokens",
     description = "The keys that sign access tokens (RFC 7517 §5).",
     security(()),
-    responses((status = 200, description = "A JWK set")))]
+    responses((status = 200, description = "A JWK set"), (status = 304, description = "As before")))]
 pub async fn jwks(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let keys = app.signing.keys();
     document_response(&headers, keys.jwks.to_string(), &keys.etag)

@@ -38,6 +38,23 @@ pub struct AuditEntry {
     pub times: i64,
 }
 
+/// Whom a user is told of where an administrator acted: neither id, key nor address.
+const ADMINISTRATOR: &str = "an administrator";
+
+impl AuditEntry {
+    /// The entry as the user it concerns may see it. Another user who acted on what is theirs is an administrator, and so is
+    /// whoever sits at the command line.
+    #[must_use]
+    pub fn seen_by(mut self, user_id: &str) -> Self {
+        let acting = self.actor.split(' ').next().unwrap_or_default();
+        if acting == "cli" || acting.starts_with("user_") && acting != user_id {
+            ADMINISTRATOR.clone_into(&mut self.actor);
+            self.address.clear();
+        }
+        self
+    }
+}
+
 impl Tx {
     /// Appends an entry; if it cannot be written, neither is the change.
     pub(super) async fn audit(&mut self, now: Timestamp, origin: &Origin, event: Event) -> Result<(), Error> {

@@ -118,6 +118,7 @@ fn words(event: &str, is_refused: bool) -> Option<(About, &'static str, &'static
         ("logout", _) => (Nothing, "You signed out", "", Quiet),
         ("session.end", _) => (Nothing, "You signed out another browser", "", Quiet),
         ("user.create", _) => (Nothing, "Your account was made", "", Good),
+        ("user.update", _) => (Nothing, "Your account was changed", "", Quiet),
         ("user.password", _) => (Nothing, "Your password was set", "", Warn),
         ("user.disable", _) => (Nothing, "Your account was disabled", "", Bad),
         ("user.enable", _) => (Nothing, "Your account was enabled", "", Good),

@@ -85,11 +85,17 @@ fn operation(document: &Value, path: &str, method: &str, of: &Value) -> Operatio
         about: Words(if about.is_empty() { text(&of["requestBody"]["description"]) } else { about }),
         scope: scope.unwrap_or_default().to_owned(),
         parameters: parameters.iter().map(|parameter| field_of(document, parameter)).collect(),
-        body: members(document, &of["requestBody"]["content"]["application/json"]["schema"], 0),
+        body: members(document, body(&of["requestBody"]["content"]), 0),
         status,
         answer: if is_page { members(document, items, 0) } else { members(document, schema, 0) },
         is_page,
     }
+}
+
+/// The schema of a body; a form where it is not JSON.
+fn body(content: &Value) -> &Value {
+    let schema = &content["application/json"]["schema"];
+    if schema.is_null() { &content["application/x-www-form-urlencoded"]["schema"] } else { schema }
 }
 
 fn field_of(document: &Value, parameter: &Value) -> Field {

@@ -31,6 +31,8 @@ mod readme;
 #[cfg(feature = "services")]
 mod seed_snippets;
 mod smoke;
+#[cfg(feature = "services")]
+mod snippets;
 mod store;
 mod tidy;
 mod tidy_time;

@@ -232,7 +232,7 @@ async fn running_it_for_real_works_as_it_stands() {
     for (table, members) in [
         (user, &["id", "email", "password"][..]),
         (api, &["id", "slug", "client_id", "client_secret"]),
-        (client, &["client_id", "client_secret"]),
+        (client, &["id", "client_secret"]),
         (key, &["id", "key"]),
     ] {
         members.iter().for_each(|member| assert!(!cell(table, member).is_empty(), "{member}: {table}"));
@@ -348,9 +348,9 @@ fn lines(block: &str) -> Vec<String> {
 
 /// What a table says beside this member.
 fn cell(table: &str, member: &str) -> String {
-    let found = table.lines().find_map(|line| {
-        let mut cells = line.split(['│', '┆']).map(str::trim).filter(|cell| !cell.is_empty());
-        (cells.next()? == member).then(|| cells.next().unwrap_or_default().to_owned())
-    });
-    found.unwrap_or_default()
+    let rows = table.lines().filter_map(|line| line.split_once('\t'));
+    rows.filter(|(name, _)| *name == member.replace('_', " "))
+        .map(|(_, value)| value.to_owned())
+        .next()
+        .unwrap_or_default()
 }

@@ -16,36 +16,51 @@ use crate::model::{
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Key {
     /// `key_…`
+    #[schema(format = "key-id")]
     pub id: String,
     /// Whose it is
+    #[schema(format = "user-id")]
     pub user: String,
     /// What it is for
+    #[schema(format = "name")]
     pub name: String,
     /// How it begins and ends, by which its owner tells it from others
     pub hint: String,
     /// What it may do
+    #[schema(format = "scope")]
     pub scopes: Vec<String>,
     /// `live`, `test`, or another name the deployment configures
+    #[schema(format = "environment")]
     pub environment: String,
     /// `prefixed`, `uuid` or `imported`
+    #[schema(format = "key-form")]
     pub form: &'static str,
     /// `active`, `expired` or `revoked`
+    #[schema(format = "key-status")]
     pub status: &'static str,
     /// The project it belongs to
+    #[schema(format = "project-id")]
     pub project: Option<String>,
     /// A plan of its own
+    #[schema(format = "name")]
     pub plan: Option<String>,
     /// Networks it may be used from; none means any
+    #[schema(format = "network")]
     pub networks: Vec<String>,
     /// When it was made
+    #[schema(format = DateTime)]
     pub created_at: String,
     /// When it ends by itself
+    #[schema(format = DateTime)]
     pub expires_at: Option<String>,
     /// When it was revoked
+    #[schema(format = DateTime)]
     pub revoked_at: Option<String>,
     /// When it was last accepted, as far as it is written down: at most 10 seconds late
+    #[schema(format = DateTime)]
     pub last_used_at: Option<String>,
     /// From which address
+    #[schema(format = "address")]
     pub last_address: Option<String>,
     /// By which `User-Agent`
     pub last_agent: Option<String>,
@@ -64,8 +79,10 @@ pub struct KeyDetail {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Place {
     /// In CIDR notation
+    #[schema(format = "network")]
     pub(super) network: String,
     /// When first
+    #[schema(format = DateTime)]
     pub(super) first_seen: String,
 }
 
@@ -78,9 +95,11 @@ pub struct MadeKey {
     pub(super) key: String,
     /// The key it takes the place of
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "key-id")]
     pub(super) replaces: Option<String>,
     /// When that one ends
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub(super) old_ends_at: Option<String>,
 }
 
@@ -95,21 +114,29 @@ impl fmt::Debug for MadeKey {
 #[serde(deny_unknown_fields)]
 pub struct CreateKey {
     /// Whose it will be, by id or address, for administrators to choose; else your own
+    #[schema(format = "who")]
     pub(super) user: Option<String>,
     /// What it is for
+    #[schema(format = "name")]
     pub(super) name: Option<String>,
     /// What it may do: at least one; `["all"]` means every scope of the deployment's own APIs
     #[serde(default)]
+    #[schema(required = true, min_items = 1, format = "scope")]
     pub(super) scopes: Vec<String>,
-    /// The project it will belong to, by id
+    /// The project it will belong to, by id: one of its owner's
+    #[schema(format = "id")]
     pub(super) project: Option<String>,
     /// The first that the deployment configures if left out, which is `live` unless it says otherwise
+    #[schema(format = "environment")]
     pub(super) environment: Option<String>,
     /// Networks it may be used from, such as `192.0.2.0/24`; none means any
+    #[schema(max_items = 50, format = "network")]
     pub(super) networks: Option<Vec<String>>,
     /// A plan of its own, for administrators to choose
+    #[schema(format = "name")]
     pub(super) plan: Option<String>,
     /// Seconds until it ends by itself; never if left out
+    #[schema(minimum = 1, maximum = 315_360_000)]
     pub(super) expires_in: Option<i64>,
 }
 
@@ -118,10 +145,13 @@ pub struct CreateKey {
 #[serde(deny_unknown_fields)]
 pub struct ChangeKey {
     /// What it is for
+    #[schema(format = "name")]
     pub(super) name: Option<String>,
     /// Networks it may be used from; an empty list means any
+    #[schema(max_items = 50, format = "network")]
     pub(super) networks: Option<Vec<String>>,
     /// Seconds from now until it ends: sooner than so far
+    #[schema(minimum = 1, maximum = 315_360_000)]
     pub(super) expires_in: Option<i64>,
 }
 
@@ -130,6 +160,7 @@ pub struct ChangeKey {
 #[serde(deny_unknown_fields)]
 pub struct Rotate {
     /// Seconds for which the old key still works; a day if left out
+    #[schema(minimum = 0, maximum = 31_536_000)]
     pub(super) overlap: Option<i64>,
 }
 
@@ -143,12 +174,15 @@ pub struct Nothing {}
 #[into_params(parameter_in = Query)]
 pub struct Filter {
     /// Of this user, by id or address; for administrators, who else see everybody's
+    #[param(format = "who")]
     pub(super) user: Option<String>,
     /// Of this project
+    #[param(format = "id")]
     pub(super) project: Option<String>,
     /// For this environment
     pub(super) environment: Option<String>,
     /// `active`, `expired` or `revoked`
+    #[param(format = "key-status")]
     pub(super) status: Option<String>,
 }
 
@@ -180,7 +214,7 @@ impl Key {
 
 impl Filter {
     pub(super) fn of(query: &Query<'_>) -> Result<Self, Error> {
-        let words = [KeyStatus::Active, KeyStatus::Expired, KeyStatus::Revoked].map(KeyStatus::as_str);
+        let words = KeyStatus::ALL.map(KeyStatus::as_str);
         let own = |text: Option<&str>| text.map(ToOwned::to_owned);
         Ok(Self {
             user: own(query.get("user")),

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     app::App,
     engine::{
-        apikey::{self, NewKey},
+        apikey::{self, LIFETIME_MAX_SECONDS, NewKey},
         hand_on,
     },
     http::{json::Sent, problem::Problem, reply},
@@ -95,7 +95,7 @@ pub async fn create(
 }
 
 /// One key, with the places it was used from
-#[utoipa::path(get, path = "/api/v1/keys/{id}", tag = "keys", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/keys/{id}", tag = "keys", params(("id" = String, Path, format = "id")),
     responses((status = 200, body = KeyDetail)), security(("bearer" = ["grantd:keys:read"])))]
 pub async fn get(State(app): State<Arc<App>>, May(caller, ..): May<KeysRead>, Id(id): Id) -> Result<Response, Problem> {
     let key = within_reach(&app, &caller, &id).await?;
@@ -108,7 +108,7 @@ pub async fn get(State(app): State<Arc<App>>, May(caller, ..): May<KeysRead>, Id
 ///
 /// Its name, the networks it may be used from, and its end, which can only come sooner. A key that may be used from some
 /// networks alone widens none.
-#[utoipa::path(patch, path = "/api/v1/keys/{id}", tag = "keys", params(("id" = String, Path)), request_body = ChangeKey,
+#[utoipa::path(patch, path = "/api/v1/keys/{id}", tag = "keys", params(("id" = String, Path, format = "id")), request_body = ChangeKey,
     responses((status = 200, body = Key)), security(("bearer" = ["grantd:keys:write"])))]
 pub async fn update(
     State(app): State<Arc<App>>,
@@ -122,6 +122,9 @@ pub async fn update(
     let expires_at = match sent.expires_in {
         Some(seconds) if seconds < 1 => {
             return Err(Error::invalid_request("expires_in is at least one second; to end a key now, revoke it").into());
+        }
+        Some(seconds) if seconds > LIFETIME_MAX_SECONDS => {
+            return Err(Error::invalid_request("a key lives ten years at most").into());
         }
         Some(seconds) => Some(now.plus_seconds(seconds)),
         None => None,
@@ -142,7 +145,7 @@ pub async fn update(
 }
 
 /// Revoke a key at once
-#[utoipa::path(post, path = "/api/v1/keys/{id}/revoke", tag = "keys", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/keys/{id}/revoke", tag = "keys", params(("id" = String, Path, format = "id")), request_body = Nothing,
     responses((status = 200, body = Key)), security(("bearer" = ["grantd:keys:write"])))]
 pub async fn revoke(
     State(app): State<Arc<App>>,
@@ -162,7 +165,7 @@ pub async fn revoke(
 }
 
 /// Rotate a key: a new one like it, and the old one still works for a while
-#[utoipa::path(post, path = "/api/v1/keys/{id}/rotate", tag = "keys", params(("id" = String, Path)), request_body = Rotate,
+#[utoipa::path(post, path = "/api/v1/keys/{id}/rotate", tag = "keys", params(("id" = String, Path, format = "id")), request_body = Rotate,
     responses((status = 201, body = MadeKey)), security(("bearer" = ["grantd:keys:write"])))]
 pub async fn rotate(
     State(app): State<Arc<App>>,
@@ -182,7 +185,7 @@ pub async fn rotate(
 }
 
 /// Regenerate a key: a new one like it, and the old one ends at once
-#[utoipa::path(post, path = "/api/v1/keys/{id}/regenerate", tag = "keys", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/keys/{id}/regenerate", tag = "keys", params(("id" = String, Path, format = "id")), request_body = Nothing,
     responses((status = 201, body = MadeKey)), security(("bearer" = ["grantd:keys:write"])))]
 pub async fn regenerate(
     State(app): State<Arc<App>>,
@@ -258,7 +261,7 @@ async fn own_project(app: &App, caller: &Caller, id: &str, owner: &str) -> Resul
 }
 
 fn networks(list: Option<Vec<String>>) -> Result<Option<Networks>, Error> {
-    list.map(|list| Networks::parse(&list.join(" "))).transpose()
+    list.map(|list| Networks::of(&list)).transpose()
 }
 
 fn has_ended() -> Problem {

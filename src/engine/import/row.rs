@@ -1,4 +1,5 @@
-//! Owns judging a row: a key that can be kept, or why not. Does not know what is kept already. No reason repeats the row.
+//! Owns judging a row: a key that can be kept, or why not. Does not know what is kept already. No reason repeats what of a
+//! row may be a secret.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -9,6 +10,7 @@ use crate::{
         clock::Timestamp,
         email,
         network::Networks,
+        scope::{Scopes, is_scope_token},
         secret::{self, Digest},
         strength::apparent_bits,
         text,
@@ -55,7 +57,7 @@ pub(super) struct Judge<'a> {
     /// Begins the ids of one import: kept in the order of the file, the index of ids grows at its end.
     pub ids: String,
     pub judged: u64,
-    pub scopes: HashMap<String, Option<String>>,
+    pub scopes: HashMap<String, Result<String, String>>,
 }
 
 type Reason = Cow<'static, str>;
@@ -128,9 +130,21 @@ impl Judge<'_> {
         }
         let judged = self.scopes.entry(text).or_insert_with_key(|text| {
             let names: Vec<String> = text.split_whitespace().map(ToOwned::to_owned).collect();
-            self.catalog.choose(&names).ok().map(|scopes| scopes.to_string())
+            let all = self.catalog.all_scopes();
+            self.catalog.choose(&names).map(|scopes| scopes.to_string()).map_err(|_| no_scope(&names, &all))
         });
-        judged.clone().ok_or_else(|| "there is no such scope".into())
+        judged.clone().map_err(Into::into)
+    }
+}
+
+/// Which scope there is none of. What may be a key that stands in the wrong column is not told.
+fn no_scope(names: &[String], all: &Scopes) -> String {
+    match names.iter().find(|name| !all.contains(name)) {
+        Some(name) if is_scope_token(name) && apparent_bits(name) < BITS_MIN => {
+            format!("there is no such scope: {name}")
+        }
+        Some(_) => "there is no such scope".to_owned(),
+        None => "at least one scope is needed".to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod admin;
 mod described;
+mod generated;
 mod keys;
 mod limits;
 mod own;
@@ -10,6 +11,7 @@ mod requests;
 mod routes;
 mod rules;
 mod told;
+mod watched;
 
 use axum::{
     body::Body,

@@ -36,7 +36,7 @@ async fn the_longest_words_fit() {
         let uri = format!("https://{}.example.com/{}", "h".repeat(60), "p".repeat(300));
         let app = ["client", "create", "--name", &long, "--redirect-uri", &uri, "--scope", "read"];
         let app = place.here.json(&app);
-        let client = OAuthClient { id: app["client_id"].as_str().expect("an id").to_owned(), secret: None };
+        let client = OAuthClient { id: app["id"].as_str().expect("an id").to_owned(), secret: None };
         place.goto("/login").await;
         window.page("Sign in").await;
         window.fill("#email", &email).await;

@@ -30,22 +30,22 @@ fn a_user_is_made_with_a_password_of_its_own() {
     // THREATS: SR5
     let here = Installation::new();
     let made = here.json(&["user", "create", "--email", "Alice@Example.com"]);
-    assert_eq!(members(&made), ["id", "email", "password"]);
+    assert_eq!(members(&made), ["id", "email", "name", "plan", "admin", "active", "password"]);
     assert_eq!(text(&made, "email"), "alice@example.com");
     assert!(text(&made, "password").len() >= 20);
     let other =
         here.json(&["user", "create", "--email", "bob@example.com", "--name", "Bob", "--plan", "pro", "--admin"]);
     assert_ne!(text(&made, "password"), text(&other, "password"));
     let given = ["user", "create", "--email", "carol@example.com", "--password-stdin"];
-    assert_eq!(members(&here.json_with(&given, "correct horse battery\n")), ["id", "email"]);
+    assert!(here.json_with(&given, "correct horse battery\n").get("password").is_none());
     let list = here.json(&["user", "list"]);
-    let rows: Vec<Vec<Value>> = list["users"]
+    let rows: Vec<Vec<Value>> = list["items"]
         .as_array()
         .expect("users")
         .iter()
         .map(|row| row.as_object().expect("a row").values().cloned().collect())
         .collect();
-    assert_eq!(members(&list["users"][0]), ["id", "email", "name", "plan", "admin", "active"]);
+    assert_eq!(members(&list["items"][0]), ["id", "email", "name", "plan", "admin", "active"]);
     assert_eq!(rows[0][1..], [json!("alice@example.com"), json!("alice"), json!("free"), json!(false), json!(true)]);
     assert_eq!(rows[1][1..], [json!("bob@example.com"), json!("Bob"), json!("pro"), json!(true), json!(true)]);
 }
@@ -55,9 +55,10 @@ fn a_user_is_disabled_enabled_and_given_a_new_password() {
     let here = Installation::new();
     let id = here.user("alice@example.com");
     let named = ["--email", "alice@example.com"];
-    assert_eq!(here.json(&[&["user", "disable"], &named[..]].concat()), json!({ "id": id, "active": false }));
-    assert_eq!(here.json(&["user", "list"])["users"][0]["active"], false);
-    assert_eq!(here.json(&[&["user", "enable"], &named[..]].concat()), json!({ "id": id, "active": true }));
+    let told = here.json(&[&["user", "disable"], &named[..]].concat());
+    assert_eq!((&told["id"], &told["active"]), (&json!(id), &json!(false)));
+    assert_eq!(here.json(&["user", "list"])["items"][0]["active"], false);
+    assert_eq!(here.json(&[&["user", "enable"], &named[..]].concat())["active"], true);
     assert_eq!(members(&here.json(&[&["user", "password"], &named[..]].concat())), ["id", "password"]);
     let given =
         here.json_with(&[&["user", "password", "--password-stdin"], &named[..]].concat(), "correct horse battery");
@@ -75,7 +76,7 @@ fn a_bad_user_is_refused_with_what_is_right() {
     says(&here, &["user", "disable", "--email", "b@example.com"], "`grantd user list`");
     let short = here.run_with(&["user", "create", "--email", "b@example.com", "--password-stdin"], "short");
     assert!(!short.status.success() && short.err.contains("password"), "{short:?}");
-    assert_eq!(here.json(&["user", "list"])["users"].as_array().map(Vec::len), Some(1));
+    assert_eq!(here.json(&["user", "list"])["items"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]
@@ -84,12 +85,14 @@ fn an_api_is_made_with_the_credentials_of_its_resource_server() {
     let create =
         ["api", "create", "--identifier", "https://api.example.com", "--name", "My API", "--scope", "read=Read it"];
     let made = here.json(&create);
-    assert_eq!(members(&made), ["id", "slug", "client_id", "client_secret"]);
+    let api = ["id", "slug", "identifier", "name", "profile", "algorithm", "access_token_seconds"];
+    let api = [&api[..], &["counts_introspection", "client_id", "scopes"]].concat();
+    assert_eq!(members(&made), [&api[..], &["client_secret"]].concat());
     assert_eq!(text(&made, "slug"), "my-api");
     assert!(text(&made, "client_secret").starts_with("gd_secret_"));
     let list = here.json(&["api", "list"]);
-    assert_eq!(members(&list["apis"][0]), ["id", "slug", "identifier", "name", "client_id", "scopes"]);
-    assert_eq!(list["apis"][0]["scopes"], json!(["read = Read it"]));
+    assert_eq!(members(&list["items"][0]), api);
+    assert_eq!(list["items"][0]["scopes"], json!([{ "name": "read", "description": "Read it" }]));
     let other = ["api", "create", "--identifier", "https://b.example.com", "--name", "B"];
     says(&here, &create, "an API with this identifier or slug exists already");
     says(&here, &["api", "create", "--identifier", "nowhere", "--name", "B"], "the identifier is an absolute URI");
@@ -101,8 +104,8 @@ fn an_api_is_made_with_the_credentials_of_its_resource_server() {
     says(&here, &[&other[..], &["--access-token-seconds", "1"]].concat(), "10..=86400");
     // A scope belongs to one API, and what is refused leaves nothing behind.
     assert!(!here.run(&[&other[..], &["--scope", "read=Again"]].concat()).status.success());
-    assert_eq!(here.json(&["api", "list"])["apis"].as_array().map(Vec::len), Some(1));
-    assert_eq!(here.json(&["client", "list"])["clients"].as_array().map(Vec::len), Some(1));
+    assert_eq!(here.json(&["api", "list"])["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(here.json(&["client", "list"])["items"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]
@@ -111,22 +114,21 @@ fn a_client_is_made_shown_and_ended() {
     here.api();
     let create = ["client", "create", "--name", "App", "--redirect-uri", "https://app.example.com/cb"];
     let made = here.json(&create);
-    assert_eq!(members(&made), ["client_id", "client_secret", "scope"]);
-    assert_eq!(text(&made, "scope"), "read write");
+    assert!(text(&made, "client_secret").starts_with("gd_secret_"));
+    assert_eq!(made["scopes"], json!(["read", "write"]));
     let public = here.json(&[&create[..], &["--type", "public", "--scope", "read"]].concat());
-    assert_eq!(members(&public), ["client_id", "scope"]);
+    assert_eq!(public["client_secret"], Value::Null);
     let list = here.json(&["client", "list"]);
-    let row = list["clients"].as_array().expect("clients").iter().find(|row| row["client_id"] == public["client_id"]);
+    let row = list["items"].as_array().expect("clients").iter().find(|row| row["id"] == public["id"]);
     let row = row.expect("the public client");
-    assert_eq!(members(row), ["client_id", "name", "type", "redirect_uris", "scope", "active"]);
-    assert_eq!((text(row, "type"), text(row, "scope")), ("public", "read"));
-    let id = text(&made, "client_id");
+    assert_eq!((text(row, "type"), &row["scopes"]), ("public", &json!(["read"])));
+    let id = text(&made, "id");
     let rotated = here.json(&["client", "rotate-secret", id, "--overlap", "1h"]);
-    assert_eq!(members(&rotated), ["client_id", "client_secret", "others_end_at"]);
+    assert!(rotated["others_end_at"].is_string(), "{rotated}");
     assert_ne!(rotated["client_secret"], made["client_secret"]);
-    assert_eq!(here.json(&["client", "disable", id]), json!({ "client_id": id, "active": false }));
-    assert_eq!(here.json(&["client", "enable", id]), json!({ "client_id": id, "active": true }));
-    assert_eq!(here.json(&["client", "delete", id]), json!({ "client_id": id, "deleted": true }));
+    assert_eq!(here.json(&["client", "disable", id])["active"], false);
+    assert_eq!(here.json(&["client", "enable", id])["active"], true);
+    assert_eq!(here.json(&["client", "delete", id]), json!({ "id": id, "deleted": true }));
     says(&here, &["client", "delete", id], "`grantd client list`");
 }
 
@@ -158,25 +160,27 @@ fn a_key_is_shown_once_listed_rotated_and_revoked() {
     here.user("alice@example.com");
     let create = ["key", "create", "--user", "alice@example.com", "--scope", "read"];
     let made = here.json(&create);
-    assert_eq!(members(&made), ["id", "key", "scope"]);
+    let key = ["id", "user", "name", "hint", "scopes", "environment", "form", "status", "project", "plan", "networks"];
+    let times = ["created_at", "expires_at", "revoked_at", "last_used_at", "last_address", "last_agent"];
+    let shown = [&key[..], &times].concat();
+    assert_eq!(members(&made), [&shown[..], &["key"]].concat());
     assert!(text(&made, "key").starts_with("gd_live_"));
     let test =
         here.json(&[&create[..], &["--scope", "write", "--environment", "test", "--expires-in", "90d"]].concat());
-    assert_eq!(members(&test), ["id", "key", "scope", "expires_at"]);
+    assert!(test["expires_at"].is_string(), "{test}");
     assert!(text(&test, "key").starts_with("gd_test_"));
     let all = here.json(&["key", "create", "--user", "alice@example.com", "--scope", "all"]);
-    assert_eq!(text(&all, "scope"), "read write");
+    assert_eq!(all["scopes"], json!(["read", "write"]));
     let list = here.json(&["key", "list", "--user", "alice@example.com"]);
-    let head = ["id", "name", "key", "scope", "status", "created_at", "last_used_at", "expires_at"];
-    assert_eq!(members(&list["keys"][0]), head);
+    assert_eq!(members(&list["items"][0]), shown);
     assert!(!list.to_string().contains(text(&made, "key")));
     let id = text(&made, "id");
     let rotated = here.json(&["key", "rotate", id, "--overlap", "1h"]);
-    assert_eq!(members(&rotated), ["id", "key", "old_ends_at"]);
-    assert_eq!(here.json(&["key", "revoke", id]), json!({ "id": id, "revoked": true }));
+    assert!(rotated["old_ends_at"].is_string() && rotated["replaces"] == id, "{rotated}");
+    assert_eq!(here.json(&["key", "revoke", id])["status"], "revoked");
     let list = here.json(&["key", "list", "--user", "alice@example.com"]);
     let status = |id: &str| {
-        list["keys"].as_array().expect("keys").iter().find(|row| row["id"] == id).expect("a key")["status"].clone()
+        list["items"].as_array().expect("keys").iter().find(|row| row["id"] == id).expect("a key")["status"].clone()
     };
     assert_eq!((status(id), status(text(&rotated, "id"))), (json!("revoked"), json!("active")));
     says(&here, &["key", "rotate", id], "this key has ended");

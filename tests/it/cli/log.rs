@@ -62,7 +62,10 @@ async fn it_is_taken_along_whole_and_goes_on_where_it_ended() {
     for (at, entry) in all.iter().enumerate() {
         assert_eq!(entry["seq"], at + 1);
         assert!(entry["seal"].as_str().is_some_and(|seal| seal.len() == 43), "{entry}");
-        assert!(entry["event"].is_string() && entry["at"].is_i64(), "{entry}");
+        assert!(
+            entry["event"].is_string() && entry["at"].as_str().is_some_and(|at| at.len() > 19 && at.ends_with('Z')),
+            "{entry}"
+        );
     }
     here.user("dora@example.com");
     let more = lines(&["audit", "export", "--after", &count.to_string()]);
@@ -125,7 +128,7 @@ fn every_change_by_command_line_is_in_it() {
     let regenerated = made(&["key", "regenerate", &rotated]);
     here.json(&["key", "revoke", &regenerated]);
     let log = here.json(&["audit", "--limit", "100"]);
-    let log = log["audit"].as_array().expect("entries");
+    let log = log["items"].as_array().expect("entries");
     for (event, object) in [
         ("project.create", &project),
         ("project.update", &project),
@@ -138,8 +141,7 @@ fn every_change_by_command_line_is_in_it() {
         ("key.revoke", &regenerated),
     ] {
         let found = log.iter().find(|entry| entry["event"] == event).unwrap_or_else(|| panic!("no {event}: {log:?}"));
-        let concerns = found["concerns"].as_array().expect("objects");
-        assert!(concerns.iter().any(|id| *id == object.as_str()) && found["actor"] == "cli", "{found}");
+        assert!(found["object"] == object.as_str() && found["actor"] == "cli", "{found}");
     }
     assert!(log.iter().any(|entry| entry["event"] == "key.rotate"));
 }

@@ -5,6 +5,7 @@ mod demo;
 mod log;
 mod notice;
 mod place;
+mod printed;
 mod remote;
 mod rules;
 mod settings;

@@ -43,7 +43,7 @@ async fn every_command_of_the_api_works_at_another_server() {
     let user = run(&["user", "create", "--email", "bob@example.com", "--plan", "pro"]);
     assert!(text(&user, "id").starts_with("user_") && text(&user, "password").len() == 20);
     assert_eq!(run(&["user", "list"]), here.json(&["user", "list"]));
-    assert_eq!(run(&["user", "disable", "--email", "bob@example.com"]), json!({ "id": user["id"], "active": false }));
+    assert_eq!(run(&["user", "disable", "--email", "bob@example.com"])["active"], false);
     run(&["user", "enable", "--email", "bob@example.com"]);
 
     let project = run(&["project", "create", "--user", "bob@example.com", "--name", "Harbor", "--key-form", "uuid"]);
@@ -56,18 +56,18 @@ async fn every_command_of_the_api_works_at_another_server() {
     let create =
         ["key", "create", "--user", "bob@example.com", "--scope", "read", "--project", id, "--expires-in", "90d"];
     let made = run(&create);
-    assert_eq!(made.as_object().map(serde_json::Map::len), Some(4), "{made}");
+    assert!(made["expires_at"].is_string(), "{made}");
     let told = server.get_as("/v1/users/me", text(&made, "key")).await;
     assert_eq!(told.status(200).text("id"), text(&user, "id"));
     let rotated = run(&["key", "rotate", text(&made, "id"), "--overlap", "1h"]);
     let again = run(&["key", "regenerate", text(&rotated, "id")]);
-    assert_eq!(run(&["key", "revoke", text(&again, "id")]), json!({ "id": again["id"], "revoked": true }));
+    assert_eq!(run(&["key", "revoke", text(&again, "id")])["status"], "revoked");
     let list = ["key", "list", "--user", "bob@example.com"];
     assert_eq!(run(&list), here.json(&list));
 
     let client = run(&["client", "create", "--name", "App", "--redirect-uri", "https://app.example.com/cb"]);
-    assert_eq!(text(&client, "scope"), "read write");
-    let id = text(&client, "client_id");
+    assert_eq!(client["scopes"], json!(["read", "write"]));
+    let id = text(&client, "id");
     run(&["client", "rotate-secret", id]);
     run(&["client", "disable", id]);
     run(&["client", "enable", id]);
@@ -93,7 +93,7 @@ async fn every_command_of_the_api_works_at_another_server() {
     run(&["plan", "set", "gold plan", "--per-hour", "5", "--burst", "2"]);
     assert_eq!(run(&["plan", "list"]), here.json(&["plan", "list"]));
     let audit = run(&["audit", "--limit", "250"]);
-    let entries = audit["audit"].as_array().expect("entries");
+    let entries = audit["items"].as_array().expect("entries");
     assert!(entries.iter().any(|entry| entry["event"] == "plan.set" && text(entry, "actor").starts_with("user_")));
     // A table for people too.
     let table = afar.run(&["user", "list", "--server", &server.base]);
@@ -131,7 +131,7 @@ async fn an_ordinary_user_has_their_own_and_is_told_what_is_wrong() {
     let afar = afar(&key(&here, "alice@example.com", "grantd:keys:read grantd:keys:write read"));
     let base = server.base.as_str();
     let made = afar.json(&["key", "create", "--scope", "read", "--server", base]);
-    assert_eq!(afar.json(&["key", "list", "--server", base])["keys"].as_array().map(Vec::len), Some(2));
+    assert_eq!(afar.json(&["key", "list", "--server", base])["items"].as_array().map(Vec::len), Some(2));
     let says = |command: &[&str], words: &str| {
         let error = afar.refused(&[command, &["--server", base]].concat());
         assert!(error.contains(words) && error.lines().count() == 1, "{command:?}: {error}");

@@ -13,7 +13,7 @@ fn a_rule_stands_where_it_is_put_and_the_last_one_goes_only_on_purpose() {
     };
     let paths = || {
         let listed = here.json(&["api", "routes"]);
-        let rules = listed["routes"].as_array().expect("rules").clone();
+        let rules = listed["items"].as_array().expect("rules").clone();
         rules.iter().map(|rule| rule["path"].as_str().expect("a path").to_owned()).collect::<Vec<_>>()
     };
     let third = add("/c", &["--first"]);

@@ -58,8 +58,8 @@ async fn an_empty_database_has_nobody_in_it_and_says_what_to_do() {
     let server = here.serve().await;
     let log = server.log();
     assert!(log.contains("This database is empty") && log.contains("grantd user create"), "{log}");
-    assert_eq!(here.json(&["user", "list"]), json!({ "users": [] }));
-    assert_eq!(here.json(&["client", "list"]), json!({ "clients": [] }));
+    assert_eq!(here.json(&["user", "list"])["items"], json!([]));
+    assert_eq!(here.json(&["client", "list"])["items"], json!([]));
     for path in ["/setup", "/install", "/admin", "/signup"] {
         assert_ne!(server.get(path).await.status, 200, "{path}");
     }
@@ -121,7 +121,7 @@ async fn a_graceful_stop_finishes_requests_and_writes_what_was_counted() {
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"active\":true"), "{answer}");
     assert!(server.stop().success());
     let list = here.json(&["key", "list", "--user", "alice@example.com"]);
-    assert!(list["keys"][0]["last_used_at"].is_string(), "{list}");
+    assert!(list["items"][0]["last_used_at"].is_string(), "{list}");
 }
 
 #[tokio::test]

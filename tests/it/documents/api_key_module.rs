@@ -62,7 +62,7 @@ async fn one_users_access_is_revoked_and_everybodys_use_is_seen_by_key() {
     let Site { front, .. } = site;
     assert!(front.grantd.stop().success());
     let listed = front.here.json(&["key", "list", "--user", EMAIL]);
-    let keys = listed["keys"].as_array().expect("keys");
+    let keys = listed["items"].as_array().expect("keys");
     let used = |key: &&Value| text(key, "id") == front.key_id && key["last_used_at"].is_string();
     assert_eq!(keys.iter().filter(used).count(), 1, "{listed}");
     let hours = front.here.store().await.key_usage(&front.key_id, grantd::model::clock::Timestamp(0)).await;

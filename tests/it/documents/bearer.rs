@@ -171,9 +171,9 @@ fn its_plans_are_those_that_are_shipped() {
     for tier in ["Free", "Pro", "Enterprise"] {
         let row = DOCUMENT.line(&format!("{tier} |")).replace(',', "").to_lowercase();
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let number = |text: &str| text.parse::<u32>().map_or_else(|_| json!(text), |number| json!(number));
+        let number = |text: &str| text.parse::<u32>().map_or_else(|_| Value::Null, |number| json!(number));
         let expected = json!({ "name": cells[0], "per_hour": number(cells[1]), "burst": number(cells[2]) });
-        assert!(listed["plans"].as_array().expect("plans").contains(&expected), "{expected}: {listed}");
+        assert!(listed["items"].as_array().expect("plans").contains(&expected), "{expected}: {listed}");
     }
 }
 

@@ -42,7 +42,7 @@ async fn site() -> (Site, String, String) {
     .await;
     let made = site.front.here.json(&["key", "create", "--user", EMAIL, "--scope", "read"]);
     let users = site.front.here.json(&["user", "list"]);
-    let user = users["users"].as_array().expect("users").iter().find(|user| user["email"] == EMAIL).expect("a user");
+    let user = users["items"].as_array().expect("users").iter().find(|user| user["email"] == EMAIL).expect("a user");
     let (key, user) = (text(&made, "key"), text(user, "id"));
     site.until(200, "/health", ("authorization", &format!("Bearer {key}"))).await;
     (site, key, user)

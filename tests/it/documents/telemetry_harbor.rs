@@ -17,7 +17,7 @@ async fn harbor(site: &Site, name: &str) -> (String, String, String) {
     let key = site.visitor().sign_in(EMAIL).await.generate_key(&page, &format!("{page}/keys"), name).await;
     let listed = site.front.here.json(&["key", "list", "--user", EMAIL]);
     let key_of = |row: &&Value| text(row, "name") == name;
-    let id = text(listed["keys"].as_array().and_then(|keys| keys.iter().find(key_of)).expect("the key"), "id");
+    let id = text(listed["items"].as_array().and_then(|keys| keys.iter().find(key_of)).expect("the key"), "id");
     (project, id, key)
 }
 

@@ -34,15 +34,21 @@ fn write(here: &Installation, name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// Imports a file with these words, to its end.
+/// Imports a file with these words, to its end; it succeeds where no row is refused.
 #[track_caller]
 fn import(here: &Installation, name: &str, words: &[&str]) -> Value {
-    here.json(&[&["key", "import", name], words].concat())
+    let ran = here.run(&[&["key", "import", name, "--json"], words].concat());
+    let told: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    let code = if told["refused"] == 0 { 0 } else { 1 };
+    assert_eq!(ran.status.code(), Some(code), "{ran:?}");
+    told
 }
 
 #[track_caller]
 fn counts(told: &Value) -> [i64; 3] {
-    ["imported", "already_there", "refused"].map(|member| told[member].as_i64().expect(member))
+    let imported = if told["dry_run"] == true { "would_import" } else { "imported" };
+    [imported, "already_there", "refused"]
+        .map(|member| told[member].as_i64().unwrap_or_else(|| panic!("{member}: {told}")))
 }
 
 /// A key that nobody has seen.

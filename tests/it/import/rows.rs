@@ -22,7 +22,7 @@ const LEFT_OUT: [(u64, &str); 24] = [
     (11, "looks like a JWT"),
     (12, "a secret of this server's own"),
     (13, "the environment is not"),
-    (14, "no such scope"),
+    (14, "no such scope: fly"),
     (15, "the scopes are missing"),
     (16, "no such project"),
     (17, "ended already"),
@@ -134,7 +134,7 @@ fn an_import_is_a_few_entries_in_the_log_and_not_one_for_each_row() {
     write(&here, "keys.csv", &file(&key(), &key(), &key()));
     import(&here, "keys.csv", &[]);
     let audit = here.json(&["audit"]);
-    let entries = audit["audit"].as_array().expect("entries").iter();
+    let entries = audit["items"].as_array().expect("entries").iter();
     let imports: Vec<(String, i64)> = entries
         .filter(|entry| entry["event"] == "key.import")
         .map(|entry| (entry["reason"].to_string(), entry["times"].as_i64().expect("a count")))
@@ -187,6 +187,15 @@ async fn json_lines_say_the_same_and_options_say_the_rest() {
     assert_eq!(database.column("SELECT password FROM users WHERE email = 'carol@example.com'").await, ["NULL"]);
 }
 
+#[test]
+fn a_key_in_the_wrong_column_is_not_told() {
+    let here = installation();
+    let secret = key();
+    write(&here, "keys.csv", &format!("key,owner,scopes\n{},alice@example.com,{secret}\n", key()));
+    let ran = here.run(&["key", "import", "keys.csv"]);
+    assert!(ran.err.contains("there is no such scope") && !ran.err.contains(&secret), "{ran:?}");
+}
+
 #[tokio::test]
 async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
     let here = installation();
@@ -198,6 +207,8 @@ async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
     let database = database(&here);
     let everything = "SELECT (SELECT COUNT(*) FROM api_keys) || ' ' || (SELECT COUNT(*) FROM audit) || ' ' || (SELECT COUNT(*) FROM meta) || ' ' || (SELECT seq FROM feed)";
     let before = database.column(everything).await;
+    let words = here.run(&["key", "import", "keys.csv", "--dry-run"]);
+    assert!(words.out.contains("would import\t2\n") && words.err.contains("1 rows would be refused"), "{words:?}");
     let dry = import(&here, "keys.csv", &["--dry-run"]);
     assert_eq!((counts(&dry), &dry["dry_run"]), ([2, 1, 1], &json!(true)));
     assert_eq!(database.column(everything).await, before);
@@ -224,7 +235,7 @@ async fn a_database_that_takes_few_rows_at_once_takes_them_all_in_the_end() {
     }
     let told = import(&here, "keys.csv", &[]);
     assert_eq!(counts(&told), [990, 0, 10], "{told}");
-    assert_eq!(told["left_out"]["there is no such scope"], 10, "each is told once: {told}");
+    assert_eq!(told["left_out"]["there is no such scope: fly"], 10, "each is told once: {told}");
     assert_eq!(database.column("SELECT COUNT(*) FROM api_keys").await, ["990"]);
 }
 
@@ -237,7 +248,8 @@ fn people_are_told_in_words_and_a_pipe_gets_no_bar() {
         &format!("key,owner,scopes\n{},alice@example.com,read\nhunter2,bob@example.com,read\n", key()),
     );
     let ran = here.run(&["key", "import", "keys.csv"]);
-    assert!(ran.status.success(), "{ran:?}");
+    assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+    assert!(ran.err.ends_with("grantd: 1 rows were refused; mend them and run it again\n"), "{ran:?}");
     assert!(ran.out.contains("imported") && ran.err.contains("line 3: a key has 8 to 512 characters"), "{ran:?}");
     assert!(!ran.err.contains('\u{1b}') && !ran.err.contains('%') && !ran.err.contains("hunter2"), "{ran:?}");
 }

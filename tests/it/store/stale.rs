@@ -6,7 +6,7 @@ use grantd::{
     engine::apikey::{self, NewKey},
     model::{
         client::Client,
-        grant::NewGrant,
+        grant::{Consent, ConsentAnswer, NewGrant},
         key::KeyForm,
         project::Project,
         scope::Scopes,
@@ -128,17 +128,10 @@ async fn nothing_is_created_for_a_user_who_was_disabled(base: Base) {
     let client = Client { owner_id: Some(user.clone()), ..new_client() };
     refused("a client", store.insert_client(NOW, who(), client).await);
     let scopes = Scopes::parse("read").expect("scopes");
-    let consent = store.decide_consent(
-        NOW,
-        who(),
-        Digest::of("interaction"),
-        user.clone(),
-        base.client.clone(),
-        scopes,
-        Vec::new(),
-        true,
-    );
-    refused("a consent", consent.await.map(drop));
+    let asked = Consent { scopes, resources: Vec::new(), client_name: "Test app".to_owned(), hosts: Vec::new() };
+    let (interaction, user_id, client_id) = (Digest::of("interaction"), user.clone(), base.client.clone());
+    let answer = ConsentAnswer { interaction, user_id, client_id, asked, allow: true };
+    refused("a consent", store.decide_consent(NOW, who(), answer).await.map(drop));
     assert!(store.find_consent(&user, &base.client).await.expect("a look").is_none());
     base.set_active(true).await;
     let kept = store.key_by_id(&old_key.id).await.expect("a look").expect("the old key");

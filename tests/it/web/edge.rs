@@ -152,3 +152,19 @@ async fn an_error_page_leads_somewhere_and_keeps_the_navigation_of_who_is_signed
         }
     }
 }
+
+#[tokio::test]
+async fn every_page_leads_to_the_reference_and_none_to_raw_metadata() {
+    let app = TestApp::new().await;
+    app.user("alice@example.com").await;
+    let browser = app.browser();
+    browser.log_in("alice@example.com").await;
+    for path in ["/settings/keys", "/settings/projects", "/settings/apps", "/apps", "/settings/activity"] {
+        let page = browser.get(path).await;
+        page.page(200);
+        assert!(page.body.contains("href=\"/api/docs\"") && !page.body.contains("/.well-known/"), "{path}");
+    }
+    let page = app.get("/login").await;
+    assert!(page.body.contains("href=\"/api/docs\""), "{}", page.body);
+    assert!(app.get("/api/docs").await.body.contains("/.well-known/oauth-authorization-server"));
+}

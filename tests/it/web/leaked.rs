@@ -16,7 +16,7 @@ use axum::{Json, Router, body::Body, http::Request, routing::get};
 use data_encoding::BASE64;
 use grantd::{config::Config, engine::mail::Mailer};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{io::AsyncWriteExt, net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::{
@@ -165,6 +165,11 @@ async fn a_report_that_is_not_signed_by_the_reporter_changes_nothing() {
     }
     let unsigned = Request::post("/leaks/secret-scanning").body(Body::from(body.clone())).expect("a request");
     app.send(unsigned).await.status(403);
+    // THREATS: AU1
+    app.app.background.flush().await.expect("flushed");
+    let entries = app.app.store.audit_entries(100).await.expect("entries");
+    let refused = entries.iter().filter(|entry| entry.event == "leak.report" && entry.outcome == "denied");
+    assert_eq!(refused.map(|entry| entry.times).sum::<i64>(), 6, "each report with a wrong signature: {entries:?}");
     for (garbage, error) in [("{}", "invalid_request"), ("[{}]", "invalid_request"), ("\u{0}", "invalid_request")] {
         report(&app, "key-1", &reporter.signature(garbage), garbage).await.oauth_error(error);
     }

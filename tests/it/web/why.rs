@@ -79,13 +79,18 @@ async fn an_administrator_sees_anybodys_and_whoever_is_looked_at_can_tell() {
         plan: "free".to_owned(),
         admin: true,
     };
-    app.app.store.insert_user(app.now(), grantd::model::audit::Origin::default(), root).await.expect("a user");
+    let origin = grantd::model::audit::Origin::default();
+    let admin = app.app.store.insert_user(app.now(), origin, root).await.expect("a user");
     let browser = app.browser();
     browser.log_in("root@example.com").await;
     let page = browser.get(&format!("{DENIED}?request_id={}", refused.header("x-request-id"))).await;
     assert!(page.body.contains("Revoked just now.") && page.body.contains(&ada), "{}", page.body);
     let page = browser.get(&format!("{DENIED}?request_id={}", nobodys.header("x-request-id"))).await;
     assert!(page.body.contains("This is why"), "{}", page.body);
+    let entries = app.app.store.audit_entries(100).await.expect("entries");
+    let looks: Vec<_> = entries.iter().filter(|entry| entry.event == "denial.read").collect();
+    assert_eq!(looks.len(), 1, "one for each owner of what was found");
+    assert_eq!((looks[0].actor.as_str(), looks[0].user_id.as_deref()), (admin.as_str(), Some(ada.as_str())));
     let owner = app.browser();
     owner.log_in("ada@example.com").await;
     let activity = owner.get(ACTIVITY).await.body;

@@ -1,6 +1,8 @@
 //! Owns `/api/v1/clients`: OAuth clients, one's own or for administrators all. Does not authenticate them; see
 //! `engine::clients`. Who may register and change what is `engine::client_rules`.
 
+mod body;
+
 use std::sync::Arc;
 
 use axum::{
@@ -8,9 +10,8 @@ use axum::{
     http::{StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
+pub use self::body::{ChangeClient, Client, CreateClient, Filter, MadeClient, RotateSecret};
 use super::{
     auth::{Caller, ClientsRead, ClientsWrite, May, no},
     once::{Answer, Work, found},
@@ -31,130 +32,6 @@ use crate::{
     },
     store::ClientChanges,
 };
-
-/// An OAuth client (RFC 6749 §2).
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Client {
-    /// `client_…`
-    id: String,
-    /// Name to show
-    name: String,
-    /// `public` or `confidential`
-    r#type: &'static str,
-    /// Where codes may go
-    redirect_uris: Vec<String>,
-    /// The scopes it may ask for
-    scopes: Vec<String>,
-    /// What it may do at the token endpoint
-    grant_types: Vec<&'static str>,
-    /// How it proves itself
-    auth_methods: Vec<&'static str>,
-    /// Who registered it; nobody if the operator did
-    user: Option<String>,
-    /// The API whose resource server it is
-    api: Option<String>,
-    /// The operator's own: consent is not asked
-    first_party: bool,
-    /// Whether a code needs PKCE
-    require_pkce: bool,
-    /// Seconds in which a repeated refresh gets the same successor again
-    refresh_grace: i64,
-    /// Neither it nor the user who registered it is disabled
-    active: bool,
-    /// When it was registered
-    created_at: String,
-}
-
-/// A new client, or a new secret: the only answer that ever shows the secret.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct MadeClient {
-    #[serde(flatten)]
-    made: Client,
-    /// The secret of a confidential client. It is not shown again
-    client_secret: Option<String>,
-    /// When its other secrets end
-    #[serde(skip_serializing_if = "Option::is_none")]
-    others_end_at: Option<String>,
-}
-
-/// A client to register.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateClient {
-    /// Name to show on the consent page
-    name: String,
-    /// `confidential` (if left out) or `public`
-    r#type: Option<String>,
-    /// Where codes may go: https, or http on loopback
-    #[serde(default)]
-    redirect_uris: Vec<String>,
-    /// The scopes it may ask for: at least one; `["all"]` means every scope of the deployment's own APIs
-    #[serde(default)]
-    scopes: Vec<String>,
-    /// Who it will belong to, by id or address, for administrators to choose; else you, or an administrator's to nobody
-    user: Option<String>,
-    /// For administrators: what it may do; `authorization_code` and `refresh_token` if left out
-    grant_types: Option<Vec<String>>,
-    /// For administrators: the one way it proves itself
-    auth_method: Option<String>,
-    /// For administrators: consent is not asked
-    first_party: Option<bool>,
-    /// For administrators: whether a code needs PKCE; only a confidential client can do without
-    require_pkce: Option<bool>,
-    /// For administrators: seconds, 0 to 60, in which a repeated refresh gets the same successor again
-    refresh_grace: Option<i64>,
-}
-
-/// Changes of a client; what is left out stays.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ChangeClient {
-    /// Name to show
-    name: Option<String>,
-    /// Where codes may go
-    redirect_uris: Option<Vec<String>>,
-    /// The scopes it may ask for
-    scopes: Option<Vec<String>>,
-    /// For administrators: disabled, its tokens stop at once
-    active: Option<bool>,
-}
-
-/// How a secret is rotated.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RotateSecret {
-    /// Seconds for which the old secrets still work; a day if left out
-    overlap: Option<i64>,
-}
-
-/// Which clients.
-#[derive(Debug, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct Filter {
-    /// Of this user, by id or address; for administrators, who else see everybody's
-    user: Option<String>,
-}
-
-impl From<Record> for Client {
-    fn from(client: Record) -> Self {
-        Self {
-            id: client.id,
-            name: client.name,
-            r#type: client.kind.as_str(),
-            redirect_uris: client.redirect_uris.iter().map(|uri| uri.as_str().to_owned()).collect(),
-            scopes: client.scopes.iter().map(ToOwned::to_owned).collect(),
-            grant_types: client.grant_types.iter().map(|grant| grant.as_str()).collect(),
-            auth_methods: client.auth_methods.iter().map(|method| method.as_str()).collect(),
-            user: client.owner_id,
-            api: client.api_id,
-            first_party: client.first_party,
-            require_pkce: client.require_pkce,
-            refresh_grace: client.refresh_grace_ms / 1000,
-            active: client.active,
-            created_at: client.created_at.rfc3339(),
-        }
-    }
-}
 
 /// List clients
 #[utoipa::path(get, path = "/api/v1/clients", tag = "clients", params(Filter, Paging),
@@ -245,7 +122,7 @@ impl CreateClient {
 }
 
 /// One client
-#[utoipa::path(get, path = "/api/v1/clients/{id}", tag = "clients", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/clients/{id}", tag = "clients", params(("id" = String, Path, format = "id")),
     responses((status = 200, body = Client)), security(("bearer" = ["grantd:clients:read"])))]
 pub async fn get(
     State(app): State<Arc<App>>,
@@ -258,7 +135,7 @@ pub async fn get(
 /// Change a client
 ///
 /// A redirect URI that is gone ends the codes sent to it.
-#[utoipa::path(patch, path = "/api/v1/clients/{id}", tag = "clients", params(("id" = String, Path)),
+#[utoipa::path(patch, path = "/api/v1/clients/{id}", tag = "clients", params(("id" = String, Path, format = "id")),
     request_body = ChangeClient, responses((status = 200, body = Client)),
     security(("bearer" = ["grantd:clients:write"])))]
 pub async fn update(
@@ -287,7 +164,7 @@ pub async fn update(
 }
 
 /// Delete a client with everything issued to it
-#[utoipa::path(delete, path = "/api/v1/clients/{id}", tag = "clients", params(("id" = String, Path)),
+#[utoipa::path(delete, path = "/api/v1/clients/{id}", tag = "clients", params(("id" = String, Path, format = "id")),
     responses((status = 204, description = "It is gone")), security(("bearer" = ["grantd:clients:write"])))]
 pub async fn delete(
     State(app): State<Arc<App>>,
@@ -300,7 +177,7 @@ pub async fn delete(
 }
 
 /// Make a new secret; the old ones still work for a while
-#[utoipa::path(post, path = "/api/v1/clients/{id}/secret", tag = "clients", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/clients/{id}/secret", tag = "clients", params(("id" = String, Path, format = "id")),
     request_body = RotateSecret, responses((status = 201, body = MadeClient)),
     security(("bearer" = ["grantd:clients:write"])))]
 pub async fn rotate_secret(

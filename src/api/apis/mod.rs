@@ -1,6 +1,8 @@
 //! Owns `/api/v1/apis` with their routes, for administrators, and `/api/v1/scopes`. Does not decide how an API speaks; its
 //! profile does.
 
+mod body;
+
 use std::sync::Arc;
 
 use axum::{
@@ -8,11 +10,10 @@ use axum::{
     http::{StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
+pub use self::body::{Api, CreateApi, CreateRoute, CreateScope, ListedScope, MadeApi, Route, Scope};
 use super::{
-    auth::{Admin, ApisRead, ApisWrite, KeysRead, May, no},
+    auth::{Admin, ApisRead, ApisWrite, CatalogRead, May, no},
     once::{Answer, Work, found},
     page::{Page, Paging, Query, cut},
     path::{Id, Ids},
@@ -36,153 +37,8 @@ use crate::{
     store::RoutePlace,
 };
 
-/// A protected resource (RFC 8707).
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Api {
-    /// `api_…`
-    id: String,
-    /// Short name in URLs
-    slug: String,
-    /// Audience URI
-    identifier: String,
-    /// Name to show
-    name: String,
-    /// How it speaks
-    profile: &'static str,
-    /// How its access tokens are signed
-    algorithm: &'static str,
-    /// Lifetime of its access tokens
-    access_token_seconds: i64,
-    /// An introspection is itself the call that a plan counts
-    counts_introspection: bool,
-    /// The client with which its resource server introspects
-    client_id: String,
-    /// Its scopes
-    scopes: Vec<Scope>,
-}
-
-/// A new API: the only answer that ever shows the secret of its resource server.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct MadeApi {
-    #[serde(flatten)]
-    made: Api,
-    /// The secret of `client_id`. It is not shown again
-    client_secret: String,
-}
-
-/// A permission of exactly one API.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Scope {
-    /// The scope-token (RFC 6749 §3.3)
-    name: String,
-    /// What it permits, in words
-    description: String,
-}
-
-/// A permission, and of which API.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ListedScope {
-    #[serde(flatten)]
-    scope: Scope,
-    /// The API's slug
-    api: String,
-}
-
-/// An API to register.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateApi {
-    /// Audience URI, such as `https://api.example.com`
-    identifier: String,
-    /// Name to show
-    name: String,
-    /// Short name in URLs; from the name if left out
-    slug: Option<String>,
-    /// Its scopes
-    #[serde(default)]
-    scopes: Vec<Scope>,
-    /// How it speaks: `bearer` (if left out), `telemetry-harbor`, `ensemble`, `api-key-module` or `iapm`
-    profile: Option<String>,
-    /// How its access tokens are signed: `ES256` (if left out), `EdDSA` or `RS256`
-    algorithm: Option<String>,
-    /// Lifetime of its access tokens, 10 to 86400 seconds; an hour if left out
-    access_token_seconds: Option<i64>,
-    /// Whether each introspection counts as a call against the caller's plan
-    #[serde(default)]
-    counts_introspection: bool,
-}
-
-/// A rule of the gateway: which requests need which scopes. The first that matches decides.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Route {
-    /// `route_…`
-    id: String,
-    /// Such as `GET`, or `*` for any
-    method: String,
-    /// Such as `/v1/users/{id}` or `/v1/files/*`
-    path: String,
-    /// Scopes it needs, all of them
-    scopes: Vec<String>,
-    /// Anybody may, without a credential
-    public: bool,
-}
-
-/// A rule to add.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateRoute {
-    /// Such as `GET`; any if left out
-    method: Option<String>,
-    /// Such as `/v1/users/{id}`, or `/v1/files/*` for whatever is below it
-    path: String,
-    /// Scopes it needs, all of them
-    #[serde(default)]
-    scopes: Vec<String>,
-    /// Anybody may, without a credential
-    #[serde(default)]
-    public: bool,
-    /// It is asked before all others
-    #[serde(default)]
-    first: bool,
-    /// Id of the rule before which it is asked; without this and `first`, after all others
-    before: Option<String>,
-}
-
-impl From<&Record> for Api {
-    fn from(api: &Record) -> Self {
-        Self {
-            id: api.id.clone(),
-            slug: api.slug.clone(),
-            identifier: api.identifier.clone(),
-            name: api.name.clone(),
-            profile: api.profile.as_str(),
-            algorithm: api.algorithm.as_str(),
-            access_token_seconds: api.access_token_seconds,
-            counts_introspection: api.counts_introspection,
-            client_id: api.client_id.clone(),
-            scopes: api.scopes.iter().map(Into::into).collect(),
-        }
-    }
-}
-
-impl From<&ApiScope> for Scope {
-    fn from(scope: &ApiScope) -> Self {
-        Self { name: scope.name.clone(), description: scope.description.clone() }
-    }
-}
-
-impl From<&Rule> for Route {
-    fn from(rule: &Rule) -> Self {
-        Self {
-            id: rule.id.clone(),
-            method: rule.method.clone(),
-            path: rule.pattern.clone(),
-            scopes: rule.scopes.iter().map(ToOwned::to_owned).collect(),
-            public: rule.public,
-        }
-    }
-}
+/// Longest method of a route, in characters.
+const METHOD_MAX: usize = 20;
 
 /// List APIs
 #[utoipa::path(get, path = "/api/v1/apis", tag = "apis", params(Paging),
@@ -227,7 +83,13 @@ impl CreateApi {
         let scopes = self.scopes.iter().map(|scope| apis::scope(&scope.name, &scope.description));
         Ok(Record {
             id: new_id("api"),
-            slug: apis::slug(self.slug.as_deref().unwrap_or(&name))?,
+            slug: match &self.slug {
+                Some(slug) if apis::slug(slug)? == *slug => slug.clone(),
+                Some(_) => {
+                    return Err(Error::invalid_request("a slug has 1 to 60 lower-case letters, digits and dashes"));
+                }
+                None => apis::slug(&name)?,
+            },
             identifier: apis::identifier(&app.config.issuer, self.identifier)?,
             profile: match &self.profile {
                 Some(text) => Profile::parse(text).ok_or_else(|| wrong("profile"))?,
@@ -248,14 +110,14 @@ impl CreateApi {
 }
 
 /// One API, by id or slug
-#[utoipa::path(get, path = "/api/v1/apis/{id}", tag = "apis", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/apis/{id}", tag = "apis", params(("id" = String, Path, format = "id")),
     responses((status = 200, body = Api)), security(("bearer" = ["grantd:apis:read"])))]
 pub async fn get(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, Id(id): Id) -> Result<Response, Problem> {
     Ok(reply::json(&Api::from(&find(&app, &id)?)))
 }
 
 /// List an API's routes, in the order they are asked
-#[utoipa::path(get, path = "/api/v1/apis/{id}/routes", tag = "apis", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/apis/{id}/routes", tag = "apis", params(("id" = String, Path, format = "id")),
     responses((status = 200, body = Page<Route>)), security(("bearer" = ["grantd:apis:read"])))]
 pub async fn routes(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, Id(id): Id) -> Result<Response, Problem> {
     let items: Vec<Route> = find(&app, &id)?.routes.iter().map(Into::into).collect();
@@ -263,7 +125,7 @@ pub async fn routes(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, Id(
 }
 
 /// Add a route, behind the others or before one of them
-#[utoipa::path(post, path = "/api/v1/apis/{id}/routes", tag = "apis", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/apis/{id}/routes", tag = "apis", params(("id" = String, Path, format = "id")),
     request_body = CreateRoute, responses((status = 201, body = Route)), security(("bearer" = ["grantd:apis:write"])))]
 pub async fn add_route(
     State(app): State<Arc<App>>,
@@ -296,7 +158,8 @@ impl CreateRoute {
 
     fn rule(self, app: &App, api: &Record) -> Result<Rule, Error> {
         let method = self.method.as_deref().unwrap_or("*").to_ascii_uppercase();
-        if method.is_empty() || method != "*" && !method.bytes().all(|b| b.is_ascii_uppercase()) {
+        let is_word = (1..=METHOD_MAX).contains(&method.len()) && method.bytes().all(|b| b.is_ascii_uppercase());
+        if method != "*" && !is_word {
             return Err(Error::invalid_request("a method is one such as GET, or *"));
         }
         if !is_pattern(&self.path) {
@@ -320,8 +183,9 @@ impl CreateRoute {
 ///
 /// Without rules, every credential for an API passes everywhere: its last one goes only with `open=yes`.
 #[utoipa::path(delete, path = "/api/v1/apis/{id}/routes/{route}", tag = "apis",
-    params(("id" = String, Path), ("route" = String, Path), ("open" = Option<String>, Query)),
-    responses((status = 204, description = "It is gone")), security(("bearer" = ["grantd:apis:write"])))]
+    params(("id" = String, Path, format = "id"), ("route" = String, Path, format = "id"), ("open" = Option<String>, Query, format = "yes")),
+    responses((status = 204, description = "It is gone"), (status = 409)),
+    security(("bearer" = ["grantd:apis:write"])))]
 pub async fn remove_route(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<ApisWrite>,
@@ -340,15 +204,19 @@ pub async fn remove_route(
 /// List scopes that a key or client may have
 #[utoipa::path(get, path = "/api/v1/scopes", tag = "apis", params(Paging),
     responses((status = 200, body = Page<ListedScope>)), security(("bearer" = ["grantd:keys:read"])))]
-pub async fn scopes(State(app): State<Arc<App>>, May(..): May<KeysRead>, uri: Uri) -> Result<Response, Problem> {
+pub async fn scopes(State(app): State<Arc<App>>, May(..): May<CatalogRead>, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(&uri, &["limit", "cursor"])?;
     let catalog = app.catalog.current();
     let of = |api: &Record| {
-        let slug = api.slug.clone();
-        api.scopes.iter().map(move |scope| ListedScope { scope: scope.into(), api: slug.clone() }).collect::<Vec<_>>()
+        let listed = |scope: &ApiScope| ListedScope {
+            name: scope.name.clone(),
+            description: scope.description.clone(),
+            api: api.slug.clone(),
+        };
+        api.scopes.iter().map(listed).collect::<Vec<_>>()
     };
     let all = catalog.apis.iter().chain(&catalog.reserved).flat_map(of).collect();
-    Ok(reply::json(&cut(&app, "scopes", &query.paging()?, all, |listed| listed.scope.name.clone())?))
+    Ok(reply::json(&cut(&app, "scopes", &query.paging()?, all, |listed| listed.name.clone())?))
 }
 
 fn find(app: &App, id: &str) -> Result<Record, Error> {

@@ -1,10 +1,13 @@
 //! Owns the description of this server for programs: OpenAPI 3.1, generated from the handlers themselves and served at
 //! `/openapi.json`. Does not answer anything; what every endpoint of the management API has alike is added here.
 
+mod protocol;
+mod shapes;
+
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use crate::{api, gateway, http::problem, model::reserved, oauth};
+use crate::{api, config::Config, gateway, http::problem, model::reserved, oauth};
 
 /// The media type of errors.
 const PROBLEM: &str = "application/problem+json";
@@ -72,9 +75,10 @@ const PROBLEM: &str = "application/problem+json";
 )]
 struct Described;
 
-/// The document of the server at `issuer`.
+/// The document of the server with this configuration.
 #[must_use]
-pub fn document(issuer: &str) -> Value {
+pub fn document(config: &Config) -> Value {
+    let issuer = &config.issuer;
     let mut document = serde_json::to_value(Described::openapi()).unwrap_or_default();
     document["info"] = json!({
         "title": "grantd",
@@ -90,13 +94,15 @@ pub fn document(issuer: &str) -> Value {
         "client": { "type": "http", "scheme": "basic", "description": "A client's id and secret" },
     });
     document["components"]["schemas"]["Problem"] = problem_schema(issuer);
+    document["components"]["schemas"]["OAuthError"] = protocol::oauth_error();
+    document["components"]["schemas"]["Refusal"] = protocol::refusal();
     document["components"]["responses"] = problems();
     document["components"]["parameters"] = json!({ "IdempotencyKey": {
         "name": "Idempotency-Key",
         "in": "header",
         "description": "The same key with the same request within a day does nothing again and gets the same answer, with \
             Idempotency-Replayed: true. X-Idempotency-Key is understood too.",
-        "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
+        "schema": { "type": "string", "format": "idempotency-key" },
     } });
     if let Some(paths) = document["paths"].as_object_mut() {
         for (path, item) in paths.iter_mut() {
@@ -105,11 +111,27 @@ pub fn document(issuer: &str) -> Value {
                 operation["operationId"] = operation_id(method, path).into();
                 if is_ours {
                     share(path, method, operation);
+                } else {
+                    protocol::complete(path, operation);
                 }
             }
         }
     }
+    shapes::spell_out(&mut document, &config.environments);
+    require_bodies(&mut document);
     document
+}
+
+/// A body may be absent where nothing in it is needed: it counts as an object without members.
+fn require_bodies(document: &mut Value) {
+    let schemas = document["components"]["schemas"].clone();
+    let operations = document["paths"].as_object_mut().into_iter().flatten();
+    for operation in operations.flat_map(|(_, item)| item.as_object_mut().into_iter().flatten()).map(|(_, of)| of) {
+        let name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
+        if let Some(name) = name.and_then(|name| name.rsplit('/').next()) {
+            operation["requestBody"]["required"] = schemas[name]["required"].is_array().into();
+        }
+    }
 }
 
 /// A name of its own for each operation: utoipa would take the function's, and many are called `list`.
@@ -121,12 +143,18 @@ fn operation_id(method: &str, path: &str) -> String {
 
 /// What every operation of the management API has.
 fn share(path: &str, method: &str, operation: &mut Value) {
-    let mut statuses = vec!["400", "401", "403", "429", "503"];
-    if path.contains('{') {
+    let mut statuses = vec!["400", "401", "403", "429", "500", "503"];
+    let named = ["user", "project"];
+    let names_another =
+        |all: &Vec<Value>| all.iter().any(|one| one["in"] == "query" && named.iter().any(|name| one["name"] == *name));
+    if path.contains('{') || operation["parameters"].as_array().is_some_and(names_another) {
         statuses.push("404");
     }
     if matches!(method, "post" | "patch" | "put") {
-        statuses.extend(["409", "413", "415"]);
+        statuses.extend(["413", "415"]);
+    }
+    if matches!(method, "post" | "patch") {
+        statuses.push("409");
     }
     if method == "post" {
         statuses.push("422");
@@ -136,13 +164,27 @@ fn share(path: &str, method: &str, operation: &mut Value) {
             None => operation["parameters"] = json!([key]),
         }
     }
-    for status in statuses {
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+        if parameter["in"] == "query" {
+            // Absent and empty are the same.
+            parameter["allowEmptyValue"] = true.into();
+        }
+    }
+    let described = operation["responses"].as_object().into_iter().flatten().map(|(status, _)| status.clone());
+    let described: Vec<String> = described.filter(|status| !status.starts_with('2')).collect();
+    for status in statuses.into_iter().chain(described.iter().map(String::as_str)) {
         operation["responses"][status] = json!({ "$ref": format!("#/components/responses/{status}") });
     }
     if let Some(responses) = operation["responses"].as_object_mut() {
         for (status, response) in responses.iter_mut().filter(|(status, _)| status.starts_with('2')) {
             if response["description"].as_str().is_none_or(str::is_empty) {
                 response["description"] = (if status == "201" { "It was made" } else { "Done" }).into();
+            }
+            if method == "post" {
+                response["headers"]["Idempotency-Replayed"] = json!({
+                    "description": "This was answered before to the same Idempotency-Key",
+                    "schema": { "type": "string", "enum": ["true"] },
+                });
             }
         }
     }
@@ -157,7 +199,7 @@ fn problem_schema(issuer: &str) -> Value {
         "properties": {
             "type": { "type": "string", "format": "uri", "enum": kinds, "description": "Which kind" },
             "title": { "type": "string", "description": "The kind in words" },
-            "status": { "type": "integer", "description": "HTTP status" },
+            "status": { "type": "integer", "minimum": 400, "maximum": 599, "description": "HTTP status" },
             "detail": { "type": "string", "description": "What is wrong with this request" },
             "request_id": { "type": "string", "description": "As in X-Request-ID" },
             "instance": { "type": "string", "format": "uri", "description": "The page where its owner can read why (401, 403, 429)" },
@@ -176,7 +218,8 @@ fn problems() -> Value {
             None => format!("{title} ({name})"),
         };
         let content = json!({ PROBLEM: { "schema": { "$ref": "#/components/schemas/Problem" } } });
-        responses.insert(status, json!({ "description": described, "content": content }));
+        let headers = protocol::headers(&status);
+        responses.insert(status, json!({ "description": described, "headers": headers, "content": content }));
     }
     Value::Object(responses)
 }

@@ -1,0 +1,156 @@
+//! Owns what is sent to and answered by `/api/v1/clients`. Does not do anything.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::model::client::Client as Record;
+
+/// An OAuth client (RFC 6749 §2).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Client {
+    /// `client_…`
+    #[schema(format = "client-id")]
+    pub(super) id: String,
+    /// Name to show
+    #[schema(format = "name")]
+    pub(super) name: String,
+    /// `public` or `confidential`
+    #[schema(format = "client-type")]
+    pub(super) r#type: &'static str,
+    /// Where codes may go
+    #[schema(max_items = 20, format = "redirect-uri")]
+    pub(super) redirect_uris: Vec<String>,
+    /// The scopes it may ask for
+    #[schema(format = "scope")]
+    pub(super) scopes: Vec<String>,
+    /// What it may do at the token endpoint
+    #[schema(format = "grant-type")]
+    pub(super) grant_types: Vec<&'static str>,
+    /// How it proves itself
+    #[schema(format = "auth-method")]
+    pub(super) auth_methods: Vec<&'static str>,
+    /// Who registered it; nobody if the operator did
+    #[schema(format = "user-id")]
+    pub(super) user: Option<String>,
+    /// The API whose resource server it is
+    #[schema(format = "api-id")]
+    pub(super) api: Option<String>,
+    /// The operator's own: consent is not asked
+    pub(super) first_party: bool,
+    /// Whether a code needs PKCE
+    pub(super) require_pkce: bool,
+    /// Seconds in which a repeated refresh gets the same successor again
+    #[schema(minimum = 0, maximum = 60)]
+    pub(super) refresh_grace: i64,
+    /// Neither it nor the user who registered it is disabled
+    pub(super) active: bool,
+    /// When it was registered
+    #[schema(format = DateTime)]
+    pub(super) created_at: String,
+}
+
+/// A new client, or a new secret: the only answer that ever shows the secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MadeClient {
+    #[serde(flatten)]
+    pub(super) made: Client,
+    /// The secret of a confidential client. It is not shown again
+    pub(super) client_secret: Option<String>,
+    /// When its other secrets end
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub(super) others_end_at: Option<String>,
+}
+
+/// A client to register.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateClient {
+    /// Name to show on the consent page
+    #[schema(format = "name")]
+    pub(super) name: String,
+    /// `confidential` (if left out) or `public`
+    #[schema(format = "client-type")]
+    pub(super) r#type: Option<String>,
+    /// Where codes may go: https, http on loopback, or a private-use scheme; at least one for `authorization_code`
+    #[serde(default)]
+    #[schema(max_items = 20, format = "redirect-uri")]
+    pub(super) redirect_uris: Vec<String>,
+    /// The scopes it may ask for: at least one; `["all"]` means every scope of the deployment's own APIs
+    #[serde(default)]
+    #[schema(required = true, min_items = 1, format = "scope")]
+    pub(super) scopes: Vec<String>,
+    /// Who it will belong to, by id or address, for administrators to choose; else you, or an administrator's to nobody
+    #[schema(format = "who")]
+    pub(super) user: Option<String>,
+    /// For administrators: what it may do; `authorization_code` and `refresh_token` if left out. No public client has
+    /// `client_credentials`
+    #[schema(format = "grant-type")]
+    pub(super) grant_types: Option<Vec<String>>,
+    /// For administrators: the one way it proves itself; a public client has `none`, a confidential one another
+    #[schema(format = "auth-method")]
+    pub(super) auth_method: Option<String>,
+    /// For administrators: consent is not asked
+    pub(super) first_party: Option<bool>,
+    /// For administrators: whether a code needs PKCE; only a confidential client can do without
+    pub(super) require_pkce: Option<bool>,
+    /// For administrators: seconds, 0 to 60, in which a repeated refresh gets the same successor again
+    #[schema(minimum = 0, maximum = 60)]
+    pub(super) refresh_grace: Option<i64>,
+}
+
+/// Changes of a client; what is left out stays.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeClient {
+    /// Name to show
+    #[schema(format = "name")]
+    pub(super) name: Option<String>,
+    /// Where codes may go
+    #[schema(max_items = 20, format = "redirect-uri")]
+    pub(super) redirect_uris: Option<Vec<String>>,
+    /// The scopes it may ask for
+    #[schema(min_items = 1, format = "scope")]
+    pub(super) scopes: Option<Vec<String>>,
+    /// For administrators: disabled, its tokens stop at once
+    pub(super) active: Option<bool>,
+}
+
+/// How a secret is rotated.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateSecret {
+    /// Seconds for which the old secrets still work; a day if left out
+    #[schema(minimum = 0, maximum = 31_536_000)]
+    pub(super) overlap: Option<i64>,
+}
+
+/// Which clients.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// Of this user, by id or address; for administrators, who else see everybody's
+    #[param(format = "who")]
+    pub(super) user: Option<String>,
+}
+
+impl From<Record> for Client {
+    fn from(client: Record) -> Self {
+        Self {
+            id: client.id,
+            name: client.name,
+            r#type: client.kind.as_str(),
+            redirect_uris: client.redirect_uris.iter().map(|uri| uri.as_str().to_owned()).collect(),
+            scopes: client.scopes.iter().map(ToOwned::to_owned).collect(),
+            grant_types: client.grant_types.iter().map(|grant| grant.as_str()).collect(),
+            auth_methods: client.auth_methods.iter().map(|method| method.as_str()).collect(),
+            user: client.owner_id,
+            api: client.api_id,
+            first_party: client.first_party,
+            require_pkce: client.require_pkce,
+            refresh_grace: client.refresh_grace_ms / 1000,
+            active: client.active,
+            created_at: client.created_at.rfc3339(),
+        }
+    }
+}
