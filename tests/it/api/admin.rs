@@ -141,7 +141,8 @@ async fn an_owner_has_apps_of_their_own_and_an_administrator_all() {
     assert!(admin.get("/clients").await.ids().contains(&id));
     assert_eq!(admin.get("/clients?user=alice@example.com").await.ids(), [id.as_str()]);
     assert_eq!(admin.patch(&path, json!({ "active": false })).await.status(200).json()["active"], false);
-    app.post_as(&newer, "/oauth/revoke", &[("token", "x")]).await.status(401);
+    let refresh = [("grant_type", "refresh_token"), ("refresh_token", "x")];
+    app.post_as(&newer, "/oauth/token", &refresh).await.oauth_error("invalid_client");
     alice.send(Method::DELETE, &path, &[], None).await.status(204);
     alice.get(&path).await.problem(404, "not_found");
     // The resource server's own stays.

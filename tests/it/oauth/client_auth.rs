@@ -69,7 +69,13 @@ async fn a_wrong_secret_and_an_unknown_client_look_alike() {
             replies.push(post(&app, path, &[], &[("client_id", id), ("client_secret", &secret)]).await);
             replies.push(post(&app, path, &[], &[("client_id", id)]).await);
         }
-        replies.push(post(&app, path, &[&disabled.basic()], &[]).await);
+        // A disabled client with the right secret may still give up what it holds, and nothing else.
+        let disabled = post(&app, path, &[&disabled.basic()], &[]).await;
+        if path == "/oauth/revoke" {
+            disabled.status(200);
+        } else {
+            replies.push(disabled);
+        }
         for reply in &replies {
             assert_refused(reply, "invalid_client", &[&secret]);
             reply.same_as(&replies[0]);
