@@ -70,9 +70,13 @@ impl Store {
                 // grants, so it either finds this grant or leaves no session to make it in.
                 let in_session = tx
                     .execute(
-                        "UPDATE sessions SET user_id = user_id WHERE digest = $1 AND user_id = $2 AND expires_at > $3
-                           AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.disabled_at IS NULL)
-                           AND EXISTS (SELECT 1 FROM clients c WHERE c.id = $4 AND c.disabled_at IS NULL)",
+                        concat!(
+                            "UPDATE sessions SET user_id = user_id WHERE digest = $1 AND user_id = $2 AND expires_at > $3
+                               AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.disabled_at IS NULL)
+                               AND EXISTS (SELECT 1 FROM clients c WHERE c.id = $4 AND ",
+                            client_disabled_at!(),
+                            " IS NULL)"
+                        ),
                         binds![&grant.session.text(), &grant.user_id, now, &grant.client_id],
                     )
                     .await?;
