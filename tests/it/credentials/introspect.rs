@@ -121,6 +121,8 @@ async fn token_and_key_have_one_shape_and_tell_nothing_private() {
             "iat",
             "iss",
             "jti",
+            "plan",
+            "rate_limit",
             "scope",
             "sub",
             "token_type"

@@ -46,7 +46,7 @@ async fn keys_and_tokens_learn_what_they_are() {
     );
     let token = app.client_token(&client).await;
     let told = app.get_as("/v1/users/me", &token).await.json();
-    assert_eq!((&told["id"], &told["name"], &told["plan"]), (&json!(client.id), &Value::Null, &Value::Null));
+    assert_eq!((&told["id"], &told["name"], &told["plan"]), (&json!(client.id), &Value::Null, &json!("pro")));
     for credential in [&key, &access] {
         let reply = app.get_as("/health", credential).await;
         assert_eq!(
