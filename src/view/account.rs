@@ -116,7 +116,7 @@ pub struct EventLine {
 pub struct SecurityPage {
     pub shell: Shell,
     pub flash: Option<Flash>,
-    /// For the browser's password manager, beside the new password.
+    /// Whose password it is, also for the browser's password manager.
     pub email: String,
     /// One's own first.
     pub sessions: Vec<SessionRow>,

@@ -61,7 +61,7 @@ async fn the_keyboard_is_enough() {
         }
         window.keys(Key::Enter).await;
         window.see(EMAIL).await;
-        for stop in ["Activity", "Why was my request refused?", "Sign out"] {
+        for stop in ["Security", "Activity", "Why was my request refused?", "Sign out"] {
             window.keys(Key::Tab).await;
             assert_eq!(window.focused().await, stop);
         }

@@ -65,6 +65,7 @@ async fn the_longest_words_fit() {
         for (path, heading) in [
             ("/settings/projects", "Projects"),
             ("/settings/activity", "Activity"),
+            ("/settings/security", "Security"),
             (&format!("/settings/denied?request_id={}", "m".repeat(64)), "Why was my request refused?"),
             ("/settings/keys", "API keys"),
         ] {
