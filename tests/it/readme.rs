@@ -194,7 +194,8 @@ async fn every_command_works_in_the_demos_directory() {
         let line = filled.iter().fold((*line).clone(), |line, (from, to)| line.replace(from, to));
         let printed = shell.run(&line).await;
         for (placeholder, noun) in [("project_…", "project_"), ("key_…", "key_")] {
-            if printed.contains(noun) {
+            // A key of the project, which has one live key at most, has no overlap.
+            if printed.contains(noun) && !line.contains("--project ") {
                 filled.retain(|(from, _)| *from != placeholder);
                 filled.push((placeholder, made(&printed, noun)));
             }

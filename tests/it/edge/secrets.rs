@@ -143,7 +143,7 @@ async fn somebody_elses_things_are_not_there_and_secrets_are_never_shown_again()
         assert!(!page.body.contains(&secret));
         assert!(digest.iter().all(|digest| !page.body.contains(digest)));
     }
-    assert!(page.body.contains(&secret[42..46]), "its last four characters");
+    assert!(page.body.contains(&secret[secret.len() - 4..]), "its last four characters");
     // Every act on an object is refused to whoever does not own it, the operator's own clients included.
     let operators = app.confidential().await;
     let page = bob.get("/apps/new").await;

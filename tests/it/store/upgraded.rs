@@ -20,10 +20,10 @@ const BEFORE_PROJECT_STATE: [&str; 8] = [
 async fn at_version(migrations: &[&str]) -> Database {
     let database = Database::new().await;
     database.run("CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY)").await;
-    for sql in migrations {
+    for (sql, number) in migrations.iter().zip(1..) {
         database.run(sql).await;
+        database.run(&format!("INSERT INTO schema_migrations (version) VALUES ({number})")).await;
     }
-    database.run(&format!("INSERT INTO schema_migrations (version) VALUES ({})", migrations.len())).await;
     database
 }
 
