@@ -44,7 +44,7 @@ async fn what_is_changed_or_missing_shows() {
         assert!(here.refused(&["audit", command]).contains("another master key"));
     }
     here.unset("GRANTD_MASTER_KEY");
-    assert!(here.refused(&["audit", "verify"]).contains("there is no master key"));
+    assert!(here.refused(&["audit", "verify"]).contains("grantd.db.key is missing"));
     let unsealed = database.column("SELECT COUNT(*) FROM audit WHERE seq IS NULL").await;
     assert_eq!(unsealed, ["1"]);
 }

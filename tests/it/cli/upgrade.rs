@@ -1,7 +1,7 @@
 //! Owns an upgrade: a database as grantd of schema 8 left it, with data, under the current grantd. The rows are that
 //! program's own, in `tests/fixtures/schema_8.sql`.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use serde_json::json;
 
@@ -65,6 +65,8 @@ async fn an_old_sqlite_database_works_with_its_data() {
     let connection = rusqlite::Connection::open(here.path("grantd.db")).expect("a database");
     connection.execute_batch(&old()).expect("the old database");
     drop(connection);
+    // As the old program created it.
+    fs::set_permissions(here.path("grantd.db"), fs::Permissions::from_mode(0o600)).expect("changed");
     works_on(here).await;
 }
 
