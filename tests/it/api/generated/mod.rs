@@ -215,8 +215,9 @@ async fn what_the_document_allows_is_taken() {
     let check = async |run: &Run<'_>, maker: &mut Maker<'_>| -> Vec<usize> {
         let (mut taken, mut by_rule) = (0, Vec::new());
         let id = run.operation["operationId"].as_str().expect("an id");
-        // Refusals by a rule of several members cost another try.
-        for _ in 0..RIGHT * 4 {
+        let rules = RULES.iter().enumerate().filter(|(_, (of, _))| *of == id).map(|(at, _)| at).collect::<Vec<_>>();
+        // Until enough were taken, and each of its rules was met.
+        for _ in 0..RIGHT * 20 {
             let asked = run.right(maker).await;
             let reply = run.send(&asked).await;
             let rule = RULES.iter().position(|(of, words)| *of == id && reply.body.contains(words));
@@ -224,11 +225,11 @@ async fn what_the_document_allows_is_taken() {
             taken += usize::from(reply.status.is_success());
             let may = reply.status.is_success() || rule.is_some();
             assert!(may, "{} {asked:?} is right (seed {SEED}): {} {}", run.method, reply.status, reply.body);
-            if taken == RIGHT {
+            if taken >= RIGHT && rules.iter().all(|rule| by_rule.contains(rule)) {
                 break;
             }
         }
-        assert_eq!(taken, RIGHT, "{id} is taken");
+        assert!(taken >= RIGHT, "{id} is taken {taken} times");
         by_rule
     };
     let all = std::cell::RefCell::new(&mut met);
