@@ -160,6 +160,8 @@ impl Run<'_> {
             "path name": ["silver", "Gold & more"],
         });
         if self.path == "/api/v1/apis" {
+            // Of the second no slug can be made.
+            known["name"] = json!([format!("Orders {}", self.app.now().0), "\u{65E5}\u{672C}"]);
             known["scopes"] = json!([[], [{ "name": format!("s{}", self.app.now().0), "description": "May do" }]]);
         }
         let id = match self.path.split('/').nth(3) {
