@@ -118,8 +118,7 @@ impl Of {
         let mut keys = admin.list("/keys", &[("user", self.user.as_deref())], LIST_MAX).await?;
         // Live ones first, and newest first among each.
         keys.items.sort_by_key(|key| key["status"] != "active");
-        let mut members =
-            vec!["id", "name", "user", "hint", "scopes", "status", "created_at", "last_used_at", "expires_at"];
+        let mut members = vec!["id", "name", "user", "hint", "scopes", "status", "last_used_at", "expires_at"];
         if self.user.is_some() {
             members.retain(|member| *member != "user");
         }

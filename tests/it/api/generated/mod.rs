@@ -154,7 +154,7 @@ impl Run<'_> {
             "user": [user, email],
             "project": [project],
             "plan": ["free", "pro", "enterprise"],
-            "scopes": [["read"], ["read", "write"], ["all"]],
+            "scopes": [["read"], ["read", "write"]],
             "from": ["2026-11-20T12:00:00Z", "1795218000"],
             "to": ["2026-11-21T12:00:00+00:00", "1795222800"],
             "path name": ["silver", "Gold & more"],
