@@ -153,23 +153,21 @@ impl Lane {
         Self { here, user, cookie, api, clients, last, live_keys: Vec::new(), dead_keys: Vec::new(), counts }
     }
 
-    /// Kills the server at a random moment after this act was acknowledged a random number of times, with everything else
-    /// under way.
+    /// Kills the server after this act was acknowledged a random number of times, with everything else under way.
     async fn round(&mut self, act: Act) {
         let codes = self.prepare().await;
         let server = Arc::new(self.here.serve().await);
         let families = self.check(&server).await;
         let round = Arc::new(Mutex::new(Round { families, ..Round::default() }));
         let most = if act == Act::RevokeKey { self.spare_keys().len() } else { ACKNOWLEDGED_MAX };
-        let acknowledged = Acknowledged::new();
-        let mut work = self.drive(&server, codes, &round, &acknowledged);
-        acknowledged.reached(act, 1 + random_below(most)).await;
-        server.signal("KILL");
+        let driver = Driver { server, round, acknowledged: Acknowledged::new() };
+        let mut work = self.drive(&driver, codes);
+        driver.acknowledged.reached(act, 1 + random_below(most)).await;
+        driver.server.signal("KILL");
         while let Some(done) = work.join_next().await {
             done.expect("no panic");
         }
-        drop(server);
-        self.last = std::mem::take(&mut *round.lock().expect("a round"));
+        self.last = std::mem::take(&mut *driver.round.lock().expect("a round"));
         self.counts.cut += self.last.cut();
     }
 
@@ -190,30 +188,22 @@ impl Lane {
     }
 
     /// Everything at once until the connection is lost.
-    fn drive(
-        &self,
-        server: &Arc<Server>,
-        codes: Vec<(OAuthClient, String)>,
-        round: &Arc<Mutex<Round>>,
-        acknowledged: &Acknowledged,
-    ) -> JoinSet<()> {
-        let driver =
-            || Driver { server: Arc::clone(server), round: Arc::clone(round), acknowledged: acknowledged.clone() };
+    fn drive(&self, driver: &Driver, codes: Vec<(OAuthClient, String)>) -> JoinSet<()> {
         let mut work = JoinSet::new();
         for own in codes.chunks(CODES / 3) {
-            work.spawn(driver().exchange(own.to_vec()));
+            work.spawn(driver.clone().exchange(own.to_vec()));
         }
-        let families = std::mem::take(&mut round.lock().expect("a round").families);
+        let families = std::mem::take(&mut driver.round.lock().expect("a round").families);
         for (n, family) in families.into_iter().enumerate() {
             // Every third is revoked instead of refreshed.
             let revoke = n % 3 == 2;
-            work.spawn(driver().refresh_or_revoke(family, revoke));
+            work.spawn(driver.clone().refresh_or_revoke(family, revoke));
         }
-        work.spawn(driver().revoke_keys(self.spare_keys().to_vec()));
-        work.spawn(driver().make_keys(self.cookie.clone()));
+        work.spawn(driver.clone().revoke_keys(self.spare_keys().to_vec()));
+        work.spawn(driver.clone().make_keys(self.cookie.clone()));
         let create = ["key", "create", "--user", "alice@example.com", "--scope", "read", "--json"];
         let command = Command::from(self.here.command(&create)).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        work.spawn(driver().kill_command(command.expect("the binary")));
+        work.spawn(driver.clone().kill_command(command.expect("the binary")));
         work
     }
 
@@ -305,6 +295,7 @@ impl Round {
 }
 
 /// One side of the work of a round.
+#[derive(Clone)]
 struct Driver {
     server: Arc<Server>,
     round: Arc<Mutex<Round>>,
@@ -377,18 +368,15 @@ impl Driver {
         }
     }
 
-    /// Runs `grantd key create` beside it, and kills it after a random number of exchanges, or lets it end where there were
-    /// fewer: a key that it has shown is kept.
+    /// Kills `grantd key create` after a random number of exchanges, if it has not ended: a key it has shown is kept.
     async fn kill_command(self, mut command: Child) {
         let count = random_below(4 * ACKNOWLEDGED_MAX);
         let kill = tokio::select! {
             () = self.acknowledged.reached(Act::Exchange, count) => true,
             _ = command.wait() => false,
         };
-        if kill {
-            // It may have ended meanwhile.
-            drop(command.start_kill());
-        }
+        // It may have ended meanwhile.
+        drop(kill.then(|| command.start_kill()));
         let output = command.wait_with_output().await.expect("an end").stdout;
         if let Ok(shown) = serde_json::from_slice::<serde_json::Value>(&output) {
             self.round.lock().expect("a round").made_keys.push(shown["key"].as_str().expect("a key").to_owned());

@@ -90,7 +90,7 @@ fn winner(replies: &[Reply]) -> &Reply {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_code_is_redeemed_at_one_node() {
-    // THREATS: MN1
+    // THREATS: MN1 MN3
     let nodes = Nodes::new().await;
     let client = nodes.here.client_with_grace(true).await;
     for _ in 0..ROUNDS {
@@ -102,7 +102,7 @@ async fn one_code_is_redeemed_at_one_node() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_refresh_token_without_grace_rotates_at_one_node() {
-    // THREATS: MN2
+    // THREATS: MN2 MN3
     let nodes = Nodes::new().await;
     let client = nodes.here.client_with_grace(false).await;
     for _ in 0..ROUNDS {
@@ -129,6 +129,73 @@ async fn within_the_grace_window_both_nodes_answer_the_same_successor() {
         assert_eq!(successors.len(), 1, "one head");
         token = successors.remove(0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_request_sent_to_both_nodes_under_one_name_makes_one_key() {
+    // THREATS: MN3
+    let nodes = Nodes::new().await;
+    let create = ["key", "create", "--user", "alice@example.com", "--scope", "read", "--scope", "grantd:keys:write"];
+    let made = nodes.here.json(&create);
+    let key = made["key"].as_str().expect("a key");
+    let count = async || nodes.here.database().column("SELECT COUNT(*) FROM api_keys").await;
+    assert_eq!(count().await, ["1"]);
+    for round in 0..10 {
+        let mut tasks = JoinSet::new();
+        for n in 0..TASKS * 2 {
+            let node = if n % 2 == 0 { &nodes.one } else { &nodes.two };
+            let request = node.http.post(format!("{}/api/v1/keys", node.base)).bearer_auth(key);
+            let request = request.header("idempotency-key", format!("round-{round}"));
+            let request = request.header("content-type", "application/json").body(r#"{"scopes":["read"]}"#);
+            tasks.spawn(async move {
+                let response = request.send().await.expect("a reply");
+                (response.status().as_u16(), response.text().await.expect("a body"))
+            });
+        }
+        let replies = tasks.join_all().await;
+        assert!(replies.iter().all(|reply| reply == &replies[0] && reply.0 == 201), "{replies:?}");
+        assert_eq!(count().await, [(round + 2).to_string()]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadlock_is_told_as_503_and_nothing_has_happened() {
+    // THREATS: ST4
+    // Transactions are not tried again by the server: whoever asked is told to, and nothing was done meanwhile.
+    let nodes = Nodes::new().await;
+    let client = nodes.here.client_with_grace(false).await;
+    let code = nodes.code(&client).await;
+    let exchanged = nodes.one.try_exchange(&client, &code).await.expect("a reply");
+    let (access, refresh) = (exchanged.text("access_token"), exchanged.text("refresh_token"));
+    let pool = sqlx::PgPool::connect(nodes.here.variable("GRANTD_DATABASE_URL")).await.expect("the database");
+    let mut other = pool.begin().await.expect("a transaction");
+    // It is not this side that PostgreSQL ends.
+    sqlx::raw_sql("SET LOCAL deadlock_timeout = '100s'; UPDATE feed SET seq = seq")
+        .execute(&mut *other)
+        .await
+        .expect("held");
+    let form = [("token", refresh.as_str())];
+    let revoke = nodes.one.try_post_as(&client, "/oauth/revoke", &form);
+    let cross = async {
+        wait::until("a transaction that waits for the feed", async || {
+            let waiting =
+                "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            let count: i64 = sqlx::query_scalar(waiting).fetch_one(&pool).await.expect("a count");
+            (count > 0).then_some(())
+        })
+        .await;
+        // The grant is locked by the server: each waits for the other now, until the server's side is ended.
+        sqlx::raw_sql("UPDATE grants SET id = id").execute(&mut *other).await.expect("the server's side has ended");
+    };
+    let (revoked, ()) = tokio::join!(revoke, cross);
+    let revoked = revoked.expect("a reply");
+    assert_eq!(revoked.status(503).header("retry-after"), "1");
+    other.rollback().await.expect("rolled back");
+    for node in [&nodes.one, &nodes.two] {
+        node.introspect(&nodes.api, &access).await.active();
+    }
+    nodes.one.post_as(&client, "/oauth/revoke", &form).await.status(200);
+    nodes.one.introspect(&nodes.api, &access).await.inactive();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,23 +1,15 @@
 //! Owns what a project is when an administrator alone has disabled it. Does not own the owner's own switch; see
 //! `credentials::key_life`.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
 use super::{Caller, EVERYTHING};
-use crate::harness::TestApp;
-
-/// Longest wait for a change to reach another node: it takes a second, on a machine that is not busy.
-const WAIT: Duration = Duration::from_secs(60);
+use crate::harness::{TestApp, wait};
 
 /// Asks a node until it refuses the key.
 async fn refused_soon(node: &TestApp, key: &str) {
-    let began = Instant::now();
-    while node.introspect(key).await.body != r#"{"active":false}"# {
-        assert!(began.elapsed() < WAIT, "still accepted");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let is_refused = async || (node.introspect(key).await.body == r#"{"active":false}"#).then_some(());
+    wait::until("the end of the key", is_refused).await;
 }
 
 #[tokio::test]

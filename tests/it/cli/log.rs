@@ -74,6 +74,55 @@ async fn it_is_taken_along_whole_and_goes_on_where_it_ended() {
     assert_eq!(verified, json!({ "entries": count + 1, "oldest": 1, "newest": count + 1 }));
 }
 
+/// Every entry, oldest first.
+fn exported(here: &Installation) -> Vec<Value> {
+    here.run(&["audit", "export"]).out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[tokio::test]
+async fn an_end_that_is_cut_off_with_the_note_of_it_shows_only_against_what_was_taken_along() {
+    // THREATS: AU4
+    let (here, database) = written().await;
+    let taken = exported(&here);
+    let [.., before, _, newest] = &taken[..] else { panic!("{taken:?}") };
+    let (seq, seal) = (before["seq"].as_i64().expect("a number"), before["seal"].as_str().expect("a seal"));
+    let cut = format!(
+        "DELETE FROM audit WHERE seq > {seq}; UPDATE meta SET value = '{seq} {seal}' WHERE name = 'audit_head'"
+    );
+    database.run(&cut).await;
+    // Whoever may write to the database can take it back to where it once was, and it fits.
+    assert_eq!(here.json(&["audit", "verify"])["newest"], seq);
+    // What was exported says that there was more, also when the log has grown to the same length.
+    assert!(!exported(&here).contains(newest));
+    for name in ["dora", "emil"] {
+        here.user(&format!("{name}@example.com"));
+    }
+    let again = exported(&here);
+    assert_eq!((again.len(), &again[..taken.len() - 2]), (taken.len(), &taken[..taken.len() - 2]));
+    assert_eq!(again.last().expect("an entry")["seq"], newest["seq"]);
+    assert_ne!(again.last().expect("an entry")["seal"], newest["seal"]);
+}
+
+#[test]
+fn our_own_code_only_appends_seals_and_removes_the_old_end() {
+    // THREATS: AU4
+    // No role of the database keeps the server itself from more: it makes its tables by itself, and so owns them.
+    let store = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(store).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        let text = std::fs::read_to_string(file).expect("text");
+        for word in ["UPDATE audit ", "DELETE FROM audit ", "REPLACE INTO audit ", "INTO audit "] {
+            let statements = text.match_indices(word).map(|(at, _)| text[at..].lines().next().unwrap_or_default());
+            found.extend(statements.map(|line| line.split(['"', '(']).next().unwrap_or_default().trim().to_owned()));
+        }
+    }
+    found.sort();
+    assert_eq!(
+        found,
+        ["DELETE FROM audit WHERE seq <= $1", "INTO audit", "UPDATE audit SET seq = $2, seal = $3 WHERE id = $1"]
+    );
+}
+
 #[tokio::test]
 async fn the_old_end_goes_by_rule_and_the_rest_still_fits() {
     // THREATS: AU4

@@ -30,6 +30,8 @@ fn like(app: &TestApp, old: &ApiKey) -> (Secret, ApiKey) {
 #[tokio::test]
 async fn keys_are_long_random_and_checked_before_anything_is_read() {
     // THREATS: AK1
+    // Seen here: length, alphabet, no repetition, checksum. Where the bytes come from no test can see; that there is one
+    // source for all of them, the operating system's, is a rule of `tidy` (`rand` stands in `model::secret` alone).
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let mut seen = BTreeSet::new();

@@ -142,16 +142,112 @@ async fn the_jwks_holds_public_members_only_and_one_key_per_algorithm() {
 
 #[tokio::test]
 async fn every_purpose_has_a_key_of_its_own() {
-    // THREATS: JW10
+    // THREATS: JW10 JW11
     let app = TestApp::new().await;
-    let purposes =
-        [Purpose::Code, Purpose::Refresh, Purpose::Forms, Purpose::Device, Purpose::SigningKeys, Purpose::Check];
+    let purposes = [
+        Purpose::Code,
+        Purpose::Refresh,
+        Purpose::Forms,
+        Purpose::Device,
+        Purpose::Limits,
+        Purpose::Audit,
+        Purpose::SigningKeys,
+        Purpose::Answers,
+        Purpose::Cursors,
+        Purpose::Check,
+    ];
+    // A new purpose does not compile here before it stands in the list, too.
+    let place = |purpose: Purpose| match purpose {
+        Purpose::Code => 0,
+        Purpose::Refresh => 1,
+        Purpose::Forms => 2,
+        Purpose::Device => 3,
+        Purpose::Limits => 4,
+        Purpose::Audit => 5,
+        Purpose::SigningKeys => 6,
+        Purpose::Answers => 7,
+        Purpose::Cursors => 8,
+        Purpose::Check => 9,
+    };
+    assert_eq!(purposes.map(place), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     let mut tags = BTreeSet::new();
     for purpose in purposes {
         let key = app.master.mac(purpose).expect("a key");
         assert!(tags.insert(hmac::sign(&key, b"message").as_ref().to_vec()), "{purpose:?}");
     }
     assert_eq!(tags.len(), purposes.len());
+}
+
+#[tokio::test]
+async fn what_is_sealed_for_one_use_is_nothing_in_another() {
+    // THREATS: JW11
+    let app = TestApp::new().await;
+    let client = app.confidential().await;
+    let user = app.user("alice@example.com").await;
+    let browser = app.browser();
+    browser.log_in("alice@example.com").await;
+    let (access, refresh) = flow::tokens(&browser, &client).await;
+    let code = flow::code(&browser, &client).await;
+    let page = browser.get("/settings/keys").await;
+    let scopes = "grantd:keys:read read";
+    let keys = [app.key(&user, scopes).await.1, app.key(&user, scopes).await.1];
+    let listed = app.get_as("/api/v1/keys?limit=1", &keys[0]).await;
+    let cursor = listed.status(200).text("next");
+    let cookies: Vec<(String, String)> = browser.cookies.lock().expect("cookies").clone().into_iter().collect();
+    assert!(cookies.len() >= 2, "{cookies:?}");
+    let mut sealed: Vec<&str> = cookies.iter().map(|(_, value)| value.as_str()).collect();
+    let (csrf, form) = (page.input("csrf"), page.input("form"));
+    sealed.extend([cursor.as_str(), &csrf, &form]);
+    for text in &sealed {
+        app.introspect(text).await.inactive();
+        app.get_as("/v1/users/me", text).await.status(401);
+        app.get_as("/api/v1/keys", text).await.status(401);
+        flow::refresh(&app, &client, text).await.oauth_error("invalid_grant");
+        flow::exchange(&app, &client, text).await.oauth_error("invalid_grant");
+    }
+    // Nor is anything else a place in a list, or a session.
+    sealed.retain(|text| *text != cursor);
+    for text in sealed.into_iter().chain([access.as_str(), &refresh, &code, &keys[0]]) {
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("cursor", text).finish();
+        app.get_as(&format!("/api/v1/keys?{query}"), &keys[0]).await.status(400);
+    }
+    let session = cookies.iter().find(|(name, _)| name.contains("session")).expect("a session").0.clone();
+    for text in [&cursor, &csrf, &form, &access, &refresh, &code, &keys[0]] {
+        browser.cookies.lock().expect("cookies").insert(session.clone(), text.clone());
+        assert!(browser.get("/settings/keys").await.location().starts_with("/login"), "{session}");
+    }
+    // All of it was good where it belongs.
+    app.introspect(&access).await.active();
+    let next = form_urlencoded::Serializer::new(String::new()).append_pair("cursor", &cursor).finish();
+    app.get_as(&format!("/api/v1/keys?{next}"), &keys[0]).await.status(200);
+    flow::exchange(&app, &client, &code).await.status(200);
+}
+
+#[tokio::test]
+async fn a_node_with_an_old_set_of_keys_believes_a_new_one_after_its_look_and_reads_none_for_unknown_ones() {
+    // THREATS: MN5
+    let app = TestApp::new().await;
+    let second = app.beside().await;
+    let client = app.confidential().await;
+    let old = app.client_token(&client).await;
+    second.introspect(&old).await.active();
+    app.app.signing.rotate(app.now(), Origin::default(), Algorithm::ES256, true).await.expect("rotated");
+    look(&app).await;
+    let fresh = app.client_token(&client).await;
+    assert_ne!(part(&fresh, 0)["kid"], part(&old, 0)["kid"]);
+    // One look at the feed, which it takes by itself five times a second, and it knows.
+    look(&second).await;
+    second.introspect(&fresh).await.active();
+    second.introspect(&old).await.inactive();
+    assert_eq!(published(&second).await, published(&app).await);
+    // A token that names a key nobody knows costs no look at the keys: the table is gone, and the answer is the same.
+    app.database.run("ALTER TABLE signing_keys RENAME TO hidden").await;
+    for n in 0..50 {
+        let header = data_encoding::BASE64URL_NOPAD
+            .encode(json!({ "alg": "ES256", "typ": "at+jwt", "kid": format!("unknown{n}") }).to_string().as_bytes());
+        let (_, rest) = fresh.split_once('.').expect("a token");
+        second.introspect(&format!("{header}.{rest}")).await.inactive();
+    }
 }
 
 #[tokio::test]
