@@ -119,10 +119,21 @@ async fn verify(global: &Global) -> Result<(), Error> {
     if link.seq < head.seq || (link.seq == head.seq && link.seal != head.seal) {
         return Err(broken(&format!("entries {} to {} are missing", link.seq + 1, head.seq)));
     }
-    output::one(
-        global,
-        &[("entries", json!(link.seq + 1 - oldest)), ("oldest", json!(oldest)), ("newest", json!(link.seq))],
-    )
+    let entries = link.seq + 1 - oldest;
+    if global.json {
+        let members = [
+            ("intact", json!(true)),
+            ("entries", json!(entries)),
+            ("oldest", json!(oldest)),
+            ("newest", json!(link.seq)),
+        ];
+        return output::one(global, &members);
+    }
+    output::line(&match entries {
+        0 => "The audit log is intact: there are no entries.".to_owned(),
+        1 => format!("The audit log is intact: 1 entry, number {oldest}."),
+        _ => format!("The audit log is intact: {entries} entries, numbers {oldest} to {}.", link.seq),
+    })
 }
 
 fn broken(what: &str) -> Error {

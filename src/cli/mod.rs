@@ -4,6 +4,7 @@
 mod admin;
 mod api;
 mod audit;
+mod backup;
 mod client;
 mod demo;
 mod demo_env;
@@ -104,8 +105,8 @@ enum Command {
     /// What happened, newest first
     Audit(audit::Audit),
     /// Copy the embedded database while it is in use
-    Backup(doctor::Backup),
-    /// Check configuration, database, keys and clock
+    Backup(backup::Backup),
+    /// Check everything a server depends on: one line per check, and what to do. Exits 1 where a check fails
     Doctor,
     /// Print the configuration with its defaults and what each key means
     Config,

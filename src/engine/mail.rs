@@ -73,6 +73,16 @@ impl Mailer {
         Ok(Self { out: Some(Out { transport, from, queue, waiting, mails: Named::of(MAILS) }) })
     }
 
+    /// Connects, greets and signs in as for a mail, and sends none; nothing where mail is not configured.
+    pub async fn test(&self) -> Option<Result<(), String>> {
+        let out = self.out.as_ref()?;
+        Some(match out.transport.test_connection().await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("the mail server does not go on after the greeting".to_owned()),
+            Err(error) => Err(error.to_string()),
+        })
+    }
+
     /// Mails that wait to be sent.
     #[must_use]
     pub fn waiting(&self) -> usize {

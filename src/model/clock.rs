@@ -6,7 +6,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{
+    OffsetDateTime,
+    format_description::well_known::{Rfc2822, Rfc3339},
+};
 
 /// A moment: milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,6 +42,12 @@ impl Timestamp {
             return Some(Self::from_seconds(seconds));
         }
         OffsetDateTime::parse(text, &Rfc3339).ok().map(|at| Self::from_seconds(at.unix_timestamp()))
+    }
+
+    /// A moment as HTTP's `Date` has it (RFC 9110 §5.6.7).
+    #[must_use]
+    pub fn read_http(text: &str) -> Option<Self> {
+        OffsetDateTime::parse(text, &Rfc2822).ok().map(|at| Self::from_seconds(at.unix_timestamp()))
     }
 
     /// RFC 3339 text in UTC with seconds, for JSON and people.
@@ -133,6 +142,13 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_of_http_is_read() {
+        // RFC 9110 §5.6.7.
+        assert_eq!(Timestamp::read_http("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Timestamp(784_111_777_000)));
+        assert_eq!(Timestamp::read_http("soon"), None);
+    }
 
     #[test]
     fn a_clock_that_is_set_back_revives_nothing() {

@@ -3,6 +3,8 @@
 use super::{Error, Store, row::binds};
 use crate::model::clock::Timestamp;
 
+const BACKUP: &str = "backup_at";
+
 impl Store {
     /// The value kept under `name`, after keeping `value` if there was none. Two nodes that start together agree.
     ///
@@ -23,6 +25,38 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// The value kept under `name`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn fact(&self, name: &str) -> Result<Option<String>, Error> {
+        let row = self.row("SELECT value FROM meta WHERE name = $1", binds![name]).await?;
+        row.map(|mut row| row.text(0)).transpose()
+    }
+
+    /// Keeps that a backup was taken.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn backed_up(&self, now: Timestamp) -> Result<(), Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let keep = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+                tx.execute(keep, binds![BACKUP, &now.0.to_string()]).await.map(drop)
+            })
+        })
+        .await
+    }
+
+    /// When the last backup was taken that this database knows of.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn last_backup_at(&self) -> Result<Option<Timestamp>, Error> {
+        let kept = self.fact(BACKUP).await?;
+        kept.map(|at| at.parse().map(Timestamp).map_err(|_| Error::Corrupt("the time of the last backup"))).transpose()
     }
 
     /// The time of the newest audit entry: a clock far behind it is wrong.

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use sqlx::{AssertSqlSafe, PgPool};
 
-use super::error::Error;
+use super::{Store, error::Error};
 
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../migrations/0001_initial.sql")),
@@ -36,6 +36,47 @@ fn pending(done: &[i64]) -> Result<impl Iterator<Item = &'static (i64, &'static 
         )));
     }
     Ok(MIGRATIONS.iter().filter(|(number, _)| !done.contains(number)))
+}
+
+/// How far a database's schema has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schema {
+    /// Its newest migration; 0 where it has none.
+    pub version: i64,
+    /// The newest this program knows.
+    pub newest_known: i64,
+    /// How many this program knows and the database lacks.
+    pub missing: usize,
+}
+
+impl Schema {
+    fn of(done: &[i64]) -> Self {
+        Self {
+            version: done.iter().copied().max().unwrap_or(0),
+            newest_known: MIGRATIONS.iter().map(|(number, _)| *number).max().unwrap_or(0),
+            missing: MIGRATIONS.iter().filter(|(number, _)| !done.contains(number)).count(),
+        }
+    }
+}
+
+impl Store {
+    /// How far the schema has come. An empty database is at version 0.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn schema(&self) -> Result<Schema, Error> {
+        let exists = match self.is_embedded() {
+            true => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'schema_migrations'",
+            false => {
+                "SELECT COUNT(*) FROM pg_tables WHERE tablename = 'schema_migrations' AND schemaname = CURRENT_SCHEMA()"
+            }
+        };
+        if self.row(exists, &[]).await?.map_or(Ok(0), |row| row.int(0))? == 0 {
+            return Ok(Schema::of(&[]));
+        }
+        let rows = self.rows("SELECT version FROM schema_migrations ORDER BY version", &[]).await?;
+        Ok(Schema::of(&rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?))
+    }
 }
 
 /// Within the transaction of whoever begins it.

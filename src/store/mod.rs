@@ -62,6 +62,7 @@ pub use key_changes::{KeyChanges, Replacement};
 pub use keys::KeyRecord;
 pub use lists::{Listed, Position};
 pub use meter::{Connections, Operation, StoreMeter};
+pub use migrations::Schema;
 pub use projects::ProjectChanges;
 pub use returns::Return;
 pub use sessions::{NewSession, SessionLine, SessionRecord};
@@ -128,7 +129,12 @@ impl Store {
                 let opened = Sqlite::open(Path::new(path), migrate, feed, meter);
                 Engine::Sqlite(opened.map_err(|error| error.at_start(&format!("cannot open {path}")))?)
             }
-            None => Engine::Postgres(open_postgres(url).await?),
+            None => {
+                let pool = connect_postgres(url).await?;
+                let migrated = migrations::postgres(&pool).await;
+                migrated.map_err(|error| error.at_start("cannot bring the schema up to date"))?;
+                Engine::Postgres(pool)
+            }
         };
         Ok(Self { engine: Arc::new(engine), freshness, meter, answer: None })
     }
@@ -142,6 +148,22 @@ impl Store {
             Engine::Sqlite(sqlite) => sqlite.checkpoint().await,
             Engine::Postgres(_) => Ok(()),
         }
+    }
+
+    /// Opens a database that exists, to look at it as it is: its schema is not brought up to date, and writes are refused.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database cannot be reached or opened.
+    pub async fn look(url: &str) -> Result<Self, Error> {
+        let engine = match url.strip_prefix("sqlite:") {
+            Some(path) => Engine::Sqlite(Sqlite::look(Path::new(path))?),
+            None => Engine::Postgres(connect_postgres(url).await?),
+        };
+        Ok(Self { engine: Arc::new(engine), freshness: Arc::default(), meter: Meter::default(), answer: None })
+    }
+
+    fn is_embedded(&self) -> bool {
+        matches!(&*self.engine, Engine::Sqlite(_))
     }
 
     /// What this node knows of the changes feed.
@@ -300,7 +322,7 @@ fn migrate(
     Ok(())
 }
 
-async fn open_postgres(url: &str) -> Result<PgPool, Error> {
+async fn connect_postgres(url: &str) -> Result<PgPool, Error> {
     let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| {
         // The message may repeat a part of the URL, which may hold a password.
         drop(error);
@@ -325,16 +347,13 @@ async fn open_postgres(url: &str) -> Result<PgPool, Error> {
         Err(_) => return Err(Error::Setup(format!("{place} did not answer within {} seconds", WAIT.as_secs()))),
     };
     connected.close().await?;
-    let pool = PgPoolOptions::new()
+    Ok(PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(Duration::from_secs(3))
         .max_lifetime(Duration::from_secs(1800))
         // A ping before each use would double the reads; a broken connection is noticed by the statement itself.
         .test_before_acquire(false)
-        .connect_lazy_with(options);
-    let migrated = migrations::postgres(&pool).await;
-    migrated.map_err(|error| error.at_start(&format!("{place}: cannot bring the schema up to date")))?;
-    Ok(pool)
+        .connect_lazy_with(options))
 }
 
 /// Which PostgreSQL, for the person who configured it; without the password.

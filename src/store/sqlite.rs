@@ -113,6 +113,15 @@ impl Sqlite {
         Ok(Self { queue, readers, writer, next: AtomicUsize::new(0), path: path.to_owned() })
     }
 
+    /// Opens a file that exists for reading alone. As the last to close it, it still folds the log in.
+    pub(super) fn look(path: &Path) -> Result<Self, Error> {
+        let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        reader.pragma_update(None, "query_only", true)?;
+        // Without a queue, nothing can be written.
+        let (readers, next) = (vec![Mutex::new(reader)], AtomicUsize::new(0));
+        Ok(Self { queue: None, readers, writer: None, next, path: path.to_owned() })
+    }
+
     /// Queues a job for the writer.
     pub(super) fn submit(&self, job: Job) -> Result<(), Error> {
         self.ask(Work::Job(job))
@@ -312,7 +321,8 @@ mod tests {
     fn a_commit_is_on_the_disk_before_it_is_acknowledged() {
         // THREATS: ST5
         let folder = tempfile::tempdir().expect("a directory");
-        let sqlite = Sqlite::open(&folder.path().join("a.db"), |_| Ok(()), Arc::default()).expect("opened");
+        let sqlite =
+            Sqlite::open(&folder.path().join("a.db"), |_| Ok(()), Arc::default(), Meter::default()).expect("opened");
         let (done, told) = std::sync::mpsc::channel();
         let job: Job = Box::new(move |tx| {
             let read = async { [tx.rows("PRAGMA synchronous", &[]).await, tx.rows("PRAGMA journal_mode", &[]).await] };

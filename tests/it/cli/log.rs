@@ -53,6 +53,8 @@ async fn what_is_changed_or_missing_shows() {
 async fn it_is_taken_along_whole_and_goes_on_where_it_ended() {
     // THREATS: AU4
     let (here, _database) = written().await;
+    let words = here.run(&["audit", "verify"]).out;
+    assert!(words.starts_with("The audit log is intact: ") && words.contains(" entries, numbers 1 to "), "{words}");
     let lines = |arguments: &[&str]| -> Vec<Value> {
         here.run(arguments).out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     };
@@ -71,7 +73,7 @@ async fn it_is_taken_along_whole_and_goes_on_where_it_ended() {
     let more = lines(&["audit", "export", "--after", &count.to_string()]);
     assert_eq!((more.len(), &more[0]["event"]), (1, &json!("user.create")));
     let verified = here.json(&["audit", "verify"]);
-    assert_eq!(verified, json!({ "entries": count + 1, "oldest": 1, "newest": count + 1 }));
+    assert_eq!(verified, json!({ "intact": true, "entries": count + 1, "oldest": 1, "newest": count + 1 }));
 }
 
 /// Every entry, oldest first.
@@ -134,7 +136,10 @@ async fn the_old_end_goes_by_rule_and_the_rest_still_fits() {
     database.run(&format!("UPDATE audit SET at = {} WHERE seq <= 2", far.0)).await;
     assert!(here.refused(&["audit", "verify"]).contains("changed"), "also its time is sealed");
     store.sweep(now(), 400 * 86_400).await.expect("swept");
-    assert_eq!(here.json(&["audit", "verify"]), json!({ "entries": before - 2, "oldest": 3, "newest": before }));
+    assert_eq!(
+        here.json(&["audit", "verify"]),
+        json!({ "intact": true, "entries": before - 2, "oldest": 3, "newest": before })
+    );
     // What is not sealed yet stays, however old it seems.
     here.user("dora@example.com");
     database.run(&format!("UPDATE audit SET at = {} WHERE seq IS NULL", far.0)).await;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod demo;
+mod doctor;
 mod log;
 mod notice;
 mod place;

@@ -1,4 +1,4 @@
-//! Owns `grantd signing-key`, `token`, `audit`, `backup`, `doctor`, `config` and `--help`.
+//! Owns `grantd signing-key`, `token`, `audit`, `backup`, `config` and `--help`.
 
 use clap::CommandFactory;
 use grantd::{cli::Cli, config::DEFAULTS};
@@ -26,7 +26,7 @@ async fn help_and_configuration_tell_no_secret() {
     here.set("GRANTD_METRICS_TOKEN", "a-token-for-metrics");
     let master = here.variable("GRANTD_MASTER_KEY").to_owned();
     drop(here.store().await);
-    for arguments in [&["--help"][..], &["serve", "--help"], &["help", "key", "create"], &["config"], &["doctor"]] {
+    for arguments in [&["--help"][..], &["serve", "--help"], &["help", "key", "create"], &["config"]] {
         let ran = here.run(arguments);
         assert!(ran.status.success(), "{ran:?}");
         let said = ran.out + ran.err.as_str();
@@ -128,21 +128,6 @@ async fn a_backup_taken_while_the_server_runs_is_a_whole_database() {
     here.set("GRANTD_DATABASE_URL", format!("sqlite:{}", copy.display()));
     let restored = here.serve().await;
     restored.introspect(&api, &key).await.active();
-}
-
-#[tokio::test]
-async fn the_doctor_looks_at_everything_and_advises() {
-    let here = Installation::new();
-    drop(here.store().await);
-    let empty = here.json(&["doctor"]);
-    let head: Vec<&String> = empty.as_object().expect("an object").keys().collect();
-    assert_eq!(head, ["issuer", "database", "users", "administrators", "apis", "signing_keys", "advice"]);
-    let advice = empty["advice"].to_string();
-    assert!(advice.contains("grantd user create") && advice.contains("grantd api create"), "{advice}");
-    here.json(&["user", "create", "--email", "root@example.com", "--admin"]);
-    here.api();
-    let found = here.json(&["doctor"]);
-    assert_eq!((&found["users"], &found["administrators"], &found["apis"]), (&json!(1), &json!(1), &json!(1)));
 }
 
 #[test]

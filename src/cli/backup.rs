@@ -1,0 +1,29 @@
+//! Owns `grantd backup`. Does not copy; see `store`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Global, open, output};
+use crate::model::error::Error;
+
+/// Copy the embedded database while it is in use
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The file to make; it must not exist
+    file: PathBuf,
+}
+
+impl Backup {
+    pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
+        let opened = open::store(global).await?;
+        opened.store.backup(&self.file)?;
+        // So that `grantd doctor` knows how old the newest one is.
+        opened.store.backed_up(opened.now).await?;
+        output::one(
+            global,
+            &[("backup", json!(self.file.display().to_string())), ("note", json!("keep the master key apart from it"))],
+        )
+    }
+}

@@ -1,0 +1,148 @@
+//! Owns the checks of this machine: configuration, disk, write-ahead log, proxies, modes of files. Opens no database.
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use super::{Finding, Global};
+use crate::config::Config;
+
+const MIB: u64 = 1 << 20;
+/// Less free than this and writes are about to fail.
+const FREE_FAIL: u64 = 100 * MIB;
+const FREE_WARN: u64 = 1024 * MIB;
+/// SQLite folds the log in every 32 MiB at most; one that is longer is held open by a reader, or nobody folds it in.
+const LOG_WARN: u64 = 128 * MIB;
+
+/// The file of the embedded database.
+pub(super) fn file(config: &Config) -> Option<PathBuf> {
+    config.database.file().map(PathBuf::from)
+}
+
+/// That it could be read is why this runs at all.
+pub(super) fn configuration(config: &Config) -> Finding {
+    let check = "configuration";
+    if config.is_https() {
+        return Finding::ok(check, format!("issuer {}, listening on {}", config.issuer, config.listen));
+    }
+    let todo = "That will do for a trial. Set issuer to the https URL that people will use";
+    Finding::warn(check, format!("the issuer {} is http on this machine", config.issuer), todo)
+}
+
+/// Free space where the database grows.
+pub(super) fn disk(config: &Config) -> Finding {
+    let check = "disk";
+    let Some(file) = file(config) else { return Finding::ok(check, "not checked: PostgreSQL has its own disk") };
+    let folder = folder_of(&file);
+    let free = match rustix::fs::statvfs(folder.as_path()) {
+        Ok(stat) => stat.f_bavail.saturating_mul(stat.f_frsize),
+        Err(error) => {
+            let found = format!("{} cannot be looked at: {}", folder.display(), io::Error::from(error));
+            return Finding::fail(check, found, "Create the directory, or name another with --database");
+        }
+    };
+    space(free, &folder)
+}
+
+fn space(free: u64, folder: &Path) -> Finding {
+    let (check, found) = ("disk", format!("{} MiB free in {}", free / MIB, folder.display()));
+    match free {
+        ..FREE_FAIL => Finding::fail(check, found, "Make room: writes are about to fail"),
+        ..FREE_WARN => Finding::warn(check, found, "Make room, or move the database"),
+        _ => Finding::ok(check, found),
+    }
+}
+
+/// Whether the log is folded into the database.
+pub(super) fn write_ahead_log(config: &Config) -> Finding {
+    let check = "write-ahead log";
+    let Some(file) = file(config) else { return Finding::ok(check, "not checked: PostgreSQL keeps its own") };
+    let bytes = fs::metadata(beside(&file, "-wal")).map_or(0, |log| log.len());
+    let found = if bytes == 0 { "empty".to_owned() } else { format!("{} KiB", bytes.div_ceil(1024)) };
+    if bytes < LOG_WARN {
+        return Finding::ok(check, found);
+    }
+    let todo =
+        "It is not folded into the database: look for a program that keeps the database open, then restart grantd";
+    Finding::warn(check, found, todo)
+}
+
+/// Who calls is only known where the proxy in front is.
+pub(super) fn trusted_proxies(config: &Config) -> Finding {
+    let check = "trusted proxies";
+    if config.is_https() && config.trusted_proxies.is_empty() {
+        let found = "the issuer is https and trusted_proxies is empty: to grantd all callers are one, the proxy";
+        return Finding::warn(
+            check,
+            found,
+            "Add your proxy's address to trusted_proxies, and let it send X-Forwarded-For",
+        );
+    }
+    let networks: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
+    Finding::ok(check, if networks.is_empty() { "none, and none needed".to_owned() } else { networks.join(", ") })
+}
+
+/// Who may read what holds secrets.
+pub(super) fn file_modes(global: &Global, config: &Config) -> Finding {
+    let mut files = vec![PathBuf::from("demo.env")];
+    if let Some(database) = file(config) {
+        files.push(folder_of(&database).join("demo.env"));
+        files.extend([".key", "-wal", "-shm"].map(|end| beside(&database, end)));
+        files.push(database);
+    }
+    let settings = global.config.clone().unwrap_or_else(|| PathBuf::from("grantd.toml"));
+    if fs::read_to_string(&settings).is_ok_and(|text| text.lines().any(holds_secret)) {
+        files.push(settings);
+    }
+    files.sort_unstable();
+    files.dedup();
+    let is_open = |file: &PathBuf| fs::metadata(file).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
+    let open: Vec<String> = files.iter().filter(|file| is_open(file)).map(|file| file.display().to_string()).collect();
+    if open.is_empty() {
+        return Finding::ok("file modes", "what holds secrets is readable by its owner alone");
+    }
+    let open = open.join(" ");
+    Finding::fail("file modes", format!("others can read {open}"), format!("chmod 600 {open}"))
+}
+
+/// Whether a line of the configuration sets a secret, or a URL with a password.
+fn holds_secret(line: &str) -> bool {
+    let Some((key, value)) = line.split_once('=') else { return false };
+    let (key, value) = (key.trim(), value.trim().trim_matches(['"', '\'']));
+    let is_secret = ["master_key", "metrics_token"].contains(&key) && !value.is_empty();
+    is_secret || (!key.starts_with('#') && value.contains("://") && value.contains('@'))
+}
+
+fn beside(file: &Path, end: &str) -> PathBuf {
+    PathBuf::from(format!("{}{end}", file.display()))
+}
+
+fn folder_of(file: &Path) -> PathBuf {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Verdict, *};
+
+    #[test]
+    fn little_space_is_told_and_almost_none_fails() {
+        for (free, verdict) in [(99 * MIB, Verdict::Fail), (100 * MIB, Verdict::Warn), (1024 * MIB, Verdict::Ok)] {
+            assert_eq!(space(free, Path::new("/data")).verdict, verdict);
+        }
+    }
+
+    #[test]
+    fn lines_with_a_secret_are_told_from_others() {
+        for line in ["master_key = \"abc\"", "url = \"smtps://me:pw@mail.example.com\"", " metrics_token='x'"] {
+            assert!(holds_secret(line), "{line}");
+        }
+        for line in ["master_key = \"\"", "# url = \"smtps://me:pw@mail\"", "issuer = \"https://a.example\"", "[mail]"]
+        {
+            assert!(!holds_secret(line), "{line}");
+        }
+    }
+}
