@@ -27,7 +27,7 @@ macro_rules! select_key {
         $($rest),*
     ) };
 }
-const COLUMNS_KEY: usize = 19;
+pub(super) const COLUMNS_KEY: usize = 19;
 /// Most live keys of one user, but for imported ones, and most keys listed.
 const KEYS_MAX: i64 = 500;
 /// Most keys that are made of one user within a day, live or not: an ended one stays for a year.

@@ -6,7 +6,7 @@ use super::{
     audit::entry,
     clients::{client, client_columns, client_disabled_at},
     denials::{COLUMNS_DENIAL, denial_columns, record},
-    keys::key,
+    keys::{COLUMNS_KEY, key},
     projects::project,
     row::{Bind, Row, binds},
     users::user,
@@ -111,7 +111,7 @@ impl Store {
         after: &Position,
         limit: i64,
     ) -> Result<Vec<Listed<ApiKey>>, Error> {
-        self.behind(KEYS, 18, key, owner, after, limit).await
+        self.behind(KEYS, COLUMNS_KEY, key, owner, after, limit).await
     }
 
     /// Projects, as [`Self::keys_behind`].

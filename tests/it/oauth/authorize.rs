@@ -219,7 +219,7 @@ fn assert_private(what: &str, reply: &Reply) {
     assert_eq!(reply.header("referrer-policy"), "no-referrer", "{what}");
     assert_eq!(reply.header("cache-control"), "no-store", "{what}");
     assert!(reply.headers.keys().all(|name| !name.as_str().starts_with("access-control-")), "{what}");
-    for attribute in ["src=\"", "href=\"", "action=\"", "url("] {
+    for attribute in [" src=\"", " href=\"", " action=\"", "url("] {
         for (at, _) in reply.body.match_indices(attribute) {
             let target = &reply.body[at + attribute.len()..];
             let local = target.starts_with('#') || target.starts_with('/') && !target.starts_with("//");
