@@ -219,7 +219,7 @@ async fn what_the_document_allows_is_taken() {
         let id = run.operation["operationId"].as_str().expect("an id");
         let rules = RULES.iter().enumerate().filter(|(_, (of, _))| *of == id).map(|(at, _)| at).collect::<Vec<_>>();
         // Until enough were taken, and each of its rules was met.
-        for _ in 0..RIGHT * 20 {
+        for _ in 0..RIGHT * 100 {
             let asked = run.right(maker).await;
             let reply = run.send(&asked).await;
             let rule = RULES.iter().position(|(of, words)| *of == id && reply.body.contains(words));
