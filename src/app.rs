@@ -143,13 +143,7 @@ impl App {
             client_plan: config.limits.client_plan.clone(),
             entries: config.limits.cache_entries,
         });
-        let client_plan = &config.limits.client_plan;
-        if !client_plan.is_empty() && catalog.current().plans.find(client_plan).is_none() {
-            tracing::warn!(
-                client_plan,
-                "limits.client_plan: there is no such plan, clients on their own have no limit"
-            );
-        }
+        warn_of_plan(&config.limits.client_plan, &catalog);
         let limiter = match config.limits.shared.expose_secret() {
             "" => Limiter::default(),
             url => Limiter::shared(url, master.mac(Purpose::Limits)?, &config.limits).await?,
@@ -178,6 +172,13 @@ impl App {
             leaks,
             background,
         })
+    }
+}
+
+/// Says that clients on their own are measured by a plan that there is none of. No reason not to start: it can still be made.
+fn warn_of_plan(client_plan: &str, catalog: &CatalogCache) {
+    if !client_plan.is_empty() && catalog.current().plans.find(client_plan).is_none() {
+        tracing::warn!(client_plan, "limits.client_plan: there is no such plan, clients on their own have no limit");
     }
 }
 

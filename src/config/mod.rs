@@ -222,6 +222,16 @@ impl Config {
         if !(1..=300).contains(&self.limits.request_seconds) {
             return wrong("limits.request_seconds", "1 to 300");
         }
+        self.check_rates()?;
+        let shared = self.limits.shared.expose_secret();
+        if !shared.is_empty() && shared.into_connection_info().is_err() {
+            return wrong("limits.shared", "a URL such as redis://127.0.0.1:6379/0, or empty");
+        }
+        Ok(())
+    }
+
+    /// Of nothing a minute, nothing would ever pass.
+    fn check_rates(&self) -> Result<(), ConfigError> {
         for (key, most) in [
             ("limits.token_requests_per_client", self.limits.token_requests_per_client),
             ("limits.writes_per_user", self.limits.writes_per_user),
@@ -230,10 +240,6 @@ impl Config {
             if most == 0 {
                 return wrong(key, "1 or more");
             }
-        }
-        let shared = self.limits.shared.expose_secret();
-        if !shared.is_empty() && shared.into_connection_info().is_err() {
-            return wrong("limits.shared", "a URL such as redis://127.0.0.1:6379/0, or empty");
         }
         Ok(())
     }

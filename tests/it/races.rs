@@ -15,6 +15,11 @@ use crate::harness::{OAuthClient, Reply, TestApp, flow, prepare};
 const TASKS: usize = 16;
 const ROUNDS: usize = 50;
 
+/// Whose one client asks as often as it can.
+async fn app() -> TestApp {
+    TestApp::with(&[("limits.token_requests_per_client", "1000000")]).await
+}
+
 async fn client(app: &TestApp, grace_ms: i64) -> OAuthClient {
     app.client(ClientType::Confidential, |client| client.refresh_grace_ms = grace_ms).await
 }
@@ -51,7 +56,7 @@ fn winner(replies: &[Reply]) -> &Reply {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_code_is_redeemed_by_one_of_many_and_what_came_of_it_ends() {
     // THREATS: MN1
-    let app = Arc::new(TestApp::new().await);
+    let app = Arc::new(app().await);
     let user = app.user("alice@example.com").await;
     let client = client(&app, 10_000).await;
     for _ in 0..ROUNDS {
@@ -70,7 +75,7 @@ async fn one_code_is_redeemed_by_one_of_many_and_what_came_of_it_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_refresh_token_without_grace_has_one_successor_and_reuse_ends_the_grant() {
     // THREATS: MN2
-    let app = Arc::new(TestApp::new().await);
+    let app = Arc::new(app().await);
     let user = app.user("alice@example.com").await;
     let client = client(&app, 0).await;
     for _ in 0..ROUNDS {
@@ -90,7 +95,7 @@ async fn one_refresh_token_without_grace_has_one_successor_and_reuse_ends_the_gr
 
 #[tokio::test(flavor = "multi_thread")]
 async fn within_the_grace_window_all_get_the_same_successor() {
-    let app = Arc::new(TestApp::new().await);
+    let app = Arc::new(app().await);
     let user = app.user("alice@example.com").await;
     let client = client(&app, 10_000).await;
     let code = code(&app, &user, &client).await;
@@ -115,7 +120,7 @@ async fn within_the_grace_window_all_get_the_same_successor() {
 async fn sixty_four_writers_beside_another_process_see_no_error() {
     // THREATS: ST5
     const WRITERS: usize = 64;
-    let app = Arc::new(TestApp::new().await);
+    let app = Arc::new(app().await);
     let user = app.user("alice@example.com").await;
     let client = client(&app, 0).await;
     let mut tasks = JoinSet::new();
