@@ -175,7 +175,7 @@ fn holds_data(file: &Path) -> bool {
 }
 
 /// Refuses to create a database in the wrong directory, and says where one is.
-fn must_exist(config: &Config) -> Result<(), Error> {
+pub fn must_exist(config: &Config) -> Result<(), Error> {
     let Some(file) = config.database.file().filter(|file| !holds_data(file)) else { return Ok(()) };
     let folder = file.parent().unwrap_or(Path::new(""));
     let listed = fs::read_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder });

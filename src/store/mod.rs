@@ -130,9 +130,9 @@ impl Store {
                 Engine::Sqlite(opened.map_err(|error| error.at_start(&format!("cannot open {path}")))?)
             }
             None => {
-                let pool = connect_postgres(url).await?;
+                let (pool, place) = connect_postgres(url).await?;
                 let migrated = migrations::postgres(&pool).await;
-                migrated.map_err(|error| error.at_start("cannot bring the schema up to date"))?;
+                migrated.map_err(|error| error.at_start(&format!("{place}: cannot bring the schema up to date")))?;
                 Engine::Postgres(pool)
             }
         };
@@ -157,7 +157,7 @@ impl Store {
     pub async fn look(url: &str) -> Result<Self, Error> {
         let engine = match url.strip_prefix("sqlite:") {
             Some(path) => Engine::Sqlite(Sqlite::look(Path::new(path))?),
-            None => Engine::Postgres(connect_postgres(url).await?),
+            None => Engine::Postgres(connect_postgres(url).await?.0),
         };
         Ok(Self { engine: Arc::new(engine), freshness: Arc::default(), meter: Meter::default(), answer: None })
     }
@@ -322,7 +322,8 @@ fn migrate(
     Ok(())
 }
 
-async fn connect_postgres(url: &str) -> Result<PgPool, Error> {
+/// Connections to PostgreSQL as they are needed, and which one it is for the person who configured it.
+async fn connect_postgres(url: &str) -> Result<(PgPool, String), Error> {
     let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| {
         // The message may repeat a part of the URL, which may hold a password.
         drop(error);
@@ -347,13 +348,14 @@ async fn connect_postgres(url: &str) -> Result<PgPool, Error> {
         Err(_) => return Err(Error::Setup(format!("{place} did not answer within {} seconds", WAIT.as_secs()))),
     };
     connected.close().await?;
-    Ok(PgPoolOptions::new()
+    let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(Duration::from_secs(3))
         .max_lifetime(Duration::from_secs(1800))
         // A ping before each use would double the reads; a broken connection is noticed by the statement itself.
         .test_before_acquire(false)
-        .connect_lazy_with(options))
+        .connect_lazy_with(options);
+    Ok((pool, place))
 }
 
 /// Which PostgreSQL, for the person who configured it; without the password.

@@ -1,8 +1,6 @@
 //! Owns the checks of the database and of what is in it: schema, first steps, master key, signing keys, clock, backup.
 
-use std::path::Path;
-
-use super::{Finding, local::file, open};
+use super::{Finding, open};
 use crate::{
     config::Config,
     engine::master::{MasterKey, Purpose},
@@ -172,17 +170,13 @@ fn unknown(check: &'static str) -> Finding {
 }
 
 async fn read(config: &Config) -> Result<Contents, Finding> {
-    let check = "database";
-    let place = place(config);
-    if let Some(file) = file(config)
-        && !file.exists()
-    {
-        let todo = "Run this where the database is or name it with --database; `grantd serve` makes a new one";
-        return Err(Finding::fail(check, format!("no database at {place}{}", others(&file)), todo));
+    let (check, place) = ("database", place(config));
+    if let Err(error) = open::must_exist(config) {
+        return Err(Finding::fail(check, error.description, "Run this where the database is"));
     }
     let failed = |error: StoreError| {
         let why = match error {
-            StoreError::Unavailable(why) => why,
+            StoreError::Unavailable(why) | StoreError::Setup(why) => why,
             error => error.to_string(),
         };
         let todo = "See that it is there, that this user may open it and that it is no other program's";
@@ -212,23 +206,11 @@ async fn read(config: &Config) -> Result<Contents, Finding> {
 
 /// Where the database is, without a password.
 fn place(config: &Config) -> String {
-    match (file(config), url::Url::parse(config.database.expose())) {
+    match (config.database.file(), url::Url::parse(config.database.expose())) {
         (Some(file), _) => file.display().to_string(),
         (None, Ok(url)) => format!("{}{}", url.host_str().unwrap_or("PostgreSQL"), url.path()),
         (None, Err(_)) => "PostgreSQL".to_owned(),
     }
-}
-
-/// Databases in the same directory that may be meant.
-fn others(file: &Path) -> String {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut found: Vec<String> = names
-        .filter(|path| path.extension().is_some_and(|end| end == "db"))
-        .map(|path| format!("sqlite:{}", path.strip_prefix(".").unwrap_or(&path).display()))
-        .collect();
-    found.sort_unstable();
-    if found.is_empty() { String::new() } else { format!(", but there is {}", found.join(", ")) }
 }
 
 fn schema(schema: &Schema) -> Finding {

@@ -2,11 +2,10 @@
 
 use std::{
     fs, io,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
-use super::{Finding, Global};
+use super::{Finding, Global, files};
 use crate::config::Config;
 
 const MIB: u64 = 1 << 20;
@@ -16,14 +15,12 @@ const FREE_WARN: u64 = 1024 * MIB;
 /// SQLite folds the log in every 32 MiB at most; one that is longer is held open by a reader, or nobody folds it in.
 const LOG_WARN: u64 = 128 * MIB;
 
-/// The file of the embedded database.
-pub(super) fn file(config: &Config) -> Option<PathBuf> {
-    config.database.file().map(PathBuf::from)
-}
-
 /// That it could be read is why this runs at all.
 pub(super) fn configuration(config: &Config) -> Finding {
     let check = "configuration";
+    if !config.warnings.is_empty() {
+        return Finding::warn(check, config.warnings.join("; "), "Change what these words say");
+    }
     if config.is_https() {
         return Finding::ok(check, format!("issuer {}, listening on {}", config.issuer, config.listen));
     }
@@ -34,8 +31,10 @@ pub(super) fn configuration(config: &Config) -> Finding {
 /// Free space where the database grows.
 pub(super) fn disk(config: &Config) -> Finding {
     let check = "disk";
-    let Some(file) = file(config) else { return Finding::ok(check, "not checked: PostgreSQL has its own disk") };
-    let folder = folder_of(&file);
+    let Some(file) = config.database.file() else {
+        return Finding::ok(check, "not checked: PostgreSQL has its own disk");
+    };
+    let folder = folder_of(file);
     let free = match rustix::fs::statvfs(folder.as_path()) {
         Ok(stat) => stat.f_bavail.saturating_mul(stat.f_frsize),
         Err(error) => {
@@ -58,8 +57,8 @@ fn space(free: u64, folder: &Path) -> Finding {
 /// Whether the log is folded into the database.
 pub(super) fn write_ahead_log(config: &Config) -> Finding {
     let check = "write-ahead log";
-    let Some(file) = file(config) else { return Finding::ok(check, "not checked: PostgreSQL keeps its own") };
-    let bytes = fs::metadata(beside(&file, "-wal")).map_or(0, |log| log.len());
+    let Some(file) = config.database.file() else { return Finding::ok(check, "not checked: PostgreSQL keeps its own") };
+    let bytes = fs::metadata(beside(file, "-wal")).map_or(0, |log| log.len());
     let found = if bytes == 0 { "empty".to_owned() } else { format!("{} KiB", bytes.div_ceil(1024)) };
     if bytes < LOG_WARN {
         return Finding::ok(check, found);
@@ -72,13 +71,8 @@ pub(super) fn write_ahead_log(config: &Config) -> Finding {
 /// Who calls is only known where the proxy in front is.
 pub(super) fn trusted_proxies(config: &Config) -> Finding {
     let check = "trusted proxies";
-    if config.is_https() && config.trusted_proxies.is_empty() {
-        let found = "the issuer is https and trusted_proxies is empty: to grantd all callers are one, the proxy";
-        return Finding::warn(
-            check,
-            found,
-            "Add your proxy's address to trusted_proxies, and let it send X-Forwarded-For",
-        );
+    if let Some(missing) = config.missing_proxy() {
+        return Finding::warn(check, missing, "Let the proxy send X-Forwarded-For, too");
     }
     let networks: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
     Finding::ok(check, if networks.is_empty() { "none, and none needed".to_owned() } else { networks.join(", ") })
@@ -86,20 +80,19 @@ pub(super) fn trusted_proxies(config: &Config) -> Finding {
 
 /// Who may read what holds secrets.
 pub(super) fn file_modes(global: &Global, config: &Config) -> Finding {
-    let mut files = vec![PathBuf::from("demo.env")];
-    if let Some(database) = file(config) {
-        files.push(folder_of(&database).join("demo.env"));
-        files.extend([".key", "-wal", "-shm"].map(|end| beside(&database, end)));
-        files.push(database);
+    let mut holders = vec![PathBuf::from("demo.env")];
+    if let Some(database) = config.database.file() {
+        holders.push(folder_of(database).join("demo.env"));
+        holders.extend(["", ".key", "-wal", "-shm"].map(|end| beside(database, end)));
     }
     let settings = global.config.clone().unwrap_or_else(|| PathBuf::from("grantd.toml"));
     if fs::read_to_string(&settings).is_ok_and(|text| text.lines().any(holds_secret)) {
-        files.push(settings);
+        holders.push(settings);
     }
-    files.sort_unstable();
-    files.dedup();
-    let is_open = |file: &PathBuf| fs::metadata(file).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
-    let open: Vec<String> = files.iter().filter(|file| is_open(file)).map(|file| file.display().to_string()).collect();
+    holders.sort_unstable();
+    holders.dedup();
+    let open: Vec<String> =
+        holders.iter().filter(|file| files::is_open(file)).map(|file| file.display().to_string()).collect();
     if open.is_empty() {
         return Finding::ok("file modes", "what holds secrets is readable by its owner alone");
     }

@@ -7,7 +7,7 @@ mod remote;
 use serde_json::json;
 
 use self::database::Opened;
-use super::{Global, open, output};
+use super::{Global, files, open, output};
 use crate::model::{clock::Clock, error::Error};
 
 /// How bad something is.
