@@ -7,9 +7,9 @@ use unicode_normalization::UnicodeNormalization;
 use crate::model::error::Error;
 
 /// Shortest password, in Unicode code points after NFC: it is the only factor.
-const LENGTH_MIN: usize = 15;
+pub const LENGTH_MIN: usize = 15;
 /// Longest password, in Unicode code points after NFC.
-const LENGTH_MAX: usize = 128;
+pub const LENGTH_MAX: usize = 128;
 /// A password that is found within ten to this many guesses is refused. Two listed words in a row are, three unrelated
 /// ones are not.
 const GUESSES_LOG10_MIN: f64 = 9.0;

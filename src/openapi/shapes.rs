@@ -4,7 +4,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    engine::apis::{IDENTIFIER_MAX, SLUG_MAX},
+    engine::{
+        apis::{IDENTIFIER_MAX, SLUG_MAX},
+        new_password::{LENGTH_MAX, LENGTH_MIN},
+    },
     http::json::IDEMPOTENCY_KEY_MAX,
     model::{
         api::Algorithm,
@@ -106,7 +109,7 @@ fn text(mark: &str) -> Option<Value> {
         "route" => json!({ "format": "route", "pattern": "^/[A-Za-z0-9._~{}*/-]*$", "maxLength": PATH_MAX }),
         "cursor" => json!({ "pattern": "^[A-Za-z0-9_-]+$" }),
         "moment" => json!({ "anyOf": [{ "format": "date-time" }, { "pattern": "^[0-9]{1,12}$" }] }),
-        "new-password" => json!({ "format": "password", "minLength": 15, "maxLength": 128 }),
+        "new-password" => json!({ "format": "password", "minLength": LENGTH_MIN, "maxLength": LENGTH_MAX }),
         "idempotency-key" => json!({ "pattern": format!("^[!-~]{{1,{IDEMPOTENCY_KEY_MAX}}}$") }),
         "count" => json!({}),
         _ => return None,

@@ -55,9 +55,9 @@ fn every_list_that_is_piped_has_one_record_a_line_with_tabs_between_its_values()
 #[test]
 fn a_list_of_nothing_prints_nothing_and_says_so() {
     let here = Installation::new();
+    here.user("alice@example.com");
     for (list, words) in [
-        (&["user", "list"][..], "no users\n"),
-        (&["api", "list"], "no APIs\n"),
+        (&["api", "list"][..], "no APIs\n"),
         (&["api", "routes"], "no routes\n"),
         (&["client", "list"], "no clients\n"),
         (&["key", "list"], "no keys\n"),
@@ -120,6 +120,7 @@ fn the_rules_of_one_api_are_listed_by_its_slug() {
 #[test]
 fn an_error_for_a_script_is_json() {
     let here = Installation::new();
+    here.user("alice@example.com");
     let ran = here.run(&["key", "revoke", "key_x", "--json"]);
     assert!(!ran.status.success() && ran.out.is_empty(), "{ran:?}");
     let told: Value = serde_json::from_str(&ran.err).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
