@@ -83,7 +83,8 @@ impl Store {
     pub async fn connected_apps(&self, now: Timestamp, user_id: &str) -> Result<Vec<ConnectedApp>, Error> {
         let allowed = self
             .rows(
-                "SELECT c.id, c.name, s.scopes, s.created_at, (SELECT MAX(g.rotated_at) FROM grants g WHERE g.user_id = s.user_id AND g.client_id = s.client_id), s.hosts
+                "SELECT c.id, c.name, s.scopes, s.created_at, (SELECT MAX(g.rotated_at) FROM grants g
+                         WHERE g.user_id = s.user_id AND g.client_id = s.client_id AND g.generation > 0), s.hosts
                  FROM consents s JOIN clients c ON c.id = s.client_id WHERE s.user_id = $1 ORDER BY c.name, c.id LIMIT 200",
                 binds![user_id],
             )

@@ -108,7 +108,8 @@ async fn apps(browser: &Browser<'_>, secrets: &mut Secrets) {
     let (id, secret) = (after(&made, "client_"), after(&made, "gd_secret_"));
     let path = format!("/apps/{id}");
     let page = browser.get(&path).await;
-    browser.post(&path, &[&[("csrf", csrf.as_str())], about.as_slice()].concat()).await.status(303);
+    let renamed = [("csrf", csrf.as_str()), ("name", "Mine still"), about[1], about[2]];
+    browser.post(&path, &renamed).await.status(303);
     let form = page.input("form");
     let rotated = browser.post(&format!("{path}/secret"), &[("csrf", &csrf), ("form", &form), ("overlap", "1h")]).await;
     secrets.extend([("secret of an app", secret), ("new secret of an app", after(&rotated, "gd_secret_"))]);

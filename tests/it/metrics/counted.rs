@@ -76,12 +76,12 @@ async fn ages_go_by_the_servers_clock() {
 #[tokio::test]
 async fn more_refusals_than_are_kept_are_counted_as_dropped() {
     let app = TestApp::with(&[("metrics_token", TOKEN)]).await;
-    // 20 of one sender are kept between two flushes.
-    for _ in 0..30 {
+    // 60 alike of one sender are kept within an hour.
+    for _ in 0..70 {
         app.get("/gateway/verify/example-api").await.status(401);
     }
     let page = scrape(&app).await;
-    assert_eq!(page.value("grantd_refusals_total", &[("reason", "missing")]), 30.0);
+    assert_eq!(page.value("grantd_refusals_total", &[("reason", "missing")]), 70.0);
     let dropped = page.value("grantd_records_dropped_total", &[("record", "refusal")]);
     assert!(dropped >= 1.0, "{dropped}");
 }

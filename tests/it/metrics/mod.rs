@@ -96,6 +96,7 @@ async fn everything() -> TestApp {
         ("limits.shared", "redis://127.0.0.1:1/0"),
         ("limits.login_failures_per_account", "1"),
         ("mail.url", "smtp://127.0.0.1:1"),
+        ("mail.from", "keys@example.com"),
     ])
     .await
 }

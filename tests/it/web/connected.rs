@@ -4,7 +4,7 @@ use grantd::model::client::ClientType;
 
 use crate::harness::{
     TestApp,
-    flow::{authorize_url, refresh, tokens},
+    flow::{authorize, authorize_url, refresh, tokens},
 };
 
 const PAGE: &str = "/settings/apps";
@@ -69,4 +69,16 @@ async fn access_that_the_operator_allowed_is_shown_and_can_be_removed() {
     app.introspect(&access).await.inactive();
     refresh(&app, &client, &refresh_token).await.oauth_error("invalid_grant");
     assert!(browser.follow(reply).await.body.contains("No app has access"));
+}
+
+#[tokio::test]
+async fn an_app_that_never_exchanged_its_code_was_never_used() {
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let client = app.confidential().await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    authorize(&browser, &client, &[]).await;
+    let page = browser.get(PAGE).await.body;
+    assert!(page.contains("Test app") && page.contains("never") && !page.contains("just now"), "{page}");
 }
