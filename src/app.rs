@@ -95,7 +95,7 @@ impl App {
     /// # Errors
     /// When the database cannot be opened, belongs to another master key, or the clock is plainly wrong.
     pub async fn new(config: Config, master: MasterKey, clock: Clock) -> Result<Self, Error> {
-        let store = Store::open(config.database.expose()).await?;
+        let store = Store::open_with(config.database.expose(), config.limits.database_wait(), |_| Ok(None)).await?;
         Self::on(store, config, master, clock).await
     }
 

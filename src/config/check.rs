@@ -93,8 +93,13 @@ impl Config {
         if !(16..=10_000_000).contains(&self.limits.cache_entries) {
             return wrong("limits.cache_entries", "16 to 10000000");
         }
-        if !(1..=300).contains(&self.limits.request_seconds) {
-            return wrong("limits.request_seconds", "1 to 300");
+        for (key, seconds) in [
+            ("limits.request_seconds", self.limits.request_seconds),
+            ("limits.database_seconds", self.limits.database_seconds),
+        ] {
+            if !(1..=300).contains(&seconds) {
+                return wrong(key, "1 to 300");
+            }
         }
         for (key, most) in [
             ("limits.token_requests_per_client", self.limits.token_requests_per_client),

@@ -1,5 +1,7 @@
 //! Owns the sections of the configuration. Does not read them.
 
+use std::time::Duration;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
@@ -110,12 +112,22 @@ pub struct Limits {
     pub client_plan: String,
     /// A whole request, in seconds.
     pub request_seconds: u64,
+    /// A read or write of the database, in seconds.
+    pub database_seconds: u64,
     /// URL of the Redis or Valkey in which all nodes count; empty where each counts for itself.
     pub shared: SecretString,
     /// What counts while that is gone.
     pub shared_failure: SharedFailure,
     /// Longest wait for its answer to one decision, in milliseconds.
     pub shared_milliseconds: u64,
+}
+
+impl Limits {
+    /// Longest wait for the database.
+    #[must_use]
+    pub fn database_wait(&self) -> Duration {
+        Duration::from_secs(self.database_seconds)
+    }
 }
 
 /// What counts while the shared limits cannot be reached.

@@ -1,11 +1,8 @@
 //! Owns the one question: credential → principal (DESIGN idea 1). Every endpoint asks here and only renders the answer.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use quick_cache::sync::Cache;
@@ -43,8 +40,6 @@ const TURNS: usize = 256;
 const WAITING_MAX: usize = 64;
 /// Shortest text that may be an imported key, in bytes.
 const FOREIGN_MIN: usize = 8;
-/// Longest wait for a credential to be read.
-const FILL_WAIT: Duration = Duration::from_secs(4);
 
 /// What was accepted: the principal, and the counter of its uses where it is a key.
 #[derive(Debug)]
@@ -242,7 +237,7 @@ impl Verifier {
             *last = Some(Read { digest, began, found: found.clone() });
             Ok(found)
         };
-        timeout(FILL_WAIT, read).await.map_err(Error::unavailable)?
+        timeout(self.store.wait(), read).await.map_err(Error::unavailable)?
     }
 
     async fn read(

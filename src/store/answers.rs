@@ -68,6 +68,7 @@ impl Store {
             engine: Arc::clone(&self.engine),
             freshness: Arc::clone(&self.freshness),
             meter: Arc::clone(&self.meter),
+            wait: self.wait,
             answer: answer.map(Arc::new),
         }
     }

@@ -84,6 +84,8 @@ use crate::{
 
 /// Longest wait for a write or read before the caller is told to try again.
 const WAIT: Duration = Duration::from_secs(4);
+/// How much longer the database itself waits than whoever asked it.
+const MARGIN: Duration = Duration::from_secs(1);
 const POSTGRES_CONNECTIONS: u32 = 16;
 
 /// The database, of either engine.
@@ -92,6 +94,7 @@ pub struct Store {
     engine: Arc<Engine>,
     freshness: Arc<Freshness>,
     meter: Meter,
+    wait: Duration,
     /// Kept with the next write; see [`Self::answering`].
     answer: Option<Arc<KeptAnswer>>,
 }
@@ -108,17 +111,19 @@ impl Store {
     /// # Errors
     /// [`Error::Setup`] when the database cannot be reached, opened or migrated.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        Self::open_with(url, |_| Ok(None)).await
+        Self::open_with(url, WAIT, |_| Ok(None)).await
     }
 
     /// As [`Self::open`]. An embedded database that knows no master key yet asks for the fingerprint of one, within the
     /// transaction that brings its schema up to date: two that start together agree, and a crash leaves all or nothing.
-    /// `fingerprint` is told whether the database was empty.
+    /// `fingerprint` is told whether the database was empty. `wait` is the longest wait for a read or write before the caller
+    /// is told to try again.
     ///
     /// # Errors
     /// As [`Self::open`], and whatever `fingerprint` refuses.
     pub async fn open_with(
         url: &str,
+        wait: Duration,
         fingerprint: impl FnOnce(bool) -> Result<Option<String>, ModelError>,
     ) -> Result<Self, Error> {
         let (freshness, meter) = (Arc::new(Freshness::default()), Meter::default());
@@ -126,17 +131,17 @@ impl Store {
             Some(path) => {
                 let migrate = |tx: &rusqlite::Connection| migrate(tx, fingerprint);
                 let (feed, meter) = (Arc::clone(&freshness), Arc::clone(&meter));
-                let opened = Sqlite::open(Path::new(path), migrate, feed, meter);
+                let opened = Sqlite::open(Path::new(path), wait, migrate, feed, meter);
                 Engine::Sqlite(opened.map_err(|error| error.at_start(&format!("cannot open {path}")))?)
             }
             None => {
-                let (pool, place) = connect_postgres(url).await?;
+                let (pool, place) = connect_postgres(url, wait).await?;
                 let migrated = migrations::postgres(&pool).await;
                 migrated.map_err(|error| error.at_start(&format!("{place}: cannot bring the schema up to date")))?;
                 Engine::Postgres(pool)
             }
         };
-        Ok(Self { engine: Arc::new(engine), freshness, meter, answer: None })
+        Ok(Self { engine: Arc::new(engine), freshness, meter, wait, answer: None })
     }
 
     /// Copies what an embedded database has only in its write-ahead log into its file. PostgreSQL does so by itself.
@@ -156,14 +161,26 @@ impl Store {
     /// [`Error::Unavailable`] when the database cannot be reached or opened.
     pub async fn look(url: &str) -> Result<Self, Error> {
         let engine = match url.strip_prefix("sqlite:") {
-            Some(path) => Engine::Sqlite(Sqlite::look(Path::new(path))?),
-            None => Engine::Postgres(connect_postgres(url).await?.0),
+            Some(path) => Engine::Sqlite(Sqlite::look(Path::new(path), WAIT)?),
+            None => Engine::Postgres(connect_postgres(url, WAIT).await?.0),
         };
-        Ok(Self { engine: Arc::new(engine), freshness: Arc::default(), meter: Meter::default(), answer: None })
+        Ok(Self {
+            engine: Arc::new(engine),
+            freshness: Arc::default(),
+            meter: Meter::default(),
+            wait: WAIT,
+            answer: None,
+        })
     }
 
     fn is_embedded(&self) -> bool {
         matches!(&*self.engine, Engine::Sqlite(_))
+    }
+
+    /// Longest wait for a read or write.
+    #[must_use]
+    pub fn wait(&self) -> Duration {
+        self.wait
     }
 
     /// What this node knows of the changes feed.
@@ -222,7 +239,7 @@ impl Store {
             Engine::Sqlite(sqlite) => sqlite.rows(sql, binds),
             Engine::Postgres(pool) => {
                 let fetch = async { tx::postgres_rows(&tx::bound(sql, binds).fetch_all(pool).await?) };
-                timeout(WAIT, fetch).await.unwrap_or_else(|_| Err(late()))
+                timeout(self.wait, fetch).await.unwrap_or_else(|_| Err(late()))
             }
         };
         operation.done(began, &rows);
@@ -241,7 +258,7 @@ impl Store {
     {
         let (_writing, began) = (self.meter.writing.enter(), Instant::now());
         let written = match &*self.engine {
-            Engine::Sqlite(sqlite) => write_sqlite(sqlite, now, self.answer.clone(), body).await,
+            Engine::Sqlite(sqlite) => write_sqlite(sqlite, now, self.wait, self.answer.clone(), body).await,
             Engine::Postgres(pool) => {
                 let work = async {
                     let mut tx = Tx::new(Handle::Postgres(pool.begin().await?));
@@ -254,7 +271,7 @@ impl Store {
                     self.freshness.apply(committed?);
                     Ok(value)
                 };
-                timeout(WAIT, work).await.unwrap_or_else(|_| Err(late()))
+                timeout(self.wait, work).await.unwrap_or_else(|_| Err(late()))
             }
         };
         self.meter.write.done(began, &written);
@@ -265,6 +282,7 @@ impl Store {
 async fn write_sqlite<T, F>(
     sqlite: &Sqlite,
     now: Timestamp,
+    wait: Duration,
     answer: Option<Arc<KeptAnswer>>,
     body: F,
 ) -> Result<T, Error>
@@ -293,7 +311,7 @@ where
         (kept, ack)
     }))?;
     let stopped = |_| Error::Unavailable("the writer could not begin a transaction".to_owned());
-    timeout(WAIT, told).await.map_err(|_| late())?.map_err(stopped)?
+    timeout(wait, told).await.map_err(|_| late())?.map_err(stopped)?
 }
 
 fn late() -> Error {
@@ -323,17 +341,17 @@ fn migrate(
 }
 
 /// Connections to PostgreSQL as they are needed, and which one it is for the person who configured it.
-async fn connect_postgres(url: &str) -> Result<(PgPool, String), Error> {
+async fn connect_postgres(url: &str, wait: Duration) -> Result<(PgPool, String), Error> {
     let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| {
         // The message may repeat a part of the URL, which may hold a password.
         drop(error);
         Error::Setup("the database URL cannot be read: write postgres://user:password@host/database".to_owned())
     })?;
     let mut options = options.application_name("grantd").options([
-        ("statement_timeout", "4s"),
+        ("statement_timeout", format!("{}ms", wait.as_millis())),
         // A node that dies in the middle of a transaction must not hold up the others' feed.
-        ("idle_in_transaction_session_timeout", "5s"),
-        ("synchronous_commit", "on"),
+        ("idle_in_transaction_session_timeout", format!("{}ms", (wait + MARGIN).as_millis())),
+        ("synchronous_commit", "on".to_owned()),
     ]);
     let is_local = options.get_socket().is_some() || is_local_host(options.get_host());
     let says = Url::parse(url).ok().and_then(|url| ssl_mode(&url));
@@ -343,14 +361,14 @@ async fn connect_postgres(url: &str) -> Result<(PgPool, String), Error> {
     }
     let place = place(&options);
     // The pool would try again until it gives up waiting; a connection of its own says what is wrong.
-    let connected = match timeout(WAIT, options.connect()).await {
+    let connected = match timeout(wait, options.connect()).await {
         Ok(connected) => connected.map_err(|error| unreachable(&place, &error))?,
-        Err(_) => return Err(Error::Setup(format!("{place} did not answer within {} seconds", WAIT.as_secs()))),
+        Err(_) => return Err(Error::Setup(format!("{place} did not answer within {} seconds", wait.as_secs()))),
     };
     connected.close().await?;
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
-        .acquire_timeout(Duration::from_secs(3))
+        .acquire_timeout(wait.mul_f32(0.75))
         .max_lifetime(Duration::from_secs(1800))
         // A ping before each use would double the reads; a broken connection is noticed by the statement itself.
         .test_before_acquire(false)

@@ -20,6 +20,7 @@ use rusqlite::{CachedStatement, Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    MARGIN,
     error::Error,
     meter::{Connections, Meter, StoreMeter},
     row::{Bind, Row},
@@ -33,8 +34,6 @@ const QUEUE_MAX: usize = 1024;
 const BATCH_MAX: usize = 256;
 const READERS: usize = 4;
 const STATEMENTS: usize = 128;
-/// How long a statement waits for another process that writes, such as the command line.
-const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Parameter names by position: SQLite numbers named parameters by first appearance, so they are looked up.
 const NAMES: [&str; 20] = [
     "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15", "$16", "$17",
@@ -61,6 +60,7 @@ pub(super) struct Sqlite {
     writer: Option<JoinHandle<()>>,
     next: AtomicUsize,
     path: PathBuf,
+    wait: Duration,
 }
 
 impl Drop for Sqlite {
@@ -81,6 +81,7 @@ impl Sqlite {
     /// transaction that nobody else writes beside.
     pub(super) fn open(
         path: &Path,
+        wait: Duration,
         migrate: impl FnOnce(&Connection) -> Result<(), Error>,
         freshness: Arc<Freshness>,
         meter: Meter,
@@ -93,7 +94,9 @@ impl Sqlite {
             created => created,
         }
         .map_err(|error| unavailable("cannot open", error))?;
-        let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // A statement waits for another process that writes, such as the command line, longer than its caller does.
+        let wait = wait + MARGIN;
+        let mut writer = connect(path, wait, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         writer.pragma_update(None, "journal_mode", "WAL")?;
         writer.pragma_update(None, "synchronous", "FULL")?;
         // What a savepoint may have to undo is written down for each page that changes: in memory, not in a file.
@@ -102,7 +105,7 @@ impl Sqlite {
         migrate(&tx)?;
         tx.commit()?;
         let readers = (0..READERS)
-            .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map(Mutex::new))
+            .map(|_| connect(path, wait, OpenFlags::SQLITE_OPEN_READ_ONLY).map(Mutex::new))
             .collect::<Result<_, _>>()?;
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
         let writer = thread::Builder::new()
@@ -110,16 +113,16 @@ impl Sqlite {
             .spawn(move || run(Tx::new(Handle::Sqlite(Box::new(writer))), jobs, &freshness, &meter))
             .map_err(|error| unavailable("cannot start the writer of", error))?;
         let (queue, writer) = (Some(queue), Some(writer));
-        Ok(Self { queue, readers, writer, next: AtomicUsize::new(0), path: path.to_owned() })
+        Ok(Self { queue, readers, writer, next: AtomicUsize::new(0), path: path.to_owned(), wait })
     }
 
     /// Opens a file that exists for reading alone. As the last to close it, it still folds the log in.
-    pub(super) fn look(path: &Path) -> Result<Self, Error> {
-        let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    pub(super) fn look(path: &Path, wait: Duration) -> Result<Self, Error> {
+        let reader = connect(path, wait, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         reader.pragma_update(None, "query_only", true)?;
         // Without a queue, nothing can be written.
         let (readers, next) = (vec![Mutex::new(reader)], AtomicUsize::new(0));
-        Ok(Self { queue: None, readers, writer: None, next, path: path.to_owned() })
+        Ok(Self { queue: None, readers, writer: None, next, path: path.to_owned(), wait })
     }
 
     /// Queues a job for the writer.
@@ -176,7 +179,7 @@ impl Sqlite {
 
     fn copy(&self, target: &Path) -> Result<(), rusqlite::Error> {
         let source = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        source.busy_timeout(BUSY_WAIT)?;
+        source.busy_timeout(self.wait)?;
         let mut copy = Connection::open(target)?;
         rusqlite::backup::Backup::new(&source, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)
     }
@@ -194,9 +197,9 @@ impl Sqlite {
     }
 }
 
-fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
+fn connect(path: &Path, wait: Duration, access: OpenFlags) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(BUSY_WAIT)?;
+    connection.busy_timeout(wait)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "mmap_size", 128 << 20)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -322,7 +325,8 @@ mod tests {
         // THREATS: ST5
         let folder = tempfile::tempdir().expect("a directory");
         let sqlite =
-            Sqlite::open(&folder.path().join("a.db"), |_| Ok(()), Arc::default(), Meter::default()).expect("opened");
+            Sqlite::open(&folder.path().join("a.db"), crate::store::WAIT, |_| Ok(()), Arc::default(), Meter::default())
+                .expect("opened");
         let (done, told) = std::sync::mpsc::channel();
         let job: Job = Box::new(move |tx| {
             let read = async { [tx.rows("PRAGMA synchronous", &[]).await, tx.rows("PRAGMA journal_mode", &[]).await] };

@@ -140,7 +140,7 @@ async fn sixty_four_writers_beside_another_process_see_no_error() {
     }
     // As the command line does it: a connection of its own to the same database.
     let config = app.app.config.clone();
-    let (other, now) = (Store::open(&app.database.url).await.expect("a store"), app.now());
+    let (other, now) = (crate::harness::database::open(&app.database.url).await.expect("a store"), app.now());
     tasks.spawn(async move {
         for _ in 0..100 {
             let new = NewKey::of(&user, "Test key", Scopes::parse("read").expect("scopes"));

@@ -1,12 +1,7 @@
 //! Owns that README.md is true: what it shows in the shell is run as it stands, against the real `grantd demo` and on an
 //! empty directory, and what the program prints to paste is the same.
 
-use std::{
-    env, fs,
-    path::Path,
-    process::Command as StdCommand,
-    time::{Duration, Instant},
-};
+use std::{env, fs, path::Path, process::Command as StdCommand};
 
 use grantd::cli::Cli;
 use serde_json::{Value, json};
@@ -16,6 +11,7 @@ use crate::harness::{
     chromium::{Screen, Window},
     process::{Server, free_port},
     shell::Shell,
+    wait,
 };
 
 const README: &str = include_str!("../../README.md");
@@ -23,10 +19,6 @@ const README: &str = include_str!("../../README.md");
 const PASTE: &str = "CODE=paste-it-here";
 /// The one line that is not run here: it builds what is under test already.
 const BUILD: &str = "cargo build --profile dist";
-/// Longest wait for what a block begins.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Longest time from an empty directory to a demo that answers, unoptimized and on a busy machine.
-const DEMO_READY: Duration = Duration::from_secs(180);
 
 #[tokio::test]
 async fn the_flow_to_paste_works_as_it_stands() {
@@ -97,11 +89,7 @@ async fn the_proxy_to_paste_works_as_it_stands() {
     }
     // Nobody pastes so fast that these would not be there.
     for (_, port) in ports {
-        let until = Instant::now() + PATIENCE;
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < until, "nothing listens on {port}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        wait::until(port, async || std::net::TcpStream::connect(("127.0.0.1", port)).ok()).await;
     }
     let printed = shell.run(&moved(allowed)).await;
     let (head, body) = printed.split_once("GET /v1/things").unwrap_or_else(|| panic!("{printed}"));
@@ -274,9 +262,7 @@ fn empty() -> Installation {
 /// A demo in an empty directory, soon ready.
 async fn demo() -> (Installation, Server) {
     let here = empty();
-    let begun = Instant::now();
     let demo = start(&here).await;
-    assert!(begun.elapsed() < DEMO_READY, "{:?}", begun.elapsed());
     (here, demo)
 }
 
@@ -309,11 +295,8 @@ async fn code(printed: &str) -> String {
 
 /// A key made beside a running server works there within a second.
 async fn noticed(server: &Server, key: &str) {
-    let until = Instant::now() + PATIENCE;
-    while server.get_as("/v1/users/me", key).await.status != 200 {
-        assert!(Instant::now() < until, "the server does not notice");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let works = async || (server.get_as("/v1/users/me", key).await.status == 200).then_some(());
+    wait::until("the new key", works).await;
 }
 
 /// The value of a variable of `demo.env`.

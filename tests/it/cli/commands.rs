@@ -1,11 +1,9 @@
 //! Owns `grantd user`, `api`, `client` and `key`: the shapes of `--json`, and what is said about a bad value.
 
-use std::time::{Duration, Instant};
-
 use grantd::model::secret::random_base62;
 use serde_json::{Value, json};
 
-use crate::harness::Installation;
+use crate::harness::{Installation, wait};
 
 #[track_caller]
 fn members(value: &Value) -> Vec<&str> {
@@ -234,10 +232,7 @@ async fn a_project_disabled_by_the_command_line_alone_has_no_key_that_is_accepte
     let server = here.serve().await;
     server.introspect(&api, text(&made, "key")).await.active();
     here.json(&["project", "disable", id]);
-    let began = Instant::now();
-    while server.introspect(&api, text(&made, "key")).await.body != r#"{"active":false}"# {
-        assert!(began.elapsed() < Duration::from_secs(60), "still accepted");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let answer = async || server.introspect(&api, text(&made, "key")).await.body;
+    wait::until("the end of the key", async || (answer().await == r#"{"active":false}"#).then_some(())).await;
     says(&here, &create, "the project is disabled");
 }

@@ -106,7 +106,7 @@ async fn a_stop_leaves_one_whole_file() {
 async fn a_checkpoint_brings_everything_into_the_file_while_it_is_in_use() {
     let folder = TempDir::new().expect("a directory");
     let file = |name: &str| folder.path().join(name);
-    let store = Store::open(&format!("sqlite:{}", file("a.db").display())).await.expect("a store");
+    let store = crate::harness::database::open(&format!("sqlite:{}", file("a.db").display())).await.expect("a store");
     let user = NewUser {
         email: "alice@example.com".to_owned(),
         name: "Alice".to_owned(),
@@ -117,7 +117,7 @@ async fn a_checkpoint_brings_everything_into_the_file_while_it_is_in_use() {
     store.insert_user(now(), Origin::default(), user).await.expect("a user");
     store.checkpoint().await.expect("copied");
     fs::copy(file("a.db"), file("b.db")).expect("copied");
-    let copy = Store::open(&format!("sqlite:{}", file("b.db").display())).await.expect("a store");
+    let copy = crate::harness::database::open(&format!("sqlite:{}", file("b.db").display())).await.expect("a store");
     assert!(copy.find_user("alice@example.com").await.expect("a look").is_some());
     drop(store);
     assert!(!file("a.db-wal").exists() && !file("a.db-shm").exists());

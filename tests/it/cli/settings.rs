@@ -254,7 +254,7 @@ async fn a_missing_postgresql_database_is_named_and_no_pool_shows_a_password() {
     let url = here.variable("GRANTD_DATABASE_URL").to_owned();
     let (server, name) = url.rsplit_once('/').expect("a database");
     let with_password = server.replacen('@', ":pa55word@", 1);
-    let store = grantd::store::Store::open(&format!("{with_password}/{name}")).await.expect("a store");
+    let store = crate::harness::database::open(&format!("{with_password}/{name}")).await.expect("a store");
     assert!(!format!("{store:?}").contains("pa55word"));
     here.set("GRANTD_DATABASE_URL", format!("{with_password}/nodb"));
     let error = here.refused(&["serve"]);

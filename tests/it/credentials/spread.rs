@@ -52,7 +52,7 @@ async fn a_revoke_by_the_command_line_reaches_the_server() {
     let (id, key) = app.key(&user, "read").await;
     app.introspect(&key).await.active();
     // As `grantd key revoke` does it: another process with a store of its own, whose cache this server does not see.
-    let beside = Store::open(&app.database.url).await.expect("a store");
+    let beside = crate::harness::database::open(&app.database.url).await.expect("a store");
     assert!(beside.revoke_key(app.now(), Origin::default(), id, None).await.expect("revoked"));
     a_second_later().await;
     app.introspect(&key).await.inactive();

@@ -5,13 +5,14 @@ use std::time::Duration;
 use rlimit::Resource;
 use rusqlite::Connection;
 
-use super::Case;
+use super::{Case, GIVES_UP_AFTER};
 use crate::harness::{Installation, wait};
 
 #[tokio::test]
 async fn a_locked_database_refuses_writes_and_reads_on() {
     // THREATS: ST3
-    let here = Installation::new();
+    let mut here = Installation::new();
+    here.set("GRANTD_LIMITS__DATABASE_SECONDS", GIVES_UP_AFTER);
     let case = Case::new(&here).await;
     let other = Connection::open(here.path("grantd.db")).expect("a connection");
     other.busy_timeout(wait::PATIENCE).expect("a wait");

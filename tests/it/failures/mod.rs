@@ -12,6 +12,9 @@ use crate::harness::{
     wait,
 };
 
+/// Longest wait of the server for its database, in seconds: then whoever waits is told so.
+const GIVES_UP_AFTER: &str = "2";
+
 /// A server with something of every kind to ask it about.
 struct Case {
     server: Server,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Case, assert_unavailable};
+use super::{Case, GIVES_UP_AFTER, assert_unavailable};
 use crate::harness::{
     Installation,
     database::{Database, postgres},
@@ -30,7 +30,10 @@ impl Cluster {
     }
 
     async fn installation(&self) -> Installation {
-        Installation::on(Database { url: postgres(&self.url).await, dir: TempDir::new().expect("a directory") })
+        let database = Database { url: postgres(&self.url).await, dir: TempDir::new().expect("a directory") };
+        let mut here = Installation::on(database);
+        here.set("GRANTD_LIMITS__DATABASE_SECONDS", GIVES_UP_AFTER);
+        here
     }
 }
 

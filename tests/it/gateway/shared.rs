@@ -330,7 +330,7 @@ async fn token_requests_are_counted_by_all_nodes_together_and_invented_clients_t
             return;
         }
         // Longer than a node rests that has lost Redis.
-        tokio::time::sleep(Duration::from_millis(1100)).await;
+        wait::at_least(Duration::from_millis(1100)).await;
     }
     panic!("the nodes never counted together for a minute");
 }

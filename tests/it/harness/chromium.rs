@@ -1,20 +1,14 @@
 //! Owns a window of Chromium: opening it at a size, what a person does in it, and what must hold on every page it shows.
 //! Waits are for something, and bounded. `browser` is the one that draws nothing.
 
-use std::{
-    env, fs,
-    sync::LazyLock,
-    time::{Duration, Instant},
-};
+use std::{env, fs, sync::LazyLock};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::{LoggingPrefsLogLevel, prelude::*};
 
-/// Longest wait for what a page is to show.
-const PATIENCE: Duration = Duration::from_secs(180);
-/// Longest time for one command to the browser, such as opening a page.
-const COMMAND: Duration = Duration::from_secs(180);
+use super::wait::{self, PATIENCE};
+
 const FLAGS: [&str; 8] = [
     "--headless=new",
     "--no-sandbox",
@@ -81,7 +75,7 @@ impl Window {
         let capabilities = capabilities(screen, scripts, &profile).expect("capabilities");
         let server = env::var("GRANTD_TEST_WEBDRIVER").expect("set by tests/run");
         // A window that is dropped is ended from another thread, where connections of this one would stand still.
-        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(COMMAND).build();
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE).build();
         let http = http.expect("a client");
         let driver = WebDriver::builder(server, capabilities).client(http).await.expect("a session");
         Self { screen, scripts, driver, _profile: profile }
@@ -260,18 +254,11 @@ impl Window {
     }
 
     async fn until<T>(&self, what: &str, probe: impl AsyncFn() -> WebDriverResult<Option<T>>) -> T {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let found = probe().await;
-            if let Ok(Some(found)) = found {
-                return found;
-            }
-            if Instant::now() > until {
-                let last = found.err().map(|error| error.to_string());
-                panic!("{what} did not come: {last:?} {}", self.scene().await);
-            }
-            // While a page is on its way, elements vanish and scripts have no document.
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        // While a page is on its way, elements vanish and scripts have no document.
+        let found = wait::try_until(async || probe().await.ok().flatten()).await;
+        match found {
+            Some(found) => found,
+            None => panic!("{what} did not come: {:?} {}", probe().await.err(), self.scene().await),
         }
     }
 

@@ -3,8 +3,13 @@
 
 use std::env;
 
-use grantd::model::secret::random_base62;
+use grantd::{
+    model::secret::random_base62,
+    store::{Error, Store},
+};
 use tempfile::TempDir;
+
+use super::wait::PATIENCE;
 
 /// A database for one test.
 #[derive(Debug)]
@@ -45,6 +50,14 @@ impl Database {
     pub fn is_postgres(&self) -> bool {
         self.url.starts_with("postgres")
     }
+}
+
+/// A database, opened beside whatever else uses it, by one whom no machine is too slow for.
+///
+/// # Errors
+/// As [`Store::open`].
+pub async fn open(url: &str) -> Result<Store, Error> {
+    Store::open_with(url, PATIENCE, |_| Ok(None)).await
 }
 
 /// A new database on a PostgreSQL server, `postgres://user@host:port`.

@@ -1,12 +1,12 @@
 //! Owns a mail server of the test's own, on loopback. Delivers nothing: it hands over what it was told.
 
-use std::time::Duration;
-
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpListener,
     sync::mpsc,
 };
+
+use super::wait;
 
 /// A mail server that takes one mail after another and hands over what it was told.
 pub async fn server() -> (String, mpsc::Receiver<String>) {
@@ -47,6 +47,5 @@ pub async fn server() -> (String, mpsc::Receiver<String>) {
 
 /// The next mail, its long lines whole again (RFC 2045 §6.7).
 pub async fn next(mails: &mut mpsc::Receiver<String>) -> String {
-    let mail = tokio::time::timeout(Duration::from_secs(60), mails.recv()).await;
-    mail.expect("a mail in time").expect("a mail").replace("=\n", "")
+    wait::in_time("a mail", mails.recv()).await.expect("a mail").replace("=\n", "")
 }

@@ -22,7 +22,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use super::server::Server;
-use super::{OAuthClient, database::Database, wait::PATIENT};
+use super::{
+    OAuthClient,
+    database::{self, Database},
+    wait::PATIENT,
+};
 
 /// A directory with a database and a configuration, for commands and servers.
 pub struct Installation {
@@ -62,11 +66,14 @@ impl Installation {
             ("GRANTD_MASTER_KEY", BASE64.encode(&random_bytes::<32>())),
             // Nothing is given up because the machine is slow.
             ("GRANTD_LIMITS__REQUEST_SECONDS", PATIENT.to_owned()),
+            ("GRANTD_LIMITS__DATABASE_SECONDS", PATIENT.to_owned()),
             ("GRANTD_LIFETIMES__CODE_SECONDS", "600".to_owned()),
             // Races and kills do in a moment, by one client or user, what others do in an hour.
             ("GRANTD_LIMITS__TOKEN_REQUESTS_PER_CLIENT", "1000000".to_owned()),
             ("GRANTD_LIMITS__WRITES_PER_USER", "1000000".to_owned()),
             ("GRANTD_LIMITS__WRITES_PER_KEY", "1000000".to_owned()),
+            ("GRANTD_CONNECTIONS__FIRST_HEAD_SECONDS", "600".to_owned()),
+            ("GRANTD_CONNECTIONS__IDLE_SECONDS", "600".to_owned()),
         ];
         Self { dir, port, environment, before_serving: "" }
     }
@@ -171,7 +178,7 @@ impl Installation {
 
     /// The database, opened beside whatever else uses it.
     pub async fn store(&self) -> Store {
-        Store::open(self.variable("GRANTD_DATABASE_URL")).await.expect("a store")
+        database::open(self.variable("GRANTD_DATABASE_URL")).await.expect("a store")
     }
 
     /// The database, for looking into it and changing it behind everybody's back.

@@ -1,16 +1,13 @@
 //! Owns a shell in an installation's directory, for what people paste. Does not know what that is.
 
-use std::{process::Command as StdCommand, process::Stdio, time::Duration};
+use std::process::{Command as StdCommand, Stdio};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-use super::Installation;
-
-/// Longest wait for what a block prints.
-const PATIENCE: Duration = Duration::from_secs(60);
+use super::{Installation, wait};
 
 /// A shell that is told one block after another, and gives up at the first command that fails.
 pub struct Shell {
@@ -53,8 +50,7 @@ impl Shell {
         self.input.write_all(format!("{block}\necho; echo '{}'\n", Self::END).as_bytes()).await.expect("a shell");
         let mut printed = String::new();
         loop {
-            let line = tokio::time::timeout(PATIENCE, self.output.next_line()).await;
-            match line.unwrap_or_else(|_| panic!("{block} takes too long: {printed}")).expect("UTF-8") {
+            match wait::in_time(block, self.output.next_line()).await.expect("UTF-8") {
                 Some(line) if line == Self::END => return printed.trim_end().to_owned() + "\n",
                 Some(line) => printed += &(line + "\n"),
                 None => panic!("{block} failed with {:?}: {printed}", self.child.wait().await),

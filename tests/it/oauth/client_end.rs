@@ -1,7 +1,5 @@
 //! Owns the tests of a client that is disabled or deleted: everything of it ends, at every endpoint.
 
-use std::time::{Duration, Instant};
-
 use grantd::model::{
     audit::Origin,
     client::{ClientType, GrantType},
@@ -12,6 +10,7 @@ use super::{assert_refused, signed_in, token};
 use crate::harness::{
     Browser, OAuthClient, TestApp,
     flow::{self, authorize_url, exchange},
+    wait,
 };
 
 /// What a client has: a code, a refresh token, and access tokens of a user's and of its own.
@@ -167,9 +166,5 @@ async fn the_client_of_a_disabled_owner_is_disabled_and_comes_back_with_the_owne
 
 /// Asks until it is so; a change reaches another node within a second on a machine that is not busy.
 async fn wait_until(is_so: impl AsyncFn() -> bool) {
-    let began = Instant::now();
-    while !is_so().await {
-        assert!(began.elapsed() < Duration::from_secs(60), "not so after a minute");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    wait::until("the change", async || is_so().await.then_some(())).await;
 }

@@ -68,7 +68,7 @@ struct Base {
 
 impl Base {
     async fn new(database: Database) -> Self {
-        let store = Store::open(&database.url).await.expect("a store");
+        let store = crate::harness::database::open(&database.url).await.expect("a store");
         let user = store.insert_user(NOW, who(), new_user("alice@example.com")).await.expect("a user");
         let (api, resource_server) = new_api("example", API, &["read", "write"]);
         store.insert_api(NOW, who(), api, resource_server).await.expect("an API");
@@ -80,7 +80,7 @@ impl Base {
 
     /// The same database as another node sees it.
     async fn other_node(&self) -> Store {
-        Store::open(&self.database.url).await.expect("a store")
+        crate::harness::database::open(&self.database.url).await.expect("a store")
     }
 
     /// Seals the audit log, as the server does beside its requests.

@@ -231,7 +231,7 @@ async fn a_backup_is_whole(base: Base) {
     });
     base.store.backup(&target).expect("a backup");
     writing.await.expect("written");
-    let copy = Store::open(&format!("sqlite:{}", target.display())).await.expect("a store");
+    let copy = crate::harness::database::open(&format!("sqlite:{}", target.display())).await.expect("a store");
     assert!(copy.find_user("alice@example.com").await.expect("a look").is_some());
     assert!(base.store.backup(&target).is_err(), "never over a file");
 }

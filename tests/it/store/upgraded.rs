@@ -44,7 +44,7 @@ async fn a_project_disabled_before_the_upgrade_stays_disabled_by_whoever_did_it(
         );
         database.run(&sql).await;
     }
-    let store = Store::open(&database.url).await.expect("a store");
+    let store = crate::harness::database::open(&database.url).await.expect("a store");
     for (id, by) in [
         ("live", None),
         ("own", Some(DisabledBy::Owner)),

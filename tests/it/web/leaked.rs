@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::harness::{
     ISSUER, Reply, TestApp,
     mail::{next, server as mail_server},
+    wait,
 };
 
 /// Who reports leaks: a key pair, and a server that publishes its public half as GitHub does.
@@ -235,7 +236,7 @@ async fn a_dead_mail_server_holds_a_stop_up_for_five_seconds_in_all() {
     }
     let (stop, began) = (CancellationToken::new(), Instant::now());
     let stops = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        wait::at_least(Duration::from_secs(1)).await;
         stop.cancel();
     };
     tokio::join!(mailer.run(&stop), stops);
