@@ -5,7 +5,6 @@ use std::sync::Arc;
 use grantd::{
     engine::apikey::{self, NewKey},
     model::{audit::Origin, client::ClientType, scope::Scopes},
-    store::Store,
 };
 use tokio::task::JoinSet;
 

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use grantd::{model::audit::Origin, store::NewUser, store::Store};
+use grantd::{model::audit::Origin, store::NewUser};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use grantd::{
     cache::{Entity, EntityKind},
     model::audit::Origin,
-    store::Store,
 };
 
 use super::a_second_later;

@@ -9,7 +9,7 @@ use grantd::{
         scope::Scopes,
         secret::Digest,
     },
-    store::{ClientChanges, Error, Interaction, NewSession, Store},
+    store::{ClientChanges, Error, Interaction, NewSession},
 };
 
 use super::{Base, NOW, PASSWORD, new_api, new_client, new_user, who};

@@ -1,6 +1,6 @@
 //! Owns what becomes of rows that were written before a migration changed where their state is kept.
 
-use grantd::{model::project::DisabledBy, store::Store};
+use grantd::model::project::DisabledBy;
 
 use crate::harness::database::Database;
 
