@@ -49,7 +49,7 @@ fn space(free: u64, folder: &Path) -> Finding {
     let (check, found) = ("disk", format!("{} MiB free in {}", free / MIB, folder.display()));
     match free {
         ..FREE_FAIL => Finding::fail(check, found, "Make room: writes are about to fail"),
-        ..FREE_WARN => Finding::warn(check, found, "Make room, or move the database"),
+        FREE_FAIL..FREE_WARN => Finding::warn(check, found, "Make room, or move the database"),
         _ => Finding::ok(check, found),
     }
 }
