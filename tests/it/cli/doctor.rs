@@ -240,6 +240,7 @@ async fn the_age_of_the_newest_backup_is_told() {
 fn what_is_configured_and_does_not_answer_fails() {
     let (mut here, _database) = deployment();
     here.set("GRANTD_MAIL__URL", "smtp://user:pa55word@127.0.0.1:1");
+    here.set("GRANTD_MAIL__FROM", "keys@example.com");
     here.set("GRANTD_LIMITS__SHARED", "redis://:pa55word@127.0.0.1:1/0");
     // Nobody is asked there, for nobody listens on port 1.
     here.set("GRANTD_ISSUER", "https://127.0.0.1:1");
@@ -266,6 +267,7 @@ async fn a_mail_server_that_answers_is_greeted_and_sent_nothing() {
     let (mut here, _database) = deployment();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     here.set("GRANTD_MAIL__URL", format!("smtp://{}", listener.local_addr().expect("an address")));
+    here.set("GRANTD_MAIL__FROM", "grantd <no-reply@localhost>");
     let heard = thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a connection");
         stream.write_all(b"220 mail.test\r\n").expect("sent");

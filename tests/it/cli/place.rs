@@ -88,17 +88,17 @@ async fn a_stop_leaves_one_whole_file() {
         assert!(server.ended().success());
         one_file(&here, "grantd.db");
         let told = told_by_copy(&here, "grantd.db");
-        assert_eq!(told["users"][0]["email"], "alice@example.com", "{told}");
+        assert_eq!(told["items"][0]["email"], "alice@example.com", "{told}");
         // A command that wrote and was alone.
         create(&here, "bob@example.com");
         one_file(&here, "grantd.db");
-        assert_eq!(told_by_copy(&here, "grantd.db")["users"].as_array().map(Vec::len), Some(2));
+        assert_eq!(told_by_copy(&here, "grantd.db")["items"].as_array().map(Vec::len), Some(2));
         let mut demo = here.launch(here.command(&["demo", "--listen", &format!("127.0.0.1:{}", here.port)]), here.port);
         demo.ready().await;
         demo.signal(signal);
         assert!(demo.ended().success());
         one_file(&here, "grantd-demo.db");
-        assert_eq!(told_by_copy(&here, "grantd-demo.db")["users"][0]["email"], "demo@example.com");
+        assert_eq!(told_by_copy(&here, "grantd-demo.db")["items"][0]["email"], "demo@example.com");
     }
 }
 
@@ -175,7 +175,7 @@ async fn a_lost_key_file_is_named_and_never_replaced() {
         assert!(!restored.path("grantd.db.key").exists(), "{command:?}");
     }
     fs::copy(here.path("grantd.db.key"), restored.path("grantd.db.key")).expect("copied");
-    assert_eq!(restored.json(&["user", "list"])["users"][0]["email"], "alice@example.com");
+    assert_eq!(restored.json(&["user", "list"])["items"][0]["email"], "alice@example.com");
 }
 
 #[test]

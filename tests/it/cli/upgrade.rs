@@ -53,7 +53,7 @@ async fn works_on(mut here: Installation) {
     assert!(list.contains(&format!("gd_live_…{}\"", &key[key.len() - 4..])), "{list}");
     let verified = here.run(&["audit", "verify"]);
     assert!(verified.status.success(), "{verified:?}");
-    assert_eq!(here.json(&["project", "list", "--user", "alice@example.com"])["projects"][0]["name"], json!("Station"));
+    assert_eq!(here.json(&["project", "list", "--user", "alice@example.com"])["items"][0]["name"], json!("Station"));
     assert!(server.stop().success());
     // Once is enough.
     here.serve().await.introspect(&api, KEY).await.active();
