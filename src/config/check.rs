@@ -1,5 +1,6 @@
 //! Owns which settings are refused, and which are allowed and warned of. Does not read them.
 
+use lettre::{AsyncSmtpTransport, Tokio1Executor, message::Mailbox};
 use redis::IntoConnectionInfo;
 use secrecy::ExposeSecret;
 use url::Url;
@@ -58,9 +59,24 @@ impl Config {
         if !self.leaks.keys_url.is_empty() && !is_protected(&self.leaks.keys_url) {
             return wrong("leaks.keys_url", "https, or http on loopback");
         }
+        self.check_mail()?;
         self.check_lifetimes()?;
         self.check_limits()?;
         self.check_connections()
+    }
+
+    fn check_mail(&self) -> Result<(), ConfigError> {
+        let url = self.mail.url.expose_secret();
+        if url.is_empty() {
+            return Ok(());
+        }
+        if AsyncSmtpTransport::<Tokio1Executor>::from_url(url).is_err() {
+            return wrong("mail.url", "where mail is handed in, such as smtps://user:password@mail.example.com");
+        }
+        if self.mail.from.parse::<Mailbox>().is_err() {
+            return wrong("mail.from", "the address mails are sent from, such as Example <keys@example.com>");
+        }
+        Ok(())
     }
 
     fn check_lifetimes(&self) -> Result<(), ConfigError> {

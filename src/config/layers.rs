@@ -13,7 +13,7 @@ const DEFAULT_FILE: &str = "grantd.toml";
 /// Variables that are not configuration: the file's own name, and what the command line reads.
 const NOT_KEYS: [&str; 3] = ["GRANTD_CONFIG", "GRANTD_API_KEY", "GRANTD_SERVER"];
 /// Examples for settings whose default is empty.
-const EXAMPLES: [(&str, &str); 8] = [
+const EXAMPLES: [(&str, &str); 9] = [
     ("master_key", "what `openssl rand -base64 32` prints"),
     ("trusted_proxies", "[\"10.0.0.7\"]"),
     ("hosts", "[\"auth.internal\"]"),
@@ -21,6 +21,7 @@ const EXAMPLES: [(&str, &str); 8] = [
     ("metrics_token", "what `openssl rand -base64 32` prints"),
     ("limits.shared", "redis://127.0.0.1:6379/0"),
     ("mail.url", "smtps://user:password@mail.example.com"),
+    ("mail.from", "Example <keys@example.com>"),
     ("leaks.keys_url", "https://api.github.com/meta/public_keys/secret_scanning"),
 ];
 /// Settings whose value is never shown, beside those whose names end like [`SECRET_ENDS`].
@@ -153,7 +154,9 @@ impl Layers {
                 Source::Variable(name) => name.clone(),
                 Source::Flag(name) => format!("--{}", name.replace('_', "-")),
             };
-            error.found = Some(match is_secret(&error.key) {
+            // A number is no secret, whatever it is called.
+            let is_text = self.defaults.get(&error.key).is_some_and(Value::is_string);
+            error.found = Some(match is_text && is_secret(&error.key) {
                 true => format!("set in {place}; its value is not shown"),
                 false => format!("found {} in {place}", shown(&setting.value)),
             });
