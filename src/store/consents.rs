@@ -27,7 +27,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn is_allowed_by_others(&self, client_id: &str, owner: &str) -> Result<bool, Error> {
-        let sql = "SELECT 1 FROM consents WHERE client_id = $1 AND user_id <> $2 LIMIT 1";
+        let sql = "SELECT user_id FROM consents WHERE client_id = $1 AND user_id <> $2 LIMIT 1";
         Ok(self.row(sql, binds![client_id, owner]).await?.is_some())
     }
 

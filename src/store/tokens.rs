@@ -1,6 +1,6 @@
 //! Owns the `revoked_tokens` table: one row per revoked access token, none per issued one. Does not parse tokens.
 
-use super::{Error, Store, clients::client_disabled_at, grants::TokenState, row::binds};
+use super::{Error, Store, clients::client_disabled_at, grant_state::TokenState, row::binds};
 use crate::{
     cache::EntityKind,
     model::{

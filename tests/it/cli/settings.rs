@@ -226,7 +226,10 @@ fn a_file_with_secrets_is_for_its_owner_alone() {
     );
     write(&format!("master_key = \"{}\"\n", here.variable("GRANTD_MASTER_KEY")), 0o600);
     assert!(here.run(&["user", "list"]).err.is_empty());
-    write("metrics_token = \"of-mine\"\n[mail]\nfrom = \"a@example.com\"\nurl = \"smtps://u:of-mine@mail.example.com\"\n", 0o644);
+    write(
+        "metrics_token = \"of-mine\"\n[mail]\nfrom = \"a@example.com\"\nurl = \"smtps://u:of-mine@mail.example.com\"\n",
+        0o644,
+    );
     let ran = here.run(&["user", "list"]);
     assert!(
         ran.status.success() && ran.err.contains("holds mail.url, metrics_token and can be read by others"),
