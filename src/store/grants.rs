@@ -3,6 +3,7 @@
 
 use super::{
     Error, Store,
+    clients::client_disabled_at,
     row::{Row, binds},
     tx::Tx,
 };
