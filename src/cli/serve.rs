@@ -22,7 +22,7 @@ use crate::{
 /// Run the server
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Where to listen, such as 127.0.0.1:8080, localhost:8080 or [::]:8080 [default: 127.0.0.1:8080]
+    /// Where to listen, such as 127.0.0.1:8080, localhost:8080 or :8080 [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
 }

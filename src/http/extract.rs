@@ -79,7 +79,7 @@ pub struct Sender {
     pub is_known: bool,
     /// The peer is not trusted, and yet tells whom it asks for.
     pub is_unheard: bool,
-    /// Where the peer may be a proxy of ours and none is configured: one of [`SHARES`] parts, chosen by what it tells. So one
+    /// Where the peer may be a proxy of ours and none is configured: one of `SHARES` parts, chosen by what it tells. So one
     /// visitor uses up the limits of a part and not of all; and whoever invents addresses on a machine of our own network
     /// has that many times the limits and no more. From anywhere else a header changes nothing.
     pub share: Option<u8>,

@@ -166,13 +166,8 @@ impl Store {
             Some(path) => Engine::Sqlite(Sqlite::look(Path::new(path), WAIT)?),
             None => Engine::Postgres(connect_postgres(url, WAIT).await?.0),
         };
-        Ok(Self {
-            engine: Arc::new(engine),
-            freshness: Arc::default(),
-            meter: Meter::default(),
-            wait: WAIT,
-            answer: None,
-        })
+        let (engine, wait) = (Arc::new(engine), WAIT);
+        Ok(Self { engine, freshness: Arc::default(), meter: Meter::default(), wait, answer: None })
     }
 
     fn is_embedded(&self) -> bool {

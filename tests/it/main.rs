@@ -1,7 +1,7 @@
 //! Owns the integration tests: one binary, so that it links once. Modules only.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
-#![expect(clippy::print_stdout, reason = "what a failed test shows")]
+#![expect(clippy::print_stderr, reason = "what a failed test shows")]
 #![expect(clippy::needless_pass_by_value, reason = "a test hands over what it is done with")]
 
 mod harness;

@@ -51,6 +51,8 @@ async fn the_longest_words_fit() {
         window.page("API keys").await;
         window.click("button[popovertarget^='re']").await;
         window.page("API keys").await;
+        window.press("Cancel").await;
+        window.gone(".sheet").await;
         window.click(".title").await;
         window.page(&long).await;
         place.goto("/settings/projects").await;

@@ -167,6 +167,7 @@ async fn every_response_says_what_is_left_and_the_one_too_many_how_long_to_wait(
 #[test]
 fn its_plans_are_those_that_are_shipped() {
     let here = Installation::new();
+    here.user(EMAIL);
     let listed = here.json(&["plan", "list"]);
     for tier in ["Free", "Pro", "Enterprise"] {
         let row = DOCUMENT.line(&format!("{tier} |")).replace(',', "").to_lowercase();
