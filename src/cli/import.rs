@@ -108,7 +108,9 @@ impl Import {
         )?;
         if refused > 0 {
             let would = if self.dry_run { "would be" } else { "were" };
-            return Err(Error::invalid_request(format!("{refused} rows {would} refused; mend them and run it again")));
+            return Err(Error::invalid_request(format!(
+                "{refused} rows {would} refused; correct them and run it again"
+            )));
         }
         Ok(())
     }

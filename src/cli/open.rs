@@ -152,7 +152,7 @@ fn create_key(file: &Path) -> Result<MasterKey, Error> {
     let key = MasterKey::generate();
     match files::create(file, &key.text())? {
         true => Ok(key),
-        false => Err(Error::invalid_request(format!("somebody else created {}: start again", file.display()))),
+        false => Err(Error::invalid_request(format!("another process created {}: start again", file.display()))),
     }
 }
 

@@ -71,7 +71,7 @@ impl Config {
             return Ok(());
         }
         if AsyncSmtpTransport::<Tokio1Executor>::from_url(url).is_err() {
-            return wrong("mail.url", "where mail is handed in, such as smtps://user:password@mail.example.com");
+            return wrong("mail.url", "an SMTP URL, such as smtps://user:password@mail.example.com");
         }
         if self.mail.from.parse::<Mailbox>().is_err() {
             return wrong("mail.from", "the address mails are sent from, such as Example <keys@example.com>");

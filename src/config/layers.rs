@@ -208,7 +208,7 @@ fn parse<'t>(text: &'t str, name: &str) -> Result<DeTable<'t>, ConfigError> {
     let parsed = DeTable::parse(text).map_err(|error| {
         let line = line(text, error.span().map_or(0, |span| span.start));
         // The message may quote the line, which may hold a secret: it is left out.
-        ConfigError::of("", format!("{name}, line {line}: this is no TOML; write it such as key = \"text\""))
+        ConfigError::of("", format!("{name}, line {line}: this is not valid TOML; write it such as key = \"text\""))
     })?;
     Ok(parsed.into_inner())
 }

@@ -84,18 +84,18 @@ impl Opened {
         let master = match &self.master {
             Ok(master) => master,
             Err(error) => {
-                return Finding::fail(check, error.description.clone(), "Bring it back from where you keep a copy");
+                return Finding::fail(check, error.description.clone(), "Restore it from your copy");
             }
         };
         let known = contents.and_then(|contents| contents.fingerprint.as_ref());
         match (known, master.fingerprint()) {
-            (None, _) => Finding::ok(check, "there is one; no database to compare it with"),
+            (None, _) => Finding::ok(check, "set, and not checked against a database"),
             (Some(known), Ok(own)) if *known == own => {
-                Finding::ok(check, "the one this database was made with; keep a copy apart from the backups")
+                Finding::ok(check, "the one this database was created with; keep a copy apart from the backups")
             }
             (Some(_), _) => {
-                let todo = "Bring back the right one: nothing in this database can be used with another";
-                Finding::fail(check, "this database was made with another master key", todo)
+                let todo = "Restore the right one: this database cannot be used with another";
+                Finding::fail(check, "this database was created with another master key", todo)
             }
         }
     }
@@ -108,11 +108,11 @@ impl Opened {
         if sealed > 0 {
             let found = format!("{sealed} of {} cannot be opened with this master key", keys.len());
             let todo =
-                "Bring back the master key they were made with, or run `grantd signing-key rotate --compromised`";
+                "Restore the master key they were created with, or run `grantd signing-key rotate --compromised`";
             return Finding::fail(check, found, todo);
         }
         let Some(newest) = keys.iter().map(|key| key.active_from).max() else {
-            return Finding::ok(check, "none yet: the first start makes one");
+            return Finding::ok(check, "none yet: the first start creates one");
         };
         let days = (self.now.seconds() - newest.seconds()).max(0) / DAY;
         let found = format!("{}, the newest signing for {days} d", keys.len());
@@ -146,10 +146,7 @@ impl Opened {
     pub(super) fn backup(&self) -> Finding {
         let check = "backup";
         if !self.is_embedded {
-            return Finding::ok(
-                check,
-                "not checked: PostgreSQL's backups are your own tools' work, grantd cannot know of them",
-            );
+            return Finding::ok(check, "not checked: grantd does not know of backups made with PostgreSQL's own tools");
         }
         let Ok(contents) = &self.read else { return unknown(check) };
         let Some(at) = contents.backup else {
@@ -166,7 +163,7 @@ impl Opened {
 }
 
 fn unknown(check: &'static str) -> Finding {
-    Finding::warn(check, "not checked", "Mend what failed above, then ask again")
+    Finding::warn(check, "not checked", "Fix what failed above, then run this again")
 }
 
 async fn read(config: &Config) -> Result<Contents, Finding> {
@@ -179,13 +176,13 @@ async fn read(config: &Config) -> Result<Contents, Finding> {
             StoreError::Unavailable(why) | StoreError::Setup(why) => why,
             error => error.to_string(),
         };
-        let todo = "See that it is there, that this user may open it and that it is no other program's";
+        let todo = "Check that it exists, that this user may open it and that it belongs to grantd";
         Finding::fail(check, format!("{place} cannot be read: {why}"), todo)
     };
     let store = Store::look(config.database.expose()).await.map_err(failed)?;
     let schema = store.schema().await.map_err(failed)?;
     if schema.version == 0 {
-        return Err(Finding::fail(check, format!("{place} is empty"), "Run `grantd serve`, which makes the tables"));
+        return Err(Finding::fail(check, format!("{place} is empty"), "Run `grantd serve`, which creates the tables"));
     }
     let rows = if schema.missing == 0 && schema.version <= schema.newest_known {
         let has_user = !store.list_users(1).await.map_err(failed)?.is_empty();
@@ -217,7 +214,7 @@ fn schema(schema: &Schema) -> Finding {
     let check = "schema";
     let found = format!("version {}", schema.version);
     if schema.version > schema.newest_known {
-        let known = format!("{found}, of which this grantd ({}) knows nothing", env!("CARGO_PKG_VERSION"));
+        let known = format!("{found}, which this grantd ({}) does not know", env!("CARGO_PKG_VERSION"));
         return Finding::fail(check, known, "Run a newer grantd");
     }
     if schema.missing > 0 {

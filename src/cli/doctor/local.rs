@@ -19,7 +19,7 @@ const LOG_WARN: u64 = 128 * MIB;
 pub(super) fn configuration(config: &Config) -> Finding {
     let check = "configuration";
     if !config.warnings.is_empty() {
-        return Finding::warn(check, config.warnings.join("; "), "Change what these words say");
+        return Finding::warn(check, config.warnings.join("; "), "Change the settings named here");
     }
     if config.is_https() {
         return Finding::ok(check, format!("issuer {}, listening on {}", config.issuer, config.listen));
@@ -38,7 +38,7 @@ pub(super) fn disk(config: &Config) -> Finding {
     let free = match rustix::fs::statvfs(folder.as_path()) {
         Ok(stat) => stat.f_bavail.saturating_mul(stat.f_frsize),
         Err(error) => {
-            let found = format!("{} cannot be looked at: {}", folder.display(), io::Error::from(error));
+            let found = format!("{} cannot be read: {}", folder.display(), io::Error::from(error));
             return Finding::fail(check, found, "Create the directory, or name another with --database");
         }
     };
@@ -54,7 +54,7 @@ fn space(free: u64, folder: &Path) -> Finding {
     }
 }
 
-/// Whether the log is folded into the database.
+/// Whether the log is checkpointed into the database.
 pub(super) fn write_ahead_log(config: &Config) -> Finding {
     let check = "write-ahead log";
     let Some(file) = config.database.file() else { return Finding::ok(check, "not checked: PostgreSQL keeps its own") };
@@ -63,8 +63,7 @@ pub(super) fn write_ahead_log(config: &Config) -> Finding {
     if bytes < LOG_WARN {
         return Finding::ok(check, found);
     }
-    let todo =
-        "It is not folded into the database: look for a program that keeps the database open, then restart grantd";
+    let todo = "It is not checkpointed: look for a program that keeps the database open, then restart grantd";
     Finding::warn(check, found, todo)
 }
 
@@ -75,7 +74,7 @@ pub(super) fn trusted_proxies(config: &Config) -> Finding {
         return Finding::warn(check, missing, "Let the proxy send X-Forwarded-For, too");
     }
     let networks: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
-    Finding::ok(check, if networks.is_empty() { "none, and none needed".to_owned() } else { networks.join(", ") })
+    Finding::ok(check, if networks.is_empty() { "none, and none is needed".to_owned() } else { networks.join(", ") })
 }
 
 /// Who may read what holds secrets.

@@ -24,7 +24,7 @@ const DOCUMENT_MAX: usize = 65_536;
 /// seconds this machine's clock is ahead of its.
 pub(super) async fn issuer(config: &Config, kids: Option<Vec<String>>) -> (Finding, Option<i64>) {
     let (check, issuer) = ("issuer", &config.issuer);
-    let todo = "Start `grantd serve`, and see that DNS, proxy and certificate lead there";
+    let todo = "Start `grantd serve`, and check DNS, the proxy and the certificate";
     let asked = timeout(WAIT, ask(config)).await.unwrap_or_else(|_| Err("no answer in time".to_owned()));
     let answer = match asked {
         Ok(answer) => answer,
@@ -32,13 +32,13 @@ pub(super) async fn issuer(config: &Config, kids: Option<Vec<String>>) -> (Findi
     };
     let skew = answer.date.map(|date| Clock::system().now().seconds() - date.seconds());
     if answer.issuer != *issuer {
-        let found = format!("who answers at {issuer} says that it is {:?}", answer.issuer);
-        return (Finding::fail(check, found, "Set issuer alike here and there, or correct where the name leads"), skew);
+        let found = format!("the server at {issuer} says that its issuer is {:?}", answer.issuer);
+        return (Finding::fail(check, found, "Set the same issuer on both, or correct the DNS name"), skew);
     }
     let finding = match kids {
         None => {
             let found = format!("{issuer} answers; without the database it is not known whether it is this deployment");
-            Finding::warn(check, found, "Mend what failed for the database, then ask again")
+            Finding::warn(check, found, "Fix what failed for the database, then run this again")
         }
         Some(kids) if kids.iter().any(|kid| answer.kids.contains(kid)) => {
             Finding::ok(check, format!("{issuer} answers, with this database's signing keys"))

@@ -139,7 +139,7 @@ async fn another_deployment_at_the_issuer_is_found_out() {
     here.set("GRANTD_ISSUER", other.variable("GRANTD_ISSUER"));
     says(&here, "issuer", "fail", "another deployment answers");
     here.set("GRANTD_ISSUER", other.variable("GRANTD_ISSUER").replace("127.0.0.1", "localhost"));
-    says(&here, "issuer", "fail", "says that it is \"http://127.0.0.1:");
+    says(&here, "issuer", "fail", "says that its issuer is \"http://127.0.0.1:");
     drop(server);
 }
 

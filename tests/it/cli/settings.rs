@@ -144,7 +144,7 @@ fn an_unknown_setting_of_the_file_is_fatal_with_its_line_and_what_was_meant() {
         ("lisen = \"127.0.0.1:1\"\n", "lisen: there is no such setting; did you mean listen? (grantd.toml, line 1)"),
         ("\n[limit]\nbody_bytes = 4096\n", "did you mean limits.body_bytes? (grantd.toml, line 3)"),
         ("limits = 3\n", "limits: is a section, such as [limits]"),
-        ("listen = \n", "grantd.toml, line 1: this is no TOML"),
+        ("listen = \n", "grantd.toml, line 1: this is not valid TOML"),
     ] {
         fs::write(here.path("grantd.toml"), text).expect("written");
         let error = here.refused(&["serve"]);
