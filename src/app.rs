@@ -175,7 +175,7 @@ impl App {
     }
 }
 
-/// Says that clients on their own are measured by a plan that there is none of. No reason not to start: it can still be made.
+/// Warns that `limits.client_plan` names no plan. The start is not refused: the plan can still be created.
 fn warn_of_plan(client_plan: &str, catalog: &CatalogCache) {
     if !client_plan.is_empty() && catalog.current().plans.find(client_plan).is_none() {
         tracing::warn!(client_plan, "limits.client_plan: there is no such plan, clients on their own have no limit");

@@ -20,7 +20,7 @@ const BOUNDS: [f64; 8] = [0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5];
 /// The same in nanoseconds.
 const BOUNDS_NANOS: [u64; 8] =
     [100_000, 500_000, 1_000_000, 5_000_000, 25_000_000, 100_000_000, 500_000_000, 2_500_000_000];
-/// Names told apart by one [`Named`]; more are counted as `other`.
+/// Most names in one [`Named`]; further ones are counted as `other`.
 const NAMES_MAX: usize = 256;
 
 /// How often something happened.

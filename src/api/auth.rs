@@ -35,7 +35,7 @@ use crate::{
 
 /// Requests of one user within a second, whatever the plan: enough for any script, too few to wear the store out.
 const BURST: u32 = 100;
-/// Longest filter of a query that is taken down, in bytes: an address as it is escaped in a URL.
+/// Longest query filter that is recorded, in bytes: an email address, escaped for a URL.
 const WHOSE_MAX: usize = 800;
 
 /// What a key of a project may be used for: the rest is of its owner, or of everybody.
@@ -51,7 +51,7 @@ const OF_A_PROJECT: [&str; 5] = [
 pub trait Scope: Send + Sync + 'static {
     /// Its name.
     const NAME: &'static str;
-    /// What is read with it belongs to people: an administrator who looks is recorded.
+    /// It reads personal data: each read by an administrator is recorded.
     const OF_PEOPLE: bool;
 }
 
@@ -177,7 +177,7 @@ impl Caller {
         self.is_admin() || self.holder.as_ref().is_some_and(|holder| holder.user.id == user_id)
     }
 
-    /// Who this is to the rules of the engine.
+    /// The caller, as the rules of the engine see it.
     #[must_use]
     pub fn actor(&self) -> Actor<'_> {
         match &self.holder {
@@ -367,9 +367,9 @@ fn note(
 /// An administrator's look at what is others' is worth an entry of its own, by whichever method; where that cannot be
 /// written, there is no look.
 async fn watch(app: &App, caller: &Caller, parts: &Parts) -> Result<(), Problem> {
-    // A PATCH that changes nothing is a look as well.
+    // A PATCH that changes nothing is a read.
     if caller.is_admin() && (parts.method.is_safe() || parts.method == Method::PATCH) {
-        // Whose, where one is named: the query as it was sent, which has no other characters than a URL's.
+        // The user asked for, if any: as sent, so it has only characters that a URL may have.
         let whose = parts.uri.query().into_iter().flat_map(|query| query.split('&'));
         let whose = whose
             .filter(|pair| pair.starts_with("user=") || pair.starts_with("email="))

@@ -85,7 +85,7 @@ impl<'u> Query<'u> {
     /// `invalid_request`.
     pub fn moment(&self, name: &str) -> Result<Option<Timestamp>, Error> {
         let wrong = || Error::invalid_request(format!("{name} is a moment such as 2026-11-21T00:00:00Z"));
-        // More digits than the last second of the year 9999 has are no moment that could be told again.
+        // More digits than the last second of the year 9999 has cannot be written as a date again.
         let is_one = |text: &&str| text.len() <= 12 || !text.bytes().all(|b| b.is_ascii_digit());
         let read = |text: &str| Timestamp::read(text).filter(|at| at.0 >= 0);
         self.get(name).map(|text| Some(text).filter(is_one).and_then(read).ok_or_else(wrong)).transpose()

@@ -97,7 +97,7 @@ impl Demo {
             config.issuer = Config::issuer_at(config.listen);
         }
         config.hosts.extend(LOCAL.map(ToOwned::to_owned));
-        // A proxy to try stands on this machine.
+        // In the demo, a proxy runs on this machine.
         if config.trusted_proxies.is_empty() && config.listen.ip().is_loopback() {
             config.trusted_proxies.push(IpNet::from(config.listen.ip()));
         }

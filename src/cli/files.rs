@@ -10,7 +10,7 @@ use std::{
 
 use crate::model::{error::Error, secret::random_base62};
 
-/// Writes a file that is not there yet, or finds that somebody else did: `false`.
+/// Creates a file; `false` if it exists already.
 ///
 /// # Errors
 /// `invalid_request` naming the file.
@@ -53,7 +53,7 @@ pub fn read(path: &Path) -> Result<Option<String>, Error> {
     Ok(Some(text))
 }
 
-/// Whether anybody but its owner can read or write a file.
+/// Whether users other than its owner can read or write a file.
 #[must_use]
 pub fn is_open(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o077 != 0)

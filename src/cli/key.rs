@@ -13,7 +13,7 @@ const LIST_MAX: usize = 1000;
 pub enum KeyCommand {
     /// Make an API key; it is printed once
     Create(Create),
-    /// List keys: everybody's with whose they are, or one user's
+    /// List the keys of all users, with their owners, or of one user
     List(Of),
     /// Revoke a key at once
     Revoke(Named),

@@ -60,7 +60,7 @@ pub async fn store(global: &Global) -> Result<Opened, Error> {
     Ok(Opened { config, store, now: Clock::system().now() })
 }
 
-/// Opens everything for one command, which creates a database only if it is one that begins something.
+/// Opens everything for one command. Only `serve`, `demo` and `create` commands may create a database.
 pub async fn command(global: &Global) -> Result<App, Error> {
     let config = config(global, &[])?;
     let app = if global.creates { app_or_new(config).await? } else { app(config).await? };

@@ -96,7 +96,7 @@ fn print(head: &[&str], rows: Vec<Vec<String>>) -> Result<(), Error> {
     if let Some(first) = table.column_mut(0) {
         first.set_constraint(ColumnConstraint::ContentWidth);
     }
-    // Nothing but spaces stands at the end of a line.
+    // Lines may end in spaces.
     table.lines().try_for_each(|row| writeln!(stdout(), "{}", row.trim_end())).map_err(Error::server)
 }
 

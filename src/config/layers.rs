@@ -24,7 +24,7 @@ const EXAMPLES: [(&str, &str); 9] = [
     ("mail.from", "Example <keys@example.com>"),
     ("leaks.keys_url", "https://api.github.com/meta/public_keys/secret_scanning"),
 ];
-/// Settings whose value is never shown, beside those whose names end like [`SECRET_ENDS`].
+/// Settings whose value is never shown, besides those whose names end like [`SECRET_ENDS`].
 const SECRETS: [&str; 2] = ["database", "limits.shared"];
 const SECRET_ENDS: [&str; 5] = ["_key", "_token", "secret", "password", "url"];
 
@@ -194,7 +194,7 @@ impl Layers {
         ConfigError { found: Some(format!("{name}, line {line}")), ..ConfigError::of(key, right) }
     }
 
-    /// The setting that somebody may have meant: by its whole key, or by its name in another section.
+    /// The setting that was probably meant: the nearest whole key, or the same name in another section.
     fn nearest(&self, key: &str) -> Option<&str> {
         let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
         let likeness =

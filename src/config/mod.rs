@@ -102,7 +102,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The URL of a server that listens here, where nobody set another: its address on loopback, else `localhost`.
+    /// The default issuer for a server that listens here: its address if that is loopback, else `localhost`.
     #[must_use]
     pub fn issuer_at(listen: SocketAddr) -> String {
         match listen.ip().is_loopback() {

@@ -15,7 +15,7 @@ pub struct Checks {
     pub misses: Count,
     tokens: Kind,
     keys: Kind,
-    /// What is neither, as far as anybody can tell.
+    /// Neither, as far as can be told.
     unknown: Kind,
 }
 
@@ -45,7 +45,7 @@ impl Default for Checks {
 }
 
 impl Checks {
-    /// Counts a look into memory, and passes on what it found.
+    /// Counts a cache lookup as a hit or a miss, and returns what it found.
     pub(super) fn looked_up(&self, remembered: Option<Verified>) -> Option<Verified> {
         if remembered.is_some() {
             self.hits.one()

@@ -99,7 +99,7 @@ pub fn acts_alone(client: &Client) -> bool {
     client.may_use(GrantType::ClientCredentials)
 }
 
-/// What whoever holds a client's secret gets by that alone, and what nobody is to reach by way of a client.
+/// The scopes that a client's secret gives by itself, and the reserved ones.
 fn reaches(client: &Client) -> Scopes {
     if acts_alone(client) { client.scopes.clone() } else { reserved::of(&client.scopes) }
 }

@@ -75,7 +75,7 @@ impl Clients {
         Ok(Some(client))
     }
 
-    /// Whether this node found a client with this id a moment ago. Asks nobody.
+    /// Whether this node remembers a client with this id. Reads memory only.
     #[must_use]
     pub fn is_known(&self, id: &str) -> bool {
         self.cache.contains_key(id)

@@ -13,9 +13,9 @@ use crate::{
 };
 
 const HOUR_SECONDS: i64 = 3600;
-/// Refusals kept of one hour whose credential somebody owns, and as many of nobody's.
+/// Most refusals kept of one hour whose credential has an owner; and as many without an owner.
 const NOTED_MAX: u32 = 6000;
-/// Of them, those of one owner, those of the tokens of one app, and those of one sender where nobody owns what it sent.
+/// Most of them of one owner, of one app's tokens, and of one sender whose credential has no owner.
 const NOTED_OF_ONE_MAX: u32 = 600;
 /// Of them, those of one credential for one kind of reason: examples. Whoever sends an expired token again and again hides
 /// nothing else that happens to its owner.
@@ -40,7 +40,7 @@ struct Noted {
     hour: i64,
     /// Noted within this hour, written or not.
     count: u32,
-    /// The same by whose they are, and by what is alike.
+    /// The same by owner, and by kind.
     counts: HashMap<String, u32>,
 }
 

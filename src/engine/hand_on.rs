@@ -17,10 +17,10 @@ use crate::{
 
 use super::apikey::NewKey;
 
-/// The environment whose keys reach those of every other.
+/// The environment whose keys may manage those of every other.
 const LIVE: &str = "live";
 
-/// Who creates or changes something, on whichever surface.
+/// Who creates or changes something, on a page, by the management API or by command.
 #[derive(Clone, Copy, Debug)]
 pub struct Actor<'a> {
     is_admin: bool,
@@ -87,7 +87,7 @@ pub fn bound(actor: &Actor<'_>, now: Timestamp, config: &Config, new: &mut NewKe
     Ok(())
 }
 
-/// Bounds a key that takes the place of another. A key may be followed by its like; any other by none wider than the actor.
+/// Bounds the successor of a key. A key may create its own equal; any other actor none wider than itself.
 ///
 /// # Errors
 /// As [`bound`]; an end that comes too late comes sooner instead.
@@ -145,7 +145,7 @@ pub fn changes_project(actor: &Actor<'_>, config: &Config, project: &str) -> Res
     }
 }
 
-/// The project that a new key will belong to, or whose keys are listed: with a key of a project that project alone.
+/// The project of a new key, or of the keys that are listed. A project's key may name only its own project.
 ///
 /// # Errors
 /// `insufficient_scope`.
@@ -169,7 +169,7 @@ pub fn within(actor: &Actor<'_>, networks: &Networks) -> Result<(), Error> {
     }
 }
 
-/// Refuses a secret with which a client acts by itself, which nothing bounds, to an actor whose own credential is bounded.
+/// Refuses the unbounded secret of a client_credentials client to an actor whose own credential is bounded.
 ///
 /// # Errors
 /// `insufficient_scope` saying what bounds it.

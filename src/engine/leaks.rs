@@ -40,7 +40,7 @@ pub struct Leaks {
     reading: Mutex<Rest>,
 }
 
-/// No reading is begun before this moment.
+/// The next fetch waits until then.
 #[derive(Debug)]
 struct Rest {
     until: Timestamp,

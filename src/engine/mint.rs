@@ -72,7 +72,7 @@ impl Mint {
         Self { issuer, catalog, signing }
     }
 
-    /// Makes a token for one API, with those of the scopes that are its own; see `Catalog::target`.
+    /// Issues a token for one API, with the scopes that belong to it; see `Catalog::target`.
     ///
     /// # Errors
     /// `invalid_target`, `invalid_scope`, `invalid_grant` when the grant has ended, `server_error`.

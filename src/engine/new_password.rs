@@ -13,7 +13,7 @@ pub const LENGTH_MAX: usize = 128;
 /// A password that is found within ten to this many guesses is refused. Two listed words in a row are, three unrelated
 /// ones are not.
 const GUESSES_LOG10_MIN: f64 = 9.0;
-/// Longest piece of what belongs to somebody that is looked for, in characters, and the shortest.
+/// Longest and shortest of the user's and server's own names that are looked for, in characters.
 const OWN_MAX: usize = 100;
 const OWN_MIN: usize = 3;
 
@@ -26,7 +26,7 @@ impl std::fmt::Debug for NewPassword {
     }
 }
 
-/// What a guesser knows of whoever sets the password: none of it makes a password stronger.
+/// What an attacker knows about the user and the server. None of it makes a password stronger.
 #[derive(Clone, Copy, Debug)]
 pub struct Whose<'a> {
     /// The deployment's issuer.
@@ -38,7 +38,7 @@ pub struct Whose<'a> {
 }
 
 impl NewPassword {
-    /// Accepts a password that somebody chose.
+    /// Checks a password that a user chose.
     ///
     /// # Errors
     /// `invalid_request` saying what would be right.
@@ -63,12 +63,12 @@ impl NewPassword {
     }
 }
 
-/// How many guesses find a text, as a power of ten. Words count no more for the hyphens and spaces between them.
+/// How many guesses find a text, as a power of ten. Hyphens and spaces between words add nothing.
 fn guesses_log10(text: &str, own: &[String]) -> f64 {
     let own: Vec<&str> = own.iter().map(String::as_str).collect();
     let guesses = |text: &str| zxcvbn::zxcvbn(text, &own).guesses_log10();
     let bare: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
-    // Where there is more between than that, it is no longer words.
+    // With more punctuation than that, it is not a sequence of words.
     let is_words = bare.chars().count() * 4 >= text.chars().count() * 3;
     if is_words { guesses(text).min(guesses(&bare)) } else { guesses(text) }
 }

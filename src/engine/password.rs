@@ -15,7 +15,7 @@ use tokio::{
 use super::new_password::{NewPassword, normal};
 use crate::model::error::Error;
 
-/// Longest password looked at, in bytes: more than any that was ever accepted.
+/// Longest password that is hashed, in bytes: more than any that was ever accepted.
 const PASSWORD_MAX: usize = 1024;
 /// Sign-ins that wait for a core; more are told to try again.
 const QUEUE_MAX: usize = 64;
@@ -35,7 +35,7 @@ pub struct Passwords {
     turns: Arc<Turns>,
 }
 
-/// How many checks are under way for whom. Bounded by the queue: only what is in it stands here.
+/// Checks under way by account and network. Bounded by the queue: each entry belongs to a queued check.
 type Turns = Mutex<HashMap<String, u32>>;
 
 /// The right to one check; the next of the same account or sender may have it when this is dropped.

@@ -24,7 +24,7 @@ const HOUR_SECONDS: i64 = 3600;
 const SENDERS_MAX: usize = 16;
 /// Clients told apart within an hour, by event and reason: of what succeeded, and as many of what was refused.
 const CLIENTS_MAX: usize = 1024;
-/// What stands for the address of all others.
+/// The address under which all others are counted.
 const MANY: &str = "many";
 
 /// Of what events are counted together.
@@ -67,7 +67,7 @@ pub struct Tally {
 }
 
 impl Counts {
-    /// The subject to count under: the one that is meant, or all others where too many are told apart already.
+    /// The subject to count under: its own, or that of all others once too many are counted apart.
     fn told_apart(&mut self, subject: Subject) -> Subject {
         if self.subjects.contains_key(&subject) {
             return subject;
@@ -112,7 +112,7 @@ impl Tally {
         let count = counts.subjects.entry(subject).or_default();
         if count.times == 0 {
             count.request_id.clone_from(&origin.request_id);
-            // A client that succeeds is told by its name alone: a busy one has many addresses.
+            // A client that succeeds is counted by its id alone: a busy one has many addresses.
             count.address = if denied.is_some() { sender(origin) } else { String::new() };
         }
         count.times += 1;

@@ -55,7 +55,7 @@ impl<'q> Question<'q> {
         Ruling::of(&self.api.routes, method, path).map(Some).ok_or(Refusal::Forbidden { scope: String::new() })
     }
 
-    /// What the owner of a refused credential is told of the request; nothing where the proxy does not say.
+    /// The request as the owner of a refused credential sees it; empty if the proxy does not forward it.
     pub(super) fn asked(&self) -> Asked {
         match self.original() {
             Ok(Original { method: Some(method), target: Some(target) }) => Asked::of(method, target),

@@ -42,7 +42,7 @@ struct Question<'a> {
     info: &'a RequestInfo,
     api: &'a Api,
     parts: &'a Parts,
-    /// The original target, where it stands behind our own path.
+    /// The original target, if it is appended to our own path.
     appended: Option<&'a str>,
 }
 

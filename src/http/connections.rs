@@ -58,7 +58,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(most(bounds, rlimit::Resource::NOFILE.get_soft()?)));
     let places = Arc::new(Places { taken: Mutex::default(), most: bounds.per_network });
-    // Made whole here and not for each request.
+    // Built once, not for each request.
     let router: Router = router.with_state(());
     let mut open = JoinSet::new();
     loop {
@@ -150,7 +150,7 @@ impl Connection {
             stop.cancelled().await;
             sleep(STOP_HEAD).await;
         };
-        // Ended, or no whole head in time. From the first request on, none of this is looked at.
+        // Ended, or no complete head in time. After the first request, none of this is polled.
         let is_over = tokio::select! {
             biased;
             heard = timeout(seconds(self.bounds.first_head_seconds), until_heard) => heard.unwrap_or(true),
@@ -225,7 +225,7 @@ impl Drop for Place {
     }
 }
 
-/// A stream on which writing fails where the peer takes nothing for too long. There is a timer only while it waits.
+/// A stream on which writing fails if the peer reads nothing for too long. There is a timer only while a write waits.
 struct Unstalled {
     stream: TcpStream,
     longest: Duration,

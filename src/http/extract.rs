@@ -29,7 +29,7 @@ pub struct RequestInfo {
     /// That is indeed who sent it. Else it is good for counting and for the log, and no key that is bound to networks may be
     /// used: a proxy's own network would let everybody in.
     pub is_sender: bool,
-    /// Which part of those behind a proxy that nobody configured the request is counted with; see [`Sender::share`].
+    /// The part of the senders behind an unconfigured proxy with which the request is counted; see [`Sender::share`].
     pub share: Option<u8>,
 }
 
@@ -67,7 +67,7 @@ pub fn from_trusted_proxy(extensions: &Extensions, trusted: &[IpNet]) -> bool {
 
 /// Headers by which a proxy tells whom it asks for. Only the first is ever believed.
 const TELLING: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
-/// Parts into which those behind a proxy that nobody configured are split.
+/// Parts into which the senders behind an unconfigured proxy are split.
 const SHARES: u32 = 64;
 
 /// Who sent a request, as far as it is known.
@@ -118,7 +118,7 @@ fn forwarded_for(headers: &HeaderMap, peer: IpAddr, is_trusted: impl Fn(&IpAddr)
     (sender, is_told)
 }
 
-/// The part of those who come through a proxy: by the last address it wrote; all that cannot be read are one part.
+/// The part in which a forwarded sender is counted, by the last address in the header. Unreadable ones share a part.
 fn share(told: &HeaderValue) -> u8 {
     let last = told.to_str().unwrap_or_default().rsplit(',').next().unwrap_or_default();
     // RFC 7239 §4 writes for="[2001:db8::1]:4711";proto=http, the others an address alone.
@@ -258,7 +258,7 @@ mod tests {
         let parts: std::collections::HashSet<u8> =
             (0..=u16::MAX).map(|n| of(&format!("2001:db8:0:{n:x}::1"))).collect();
         assert_eq!(parts.len(), 64);
-        // What the visitor wrote stands left, and changes nothing; one subscriber is in one part.
+        // What the visitor wrote is to the left and changes nothing; one subscriber is in one part.
         assert_eq!(of("198.51.100.1, 203.0.113.9"), of("203.0.113.9"));
         assert_eq!(of("203.0.113.9:4711"), of("203.0.113.9:4712"));
         assert_eq!(of("2001:db8::1"), of("2001:db8::2"));

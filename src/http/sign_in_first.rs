@@ -18,7 +18,7 @@ const PATH_MAX: usize = 512;
 /// How long it is kept, in seconds.
 const KEPT_SECONDS: i64 = 3600;
 
-/// Travels with the redirect to the sign-in page: who was not signed in.
+/// Attached to a redirect to the sign-in page: the browser that has to sign in.
 #[derive(Clone, Debug)]
 pub struct SignInFirst(pub Viewer);
 
@@ -30,7 +30,7 @@ pub async fn remember(State(app): State<Arc<App>>, request: Request, next: Next)
     let is_ours = !is_form || super::session::is_same_origin(&app, request.headers());
     let mut response = next.run(request).await;
     let first = response.extensions_mut().remove::<SignInFirst>();
-    // A form that a stranger made this browser send leaves nothing behind.
+    // A form sent from another site is not kept.
     let (Some(SignInFirst(mut viewer)), Some(info), Some(path), true) = (first, info, path, is_ours) else {
         return response;
     };
@@ -50,7 +50,7 @@ pub async fn remember(State(app): State<Arc<App>>, request: Request, next: Next)
     }
 }
 
-/// The page to come back to, without the issuer's path. A form leads back to the page it stands on.
+/// The page to return to, without the issuer's path. A form leads back to its page.
 fn kept_path(uri: &Uri, is_form: bool) -> Option<String> {
     let path = uri.path();
     let kept = if is_form {
@@ -58,7 +58,7 @@ fn kept_path(uri: &Uri, is_form: bool) -> Option<String> {
     } else {
         uri.path_and_query().map(|whole| whole.as_str()).filter(|whole| whole.len() <= PATH_MAX).unwrap_or(path)
     };
-    // Two slashes would be another host's.
+    // A path that begins with two slashes would name another host.
     (kept.len() <= PATH_MAX && kept.starts_with('/') && !kept.starts_with("//")).then(|| kept.to_owned())
 }
 

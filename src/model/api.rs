@@ -88,7 +88,7 @@ impl Api {
         self.scopes.iter().any(|scope| scope.name == name)
     }
 
-    /// Those of `scopes` that are this API's, space-delimited: what else a credential opens is none of its business.
+    /// Those of `scopes` that belong to this API, space-delimited. An API does not learn of others' scopes.
     #[must_use]
     pub fn own_scopes(&self, scopes: &Scopes) -> String {
         scopes.iter().filter(|name| self.has_scope(name)).fold(String::new(), |mut own, name| {

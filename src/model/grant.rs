@@ -124,7 +124,7 @@ impl Consent {
 pub struct ConsentAnswer {
     /// The request that waits for it.
     pub interaction: Digest,
-    /// Who answers.
+    /// The user who answers.
     pub user_id: String,
     /// Which client asks.
     pub client_id: String,

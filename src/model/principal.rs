@@ -111,7 +111,7 @@ pub enum Denial {
     WrongKind,
     /// A key that may not be used from where it was.
     Network,
-    /// A key that may not be used from everywhere, and nobody knows from where it was.
+    /// A key that is bound to networks was used from an address that is not known.
     NoAddress,
     /// For another API.
     Audience,

@@ -85,7 +85,7 @@ async fn revoke_key(app: &App, info: &RequestInfo, client: Option<&Client>, key:
     };
     let catalog = app.catalog.current();
     let is_for = |api: &crate::model::api::Api| api.scopes.iter().any(|scope| record.key.scopes.contains(&scope.name));
-    // A resource server that is disabled ends nobody's keys.
+    // A disabled resource server cannot revoke keys.
     if !client.active || !catalog.by_client(&client.id).is_some_and(is_for) {
         return Err(Error::invalid_grant("the key is not for this client"));
     }

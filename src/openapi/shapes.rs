@@ -89,7 +89,7 @@ fn text(mark: &str) -> Option<Value> {
         "name" => json!({ "minLength": 1, "maxLength": NAME_MAX, "pattern": NAME_PATTERN }),
         "name-or-nothing" => json!({ "maxLength": NAME_MAX, "pattern": format!("^$|{NAME_PATTERN}") }),
         "id" => json!({ "pattern": "^[A-Za-z0-9_.@+-]{1,128}$" }),
-        // A user by id or address; what is neither names nobody.
+        // A user, by id or email address.
         "who" => json!({ "minLength": 1, "maxLength": EMAIL_MAX }),
         "email" => json!({ "format": "email", "maxLength": EMAIL_MAX }),
         // As far as anybody told it: no format that could be relied on.

@@ -3,11 +3,11 @@
 use super::{Error, Store, row::binds};
 use crate::model::clock::Timestamp;
 
-/// Rows looked at in one query: about a millisecond.
+/// Rows read in one query: about a millisecond.
 const PAGE: i64 = 1000;
 /// States of keys, in the order in which they are counted.
 pub const KEY_STATES: [&str; 3] = ["active", "expired", "revoked"];
-/// States of grants. A pending one has a code that nobody has redeemed yet.
+/// States of grants. A pending one has a code that has not been redeemed yet.
 pub const GRANT_STATES: [&str; 4] = ["active", "expired", "revoked", "pending"];
 
 /// One page counted.

@@ -22,7 +22,7 @@ impl Store {
         self.row(FIND, binds![user_id, client_id]).await?.map(|mut row| consent(&mut row)).transpose()
     }
 
-    /// Whether somebody else than `owner` allows this client something.
+    /// Whether a user other than `owner` has allowed this client.
     ///
     /// # Errors
     /// [`Error::Unavailable`].

@@ -222,7 +222,7 @@ impl Store {
     }
 }
 
-/// What the audit log was told of a grant's refreshes.
+/// What the audit log holds about a grant's refreshes.
 struct Told {
     refresh_hour: Option<i64>,
     generation: i64,

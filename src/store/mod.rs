@@ -352,7 +352,7 @@ async fn connect_postgres(url: &str, wait: Duration) -> Result<(PgPool, String),
     ]);
     let is_local = options.get_socket().is_some() || is_local_host(options.get_host());
     let says = Url::parse(url).ok().and_then(|url| ssl_mode(&url));
-    // Between machines nothing travels unencrypted unless somebody says so.
+    // Between machines TLS is required unless the URL says otherwise.
     if !is_local && says.is_none() && matches!(options.get_ssl_mode(), PgSslMode::Prefer) {
         options = options.ssl_mode(PgSslMode::Require);
     }

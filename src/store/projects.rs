@@ -149,7 +149,7 @@ impl Store {
     }
 }
 
-/// Who has disabled the project after `changes`. An administrator's word stands over the owner's.
+/// Who has disabled the project after `changes`. An administrator overrides the owner.
 fn disabled_by(old: &Project, changes: &ProjectChanges) -> Result<Option<DisabledBy>, Error> {
     let by_operator = changes.by_operator;
     match changes.disabled {

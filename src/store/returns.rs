@@ -4,10 +4,10 @@
 use super::{Error, Store, row::binds};
 use crate::model::{clock::Timestamp, secret::Digest};
 
-/// Why somebody has to sign in before a page.
+/// Why a page led to the sign-in page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Return {
-    /// Nobody was signed in.
+    /// There was no session.
     Asked,
     /// The session had ended.
     Ended,

@@ -22,7 +22,7 @@ pub struct ConnectedRow {
     pub name: String,
     pub host: String,
     pub scopes: Vec<ScopeLine>,
-    /// Nobody asked the user: the operator allowed it.
+    /// The operator allowed it, without consent.
     pub by_operator: bool,
     pub first_allowed: When,
     pub last_used: Option<When>,

@@ -113,14 +113,14 @@ pub struct AppPage {
     pub overlaps: Vec<Choice>,
 }
 
-/// What of an app its owner sees and does not change.
+/// The parts of an app that its owner can see and not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fixed {
     /// Nothing.
     Nothing,
     /// Its permissions: it acts without a user.
     Scopes,
-    /// All that users are told of it: they are not asked for consent.
+    /// Its name, redirect URIs and scopes, since users are not asked for consent.
     Details,
 }
 

@@ -93,7 +93,7 @@ pub async fn decide(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     }
 }
 
-/// Stands for what the page says of an app: what is sent back with the answer.
+/// A tag of what the page showed about the app, sent back with the answer.
 fn seen(asked: &Consent) -> String {
     Digest::of(&format!("{}\n{}", asked.hosts.join("\n"), asked.client_name)).text()
 }

@@ -38,7 +38,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
         return Ok(go(&app, "/settings/keys"));
     }
     viewer.ensure_browser();
-    // Somebody who is signed in came back, is to prove it again, or wants to become somebody else.
+    // A signed-in user came back, has to sign in again, or wants to use another account.
     let again = viewer.user().filter(|_| params.get("switch").is_none());
     let must = |kept: &Interaction| interaction::must_sign_in(info.now, &viewer, &kept.request, Some(kept));
     let is_enough = again.is_some() && waiting.as_ref().is_some_and(|kept| !must(kept));
@@ -54,7 +54,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     Ok(viewer.set_browser(&app, response))
 }
 
-/// What there is to say about how somebody came to sign in.
+/// What the sign-in page says about why it is shown.
 async fn notice(app: &App, info: &RequestInfo, viewer: &Viewer, done: Option<&str>) -> Result<Option<String>, Error> {
     let (None, Some(browser)) = (viewer.user(), viewer.browser()) else { return Ok(None) };
     if done == Some("signed-out") {
@@ -118,7 +118,7 @@ pub async fn sign_out(State(app): State<Arc<App>>, info: RequestInfo, request: R
     Ok(session::end(&app, go(&app, "/login?done=signed-out")))
 }
 
-/// The page that was asked for before anybody was signed in, and else the keys.
+/// The page that was asked for before the sign-in, else the list of keys.
 async fn back(app: &App, info: &RequestInfo, viewer: &Viewer) -> Result<String, Error> {
     let kept = match viewer.browser() {
         Some(browser) => app.store.take_return(info.now, browser).await?,

@@ -178,7 +178,7 @@ fn stored(app: &App, client: &Client) -> AppForm {
     }
 }
 
-/// What of the app this owner does not change; [`client_rules::may_change`] is what holds.
+/// The parts that this owner cannot change, as [`client_rules::may_change`] decides.
 fn fixed(user: &User, client: &Client) -> Fixed {
     match (Actor::signed_in(user).is_admin(), client.first_party, client_rules::acts_alone(client)) {
         (true, ..) | (false, false, false) => Fixed::Nothing,

@@ -13,7 +13,7 @@ use crate::{
 /// A sign-in this fresh is enough for sensitive steps; older ones ask for the password again, in milliseconds.
 const RECENT_MS: i64 = 10 * 60 * 1000;
 
-/// How long somebody waits whose own checks are under way, in seconds.
+/// `Retry-After` while the account's own checks are under way, in seconds.
 const TURN_SECONDS: i64 = 1;
 
 /// What a password has shown.

@@ -1,4 +1,4 @@
-//! Owns counting sign-ins by how they ended, as their answers tell. Does not sign anybody in; see `login`.
+//! Owns counting sign-ins by outcome, taken from the answers. Does not sign users in; see `login`.
 
 use std::sync::Arc;
 

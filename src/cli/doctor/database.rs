@@ -45,7 +45,7 @@ struct Rows {
 }
 
 impl Opened {
-    /// Reads what the checks need, as it is: nothing is made and nothing brought up to date.
+    /// Reads what the checks need. Creates nothing and migrates nothing.
     pub(super) async fn look(config: &Config, now: Timestamp) -> Self {
         Self {
             now,

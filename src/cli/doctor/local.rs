@@ -12,7 +12,7 @@ const MIB: u64 = 1 << 20;
 /// Less free than this and writes are about to fail.
 const FREE_FAIL: u64 = 100 * MIB;
 const FREE_WARN: u64 = 1024 * MIB;
-/// SQLite folds the log in every 32 MiB at most; one that is longer is held open by a reader, or nobody folds it in.
+/// SQLite checkpoints the log at 32 MiB at the latest; a longer one is held open by a reader, or no checkpoint runs.
 const LOG_WARN: u64 = 128 * MIB;
 
 /// That it could be read is why this runs at all.
@@ -67,7 +67,7 @@ pub(super) fn write_ahead_log(config: &Config) -> Finding {
     Finding::warn(check, found, todo)
 }
 
-/// Who calls is only known where the proxy in front is.
+/// The caller's address is known only if the proxy in front is trusted.
 pub(super) fn trusted_proxies(config: &Config) -> Finding {
     let check = "trusted proxies";
     if let Some(missing) = config.missing_proxy() {
@@ -77,7 +77,7 @@ pub(super) fn trusted_proxies(config: &Config) -> Finding {
     Finding::ok(check, if networks.is_empty() { "none, and none is needed".to_owned() } else { networks.join(", ") })
 }
 
-/// Who may read what holds secrets.
+/// Whether only their owner can read the files that hold secrets.
 pub(super) fn file_modes(global: &Global, config: &Config) -> Finding {
     let mut holders = vec![PathBuf::from("demo.env")];
     if let Some(database) = config.database.file() {

@@ -51,7 +51,7 @@ impl Finding {
     }
 }
 
-/// Checks everything. What cannot be looked at is a finding, and the other checks still run.
+/// Runs every check. One that cannot run is a finding, and the others still run.
 ///
 /// # Errors
 /// `invalid_request` where a check failed, after every finding was printed.

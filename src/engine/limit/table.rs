@@ -40,12 +40,12 @@ impl Table {
         }
     }
 
-    /// What came of an ask at `now`, in seconds since the epoch. Only counting makes a name known.
+    /// The result of a request at `now`, in seconds since the epoch. Only counting stores a name.
     pub(super) fn ask(&self, ask: Ask, now: i64, subject: Subject<'_>, rule: Rule) -> Counted {
         self.with(now, subject, |windows| apply(windows, ask, now, &[rule]))
     }
 
-    /// Remembers how a window stands elsewhere.
+    /// Remembers the state of a window in the shared store.
     pub(super) fn keep(&self, subject: Subject<'_>, counted: &Counted) {
         self.with(counted.now, subject, |windows| *windows = counted.windows);
     }

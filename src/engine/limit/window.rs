@@ -123,7 +123,7 @@ impl Windows {
         self.kept.len()
     }
 
-    /// Only counting makes a name known: who merely asks takes up no memory.
+    /// Only counting stores a name: a peek takes no memory.
     fn with<T>(&self, is_counted: bool, subject: Subject<'_>, act: impl Fn(&mut [Window; WINDOWS]) -> T) -> T {
         let name = Name([0, 1].map(|half: usize| self.naming[half].hash_one((subject.kind, subject.parts))));
         match self.kept.entry(&name, None, |_, windows| EntryAction::Retain(act(windows))) {
