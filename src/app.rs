@@ -33,7 +33,7 @@ use crate::{
         clock::{Clock, Timestamp},
         error::Error,
     },
-    store::{Follower, Store},
+    store::{Bounds, Follower, Store},
     telemetry::Telemetry,
 };
 
@@ -95,7 +95,7 @@ impl App {
     /// # Errors
     /// When the database cannot be opened, belongs to another master key, or the clock is plainly wrong.
     pub async fn new(config: Config, master: MasterKey, clock: Clock) -> Result<Self, Error> {
-        let store = Store::open_with(config.database.expose(), config.limits.database_wait(), |_| Ok(None)).await?;
+        let store = Store::open_with(config.database.expose(), Bounds::from(&config.limits), |_| Ok(None)).await?;
         Self::on(store, config, master, clock).await
     }
 
@@ -141,7 +141,7 @@ impl App {
             usage,
             issuer: config.issuer.clone(),
             client_plan: config.limits.client_plan.clone(),
-            entries: config.limits.cache_entries,
+            memory: config.limits.credential_cache(),
         });
         warn_of_plan(&config.limits.client_plan, &catalog);
         let limiter = match config.limits.shared.expose_secret() {

@@ -19,7 +19,7 @@ use crate::{
         clock::{Clock, Timestamp},
         error::Error,
     },
-    store::Store,
+    store::{Bounds, Store},
 };
 
 /// Databases that are named where none was found.
@@ -56,7 +56,7 @@ pub async fn store(global: &Global) -> Result<Opened, Error> {
     let config = config(global, &[])?;
     must_exist(&config)?;
     tell(&config);
-    let store = Store::open_with(config.database.expose(), config.limits.database_wait(), |_| Ok(None)).await?;
+    let store = Store::open_with(config.database.expose(), Bounds::from(&config.limits), |_| Ok(None)).await?;
     Ok(Opened { config, store, now: Clock::system().now() })
 }
 
@@ -86,7 +86,7 @@ pub async fn app_or_new(mut config: Config) -> Result<App, Error> {
         return Err(half_there(&file, &key_file));
     }
     let mut created = false;
-    let store = Store::open_with(config.database.expose(), config.limits.database_wait(), |is_empty| {
+    let store = Store::open_with(config.database.expose(), Bounds::from(&config.limits), |is_empty| {
         let key = match (&configured, is_empty) {
             (Some(key), _) => key.clone(),
             (None, _) if key_file.exists() => return Err(half_there(&file, &key_file)),

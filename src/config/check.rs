@@ -106,8 +106,13 @@ impl Config {
         if !(1024..=1 << 20).contains(&self.limits.body_bytes) {
             return wrong("limits.body_bytes", "1024 to 1048576");
         }
-        if !(16..=10_000_000).contains(&self.limits.cache_entries) {
-            return wrong("limits.cache_entries", "16 to 10000000");
+        for (key, mebibytes) in [
+            ("limits.credential_cache_mebibytes", self.limits.credential_cache_mebibytes),
+            ("limits.page_cache_mebibytes", self.limits.page_cache_mebibytes),
+        ] {
+            if !(1..=65_536).contains(&mebibytes) {
+                return wrong(key, "1 to 65536");
+            }
         }
         for (key, seconds) in [
             ("limits.request_seconds", self.limits.request_seconds),

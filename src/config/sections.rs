@@ -1,7 +1,5 @@
 //! Owns the sections of the configuration. Does not read them.
 
-use std::time::Duration;
-
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
@@ -90,8 +88,10 @@ pub struct Connections {
 pub struct Limits {
     /// Largest request body, in bytes.
     pub body_bytes: usize,
-    /// Credentials whose answer is remembered.
-    pub cache_entries: usize,
+    /// Memory for checked credentials, in MiB.
+    pub credential_cache_mebibytes: u32,
+    /// Memory for pages of the embedded database over all its connections, in MiB.
+    pub page_cache_mebibytes: u32,
     /// Failed sign-ins for one account within 15 minutes.
     pub login_failures_per_account: u32,
     /// Failed sign-ins from one address within 15 minutes.
@@ -123,10 +123,10 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Longest wait for the database.
+    /// Memory for checked credentials, in bytes.
     #[must_use]
-    pub fn database_wait(&self) -> Duration {
-        Duration::from_secs(self.database_seconds)
+    pub fn credential_cache(&self) -> u64 {
+        u64::from(self.credential_cache_mebibytes) << 20
     }
 }
 

@@ -27,3 +27,4 @@ pub mod signing;
 pub mod tally;
 pub mod usage;
 pub mod verify;
+mod weight;

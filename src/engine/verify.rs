@@ -5,7 +5,6 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use quick_cache::sync::Cache;
 use tokio::{
     sync::{Mutex, Semaphore},
     time::timeout,
@@ -17,6 +16,7 @@ use super::{
     claims::{self, Claims, SignedToken},
     signing::Signing,
     usage::{KeyCounter, Usage},
+    weight::{self, Credentials},
 };
 use crate::{
     cache::{Cached, Entity, EntityKind},
@@ -47,6 +47,8 @@ pub struct Accepted {
     /// What the credential stands for.
     pub principal: Principal,
     counter: Option<Arc<KeyCounter>>,
+    /// What it costs in memory, in bytes.
+    pub(super) weight: u64,
 }
 
 /// An accepted credential, as it is remembered.
@@ -61,7 +63,7 @@ pub struct Verifier {
     usage: Arc<Usage>,
     issuer: String,
     client_plan: String,
-    cache: Cache<Digest, Verified>,
+    cache: Credentials,
     checks: Checks,
     turns: Vec<Turn>,
     // Orders arrivals and reads.
@@ -98,8 +100,8 @@ pub struct VerifierParts {
     pub issuer: String,
     /// Plan of a client on its own; empty for none.
     pub client_plan: String,
-    /// Credentials remembered.
-    pub entries: usize,
+    /// Memory for checked credentials, in bytes.
+    pub memory: u64,
 }
 
 impl Verifier {
@@ -113,7 +115,7 @@ impl Verifier {
             usage: parts.usage,
             issuer: parts.issuer,
             client_plan: parts.client_plan,
-            cache: Cache::new(parts.entries),
+            cache: weight::cache(parts.memory),
             checks: Checks::default(),
             turns: (0..TURNS).map(|_| Turn { last: Mutex::default(), waiting: Semaphore::new(WAITING_MAX) }).collect(),
             order: AtomicU64::new(0),
@@ -134,10 +136,16 @@ impl Verifier {
         self.judge(now, credential, from).await.inspect(|found| self.checks.count(found))
     }
 
-    /// What is counted of credentials, and how many are in memory.
+    /// What is counted of credentials.
     #[must_use]
-    pub fn checks(&self) -> (&Checks, usize) {
-        (&self.checks, self.cache.len())
+    pub fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
+    /// How many credentials are cached, and their bytes.
+    #[must_use]
+    pub fn cached(&self) -> (usize, u64) {
+        (self.cache.len(), self.cache.weight())
     }
 
     async fn judge(
@@ -322,7 +330,7 @@ impl Verifier {
             metered,
             key: None,
         };
-        Ok(Ok((Accepted { principal, counter: None }, sources)))
+        Ok(Ok((Accepted { weight: weight::of(&principal, &sources), principal, counter: None }, sources)))
     }
 
     /// What a client on its own is measured by.
@@ -387,7 +395,7 @@ impl Verifier {
                 networks: key.networks,
             }),
         };
-        Ok(Ok((Accepted { principal, counter }, sources)))
+        Ok(Ok((Accepted { weight: weight::of(&principal, &sources), principal, counter }, sources)))
     }
 }
 

@@ -51,7 +51,8 @@ fn requests(page: &mut Page, app: &App) {
 }
 
 fn credentials(page: &mut Page, app: &App) {
-    let (checks, entries) = app.verifier.checks();
+    let checks = app.verifier.checks();
+    let (entries, bytes) = app.verifier.cached();
     let help = "Credentials checked, by kind and outcome: presented to this server, to the gateway, or asked about";
     let mut checked = page.family(Counter, "grantd_credentials_checked_total", help);
     for (kind, outcome, count) in checks.all() {
@@ -60,9 +61,11 @@ fn credentials(page: &mut Page, app: &App) {
     page.family(Counter, "grantd_credential_cache_lookups_total", "Credentials looked up in memory: hit, or miss")
         .sample(&[("outcome", "hit")], checks.hits.get())
         .sample(&[("outcome", "miss")], checks.misses.get());
-    page.family(Gauge, "grantd_credential_cache_entries", "Credentials in memory").sample(&[], entries);
-    page.family(Gauge, "grantd_credential_cache_capacity", "Credentials there is room for (limits.cache_entries)")
-        .sample(&[], app.config.limits.cache_entries);
+    page.family(Gauge, "grantd_credential_cache_entries", "Credentials that are cached").sample(&[], entries);
+    page.family(Gauge, "grantd_credential_cache_bytes", "Memory of these credentials, estimated").sample(&[], bytes);
+    let help = "Memory there is for them (limits.credential_cache_mebibytes)";
+    page.family(Gauge, "grantd_credential_cache_capacity_bytes", help)
+        .sample(&[], app.config.limits.credential_cache());
 }
 
 fn limits(page: &mut Page, app: &App) {

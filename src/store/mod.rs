@@ -80,7 +80,7 @@ use self::{
 };
 use crate::{
     cache::Freshness,
-    config::{is_local_host, ssl_mode},
+    config::{Limits, is_local_host, ssl_mode},
     model::{clock::Timestamp, error::Error as ModelError},
 };
 
@@ -89,6 +89,31 @@ const WAIT: Duration = Duration::from_secs(4);
 /// How much longer the database itself waits than whoever asked it.
 const MARGIN: Duration = Duration::from_secs(1);
 const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// Memory for pages where nobody configured any.
+const PAGE_CACHE: usize = 16 << 20;
+
+/// What a database may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Longest wait for a read or write before the caller is told to try again.
+    pub wait: Duration,
+    /// Memory for pages of the embedded database over all its connections, in bytes.
+    pub page_cache: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { wait: WAIT, page_cache: PAGE_CACHE }
+    }
+}
+
+impl From<&Limits> for Bounds {
+    fn from(limits: &Limits) -> Self {
+        let page_cache = usize::try_from(limits.page_cache_mebibytes).unwrap_or(usize::MAX) << 20;
+        Self { wait: Duration::from_secs(limits.database_seconds), page_cache }
+    }
+}
 
 /// The database, of either engine.
 #[derive(Debug)]
@@ -113,19 +138,18 @@ impl Store {
     /// # Errors
     /// [`Error::Setup`] when the database cannot be reached, opened or migrated.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        Self::open_with(url, WAIT, |_| Ok(None)).await
+        Self::open_with(url, Bounds::default(), |_| Ok(None)).await
     }
 
     /// As [`Self::open`]. An embedded database that knows no master key yet asks for the fingerprint of one, within the
     /// transaction that brings its schema up to date: two that start together agree, and a crash leaves all or nothing.
-    /// `fingerprint` is told whether the database was empty. `wait` is the longest wait for a read or write before the caller
-    /// is told to try again.
+    /// `fingerprint` is told whether the database was empty.
     ///
     /// # Errors
     /// As [`Self::open`], and whatever `fingerprint` refuses.
     pub async fn open_with(
         url: &str,
-        wait: Duration,
+        bounds: Bounds,
         fingerprint: impl FnOnce(bool) -> Result<Option<String>, ModelError>,
     ) -> Result<Self, Error> {
         let (freshness, meter) = (Arc::new(Freshness::default()), Meter::default());
@@ -133,17 +157,17 @@ impl Store {
             Some(path) => {
                 let migrate = |tx: &rusqlite::Connection| migrate(tx, fingerprint);
                 let (feed, meter) = (Arc::clone(&freshness), Arc::clone(&meter));
-                let opened = Sqlite::open(Path::new(path), wait, migrate, feed, meter);
+                let opened = Sqlite::open(Path::new(path), bounds, migrate, feed, meter);
                 Engine::Sqlite(opened.map_err(|error| error.at_start(&format!("cannot open {path}")))?)
             }
             None => {
-                let (pool, place) = connect_postgres(url, wait).await?;
+                let (pool, place) = connect_postgres(url, bounds.wait).await?;
                 let migrated = migrations::postgres(&pool).await;
                 migrated.map_err(|error| error.at_start(&format!("{place}: cannot bring the schema up to date")))?;
                 Engine::Postgres(pool)
             }
         };
-        Ok(Self { engine: Arc::new(engine), freshness, meter, wait, answer: None })
+        Ok(Self { engine: Arc::new(engine), freshness, meter, wait: bounds.wait, answer: None })
     }
 
     /// Copies what an embedded database has only in its write-ahead log into its file. PostgreSQL does so by itself.
@@ -163,7 +187,7 @@ impl Store {
     /// [`Error::Unavailable`] when the database cannot be reached or opened.
     pub async fn look(url: &str) -> Result<Self, Error> {
         let engine = match url.strip_prefix("sqlite:") {
-            Some(path) => Engine::Sqlite(Sqlite::look(Path::new(path), WAIT)?),
+            Some(path) => Engine::Sqlite(Sqlite::look(Path::new(path), Bounds::default())?),
             None => Engine::Postgres(connect_postgres(url, WAIT).await?.0),
         };
         let (engine, wait) = (Arc::new(engine), WAIT);

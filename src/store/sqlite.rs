@@ -20,7 +20,7 @@ use rusqlite::{CachedStatement, Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    MARGIN,
+    Bounds, MARGIN,
     error::Error,
     meter::{Connections, Meter, StoreMeter},
     row::{Bind, Row},
@@ -81,7 +81,7 @@ impl Sqlite {
     /// transaction that nobody else writes beside.
     pub(super) fn open(
         path: &Path,
-        wait: Duration,
+        bounds: Bounds,
         migrate: impl FnOnce(&Connection) -> Result<(), Error>,
         freshness: Arc<Freshness>,
         meter: Meter,
@@ -95,8 +95,8 @@ impl Sqlite {
         }
         .map_err(|error| unavailable("cannot open", error))?;
         // A statement waits for another process that writes, such as the command line, longer than its caller does.
-        let wait = wait + MARGIN;
-        let mut writer = connect(path, wait, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let bounds = Bounds { wait: bounds.wait + MARGIN, ..bounds };
+        let mut writer = connect(path, bounds, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         writer.pragma_update(None, "journal_mode", "WAL")?;
         writer.pragma_update(None, "synchronous", "FULL")?;
         // What a savepoint may have to undo is written down for each page that changes: in memory, not in a file.
@@ -105,7 +105,7 @@ impl Sqlite {
         migrate(&tx)?;
         tx.commit()?;
         let readers = (0..READERS)
-            .map(|_| connect(path, wait, OpenFlags::SQLITE_OPEN_READ_ONLY).map(Mutex::new))
+            .map(|_| connect(path, bounds, OpenFlags::SQLITE_OPEN_READ_ONLY).map(Mutex::new))
             .collect::<Result<_, _>>()?;
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
         let writer = thread::Builder::new()
@@ -113,16 +113,16 @@ impl Sqlite {
             .spawn(move || run(Tx::new(Handle::Sqlite(Box::new(writer))), jobs, &freshness, &meter))
             .map_err(|error| unavailable("cannot start the writer of", error))?;
         let (queue, writer) = (Some(queue), Some(writer));
-        Ok(Self { queue, readers, writer, next: AtomicUsize::new(0), path: path.to_owned(), wait })
+        Ok(Self { queue, readers, writer, next: AtomicUsize::new(0), path: path.to_owned(), wait: bounds.wait })
     }
 
     /// Opens a file that exists for reading alone. As the last to close it, it still folds the log in.
-    pub(super) fn look(path: &Path, wait: Duration) -> Result<Self, Error> {
-        let reader = connect(path, wait, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    pub(super) fn look(path: &Path, bounds: Bounds) -> Result<Self, Error> {
+        let reader = connect(path, bounds, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         reader.pragma_update(None, "query_only", true)?;
         // Without a queue, nothing can be written.
         let (readers, next) = (vec![Mutex::new(reader)], AtomicUsize::new(0));
-        Ok(Self { queue: None, readers, writer: None, next, path: path.to_owned(), wait })
+        Ok(Self { queue: None, readers, writer: None, next, path: path.to_owned(), wait: bounds.wait })
     }
 
     /// Queues a job for the writer.
@@ -197,11 +197,13 @@ impl Sqlite {
     }
 }
 
-fn connect(path: &Path, wait: Duration, access: OpenFlags) -> Result<Connection, Error> {
+fn connect(path: &Path, bounds: Bounds, access: OpenFlags) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(wait)?;
+    connection.busy_timeout(bounds.wait)?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "mmap_size", 128 << 20)?;
+    // Pages are not mapped: the same page would be mapped, and counted as resident, once for each connection.
+    let share = bounds.page_cache / (READERS + 1);
+    connection.pragma_update(None, "cache_size", -i64::try_from(share / 1024).unwrap_or(i64::MAX))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
@@ -325,7 +327,7 @@ mod tests {
         // THREATS: ST5
         let folder = tempfile::tempdir().expect("a directory");
         let sqlite =
-            Sqlite::open(&folder.path().join("a.db"), crate::store::WAIT, |_| Ok(()), Arc::default(), Meter::default())
+            Sqlite::open(&folder.path().join("a.db"), Bounds::default(), |_| Ok(()), Arc::default(), Meter::default())
                 .expect("opened");
         let (done, told) = std::sync::mpsc::channel();
         let job: Job = Box::new(move |tx| {

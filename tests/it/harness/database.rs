@@ -5,7 +5,7 @@ use std::env;
 
 use grantd::{
     model::secret::random_base62,
-    store::{Error, Store},
+    store::{Bounds, Error, Store},
 };
 use tempfile::TempDir;
 
@@ -57,7 +57,7 @@ impl Database {
 /// # Errors
 /// As [`Store::open`].
 pub async fn open(url: &str) -> Result<Store, Error> {
-    Store::open_with(url, PATIENCE, |_| Ok(None)).await
+    Store::open_with(url, Bounds { wait: PATIENCE, ..Bounds::default() }, |_| Ok(None)).await
 }
 
 /// A new database on a PostgreSQL server, `postgres://user@host:port`.

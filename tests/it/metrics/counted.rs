@@ -20,7 +20,7 @@ async fn what_happened_is_counted_where_an_operator_looks_for_it() {
         ("grantd_credentials_checked_total", &[("kind", "access_token"), ("outcome", "accepted")], 1.0),
         ("grantd_credentials_checked_total", &[("kind", "unknown"), ("outcome", "unknown")], 1.0),
         ("grantd_credential_cache_entries", &[], 2.0),
-        ("grantd_credential_cache_capacity", &[], 65_536.0),
+        ("grantd_credential_cache_capacity_bytes", &[], f64::from(32 << 20)),
         ("grantd_plan_limited_total", &[("plan", "pro")], 1.0),
         ("grantd_guard_refusals_total", &[("guard", "account")], 1.0),
         ("grantd_refusals_total", &[("reason", "limited")], 1.0),
@@ -50,6 +50,26 @@ async fn what_happened_is_counted_where_an_operator_looks_for_it() {
     assert!(page.value("grantd_process_resident_memory_bytes", &[]) > 1e6);
     assert!(page.value("grantd_process_open_fds", &[]) > 3.0);
     assert!(page.value("grantd_process_start_time_seconds", &[]) > 1.7e9);
+}
+
+#[tokio::test]
+async fn cached_credentials_take_no_more_memory_than_is_configured() {
+    let changes = [("metrics_token", TOKEN), ("limits.credential_cache_mebibytes", "1")];
+    let app = TestApp::with(&changes).await;
+    let user = app.user("alice@example.com").await;
+    let scopes: Vec<String> = (10..50).map(|number| format!("{number}{}", "s".repeat(90))).collect();
+    let names: Vec<&str> = scopes.iter().map(String::as_str).collect();
+    let api = app.api("Large", "https://large.example.com", &names).await;
+    // About 6 KB each, twice as much as there is room for.
+    for _ in 0..300 {
+        let (_, key) = app.key(&user, &scopes.join(" ")).await;
+        assert_eq!(app.post_as(&api, "/oauth/introspect", &[("token", &key)]).await.json()["active"], true);
+    }
+    let page = scrape(&app).await;
+    let bytes = page.value("grantd_credential_cache_bytes", &[]);
+    assert!(bytes > 500_000.0 && bytes <= f64::from(1 << 20), "{bytes}");
+    let entries = page.value("grantd_credential_cache_entries", &[]);
+    assert!((100.0..200.0).contains(&entries), "{entries}");
 }
 
 #[tokio::test]

@@ -1,0 +1,54 @@
+//! Owns what a checked credential costs in memory, so that their cache is bounded in bytes. Does not decide what is cached.
+
+use std::mem::size_of;
+
+use ipnet::IpNet;
+use quick_cache::{Weighter, sync::Cache};
+
+use super::verify::{Accepted, Verified};
+use crate::{
+    cache::{Cached, Entity},
+    model::{principal::Principal, secret::Digest},
+};
+
+/// What the allocator adds to one piece of memory, in bytes, rounded up.
+const PIECE: usize = 16;
+/// A credential of one or two scopes, in bytes, with its place in the cache.
+const TYPICAL: u64 = 1200;
+/// A place in the cache, and the counter of a key's uses, in bytes.
+const PLACE: usize = 400;
+
+/// Checked credentials by the digest of their text.
+pub(super) type Credentials = Cache<Digest, Verified, ByWeight>;
+
+/// Weighs a credential by what it costs, in bytes.
+#[derive(Clone, Debug)]
+pub(super) struct ByWeight;
+
+impl Weighter<Digest, Verified> for ByWeight {
+    fn weight(&self, _: &Digest, verified: &Verified) -> u64 {
+        verified.value.weight
+    }
+}
+
+/// A cache of at most so many bytes.
+pub(super) fn cache(bytes: u64) -> Credentials {
+    Cache::with_weighter(usize::try_from(bytes / TYPICAL).unwrap_or(usize::MAX), bytes, ByWeight)
+}
+
+/// What a principal and the entities it was derived from cost, in bytes.
+pub(super) fn of(principal: &Principal, sources: &[Entity]) -> u64 {
+    let Principal { subject, client_id, user, scopes, audience, token_id, grant_id, metered, key, .. } = principal;
+    let optional = [client_id, grant_id].into_iter().flatten();
+    let texts = [subject, token_id].into_iter().chain(optional).chain(audience);
+    let texts = texts
+        .chain(user.iter().flat_map(|user| [&user.id, &user.name]))
+        .chain(metered.iter().flat_map(|metered| [&metered.plan, &metered.subject]))
+        .chain(key.iter().flat_map(|key| [&key.id, &key.name, &key.environment]))
+        .chain(key.iter().filter_map(|key| key.project.as_ref()).flat_map(|(id, name)| [id, name]));
+    let texts: usize = texts.map(|text| text.len() + PIECE + size_of::<String>()).sum();
+    let scopes: usize = scopes.iter().map(|scope| scope.len() + PIECE + 2 * size_of::<String>()).sum();
+    let networks = key.as_ref().map_or(0, |key| key.networks.iter().count() * size_of::<IpNet>());
+    let sources: usize = sources.iter().map(|entity| entity.id.len() + PIECE + size_of::<Entity>()).sum();
+    u64::try_from(PLACE + size_of::<Cached<Accepted>>() + texts + scopes + networks + sources).unwrap_or(u64::MAX)
+}
