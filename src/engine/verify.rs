@@ -136,16 +136,10 @@ impl Verifier {
         self.judge(now, credential, from).await.inspect(|found| self.checks.count(found))
     }
 
-    /// What is counted of credentials.
+    /// What is counted of credentials, how many are cached, and their bytes.
     #[must_use]
-    pub fn checks(&self) -> &Checks {
-        &self.checks
-    }
-
-    /// How many credentials are cached, and their bytes.
-    #[must_use]
-    pub fn cached(&self) -> (usize, u64) {
-        (self.cache.len(), self.cache.weight())
+    pub fn checks(&self) -> (&Checks, usize, u64) {
+        (&self.checks, self.cache.len(), self.cache.weight())
     }
 
     async fn judge(

@@ -51,8 +51,7 @@ fn requests(page: &mut Page, app: &App) {
 }
 
 fn credentials(page: &mut Page, app: &App) {
-    let checks = app.verifier.checks();
-    let (entries, bytes) = app.verifier.cached();
+    let (checks, entries, bytes) = app.verifier.checks();
     let help = "Credentials checked, by kind and outcome: presented to this server, to the gateway, or asked about";
     let mut checked = page.family(Counter, "grantd_credentials_checked_total", help);
     for (kind, outcome, count) in checks.all() {

@@ -5,6 +5,7 @@ mod answers;
 mod apis;
 mod audit;
 mod audit_chain;
+mod bounds;
 mod census;
 mod changes;
 mod clients;
@@ -52,6 +53,7 @@ pub use answers::{Answered, KeptAnswer};
 pub use apis::RoutePlace;
 pub use audit::AuditEntry;
 pub use audit_chain::{Link, SealedEntry};
+pub use bounds::Bounds;
 pub use census::{Counted, GRANT_STATES, KEY_STATES};
 pub use changes::Follower;
 pub use clients::ClientChanges;
@@ -73,6 +75,7 @@ pub use usage::KeyUse;
 pub use users::NewUser;
 
 use self::{
+    bounds::MARGIN,
     meter::Meter,
     row::{Bind, Row},
     sqlite::Sqlite,
@@ -80,40 +83,11 @@ use self::{
 };
 use crate::{
     cache::Freshness,
-    config::{Limits, is_local_host, ssl_mode},
+    config::{is_local_host, ssl_mode},
     model::{clock::Timestamp, error::Error as ModelError},
 };
 
-/// Longest wait for a write or read before the caller is told to try again.
-const WAIT: Duration = Duration::from_secs(4);
-/// How much longer the database itself waits than whoever asked it.
-const MARGIN: Duration = Duration::from_secs(1);
 const POSTGRES_CONNECTIONS: u32 = 16;
-
-/// Memory for pages where nobody configured any.
-const PAGE_CACHE: usize = 16 << 20;
-
-/// What a database may cost.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Longest wait for a read or write before the caller is told to try again.
-    pub wait: Duration,
-    /// Memory for pages of the embedded database over all its connections, in bytes.
-    pub page_cache: usize,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self { wait: WAIT, page_cache: PAGE_CACHE }
-    }
-}
-
-impl From<&Limits> for Bounds {
-    fn from(limits: &Limits) -> Self {
-        let page_cache = usize::try_from(limits.page_cache_mebibytes).unwrap_or(usize::MAX) << 20;
-        Self { wait: Duration::from_secs(limits.database_seconds), page_cache }
-    }
-}
 
 /// The database, of either engine.
 #[derive(Debug)]
@@ -188,9 +162,9 @@ impl Store {
     pub async fn look(url: &str) -> Result<Self, Error> {
         let engine = match url.strip_prefix("sqlite:") {
             Some(path) => Engine::Sqlite(Sqlite::look(Path::new(path), Bounds::default())?),
-            None => Engine::Postgres(connect_postgres(url, WAIT).await?.0),
+            None => Engine::Postgres(connect_postgres(url, Bounds::default().wait).await?.0),
         };
-        let (engine, wait) = (Arc::new(engine), WAIT);
+        let (engine, wait) = (Arc::new(engine), Bounds::default().wait);
         Ok(Self { engine, freshness: Arc::default(), meter: Meter::default(), wait, answer: None })
     }
 

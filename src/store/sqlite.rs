@@ -20,7 +20,7 @@ use rusqlite::{CachedStatement, Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Bounds, MARGIN,
+    bounds::{Bounds, MARGIN},
     error::Error,
     meter::{Connections, Meter, StoreMeter},
     row::{Bind, Row},

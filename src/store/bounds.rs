@@ -1,0 +1,34 @@
+//! Owns what a database may cost in time and memory.
+
+use std::time::Duration;
+
+use crate::config::Limits;
+
+/// How much longer the database itself waits than whoever asked it.
+pub(super) const MARGIN: Duration = Duration::from_secs(1);
+/// Longest wait where nobody configured one.
+const WAIT: Duration = Duration::from_secs(4);
+/// Memory for pages where nobody configured any, in bytes.
+const PAGE_CACHE: usize = 16 << 20;
+
+/// What a database may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Longest wait for a read or write before the caller is told to try again.
+    pub wait: Duration,
+    /// Memory for pages of the embedded database over all its connections, in bytes.
+    pub page_cache: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { wait: WAIT, page_cache: PAGE_CACHE }
+    }
+}
+
+impl From<&Limits> for Bounds {
+    fn from(limits: &Limits) -> Self {
+        let page_cache = usize::try_from(limits.page_cache_mebibytes).unwrap_or(usize::MAX) << 20;
+        Self { wait: Duration::from_secs(limits.database_seconds), page_cache }
+    }
+}
