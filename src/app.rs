@@ -9,11 +9,11 @@ use crate::{
     config::Config,
     engine::{
         answers::Answers,
+        background::{Background, TASKS},
         catalog::CatalogCache,
         census::Census,
         clients::Clients,
         denials::Denials,
-        follow::{Background, TASKS},
         grant_token::GrantTokens,
         leaks::Leaks,
         limit::Limiter,
@@ -33,7 +33,7 @@ use crate::{
         clock::{Clock, Timestamp},
         error::Error,
     },
-    store::{Bounds, Follower, Store},
+    store::{Bounds, ChangeFeed, Store},
     telemetry::Telemetry,
 };
 
@@ -133,7 +133,7 @@ impl App {
             audit_seconds: config.lifetimes.audit_seconds,
         };
         // Until the first look nothing cached is trusted; after it, the first request already is quick.
-        background.look(&mut Follower::default()).await?;
+        background.poll(&mut ChangeFeed::default()).await?;
         let verifier = Verifier::new(VerifierParts {
             store: Arc::clone(&store),
             catalog: Arc::clone(&catalog),

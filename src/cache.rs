@@ -130,7 +130,7 @@ struct Changed {
 
 impl Default for Freshness {
     fn default() -> Self {
-        // Not confirmed until the follower has read the feed once.
+        // Not confirmed until the feed has read the feed once.
         Self {
             started: Instant::now(),
             confirmed_ms: AtomicU64::new(0),

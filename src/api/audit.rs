@@ -130,7 +130,7 @@ pub async fn list(State(app): State<Arc<App>>, May(caller, ..): May<AuditRead>, 
             Some(to) if to < place.at => Position { at: to, id: String::new() },
             _ => place,
         };
-        store.audit_behind(owner, &place, limit).await
+        store.audit_after(owner, &place, limit).await
     };
     let keep = |entry: AuditEntry| {
         let seen = match &caller.holder {

@@ -129,7 +129,7 @@ pub async fn list(
     let filter = Filter { user: query.get("user").map(ToOwned::to_owned) };
     let owner = caller.whose(&app, filter.user.as_deref()).await?;
     let (store, owner) = (&app.store, owner.as_deref());
-    let read = |place, limit| async move { store.projects_behind(owner, &place, limit).await };
+    let read = |place, limit| async move { store.projects_after(owner, &place, limit).await };
     let only = caller.told(&app, hand_on::project(&caller.actor(), None))?;
     let keep = |project: Record| {
         let is_meant = only.as_ref().is_none_or(|only| *only == project.id);

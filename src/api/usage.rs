@@ -246,7 +246,7 @@ pub async fn denials(
     let filter = Filter { user: own("user"), key_id: own("key_id"), api: own("api") };
     let owner = caller.whose(&app, filter.user.as_deref()).await?;
     let (store, owner) = (&app.store, owner.as_deref());
-    let read = |place, limit| async move { store.denials_behind(owner, &place, limit).await };
+    let read = |place, limit| async move { store.denials_after(owner, &place, limit).await };
     let is = |asked: &Option<String>, value: &Option<String>| asked.is_none() || asked == value;
     let keep = |record: DenialRecord| {
         (is(&filter.key_id, &record.key_id) && is(&filter.api, &record.api)).then(|| Refused::from(record))

@@ -131,7 +131,7 @@ pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, uri:
         return Ok(reply::json(&Page { items, next: None }));
     }
     let store = &app.store;
-    let read = |place, limit| async move { store.users_behind(&place, limit).await };
+    let read = |place, limit| async move { store.users_after(&place, limit).await };
     let is_meant = |user: &Record| filter.plan.as_ref().is_none_or(|plan| *plan == user.plan);
     let keep = |user| Some(user).filter(is_meant).map(User::from);
     Ok(reply::json(&fill(&app, "users", &paging, read, keep).await?))

@@ -10,7 +10,7 @@ use crate::{
     app::check_master,
     engine::master::Purpose,
     model::error::Error,
-    store::{Link, SealedEntry},
+    store::{ChainPosition, SealedEntry},
 };
 
 /// What happened, newest first
@@ -112,7 +112,7 @@ async fn verify(global: &Global) -> Result<(), Error> {
             if link.next_seal(&key, &entry.id, &entry.entry) != entry.seal {
                 return Err(broken(&format!("entry {expected}, or the one before it, was changed")));
             }
-            link = Link { seq: entry.seq, seal: entry.seal };
+            link = ChainPosition { seq: entry.seq, seal: entry.seal };
         }
     }
     // The server may have sealed more meanwhile; less than it had sealed before is a missing end.

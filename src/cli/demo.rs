@@ -78,7 +78,7 @@ impl Demo {
             remove()?;
         }
         let app = Arc::new(open::app_or_new(config).await?);
-        let variables = fill_or_tend(&app).await?;
+        let variables = create_or_refresh(&app).await?;
         variables.write()?;
         let mut text = screen(&app.config, &variables)?;
         if self.commands {
@@ -120,14 +120,14 @@ fn remove() -> Result<(), Error> {
 }
 
 /// The example as it should be at a start: created, or brought to this address and alive again.
-async fn fill_or_tend(app: &App) -> Result<Variables, Error> {
+async fn create_or_refresh(app: &App) -> Result<Variables, Error> {
     let mut variables = match app.store.find_user(EMAIL).await? {
         Some((user, _)) => {
             let mut variables = Variables::read().ok_or_else(|| {
                 let words = format!("{FILE} is gone, and the secrets in it were shown once: grantd demo --fresh");
                 Error::invalid_request(words)
             })?;
-            tend(app, &user.id, &mut variables).await?;
+            refresh(app, &user.id, &mut variables).await?;
             variables
         }
         None if !app.store.list_users(1).await?.is_empty() => {
@@ -154,7 +154,7 @@ async fn fill_or_tend(app: &App) -> Result<Variables, Error> {
 }
 
 /// Gives the example app this address, and new keys for those that were revoked.
-async fn tend(app: &App, user_id: &str, variables: &mut Variables) -> Result<(), Error> {
+async fn refresh(app: &App, user_id: &str, variables: &mut Variables) -> Result<(), Error> {
     let (now, redirect) = (app.clock.now(), redirect(&app.config));
     let client = app.clients.find(variables.get("CLIENT_ID")?).await?.ok_or_else(|| {
         Error::invalid_request(format!("the app of {FILE} is not in this database: grantd demo --fresh"))

@@ -86,7 +86,7 @@ impl Import {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
         let opened = open::store(global).await?;
         let options = self.options(&opened.config)?;
-        let mut watch = Told { report: self.report, is_quiet: global.json, ..Told::default() };
+        let mut watch = Reporter { report: self.report, is_quiet: global.json, ..Reporter::default() };
         let done = import::run(&opened.store, opened.now, open::origin(), &self.file, &options, &mut watch).await?;
         watch.bar.finish_and_clear();
         watch.show_left_out(global)?;
@@ -142,7 +142,7 @@ impl Import {
 }
 
 /// What the person at the terminal is told.
-struct Told {
+struct Reporter {
     report: Option<PathBuf>,
     file: Option<File>,
     bar: ProgressBar,
@@ -152,7 +152,7 @@ struct Told {
     shown: Vec<Value>,
 }
 
-impl Default for Told {
+impl Default for Reporter {
     fn default() -> Self {
         Self {
             report: None,
@@ -166,7 +166,7 @@ impl Default for Told {
     }
 }
 
-impl Watch for Told {
+impl Watch for Reporter {
     fn begin(&mut self, bytes: u64, done: ImportProgress) -> Result<(), Error> {
         self.continued = done.line;
         if let Some(path) = &self.report {
@@ -205,7 +205,7 @@ impl Watch for Told {
     }
 }
 
-impl Told {
+impl Reporter {
     fn show_left_out(&self, global: &Global) -> Result<(), Error> {
         if global.json {
             return Ok(());

@@ -1,7 +1,7 @@
 //! Owns how many keys and grants there are in each state: counted beside requests, a bounded part of the table a minute.
 //!
 //! A lap goes through a table in pages of a thousand rows. Up to forty thousand rows it is done, and exact, within each
-//! minute; of ten million a lap takes four hours, and the last whole lap is what is told.
+//! minute; of ten million a lap takes four hours, and the last whole lap is what is totals.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -19,7 +19,7 @@ const PAGES: usize = 40;
 #[derive(Debug, Default)]
 pub struct Census {
     laps: AsyncMutex<[Lap; 2]>,
-    told: Mutex<[Option<Told>; 2]>,
+    totals: Mutex<[Option<Totals>; 2]>,
 }
 
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ struct Lap {
 
 /// A whole lap.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Totals {
     /// When it was done.
     pub at: Timestamp,
     /// How many in each state, in the order of [`KEY_STATES`] or [`GRANT_STATES`].
@@ -42,7 +42,7 @@ impl Census {
     ///
     /// # Errors
     /// `temporarily_unavailable`; then it goes on from there the next time.
-    pub async fn go_on(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
+    pub async fn advance(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
         let mut laps = self.laps.lock().await;
         for (table, lap) in laps.iter_mut().enumerate() {
             for _ in 0..PAGES {
@@ -54,7 +54,8 @@ impl Census {
                 lap.states.iter_mut().zip(&page.states).for_each(|(sum, more)| *sum += more);
                 let Some(next) = page.next else {
                     let states = std::mem::take(lap).states;
-                    self.told.lock().unwrap_or_else(PoisonError::into_inner)[table] = Some(Told { at: now, states });
+                    self.totals.lock().unwrap_or_else(PoisonError::into_inner)[table] =
+                        Some(Totals { at: now, states });
                     break;
                 };
                 lap.after = next;
@@ -66,8 +67,8 @@ impl Census {
 
     /// Keys and grants: the names of the states, and the last whole lap if there was one.
     #[must_use]
-    pub fn told(&self) -> [(&'static [&'static str], Option<Told>); 2] {
-        let [keys, grants] = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    pub fn totals(&self) -> [(&'static [&'static str], Option<Totals>); 2] {
+        let [keys, grants] = self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
         [(&KEY_STATES, keys), (&GRANT_STATES, grants)]
     }
 }

@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod apikey;
 pub mod apis;
+pub mod background;
 pub mod catalog;
 pub mod census;
 pub mod checks;
@@ -10,7 +11,6 @@ pub mod claims;
 pub mod client_rules;
 pub mod clients;
 pub mod denials;
-pub mod follow;
 pub mod grant_token;
 pub mod hand_on;
 pub mod import;

@@ -180,7 +180,7 @@ impl Signing {
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub async fn tend(&self, now: Timestamp) -> Result<(), Error> {
+    pub async fn maintain(&self, now: Timestamp) -> Result<(), Error> {
         let set = self.keys();
         for algorithm in set.algorithms() {
             let mut keys: Vec<&LoadedKey> = set.keys.iter().filter(|key| key.algorithm == algorithm).collect();

@@ -39,7 +39,7 @@ const TURNS: usize = 256;
 /// Requests waiting for one turn; more are told to try again.
 const WAITING_MAX: usize = 64;
 /// Shortest text that may be an imported key, in bytes.
-const FOREIGN_MIN: usize = 8;
+const OPAQUE_MIN: usize = 8;
 
 /// What was accepted: the principal, and the counter of its uses where it is a key.
 #[derive(Debug)]
@@ -198,7 +198,7 @@ impl Verifier {
             return false;
         }
         // Whatever the prefix is configured to be today: keys outlive a change of it.
-        secret::has_checksum(text) || (text.len() >= FOREIGN_MIN && self.catalog.current().foreign_keys)
+        secret::has_checksum(text) || (text.len() >= OPAQUE_MIN && self.catalog.current().has_opaque_keys)
     }
 
     /// Whether this node accepted `text` before and remembers it, whatever became of it since.

@@ -111,7 +111,7 @@ pub struct Catalog {
     /// The plans.
     pub plans: Plans,
     /// There are keys that any text may be: imported ones and UUIDs.
-    pub foreign_keys: bool,
+    pub has_opaque_keys: bool,
 }
 
 impl Catalog {

@@ -103,7 +103,7 @@ fn store(page: &mut Page, app: &App) {
 }
 
 fn states(page: &mut Page, app: &App) {
-    let told = app.background.census.told();
+    let told = app.background.census.totals();
     let families = [
         ("grantd_api_keys", "API keys by state, as of the last whole count"),
         ("grantd_grants", "Grants by state, as of the last whole count; of a pending one the code is not redeemed yet"),

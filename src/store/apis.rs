@@ -107,7 +107,7 @@ impl Store {
                 api.routes.push(route);
             }
         }
-        Ok(Catalog { apis, reserved: None, plans: self.plans().await?, foreign_keys: self.has_foreign_keys().await? })
+        Ok(Catalog { apis, reserved: None, plans: self.plans().await?, has_opaque_keys: self.has_opaque_keys().await? })
     }
 
     /// Adds a route where it is asked in its turn.

@@ -21,7 +21,7 @@ const ANCHOR: &str = "audit_anchor";
 
 /// A place in the chain: number and seal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Link {
+pub struct ChainPosition {
     /// 0 before the first entry.
     pub seq: i64,
     /// Empty before the first entry.
@@ -42,8 +42,8 @@ pub struct SealedEntry {
     pub seal: String,
 }
 
-impl Link {
-    /// The seal of the entry behind this one.
+impl ChainPosition {
+    /// The seal of the entry after this one.
     #[must_use]
     pub fn next_seal(&self, key: &hmac::Key, id: &str, entry: &AuditEntry) -> String {
         let entry = serde_json::to_string(entry).unwrap_or_default();
@@ -64,14 +64,14 @@ impl Link {
 
 impl Tx {
     /// A link kept in `meta`; its row stays locked.
-    async fn link(&mut self, name: &'static str) -> Result<Link, Error> {
-        let start = Link::default().text();
+    async fn link(&mut self, name: &'static str) -> Result<ChainPosition, Error> {
+        let start = ChainPosition::default().text();
         let insert = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = meta.value RETURNING value";
         let row = self.row(insert, binds![name, &start]).await?;
-        Link::parse(&row.ok_or(Error::Corrupt("meta"))?.text(0)?)
+        ChainPosition::parse(&row.ok_or(Error::Corrupt("meta"))?.text(0)?)
     }
 
-    async fn set_link(&mut self, name: &'static str, link: &Link) -> Result<(), Error> {
+    async fn set_link(&mut self, name: &'static str, link: &ChainPosition) -> Result<(), Error> {
         self.execute("UPDATE meta SET value = $2 WHERE name = $1", binds![name, &link.text()]).await.map(drop)
     }
 
@@ -85,7 +85,7 @@ impl Tx {
             if row.at(2)? >= before {
                 break;
             }
-            last = Some(Link { seq: row.int(0)?, seal: row.text(1)? });
+            last = Some(ChainPosition { seq: row.int(0)?, seal: row.text(1)? });
         }
         let Some(last) = last else { return Ok(0) };
         self.link(ANCHOR).await?;
@@ -118,7 +118,7 @@ impl Store {
                 let count = rows.len();
                 for mut row in rows {
                     let (entry, id) = (entry(&mut row)?, row.text(11)?);
-                    head = Link { seal: head.next_seal(&key, &id, &entry), seq: head.seq + 1 };
+                    head = ChainPosition { seal: head.next_seal(&key, &id, &entry), seq: head.seq + 1 };
                     tx.execute("UPDATE audit SET seq = $2, seal = $3 WHERE id = $1", binds![&id, head.seq, &head.seal])
                         .await?;
                 }
@@ -133,10 +133,10 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn audit_ends(&self) -> Result<(Link, Link), Error> {
-        let link = async |name: &str| -> Result<Link, Error> {
+    pub async fn audit_ends(&self) -> Result<(ChainPosition, ChainPosition), Error> {
+        let link = async |name: &str| -> Result<ChainPosition, Error> {
             let row = self.row("SELECT value FROM meta WHERE name = $1", binds![name]).await?;
-            row.map_or(Ok(Link::default()), |mut row| Link::parse(&row.text(0)?))
+            row.map_or(Ok(ChainPosition::default()), |mut row| ChainPosition::parse(&row.text(0)?))
         };
         Ok((link(ANCHOR).await?, link(HEAD).await?))
     }

@@ -4,30 +4,30 @@ use super::{Error, Store, row::binds};
 use crate::cache::{Entity, EntityKind};
 
 /// Changes read in one look; a node further behind distrusts everything instead.
-const LOOK_MAX: i64 = 1000;
+const POLL_MAX: i64 = 1000;
 
 /// A reader's place in the feed.
 #[derive(Debug, Default)]
-pub struct Follower {
+pub struct ChangeFeed {
     seq: Option<i64>,
 }
 
 /// What a look at the feed has found.
 #[derive(Debug)]
 #[must_use = "nothing cached is trusted until the look is confirmed"]
-pub struct Look {
+pub struct Poll {
     /// The kinds that changed.
     pub kinds: Vec<EntityKind>,
     began_ms: u64,
 }
 
-impl Follower {
+impl ChangeFeed {
     /// Reads the feed to its end and applies what is new. Whoever holds something of the kinds that changed reads it
     /// again and only then confirms.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; then nothing is confirmed, and soon nothing cached is trusted.
-    pub async fn look(&mut self, store: &Store) -> Result<Look, Error> {
+    pub async fn poll(&mut self, store: &Store) -> Result<Poll, Error> {
         let began_ms = store.freshness.steady_ms();
         let newest = store
             .rows_of(&store.meter.feed, "SELECT seq FROM feed WHERE id = 1", &[])
@@ -37,16 +37,16 @@ impl Follower {
             .int(0)?;
         let kinds = match self.seq {
             Some(seq) if seq == newest => Vec::new(),
-            Some(seq) if newest > seq && newest - seq <= LOOK_MAX => catch_up(store, seq, newest).await?,
+            Some(seq) if newest > seq && newest - seq <= POLL_MAX => catch_up(store, seq, newest).await?,
             // The first look, a long absence, or a database put back to an older state.
             _ => distrust(store),
         };
         self.seq = Some(newest);
-        Ok(Look { kinds, began_ms })
+        Ok(Poll { kinds, began_ms })
     }
 }
 
-impl Look {
+impl Poll {
     /// Everything that changed was read again: cached answers are good for another second.
     pub fn confirm(&self, store: &Store) {
         store.freshness.confirm(self.began_ms);

@@ -22,7 +22,7 @@ const REPLAYS_MAX: i64 = 256;
 
 /// How a redemption ended. A refusal is committed too: it may have revoked the grant.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum Redemption {
     /// Exactly one caller gets this for one generation, or the same successor again within its grace window.
     Redeemed(Redeemed),
     /// Nobody gets anything.
@@ -111,7 +111,7 @@ impl Store {
         client_id: String,
         idle_expires_at: Timestamp,
         check: C,
-    ) -> Result<Outcome, Error>
+    ) -> Result<Redemption, Error>
     where
         C: FnOnce(&Redeemed) -> Result<(), ModelError> + Send + 'static,
     {
@@ -136,10 +136,10 @@ impl Store {
                     }
                     revoke(tx, now, &id, "code refused").await?;
                     tx.audit(now, &origin, event.denied(error.description.clone())).await?;
-                    return Ok(Outcome::Refused(error));
+                    return Ok(Redemption::Refused(error));
                 }
                 tx.audit(now, &origin, event).await?;
-                Ok(Outcome::Redeemed(redeemed))
+                Ok(Redemption::Redeemed(redeemed))
             })
         })
         .await
@@ -159,7 +159,7 @@ impl Store {
         client_id: String,
         rotation: Rotation,
         check: C,
-    ) -> Result<Outcome, Error>
+    ) -> Result<Redemption, Error>
     where
         C: FnOnce(&Redeemed) -> Result<(), ModelError> + Send + 'static,
     {
@@ -185,8 +185,8 @@ impl Store {
                 let redeemed = redeemed(&mut row)?;
                 check(&redeemed)?;
                 let entry = Event::new(event).user(&redeemed.user_id).client(&client_id).object(&id);
-                tell_refresh(tx, now, &origin, entry, &redeemed, &Told::read(&mut row)?).await?;
-                Ok(Outcome::Redeemed(redeemed))
+                audit_refresh(tx, now, &origin, entry, &redeemed, &RefreshAudit::read(&mut row)?).await?;
+                Ok(Redemption::Redeemed(redeemed))
             })
         })
         .await
@@ -223,13 +223,13 @@ impl Store {
 }
 
 /// What the audit log holds about a grant's refreshes.
-struct Told {
+struct RefreshAudit {
     refresh_hour: Option<i64>,
     generation: i64,
     replay_hour: Option<i64>,
 }
 
-impl Told {
+impl RefreshAudit {
     fn read(row: &mut Row) -> Result<Self, Error> {
         Ok(Self { refresh_hour: row.opt_int(8)?, generation: row.int(9)?, replay_hour: row.opt_int(10)? })
     }
@@ -238,24 +238,24 @@ impl Told {
 /// Appends the first refresh of an hour to the audit log, with how many there were since the last entry; the same of the
 /// first repetition. A refresh changes nobody's rights, and a client may refresh as often as it likes: a row for each would
 /// let one client fill the disk.
-async fn tell_refresh(
+async fn audit_refresh(
     tx: &mut Tx,
     now: Timestamp,
     origin: &Origin,
     entry: Event,
     redeemed: &Redeemed,
-    told: &Told,
+    audited: &RefreshAudit,
 ) -> Result<(), Error> {
     let hour = Some(now.seconds().div_euclid(3600));
     let (is_replay, generation) = (entry.event == "refresh.replay", i64::from(redeemed.generation));
-    if hour == (if is_replay { told.replay_hour } else { told.refresh_hour }) {
+    if hour == (if is_replay { audited.replay_hour } else { audited.refresh_hour }) {
         return Ok(());
     }
     let (sql, times) = if is_replay {
         ("UPDATE grants SET replay_told_hour = $2 WHERE id = $1 AND generation = $3", 1)
     } else {
         let sql = "UPDATE grants SET refresh_told_hour = $2, refresh_told = $3 WHERE id = $1";
-        (sql, generation - told.generation)
+        (sql, generation - audited.generation)
     };
     tx.execute(sql, binds![&redeemed.grant_id, hour, generation]).await?;
     tx.audit(now, origin, Event { times, ..entry }).await
@@ -287,8 +287,9 @@ async fn refuse(
     id: &str,
     client_id: &str,
     what: &'static str,
-) -> Result<Outcome, Error> {
-    let refused = |why: &'static str| Ok(Outcome::Refused(ModelError::invalid_grant(format!("the {what} is {why}"))));
+) -> Result<Redemption, Error> {
+    let refused =
+        |why: &'static str| Ok(Redemption::Refused(ModelError::invalid_grant(format!("the {what} is {why}"))));
     let row = tx
         .row("SELECT client_id, user_id, generation, revoked_at, code_expires_at, expires_at, idle_expires_at FROM grants WHERE id = $1", binds![id])
         .await?;
@@ -296,7 +297,7 @@ async fn refuse(
     let (owner, user_id) = (row.text(0)?, row.text(1)?);
     let event = |name| Event::new(name).user(&user_id).client(client_id).object(id);
     if owner != client_id {
-        return Ok(Outcome::WrongClient);
+        return Ok(Redemption::WrongClient);
     }
     if row.opt_int(3)?.is_some() {
         return refused("revoked");
@@ -312,7 +313,7 @@ async fn refuse(
         revoke(tx, now, id, "reuse").await?;
         let name = if what == "code" { "code.reuse" } else { "refresh.reuse" };
         tx.audit(now, origin, event(name).denied("used before: the grant is revoked")).await?;
-        return Ok(Outcome::Reused(user_id, ModelError::invalid_grant(format!("the {what} is used before"))));
+        return Ok(Redemption::Reused(user_id, ModelError::invalid_grant(format!("the {what} is used before"))));
     }
     refused("expired")
 }

@@ -42,7 +42,7 @@ pub struct ImportedKey {
 
 /// What became of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum ImportOutcome {
     /// It is kept.
     Imported,
     /// It was there before, and its owner's: nothing was changed.
@@ -95,11 +95,11 @@ impl ImportProgress {
         Some(Self { offset, line, imported, present, refused, owners })
     }
 
-    fn count(&mut self, fate: &Fate) {
+    fn count(&mut self, fate: &ImportOutcome) {
         match fate {
-            Fate::Imported => self.imported += 1,
-            Fate::Present => self.present += 1,
-            Fate::Refused(_) => self.refused += 1,
+            ImportOutcome::Imported => self.imported += 1,
+            ImportOutcome::Present => self.present += 1,
+            ImportOutcome::Refused(_) => self.refused += 1,
         }
     }
 }
@@ -120,7 +120,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn begin_import(&self, now: Timestamp) -> Result<(), Error> {
-        self.write(now, |tx| Box::pin(async move { tx.make_room() })).await
+        self.write(now, |tx| Box::pin(async move { tx.tune_for_bulk() })).await
     }
 
     /// Keeps a batch of keys together with how far the import has come: after a kill it goes on behind the last batch that
@@ -133,7 +133,7 @@ impl Store {
         now: Timestamp,
         origin: Origin,
         batch: ImportBatch,
-    ) -> Result<(Vec<Fate>, ImportProgress), Error> {
+    ) -> Result<(Vec<ImportOutcome>, ImportProgress), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
                 let mut progress = batch.progress;
@@ -147,7 +147,7 @@ impl Store {
                 if !batch.dry_run {
                     tx.keep_progress(now, &origin, &batch.id, &progress).await?;
                     if progress.imported > 0 {
-                        tx.note_foreign_keys().await?;
+                        tx.note_opaque_keys().await?;
                     }
                 }
                 Ok((fates, progress))
@@ -199,7 +199,7 @@ impl Tx {
         key: &ImportedKey,
         owners: &mut HashMap<String, Option<String>>,
         progress: &mut ImportProgress,
-    ) -> Result<Fate, Error> {
+    ) -> Result<ImportOutcome, Error> {
         let owner = match owners.get(&key.owner) {
             Some(known) => known.clone(),
             None => {
@@ -208,7 +208,7 @@ impl Tx {
                 owner
             }
         };
-        let Some(owner) = owner else { return Ok(Fate::Refused("no user has the owner's address".into())) };
+        let Some(owner) = owner else { return Ok(ImportOutcome::Refused("no user has the owner's address".into())) };
         // Who had it before is looked for first where a project's policy would count it.
         if (batch.dry_run || key.project.is_some())
             && let Some(fate) = self.present(key, &owner).await?
@@ -219,11 +219,11 @@ impl Tx {
             None => None,
             Some(project) => match self.import_project(now, &owner, project).await? {
                 Ok(id) => Some(id),
-                Err(why) => return Ok(Fate::Refused(why)),
+                Err(why) => return Ok(ImportOutcome::Refused(why)),
             },
         };
         if batch.dry_run {
-            return Ok(Fate::Imported);
+            return Ok(ImportOutcome::Imported);
         }
         let new = self
             .execute(
@@ -247,15 +247,23 @@ impl Tx {
                 ],
             )
             .await?;
-        if new > 0 { Ok(Fate::Imported) } else { Ok(self.present(key, &owner).await?.unwrap_or(Fate::Present)) }
+        if new > 0 {
+            Ok(ImportOutcome::Imported)
+        } else {
+            Ok(self.present(key, &owner).await?.unwrap_or(ImportOutcome::Present))
+        }
     }
 
     /// The fate of a key that is there before.
-    async fn present(&mut self, key: &ImportedKey, owner: &str) -> Result<Option<Fate>, Error> {
+    async fn present(&mut self, key: &ImportedKey, owner: &str) -> Result<Option<ImportOutcome>, Error> {
         let row = self.row("SELECT user_id FROM api_keys WHERE digest = $1", binds![&key.digest.text()]).await?;
         let Some(mut row) = row else { return Ok(None) };
         let is_own = row.text(0)? == owner;
-        Ok(Some(if is_own { Fate::Present } else { Fate::Refused("the key is there and somebody else's".into()) }))
+        Ok(Some(if is_own {
+            ImportOutcome::Present
+        } else {
+            ImportOutcome::Refused("the key is there and somebody else's".into())
+        }))
     }
 
     async fn import_owner(

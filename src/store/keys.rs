@@ -34,7 +34,7 @@ const KEYS_MAX: i64 = 500;
 const KEYS_A_DAY: i64 = 1000;
 const DAY_SECONDS: i64 = 86_400;
 /// Name in `meta` of the fact that there are keys which any text may be.
-const FOREIGN_KEYS: &str = "foreign_keys";
+const HAS_OPAQUE_KEYS: &str = "has_opaque_keys";
 
 /// The live keys and the ended ones of one owner, each a walk of an index that stops when it has enough: the ended ones are
 /// asked for only where few live ones are in between.
@@ -134,7 +134,7 @@ impl Tx {
         )
         .await?;
         if key.form != KeyForm::Prefixed {
-            self.note_foreign_keys().await?;
+            self.note_opaque_keys().await?;
         }
         self.touch(EntityKind::Key, key.id.as_str());
         self.audit(now, origin, Event::new("key.create").user(&key.user_id).object(&key.id)).await
@@ -181,9 +181,9 @@ impl Tx {
     }
 
     /// From now on a text of any form may be a key. Every node is told when that is new.
-    pub(super) async fn note_foreign_keys(&mut self) -> Result<(), Error> {
+    pub(super) async fn note_opaque_keys(&mut self) -> Result<(), Error> {
         let sql = "INSERT INTO meta (name, value) VALUES ($1, 'yes') ON CONFLICT (name) DO NOTHING";
-        if self.execute(sql, binds![FOREIGN_KEYS]).await? > 0 {
+        if self.execute(sql, binds![HAS_OPAQUE_KEYS]).await? > 0 {
             self.touch(EntityKind::Catalog, "");
         }
         Ok(())
@@ -233,8 +233,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn has_foreign_keys(&self) -> Result<bool, Error> {
-        Ok(self.row("SELECT value FROM meta WHERE name = $1", binds![FOREIGN_KEYS]).await?.is_some())
+    pub async fn has_opaque_keys(&self) -> Result<bool, Error> {
+        Ok(self.row("SELECT value FROM meta WHERE name = $1", binds![HAS_OPAQUE_KEYS]).await?.is_some())
     }
 
     /// The keys of a user, or of one project of theirs, live ones first, then newest first; at most 500.

@@ -101,81 +101,81 @@ const AUDIT: Statements = list!(
 );
 
 impl Store {
-    /// Keys behind `after`: of `owner`, or of everybody; at most `limit`.
+    /// Keys after `after`: of `owner`, or of everybody; at most `limit`.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn keys_behind(
+    pub async fn keys_after(
         &self,
         owner: Option<&str>,
         after: &Position,
         limit: i64,
     ) -> Result<Vec<Listed<ApiKey>>, Error> {
-        self.behind(KEYS, COLUMNS_KEY, key, owner, after, limit).await
+        self.list_after(KEYS, COLUMNS_KEY, key, owner, after, limit).await
     }
 
-    /// Projects, as [`Self::keys_behind`].
+    /// Projects, as [`Self::keys_after`].
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn projects_behind(
+    pub async fn projects_after(
         &self,
         owner: Option<&str>,
         after: &Position,
         limit: i64,
     ) -> Result<Vec<Listed<Project>>, Error> {
-        self.behind(PROJECTS, 8, project, owner, after, limit).await
+        self.list_after(PROJECTS, 8, project, owner, after, limit).await
     }
 
-    /// Clients without their secrets, as [`Self::keys_behind`].
+    /// Clients without their secrets, as [`Self::keys_after`].
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn clients_behind(
+    pub async fn clients_after(
         &self,
         owner: Option<&str>,
         after: &Position,
         limit: i64,
     ) -> Result<Vec<Listed<Client>>, Error> {
-        self.behind(CLIENTS, 14, client, owner, after, limit).await
+        self.list_after(CLIENTS, 14, client, owner, after, limit).await
     }
 
-    /// Users behind `after`, at most `limit`.
+    /// Users after `after`, at most `limit`.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn users_behind(&self, after: &Position, limit: i64) -> Result<Vec<Listed<User>>, Error> {
-        self.behind(USERS, 6, user, None, after, limit).await
+    pub async fn users_after(&self, after: &Position, limit: i64) -> Result<Vec<Listed<User>>, Error> {
+        self.list_after(USERS, 6, user, None, after, limit).await
     }
 
-    /// Refused requests, as [`Self::keys_behind`].
+    /// Refused requests, as [`Self::keys_after`].
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn denials_behind(
+    pub async fn denials_after(
         &self,
         owner: Option<&str>,
         after: &Position,
         limit: i64,
     ) -> Result<Vec<Listed<DenialRecord>>, Error> {
-        self.behind(DENIALS, COLUMNS_DENIAL, record, owner, after, limit).await
+        self.list_after(DENIALS, COLUMNS_DENIAL, record, owner, after, limit).await
     }
 
-    /// Audit entries that concern `owner`, or all, as [`Self::keys_behind`].
+    /// Audit entries that concern `owner`, or all, as [`Self::keys_after`].
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn audit_behind(
+    pub async fn audit_after(
         &self,
         owner: Option<&str>,
         after: &Position,
         limit: i64,
     ) -> Result<Vec<Listed<AuditEntry>>, Error> {
-        self.behind(AUDIT, 11, entry, owner, after, limit).await
+        self.list_after(AUDIT, 11, entry, owner, after, limit).await
     }
 
-    /// Reads one page. Behind the `columns` of the value stand those of its place.
-    async fn behind<T>(
+    /// Reads one page. The columns of its position follow the `columns` of the value.
+    async fn list_after<T>(
         &self,
         (all, owned): Statements,
         columns: usize,

@@ -24,12 +24,12 @@ mod meter;
 mod migrations;
 mod plans;
 mod projects;
+mod purge;
 mod returns;
 mod row;
 mod sessions;
 mod signing_keys;
 mod sqlite;
-mod sweep;
 mod tokens;
 mod tx;
 mod usage;
@@ -52,15 +52,15 @@ use url::Url;
 pub use answers::{Answered, KeptAnswer};
 pub use apis::RoutePlace;
 pub use audit::AuditEntry;
-pub use audit_chain::{Link, SealedEntry};
+pub use audit_chain::{ChainPosition, SealedEntry};
 pub use bounds::Bounds;
 pub use census::{Counted, GRANT_STATES, KEY_STATES};
-pub use changes::Follower;
+pub use changes::ChangeFeed;
 pub use clients::ClientChanges;
 pub use error::Error;
 pub use grant_state::TokenState;
-pub use grants::{Outcome, Rotation};
-pub use imports::{Fate, ImportBatch, ImportProgress, ImportedKey};
+pub use grants::{Redemption, Rotation};
+pub use imports::{ImportBatch, ImportOutcome, ImportProgress, ImportedKey};
 pub use interactions::Interaction;
 pub use key_changes::{KeyChanges, Replacement};
 pub use keys::KeyRecord;
@@ -234,7 +234,7 @@ impl Store {
             Engine::Sqlite(sqlite) => sqlite.rows(sql, binds),
             Engine::Postgres(pool) => {
                 let fetch = async { tx::postgres_rows(&tx::bound(sql, binds).fetch_all(pool).await?) };
-                timeout(self.wait, fetch).await.unwrap_or_else(|_| Err(late()))
+                timeout(self.wait, fetch).await.unwrap_or_else(|_| Err(timed_out()))
             }
         };
         operation.done(began, &rows);
@@ -266,7 +266,7 @@ impl Store {
                     self.freshness.apply(committed?);
                     Ok(value)
                 };
-                timeout(self.wait, work).await.unwrap_or_else(|_| Err(late()))
+                timeout(self.wait, work).await.unwrap_or_else(|_| Err(timed_out()))
             }
         };
         self.meter.write.done(began, &written);
@@ -306,10 +306,10 @@ where
         (kept, ack)
     }))?;
     let stopped = |_| Error::Unavailable("the writer could not begin a transaction".to_owned());
-    timeout(wait, told).await.map_err(|_| late())?.map_err(stopped)?
+    timeout(wait, told).await.map_err(|_| timed_out())?.map_err(stopped)?
 }
 
-fn late() -> Error {
+fn timed_out() -> Error {
     Error::Unavailable("the database did not answer in time".to_owned())
 }
 

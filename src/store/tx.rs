@@ -110,7 +110,7 @@ impl Tx {
     }
 
     /// More memory and rarer checkpoints while much is written; PostgreSQL is set up by whoever runs it.
-    pub(super) fn make_room(&mut self) -> Result<(), Error> {
+    pub(super) fn tune_for_bulk(&mut self) -> Result<(), Error> {
         if let Handle::Sqlite(connection) = &self.handle {
             for pragma in ["PRAGMA cache_size = -131072", "PRAGMA wal_autocheckpoint = 8192"] {
                 sqlite::rows(connection, pragma, &[])?;

@@ -89,7 +89,7 @@ pub(super) async fn submit(
 /// The first key that any text may be changes what this node takes for a key at all. Others hear of it by the feed, and so
 /// would this one: a failure here only means that the key works a moment later.
 pub(super) async fn works_at_once(app: &App, key: &ApiKey) {
-    if key.form != Looks::Prefixed && !app.catalog.current().foreign_keys {
+    if key.form != Looks::Prefixed && !app.catalog.current().has_opaque_keys {
         drop(app.catalog.reload().await);
     }
 }

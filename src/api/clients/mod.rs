@@ -45,7 +45,7 @@ pub async fn list(
     let filter = Filter { user: query.get("user").map(ToOwned::to_owned) };
     let owner = caller.whose(&app, filter.user.as_deref()).await?;
     let (store, owner) = (&app.store, owner.as_deref());
-    let read = |place, limit| async move { store.clients_behind(owner, &place, limit).await };
+    let read = |place, limit| async move { store.clients_after(owner, &place, limit).await };
     Ok(reply::json(&fill(&app, "clients", &query.paging()?, read, |client| Some(Client::from(client))).await?))
 }
 

@@ -48,7 +48,7 @@ pub async fn list(State(app): State<Arc<App>>, May(caller, ..): May<KeysRead>, u
         owner = owner.or(Some(project.user_id));
     }
     let (store, owner) = (&app.store, owner.as_deref());
-    let read = |place, limit| async move { store.keys_behind(owner, &place, limit).await };
+    let read = |place, limit| async move { store.keys_after(owner, &place, limit).await };
     let keep = |key: ApiKey| filter.lets(now, &key).then(|| Key::of(now, key));
     Ok(reply::json(&fill(&app, "keys", &paging, read, keep).await?))
 }
@@ -231,7 +231,7 @@ async fn replace(app: &App, caller: &Caller, work: Work<'_>, id: &str, overlap: 
 
 /// The first key of a form that any text may have changes what is looked up: on this node at once.
 async fn notice(app: &App, form: KeyForm) -> Result<(), Problem> {
-    if form != KeyForm::Prefixed && !app.catalog.current().foreign_keys {
+    if form != KeyForm::Prefixed && !app.catalog.current().has_opaque_keys {
         app.catalog.reload().await?;
     }
     Ok(())

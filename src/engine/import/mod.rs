@@ -1,4 +1,4 @@
-//! Owns importing keys that were made elsewhere: read, judge, keep in batches, go on where it stopped. Does not print.
+//! Owns importing keys that were made elsewhere: read, check, store in batches, go on where it stopped. Does not print.
 
 mod row;
 mod source;
@@ -13,7 +13,7 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 use data_encoding::BASE64URL_NOPAD;
 
-use self::{row::Judge, source::Source};
+use self::{row::RowValidator, source::Source};
 pub use self::{
     row::{BITS_MIN, Defaults},
     source::Format,
@@ -25,7 +25,7 @@ use crate::{
         error::{Error, ErrorCode},
         secret::{self, Digest},
     },
-    store::{Fate, ImportBatch, ImportProgress, ImportedKey, Store},
+    store::{ImportBatch, ImportOutcome, ImportProgress, ImportedKey, Store},
 };
 
 /// Rows kept in one transaction: as many as take about this long, so that whoever writes beside waits no longer for its turn.
@@ -100,7 +100,7 @@ pub async fn run(
     if !options.dry_run {
         store.begin_import(now).await?;
     }
-    let mut judge = Judge {
+    let mut validator = RowValidator {
         now,
         catalog: &catalog,
         environments: &options.environments,
@@ -112,7 +112,7 @@ pub async fn run(
     };
     let (rows, seen) = (FIRST_ROWS, HashSet::new());
     let mut import = Import { store, now, origin, id, options, watch, progress, rows, told: 0, seen };
-    while import.batch(&mut source, &mut judge).await? {}
+    while import.batch(&mut source, &mut validator).await? {}
     if !options.dry_run {
         store.finish_import(now, import.origin, import.id, import.progress).await?;
     }
@@ -138,7 +138,7 @@ struct Import<'a, W> {
 
 impl<W: Watch> Import<'_, W> {
     /// Reads and keeps one batch; false behind the last row.
-    async fn batch(&mut self, source: &mut Source, judge: &mut Judge<'_>) -> Result<bool, Error> {
+    async fn batch(&mut self, source: &mut Source, validator: &mut RowValidator<'_>) -> Result<bool, Error> {
         let began = Instant::now();
         let before = ImportProgress { offset: source.offset, line: source.line, ..self.progress };
         let (mut lines, mut keys) = (Vec::with_capacity(self.rows), Vec::with_capacity(self.rows));
@@ -147,7 +147,7 @@ impl<W: Watch> Import<'_, W> {
             && let Some(line) = source.next()?
         {
             read += 1;
-            match line.record.map_err(Into::into).and_then(|record| judge.judge(&record)) {
+            match line.record.map_err(Into::into).and_then(|record| validator.validate(&record)) {
                 Ok(key) => {
                     lines.push(line.number);
                     keys.push(key);
@@ -202,23 +202,23 @@ impl<W: Watch> Import<'_, W> {
         for ((line, digest), fate) in lines.iter().zip(digests).zip(fates) {
             let fate = if self.options.dry_run { self.dry(digest, fate) } else { fate };
             match fate {
-                Fate::Imported => {}
-                Fate::Present => self.watch.left_out(*line, "the key is there already")?,
-                Fate::Refused(reason) => self.watch.left_out(*line, &reason)?,
+                ImportOutcome::Imported => {}
+                ImportOutcome::Present => self.watch.left_out(*line, "the key is there already")?,
+                ImportOutcome::Refused(reason) => self.watch.left_out(*line, &reason)?,
             }
         }
         self.watch.kept(self.progress)
     }
 
     /// What would have become of a key, had those before it been kept.
-    fn dry(&mut self, digest: Digest, fate: Fate) -> Fate {
+    fn dry(&mut self, digest: Digest, fate: ImportOutcome) -> ImportOutcome {
         let is_new = self.seen.len() >= DRY_KEYS_MAX || self.seen.insert(digest);
-        if fate != Fate::Imported || is_new {
+        if fate != ImportOutcome::Imported || is_new {
             return fate;
         }
         self.progress.imported -= 1;
         self.progress.present += 1;
-        Fate::Present
+        ImportOutcome::Present
     }
 }
 

@@ -48,7 +48,7 @@ pub struct Defaults {
 
 /// What rows are held against.
 #[derive(Debug)]
-pub(super) struct Judge<'a> {
+pub(super) struct RowValidator<'a> {
     pub now: Timestamp,
     pub catalog: &'a Catalog,
     pub environments: &'a [String],
@@ -60,10 +60,10 @@ pub(super) struct Judge<'a> {
     pub scopes: HashMap<String, Result<String, String>>,
 }
 
-type Reason = Cow<'static, str>;
+type RowError = Cow<'static, str>;
 
-impl Judge<'_> {
-    pub(super) fn judge(&mut self, record: &Record) -> Result<ImportedKey, Reason> {
+impl RowValidator<'_> {
+    pub(super) fn validate(&mut self, record: &Record) -> Result<ImportedKey, RowError> {
         let secret = self.secret(record)?;
         let given = |own: &Option<String>, other: &Option<String>| {
             own.clone().filter(|text| !text.trim().is_empty()).or_else(|| other.clone())
@@ -100,7 +100,7 @@ impl Judge<'_> {
         })
     }
 
-    fn secret(&self, record: &Record) -> Result<Secret, Reason> {
+    fn secret(&self, record: &Record) -> Result<Secret, RowError> {
         let sha256 = record.sha256.as_deref().map(str::trim).filter(|text| !text.is_empty());
         let key = record.key.as_deref().map(str::trim).filter(|text| !text.is_empty());
         match (key, sha256) {
@@ -115,16 +115,16 @@ impl Judge<'_> {
         }
     }
 
-    fn end(&self, text: &str) -> Result<Timestamp, Reason> {
+    fn end(&self, text: &str) -> Result<Timestamp, RowError> {
         let end = Timestamp::read(text.trim()).ok_or("expires_at is RFC 3339 text or seconds since 1970")?;
         if end > ENDS_BEFORE {
-            return Err("expires_at is behind the year 9999: seconds since 1970 are wanted, not milliseconds".into());
+            return Err("expires_at is after the year 9999 (milliseconds?)".into());
         }
         if end <= self.now { Err("it has ended already".into()) } else { Ok(end) }
     }
 
     /// Scopes of the catalog; `all` means every one. Few sets are used by many keys.
-    fn scopes(&mut self, text: String) -> Result<String, Reason> {
+    fn scopes(&mut self, text: String) -> Result<String, RowError> {
         if self.scopes.len() > SCOPES_MAX {
             self.scopes.clear();
         }
@@ -155,7 +155,7 @@ struct Secret {
     hint: String,
 }
 
-fn judge_key(key: &str, force_weak: bool) -> Result<Secret, Reason> {
+fn judge_key(key: &str, force_weak: bool) -> Result<Secret, RowError> {
     if !LENGTHS.contains(&key.len()) {
         return Err(format!("a key has {} to {} characters", LENGTHS.start(), LENGTHS.end()).into());
     }

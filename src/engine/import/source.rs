@@ -1,4 +1,4 @@
-//! Owns reading rows out of a file of keys, CSV or JSON lines. Does not judge them. One line is one row, and no line is
+//! Owns reading rows out of a file of keys, CSV or JSON lines. Does not check them. One line is one row, and no line is
 //! longer than [`LINE_MAX`]: whatever the file holds, little of it is in memory at once. No error repeats what a row says.
 
 use std::{

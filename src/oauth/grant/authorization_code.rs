@@ -14,7 +14,7 @@ use crate::{
         pkce::CodeChallenge,
     },
     oauth::token::Decision,
-    store::Outcome,
+    store::Redemption,
 };
 
 /// What the client presented.
@@ -47,13 +47,13 @@ pub async fn redeem(
     let outcome =
         app.store.redeem_code(info.now, info.origin(&client.id), id, client.id.clone(), idle_expires_at, check).await?;
     let redeemed = match outcome {
-        Outcome::Redeemed(redeemed) => redeemed,
-        Outcome::Refused(error) => return Err(error),
-        Outcome::Reused(user_id, error) => {
+        Redemption::Redeemed(redeemed) => redeemed,
+        Redemption::Refused(error) => return Err(error),
+        Redemption::Reused(user_id, error) => {
             tell_reuse(app, client, &user_id).await;
             return Err(error);
         }
-        Outcome::WrongClient => return Err(wrong_client(app, info, client, "the code is not known")),
+        Redemption::WrongClient => return Err(wrong_client(app, info, client, "the code is not known")),
     };
     let asked = Guard::codes(app.config.limits.unredeemed_codes_per_user);
     app.limiter.release(info.now, asked, &redeemed.user_id).await;

@@ -8,7 +8,7 @@ use crate::{
     http::extract::RequestInfo,
     model::{client::Client, error::Error, grant::Redeemed, scope::Scopes},
     oauth::token::Decision,
-    store::{Outcome, Rotation},
+    store::{Redemption, Rotation},
 };
 
 /// Rotates a refresh token. What the request itself got wrong is refused before: the token still works.
@@ -39,13 +39,13 @@ pub async fn redeem(
     };
     let redeemed =
         match app.store.rotate(info.now, info.origin(&client.id), id, client.id.clone(), rotation, check).await? {
-            Outcome::Redeemed(redeemed) => redeemed,
-            Outcome::Refused(error) => return Err(error),
-            Outcome::Reused(user_id, error) => {
+            Redemption::Redeemed(redeemed) => redeemed,
+            Redemption::Refused(error) => return Err(error),
+            Redemption::Reused(user_id, error) => {
                 tell_reuse(app, client, &user_id).await;
                 return Err(error);
             }
-            Outcome::WrongClient => return Err(wrong_client(app, info, client, "the refresh token is not known")),
+            Redemption::WrongClient => return Err(wrong_client(app, info, client, "the refresh token is not known")),
         };
     let refresh_token = app.grant_tokens.refresh_token(&redeemed.grant_id, redeemed.generation)?;
     Ok(Decision {

@@ -27,7 +27,7 @@ use grantd::{
         scope::Scopes,
         secret::new_id,
     },
-    store::Follower,
+    store::ChangeFeed,
 };
 use serde_json::{Value, json};
 
@@ -100,9 +100,9 @@ async fn api_signed_by(app: &TestApp, algorithm: Algorithm, identifier: &str, sc
     OAuthClient { id, secret: Some(secret.expose().to_owned()) }
 }
 
-/// One look at the feed by this node, as its follower takes five times a second.
+/// One look at the feed by this node, as its feed takes five times a second.
 async fn look(app: &TestApp) {
-    app.app.background.look(&mut Follower::default()).await.expect("a look");
+    app.app.background.poll(&mut ChangeFeed::default()).await.expect("a look");
 }
 
 /// A confidential client that may use the client credentials grant for these scopes.

@@ -41,7 +41,7 @@ async fn a_new_key_is_announced_before_it_signs_and_the_old_one_outlives_its_tok
     // Every half hour for five days: a rotation each day, and what each leaves behind.
     for step in 0..(5 * 48) {
         let now = app.now();
-        app.app.signing.tend(now).await.expect("tended");
+        app.app.signing.maintain(now).await.expect("tended");
         look(&app).await;
         let kids = published(&app).await;
         for kid in &kids {

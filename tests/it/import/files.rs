@@ -44,7 +44,7 @@ async fn garbage_is_refused_whole() {
     }
     assert_eq!(database.column("SELECT COUNT(*) FROM api_keys").await, ["0"]);
     assert_eq!(database.column("SELECT COUNT(*) FROM audit WHERE event LIKE 'key.import%'").await, ["0"]);
-    assert_eq!(database.column("SELECT COUNT(*) FROM meta WHERE name = 'foreign_keys'").await, ["0"]);
+    assert_eq!(database.column("SELECT COUNT(*) FROM meta WHERE name = 'has_opaque_keys'").await, ["0"]);
 }
 
 #[test]

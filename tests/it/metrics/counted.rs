@@ -86,7 +86,7 @@ async fn every_reason_for_a_refusal_is_on_the_page_before_it_happens() {
 #[tokio::test]
 async fn ages_go_by_the_servers_clock() {
     let app = TestApp::with(&[("metrics_token", TOKEN)]).await;
-    app.app.background.census.go_on(&app.app.store, app.now()).await.expect("counted");
+    app.app.background.census.advance(&app.app.store, app.now()).await.expect("counted");
     app.advance(90);
     let page = scrape(&app).await;
     assert_eq!(page.value("grantd_signing_key_age_seconds", &[("algorithm", "ES256")]), 90.0);

@@ -136,5 +136,5 @@ async fn traffic(app: &TestApp) {
         let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
         other.post("/login", &form).await.status(status);
     }
-    app.app.background.census.go_on(&app.app.store, app.now()).await.expect("counted");
+    app.app.background.census.advance(&app.app.store, app.now()).await.expect("counted");
 }

@@ -48,13 +48,13 @@ async fn every_key_is_counted_once_over_several_pages(base: Base) {
     let first = base.store.count_keys(NOW, "").await.expect("a page");
     assert_eq!(first.next.as_deref(), Some("key_imported00999"), "a page is a thousand rows");
     let census = Census::default();
-    assert!(census.told()[0].1.is_none(), "nothing is told before the first whole lap");
-    census.go_on(&base.store, NOW).await.expect("counted");
-    let keys = |census: &Census| census.told()[0].1.clone().expect("a lap");
+    assert!(census.totals()[0].1.is_none(), "nothing is counted before the first whole lap");
+    census.advance(&base.store, NOW).await.expect("counted");
+    let keys = |census: &Census| census.totals()[0].1.clone().expect("a lap");
     assert_eq!(keys(&census).states, [2498, 0, 2]);
     // The next lap is a new one, and nothing of the last is in it.
     let later = NOW.plus_seconds(3600);
-    census.go_on(&base.store, later).await.expect("counted");
+    census.advance(&base.store, later).await.expect("counted");
     assert_eq!((keys(&census).at, keys(&census).states), (later, vec![1999, 499, 2]));
 }
 

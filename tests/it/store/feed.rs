@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use grantd::{
     cache::{Cached, Entity, EntityKind},
-    store::{Follower, Store},
+    store::{ChangeFeed, Store},
 };
 
 use super::{Base, NOW, new_api, new_client, new_user, who};
@@ -24,27 +24,27 @@ fn cached(store: &Store, kind: EntityKind, id: &str) -> Cached<()> {
 
 async fn a_change_elsewhere_is_learned_at_the_next_look(base: Base) {
     let other = base.other_node().await;
-    let mut follower = Follower::default();
+    let mut feed = ChangeFeed::default();
     assert!(!other.freshness().is_confirmed());
-    let kinds = looked(&mut follower, &other).await;
+    let kinds = looked(&mut feed, &other).await;
     assert_eq!(kinds, [EntityKind::Catalog, EntityKind::SigningKeys], "the first look starts afresh");
     assert!(other.freshness().is_confirmed());
     let (user, client) =
         (cached(&other, EntityKind::User, &base.user), cached(&other, EntityKind::Client, &base.client));
-    assert!(looked(&mut follower, &other).await.is_empty());
+    assert!(looked(&mut feed, &other).await.is_empty());
     assert!(base.store.set_user_active(NOW, who(), base.user.clone(), false).await.expect("an answer"));
     assert!(other.freshness().is_fresh(&user), "not learned yet");
-    assert_eq!(looked(&mut follower, &other).await, [EntityKind::User]);
+    assert_eq!(looked(&mut feed, &other).await, [EntityKind::User]);
     assert!(!other.freshness().is_fresh(&user) && other.freshness().is_fresh(&client));
 }
 
 async fn every_change_that_matters_is_told(base: Base) {
     use EntityKind::{Catalog, Client, Grant, Key, SigningKeys, Token, User};
     let other = base.other_node().await;
-    let mut follower = Follower::default();
-    looked(&mut follower, &other).await;
+    let mut feed = ChangeFeed::default();
+    looked(&mut feed, &other).await;
     let mut told = async || {
-        let mut kinds = looked(&mut follower, &other).await;
+        let mut kinds = looked(&mut feed, &other).await;
         kinds.dedup();
         kinds
     };
@@ -80,31 +80,31 @@ async fn every_change_that_matters_is_told(base: Base) {
 
 async fn a_follower_that_falls_behind_trusts_nothing(base: Base) {
     let other = base.other_node().await;
-    let mut follower = Follower::default();
-    looked(&mut follower, &other).await;
+    let mut feed = ChangeFeed::default();
+    looked(&mut feed, &other).await;
     let untouched = cached(&other, EntityKind::User, "user_untouched");
     let toggle = |active| base.store.set_user_active(NOW, who(), base.user.clone(), active);
     for n in 0..1000 {
         toggle(n % 2 == 0).await.expect("an answer");
     }
-    assert_eq!(looked(&mut follower, &other).await.len(), 1000);
+    assert_eq!(looked(&mut feed, &other).await.len(), 1000);
     assert!(other.freshness().is_fresh(&untouched), "a thousand are told apart");
     for n in 0..1001 {
         toggle(n % 2 == 0).await.expect("an answer");
     }
-    assert_eq!(looked(&mut follower, &other).await, [EntityKind::Catalog, EntityKind::SigningKeys]);
+    assert_eq!(looked(&mut feed, &other).await, [EntityKind::Catalog, EntityKind::SigningKeys]);
     assert!(!other.freshness().is_fresh(&untouched));
 }
 
 async fn a_follower_whose_changes_were_swept_trusts_nothing(base: Base) {
     let other = base.other_node().await;
-    let mut follower = Follower::default();
-    looked(&mut follower, &other).await;
+    let mut feed = ChangeFeed::default();
+    looked(&mut feed, &other).await;
     let untouched = cached(&other, EntityKind::User, "user_untouched");
     base.store.insert_user(NOW, who(), new_user("bob@example.com")).await.expect("a user");
-    base.store.sweep(NOW.plus_seconds(2 * 86_400), 86_400).await.expect("swept");
+    base.store.purge_expired(NOW.plus_seconds(2 * 86_400), 86_400).await.expect("swept");
     base.store.insert_client(NOW.plus_seconds(2 * 86_400), who(), new_client()).await.expect("a client");
-    looked(&mut follower, &other).await;
+    looked(&mut feed, &other).await;
     assert!(!other.freshness().is_fresh(&untouched));
 }
 
@@ -113,8 +113,8 @@ async fn concurrent_writers_hide_no_change_from_a_follower(base: Base) {
     const WRITERS: usize = 16;
     const EACH: usize = 25;
     let other = base.other_node().await;
-    let mut follower = Follower::default();
-    looked(&mut follower, &other).await;
+    let mut feed = ChangeFeed::default();
+    looked(&mut feed, &other).await;
     let ids: Vec<String> = (0..WRITERS * EACH).map(|n| format!("jti_{n}")).collect();
     let seen: Vec<Cached<()>> = ids.iter().map(|id| cached(&other, EntityKind::Token, id)).collect();
     let untouched = cached(&other, EntityKind::User, "user_untouched");
@@ -131,10 +131,10 @@ async fn concurrent_writers_hide_no_change_from_a_follower(base: Base) {
     let follow = async {
         let mut learned = 0;
         while !done.load(Ordering::SeqCst) {
-            learned += looked(&mut follower, &other).await.len();
+            learned += looked(&mut feed, &other).await.len();
             tokio::task::yield_now().await;
         }
-        learned + looked(&mut follower, &other).await.len()
+        learned + looked(&mut feed, &other).await.len()
     };
     let write = async {
         tasks.join_all().await;
@@ -147,8 +147,8 @@ async fn concurrent_writers_hide_no_change_from_a_follower(base: Base) {
 }
 
 /// What a look has found, confirmed as whoever holds nothing whole may.
-async fn looked(follower: &mut Follower, store: &Store) -> Vec<EntityKind> {
-    let look = follower.look(store).await.expect("a look");
+async fn looked(feed: &mut ChangeFeed, store: &Store) -> Vec<EntityKind> {
+    let look = feed.poll(store).await.expect("a look");
     look.confirm(store);
     look.kinds
 }

@@ -2,7 +2,7 @@
 
 use grantd::{
     model::{clock::Timestamp, error::Error as Refusal, grant::Redeemed},
-    store::{Error, Outcome, Rotation},
+    store::{Error, Redemption, Rotation},
 };
 
 use super::{Base, NOW, new_client, new_user, who};
@@ -32,20 +32,22 @@ fn later(seconds: i64) -> Timestamp {
 }
 
 #[track_caller]
-fn redeemed(outcome: Result<Outcome, Error>) -> Redeemed {
+fn redeemed(outcome: Result<Redemption, Error>) -> Redeemed {
     match outcome.expect("an outcome") {
-        Outcome::Redeemed(redeemed) => redeemed,
-        Outcome::Refused(error) | Outcome::Reused(_, error) => panic!("refused: {error}"),
-        Outcome::WrongClient => panic!("another client's"),
+        Redemption::Redeemed(redeemed) => redeemed,
+        Redemption::Refused(error) | Redemption::Reused(_, error) => panic!("refused: {error}"),
+        Redemption::WrongClient => panic!("another client's"),
     }
 }
 
 #[track_caller]
-fn refused(outcome: Result<Outcome, Error>, because: &str) {
+fn refused(outcome: Result<Redemption, Error>, because: &str) {
     match outcome.expect("an outcome") {
-        Outcome::Redeemed(redeemed) => panic!("{redeemed:?}"),
-        Outcome::Refused(error) | Outcome::Reused(_, error) => assert!(error.description.contains(because), "{error}"),
-        Outcome::WrongClient => panic!("another client's"),
+        Redemption::Redeemed(redeemed) => panic!("{redeemed:?}"),
+        Redemption::Refused(error) | Redemption::Reused(_, error) => {
+            assert!(error.description.contains(because), "{error}")
+        }
+        Redemption::WrongClient => panic!("another client's"),
     }
 }
 
@@ -57,11 +59,11 @@ impl Base {
         id
     }
 
-    async fn redeem(&self, now: Timestamp, id: &str, client: &str) -> Result<Outcome, Error> {
+    async fn redeem(&self, now: Timestamp, id: &str, client: &str) -> Result<Redemption, Error> {
         self.store.redeem_code(now, who(), id.to_owned(), client.to_owned(), later(3600), |_| Ok(())).await
     }
 
-    async fn rotate(&self, now: Timestamp, id: &str, generation: u32, grace_ms: i64) -> Result<Outcome, Error> {
+    async fn rotate(&self, now: Timestamp, id: &str, generation: u32, grace_ms: i64) -> Result<Redemption, Error> {
         let rotation = Rotation { generation, grace_ms, idle_expires_at: now.plus_seconds(3600) };
         self.store.rotate(now, who(), id.to_owned(), self.client.clone(), rotation, |_| Ok(())).await
     }
@@ -90,12 +92,12 @@ async fn a_code_is_redeemed_by_its_own_client_in_its_time(base: Base) {
     let other_id = other.id.clone();
     base.store.insert_client(NOW, who(), other).await.expect("a client");
     let id = base.grant().await;
-    assert!(matches!(base.redeem(later(1), &id, &other_id).await, Ok(Outcome::WrongClient)));
+    assert!(matches!(base.redeem(later(1), &id, &other_id).await, Ok(Redemption::WrongClient)));
     refused(base.redeem(later(601), &id, &base.client).await, "expired");
     refused(base.redeem(later(1), "no-such-grant", &base.client).await, "not known");
     redeemed(base.redeem(later(599), &id, &base.client).await);
     // A stranger's second try ends nothing either.
-    assert!(matches!(base.redeem(later(600), &id, &other_id).await, Ok(Outcome::WrongClient)));
+    assert!(matches!(base.redeem(later(600), &id, &other_id).await, Ok(Redemption::WrongClient)));
     assert!(!base.is_revoked(&id).await);
 }
 
@@ -121,7 +123,7 @@ async fn only_one_of_many_redeems_a_code(base: Base) {
             tasks.spawn(async move { store.redeem_code(later(1), who(), id, client, later(3600), |_| Ok(())).await });
         }
         let outcomes = tasks.join_all().await;
-        let won = outcomes.into_iter().filter(|outcome| matches!(outcome, Ok(Outcome::Redeemed(_)))).count();
+        let won = outcomes.into_iter().filter(|outcome| matches!(outcome, Ok(Redemption::Redeemed(_)))).count();
         assert_eq!(won, 1);
         assert!(base.is_revoked(&id).await, "the second use ended the grant");
     }
@@ -155,7 +157,7 @@ async fn reuse_outside_the_grace_window_ends_the_grant(base: Base) {
         refused(base.rotate(later(seconds), &id, first + 1, grace_ms).await, "revoked");
         assert_eq!(base.audit(50).await.iter().filter(|event| *event == "refresh.reuse").count(), 1);
         base.seal().await;
-        base.store.sweep(later(1000 * 86_400), 1).await.expect("swept");
+        base.store.purge_expired(later(1000 * 86_400), 1).await.expect("swept");
     }
 }
 
@@ -193,7 +195,7 @@ async fn only_one_of_many_rotates_without_grace(base: Base) {
         }
         let outcomes = tasks.join_all().await;
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
-        let won = outcomes.into_iter().filter(|outcome| matches!(outcome, Ok(Outcome::Redeemed(_)))).count();
+        let won = outcomes.into_iter().filter(|outcome| matches!(outcome, Ok(Redemption::Redeemed(_)))).count();
         assert_eq!(won, 1);
         assert!(base.is_revoked(&id).await, "reuse ended the grant");
     }

@@ -42,11 +42,11 @@ macro_rules! on_each_engine {
     };
 }
 
-mod answers;
 mod census;
 mod ended;
 mod feed;
 mod grants;
+mod idempotency;
 mod keys;
 mod records;
 mod stale;

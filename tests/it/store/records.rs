@@ -198,23 +198,23 @@ async fn a_sweep_deletes_what_has_ended_and_nothing_else(base: Base) {
         (grant, token, waiting)
     };
     let day = 86_400;
-    assert!(!base.store.sweep(NOW.plus_seconds(59), day).await.expect("swept"));
+    assert!(!base.store.purge_expired(NOW.plus_seconds(59), day).await.expect("swept"));
     assert_eq!(is_there().await, (true, true, true));
-    assert!(!base.store.sweep(NOW.plus_seconds(61), day).await.expect("swept"));
+    assert!(!base.store.purge_expired(NOW.plus_seconds(61), day).await.expect("swept"));
     assert_eq!(is_there().await, (true, true, false), "what others may still know waits a day for their clocks");
     base.seal().await;
     assert!(!base.audit(100).await.is_empty());
-    assert!(!base.store.sweep(NOW.plus_seconds(day + 61), day).await.expect("swept"));
+    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 61), day).await.expect("swept"));
     assert_eq!(is_there().await, (true, false, false));
-    assert!(!base.store.sweep(NOW.plus_seconds(day + 601), day).await.expect("swept"));
+    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 601), day).await.expect("swept"));
     assert_eq!(is_there().await, (false, false, false), "a code that nobody redeemed leads nowhere");
     assert!(base.audit(100).await.is_empty());
     for n in 0..501 {
         let token = base.store.revoke_token(NOW, who(), format!("jti_{n}"), base.client.clone(), NOW).await;
         token.expect("revoked");
     }
-    assert!(base.store.sweep(NOW.plus_seconds(day + 1), day).await.expect("swept"), "there may be more");
-    assert!(!base.store.sweep(NOW.plus_seconds(day + 1), day).await.expect("swept"));
+    assert!(base.store.purge_expired(NOW.plus_seconds(day + 1), day).await.expect("swept"), "there may be more");
+    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 1), day).await.expect("swept"));
 }
 
 async fn a_backup_is_whole(base: Base) {

@@ -3,9 +3,9 @@
 use super::{Error, Store, row::binds, tx::Tx};
 use crate::model::clock::Timestamp;
 
-/// Rows of one table deleted in one transaction, so that a sweep never holds others up.
+/// Rows of one table deleted in one transaction, so that a purge never holds others up.
 const BATCH: i64 = 500;
-/// How long a change stays in the feed; a reader further behind starts afresh.
+/// How long a change stays in the feed; a reader that lags further starts afresh.
 const CHANGES_KEPT_SECONDS: i64 = DAY_SECONDS;
 const DAY_SECONDS: i64 = 86_400;
 /// How long counts by hour stay.
@@ -23,16 +23,16 @@ const KEYS_BATCH: i64 = 100;
 impl Tx {
     /// By age, and by number: refusals are what a flood is made of. Those of nobody push out none of an owner's, and one
     /// owner's none of another's.
-    async fn sweep_denials(&mut self, now: Timestamp) -> Result<u64, Error> {
+    async fn purge_denials(&mut self, now: Timestamp) -> Result<u64, Error> {
         let old = "DELETE FROM denials WHERE id IN (SELECT id FROM denials WHERE at < $1 LIMIT $2)";
-        let mut swept = self.execute(old, binds![now.plus_seconds(-DENIALS_KEPT_SECONDS), BATCH]).await?;
+        let mut deleted = self.execute(old, binds![now.plus_seconds(-DENIALS_KEPT_SECONDS), BATCH]).await?;
         for too_many in [
             "DELETE FROM denials WHERE id IN
              (SELECT id FROM denials WHERE user_id IS NULL ORDER BY at DESC, id DESC LIMIT $1 OFFSET $2)",
             "DELETE FROM denials WHERE id IN
              (SELECT id FROM denials WHERE user_id IS NOT NULL ORDER BY at DESC, id DESC LIMIT $1 OFFSET $2)",
         ] {
-            swept = swept.max(self.execute(too_many, binds![BATCH, DENIALS_KEPT]).await?);
+            deleted = deleted.max(self.execute(too_many, binds![BATCH, DENIALS_KEPT]).await?);
         }
         let owners =
             "SELECT user_id FROM denials WHERE user_id IS NOT NULL GROUP BY user_id HAVING COUNT(*) > $1 LIMIT $2";
@@ -40,13 +40,13 @@ impl Tx {
             let too_many = "DELETE FROM denials WHERE id IN
                             (SELECT id FROM denials WHERE user_id = $1 ORDER BY at DESC, id DESC LIMIT $2 OFFSET $3)";
             let owner = owner.text(0)?;
-            swept = swept.max(self.execute(too_many, binds![&owner, BATCH, DENIALS_OF_ONE_KEPT]).await?);
+            deleted = deleted.max(self.execute(too_many, binds![&owner, BATCH, DENIALS_OF_ONE_KEPT]).await?);
         }
-        Ok(swept)
+        Ok(deleted)
     }
 
     /// Keys that ended before this, with the places they were used from. Their use goes with its own age.
-    async fn sweep_keys(&mut self, before: Timestamp) -> Result<u64, Error> {
+    async fn purge_keys(&mut self, before: Timestamp) -> Result<u64, Error> {
         let mut most = 0;
         for ended in [
             "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE revoked_at < $1 LIMIT $2) RETURNING id",
@@ -69,13 +69,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn sweep(&self, now: Timestamp, audit_seconds: i64) -> Result<bool, Error> {
+    pub async fn purge_expired(&self, now: Timestamp, audit_seconds: i64) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
                 let feed_before = now.plus_seconds(-CHANGES_KEPT_SECONDS);
                 // A day's margin: the clocks of nodes differ, and a revoked token must not come back on a slower one.
                 let day_ago = now.plus_seconds(-DAY_SECONDS);
-                let swept = [
+                let deleted = [
                     tx.execute("DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)", binds![day_ago, BATCH]).await?,
                     // A code that nobody redeemed leads nowhere.
                     tx.execute(
@@ -104,15 +104,15 @@ impl Store {
                         binds![now.plus_seconds(-USAGE_KEPT_SECONDS), BATCH],
                     )
                     .await?,
-                    tx.sweep_denials(now).await?,
-                    tx.sweep_keys(now.plus_seconds(-KEYS_KEPT_SECONDS)).await?,
+                    tx.purge_denials(now).await?,
+                    tx.purge_keys(now.plus_seconds(-KEYS_KEPT_SECONDS)).await?,
                     tx.execute(
                         "DELETE FROM idempotency WHERE (actor, name) IN (SELECT actor, name FROM idempotency WHERE expires_at < $1 LIMIT $2)",
                         binds![now, BATCH],
                     )
                     .await?,
                 ];
-                Ok(swept.into_iter().any(|count| count >= u64::try_from(BATCH).unwrap_or_default()))
+                Ok(deleted.into_iter().any(|count| count >= u64::try_from(BATCH).unwrap_or_default()))
             })
         })
         .await

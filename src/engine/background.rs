@@ -1,5 +1,5 @@
-//! Owns the work that goes on beside requests: following the feed, flushing counts, tending keys, sweeping. Each task
-//! ends when told to; none is needed for an answer to be right.
+//! Owns background work: polling the changes feed, flushing counts, rotating signing keys, deleting expired rows. Each
+//! task ends when told to; none is needed for a response to be correct.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,17 +14,43 @@ use crate::{
     cache::{Entity, EntityKind},
     meters::{Count, Named},
     model::{api::Algorithm, clock::Clock, error::Error},
-    store::{Follower, Store},
+    store::{ChangeFeed, Store},
 };
 
 /// Between two looks at the feed. A change elsewhere is seen within this and the look itself.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_EVERY: Duration = Duration::from_millis(200);
 /// Between two flushes of counts: at most this much is lost by a kill.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
-const TEND_EVERY: Duration = Duration::from_secs(60);
+const MAINTAIN_EVERY: Duration = Duration::from_secs(60);
 
-/// The tasks that can fail: following the feed, writing counts, tending keys and tables.
-pub const TASKS: [&str; 3] = ["follow", "flush", "tend"];
+/// The tasks that can fail, by their names in metrics and logs.
+pub const TASKS: [&str; 3] = [CHANGES, Task::Flush.as_str(), Task::Maintenance.as_str()];
+const CHANGES: &str = "follow";
+
+/// Work that is repeated at an interval.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    /// Writing counts.
+    Flush,
+    /// Rotating signing keys and deleting expired rows.
+    Maintenance,
+}
+
+impl Task {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Flush => "flush",
+            Self::Maintenance => "tend",
+        }
+    }
+
+    const fn period(self) -> Duration {
+        match self {
+            Self::Flush => FLUSH_EVERY,
+            Self::Maintenance => MAINTAIN_EVERY,
+        }
+    }
+}
 
 /// What the tasks work on.
 #[derive(Clone, Debug)]
@@ -59,11 +85,11 @@ impl Background {
     /// Starts every task; each ends after `stop`.
     pub fn start(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         let (background, until) = (self.clone(), stop.clone());
-        tasks.spawn(async move { background.follow(until).await });
+        tasks.spawn(async move { background.poll_changes(until).await });
         let (background, until) = (self.clone(), stop.clone());
-        tasks.spawn(async move { background.every(FLUSH_EVERY, until, "flush").await });
+        tasks.spawn(async move { background.repeat(Task::Flush, until).await });
         let (background, until) = (self.clone(), stop.clone());
-        tasks.spawn(async move { background.every(TEND_EVERY, until, "tend").await });
+        tasks.spawn(async move { background.repeat(Task::Maintenance, until).await });
         let (background, until) = (self.clone(), stop.clone());
         tasks.spawn(async move { background.mailer.run(&until).await });
     }
@@ -93,13 +119,13 @@ impl Background {
     ///
     /// # Errors
     /// `temporarily_unavailable`.
-    pub async fn look(&self, follower: &mut Follower) -> Result<(), Error> {
-        let look = follower.look(&self.store).await?;
-        let reloaded = self.reload(&look.kinds).await;
+    pub async fn poll(&self, feed: &mut ChangeFeed) -> Result<(), Error> {
+        let poll = feed.poll(&self.store).await?;
+        let reloaded = self.reload(&poll.kinds).await;
         match &reloaded {
-            Ok(()) => look.confirm(&self.store),
+            Ok(()) => poll.confirm(&self.store),
             // What changed must not be forgotten: the next look begins from nothing and reads everything again.
-            Err(_) => *follower = Follower::default(),
+            Err(_) => *feed = ChangeFeed::default(),
         }
         reloaded
     }
@@ -124,13 +150,13 @@ impl Background {
         self.store.freshness().apply([Entity::new(kind, "")]);
     }
 
-    async fn follow(&self, stop: CancellationToken) {
-        let mut follower = Follower::default();
-        let mut ticks = interval(LOOK_EVERY);
+    async fn poll_changes(&self, stop: CancellationToken) {
+        let mut feed = ChangeFeed::default();
+        let mut ticks = interval(POLL_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failing = false;
         while !ended(&stop, &mut ticks).await {
-            let looked = self.look(&mut follower).await;
+            let looked = self.poll(&mut feed).await;
             if let Err(error) = &looked
                 && !failing
             {
@@ -140,35 +166,35 @@ impl Background {
             }
             failing = looked.is_err();
             if failing {
-                self.failures.with("follow", Count::one);
+                self.failures.with(CHANGES, Count::one);
             }
         }
     }
 
-    async fn every(&self, period: Duration, stop: CancellationToken, what: &'static str) {
-        let mut ticks = interval(period);
+    async fn repeat(&self, task: Task, stop: CancellationToken) {
+        let mut ticks = interval(task.period());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !ended(&stop, &mut ticks).await {
-            let done = match what {
-                "flush" => self.write(false).await,
-                _ => self.tend().await,
+            let done = match task {
+                Task::Flush => self.write(false).await,
+                Task::Maintenance => self.maintain().await,
             };
             if let Err(error) = done {
-                self.failures.with(what, Count::one);
-                tracing::warn!(%error, what, "background work failed and will be tried again");
+                self.failures.with(task.as_str(), Count::one);
+                tracing::warn!(%error, what = task.as_str(), "background work failed and will be tried again");
             }
         }
     }
 
-    async fn tend(&self) -> Result<(), Error> {
+    async fn maintain(&self) -> Result<(), Error> {
         let now = self.clock.now();
         // Whoever copies the file alone misses a minute at most, and nothing lives in the log for weeks.
         self.store.checkpoint().await?;
-        self.signing.tend(now).await?;
-        while self.store.sweep(now, self.audit_seconds).await? {
+        self.signing.maintain(now).await?;
+        while self.store.purge_expired(now, self.audit_seconds).await? {
             tokio::task::yield_now().await;
         }
-        self.census.go_on(&self.store, now).await
+        self.census.advance(&self.store, now).await
     }
 }
 
