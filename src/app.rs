@@ -14,6 +14,7 @@ use crate::{
         census::Census,
         clients::Clients,
         denials::Denials,
+        event_counts::EventCounts,
         grant_token::GrantTokens,
         leaks::Leaks,
         limit::Limiter,
@@ -23,7 +24,6 @@ use crate::{
         password::Passwords,
         sessions::Sessions,
         signing::Signing,
-        tally::Tally,
         usage::Usage,
         verify::{Verifier, VerifierParts},
     },
@@ -68,7 +68,7 @@ pub struct App {
     /// Counts requests against plans, and failed guesses.
     pub limiter: Limiter,
     /// Counts frequent events.
-    pub tally: Arc<Tally>,
+    pub event_counts: Arc<EventCounts>,
     /// Answers that are given again, and places in lists.
     pub answers: Answers,
     /// Why requests were refused.
@@ -112,7 +112,7 @@ impl App {
         let lifetime = config.lifetimes.signing_key_seconds;
         let signing = Arc::new(Signing::load(Arc::clone(&store), master.clone(), lifetime, now, &algorithms).await?);
         let usage = Arc::new(Usage::default());
-        let tally = Arc::new(Tally::default());
+        let event_counts = Arc::new(EventCounts::default());
         let denials = Arc::new(Denials::default());
         let mailer = Arc::new(Mailer::new(&config.mail)?);
         let (issuer, keys_url) = (config.issuer.clone(), config.leaks.keys_url.clone());
@@ -123,7 +123,7 @@ impl App {
             catalog: Arc::clone(&catalog),
             signing: Arc::clone(&signing),
             usage: Arc::clone(&usage),
-            tally: Arc::clone(&tally),
+            event_counts: Arc::clone(&event_counts),
             denials: Arc::clone(&denials),
             clock: Arc::clone(&clock),
             mailer,
@@ -167,7 +167,7 @@ impl App {
             catalog,
             signing,
             verifier,
-            tally,
+            event_counts,
             denials,
             leaks,
             background,

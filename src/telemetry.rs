@@ -9,7 +9,7 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberI
 
 use crate::{
     meters::{Count, Latency, Named},
-    model::{error::Error, principal::Denial},
+    model::{error::Error, principal::Reason},
 };
 
 /// How sign-ins end.
@@ -22,7 +22,7 @@ pub struct Telemetry {
     pub routes: Named<Route>,
     /// Sign-ins by how they ended, see [`SIGN_INS`].
     pub sign_ins: Named<Count>,
-    /// Refused requests by [`Denial::as_str`].
+    /// Refused requests by [`Reason::as_str`].
     pub refusals: Named<Count>,
 }
 
@@ -41,7 +41,7 @@ impl Default for Telemetry {
         Self {
             routes: Named::default(),
             sign_ins: Named::of(SIGN_INS),
-            refusals: Named::of(Denial::ALL.map(Denial::as_str)),
+            refusals: Named::of(Reason::ALL.map(Reason::as_str)),
         }
     }
 }

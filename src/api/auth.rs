@@ -26,7 +26,7 @@ use crate::{
         email,
         error::{Error, ErrorCode},
         plan::Plan,
-        principal::{Denial, Denied},
+        principal::{Reason, Rejection},
         reserved,
         usage::Outcome,
         user::User,
@@ -195,7 +195,7 @@ impl Caller {
             && error.code == ErrorCode::InsufficientScope
         {
             let (credential, asked) = (&holder.credential, holder.asked.clone());
-            note(app, &self.info, credential, (403, Denial::Scope), error.description.to_string(), asked);
+            note(app, &self.info, credential, (403, Reason::Scope), error.description.to_string(), asked);
         }
         Ok(judged?)
     }
@@ -264,13 +264,18 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
         return Ok(Caller { info, holder: None });
     }
     if names_credential(parts.uri.query().unwrap_or_default(), &[]) {
-        app.tally.count("credential_in_url", None, &info.origin("anonymous"), Some("a credential was sent in a URL"));
+        app.event_counts.count(
+            "credential_in_url",
+            None,
+            &info.origin("anonymous"),
+            Some("a credential was sent in a URL"),
+        );
         let words = "a credential belongs into the Authorization header, not into the URL: revoke this one";
         return Err(Error::invalid_request(words).into());
     }
     let invalid = || Error::new(ErrorCode::InvalidToken, "this is no valid credential");
     let presented = bearer(&parts.headers).map_err(|_| invalid())?.ok_or_else(Problem::unauthenticated)?;
-    let from = info.presenter(&parts.headers);
+    let from = info.presentation(&parts.headers);
     let asked = Asked::of(parts.method.as_str(), parts.uri.path());
     let credential = match credential::verify(app, &info, presented, &from).await? {
         Ok(credential) => credential,
@@ -283,7 +288,7 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     let outcome = match &judged {
         Ok(_) => Outcome::Allowed,
         Err((Outcome::Limited, _)) => Outcome::Limited,
-        Err(_) => Outcome::Denied,
+        Err(_) => Outcome::Rejection,
     };
     app.verifier.used(info.now, &credential, outcome, &from);
     let user = judged.map_err(|(_, problem)| problem)?;
@@ -304,7 +309,7 @@ async fn judge(
 ) -> Result<User, (Outcome, Problem)> {
     let principal = &credential.value.principal;
     let note = |status, denial, reason: String| {
-        let needs = (denial == Denial::Scope).then(|| scope.to_owned());
+        let needs = (denial == Reason::Scope).then(|| scope.to_owned());
         let asked = Asked { needs, holds: Some(principal.scopes.to_string()), ..asked.clone() };
         note(app, info, credential, (status, denial), reason, asked);
     };
@@ -312,39 +317,39 @@ async fn judge(
     let is_ours = |uri: &String| catalog.reserved.as_ref().is_some_and(|api| api.identifier == *uri);
     let is_for_us = principal.audience.iter().any(is_ours);
     if !is_for_us || !principal.scopes.contains(scope) {
-        note(403, if is_for_us { Denial::Scope } else { Denial::Audience }, format!("scope {scope} missing"));
-        return Err((Outcome::Denied, Problem::scope(scope)));
+        note(403, if is_for_us { Reason::Scope } else { Reason::Audience }, format!("scope {scope} missing"));
+        return Err((Outcome::Rejection, Problem::scope(scope)));
     }
     let found = match &principal.user {
-        Some(user) => app.store.user_by_id(&user.id).await.map_err(|error| (Outcome::Denied, error.into()))?,
+        Some(user) => app.store.user_by_id(&user.id).await.map_err(|error| (Outcome::Rejection, error.into()))?,
         None => None,
     };
     let Some(user) = found.filter(|user| user.active) else {
-        note(403, Denial::Forbidden, "no user is behind this credential".to_owned());
+        note(403, Reason::Forbidden, "no user is behind this credential".to_owned());
         let words = "a client on its own has no user, as whom to act: use an API key";
-        return Err((Outcome::Denied, Error::new(ErrorCode::Forbidden, words).into()));
+        return Err((Outcome::Rejection, Error::new(ErrorCode::Forbidden, words).into()));
     };
     if admin && !user.admin {
-        note(403, Denial::Forbidden, "an administrator is needed".to_owned());
-        return Err((Outcome::Denied, Error::new(ErrorCode::Forbidden, "this is for administrators").into()));
+        note(403, Reason::Forbidden, "an administrator is needed".to_owned());
+        return Err((Outcome::Rejection, Error::new(ErrorCode::Forbidden, "this is for administrators").into()));
     }
     let of_project = principal.key.as_ref().is_some_and(|key| key.project.is_some());
     if of_project && !OF_A_PROJECT.contains(&scope) {
         let words = "a key of a project reaches that project alone";
-        note(403, Denial::Scope, words.to_owned());
-        return Err((Outcome::Denied, Error::new(ErrorCode::InsufficientScope, words).into()));
+        note(403, Reason::Scope, words.to_owned());
+        return Err((Outcome::Rejection, Error::new(ErrorCode::InsufficientScope, words).into()));
     }
     let plan = Plan { name: String::new(), per_hour: None, burst: BURST };
     let verdict = app.limiter.count(info.now, &plan, &user.id, reserved::SLUG).await;
-    if verdict.map_err(|error| (Outcome::Denied, error.into()))?.is_some_and(|verdict| verdict.exceeded) {
-        note(429, Denial::Limited, format!("more than {BURST} requests within a second"));
+    if verdict.map_err(|error| (Outcome::Rejection, error.into()))?.is_some_and(|verdict| verdict.exceeded) {
+        note(429, Reason::Limited, format!("more than {BURST} requests within a second"));
         let words = format!("at most {BURST} requests within a second");
         return Err((Outcome::Limited, Error::too_many(1, words).into()));
     }
     if is_write {
         let key = principal.key.as_ref().map(|key| key.id.as_str());
         writes::admit(app, info.now, &user.id, key).await.map_err(|error| {
-            note(429, Denial::Limited, error.description.to_string());
+            note(429, Reason::Limited, error.description.to_string());
             (Outcome::Limited, error.into())
         })?;
     }
@@ -356,11 +361,11 @@ fn note(
     app: &App,
     info: &RequestInfo,
     credential: &Verified,
-    (status, denial): (u16, Denial),
+    (status, denial): (u16, Reason),
     reason: String,
     asked: Asked,
 ) {
-    let denied = Denied::of(denial, &credential.value.principal);
+    let denied = Rejection::of(denial, &credential.value.principal);
     info.note_denial_because(app, (status, reason), Some(reserved::SLUG), denied, asked);
 }
 

@@ -55,7 +55,7 @@ pub async fn secret_scanning(
     let identifier = one(&parts.headers, "github-public-key-identifier")?;
     let signature = one(&parts.headers, "github-public-key-signature")?;
     if !app.leaks.is_signed(info.now, identifier, signature, &body).await? {
-        app.tally.count("leak.report", None, &info.origin("anonymous"), Some("the report's signature is wrong"));
+        app.event_counts.count("leak.report", None, &info.origin("anonymous"), Some("the report's signature is wrong"));
         return Err(Error::new(ErrorCode::Forbidden, "the signature is not the reporter's").into());
     }
     let malformed = |error| Error::invalid_request("send a JSON array of {token, type, url}").because(error);

@@ -23,7 +23,7 @@ use crate::{
     model::{
         denial::Asked,
         error::{Error, ErrorCode},
-        principal::{CredentialKind, Denial},
+        principal::{CredentialKind, Reason},
         usage::Outcome,
     },
 };
@@ -51,7 +51,7 @@ pub async fn me(
         "id": principal.subject,
         // The owner's own script may know its owner's name; a third party's app was not asked to.
         "name": user.filter(|_| principal.key.is_some()).map(|user| &user.name),
-        "plan": principal.metered.as_ref().map(|metered| &metered.plan),
+        "plan": principal.quota.as_ref().map(|quota| &quota.plan),
         "credential": principal.kind.as_str(),
         "scope": principal.scopes.to_string(),
         "client_id": principal.client_id,
@@ -75,7 +75,7 @@ pub async fn health(
         None => reply::json(&json!({ "status": "healthy", "authenticated": false })),
         Some(accepted) => {
             let principal = &accepted.value.principal;
-            let plan = principal.metered.as_ref().map(|metered| &metered.plan);
+            let plan = principal.quota.as_ref().map(|quota| &quota.plan);
             reply::json(
                 &json!({ "status": "healthy", "authenticated": true, "user": { "id": principal.subject, "plan": plan } }),
             )
@@ -90,7 +90,12 @@ async fn credential(
     headers: &HeaderMap,
 ) -> Result<Option<Verified>, BearerError> {
     if names_credential(uri.query().unwrap_or_default(), &MORE_IN_URLS) {
-        app.tally.count("credential_in_url", None, &info.origin("anonymous"), Some("a credential was sent in a URL"));
+        app.event_counts.count(
+            "credential_in_url",
+            None,
+            &info.origin("anonymous"),
+            Some("a credential was sent in a URL"),
+        );
         let error = Error::invalid_request(
             "A credential belongs into the Authorization header, not into the URL: revoke this one.",
         );
@@ -99,7 +104,7 @@ async fn credential(
     let presented = bearer(headers)
         .map_err(|_| refused("invalid_api_key", "The Authorization header is not a Bearer credential."))?;
     let Some(presented) = presented else { return Ok(None) };
-    let from = info.presenter(headers);
+    let from = info.presentation(headers);
     let denied = match credential::verify(app, info, presented, &from).await {
         Err(error) => return Err(BearerError { name: error.code.as_str(), error }),
         Ok(Ok(accepted)) => {
@@ -109,7 +114,7 @@ async fn credential(
         Ok(Err(denied)) => denied,
     };
     // A token says itself when it ends; a key does not, and all its refusals look alike.
-    let is_expired_token = denied.reason == Denial::Expired && denied.kind == Some(CredentialKind::AccessToken);
+    let is_expired_token = denied.reason == Reason::Expired && denied.kind == Some(CredentialKind::AccessToken);
     info.note_denial(app, 401, None, denied, Asked::of("GET", uri.path()));
     Err(if is_expired_token {
         refused("token_expired", "The access token has expired.")

@@ -34,11 +34,11 @@ use crate::{
         profile::Profile,
         project::Project,
         redirect_uri::RedirectUri,
-        route::Route,
+        rule::Rule,
         scope::Scopes,
         secret::{self, Digest, Secret, new_id},
     },
-    store::{ClientChanges, NewUser, RoutePlace},
+    store::{ClientChanges, NewUser, RulePlace},
 };
 
 /// The demo's own database, never another.
@@ -252,9 +252,9 @@ async fn make_project(app: &App, now: Timestamp, user_id: &str) -> Result<Projec
 }
 
 /// For a proxy: reading needs `read`, everything else `write`.
-fn route(method: &str, scope: &str) -> Result<Route, Error> {
+fn rule(method: &str, scope: &str) -> Result<Rule, Error> {
     let (method, scopes) = (method.to_owned(), Scopes::parse(scope)?);
-    Ok(Route { id: new_id("route"), method, pattern: "/*".to_owned(), scopes, public: false })
+    Ok(Rule { id: new_id("route"), method, pattern: "/*".to_owned(), scopes, public: false })
 }
 
 async fn make_api(app: &App, now: Timestamp) -> Result<(String, Secret), Error> {
@@ -270,12 +270,12 @@ async fn make_api(app: &App, now: Timestamp) -> Result<(String, Secret), Error> 
         client_id: String::new(),
         counts_introspection: false,
         scopes: vec![scope("read", "Read your data"), scope("write", "Change your data")],
-        routes: Vec::new(),
+        rules: Vec::new(),
     };
     let api_id = api.id.clone();
     let made = api::make(app, now, api).await?;
-    for route in [route("GET", "read")?, route("*", "write")?] {
-        app.store.insert_route(now, open::origin(), api_id.clone(), route, RoutePlace::Last).await?;
+    for rule in [rule("GET", "read")?, rule("*", "write")?] {
+        app.store.insert_rule(now, open::origin(), api_id.clone(), rule, RulePlace::Last).await?;
     }
     app.catalog.reload().await?;
     Ok(made)

@@ -8,7 +8,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    catalog::CatalogCache, census::Census, denials::Denials, mail::Mailer, signing::Signing, tally::Tally, usage::Usage,
+    catalog::CatalogCache, census::Census, denials::Denials, event_counts::EventCounts, mail::Mailer, signing::Signing,
+    usage::Usage,
 };
 use crate::{
     cache::{Entity, EntityKind},
@@ -64,7 +65,7 @@ pub struct Background {
     /// Counted uses.
     pub usage: Arc<Usage>,
     /// Counted events.
-    pub tally: Arc<Tally>,
+    pub event_counts: Arc<EventCounts>,
     /// Refused requests.
     pub denials: Arc<Denials>,
     /// The clock.
@@ -107,7 +108,7 @@ impl Background {
         let now = self.clock.now();
         let used = self.usage.flush(&self.store, now).await;
         let noted = self.denials.flush(&self.store, now).await;
-        let counted = self.tally.flush(&self.store, now, is_last).await;
+        let counted = self.event_counts.flush(&self.store, now, is_last).await;
         let mut sealed = Ok(true);
         while matches!(sealed, Ok(true)) {
             sealed = self.store.seal_audit(now, &self.audit_key).await;

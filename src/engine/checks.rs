@@ -3,7 +3,7 @@
 use super::verify::Verified;
 use crate::{
     meters::{Count, Named},
-    model::principal::{CredentialKind, Denial, Denied},
+    model::principal::{CredentialKind, Reason, Rejection},
 };
 
 /// What is counted of credentials.
@@ -26,8 +26,8 @@ struct Kind {
 }
 
 impl Kind {
-    fn of<const N: usize>(denials: [Denial; N]) -> Self {
-        Self { accepted: Count::default(), denied: Named::of(denials.map(Denial::as_str)) }
+    fn of<const N: usize>(denials: [Reason; N]) -> Self {
+        Self { accepted: Count::default(), denied: Named::of(denials.map(Reason::as_str)) }
     }
 }
 
@@ -37,9 +37,9 @@ impl Default for Checks {
         Self {
             hits: Count::default(),
             misses: Count::default(),
-            tokens: Kind::of([Denial::Expired, Denial::Revoked, Denial::Disabled]),
-            keys: Kind::of([Denial::Expired, Denial::Revoked, Denial::Disabled, Denial::Network]),
-            unknown: Kind::of([Denial::Unknown, Denial::WrongKind]),
+            tokens: Kind::of([Reason::Expired, Reason::Revoked, Reason::Disabled]),
+            keys: Kind::of([Reason::Expired, Reason::Revoked, Reason::Disabled, Reason::Network]),
+            unknown: Kind::of([Reason::Unknown, Reason::WrongKind]),
         }
     }
 }
@@ -55,7 +55,7 @@ impl Checks {
         remembered
     }
 
-    pub(super) fn count(&self, found: &Result<Verified, Denied>) {
+    pub(super) fn count(&self, found: &Result<Verified, Rejection>) {
         match found {
             Ok(accepted) => self.kind(Some(accepted.value.principal.kind)).accepted.one(),
             Err(denied) => self.kind(denied.kind).denied.with(denied.reason.as_str(), Count::one),

@@ -7,7 +7,7 @@ use super::signing::Signing;
 use crate::model::{
     api::Algorithm,
     clock::Timestamp,
-    principal::{CredentialKind, Denial, Denied},
+    principal::{CredentialKind, Reason, Rejection},
 };
 
 /// How far a token's `iat` may lie ahead, in seconds: clocks of several nodes differ.
@@ -48,17 +48,17 @@ pub struct Claims {
 /// The claims of a token that we signed (RFC 9068 §4); the algorithm is the key's, never the header's choice.
 ///
 /// # Errors
-/// [`Denial::Unknown`] for anything else.
-pub fn read(signing: &Signing, issuer: &str, token: &str) -> Result<Claims, Denial> {
-    let unknown = || Denial::Unknown;
+/// [`Reason::Unknown`] for anything else.
+pub fn read(signing: &Signing, issuer: &str, token: &str) -> Result<Claims, Reason> {
+    let unknown = || Reason::Unknown;
     let mut parts = token.splitn(4, '.');
     let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return Err(Denial::Unknown);
+        return Err(Reason::Unknown);
     };
     let header = data_encoding::BASE64URL_NOPAD.decode(header.as_bytes()).map_err(|_| unknown())?;
     let header: Header = serde_json::from_slice(&header).map_err(|_| unknown())?;
     if header.typ != "at+jwt" || header.crit.is_some() || header.b64.is_some() {
-        return Err(Denial::Unknown);
+        return Err(Reason::Unknown);
     }
     let keys = signing.keys();
     let key = keys.find(&header.kid).filter(|key| key.algorithm.as_str() == header.alg).ok_or_else(unknown)?;
@@ -74,21 +74,21 @@ pub fn read(signing: &Signing, issuer: &str, token: &str) -> Result<Claims, Deni
     validation.validate_aud = false;
     let claims: Claims = jsonwebtoken::decode(token, &key.verifier, &validation).map_err(|_| unknown())?.claims;
     let sane = (0..=claims.exp).contains(&claims.iat) && claims.nbf.is_none_or(|nbf| nbf >= 0);
-    if claims.iss == issuer && sane { Ok(claims) } else { Err(Denial::Unknown) }
+    if claims.iss == issuer && sane { Ok(claims) } else { Err(Reason::Unknown) }
 }
 
 impl Claims {
     /// This token, refused.
     #[must_use]
-    pub fn denied(&self, reason: Denial) -> Denied {
-        Denied {
+    pub fn denied(&self, reason: Reason) -> Rejection {
+        Rejection {
             reason,
             kind: Some(CredentialKind::AccessToken),
             key_id: None,
             // Only what a grant stands behind has a user.
             user_id: self.gid.is_some().then(|| self.sub.clone()),
             client_id: Some(self.client_id.clone()),
-            since: (reason == Denial::Expired).then(|| Timestamp::from_seconds(self.exp)),
+            since: (reason == Reason::Expired).then(|| Timestamp::from_seconds(self.exp)),
         }
     }
 

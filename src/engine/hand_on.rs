@@ -201,7 +201,7 @@ fn narrow(actor: &Actor<'_>, now: Timestamp, config: &Config, new: &mut NewKey) 
     }
     // Each key that has a plan of its own is counted apart: creating more would make more of the plan.
     let shared = [Some(principal.subject.as_str()), actor.project()];
-    let has_own_plan = principal.metered.as_ref().is_some_and(|metered| !shared.contains(&Some(&metered.subject)));
+    let has_own_plan = principal.quota.as_ref().is_some_and(|quota| !shared.contains(&Some(&quota.subject)));
     if has_own_plan && new.plan.is_none() {
         return Err(Error::invalid_request("a key with a plan of its own makes none without"));
     }

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     meters::Count,
-    model::{clock::Timestamp, error::Error, network::place, principal::Presenter, usage::Outcome},
+    model::{clock::Timestamp, error::Error, network::place, principal::Presentation, usage::Outcome},
     store::{KeyUse, Store},
 };
 
@@ -84,7 +84,7 @@ impl KeyCounter {
 
 impl Seen {
     /// Notes a use; costs one comparison where nothing has changed.
-    fn note(&mut self, from: &Presenter<'_>) {
+    fn note(&mut self, from: &Presentation<'_>) {
         if let Some(address) = from.address
             && self.address != Some(address)
         {
@@ -121,14 +121,14 @@ impl Usage {
     }
 
     /// Counts one use.
-    pub fn count(&self, counter: &Arc<KeyCounter>, now: Timestamp, outcome: Outcome, from: &Presenter<'_>) {
+    pub fn count(&self, counter: &Arc<KeyCounter>, now: Timestamp, outcome: Outcome, from: &Presentation<'_>) {
         let count = match outcome {
             Outcome::Allowed => &counter.allowed,
-            Outcome::Denied => &counter.denied,
+            Outcome::Rejection => &counter.denied,
             Outcome::Limited => &counter.limited,
         };
         count.fetch_add(1, Ordering::Relaxed);
-        if outcome != Outcome::Denied {
+        if outcome != Outcome::Rejection {
             counter.last_used_at.fetch_max(now.0, Ordering::Relaxed);
             if from.address.is_some() || from.agent.is_some() {
                 counter.seen.lock().unwrap_or_else(PoisonError::into_inner).note(from);

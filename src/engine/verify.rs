@@ -24,7 +24,7 @@ use crate::{
         clock::Timestamp,
         error::Error,
         key::KeyStatus,
-        principal::{CredentialKind, Denial, Denied, Metered, Presenter, Principal, PrincipalKey, PrincipalUser},
+        principal::{CredentialKind, Presentation, Principal, PrincipalKey, PrincipalUser, Quota, Reason, Rejection},
         scope::Scopes,
         secret::{self, Digest},
         usage::Outcome,
@@ -82,7 +82,7 @@ struct Turn {
 struct Read {
     digest: Digest,
     began: u64,
-    found: Result<Verified, Denied>,
+    found: Result<Verified, Rejection>,
 }
 
 /// Parts the verifier is built from.
@@ -131,8 +131,8 @@ impl Verifier {
         &self,
         now: Timestamp,
         credential: &str,
-        from: &Presenter<'_>,
-    ) -> Result<Result<Verified, Denied>, Error> {
+        from: &Presentation<'_>,
+    ) -> Result<Result<Verified, Rejection>, Error> {
         self.judge(now, credential, from).await.inspect(|found| self.checks.count(found))
     }
 
@@ -146,10 +146,10 @@ impl Verifier {
         &self,
         now: Timestamp,
         credential: &str,
-        from: &Presenter<'_>,
-    ) -> Result<Result<Verified, Denied>, Error> {
+        from: &Presentation<'_>,
+    ) -> Result<Result<Verified, Rejection>, Error> {
         if credential.len() > CREDENTIAL_MAX {
-            return Ok(Err(Denied::unknown(Denial::Unknown)));
+            return Ok(Err(Rejection::unknown(Reason::Unknown)));
         }
         let digest = Digest::of(credential);
         let found = match self.checks.looked_up(self.remembered(&digest)) {
@@ -167,19 +167,19 @@ impl Verifier {
         };
         let principal = &accepted.value.principal;
         let reason = match principal.expires_at {
-            Some(end) if end <= now => Some((Denial::Expired, Some(end))),
+            Some(end) if end <= now => Some((Reason::Expired, Some(end))),
             _ if principal.key.as_ref().is_some_and(|key| !key.networks.allow(from.address)) => {
-                Some((if from.address.is_some() { Denial::Network } else { Denial::NoAddress }, None))
+                Some((if from.address.is_some() { Reason::Network } else { Reason::NoAddress }, None))
             }
             _ => None,
         };
         let Some((reason, since)) = reason else { return Ok(Ok(accepted)) };
-        self.used(now, &accepted, Outcome::Denied, from);
-        Ok(Err(Denied { since, ..Denied::of(reason, principal) }))
+        self.used(now, &accepted, Outcome::Rejection, from);
+        Ok(Err(Rejection { since, ..Rejection::of(reason, principal) }))
     }
 
     /// Counts how the request of an accepted credential ended.
-    pub fn used(&self, now: Timestamp, accepted: &Verified, outcome: Outcome, from: &Presenter<'_>) {
+    pub fn used(&self, now: Timestamp, accepted: &Verified, outcome: Outcome, from: &Presentation<'_>) {
         if let Some(counter) = &accepted.value.counter {
             self.usage.count(counter, now, outcome, from);
         }
@@ -214,15 +214,20 @@ impl Verifier {
         self.cache.get(digest).filter(|cached| feed.is_fresh(cached))
     }
 
-    async fn fill(&self, now: Timestamp, credential: &str, digest: Digest) -> Result<Result<Verified, Denied>, Error> {
+    async fn fill(
+        &self,
+        now: Timestamp,
+        credential: &str,
+        digest: Digest,
+    ) -> Result<Result<Verified, Rejection>, Error> {
         // The position comes before everything the answer is made of, the signing keys too: a change that races this
         // makes it a miss.
         let position = self.store.freshness().position();
         // Everything that needs no query comes first, so that garbage costs none.
         let kind = match self.classify(credential) {
-            Ok(Presented::Token(claims)) if !claims.is_current(now) => return Ok(Err(claims.denied(Denial::Expired))),
+            Ok(Presented::Token(claims)) if !claims.is_current(now) => return Ok(Err(claims.denied(Reason::Expired))),
             Ok(kind) => kind,
-            Err(denial) => return Ok(Err(Denied::unknown(denial))),
+            Err(denial) => return Ok(Err(Rejection::unknown(denial))),
         };
         let arrived = self.order.fetch_add(1, Ordering::AcqRel);
         let turn = &self.turns[digest.shard(TURNS)];
@@ -248,7 +253,7 @@ impl Verifier {
         kind: Presented,
         digest: Digest,
         position: u64,
-    ) -> Result<Result<Verified, Denied>, Error> {
+    ) -> Result<Result<Verified, Rejection>, Error> {
         if let Some(found) = self.remembered(&digest) {
             return Ok(Ok(found));
         }
@@ -263,7 +268,7 @@ impl Verifier {
         }))
     }
 
-    fn classify(&self, credential: &str) -> Result<Presented, Denial> {
+    fn classify(&self, credential: &str) -> Result<Presented, Reason> {
         if credential.starts_with("eyJ") {
             let claims = claims::read(&self.signing, &self.issuer, credential)?;
             return Ok(Presented::Token(Box::new(claims)));
@@ -271,24 +276,24 @@ impl Verifier {
         if self.may_be_api_key(credential) {
             return Ok(Presented::Key);
         }
-        Err(if secret::is_other_kind(credential) { Denial::WrongKind } else { Denial::Unknown })
+        Err(if secret::is_other_kind(credential) { Reason::WrongKind } else { Reason::Unknown })
     }
 
-    async fn read_token(&self, claims: Claims) -> Result<Result<(Accepted, Vec<Entity>), Denied>, Error> {
+    async fn read_token(&self, claims: Claims) -> Result<Result<(Accepted, Vec<Entity>), Rejection>, Error> {
         let state = match &claims.gid {
             Some(grant) => self.store.grant_token_state(grant, &claims.jti).await?,
             None => self.store.client_token_state(&claims.client_id, &claims.jti).await?,
         };
-        let Some(state) = state else { return Ok(Err(claims.denied(Denial::Revoked))) };
+        let Some(state) = state else { return Ok(Err(claims.denied(Reason::Revoked))) };
         if state.revoked {
-            return Ok(Err(claims.denied(Denial::Revoked)));
+            return Ok(Err(claims.denied(Reason::Revoked)));
         }
         if state.disabled {
-            return Ok(Err(claims.denied(Denial::Disabled)));
+            return Ok(Err(claims.denied(Reason::Disabled)));
         }
         // Deleted since: there is no longer anything that it opens.
         if self.catalog.current().by_identifier(&claims.aud).is_none() {
-            return Ok(Err(claims.denied(Denial::Disabled)));
+            return Ok(Err(claims.denied(Reason::Disabled)));
         }
         let mut sources = vec![
             Entity::new(EntityKind::Token, claims.jti.as_str()),
@@ -297,10 +302,10 @@ impl Verifier {
             Entity::new(EntityKind::SigningKeys, ""),
         ];
         sources.extend(state.client_owner.map(|owner| Entity::new(EntityKind::User, owner)));
-        let (user, metered) = match state.user {
+        let (user, quota) = match state.user {
             Some((name, plan)) => {
                 let user = PrincipalUser { id: claims.sub.clone(), name };
-                (Some(user), Some(Metered { plan, subject: claims.sub.clone() }))
+                (Some(user), Some(Quota { plan, subject: claims.sub.clone() }))
             }
             None => (None, self.of_client(&claims.client_id)),
         };
@@ -321,27 +326,27 @@ impl Verifier {
             expires_at: Some(Timestamp::from_seconds(claims.exp)),
             token_id: claims.jti,
             grant_id: claims.gid,
-            metered,
+            quota,
             key: None,
         };
         Ok(Ok((Accepted { weight: weight::of(&principal, &sources), principal, counter: None }, sources)))
     }
 
     /// What a client on its own is measured by.
-    fn of_client(&self, client_id: &str) -> Option<Metered> {
+    fn of_client(&self, client_id: &str) -> Option<Quota> {
         let plan = self.client_plan.clone();
-        (!plan.is_empty()).then(|| Metered { plan, subject: client_id.to_owned() })
+        (!plan.is_empty()).then(|| Quota { plan, subject: client_id.to_owned() })
     }
 
     async fn read_key(
         &self,
         now: Timestamp,
         digest: &Digest,
-    ) -> Result<Result<(Accepted, Vec<Entity>), Denied>, Error> {
-        let Some(KeyRecord { key, user, project, metered, disabled }) = self.store.find_key(digest).await? else {
-            return Ok(Err(Denied::unknown(Denial::Unknown)));
+    ) -> Result<Result<(Accepted, Vec<Entity>), Rejection>, Error> {
+        let Some(KeyRecord { key, user, project, quota, disabled }) = self.store.find_key(digest).await? else {
+            return Ok(Err(Rejection::unknown(Reason::Unknown)));
         };
-        let denied = |reason, since| Denied {
+        let denied = |reason, since| Rejection {
             reason,
             kind: Some(CredentialKind::ApiKey),
             key_id: Some(key.id.clone()),
@@ -351,14 +356,14 @@ impl Verifier {
         };
         match key.status(now) {
             KeyStatus::Active => {}
-            KeyStatus::Expired => return Ok(Err(denied(Denial::Expired, key.expires_at))),
-            KeyStatus::Revoked => return Ok(Err(denied(Denial::Revoked, key.revoked_at))),
+            KeyStatus::Expired => return Ok(Err(denied(Reason::Expired, key.expires_at))),
+            KeyStatus::Revoked => return Ok(Err(denied(Reason::Revoked, key.revoked_at))),
         }
         let catalog = self.catalog.current();
         let scopes = key.scopes.filter(|name| catalog.scope(name).is_some());
         let audience: Vec<String> = catalog.of_scopes(&scopes).into_iter().map(|api| api.identifier.clone()).collect();
         if disabled || audience.is_empty() {
-            return Ok(Err(denied(Denial::Disabled, None)));
+            return Ok(Err(denied(Reason::Disabled, None)));
         }
         let mut sources = vec![
             Entity::new(EntityKind::Key, key.id.as_str()),
@@ -380,7 +385,7 @@ impl Verifier {
             expires_at: key.expires_at,
             token_id: key.id.clone(),
             grant_id: None,
-            metered: Some(metered),
+            quota: Some(quota),
             key: Some(PrincipalKey {
                 id: key.id,
                 name: key.name,

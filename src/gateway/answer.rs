@@ -59,7 +59,7 @@ impl Question<'_> {
             key.map(|key| key.id.as_str()),
             key.and_then(|key| key.project.as_ref()).map(|(id, _)| id.as_str()),
             key.map(|key| key.environment.as_str()),
-            principal.and_then(|principal| principal.metered.as_ref()).map(|metered| metered.plan.as_str()),
+            principal.and_then(|principal| principal.quota.as_ref()).map(|quota| quota.plan.as_str()),
             Some(scopes.as_str()),
             principal.map(|principal| principal.kind.as_str()),
         ];

@@ -11,7 +11,7 @@ use crate::{
         denial::Asked,
         path::normal_path,
         profile::{Carrier, Refusal},
-        route::Ruling,
+        rule::RuleMatch,
     },
 };
 
@@ -31,28 +31,28 @@ struct Original<'r> {
 impl<'q> Question<'q> {
     /// What this request needs, nothing where its API has no rules: then any of the API's credentials will do. An API with
     /// rules wants one to match.
-    pub(super) fn ruling(&self) -> Result<Option<Ruling<'q>>, Refusal> {
+    pub(super) fn rule_match(&self) -> Result<Option<RuleMatch<'q>>, Refusal> {
         let original = self.original().map_err(Refusal::Malformed)?;
         let Some(target) = original.target else {
             let why = "The proxy does not forward the original URI.";
-            return if self.api.routes.is_empty() { Ok(None) } else { Err(Refusal::Malformed(why)) };
+            return if self.api.rules.is_empty() { Ok(None) } else { Err(Refusal::Malformed(why)) };
         };
         if target.split_once('?').is_some_and(|(_, query)| names_credential(query, &[])) {
             let origin = self.info.origin("anonymous");
-            self.app.tally.count("credential_in_url", None, &origin, Some("a credential was sent in a URL"));
+            self.app.event_counts.count("credential_in_url", None, &origin, Some("a credential was sent in a URL"));
             let why = "A credential belongs into a header, not into the URL: revoke this one.";
             return Err(Refusal::Malformed(why));
         }
         let path = normal_path(target).ok_or(Refusal::Malformed("The path has more than one reading."))?;
-        if self.api.routes.is_empty() {
+        if self.api.rules.is_empty() {
             return Ok(None);
         }
         let method = original.method.ok_or(Refusal::Malformed("The proxy does not forward the original method."))?;
         let names_other = |name: &&str| self.parts.headers.get_all(*name).iter().any(|other| other != method);
-        if OVERRIDES.iter().any(names_other) && self.api.routes.iter().any(|rule| rule.method != "*") {
+        if OVERRIDES.iter().any(names_other) && self.api.rules.iter().any(|rule| rule.method != "*") {
             return Err(Refusal::Malformed("The request names two methods."));
         }
-        Ruling::of(&self.api.routes, method, path).map(Some).ok_or(Refusal::Forbidden { scope: String::new() })
+        RuleMatch::of(&self.api.rules, method, path).map(Some).ok_or(Refusal::Forbidden { scope: String::new() })
     }
 
     /// The request as the owner of a refused credential sees it; empty if the proxy does not forward it.

@@ -29,9 +29,9 @@ use crate::{
         api::Api,
         denial::DenialRecord,
         error::Error,
-        principal::{CredentialKind, Denial, Denied, Presenter, Principal},
+        principal::{CredentialKind, Presentation, Principal, Reason, Rejection},
         profile::Refusal,
-        route::Ruling,
+        rule::RuleMatch,
         usage::Outcome,
     },
 };
@@ -112,21 +112,21 @@ impl<'q> Question<'q> {
 
     async fn decide(&self) -> Response {
         let headers = &self.parts.headers;
-        let ruling = self.ruling();
+        let rule_match = self.rule_match();
         let presented = match asked::credential(self.api, headers) {
             Ok(Some(presented)) => presented,
-            Ok(None) => return self.without_credential(ruling),
+            Ok(None) => return self.without_credential(rule_match),
             Err(refusal) => {
                 self.note(&refusal, None);
                 return self.refuse(refusal);
             }
         };
-        let from = self.info.presenter(headers);
+        let from = self.info.presentation(headers);
         let accepted = match credential::verify(self.app, self.info, presented, &from).await {
             Ok(Ok(accepted)) => accepted,
             Ok(Err(denied)) => return self.deny(denied),
             Err(Error { retry_after: Some(retry_after), description, .. }) => {
-                let denied = Denied::unknown(Denial::Limited);
+                let denied = Rejection::unknown(Reason::Limited);
                 let slug = Some(self.api.slug.as_str());
                 self.info.note_denial_because(self.app, (429, description.into_owned()), slug, denied, self.asked());
                 return self.refuse(Refusal::Limited { retry_after });
@@ -134,26 +134,26 @@ impl<'q> Question<'q> {
             Err(error) => return BearerError { name: error.code.as_str(), error }.into_response(),
         };
         if !accepted.value.principal.audience.contains(&self.api.identifier) {
-            self.app.verifier.used(self.info.now, &accepted, Outcome::Denied, &from);
-            return self.deny(Denied::of(Denial::Audience, &accepted.value.principal));
+            self.app.verifier.used(self.info.now, &accepted, Outcome::Rejection, &from);
+            return self.deny(Rejection::of(Reason::Audience, &accepted.value.principal));
         }
-        match self.judge(ruling, &accepted, &from).await {
+        match self.judge(rule_match, &accepted, &from).await {
             Ok(response) => response,
             Err(error) => BearerError { name: error.code.as_str(), error }.into_response(),
         }
     }
 
     /// Without one, the rules tell themselves by one thing alone: what is public.
-    fn without_credential(&self, ruling: Result<Option<Ruling<'q>>, Refusal>) -> Response {
-        let (refusal, denial, why) = match ruling {
-            Ok(Some(ruling)) if ruling.is_public() => {
+    fn without_credential(&self, rule_match: Result<Option<RuleMatch<'q>>, Refusal>) -> Response {
+        let (refusal, denial, why) = match rule_match {
+            Ok(Some(rule_match)) if rule_match.is_public() => {
                 return self.render(&Decision { principal: None, verdict: None, outcome: Ok(()) });
             }
-            Err(Refusal::Malformed(why)) => (Refusal::Malformed(why), Denial::Malformed, Some(why)),
-            _ => (Refusal::Missing, Denial::Missing, None),
+            Err(Refusal::Malformed(why)) => (Refusal::Malformed(why), Reason::Malformed, Some(why)),
+            _ => (Refusal::Missing, Reason::Missing, None),
         };
         // Not counted: that no credential was sent says nothing of one.
-        let denied = Denied::unknown(denial);
+        let denied = Rejection::unknown(denial);
         let why = why.map_or_else(|| denied.why(self.info.now), ToOwned::to_owned);
         let record = DenialRecord::of(self.info.now, refusal.status(), why, denied, self.asked());
         self.info.keep_denial(self.app, Some(&self.api.slug), None, record);
@@ -163,25 +163,25 @@ impl<'q> Question<'q> {
     /// A valid credential: is there a rule, does it have the scopes, and something left of its plan?
     async fn judge(
         &self,
-        ruling: Result<Option<Ruling<'q>>, Refusal>,
+        rule_match: Result<Option<RuleMatch<'q>>, Refusal>,
         accepted: &Verified,
-        from: &Presenter<'_>,
+        from: &Presentation<'_>,
     ) -> Result<Response, Error> {
         let (app, now, principal) = (self.app, self.info.now, &accepted.value.principal);
-        let missing = |ruling: Ruling<'q>| {
-            let missing = ruling.missing(&principal.scopes);
+        let missing = |rule_match: RuleMatch<'q>| {
+            let missing = rule_match.missing(&principal.scopes);
             if missing.is_empty() { Ok(()) } else { Err(Refusal::Forbidden { scope: missing.to_string() }) }
         };
-        let mut outcome = ruling.and_then(|ruling| ruling.map_or(Ok(()), missing));
+        let mut outcome = rule_match.and_then(|rule_match| rule_match.map_or(Ok(()), missing));
         let catalog = app.catalog.current();
-        let plan = principal.metered.as_ref().and_then(|metered| Some((catalog.plans.find(&metered.plan)?, metered)));
+        let plan = principal.quota.as_ref().and_then(|quota| Some((catalog.plans.find(&quota.plan)?, quota)));
         let verdict = match plan {
-            Some((plan, metered)) if outcome.is_ok() => {
-                app.limiter.count(now, plan, &metered.subject, &self.api.id).await?
+            Some((plan, quota)) if outcome.is_ok() => {
+                app.limiter.count(now, plan, &quota.subject, &self.api.id).await?
             }
             // Told what is left like everybody whose key is known, and not counted.
-            Some((plan, metered)) => {
-                let left = app.limiter.peek(now, plan, &metered.subject, &self.api.id).await?;
+            Some((plan, quota)) => {
+                let left = app.limiter.peek(now, plan, &quota.subject, &self.api.id).await?;
                 left.map(|left| Verdict { exceeded: false, ..left })
             }
             None => None,
@@ -192,7 +192,7 @@ impl<'q> Question<'q> {
         let used = match &outcome {
             Ok(()) => Outcome::Allowed,
             Err(Refusal::Limited { .. }) => Outcome::Limited,
-            Err(_) => Outcome::Denied,
+            Err(_) => Outcome::Rejection,
         };
         app.verifier.used(now, accepted, used, from);
         if let Err(refusal) = &outcome {
@@ -204,16 +204,16 @@ impl<'q> Question<'q> {
     /// Notes a refusal that is none of the credential's, for its owner.
     fn note(&self, refusal: &Refusal, principal: Option<&Principal>) {
         let (denial, why) = match refusal {
-            Refusal::Malformed(why) => (Denial::Malformed, Some((*why).to_owned())),
-            Refusal::Forbidden { scope } if scope.is_empty() => (Denial::Route, None),
-            Refusal::Forbidden { scope } => (Denial::Scope, Some(format!("scope {scope} missing"))),
+            Refusal::Malformed(why) => (Reason::Malformed, Some((*why).to_owned())),
+            Refusal::Forbidden { scope } if scope.is_empty() => (Reason::Route, None),
+            Refusal::Forbidden { scope } => (Reason::Scope, Some(format!("scope {scope} missing"))),
             Refusal::Limited { retry_after } => {
-                (Denial::Limited, Some(format!("over the plan: try again in {retry_after} s")))
+                (Reason::Limited, Some(format!("over the plan: try again in {retry_after} s")))
             }
-            Refusal::Missing => (Denial::Missing, None),
-            Refusal::Invalid | Refusal::Expired => (Denial::Unknown, None),
+            Refusal::Missing => (Reason::Missing, None),
+            Refusal::Invalid | Refusal::Expired => (Reason::Unknown, None),
         };
-        let denied = principal.map_or_else(|| Denied::unknown(denial), |principal| Denied::of(denial, principal));
+        let denied = principal.map_or_else(|| Rejection::unknown(denial), |principal| Rejection::of(denial, principal));
         let why = why.unwrap_or_else(|| denied.why(self.info.now));
         let mut asked = self.asked();
         if let Refusal::Forbidden { scope } = refusal {
@@ -227,8 +227,8 @@ impl<'q> Question<'q> {
     }
 
     /// A credential that is not accepted. Only a token's end is told to its holder; all else looks alike.
-    fn deny(&self, denied: Denied) -> Response {
-        let is_expired_token = denied.reason == Denial::Expired && denied.kind == Some(CredentialKind::AccessToken);
+    fn deny(&self, denied: Rejection) -> Response {
+        let is_expired_token = denied.reason == Reason::Expired && denied.kind == Some(CredentialKind::AccessToken);
         self.info.note_denial(self.app, 401, Some(&self.api.slug), denied, self.asked());
         self.refuse(if is_expired_token { Refusal::Expired } else { Refusal::Invalid })
     }

@@ -52,7 +52,12 @@ async fn authenticate_in(
 ) -> Result<Arc<Client>, Error> {
     let proven = prove(app, info.now, headers, params, standing).await;
     if proven.as_ref().is_err_and(|error| error.code == ErrorCode::InvalidClient) {
-        app.tally.count("client.authenticate", None, &info.origin("anonymous"), Some("wrong client credentials"));
+        app.event_counts.count(
+            "client.authenticate",
+            None,
+            &info.origin("anonymous"),
+            Some("wrong client credentials"),
+        );
         return Err(failed(app, info, headers, params).await);
     }
     proven

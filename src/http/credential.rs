@@ -7,7 +7,7 @@ use crate::{
     engine::{limit::Guard, verify::Verified},
     model::{
         error::Error,
-        principal::{Denial, Denied, Presenter},
+        principal::{Presentation, Reason, Rejection},
     },
 };
 
@@ -20,12 +20,12 @@ pub async fn verify(
     app: &App,
     info: &RequestInfo,
     credential: &str,
-    from: &Presenter<'_>,
-) -> Result<Result<Verified, Denied>, Error> {
+    from: &Presentation<'_>,
+) -> Result<Result<Verified, Rejection>, Error> {
     admit(app, info, credential)?;
     let found = app.verifier.verify(info.now, credential, from).await?;
     // What cannot be a key was refused without a look, and costs no more the next time.
-    let is_miss = |denied: &Denied| denied.reason == Denial::Unknown && app.verifier.may_be_api_key(credential);
+    let is_miss = |denied: &Rejection| denied.reason == Reason::Unknown && app.verifier.may_be_api_key(credential);
     if found.as_ref().is_err_and(is_miss) {
         missed(app, info).await;
     }

@@ -10,7 +10,7 @@ use crate::{
     meters::Count,
     model::{
         denial::{Asked, DenialRecord},
-        principal::{Denied, Presenter},
+        principal::{Presentation, Rejection},
     },
 };
 
@@ -20,13 +20,13 @@ const IN_URLS: [&str; 3] = ["api_key", "apikey", "access_token"];
 impl RequestInfo {
     /// Who presents what this request carries; from where, only as far as it is known.
     #[must_use]
-    pub fn presenter<'h>(&self, headers: &'h HeaderMap) -> Presenter<'h> {
+    pub fn presentation<'h>(&self, headers: &'h HeaderMap) -> Presentation<'h> {
         let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-        Presenter { address: self.is_sender.then_some(self.address), agent }
+        Presentation { address: self.is_sender.then_some(self.address), agent }
     }
 
     /// Notes that what this request carried was refused with `status`, and counts it. With `api`, that API's slug.
-    pub fn note_denial(&self, app: &App, status: u16, api: Option<&str>, denied: Denied, asked: Asked) {
+    pub fn note_denial(&self, app: &App, status: u16, api: Option<&str>, denied: Rejection, asked: Asked) {
         let reason = denied.why(self.now);
         self.note_denial_because(app, (status, reason), api, denied, asked);
     }
@@ -37,11 +37,11 @@ impl RequestInfo {
         app: &App,
         (status, reason): (u16, String),
         api: Option<&str>,
-        denied: Denied,
+        denied: Rejection,
         asked: Asked,
     ) {
         // Counted with others of its sender too: the record is one of a bounded number.
-        app.tally.count("credential", None, &self.origin("anonymous"), Some(denied.reason.as_str()));
+        app.event_counts.count("credential", None, &self.origin("anonymous"), Some(denied.reason.as_str()));
         self.keep_denial(app, api, None, DenialRecord::of(self.now, status, reason, denied, asked));
     }
 

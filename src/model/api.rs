@@ -6,7 +6,7 @@ use super::{
     error::{Error, ErrorCode},
     plan::Plans,
     profile::Profile,
-    route::Route,
+    rule::Rule,
     scope::{Scopes, is_scope_token},
 };
 
@@ -78,7 +78,7 @@ pub struct Api {
     /// Its scopes.
     pub scopes: Vec<ApiScope>,
     /// Which requests need which scopes, in the order they are asked; with none, any credential for this API will do.
-    pub routes: Vec<Route>,
+    pub rules: Vec<Rule>,
 }
 
 impl Api {

@@ -2,7 +2,7 @@
 
 use super::{
     clock::Timestamp,
-    principal::{Denial, Denied},
+    principal::{Reason, Rejection},
 };
 
 /// Longest method and path kept, in characters.
@@ -44,7 +44,7 @@ pub struct DenialRecord {
     /// Why, in words for the owner.
     pub reason: String,
     /// The kind of reason; unknown for refusals that older versions wrote.
-    pub kind: Option<Denial>,
+    pub kind: Option<Reason>,
     /// What was asked for.
     pub asked: Asked,
     /// Slug of the API it was for.
@@ -62,7 +62,7 @@ pub struct DenialRecord {
 impl DenialRecord {
     /// A refusal for this reason, of what `denied` knows.
     #[must_use]
-    pub fn of(now: Timestamp, status: u16, reason: String, denied: Denied, asked: Asked) -> Self {
+    pub fn of(now: Timestamp, status: u16, reason: String, denied: Rejection, asked: Asked) -> Self {
         Self {
             request_id: String::new(),
             at: now,

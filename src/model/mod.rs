@@ -20,7 +20,7 @@ pub mod profile;
 pub mod project;
 pub mod redirect_uri;
 pub mod reserved;
-pub mod route;
+pub mod rule;
 pub mod scope;
 pub mod secret;
 pub mod strength;

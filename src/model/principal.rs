@@ -36,7 +36,7 @@ pub struct PrincipalUser {
 
 /// Where a credential was presented, as far as it is known.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Presenter<'a> {
+pub struct Presentation<'a> {
     /// Who sent it.
     pub address: Option<IpAddr>,
     /// With which `User-Agent`.
@@ -45,7 +45,7 @@ pub struct Presenter<'a> {
 
 /// The plan a credential is measured by.
 #[derive(Clone, Debug)]
-pub struct Metered {
+pub struct Quota {
     /// Name of the plan.
     pub plan: String,
     /// Whose requests are counted together: the user, the project or key that has a plan of its own, or a client on its own.
@@ -76,7 +76,7 @@ pub struct Principal {
     /// The grant behind a token.
     pub grant_id: Option<String>,
     /// The plan it is measured by; for a client on its own only where one is configured.
-    pub metered: Option<Metered>,
+    pub quota: Option<Quota>,
     /// The key.
     pub key: Option<PrincipalKey>,
 }
@@ -98,7 +98,7 @@ pub struct PrincipalKey {
 
 /// Why a request is refused. For the owner and the audit log; the caller learns no more than the RFC says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Denial {
+pub enum Reason {
     /// Not one of ours, or damaged.
     Unknown,
     /// Past its end.
@@ -131,9 +131,9 @@ pub enum Denial {
 
 /// A credential that is not accepted, as far as it is known whose it is.
 #[derive(Clone, Debug)]
-pub struct Denied {
+pub struct Rejection {
     /// Why.
-    pub reason: Denial,
+    pub reason: Reason,
     /// Token or key, where it is known.
     pub kind: Option<CredentialKind>,
     /// The key.
@@ -146,16 +146,16 @@ pub struct Denied {
     pub since: Option<Timestamp>,
 }
 
-impl Denied {
+impl Rejection {
     /// A credential of nobody.
     #[must_use]
-    pub fn unknown(reason: Denial) -> Self {
+    pub fn unknown(reason: Reason) -> Self {
         Self { reason, kind: None, key_id: None, user_id: None, client_id: None, since: None }
     }
 
     /// What `principal` stands for, and yet it is refused.
     #[must_use]
-    pub fn of(reason: Denial, principal: &Principal) -> Self {
+    pub fn of(reason: Reason, principal: &Principal) -> Self {
         Self {
             reason,
             kind: Some(principal.kind),
@@ -171,24 +171,24 @@ impl Denied {
     pub fn why(&self, now: Timestamp) -> String {
         let since = self.since.map(|at| format!(" {}", ago(now, at))).unwrap_or_default();
         match self.reason {
-            Denial::Unknown => "no credential of this server, or one with a typing error".to_owned(),
-            Denial::Expired => format!("expired{since}"),
-            Denial::Revoked => format!("revoked{since}"),
-            Denial::Disabled => "its user, project, app or API is disabled".to_owned(),
-            Denial::WrongKind => "not a credential for calling APIs, such as a refresh token".to_owned(),
-            Denial::Network => "the address is not in the key's list".to_owned(),
-            Denial::NoAddress => {
+            Reason::Unknown => "no credential of this server, or one with a typing error".to_owned(),
+            Reason::Expired => format!("expired{since}"),
+            Reason::Revoked => format!("revoked{since}"),
+            Reason::Disabled => "its user, project, app or API is disabled".to_owned(),
+            Reason::WrongKind => "not a credential for calling APIs, such as a refresh token".to_owned(),
+            Reason::Network => "the address is not in the key's list".to_owned(),
+            Reason::NoAddress => {
                 "the key is bound to networks, and nobody knows the sender's address: a proxy is missing in \
                                   trusted_proxies, or the API did not send ip_address"
                     .to_owned()
             }
-            Denial::Audience => "it is for another API".to_owned(),
-            Denial::Scope => "a scope is missing".to_owned(),
-            Denial::Forbidden => "its user may not do this".to_owned(),
-            Denial::Route => "no rule of the API allows this request".to_owned(),
-            Denial::Limited => "too many requests".to_owned(),
-            Denial::Malformed => "the request has more than one reading".to_owned(),
-            Denial::Missing => "no credential was sent".to_owned(),
+            Reason::Audience => "it is for another API".to_owned(),
+            Reason::Scope => "a scope is missing".to_owned(),
+            Reason::Forbidden => "its user may not do this".to_owned(),
+            Reason::Route => "no rule of the API allows this request".to_owned(),
+            Reason::Limited => "too many requests".to_owned(),
+            Reason::Malformed => "the request has more than one reading".to_owned(),
+            Reason::Missing => "no credential was sent".to_owned(),
         }
     }
 }
@@ -203,7 +203,7 @@ fn ago(now: Timestamp, at: Timestamp) -> String {
     }
 }
 
-impl Denial {
+impl Reason {
     /// Every reason.
     pub const ALL: [Self; 13] = [
         Self::Unknown,

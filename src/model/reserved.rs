@@ -30,9 +30,9 @@ pub const CLIENTS_WRITE: &str = "grantd:clients:write";
 pub const USERS_READ: &str = "grantd:users:read";
 /// Make and change users.
 pub const USERS_WRITE: &str = "grantd:users:write";
-/// See APIs and their routes.
+/// See APIs and their rules.
 pub const APIS_READ: &str = "grantd:apis:read";
-/// Make APIs, add and remove routes.
+/// Make APIs, add and remove rules.
 pub const APIS_WRITE: &str = "grantd:apis:write";
 /// See plans.
 pub const PLANS_READ: &str = "grantd:plans:read";
@@ -53,8 +53,8 @@ const SCOPES: [(&str, &str); 14] = [
     (CLIENTS_WRITE, "Make, change and delete apps"),
     (USERS_READ, "See users (administrators)"),
     (USERS_WRITE, "Make and change users (administrators)"),
-    (APIS_READ, "See APIs and their routes (administrators)"),
-    (APIS_WRITE, "Make APIs and change their routes (administrators)"),
+    (APIS_READ, "See APIs and their rules (administrators)"),
+    (APIS_WRITE, "Make APIs and change their rules (administrators)"),
     (PLANS_READ, "See plans (administrators)"),
     (PLANS_WRITE, "Change plans (administrators)"),
     (USAGE_READ, "See how keys are used and why requests were refused"),
@@ -79,7 +79,7 @@ pub fn api(issuer: &str) -> Api {
         client_id: String::new(),
         counts_introspection: false,
         scopes: SCOPES.iter().map(scope).collect(),
-        routes: Vec::new(),
+        rules: Vec::new(),
     }
 }
 

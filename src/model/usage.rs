@@ -13,7 +13,7 @@ pub enum Outcome {
     /// It passed.
     Allowed,
     /// Refused for what the key is or may do.
-    Denied,
+    Rejection,
     /// Refused as too many.
     Limited,
 }

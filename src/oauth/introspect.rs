@@ -23,7 +23,7 @@ use crate::{
         clock::Timestamp,
         denial::{Asked, DenialRecord},
         error::Error,
-        principal::{Denial, Denied, Presenter, Principal},
+        principal::{Presentation, Principal, Reason, Rejection},
         usage::Outcome,
     },
 };
@@ -116,7 +116,7 @@ pub async fn introspect(
         Some(Ok(address)) => Some(address),
         None => None,
     };
-    let from = Presenter { address, agent: params.get("user_agent") };
+    let from = Presentation { address, agent: params.get("user_agent") };
     let catalog = app.catalog.current();
     let caller = catalog.by_client(&client.id).map_or(Caller::Owner(&client), Caller::ResourceServer);
     if let Some(token) = params.get("token") {
@@ -166,7 +166,7 @@ async fn answer(
     info: &RequestInfo,
     caller: Caller<'_>,
     token: &str,
-    from: &Presenter<'_>,
+    from: &Presentation<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Found, Error> {
     let denied = match app.verifier.verify(info.now, token, from).await? {
@@ -178,10 +178,10 @@ async fn answer(
             app.verifier.used(info.now, &accepted, outcome, from);
             return render(app, info.now, caller, principal, rate_limit, out).map(|()| Found::Active);
         }
-        Ok(accepted) => Denied::of(Denial::Audience, &accepted.value.principal),
+        Ok(accepted) => Rejection::of(Reason::Audience, &accepted.value.principal),
         Err(denied) => denied,
     };
-    if let (Caller::Owner(client), Denial::WrongKind) = (caller, denied.reason)
+    if let (Caller::Owner(client), Reason::WrongKind) = (caller, denied.reason)
         && let Some((grant, generation)) = app.grant_tokens.read_refresh_token(token)
         && let Some(live) = app.store.live_grant(info.now, &grant, &client.id, generation).await?
     {
@@ -193,7 +193,12 @@ async fn answer(
         return Ok(Found::Active);
     }
     let reason = denied.reason;
-    app.tally.count("introspect", Some(caller.client_id()), &info.origin(caller.client_id()), Some(reason.as_str()));
+    app.event_counts.count(
+        "introspect",
+        Some(caller.client_id()),
+        &info.origin(caller.client_id()),
+        Some(reason.as_str()),
+    );
     if denied.user_id.is_some() {
         let why = denied.why(info.now);
         let record = DenialRecord::of(info.now, 200, why, denied, Asked::default());
@@ -204,11 +209,16 @@ async fn answer(
     // What has ended is no guess and is not counted; yet nobody who guesses learns by it that a guess was once right. What
     // is live is always answered: a caller that sends on what strangers try must not lose its own users by it.
     let wait = match reason {
-        Denial::Unknown => app.limiter.strike(info.now, Guard::INTROSPECTION, caller).await,
+        Reason::Unknown => app.limiter.strike(info.now, Guard::INTROSPECTION, caller).await,
         _ => app.limiter.wait(info.now, Guard::INTROSPECTION, caller).await,
     };
     if wait.is_some() {
-        app.tally.count("introspection_scan", Some(caller), &info.origin(caller), Some("too many unknown tokens"));
+        app.event_counts.count(
+            "introspection_scan",
+            Some(caller),
+            &info.origin(caller),
+            Some("too many unknown tokens"),
+        );
     }
     Ok(wait.map_or(Found::Inactive, Found::Scanned))
 }
@@ -274,10 +284,10 @@ fn render(
         environment: principal.key.as_ref().map(|key| key.environment.as_str()),
         project: principal.key.as_ref().and_then(|key| key.project.as_ref()).map(|(id, _)| id.as_str()),
         plan: principal
-            .metered
+            .quota
             .as_ref()
             .filter(|_| matches!(caller, Caller::ResourceServer(_)))
-            .map(|metered| metered.plan.as_str()),
+            .map(|quota| quota.plan.as_str()),
         rate_limit,
         cache_until: principal.expires_at.map_or(reuse_until, |end| end.min(reuse_until)).seconds(),
     };
@@ -294,12 +304,12 @@ async fn rate_limit(
 ) -> Result<Option<RateLimit>, Error> {
     let Caller::ResourceServer(api) = caller else { return Ok(None) };
     let catalog = app.catalog.current();
-    let Some(metered) = &principal.metered else { return Ok(None) };
-    let Some(plan) = catalog.plans.find(&metered.plan) else { return Ok(None) };
+    let Some(quota) = &principal.quota else { return Ok(None) };
+    let Some(plan) = catalog.plans.find(&quota.plan) else { return Ok(None) };
     let verdict = if api.counts_introspection {
-        app.limiter.count(now, plan, &metered.subject, &api.id).await?
+        app.limiter.count(now, plan, &quota.subject, &api.id).await?
     } else {
-        app.limiter.peek(now, plan, &metered.subject, &api.id).await?
+        app.limiter.peek(now, plan, &quota.subject, &api.id).await?
     };
     Ok(verdict.map(|verdict| RateLimit {
         is_call: api.counts_introspection,

@@ -1,4 +1,4 @@
-//! Owns the `apis` and `scopes` tables. Does not cache the catalog; see `engine::catalog`.
+//! Owns the `apis`, `scopes` and `routes` tables. Does not cache the catalog; see `engine::catalog`.
 
 use super::{Error, Store, row::binds, tx::Tx};
 use crate::{
@@ -10,16 +10,16 @@ use crate::{
         clock::Timestamp,
         error::{Error as ModelError, ErrorCode},
         profile::Profile,
-        route::Route,
+        rule::Rule,
     },
 };
 
-/// Most routes of one API: each request is held against them in order.
-const ROUTES_MAX: usize = 200;
+/// Most rules of one API: each request is checked against them in order.
+const RULES_MAX: usize = 200;
 
-/// Where a new route is asked among those of its API.
+/// The position of a new rule among those of its API.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RoutePlace {
+pub enum RulePlace {
     /// After all others.
     Last,
     /// Before all others.
@@ -81,7 +81,7 @@ impl Store {
                     client_id: row.text(7)?,
                     counts_introspection: row.flag(8)?,
                     scopes: Vec::new(),
-                    routes: Vec::new(),
+                    rules: Vec::new(),
                 })
             })
             .collect::<Result<_, Error>>()?;
@@ -91,11 +91,11 @@ impl Store {
                 api.scopes.push(ApiScope { name: row.text(1)?, description: row.text(2)? });
             }
         }
-        let routes = self
+        let rules = self
             .rows("SELECT id, method, pattern, scopes, public, api_id FROM routes ORDER BY position, id", &[])
             .await?;
-        for mut row in routes {
-            let route = Route {
+        for mut row in rules {
+            let rule = Rule {
                 id: row.text(0)?,
                 method: row.text(1)?,
                 pattern: row.text(2)?,
@@ -104,37 +104,37 @@ impl Store {
             };
             let api_id = row.text(5)?;
             if let Some(api) = apis.iter_mut().find(|api| api.id == api_id) {
-                api.routes.push(route);
+                api.rules.push(rule);
             }
         }
         Ok(Catalog { apis, reserved: None, plans: self.plans().await?, has_opaque_keys: self.has_opaque_keys().await? })
     }
 
-    /// Adds a route where it is asked in its turn.
+    /// Adds a rule at its place.
     ///
     /// # Errors
     /// [`Error::Refused`] when the API has as many as it may, or none to stand before.
-    pub async fn insert_route(
+    pub async fn insert_rule(
         &self,
         now: Timestamp,
         origin: Origin,
         api_id: String,
-        route: Route,
-        place: RoutePlace,
+        rule: Rule,
+        place: RulePlace,
     ) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                let rules = tx.lock_routes(&api_id).await?;
-                if rules.len() >= ROUTES_MAX {
-                    return Err(ModelError::invalid_request(format!("an API has at most {ROUTES_MAX} routes")).into());
+                let rules = tx.lock_rules(&api_id).await?;
+                if rules.len() >= RULES_MAX {
+                    return Err(ModelError::invalid_request(format!("an API has at most {RULES_MAX} rules")).into());
                 }
                 let after_last = rules.last().map_or(1, |(_, position)| position + 1);
                 let position = match place {
-                    RoutePlace::Last => after_last,
-                    RoutePlace::First => rules.first().map_or(after_last, |(_, position)| position - 1),
-                    RoutePlace::Before(id) => {
+                    RulePlace::Last => after_last,
+                    RulePlace::First => rules.first().map_or(after_last, |(_, position)| position - 1),
+                    RulePlace::Before(id) => {
                         let found = rules.iter().position(|(rule, _)| *rule == id);
-                        let at = found.ok_or_else(|| ModelError::invalid_request("this API has no such rule to stand before"))?;
+                        let at = found.ok_or_else(|| ModelError::invalid_request("`before` is not a rule of this API"))?;
                         // Made at once, two may share a position: from here on each gets one of its own.
                         for (next, (rule, _)) in (after_last + 1..).zip(&rules[at..]) {
                             tx.execute("UPDATE routes SET position = $2 WHERE id = $1", binds![rule, next]).await?;
@@ -144,32 +144,32 @@ impl Store {
                 };
                 tx.execute(
                     "INSERT INTO routes (id, api_id, position, method, pattern, scopes, public) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                    binds![&route.id, &api_id, position, &route.method, &route.pattern, &route.scopes.to_string(), route.public],
+                    binds![&rule.id, &api_id, position, &rule.method, &rule.pattern, &rule.scopes.to_string(), rule.public],
                 )
                 .await?;
                 tx.touch(EntityKind::Catalog, "");
-                tx.audit(now, &origin, Event::new("route.create").object(&route.id)).await
+                tx.audit(now, &origin, Event::new("route.create").object(&rule.id)).await
             })
         })
         .await
     }
 
-    /// Removes a route; false if there is none. Without its last one an API lets every credential of its own pass
+    /// Removes a rule; false if there is none. Without its last one an API lets every credential of its own pass
     /// everywhere: that one is kept, unless `open` says that this is meant.
     ///
     /// # Errors
     /// [`Error::Refused`] for the last one.
-    pub async fn delete_route(&self, now: Timestamp, origin: Origin, id: String, open: bool) -> Result<bool, Error> {
+    pub async fn delete_rule(&self, now: Timestamp, origin: Origin, id: String, open: bool) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
                 let found = tx.row("SELECT api_id FROM routes WHERE id = $1", binds![&id]).await?;
                 let Some(api_id) = found.map(|mut row| row.text(0)).transpose()? else { return Ok(false) };
-                let rules = tx.lock_routes(&api_id).await?;
+                let rules = tx.lock_rules(&api_id).await?;
                 if !rules.iter().any(|(rule, _)| *rule == id) {
                     return Ok(false);
                 }
                 if rules.len() == 1 && !open {
-                    let words = "this is the API's last rule: without it every credential for the API passes everywhere; if that is meant, say open=yes (--open)";
+                    let words = "this is the API's last rule: without it every credential for the API passes everywhere; pass open=yes to confirm";
                     return Err(ModelError::new(ErrorCode::Conflict, words).into());
                 }
                 tx.execute("DELETE FROM routes WHERE id = $1", binds![&id]).await?;
@@ -185,7 +185,7 @@ impl Store {
 impl Tx {
     /// An API's rules with their positions, in the order they are asked. The API's row stays locked: two that change its
     /// rules at once do it one after the other.
-    async fn lock_routes(&mut self, api_id: &str) -> Result<Vec<(String, i64)>, Error> {
+    async fn lock_rules(&mut self, api_id: &str) -> Result<Vec<(String, i64)>, Error> {
         self.execute("UPDATE apis SET name = name WHERE id = $1", binds![api_id]).await?;
         let rows = self
             .rows("SELECT id, position FROM routes WHERE api_id = $1 ORDER BY position, id", binds![api_id])

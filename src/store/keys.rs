@@ -14,7 +14,7 @@ use crate::{
         error::Error as ModelError,
         key::{ApiKey, KeyForm},
         network::Networks,
-        principal::{Metered, PrincipalUser},
+        principal::{PrincipalUser, Quota},
         secret::Digest,
     },
 };
@@ -69,7 +69,7 @@ pub struct KeyRecord {
     /// Its project's id and name.
     pub project: Option<(String, String)>,
     /// The plan it is measured by.
-    pub metered: Metered,
+    pub quota: Quota,
     /// The owner or project is disabled.
     pub disabled: bool,
 }
@@ -303,16 +303,16 @@ fn record(row: &mut Row) -> Result<KeyRecord, Error> {
     let user = PrincipalUser { id: key.user_id.clone(), name: row.text(at)? };
     let project = key.project_id.clone().zip(row.opt_text(at + 3)?);
     let users_plan = row.text(at + 1)?;
-    let metered = match (&key.plan, row.opt_text(at + 4)?, &project) {
+    let quota = match (&key.plan, row.opt_text(at + 4)?, &project) {
         (Some(plan), ..) => {
             let subject = key.metered_as.as_ref().unwrap_or(&key.id).clone();
-            Metered { plan: plan.clone(), subject }
+            Quota { plan: plan.clone(), subject }
         }
-        (None, Some(plan), Some((project, _))) => Metered { plan, subject: project.clone() },
-        _ => Metered { plan: users_plan, subject: key.user_id.clone() },
+        (None, Some(plan), Some((project, _))) => Quota { plan, subject: project.clone() },
+        _ => Quota { plan: users_plan, subject: key.user_id.clone() },
     };
     let disabled = row.opt_int(at + 2)?.is_some() || row.opt_text(at + 5)?.is_some();
-    Ok(KeyRecord { key, user, project, metered, disabled })
+    Ok(KeyRecord { key, user, project, quota, disabled })
 }
 
 pub(super) fn key(row: &mut Row) -> Result<ApiKey, Error> {

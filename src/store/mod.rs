@@ -50,7 +50,7 @@ use tokio::{sync::oneshot, time::timeout};
 use url::Url;
 
 pub use answers::{Answered, KeptAnswer};
-pub use apis::RoutePlace;
+pub use apis::RulePlace;
 pub use audit::AuditEntry;
 pub use audit_chain::{ChainPosition, SealedEntry};
 pub use bounds::Bounds;

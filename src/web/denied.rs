@@ -24,7 +24,7 @@ use crate::{
         audit::Event,
         denial::{Asked, DenialRecord},
         error::Error,
-        principal::Denial,
+        principal::Reason,
     },
     view::{DenialRow, DeniedPage, Link, Nav, sentence},
 };
@@ -99,7 +99,7 @@ fn advice(record: &DenialRecord) -> Option<String> {
     };
     let what = if record.key_id.is_some() { "key" } else { "token" };
     Some(match (record.kind?, needs) {
-        (Denial::Scope, Some(needs)) => {
+        (Reason::Scope, Some(needs)) => {
             let held = match holds.as_deref().unwrap_or_default() {
                 "" => format!("This {what} has no permission of this API."),
                 held => format!("This {what} has {held}."),
@@ -107,16 +107,16 @@ fn advice(record: &DenialRecord) -> Option<String> {
             let next = if what == "key" { "Create a key with it." } else { "Let the app ask for it." };
             format!("{held} {request} needs {needs}. {next}")
         }
-        (Denial::Route, _) => format!("{request} is not part of what this API allows. Check the method and the path."),
-        (Denial::Limited, _) => "Send fewer requests, or ask for a larger plan.".to_owned(),
-        (Denial::Network, _) => {
+        (Reason::Route, _) => format!("{request} is not part of what this API allows. Check the method and the path."),
+        (Reason::Limited, _) => "Send fewer requests, or ask for a larger plan.".to_owned(),
+        (Reason::Network, _) => {
             "Send it from an address on the key's allow-list, or change the list on the key's page.".to_owned()
         }
-        (Denial::Expired | Denial::Revoked, _) if what == "key" => "Create a new key and use it instead.".to_owned(),
-        (Denial::Expired | Denial::Revoked, _) => "The app has to refresh its token or ask you again.".to_owned(),
-        (Denial::Audience, _) => format!("Create a {what} with a permission of this API."),
-        (Denial::WrongKind, _) => "Send an access token or an API key.".to_owned(),
-        (Denial::Disabled, _) => "Enable the project or the app, or ask the administrator.".to_owned(),
+        (Reason::Expired | Reason::Revoked, _) if what == "key" => "Create a new key and use it instead.".to_owned(),
+        (Reason::Expired | Reason::Revoked, _) => "The app has to refresh its token or ask you again.".to_owned(),
+        (Reason::Audience, _) => format!("Create a {what} with a permission of this API."),
+        (Reason::WrongKind, _) => "Send an access token or an API key.".to_owned(),
+        (Reason::Disabled, _) => "Enable the project or the app, or ask the administrator.".to_owned(),
         _ => return None,
     })
 }

@@ -54,7 +54,7 @@ pub(super) async fn prove(
         None => None,
     };
     if let Some(seconds) = of_sender.max(of_account) {
-        app.tally.count("login", None, &info.origin("anonymous"), Some("too many failures"));
+        app.event_counts.count("login", None, &info.origin("anonymous"), Some("too many failures"));
         return Ok(Proof::Wait(seconds));
     }
     let looked = look(app, info.now, known.as_deref(), account.as_deref(), &sender, password).await;
@@ -68,7 +68,7 @@ pub(super) async fn prove(
     }
     if matches!(looked, Ok(Proof::Wrong)) {
         app.limiter.strike(info.now, by_address, &sender).await;
-        app.tally.count("login", None, &info.origin("anonymous"), Some("wrong address or password"));
+        app.event_counts.count("login", None, &info.origin("anonymous"), Some("wrong address or password"));
     }
     looked
 }

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::model::{
     api::{Api as Record, ApiScope},
-    route::Route as Rule,
+    rule,
 };
 
 /// A protected resource (RFC 8707).
@@ -119,7 +119,7 @@ pub struct CreateApi {
 
 /// A rule of the gateway: which requests need which scopes. The first that matches decides.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Route {
+pub struct Rule {
     /// `route_…`
     #[schema(format = "route-id")]
     pub(super) id: String,
@@ -139,7 +139,7 @@ pub struct Route {
 /// A rule to add.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CreateRoute {
+pub struct CreateRule {
     /// Such as `GET`; any if left out
     #[schema(format = "method")]
     pub(super) method: Option<String>,
@@ -184,8 +184,8 @@ impl From<&ApiScope> for Scope {
     }
 }
 
-impl From<&Rule> for Route {
-    fn from(rule: &Rule) -> Self {
+impl From<&rule::Rule> for Rule {
+    fn from(rule: &rule::Rule) -> Self {
         Self {
             id: rule.id.clone(),
             method: rule.method.clone(),

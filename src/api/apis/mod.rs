@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-pub use self::body::{Api, CreateApi, CreateRoute, CreateScope, ListedScope, MadeApi, Route, Scope};
+pub use self::body::{Api, CreateApi, CreateRule, CreateScope, ListedScope, MadeApi, Rule, Scope};
 use super::{
     auth::{Admin, ApisRead, ApisWrite, CatalogRead, May, no},
     once::{Answer, Work, found},
@@ -29,12 +29,12 @@ use crate::{
         api::{Algorithm, Api as Record, ApiScope},
         error::Error,
         profile::Profile,
-        route::{Route as Rule, is_pattern},
+        rule::{self, is_pattern},
         scope::Scopes,
         secret::new_id,
         text,
     },
-    store::RoutePlace,
+    store::RulePlace,
 };
 
 /// Longest method of a route, in characters.
@@ -103,7 +103,7 @@ impl CreateApi {
             client_id: String::new(),
             counts_introspection: self.counts_introspection,
             scopes: scopes.collect::<Result<_, _>>()?,
-            routes: Vec::new(),
+            rules: Vec::new(),
             name,
         })
     }
@@ -118,20 +118,20 @@ pub async fn get(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, Id(id)
 
 /// List an API's routes, in the order they are asked
 #[utoipa::path(get, path = "/api/v1/apis/{id}/routes", tag = "apis", params(("id" = String, Path, format = "id")),
-    responses((status = 200, body = Page<Route>)), security(("bearer" = ["grantd:apis:read"])))]
+    responses((status = 200, body = Page<Rule>)), security(("bearer" = ["grantd:apis:read"])))]
 pub async fn routes(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, Id(id): Id) -> Result<Response, Problem> {
-    let items: Vec<Route> = find(&app, &id)?.routes.iter().map(Into::into).collect();
+    let items: Vec<Rule> = find(&app, &id)?.rules.iter().map(Into::into).collect();
     Ok(reply::json(&Page { items, next: None }))
 }
 
 /// Add a route, behind the others or before one of them
 #[utoipa::path(post, path = "/api/v1/apis/{id}/routes", tag = "apis", params(("id" = String, Path, format = "id")),
-    request_body = CreateRoute, responses((status = 201, body = Route)), security(("bearer" = ["grantd:apis:write"])))]
+    request_body = CreateRule, responses((status = 201, body = Rule)), security(("bearer" = ["grantd:apis:write"])))]
 pub async fn add_route(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<ApisWrite>,
     Id(id): Id,
-    Sent { value: sent, once }: Sent<CreateRoute>,
+    Sent { value: sent, once }: Sent<CreateRule>,
 ) -> Result<Response, Problem> {
     let work = match Work::begin(&app, &caller, once).await? {
         Ok(work) => work,
@@ -140,23 +140,23 @@ pub async fn add_route(
     let api = find(&app, &id)?;
     let place = sent.place()?;
     let rule = sent.rule(&app, &api)?;
-    let answer = Answer::created(&Route::from(&rule))?;
-    let done = work.store(&answer)?.insert_route(caller.info.now, caller.origin(), api.id, rule, place).await;
+    let answer = Answer::created(&Rule::from(&rule))?;
+    let done = work.store(&answer)?.insert_rule(caller.info.now, caller.origin(), api.id, rule, place).await;
     app.catalog.reload().await?;
     work.end(answer, done.map_err(Into::into)).await
 }
 
-impl CreateRoute {
-    fn place(&self) -> Result<RoutePlace, Error> {
+impl CreateRule {
+    fn place(&self) -> Result<RulePlace, Error> {
         match (&self.before, self.first) {
             (Some(_), true) => Err(Error::invalid_request("a rule is first or before another, not both")),
-            (Some(id), false) => Ok(RoutePlace::Before(id.clone())),
-            (None, true) => Ok(RoutePlace::First),
-            (None, false) => Ok(RoutePlace::Last),
+            (Some(id), false) => Ok(RulePlace::Before(id.clone())),
+            (None, true) => Ok(RulePlace::First),
+            (None, false) => Ok(RulePlace::Last),
         }
     }
 
-    fn rule(self, app: &App, api: &Record) -> Result<Rule, Error> {
+    fn rule(self, app: &App, api: &Record) -> Result<rule::Rule, Error> {
         let method = self.method.as_deref().unwrap_or("*").to_ascii_uppercase();
         let is_word = (1..=METHOD_MAX).contains(&method.len()) && method.bytes().all(|b| b.is_ascii_uppercase());
         if method != "*" && !is_word {
@@ -175,7 +175,7 @@ impl CreateRoute {
         if scopes.iter().any(|name| !api.scopes.iter().any(|scope| scope.name == name)) {
             return Err(Error::invalid_scope("a rule needs scopes of its own API"));
         }
-        Ok(Rule { id: new_id("route"), method, pattern: self.path, scopes, public: self.public })
+        Ok(rule::Rule { id: new_id("route"), method, pattern: self.path, scopes, public: self.public })
     }
 }
 
@@ -193,10 +193,10 @@ pub async fn remove_route(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let open = Query::parse(&uri, &["open"])?.one_of("open", &["yes"])?.is_some();
-    if !find(&app, &id)?.routes.iter().any(|rule| rule.id == route) {
+    if !find(&app, &id)?.rules.iter().any(|rule| rule.id == route) {
         return Err(no("rule").into());
     }
-    found(app.store.delete_route(caller.info.now, caller.origin(), route, open).await, || no("rule"))?;
+    found(app.store.delete_rule(caller.info.now, caller.origin(), route, open).await, || no("rule"))?;
     app.catalog.reload().await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

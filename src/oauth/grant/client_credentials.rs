@@ -28,7 +28,7 @@ pub fn redeem(
         // Asked for nothing in particular: what the client is registered for (RFC 6749 §3.3), stated in the answer.
         None => client.scopes.clone(),
     };
-    app.tally.count("token.issue", Some(&client.id), &info.origin(&client.id), None);
+    app.event_counts.count("token.issue", Some(&client.id), &info.origin(&client.id), None);
     Ok(Decision {
         subject: client.id.clone(),
         scopes,

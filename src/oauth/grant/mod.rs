@@ -24,7 +24,12 @@ fn still_allowed(client: &Client, scopes: &Scopes) -> Result<(), Error> {
 
 /// Another client's code or token: it learns no more than of one that never was, and the attempt is counted.
 fn wrong_client(app: &App, info: &RequestInfo, client: &Client, unknown: &'static str) -> Error {
-    app.tally.count("grant.wrong_client", Some(&client.id), &info.origin(&client.id), Some("issued to another client"));
+    app.event_counts.count(
+        "grant.wrong_client",
+        Some(&client.id),
+        &info.origin(&client.id),
+        Some("issued to another client"),
+    );
     Error::invalid_grant(unknown)
 }
 

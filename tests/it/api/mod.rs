@@ -8,7 +8,7 @@ mod limits;
 mod own;
 mod projects;
 mod requests;
-mod routes;
+mod rule_order;
 mod rules;
 mod told;
 mod watched;

@@ -92,7 +92,7 @@ async fn api_signed_by(app: &TestApp, algorithm: Algorithm, identifier: &str, sc
         access_token_seconds: 3600,
         client_id: String::new(),
         counts_introspection: false,
-        routes: Vec::new(),
+        rules: Vec::new(),
         scopes: vec![ApiScope { name: scope.to_owned(), description: "May do it".to_owned() }],
     };
     let (id, secret) = cli::make_api(&app.app, app.now(), api).await.expect("an API");

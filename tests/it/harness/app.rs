@@ -29,12 +29,12 @@ use grantd::{
         clock::{Clock, Timestamp},
         profile::Profile,
         redirect_uri::RedirectUri,
-        route::Route,
+        rule::Rule,
         scope::Scopes,
         secret::new_id,
     },
     router::router,
-    store::{NewUser, RoutePlace},
+    store::{NewUser, RulePlace},
 };
 use secrecy::SecretString;
 use tokio_util::{
@@ -142,12 +142,8 @@ impl TestApp {
         let api = self.app.catalog.current().by_slug(slug).expect("an API").id.clone();
         let scopes = Scopes::parse(scopes).expect("scopes");
         let route =
-            Route { id: new_id("route"), method: method.to_owned(), pattern: pattern.to_owned(), scopes, public };
-        self.app
-            .store
-            .insert_route(self.now(), Origin::default(), api, route, RoutePlace::Last)
-            .await
-            .expect("a route");
+            Rule { id: new_id("route"), method: method.to_owned(), pattern: pattern.to_owned(), scopes, public };
+        self.app.store.insert_rule(self.now(), Origin::default(), api, route, RulePlace::Last).await.expect("a route");
         self.app.catalog.reload().await.expect("a catalog");
     }
 
@@ -301,7 +297,7 @@ async fn make_api(app: &App, name: &str, identifier: &str, scopes: &[&str]) -> O
             .iter()
             .map(|name| ApiScope { name: (*name).to_owned(), description: format!("May {name}") })
             .collect(),
-        routes: Vec::new(),
+        rules: Vec::new(),
     };
     let (id, secret) = cli::make_api(app, app.clock.now(), api).await.expect("an API");
     app.catalog.reload().await.expect("a catalog");

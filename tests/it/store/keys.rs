@@ -9,7 +9,7 @@ use grantd::{
     model::{
         clock::Timestamp,
         key::{ApiKey, KeyStatus},
-        principal::Presenter,
+        principal::Presentation,
         scope::Scopes,
         secret::{Digest, Secret},
         usage::Outcome,
@@ -219,7 +219,7 @@ async fn the_program_last_seen_is_shown_however_long_its_name_is(base: Base) {
     let (secret, key) = base.key().await;
     let (usage, counter) = (Usage::default(), Usage::default().counter(&key.id));
     for agent in ["x".repeat(300), "y".repeat(300), "z/2".to_owned()] {
-        let from = Presenter { agent: Some(&agent), ..Presenter::default() };
+        let from = Presentation { agent: Some(&agent), ..Presentation::default() };
         usage.count(&counter, NOW, Outcome::Allowed, &from);
         usage.flush(&base.store, NOW).await.expect("flushed");
         let shown = base.stored(&secret).await.last_agent.expect("an agent");

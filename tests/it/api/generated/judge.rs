@@ -3,7 +3,7 @@
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
-use grantd::model::{email, network::Networks, redirect_uri::RedirectUri, route::is_pattern};
+use grantd::model::{email, network::Networks, redirect_uri::RedirectUri, rule::is_pattern};
 use jsonschema::Validator;
 use serde_json::Value;
 

@@ -8,7 +8,7 @@ use super::{
 
 /// One rule of an API. The first that matches decides; where an API has rules and none matches, nobody passes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
+pub struct Rule {
     /// `route_…`.
     pub id: String,
     /// The method, or `*`.
@@ -25,19 +25,19 @@ pub struct Route {
 /// servers take for the same request. A last slash, upper case, HEAD, another way to write a letter, or an ending such as
 /// `.json` never lead past a rule to a weaker one.
 #[derive(Debug)]
-pub struct Ruling<'a> {
-    rule: &'a Route,
+pub struct RuleMatch<'a> {
+    rule: &'a Rule,
     // Seldom any: a request costs no allocation.
-    alike: Vec<&'a Route>,
+    alike: Vec<&'a Rule>,
 }
 
-impl<'a> Ruling<'a> {
-    /// The ruling of an API with these rules on a path in normal form; nothing where no rule matches.
+impl<'a> RuleMatch<'a> {
+    /// The rule_match of an API with these rules on a path in normal form; nothing where no rule matches.
     #[must_use]
-    pub fn of(routes: &'a [Route], method: &str, path: &str) -> Option<Self> {
-        let mut alike: Vec<&Route> = Vec::new();
+    pub fn of(routes: &'a [Rule], method: &str, path: &str) -> Option<Self> {
+        let mut alike: Vec<&Rule> = Vec::new();
         let readings = readings(path);
-        let is_alike = |rule: &Route, readings: &[String]| {
+        let is_alike = |rule: &Rule, readings: &[String]| {
             rule.is_alike(method, path) || readings.iter().any(|reading| rule.is_alike(method, reading))
         };
         for rule in routes.iter().filter(|rule| is_alike(rule, &readings)) {
@@ -62,12 +62,12 @@ impl<'a> Ruling<'a> {
     /// The scopes that whoever holds `held` lacks.
     #[must_use]
     pub fn missing(&self, held: &Scopes) -> Scopes {
-        let lacked = |rule: &Route| rule.scopes.filter(|name| !held.contains(name));
+        let lacked = |rule: &Rule| rule.scopes.filter(|name| !held.contains(name));
         self.alike.iter().fold(lacked(self.rule), |missing, rule| missing.union(&lacked(rule)))
     }
 }
 
-impl Route {
+impl Rule {
     /// Whether a request by `method` for a path in normal form is meant.
     #[must_use]
     pub fn matches(&self, method: &str, path: &str) -> bool {
@@ -132,8 +132,8 @@ mod tests {
     use super::*;
     use crate::model::path::normal_path;
 
-    fn route(method: &str, pattern: &str) -> Route {
-        Route {
+    fn route(method: &str, pattern: &str) -> Rule {
+        Rule {
             id: String::new(),
             method: method.to_owned(),
             pattern: pattern.to_owned(),
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn no_spelling_leads_past_a_rule_to_a_weaker_one() {
         // THREATS: FA2 FA5
-        let rule = |method: &str, pattern: &str, scope: &str| Route {
+        let rule = |method: &str, pattern: &str, scope: &str| Rule {
             scopes: Scopes::parse(scope).expect("scopes"),
             public: scope.is_empty(),
             ..route(method, pattern)
@@ -180,8 +180,8 @@ mod tests {
             rule("*", "/v1/*", "read"),
         ];
         let needs = |method: &str, path: &str| {
-            let ruling = Ruling::of(&rules, method, path)?;
-            Some((ruling.missing(&Scopes::default()).to_string(), ruling.is_public()))
+            let rule_match = RuleMatch::of(&rules, method, path)?;
+            Some((rule_match.missing(&Scopes::default()).to_string(), rule_match.is_public()))
         };
         for (method, path, scopes) in [
             ("GET", "/v1/admin", "admin"),
@@ -211,13 +211,13 @@ mod tests {
         assert_eq!(needs("GET", "/v1"), None);
         // What a public rule stands before is as open as before, in every spelling.
         let open = [rule("GET", "/status", ""), rule("*", "/{any}", "")];
-        assert!(Ruling::of(&open, "HEAD", "/Status").expect("a ruling").is_public());
+        assert!(RuleMatch::of(&open, "HEAD", "/Status").expect("a rule_match").is_public());
     }
 
     #[test]
     fn no_look_alike_leads_past_a_rule_to_a_weaker_one() {
         // THREATS: FA2
-        let rule = |method: &str, pattern: &str, scope: &str| Route {
+        let rule = |method: &str, pattern: &str, scope: &str| Rule {
             scopes: Scopes::parse(scope).expect("scopes"),
             ..route(method, pattern)
         };
@@ -230,7 +230,7 @@ mod tests {
         ];
         let needs = |path: &str| {
             let path = normal_path(path).expect("one reading");
-            Ruling::of(&rules, "GET", path).expect("a ruling").missing(&Scopes::default()).to_string()
+            RuleMatch::of(&rules, "GET", path).expect("a rule_match").missing(&Scopes::default()).to_string()
         };
         for path in [
             "/v1/adm%C4%B1n",

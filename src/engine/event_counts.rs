@@ -62,7 +62,7 @@ struct Counts {
 
 /// Counts events.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct EventCounts {
     counts: Mutex<Counts>,
 }
 
@@ -103,7 +103,7 @@ impl Counts {
     }
 }
 
-impl Tally {
+impl EventCounts {
     /// Counts one event of a client, or of nobody, from an address.
     pub fn count(&self, event: &'static str, client_id: Option<&str>, origin: &Origin, denied: Option<&'static str>) {
         let whose = client_id.map_or_else(|| Whose::Sender(sender(origin)), |id| Whose::Client(id.to_owned()));
@@ -180,37 +180,37 @@ mod tests {
     #[test]
     fn a_flood_from_many_addresses_is_a_bounded_number_of_entries_an_hour() {
         // THREATS: AU5
-        let tally = Tally::default();
+        let event_counts = EventCounts::default();
         let (mut entries, mut times) = (0, 0);
         // Six flushes a minute for an hour, each after a hundred refusals from addresses that were never seen.
         for flush in 0..=360_i64 {
             for sender in 0..100 {
                 let address = format!("2001:db8:{flush:x}:{sender:x}::1");
-                tally.count("credential", None, &from(&address), Some("unknown"));
+                event_counts.count("credential", None, &from(&address), Some("unknown"));
             }
-            let due = tally.counts.lock().expect("counts").take(NOW.plus_seconds(10 * flush), false);
+            let due = event_counts.counts.lock().expect("counts").take(NOW.plus_seconds(10 * flush), false);
             entries += due.len();
             times += due.iter().map(|(_, count)| count.times).sum::<i64>();
         }
         assert_eq!(times, 36_100, "each is counted");
         // Sixteen senders as examples and all others together, soon and at the end of the hour.
         assert!(entries <= 34, "{entries} entries");
-        assert!(tally.counts.lock().expect("counts").subjects.is_empty(), "a new hour begins with nothing");
+        assert!(event_counts.counts.lock().expect("counts").subjects.is_empty(), "a new hour begins with nothing");
     }
 
     #[test]
     fn what_clients_do_is_counted_by_name_also_during_a_flood() {
-        let tally = Tally::default();
+        let event_counts = EventCounts::default();
         for sender in 0..200 {
-            tally.count("credential", None, &from(&format!("203.0.113.{sender}")), Some("unknown"));
+            event_counts.count("credential", None, &from(&format!("203.0.113.{sender}")), Some("unknown"));
         }
         let issue = |client: &str, times: usize| {
             for _ in 0..times {
-                tally.count("token.issue", Some(client), &from("192.0.2.1"), None);
+                event_counts.count("token.issue", Some(client), &from("192.0.2.1"), None);
             }
         };
         let issued = |is_last: bool, seconds: i64| {
-            let mut due = tally.counts.lock().expect("counts").take(NOW.plus_seconds(seconds), is_last);
+            let mut due = event_counts.counts.lock().expect("counts").take(NOW.plus_seconds(seconds), is_last);
             due.retain(|(subject, _)| subject.event == "token.issue");
             due.into_iter().map(|(_, count)| count.times).collect::<Vec<_>>()
         };
