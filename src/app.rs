@@ -8,14 +8,15 @@ use secrecy::ExposeSecret;
 use crate::{
     config::Config,
     engine::{
-        answers::Answers,
         background::{Background, TASKS},
         catalog::CatalogCache,
         census::Census,
         clients::Clients,
+        cursors::Cursors,
         denials::Denials,
         event_counts::EventCounts,
         grant_token::GrantTokens,
+        idempotency::Idempotency,
         leaks::Leaks,
         limit::Limiter,
         mail::Mailer,
@@ -69,8 +70,10 @@ pub struct App {
     pub limiter: Limiter,
     /// Counts frequent events.
     pub event_counts: Arc<EventCounts>,
-    /// Answers that are given again, and places in lists.
-    pub answers: Answers,
+    /// Responses stored for retries.
+    pub idempotency: Idempotency,
+    /// Cursors of lists.
+    pub cursors: Cursors,
     /// Why requests were refused.
     pub denials: Arc<Denials>,
     /// Ends keys that were found in public.
@@ -158,7 +161,8 @@ impl App {
             identity_headers: identity_headers(&config)?,
             forms: master.mac(Purpose::Forms)?,
             devices: master.mac(Purpose::Device)?,
-            answers: Answers::new(master)?,
+            cursors: Cursors::new(&master)?,
+            idempotency: Idempotency::new(master),
             telemetry: Telemetry::default(),
             unheard_proxies: [const { Once::new() }; 2],
             config,

@@ -23,9 +23,8 @@ use crate::{
     gateway,
     http::{
         error::{OAuthError, nowhere},
-        layers,
-        packed::Packed,
-        problem, reply, sign_in_first,
+        gzip::Compressed,
+        layers, login_redirect, problem, reply,
     },
     model::error::Error,
     oauth::{authorize::authorize, introspect::introspect, metadata, revoke::revoke, token::token},
@@ -80,9 +79,9 @@ fn described(app: &App) -> Router<Arc<App>> {
     let document = Arc::new(openapi::document(&app.config));
     let shown = Arc::clone(&document);
     // Compressed when it is first asked for: most servers never are.
-    let (text, page) = (Arc::new(OnceLock::<Packed>::new()), Arc::new(OnceLock::new()));
+    let (text, page) = (Arc::new(OnceLock::<Compressed>::new()), Arc::new(OnceLock::new()));
     let described = async move |headers: HeaderMap| {
-        text.get_or_init(|| Packed::new(document.to_string())).fill(&headers, reply::public_json(Body::empty()))
+        text.get_or_init(|| Compressed::new(document.to_string())).fill(&headers, reply::public_json(Body::empty()))
     };
     let shown =
         async move |State(app): State<Arc<App>>, headers: HeaderMap| reference::page(&app, &shown, &page, &headers);
@@ -154,7 +153,7 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/apps/{id}", get(own_app::show).post(own_app::update))
         .route("/apps/{id}/secret", post(own_app::rotate))
         .route("/apps/{id}/delete", post(own_app::delete))
-        .layer(from_fn_with_state(Arc::clone(app), sign_in_first::remember))
+        .layer(from_fn_with_state(Arc::clone(app), login_redirect::remember))
         .layer(from_fn_with_state(Arc::clone(app), layers::our_host))
         // By any name: they are the same for everybody, and the page that says where we are needs them.
         .route("/assets/{name}", get(assets::asset))

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    auth::{AuditRead, Holder, May},
+    auth::{AuditRead, Authorized, Holder},
     page::{Page, Paging, Query, fill},
 };
 use crate::{
@@ -54,7 +54,7 @@ pub struct Entry {
 /// Which entries.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Filter {
+pub struct AuditFilter {
     /// Concerning this user, by id or address; for administrators, who else see all
     #[param(format = "who")]
     user: Option<String>,
@@ -75,8 +75,8 @@ pub struct Filter {
     to: Option<Timestamp>,
 }
 
-impl Filter {
-    fn lets(&self, entry: &AuditEntry) -> bool {
+impl AuditFilter {
+    fn matches(&self, entry: &AuditEntry) -> bool {
         let is = |asked: &Option<String>, value: Option<&String>| asked.is_none() || asked.as_ref() == value;
         let event = |asked: &String| *asked == entry.event || asked.ends_with('.') && entry.event.starts_with(asked);
         is(&self.client, entry.client_id.as_ref())
@@ -107,13 +107,17 @@ impl From<AuditEntry> for Entry {
 }
 
 /// List what happened, newest first
-#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(Filter, Paging),
+#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(AuditFilter, Paging),
     responses((status = 200, body = Page<Entry>)), security(("bearer" = ["grantd:audit:read"])))]
-pub async fn list(State(app): State<Arc<App>>, May(caller, ..): May<AuditRead>, uri: Uri) -> Result<Response, Problem> {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Authorized(caller, ..): Authorized<AuditRead>,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let names = ["user", "client", "object", "event", "outcome", "from", "to", "limit", "cursor"];
     let query = Query::parse(&uri, &names)?;
     let own = |name| query.get(name).map(ToOwned::to_owned);
-    let filter = Filter {
+    let filter = AuditFilter {
         user: own("user"),
         client: own("client"),
         object: own("object"),
@@ -132,12 +136,12 @@ pub async fn list(State(app): State<Arc<App>>, May(caller, ..): May<AuditRead>, 
         };
         store.audit_after(owner, &place, limit).await
     };
-    let keep = |entry: AuditEntry| {
+    let select = |entry: AuditEntry| {
         let seen = match &caller.holder {
             Some(Holder { user, .. }) if !user.admin => entry.seen_by(&user.id),
             _ => entry,
         };
-        filter.lets(&seen).then(|| Entry::from(seen))
+        filter.matches(&seen).then(|| Entry::from(seen))
     };
-    Ok(reply::json(&fill(&app, "audit", &query.paging()?, read, keep).await?))
+    Ok(reply::json(&fill(&app, "audit", &query.paging()?, read, select).await?))
 }

@@ -1,5 +1,5 @@
 //! Owns who may use the management API: the holder of a Bearer credential with the scope an endpoint needs, or the operator
-//! at this machine's command line. Handlers take what was checked: [`May`] or [`Admin`]. Does not decide validity; see
+//! at this machine's command line. Handlers take what was checked: [`Authorized`] or [`Admin`]. Does not decide validity; see
 //! `engine::verify`.
 
 use std::{marker::PhantomData, sync::Arc};
@@ -11,23 +11,23 @@ use axum::{
 
 use crate::{
     app::App,
-    engine::{hand_on::Actor, verify::Verified},
+    engine::{attenuation::Actor, verify::Verified},
     http::{
         credential,
+        denials::names_credential,
         extract::{RequestInfo, bearer},
         operator::Operator,
         problem::Problem,
-        refused::names_credential,
-        writes,
+        write_limit,
     },
     model::{
         audit::{Event, Origin},
-        denial::Asked,
+        denial::DeniedRequest,
         email,
         error::{Error, ErrorCode},
+        management_api,
         plan::Plan,
         principal::{Reason, Rejection},
-        reserved,
         usage::Outcome,
         user::User,
     },
@@ -40,11 +40,11 @@ const WHOSE_MAX: usize = 800;
 
 /// What a key of a project may be used for: the rest is of its owner, or of everybody.
 const OF_A_PROJECT: [&str; 5] = [
-    reserved::KEYS_READ,
-    reserved::KEYS_WRITE,
-    reserved::PROJECTS_READ,
-    reserved::PROJECTS_WRITE,
-    reserved::USAGE_READ,
+    management_api::KEYS_READ,
+    management_api::KEYS_WRITE,
+    management_api::PROJECTS_READ,
+    management_api::PROJECTS_WRITE,
+    management_api::USAGE_READ,
 ];
 
 /// A scope as a type, so that it stands in a handler's signature.
@@ -57,11 +57,11 @@ pub trait Scope: Send + Sync + 'static {
 
 macro_rules! scopes {
     ($($name:ident = $value:ident $(, of people = $people:literal)?);* $(;)?) => { $(
-        #[doc = concat!("The scope of `reserved::", stringify!($value), "`.")]
+        #[doc = concat!("The scope of `management_api::", stringify!($value), "`.")]
         #[derive(Debug)]
         pub struct $name;
         impl Scope for $name {
-            const NAME: &'static str = reserved::$value;
+            const NAME: &'static str = management_api::$value;
             const OF_PEOPLE: bool = true $(&& $people)?;
         }
     )* };
@@ -87,7 +87,7 @@ scopes! {
 
 /// A caller who has this scope: for what is the caller's own, or an administrator's for everything.
 #[derive(Debug)]
-pub struct May<S>(pub Caller, pub(super) PhantomData<S>);
+pub struct Authorized<S>(pub Caller, pub(super) PhantomData<S>);
 
 /// An administrator who has this scope.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ pub struct Holder {
     /// The credential.
     pub credential: Verified,
     /// The request, for the owner of a credential that is refused.
-    asked: Asked,
+    asked: DeniedRequest,
 }
 
 impl Caller {
@@ -225,7 +225,7 @@ async fn find_user(app: &App, name: &str) -> Result<Option<User>, Problem> {
     })
 }
 
-impl<S: Scope> FromRequestParts<Arc<App>> for May<S> {
+impl<S: Scope> FromRequestParts<Arc<App>> for Authorized<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
@@ -276,11 +276,11 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     let invalid = || Error::new(ErrorCode::InvalidToken, "this is no valid credential");
     let presented = bearer(&parts.headers).map_err(|_| invalid())?.ok_or_else(Problem::unauthenticated)?;
     let from = info.presentation(&parts.headers);
-    let asked = Asked::of(parts.method.as_str(), parts.uri.path());
+    let asked = DeniedRequest::of(parts.method.as_str(), parts.uri.path());
     let credential = match credential::verify(app, &info, presented, &from).await? {
         Ok(credential) => credential,
         Err(denied) => {
-            info.note_denial(app, 401, Some(reserved::SLUG), denied, asked);
+            info.record_rejection(app, 401, Some(management_api::SLUG), denied, asked);
             return Err(invalid().into());
         }
     };
@@ -288,9 +288,9 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     let outcome = match &judged {
         Ok(_) => Outcome::Allowed,
         Err((Outcome::Limited, _)) => Outcome::Limited,
-        Err(_) => Outcome::Rejection,
+        Err(_) => Outcome::Denied,
     };
-    app.verifier.used(info.now, &credential, outcome, &from);
+    app.verifier.count_use(info.now, &credential, outcome, &from);
     let user = judged.map_err(|(_, problem)| problem)?;
     let caller = Caller { info, holder: Some(Holder { user, credential, asked }) };
     if needs.of_people {
@@ -305,50 +305,50 @@ async fn judge(
     info: &RequestInfo,
     credential: &Verified,
     Needs { scope, admin, is_write, .. }: Needs,
-    asked: &Asked,
+    asked: &DeniedRequest,
 ) -> Result<User, (Outcome, Problem)> {
     let principal = &credential.value.principal;
     let note = |status, denial, reason: String| {
         let needs = (denial == Reason::Scope).then(|| scope.to_owned());
-        let asked = Asked { needs, holds: Some(principal.scopes.to_string()), ..asked.clone() };
+        let asked = DeniedRequest { needs, holds: Some(principal.scopes.to_string()), ..asked.clone() };
         note(app, info, credential, (status, denial), reason, asked);
     };
     let catalog = app.catalog.current();
-    let is_ours = |uri: &String| catalog.reserved.as_ref().is_some_and(|api| api.identifier == *uri);
+    let is_ours = |uri: &String| catalog.management_api.as_ref().is_some_and(|api| api.identifier == *uri);
     let is_for_us = principal.audience.iter().any(is_ours);
     if !is_for_us || !principal.scopes.contains(scope) {
         note(403, if is_for_us { Reason::Scope } else { Reason::Audience }, format!("scope {scope} missing"));
-        return Err((Outcome::Rejection, Problem::scope(scope)));
+        return Err((Outcome::Denied, Problem::scope(scope)));
     }
     let found = match &principal.user {
-        Some(user) => app.store.user_by_id(&user.id).await.map_err(|error| (Outcome::Rejection, error.into()))?,
+        Some(user) => app.store.user_by_id(&user.id).await.map_err(|error| (Outcome::Denied, error.into()))?,
         None => None,
     };
     let Some(user) = found.filter(|user| user.active) else {
         note(403, Reason::Forbidden, "no user is behind this credential".to_owned());
         let words = "a client on its own has no user, as whom to act: use an API key";
-        return Err((Outcome::Rejection, Error::new(ErrorCode::Forbidden, words).into()));
+        return Err((Outcome::Denied, Error::new(ErrorCode::Forbidden, words).into()));
     };
     if admin && !user.admin {
         note(403, Reason::Forbidden, "an administrator is needed".to_owned());
-        return Err((Outcome::Rejection, Error::new(ErrorCode::Forbidden, "this is for administrators").into()));
+        return Err((Outcome::Denied, Error::new(ErrorCode::Forbidden, "this is for administrators").into()));
     }
     let of_project = principal.key.as_ref().is_some_and(|key| key.project.is_some());
     if of_project && !OF_A_PROJECT.contains(&scope) {
         let words = "a key of a project reaches that project alone";
         note(403, Reason::Scope, words.to_owned());
-        return Err((Outcome::Rejection, Error::new(ErrorCode::InsufficientScope, words).into()));
+        return Err((Outcome::Denied, Error::new(ErrorCode::InsufficientScope, words).into()));
     }
     let plan = Plan { name: String::new(), per_hour: None, burst: BURST };
-    let verdict = app.limiter.count(info.now, &plan, &user.id, reserved::SLUG).await;
-    if verdict.map_err(|error| (Outcome::Rejection, error.into()))?.is_some_and(|verdict| verdict.exceeded) {
+    let verdict = app.limiter.count(info.now, &plan, &user.id, management_api::SLUG).await;
+    if verdict.map_err(|error| (Outcome::Denied, error.into()))?.is_some_and(|verdict| verdict.exceeded) {
         note(429, Reason::Limited, format!("more than {BURST} requests within a second"));
         let words = format!("at most {BURST} requests within a second");
         return Err((Outcome::Limited, Error::too_many(1, words).into()));
     }
     if is_write {
         let key = principal.key.as_ref().map(|key| key.id.as_str());
-        writes::admit(app, info.now, &user.id, key).await.map_err(|error| {
+        write_limit::admit(app, info.now, &user.id, key).await.map_err(|error| {
             note(429, Reason::Limited, error.description.to_string());
             (Outcome::Limited, error.into())
         })?;
@@ -363,10 +363,10 @@ fn note(
     credential: &Verified,
     (status, denial): (u16, Reason),
     reason: String,
-    asked: Asked,
+    asked: DeniedRequest,
 ) {
     let denied = Rejection::of(denial, &credential.value.principal);
-    info.note_denial_because(app, (status, reason), Some(reserved::SLUG), denied, asked);
+    info.record_rejection_because(app, (status, reason), Some(management_api::SLUG), denied, asked);
 }
 
 /// An administrator's look at what is others' is worth an entry of its own, by whichever method; where that cannot be

@@ -15,13 +15,13 @@ use crate::{
     engine::verify::Verified,
     http::{
         credential,
+        denials::names_credential,
         error::BearerError,
         extract::{RequestInfo, bearer},
-        refused::names_credential,
         reply,
     },
     model::{
-        denial::Asked,
+        denial::DeniedRequest,
         error::{Error, ErrorCode},
         principal::{CredentialKind, Reason},
         usage::Outcome,
@@ -108,14 +108,14 @@ async fn credential(
     let denied = match credential::verify(app, info, presented, &from).await {
         Err(error) => return Err(BearerError { name: error.code.as_str(), error }),
         Ok(Ok(accepted)) => {
-            app.verifier.used(info.now, &accepted, Outcome::Allowed, &from);
+            app.verifier.count_use(info.now, &accepted, Outcome::Allowed, &from);
             return Ok(Some(accepted));
         }
         Ok(Err(denied)) => denied,
     };
     // A token says itself when it ends; a key does not, and all its refusals look alike.
     let is_expired_token = denied.reason == Reason::Expired && denied.kind == Some(CredentialKind::AccessToken);
-    info.note_denial(app, 401, None, denied, Asked::of("GET", uri.path()));
+    info.record_rejection(app, 401, None, denied, DeniedRequest::of("GET", uri.path()));
     Err(if is_expired_token {
         refused("token_expired", "The access token has expired.")
     } else {

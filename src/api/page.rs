@@ -109,7 +109,7 @@ impl<'u> Query<'u> {
     }
 }
 
-/// Fills a page of the list called `name`: reads on behind the cursor until there are enough entries that `keep` lets through,
+/// Fills a page of the list called `name`: reads on behind the cursor until there are enough entries that `select` lets through,
 /// or enough were looked at.
 ///
 /// # Errors
@@ -119,14 +119,14 @@ pub async fn fill<T, U, F>(
     name: &'static str,
     paging: &Paging,
     read: impl Fn(Position, i64) -> F,
-    mut keep: impl FnMut(T) -> Option<U>,
+    mut select: impl FnMut(T) -> Option<U>,
 ) -> Result<Page<U>, Problem>
 where
     F: Future<Output = Result<Vec<Listed<T>>, store::Error>>,
 {
     let wrong = || Error::invalid_request("this cursor is none of this list");
     let mut place = match &paging.cursor {
-        Some(cursor) => app.answers.place(name, cursor).ok_or_else(wrong)?,
+        Some(cursor) => app.cursors.place(name, cursor).ok_or_else(wrong)?,
         None => Position::start(),
     };
     let mut items = Vec::new();
@@ -138,15 +138,15 @@ where
         }
         while let Some(Listed { position, value }) = rest.next() {
             place = position;
-            items.extend(keep(value));
+            items.extend(select(value));
             if items.len() == paging.limit {
                 // Nothing behind it is known only by looking.
                 let is_last = rest.peek().is_none() && read(place.clone(), 1).await?.is_empty();
-                return Ok(Page { items, next: (!is_last).then(|| app.answers.cursor(name, &place)) });
+                return Ok(Page { items, next: (!is_last).then(|| app.cursors.cursor(name, &place)) });
             }
         }
     }
-    Ok(Page { items, next: Some(app.answers.cursor(name, &place)) })
+    Ok(Page { items, next: Some(app.cursors.cursor(name, &place)) })
 }
 
 /// A page of a list that is held whole, in the order of `id`.
@@ -161,11 +161,11 @@ pub fn cut<T>(
     id: impl Fn(&T) -> String,
 ) -> Result<Page<T>, Problem> {
     let wrong = || Error::invalid_request("this cursor is none of this list");
-    let after = paging.cursor.as_ref().map(|cursor| app.answers.place(name, cursor).ok_or_else(wrong)).transpose()?;
+    let after = paging.cursor.as_ref().map(|cursor| app.cursors.place(name, cursor).ok_or_else(wrong)).transpose()?;
     all.sort_by_key(&id);
     all.retain(|item| after.as_ref().is_none_or(|after| id(item) > after.id));
     let more = all.len() > paging.limit;
     all.truncate(paging.limit);
     let last = all.last().map(|item| Position { at: Timestamp(0), id: id(item) });
-    Ok(Page { items: all, next: last.filter(|_| more).map(|place| app.answers.cursor(name, &place)) })
+    Ok(Page { items: all, next: last.filter(|_| more).map(|place| app.cursors.cursor(name, &place)) })
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     app::App,
     http::{
-        json::{Sent, no_query},
+        json::{JsonBody, no_query},
         problem::Problem,
         reply,
     },
@@ -74,7 +74,7 @@ pub async fn set(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<PlansWrite>,
     Path(name): Path<String>,
-    Sent { value: sent, .. }: Sent<SetPlan>,
+    JsonBody { value: sent, .. }: JsonBody<SetPlan>,
 ) -> Result<Response, Problem> {
     let name = text::name("the plan", &name)?;
     if sent.burst == 0 {

@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    auth::{Caller, May, ProjectsRead, ProjectsWrite, no},
-    once::{Answer, Work},
+    auth::{Authorized, Caller, ProjectsRead, ProjectsWrite, no},
+    idempotency::{Guarded, JsonResponse},
     page::{Page, Paging, Query, fill},
     path::Id,
 };
 use crate::{
     app::App,
-    engine::hand_on,
-    http::{json::Sent, problem::Problem, reply},
+    engine::attenuation,
+    http::{json::JsonBody, problem::Problem, reply},
     model::{
         error::{Error, ErrorCode},
         key::KeyForm,
@@ -96,7 +96,7 @@ pub struct ChangeProject {
 /// Which projects.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Filter {
+pub struct ProjectFilter {
     /// Of this user, by id or address; for administrators, who else see everybody's
     #[param(format = "who")]
     user: Option<String>,
@@ -118,24 +118,24 @@ impl From<Record> for Project {
 }
 
 /// List projects
-#[utoipa::path(get, path = "/api/v1/projects", tag = "projects", params(Filter, Paging),
+#[utoipa::path(get, path = "/api/v1/projects", tag = "projects", params(ProjectFilter, Paging),
     responses((status = 200, body = Page<Project>)), security(("bearer" = ["grantd:projects:read"])))]
 pub async fn list(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<ProjectsRead>,
+    Authorized(caller, ..): Authorized<ProjectsRead>,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let query = Query::parse(&uri, &["user", "limit", "cursor"])?;
-    let filter = Filter { user: query.get("user").map(ToOwned::to_owned) };
+    let filter = ProjectFilter { user: query.get("user").map(ToOwned::to_owned) };
     let owner = caller.whose(&app, filter.user.as_deref()).await?;
     let (store, owner) = (&app.store, owner.as_deref());
     let read = |place, limit| async move { store.projects_after(owner, &place, limit).await };
-    let only = caller.told(&app, hand_on::project(&caller.actor(), None))?;
-    let keep = |project: Record| {
+    let only = caller.told(&app, attenuation::project(&caller.actor(), None))?;
+    let select = |project: Record| {
         let is_meant = only.as_ref().is_none_or(|only| *only == project.id);
         is_meant.then(|| Project::from(project))
     };
-    let page = fill(&app, "projects", &query.paging()?, read, keep).await?;
+    let page = fill(&app, "projects", &query.paging()?, read, select).await?;
     Ok(reply::json(&page))
 }
 
@@ -144,15 +144,15 @@ pub async fn list(
     responses((status = 201, body = Project)), security(("bearer" = ["grantd:projects:write"])))]
 pub async fn create(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<ProjectsWrite>,
-    Sent { value: sent, once }: Sent<CreateProject>,
+    Authorized(caller, ..): Authorized<ProjectsWrite>,
+    JsonBody { value: sent, idempotency_key }: JsonBody<CreateProject>,
 ) -> Result<Response, Problem> {
-    let work = match Work::begin(&app, &caller, once).await? {
-        Ok(work) => work,
-        Err(answer) => return Ok(answer),
+    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
+        Ok(guarded) => guarded,
+        Err(replayed) => return Ok(replayed),
     };
     caller.server_only("plan", sent.plan.is_some())?;
-    caller.told(&app, hand_on::reaches_project(&caller.actor(), None))?;
+    caller.told(&app, attenuation::reaches_project(&caller.actor(), None))?;
     let owner = caller.owner(&app, sent.user.as_deref()).await?;
     let now = caller.info.now;
     let project = Record {
@@ -165,9 +165,9 @@ pub async fn create(
         disabled_by: None,
         created_at: now,
     };
-    let answer = Answer::created(&Project::from(project.clone()))?;
-    let done = work.store(&answer)?.insert_project(now, caller.origin(), project).await;
-    work.end(answer, done.map_err(taken)).await
+    let response = JsonResponse::created(&Project::from(project.clone()))?;
+    let done = guarded.store(&response)?.insert_project(now, caller.origin(), project).await;
+    guarded.end(response, done.map_err(taken)).await
 }
 
 /// One project
@@ -175,11 +175,11 @@ pub async fn create(
     responses((status = 200, body = Project)), security(("bearer" = ["grantd:projects:read"])))]
 pub async fn get(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<ProjectsRead>,
+    Authorized(caller, ..): Authorized<ProjectsRead>,
     Id(id): Id,
 ) -> Result<Response, Problem> {
     let project = visible(&app, &caller, &id).await?;
-    caller.told(&app, hand_on::reaches_project(&caller.actor(), Some(&id)))?;
+    caller.told(&app, attenuation::reaches_project(&caller.actor(), Some(&id)))?;
     Ok(reply::json(&Project::from(project)))
 }
 
@@ -189,13 +189,13 @@ pub async fn get(
     security(("bearer" = ["grantd:projects:write"])))]
 pub async fn update(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<ProjectsWrite>,
+    Authorized(caller, ..): Authorized<ProjectsWrite>,
     Id(id): Id,
-    Sent { value: sent, .. }: Sent<ChangeProject>,
+    JsonBody { value: sent, .. }: JsonBody<ChangeProject>,
 ) -> Result<Response, Problem> {
     caller.server_only("plan", sent.plan.is_some())?;
     visible(&app, &caller, &id).await?;
-    caller.told(&app, hand_on::changes_project(&caller.actor(), &app.config, &id))?;
+    caller.told(&app, attenuation::changes_project(&caller.actor(), &app.config, &id))?;
     let changes = ProjectChanges {
         name: sent.name.map(|name| text::name("the project's name", &name)).transpose()?,
         key_form: key_form(sent.key_form.as_deref())?,

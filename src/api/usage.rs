@@ -8,14 +8,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    auth::{May, UsageRead, no},
+    auth::{Authorized, UsageRead, no},
     keys,
     page::{Page, Paging, Query, fill},
     path::{Id, IdAndQuery},
 };
 use crate::{
     app::App,
-    engine::hand_on,
+    engine::attenuation,
     http::{problem::Problem, reply},
     model::{
         clock::Timestamp,
@@ -135,7 +135,7 @@ pub struct Refused {
 /// Which refusals.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Filter {
+pub struct UsageFilter {
     /// Of this user, by id or address; for administrators, who else see everybody's
     #[param(format = "who")]
     user: Option<String>,
@@ -203,10 +203,10 @@ impl From<DenialRecord> for Refused {
     responses((status = 200, body = Usage)), security(("bearer" = ["grantd:usage:read"])))]
 pub async fn of_user(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<UsageRead>,
+    Authorized(caller, ..): Authorized<UsageRead>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    caller.told(&app, hand_on::reaches_project(&caller.actor(), None))?;
+    caller.told(&app, attenuation::reaches_project(&caller.actor(), None))?;
     let query = Query::parse(&uri, &["user", "from", "to", "by"])?;
     let (whose, span) = (Whose { user: query.get("user").map(ToOwned::to_owned) }, Span::of(&query, caller.info.now)?);
     let owner = match (caller.whose(&app, whose.user.as_deref()).await?, &caller.holder) {
@@ -222,7 +222,7 @@ pub async fn of_user(
     responses((status = 200, body = Usage)), security(("bearer" = ["grantd:usage:read"])))]
 pub async fn of_key(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<UsageRead>,
+    Authorized(caller, ..): Authorized<UsageRead>,
     IdAndQuery(id): IdAndQuery,
     uri: Uri,
 ) -> Result<Response, Problem> {
@@ -233,25 +233,25 @@ pub async fn of_key(
 }
 
 /// List refused requests
-#[utoipa::path(get, path = "/api/v1/denials", tag = "usage", params(Filter, Paging),
+#[utoipa::path(get, path = "/api/v1/denials", tag = "usage", params(UsageFilter, Paging),
     responses((status = 200, body = Page<Refused>)), security(("bearer" = ["grantd:usage:read"])))]
 pub async fn denials(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<UsageRead>,
+    Authorized(caller, ..): Authorized<UsageRead>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    caller.told(&app, hand_on::reaches_project(&caller.actor(), None))?;
+    caller.told(&app, attenuation::reaches_project(&caller.actor(), None))?;
     let query = Query::parse(&uri, &["user", "key_id", "api", "limit", "cursor"])?;
     let own = |name| query.get(name).map(ToOwned::to_owned);
-    let filter = Filter { user: own("user"), key_id: own("key_id"), api: own("api") };
+    let filter = UsageFilter { user: own("user"), key_id: own("key_id"), api: own("api") };
     let owner = caller.whose(&app, filter.user.as_deref()).await?;
     let (store, owner) = (&app.store, owner.as_deref());
     let read = |place, limit| async move { store.denials_after(owner, &place, limit).await };
     let is = |asked: &Option<String>, value: &Option<String>| asked.is_none() || asked == value;
-    let keep = |record: DenialRecord| {
+    let select = |record: DenialRecord| {
         (is(&filter.key_id, &record.key_id) && is(&filter.api, &record.api)).then(|| Refused::from(record))
     };
-    Ok(reply::json(&fill(&app, "denials", &query.paging()?, read, keep).await?))
+    Ok(reply::json(&fill(&app, "denials", &query.paging()?, read, select).await?))
 }
 
 /// Why a request was refused
@@ -261,10 +261,10 @@ pub async fn denials(
     responses((status = 200, body = Page<Refused>)), security(("bearer" = ["grantd:usage:read"])))]
 pub async fn denial(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<UsageRead>,
+    Authorized(caller, ..): Authorized<UsageRead>,
     Id(request_id): Id,
 ) -> Result<Response, Problem> {
-    caller.told(&app, hand_on::reaches_project(&caller.actor(), None))?;
+    caller.told(&app, attenuation::reaches_project(&caller.actor(), None))?;
     let owner = caller.whose(&app, None).await?;
     let found = app.denials.of_request(&app.store, &request_id, owner.as_deref()).await?;
     if found.is_empty() {

@@ -10,14 +10,14 @@ use utoipa::ToSchema;
 
 use super::{
     auth::{Admin, Caller, UsersRead, UsersWrite, no},
-    once::{Answer, Work, found},
+    idempotency::{Guarded, JsonResponse, found},
     page::{Page, Paging, Query, fill},
     path::Id,
 };
 use crate::{
     app::App,
     engine::new_password::{NewPassword, Whose},
-    http::{json::Sent, problem::Problem, reply},
+    http::{json::JsonBody, problem::Problem, reply},
     model::{
         email,
         error::{Error, ErrorCode},
@@ -97,7 +97,7 @@ pub struct ChangeUser {
 /// Which users.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Filter {
+pub struct UserFilter {
     /// The one with this address
     #[param(format = "email")]
     email: Option<String>,
@@ -119,12 +119,12 @@ impl From<Record> for User {
 }
 
 /// List users
-#[utoipa::path(get, path = "/api/v1/users", tag = "users", params(Filter, Paging),
+#[utoipa::path(get, path = "/api/v1/users", tag = "users", params(UserFilter, Paging),
     responses((status = 200, body = Page<User>)), security(("bearer" = ["grantd:users:read"])))]
 pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(&uri, &["email", "plan", "limit", "cursor"])?;
     let own = |name| query.get(name).map(ToOwned::to_owned);
-    let (filter, paging) = (Filter { email: own("email"), plan: own("plan") }, query.paging()?);
+    let (filter, paging) = (UserFilter { email: own("email"), plan: own("plan") }, query.paging()?);
     if let Some(address) = &filter.email {
         let found = app.store.find_user(&email::normalize(address)?).await?;
         let items = found.map(|(user, _)| User::from(user)).into_iter().collect();
@@ -133,8 +133,8 @@ pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, uri:
     let store = &app.store;
     let read = |place, limit| async move { store.users_after(&place, limit).await };
     let is_meant = |user: &Record| filter.plan.as_ref().is_none_or(|plan| *plan == user.plan);
-    let keep = |user| Some(user).filter(is_meant).map(User::from);
-    Ok(reply::json(&fill(&app, "users", &paging, read, keep).await?))
+    let select = |user| Some(user).filter(is_meant).map(User::from);
+    Ok(reply::json(&fill(&app, "users", &paging, read, select).await?))
 }
 
 /// Make a user
@@ -143,11 +143,11 @@ pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, uri:
 pub async fn create(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<UsersWrite>,
-    Sent { value: sent, once }: Sent<CreateUser>,
+    JsonBody { value: sent, idempotency_key }: JsonBody<CreateUser>,
 ) -> Result<Response, Problem> {
-    let work = match Work::begin(&app, &caller, once).await? {
-        Ok(work) => work,
-        Err(answer) => return Ok(answer),
+    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
+        Ok(guarded) => guarded,
+        Err(replayed) => return Ok(replayed),
     };
     if sent.admin && caller.holder.is_some() {
         let words = "administrators are made on the server itself, by `grantd user create --admin`";
@@ -176,9 +176,9 @@ pub async fn create(
         admin: new.admin,
         active: true,
     };
-    let answer = Answer::created(&MadeUser { made, password: shown })?;
-    let done = work.store(&answer)?.insert_user_as(caller.info.now, caller.origin(), id, new).await;
-    work.end(answer, done.map(drop).map_err(taken)).await
+    let response = JsonResponse::created(&MadeUser { made, password: shown })?;
+    let done = guarded.store(&response)?.insert_user_as(caller.info.now, caller.origin(), id, new).await;
+    guarded.end(response, done.map(drop).map_err(taken)).await
 }
 
 /// One user
@@ -196,7 +196,7 @@ pub async fn update(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<UsersWrite>,
     Id(id): Id,
-    Sent { value: sent, .. }: Sent<ChangeUser>,
+    JsonBody { value: sent, .. }: JsonBody<ChangeUser>,
 ) -> Result<Response, Problem> {
     if sent.active == Some(false) && is_self(&caller, &id) {
         return Err(Error::new(ErrorCode::Conflict, "you would lock yourself out").into());

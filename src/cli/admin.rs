@@ -13,13 +13,13 @@ use serde_json::Value;
 use tower::ServiceExt;
 use url::{Host, Url};
 
-use super::{Global, open};
+use super::{Global, context};
 use crate::{
-    engine::outgoing,
+    engine::http_client,
     http::{error::LoggedError, operator::Operator},
     model::{
         error::{Error, ErrorCode},
-        reserved,
+        management_api,
         secret::random_base62,
     },
     router::router,
@@ -69,7 +69,7 @@ pub struct Listed {
 }
 
 /// An answer, before it is judged.
-struct Answer {
+struct AdminResponse {
     status: StatusCode,
     retry_after: Option<u64>,
     body: Vec<u8>,
@@ -85,7 +85,7 @@ impl Admin {
         let way = match &global.server {
             Some(server) => there(server)?,
             None => {
-                let app = Arc::new(open::command(global).await?);
+                let app = Arc::new(context::command(global).await?);
                 Way::Here { base: app.config.base_path(), router: router(app) }
             }
         };
@@ -115,10 +115,10 @@ impl Admin {
     pub async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, Error> {
         let answer = match &self.way {
             Way::Here { router, base } => {
-                here(router, &format!("{base}{}{path}", reserved::PATH), method, body).await?
+                here(router, &format!("{base}{}{path}", management_api::PATH), method, body).await?
             }
             Way::There { http, base, key } => {
-                let request = http.request(method, format!("{base}{}{path}", reserved::PATH));
+                let request = http.request(method, format!("{base}{}{path}", management_api::PATH));
                 let request = request.bearer_auth(key.expose_secret()).header("idempotency-key", random_base62(32));
                 remote(if body.is_null() { request } else { request.json(body) }).await?
             }
@@ -149,7 +149,7 @@ impl Admin {
     }
 }
 
-impl Answer {
+impl AdminResponse {
     fn read(self) -> Result<Value, Error> {
         let value = match self.body.is_empty() {
             true => Value::Null,
@@ -175,7 +175,7 @@ impl Answer {
 }
 
 /// Asks in this process, as the operator: whoever can open the database may do everything with it.
-async fn here(router: &Router, path: &str, method: Method, body: &Value) -> Result<Answer, Error> {
+async fn here(router: &Router, path: &str, method: Method, body: &Value) -> Result<AdminResponse, Error> {
     let request = Request::builder().method(method).uri(path).extension(Operator);
     let request = match body {
         Value::Null => request.body(Body::empty()),
@@ -186,11 +186,11 @@ async fn here(router: &Router, path: &str, method: Method, body: &Value) -> Resu
     let cause = logged.and_then(|logged| logged.0.cause.as_ref()).map(ToString::to_string);
     let status = response.status();
     let body = to_bytes(response.into_body(), ANSWER_MAX).await.map_err(Error::server)?.to_vec();
-    Ok(Answer { status, retry_after: None, body, cause })
+    Ok(AdminResponse { status, retry_after: None, body, cause })
 }
 
 /// Sends the request until it is answered, a few times.
-async fn remote(request: reqwest::RequestBuilder) -> Result<Answer, Error> {
+async fn remote(request: reqwest::RequestBuilder) -> Result<AdminResponse, Error> {
     let mut attempt = 1;
     loop {
         let again = request.try_clone().ok_or_else(|| Error::server("a request cannot be repeated"))?;
@@ -208,7 +208,7 @@ async fn remote(request: reqwest::RequestBuilder) -> Result<Answer, Error> {
     }
 }
 
-async fn ask(request: reqwest::RequestBuilder) -> Result<Answer, Error> {
+async fn ask(request: reqwest::RequestBuilder) -> Result<AdminResponse, Error> {
     // The error would show the URL, and nothing else of the request.
     let lost = |error: reqwest::Error| Error::unavailable(error);
     let mut response = request.send().await.map_err(lost)?;
@@ -223,7 +223,7 @@ async fn ask(request: reqwest::RequestBuilder) -> Result<Answer, Error> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, retry_after, body, cause: None })
+    Ok(AdminResponse { status, retry_after, body, cause: None })
 }
 
 fn there(server: &str) -> Result<Way, Error> {
@@ -233,7 +233,7 @@ fn there(server: &str) -> Result<Way, Error> {
         let words = format!("set {KEY} to a key of this server that has the grantd: scopes it needs");
         return Err(Error::invalid_request(words));
     }
-    let http = outgoing::client(&base).timeout(WAIT).build().map_err(Error::server)?;
+    let http = http_client::build(&base).timeout(WAIT).build().map_err(Error::server)?;
     Ok(Way::There { http, base, key: SecretString::from(key.trim().to_owned()) })
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Global,
     admin::{Admin, Listed, sort_by},
-    open, output,
+    context, output,
 };
 use crate::{
     app::App,
@@ -143,7 +143,7 @@ impl Create {
 pub async fn make(app: &App, now: Timestamp, api: Api) -> Result<(String, Secret), Error> {
     let new = NewApi::of(now, api);
     let (client_id, secret) = (new.client.id.clone(), new.secret.clone());
-    new.keep(&app.store, &app.signing, now, open::origin()).await?;
+    new.keep(&app.store, &app.signing, now, context::origin()).await?;
     Ok((client_id, secret))
 }
 

@@ -4,7 +4,7 @@ use aws_lc_rs::hmac;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Global, admin::Admin, open, output};
+use super::{Global, admin::Admin, context, output};
 use crate::{
     api::audit::Entry,
     app::check_master,
@@ -84,9 +84,9 @@ fn exported(sealed: &SealedEntry) -> Result<Value, Error> {
 }
 
 /// The database, with its newest entries sealed as a running server does every few seconds.
-async fn sealed(global: &Global) -> Result<(open::Opened, hmac::Key), Error> {
-    let opened = open::store(global).await?;
-    let master = open::master_key(&opened.config)?;
+async fn sealed(global: &Global) -> Result<(context::Opened, hmac::Key), Error> {
+    let opened = context::store(global).await?;
+    let master = context::master_key(&opened.config)?;
     // What another key has sealed could never be told from what was tampered with.
     check_master(&opened.store, &master, opened.now).await?;
     let key = master.mac(Purpose::Audit)?;

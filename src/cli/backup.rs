@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{Global, open, output};
+use super::{Global, context, output};
 use crate::model::error::Error;
 
 /// Copy the embedded database while it is in use
@@ -17,7 +17,7 @@ pub struct Backup {
 
 impl Backup {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
+        let opened = context::store(global).await?;
         opened.store.backup(&self.file)?;
         // So that `grantd doctor` knows how old the newest one is.
         opened.store.backed_up(opened.now).await?;

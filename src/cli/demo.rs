@@ -10,9 +10,9 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::{
-    Global, api,
+    Global, api, context,
     demo_env::{FILE, Variables},
-    open, output,
+    output,
     serve::{Listening, prepare, serve},
 };
 use crate::{
@@ -20,9 +20,9 @@ use crate::{
     config::Config,
     engine::{
         apikey::{self, NewKey},
+        attenuation::Actor,
         client_rules,
         clients::new_secret,
-        hand_on::Actor,
         new_password::{NewPassword, Whose},
     },
     model::{
@@ -77,7 +77,7 @@ impl Demo {
         if self.fresh {
             remove()?;
         }
-        let app = Arc::new(open::app_or_new(config).await?);
+        let app = Arc::new(context::app_or_new(config).await?);
         let variables = create_or_refresh(&app).await?;
         variables.write()?;
         let mut text = screen(&app.config, &variables)?;
@@ -92,7 +92,7 @@ impl Demo {
         let database = global.database.clone().unwrap_or_else(|| format!("sqlite:{DATABASE}"));
         let given =
             [("database", Some(database)), ("listen", Some(self.listen.clone())), ("log", Some("warn".to_owned()))];
-        let mut config = open::config(global, &given)?;
+        let mut config = context::config(global, &given)?;
         if global.issuer.is_none() {
             config.issuer = Config::issuer_at(config.listen);
         }
@@ -162,7 +162,7 @@ async fn refresh(app: &App, user_id: &str, variables: &mut Variables) -> Result<
     if !client.redirect_uris.iter().any(|uri| uri.matches(&redirect)) {
         let redirect_uris = client.redirect_uris.iter().cloned().chain([RedirectUri::register(&redirect)?]).collect();
         let to = ClientChanges { redirect_uris: Some(redirect_uris), ..ClientChanges::default() };
-        app.store.update_client(now, open::origin(), client.id.clone(), None, to).await?;
+        app.store.update_client(now, context::origin(), client.id.clone(), None, to).await?;
     }
     for name in ["API_KEY", "PROJECT_KEY", "ADMIN_KEY"] {
         let kept = app.store.find_key(&Digest::of(variables.get(name)?)).await?;
@@ -194,7 +194,7 @@ async fn fill(app: &App) -> Result<Variables, Error> {
         plan: "pro".to_owned(),
         admin: true,
     };
-    let user_id = app.store.insert_user(now, open::origin(), user).await?;
+    let user_id = app.store.insert_user(now, context::origin(), user).await?;
     let (api_id, api_secret) = make_api(app, now).await?;
     let (client_id, client_secret) = make_client(app, now).await?;
     let key = make_key(app, now, NewKey::of(&user_id, "Example key", Scopes::parse("read")?)).await?;
@@ -203,11 +203,11 @@ async fn fill(app: &App) -> Result<Variables, Error> {
     let project_key = make_key(app, now, NewKey { project: Some(project), ..project_key }).await?;
     // With an API key of its own, the whole management API can be tried.
     let catalog = app.catalog.current();
-    let apis = catalog.apis.iter().chain(&catalog.reserved);
+    let apis = catalog.apis.iter().chain(&catalog.management_api);
     let everything = apis.flat_map(|api| &api.scopes).map(|scope| scope.name.as_str());
     let new = NewKey::of(&user_id, "Administrator's key", everything.collect());
     let (admin_key, record) = apikey::make(now, &app.config, new)?;
-    app.store.insert_key(now, open::origin(), admin_key.digest(), record).await?;
+    app.store.insert_key(now, context::origin(), admin_key.digest(), record).await?;
     let verifier = secret::random_base62(64);
     let challenge = BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()).as_ref());
     let mut variables = Variables::default();
@@ -232,7 +232,7 @@ async fn fill(app: &App) -> Result<Variables, Error> {
 
 async fn make_key(app: &App, now: Timestamp, new: NewKey) -> Result<Secret, Error> {
     let (key, record) = apikey::make(now, &app.config, new)?;
-    app.store.insert_key(now, open::origin(), key.digest(), record).await?;
+    app.store.insert_key(now, context::origin(), key.digest(), record).await?;
     Ok(key)
 }
 
@@ -247,7 +247,7 @@ async fn make_project(app: &App, now: Timestamp, user_id: &str) -> Result<Projec
         disabled_by: None,
         created_at: now,
     };
-    app.store.insert_project(now, open::origin(), project.clone()).await?;
+    app.store.insert_project(now, context::origin(), project.clone()).await?;
     Ok(project)
 }
 
@@ -275,7 +275,7 @@ async fn make_api(app: &App, now: Timestamp) -> Result<(String, Secret), Error> 
     let api_id = api.id.clone();
     let made = api::make(app, now, api).await?;
     for rule in [rule("GET", "read")?, rule("*", "write")?] {
-        app.store.insert_rule(now, open::origin(), api_id.clone(), rule, RulePlace::Last).await?;
+        app.store.insert_rule(now, context::origin(), api_id.clone(), rule, RulePlace::Last).await?;
     }
     app.catalog.reload().await?;
     Ok(made)
@@ -296,7 +296,7 @@ async fn make_client(app: &App, now: Timestamp) -> Result<(String, Secret), Erro
     };
     client_rules::may_register(&Actor::OPERATOR, &client)?;
     let id = client.id.clone();
-    app.store.insert_client(now, open::origin(), client).await?;
+    app.store.insert_client(now, context::origin(), client).await?;
     Ok((id, shown))
 }
 

@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::{Global, open, output};
+use super::{Global, context, output};
 use crate::{
     config::Config,
     engine::import::{self, Defaults, Format, Options, Watch},
@@ -84,10 +84,10 @@ enum FormatName {
 
 impl Import {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
+        let opened = context::store(global).await?;
         let options = self.options(&opened.config)?;
         let mut watch = Reporter { report: self.report, is_quiet: global.json, ..Reporter::default() };
-        let done = import::run(&opened.store, opened.now, open::origin(), &self.file, &options, &mut watch).await?;
+        let done = import::run(&opened.store, opened.now, context::origin(), &self.file, &options, &mut watch).await?;
         watch.bar.finish_and_clear();
         watch.show_left_out(global)?;
         let (refused, imported) = (done.refused, if self.dry_run { "would_import" } else { "imported" });

@@ -6,13 +6,13 @@ mod api;
 mod audit;
 mod backup;
 mod client;
+mod context;
 mod demo;
 mod demo_env;
 mod doctor;
 mod files;
 mod import;
 mod key;
-mod open;
 mod output;
 mod plan;
 mod project;
@@ -149,7 +149,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
     global.creates = cli.command.creates();
     // Unlike the flag, the variable is no mistake beside a command that works at the database, or beside --database.
     if cli.command.is_remote() && global.database.is_none() {
-        global.server = global.server.or_else(open::server);
+        global.server = global.server.or_else(context::server);
     }
     if global.server.is_some() && !cli.command.is_remote() {
         let words = "this command works beside the database, on the server itself: leave --server out";
@@ -171,7 +171,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Doctor => doctor::run(&global).await,
         Command::Config => output::text(config::DEFAULTS),
         Command::Openapi => {
-            let config = open::config(&global, &[])?;
+            let config = context::config(&global, &[])?;
             output::line(&format!("{:#}", openapi::document(&config)))
         }
     }

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Global, open, output};
+use super::{Global, context, output};
 use crate::{
     app::App,
     config::{Config, LogFormat},
@@ -29,10 +29,10 @@ pub struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
-        let config = open::config(global, &[("listen", self.listen)])?;
+        let config = context::config(global, &[("listen", self.listen)])?;
         prepare(&config)?;
         let listening = Listening::at(config.listen).await?;
-        let app = Arc::new(open::app_or_new(config).await?);
+        let app = Arc::new(context::app_or_new(config).await?);
         for warning in &app.config.warnings {
             tracing::warn!("{warning}");
         }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Global, open, output};
+use super::{Global, context, output};
 use crate::model::{api::Algorithm, error::Error};
 
 #[derive(Debug, Subcommand)]
@@ -26,11 +26,11 @@ pub struct Rotate {
 
 impl SigningKeyCommand {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
-        let app = open::command(global).await?;
+        let app = context::command(global).await?;
         if let Self::Rotate(rotate) = self {
             let algorithm = Algorithm::parse(&rotate.algorithm)
                 .ok_or_else(|| Error::invalid_request("--algorithm is ES256, EdDSA or RS256"))?;
-            app.signing.rotate(app.clock.now(), open::origin(), algorithm, rotate.compromised).await?;
+            app.signing.rotate(app.clock.now(), context::origin(), algorithm, rotate.compromised).await?;
         }
         let rows: Vec<_> = app
             .signing

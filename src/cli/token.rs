@@ -5,7 +5,7 @@ use std::io::Read;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Global, open, output};
+use super::{Global, context, output};
 use crate::{
     app::App,
     model::{error::Error, secret::Digest},
@@ -19,7 +19,7 @@ pub enum TokenCommand {
 
 impl TokenCommand {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
-        let app = open::command(global).await?;
+        let app = context::command(global).await?;
         let mut text = String::new();
         std::io::stdin()
             .take(16 * 1024)
@@ -35,15 +35,15 @@ async fn revoke(app: &App, token: &str) -> Result<&'static str, Error> {
     if let Some((grant, _)) = app.grant_tokens.read_refresh_token(token)
         && let Some(client) = app.store.grant_client(&grant).await?
     {
-        app.store.revoke_grant(now, open::origin(), grant, client).await?;
+        app.store.revoke_grant(now, context::origin(), grant, client).await?;
         return Ok("grant");
     }
     if let Some(signed) = app.verifier.signed_token(token) {
-        app.store.revoke_token(now, open::origin(), signed.jti, signed.client_id, signed.expires_at).await?;
+        app.store.revoke_token(now, context::origin(), signed.jti, signed.client_id, signed.expires_at).await?;
         return Ok("access_token");
     }
     if let Some(record) = app.store.find_key(&Digest::of(token)).await? {
-        app.store.revoke_key(now, open::origin(), record.key.id, None).await?;
+        app.store.revoke_key(now, context::origin(), record.key.id, None).await?;
         return Ok("api_key");
     }
     Err(Error::invalid_request("that is no token or key of this server; send it on standard input"))

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{
     Global,
     admin::{Admin, sort_by},
-    open, output,
+    context, output,
 };
 use crate::{
     engine::{
@@ -114,12 +114,12 @@ impl Named {
 
 impl SetPassword {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = open::store(global).await?;
+        let opened = context::store(global).await?;
         let (user, _) = opened.store.find_user(&email::normalize(&self.email)?).await?.ok_or_else(no_user)?;
         let (password, shown) = password(self.password_stdin)?;
         let whose = Whose { issuer: &opened.config.issuer, email: &user.email, name: &user.name };
         let hash = Passwords::default().hash(NewPassword::accept(&password, whose)?).await?;
-        opened.store.set_password(opened.now, open::origin(), user.id.clone(), hash).await?;
+        opened.store.set_password(opened.now, context::origin(), user.id.clone(), hash).await?;
         output::one(global, &[("id", json!(user.id)), ("password", json!(shown))])
     }
 }

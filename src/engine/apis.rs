@@ -8,7 +8,7 @@ use crate::{
         client::{Client, ClientType},
         clock::Timestamp,
         error::{Error, ErrorCode},
-        reserved,
+        management_api,
         scope::is_scope_token,
         secret::Secret,
         text,
@@ -76,7 +76,7 @@ pub fn identifier(issuer: &str, text: String) -> Result<String, Error> {
             "the identifier is an absolute URI without fragment, such as https://api.example.com",
         ));
     }
-    if text == reserved::api(issuer).identifier {
+    if text == management_api::api(issuer).identifier {
         return Err(Error::invalid_request("this identifier is grantd's own"));
     }
     Ok(text)
@@ -92,7 +92,7 @@ pub fn slug(text: &str) -> Result<String, Error> {
     if slug.is_empty() || slug.len() > SLUG_MAX {
         return Err(Error::invalid_request("a slug has 1 to 60 lower-case letters, digits and dashes"));
     }
-    if slug == reserved::SLUG {
+    if slug == management_api::SLUG {
         return Err(Error::invalid_request("this slug is grantd's own"));
     }
     Ok(slug)
@@ -107,7 +107,7 @@ pub fn scope(name: &str, description: &str) -> Result<ApiScope, Error> {
     if !is_scope_token(name) || name == "all" {
         return Err(Error::invalid_scope("a scope's name has no spaces, quotes or backslashes and is not \"all\""));
     }
-    if name.starts_with(reserved::SCOPE_PREFIX) {
+    if name.starts_with(management_api::SCOPE_PREFIX) {
         return Err(Error::invalid_scope("scopes that begin with grantd: are grantd's own"));
     }
     Ok(ApiScope { name: name.to_owned(), description: text::name("the scope's description", description)? })

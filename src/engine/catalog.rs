@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
 use crate::{
-    model::{api::Catalog, clock::Timestamp, error::Error, reserved},
+    model::{api::Catalog, clock::Timestamp, error::Error, management_api},
     store::Store,
 };
 
@@ -72,7 +72,7 @@ impl CatalogCache {
     pub async fn reload(&self) -> Result<(), Error> {
         let _reading = self.reading.lock().await;
         let stored = self.store.catalog().await?;
-        self.current.store(Arc::new(Catalog { reserved: Some(reserved::api(&self.issuer)), ..stored }));
+        self.current.store(Arc::new(Catalog { management_api: Some(management_api::api(&self.issuer)), ..stored }));
         Ok(())
     }
 }

@@ -1,12 +1,12 @@
 //! Owns what a client may be, and who may register and change it: the rules that the pages, the management API, the command
 //! line and the demo share. Does not keep or authenticate clients; see `store::clients` and `engine::clients`.
 
-use super::hand_on::{self, Actor};
+use super::attenuation::{self, Actor};
 use crate::{
     model::{
         client::{AuthMethod, Client, ClientType, GrantType, REDIRECT_URIS_MAX},
         error::{Error, ErrorCode},
-        reserved,
+        management_api,
         scope::Scopes,
     },
     store::ClientChanges,
@@ -37,9 +37,9 @@ pub fn may_register(actor: &Actor<'_>, client: &Client) -> Result<(), Error> {
         }
         only_public(&client.scopes)?;
     }
-    hand_on::reaches_project(actor, None)?;
-    hand_on::scopes(actor, &reaches(client))?;
-    if acts_alone(client) { hand_on::unbounded_secret(actor) } else { Ok(()) }
+    attenuation::reaches_project(actor, None)?;
+    attenuation::may_delegate(actor, &reaches(client))?;
+    if acts_alone(client) { attenuation::unbounded_secret(actor) } else { Ok(()) }
 }
 
 /// What of `to` is to be written, if `actor` may change `before` so.
@@ -72,10 +72,10 @@ pub fn may_change(actor: &Actor<'_>, before: &Client, to: ClientChanges) -> Resu
         }
         only_public(&after.scopes.filter(|name| !before.scopes.contains(name)))?;
     }
-    hand_on::reaches_project(actor, None)?;
-    hand_on::scopes(actor, &reaches(&after))?;
+    attenuation::reaches_project(actor, None)?;
+    attenuation::may_delegate(actor, &reaches(&after))?;
     if acts_alone(before) && to.scopes.is_some() {
-        hand_on::unbounded_secret(actor)?;
+        attenuation::unbounded_secret(actor)?;
     }
     Ok(to)
 }
@@ -88,9 +88,9 @@ pub fn may_rotate_secret(actor: &Actor<'_>, client: &Client, overlap: i64) -> Re
     if !(0..=OVERLAP_MAX).contains(&overlap) {
         return Err(Error::invalid_request(format!("overlap is 0 to {OVERLAP_MAX} seconds")));
     }
-    hand_on::reaches_project(actor, None)?;
-    hand_on::scopes(actor, &reaches(client))?;
-    if acts_alone(client) { hand_on::unbounded_secret(actor) } else { Ok(()) }
+    attenuation::reaches_project(actor, None)?;
+    attenuation::may_delegate(actor, &reaches(client))?;
+    if acts_alone(client) { attenuation::unbounded_secret(actor) } else { Ok(()) }
 }
 
 /// Whether the scopes of this client are an administrator's to set.
@@ -101,7 +101,7 @@ pub fn acts_alone(client: &Client) -> bool {
 
 /// The scopes that a client's secret gives by itself, and the reserved ones.
 fn reaches(client: &Client) -> Scopes {
-    if acts_alone(client) { client.scopes.clone() } else { reserved::of(&client.scopes) }
+    if acts_alone(client) { client.scopes.clone() } else { management_api::of(&client.scopes) }
 }
 
 /// Whether there can be such a client, whoever registers it.
@@ -129,7 +129,7 @@ fn check(client: &Client) -> Result<(), Error> {
 
 /// Scopes of the management API are for an administrator to give to a client.
 fn only_public(scopes: &Scopes) -> Result<(), Error> {
-    let reserved = reserved::of(scopes);
+    let reserved = management_api::of(scopes);
     if reserved.is_empty() {
         return Ok(());
     }

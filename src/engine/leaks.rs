@@ -9,7 +9,7 @@ use data_encoding::BASE64;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::{mail::Mailer, outgoing};
+use super::{http_client, mail::Mailer};
 use crate::{
     model::{audit::Origin, clock::Timestamp, error::Error, secret::Digest},
     store::{KeyRecord, Store},
@@ -77,7 +77,7 @@ impl Leaks {
     /// # Errors
     /// `server_error` when TLS cannot be set up.
     pub fn new(store: Arc<Store>, mailer: Arc<Mailer>, issuer: String, keys_url: String) -> Result<Self, Error> {
-        let http = outgoing::client(&keys_url).timeout(FETCH_MAX).build().map_err(Error::server)?;
+        let http = http_client::build(&keys_url).timeout(FETCH_MAX).build().map_err(Error::server)?;
         Ok(Self { store, mailer, issuer, keys_url, http, keys: ArcSwapOption::empty(), reading: Mutex::default() })
     }
 

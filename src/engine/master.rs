@@ -29,7 +29,7 @@ pub enum Purpose {
     /// Sealing of signing keys.
     SigningKeys,
     /// Sealing of answers that are given again.
-    Answers,
+    Responses,
     /// Places in lists.
     Cursors,
     /// The check that this is the key the database was made with.
@@ -46,7 +46,7 @@ impl Purpose {
             Self::Limits => b"grantd limits v1",
             Self::Audit => b"grantd audit v1",
             Self::SigningKeys => b"grantd signing keys v1",
-            Self::Answers => b"grantd answers v1",
+            Self::Responses => b"grantd answers v1",
             Self::Cursors => b"grantd cursors v1",
             Self::Check => b"grantd check v1",
         }

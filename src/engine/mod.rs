@@ -1,19 +1,20 @@
 //! Owns the verbs that endpoints share. No axum and no SQL: parts are built from the few things they need.
 
-pub mod answers;
 pub mod apikey;
 pub mod apis;
+pub mod attenuation;
 pub mod background;
 pub mod catalog;
 pub mod census;
-pub mod checks;
 pub mod claims;
 pub mod client_rules;
 pub mod clients;
+pub mod cursors;
 pub mod denials;
 pub mod event_counts;
 pub mod grant_token;
-pub mod hand_on;
+pub mod http_client;
+pub mod idempotency;
 pub mod import;
 pub mod leaks;
 pub mod limit;
@@ -21,10 +22,10 @@ pub mod mail;
 pub mod master;
 pub mod mint;
 pub mod new_password;
-pub mod outgoing;
 pub mod password;
 pub mod sessions;
 pub mod signing;
 pub mod usage;
 pub mod verify;
+pub mod verify_meters;
 mod weight;

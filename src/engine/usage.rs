@@ -124,11 +124,11 @@ impl Usage {
     pub fn count(&self, counter: &Arc<KeyCounter>, now: Timestamp, outcome: Outcome, from: &Presentation<'_>) {
         let count = match outcome {
             Outcome::Allowed => &counter.allowed,
-            Outcome::Rejection => &counter.denied,
+            Outcome::Denied => &counter.denied,
             Outcome::Limited => &counter.limited,
         };
         count.fetch_add(1, Ordering::Relaxed);
-        if outcome != Outcome::Rejection {
+        if outcome != Outcome::Denied {
             counter.last_used_at.fetch_max(now.0, Ordering::Relaxed);
             if from.address.is_some() || from.agent.is_some() {
                 counter.seen.lock().unwrap_or_else(PoisonError::into_inner).note(from);

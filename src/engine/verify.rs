@@ -12,10 +12,10 @@ use tokio::{
 
 use super::{
     catalog::CatalogCache,
-    checks::Checks,
     claims::{self, Claims, SignedToken},
     signing::Signing,
     usage::{KeyCounter, Usage},
+    verify_meters::VerifyMeters,
     weight::{self, Credentials},
 };
 use crate::{
@@ -34,9 +34,9 @@ use crate::{
 
 /// Longest credential read, in bytes; longer ones are nobody's.
 pub const CREDENTIAL_MAX: usize = 8192;
-/// One read per credential at a time: credentials share this many turns, so there are never more reads at once.
-const TURNS: usize = 256;
-/// Requests waiting for one turn; more are told to try again.
+/// One read per credential at a time: credentials share this many slots, so there are never more reads at once.
+const FLIGHTS: usize = 256;
+/// Requests waiting for one read; more are told to try again.
 const WAITING_MAX: usize = 64;
 /// Shortest text that may be an imported key, in bytes.
 const OPAQUE_MIN: usize = 8;
@@ -64,20 +64,20 @@ pub struct Verifier {
     issuer: String,
     client_plan: String,
     cache: Credentials,
-    checks: Checks,
-    turns: Vec<Turn>,
+    meters: VerifyMeters,
+    flights: Vec<Flight>,
     // Orders arrivals and reads.
     order: AtomicU64,
 }
 
-/// The turn of the credentials of one shard.
+/// The read in flight for the credentials of one shard.
 #[derive(Debug)]
-struct Turn {
+struct Flight {
     last: Mutex<Option<Read>>,
     waiting: Semaphore,
 }
 
-/// The last read of a turn. Whoever arrived before it began may share it: also a refusal, which is never remembered.
+/// The last read of a slot. Whoever arrived before it began may share it: also a refusal, which is never remembered.
 #[derive(Debug)]
 struct Read {
     digest: Digest,
@@ -116,13 +116,15 @@ impl Verifier {
             issuer: parts.issuer,
             client_plan: parts.client_plan,
             cache: weight::cache(parts.memory),
-            checks: Checks::default(),
-            turns: (0..TURNS).map(|_| Turn { last: Mutex::default(), waiting: Semaphore::new(WAITING_MAX) }).collect(),
+            meters: VerifyMeters::default(),
+            flights: (0..FLIGHTS)
+                .map(|_| Flight { last: Mutex::default(), waiting: Semaphore::new(WAITING_MAX) })
+                .collect(),
             order: AtomicU64::new(0),
         }
     }
 
-    /// What `credential` stands for at `now`, or why it stands for nothing. What passes is counted by [`Self::used`], once it
+    /// What `credential` stands for at `now`, or why it stands for nothing. What passes is counted by [`Self::count_use`], once it
     /// is known how its request ended.
     ///
     /// # Errors
@@ -133,16 +135,16 @@ impl Verifier {
         credential: &str,
         from: &Presentation<'_>,
     ) -> Result<Result<Verified, Rejection>, Error> {
-        self.judge(now, credential, from).await.inspect(|found| self.checks.count(found))
+        self.check(now, credential, from).await.inspect(|found| self.meters.count(found))
     }
 
     /// What is counted of credentials, how many are cached, and their bytes.
     #[must_use]
-    pub fn checks(&self) -> (&Checks, usize, u64) {
-        (&self.checks, self.cache.len(), self.cache.weight())
+    pub fn meters(&self) -> (&VerifyMeters, usize, u64) {
+        (&self.meters, self.cache.len(), self.cache.weight())
     }
 
-    async fn judge(
+    async fn check(
         &self,
         now: Timestamp,
         credential: &str,
@@ -152,9 +154,9 @@ impl Verifier {
             return Ok(Err(Rejection::unknown(Reason::Unknown)));
         }
         let digest = Digest::of(credential);
-        let found = match self.checks.looked_up(self.remembered(&digest)) {
+        let found = match self.meters.looked_up(self.cached(&digest)) {
             Some(found) => Ok(found),
-            None => self.fill(now, credential, digest).await?,
+            None => self.load(now, credential, digest).await?,
         };
         let accepted = match found {
             Ok(accepted) => accepted,
@@ -174,12 +176,12 @@ impl Verifier {
             _ => None,
         };
         let Some((reason, since)) = reason else { return Ok(Ok(accepted)) };
-        self.used(now, &accepted, Outcome::Rejection, from);
+        self.count_use(now, &accepted, Outcome::Denied, from);
         Ok(Err(Rejection { since, ..Rejection::of(reason, principal) }))
     }
 
     /// Counts how the request of an accepted credential ended.
-    pub fn used(&self, now: Timestamp, accepted: &Verified, outcome: Outcome, from: &Presentation<'_>) {
+    pub fn count_use(&self, now: Timestamp, accepted: &Verified, outcome: Outcome, from: &Presentation<'_>) {
         if let Some(counter) = &accepted.value.counter {
             self.usage.count(counter, now, outcome, from);
         }
@@ -206,7 +208,7 @@ impl Verifier {
         self.cache.contains_key(&Digest::of(text))
     }
 
-    fn remembered(&self, digest: &Digest) -> Option<Verified> {
+    fn cached(&self, digest: &Digest) -> Option<Verified> {
         let feed = self.store.freshness();
         if !feed.is_confirmed() {
             return None;
@@ -214,7 +216,7 @@ impl Verifier {
         self.cache.get(digest).filter(|cached| feed.is_fresh(cached))
     }
 
-    async fn fill(
+    async fn load(
         &self,
         now: Timestamp,
         credential: &str,
@@ -225,17 +227,19 @@ impl Verifier {
         let position = self.store.freshness().position();
         // Everything that needs no query comes first, so that garbage costs none.
         let kind = match self.classify(credential) {
-            Ok(Presented::Token(claims)) if !claims.is_current(now) => return Ok(Err(claims.denied(Reason::Expired))),
+            Ok(Lookup::Token(claims)) if !claims.is_current(now) => return Ok(Err(claims.denied(Reason::Expired))),
             Ok(kind) => kind,
             Err(denial) => return Ok(Err(Rejection::unknown(denial))),
         };
         let arrived = self.order.fetch_add(1, Ordering::AcqRel);
-        let turn = &self.turns[digest.shard(TURNS)];
-        let _waiting =
-            turn.waiting.try_acquire().map_err(|_| Error::unavailable("too many requests wait for this credential"))?;
-        // Waiting for one's turn counts too: behind a database that hangs, a queue would wait many times over.
+        let flight = &self.flights[digest.shard(FLIGHTS)];
+        let _waiting = flight
+            .waiting
+            .try_acquire()
+            .map_err(|_| Error::unavailable("too many requests wait for this credential"))?;
+        // Waiting for the read in flight counts too: behind a database that hangs, a queue would wait many times over.
         let read = async {
-            let mut last = turn.last.lock().await;
+            let mut last = flight.last.lock().await;
             if let Some(read) = last.as_ref().filter(|read| read.digest == digest && read.began > arrived) {
                 return Ok(read.found.clone());
             }
@@ -250,16 +254,16 @@ impl Verifier {
     async fn read(
         &self,
         now: Timestamp,
-        kind: Presented,
+        kind: Lookup,
         digest: Digest,
         position: u64,
     ) -> Result<Result<Verified, Rejection>, Error> {
-        if let Some(found) = self.remembered(&digest) {
+        if let Some(found) = self.cached(&digest) {
             return Ok(Ok(found));
         }
         let read = match kind {
-            Presented::Token(claims) => self.read_token(*claims).await?,
-            Presented::Key => self.read_key(now, &digest).await?,
+            Lookup::Token(claims) => self.read_token(*claims).await?,
+            Lookup::Key => self.read_key(now, &digest).await?,
         };
         Ok(read.map(|(accepted, sources)| {
             let entry = Arc::new(Cached::new(accepted, position, sources));
@@ -268,13 +272,13 @@ impl Verifier {
         }))
     }
 
-    fn classify(&self, credential: &str) -> Result<Presented, Reason> {
+    fn classify(&self, credential: &str) -> Result<Lookup, Reason> {
         if credential.starts_with("eyJ") {
             let claims = claims::read(&self.signing, &self.issuer, credential)?;
-            return Ok(Presented::Token(Box::new(claims)));
+            return Ok(Lookup::Token(Box::new(claims)));
         }
         if self.may_be_api_key(credential) {
-            return Ok(Presented::Key);
+            return Ok(Lookup::Key);
         }
         Err(if secret::is_other_kind(credential) { Reason::WrongKind } else { Reason::Unknown })
     }
@@ -398,7 +402,7 @@ impl Verifier {
     }
 }
 
-enum Presented {
+enum Lookup {
     Token(Box<Claims>),
     Key,
 }

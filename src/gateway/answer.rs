@@ -6,22 +6,22 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::Question;
+use super::ForwardAuth;
 use crate::{
     engine::limit::Verdict,
     http::reply,
-    model::{principal::Principal, profile::Refusal},
+    model::{principal::Principal, profile::GatewayError},
 };
 
 /// A decision, before it is rendered.
 pub(super) struct Decision<'a> {
     pub(super) principal: Option<&'a Principal>,
     pub(super) verdict: Option<Verdict>,
-    pub(super) outcome: Result<(), Refusal>,
+    pub(super) outcome: Result<(), GatewayError>,
 }
 
-impl Question<'_> {
-    pub(super) fn refuse(&self, refusal: Refusal) -> Response {
+impl ForwardAuth<'_> {
+    pub(super) fn refuse(&self, refusal: GatewayError) -> Response {
         self.render(&Decision { principal: None, verdict: None, outcome: Err(refusal) })
     }
 
@@ -39,7 +39,7 @@ impl Question<'_> {
         if let Err(refusal) = &decision.outcome {
             challenge(headers, refusal);
         }
-        if let Err(Refusal::Limited { retry_after }) = &decision.outcome {
+        if let Err(GatewayError::Limited { retry_after }) = &decision.outcome {
             set(headers, header::RETRY_AFTER, &retry_after.max(&1).to_string());
         }
         limits(headers, decision);
@@ -92,11 +92,11 @@ fn limits(headers: &mut HeaderMap, decision: &Decision<'_>) {
 }
 
 /// RFC 6750 §3: what a Bearer client can do about it.
-fn challenge(headers: &mut HeaderMap, refusal: &Refusal) {
+fn challenge(headers: &mut HeaderMap, refusal: &GatewayError) {
     let value = match refusal {
-        Refusal::Missing => "Bearer realm=\"grantd\"".to_owned(),
-        Refusal::Invalid | Refusal::Expired => "Bearer realm=\"grantd\", error=\"invalid_token\"".to_owned(),
-        Refusal::Forbidden { scope } if !scope.is_empty() => {
+        GatewayError::Missing => "Bearer realm=\"grantd\"".to_owned(),
+        GatewayError::Invalid | GatewayError::Expired => "Bearer realm=\"grantd\", error=\"invalid_token\"".to_owned(),
+        GatewayError::Forbidden { scope } if !scope.is_empty() => {
             format!("Bearer realm=\"grantd\", error=\"insufficient_scope\", scope=\"{scope}\"")
         }
         _ => return,

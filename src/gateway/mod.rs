@@ -5,7 +5,7 @@
 //! finds why it was refused.
 
 mod answer;
-mod asked;
+mod request;
 
 use std::sync::Arc;
 
@@ -30,14 +30,14 @@ use crate::{
         denial::DenialRecord,
         error::Error,
         principal::{CredentialKind, Presentation, Principal, Reason, Rejection},
-        profile::Refusal,
+        profile::GatewayError,
         rule::RuleMatch,
         usage::Outcome,
     },
 };
 
 /// What is asked: by whom, about which API.
-struct Question<'a> {
+struct ForwardAuth<'a> {
     app: &'a App,
     info: &'a RequestInfo,
     api: &'a Api,
@@ -58,7 +58,7 @@ pub async fn only(State(app): State<Arc<App>>, info: RequestInfo, request: Reque
     match catalog.apis.as_slice() {
         [api] => {
             let (parts, _) = request.into_parts();
-            Question { app: &app, info: &info, api, parts: &parts, appended: None }.answer().await
+            ForwardAuth { app: &app, info: &info, api, parts: &parts, appended: None }.respond().await
         }
         _ => OAuthError(Error::invalid_request("name the API: /gateway/verify/{slug}")).into_response(),
     }
@@ -66,7 +66,7 @@ pub async fn only(State(app): State<Arc<App>>, info: RequestInfo, request: Reque
 
 /// `ANY /gateway/verify/{api}`
 #[utoipa::path(get, path = "/gateway/verify/{api}", tag = "gateway", summary = "Judge a request for a reverse proxy",
-    description = "Asked by a reverse proxy before each request, by any method: may it pass, and who is calling?",
+    description = "DeniedRequest by a reverse proxy before each request, by any method: may it pass, and who is calling?",
     params(("api" = String, Path)),
     security(("bearer" = [])), responses((status = 200, description = "It may; headers say who is calling"),
         (status = 401, description = "No valid credential"), (status = 403, description = "Not with these scopes"),
@@ -100,12 +100,12 @@ pub async fn appended(
     let raw = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let rest = raw.strip_prefix("/gateway/verify/").and_then(|rest| rest.strip_prefix(slug.as_str()));
     let rest = rest.filter(|rest| rest.starts_with('/'));
-    Question { app: &app, info: &info, api, parts: &parts, appended: rest }.answer().await
+    ForwardAuth { app: &app, info: &info, api, parts: &parts, appended: rest }.respond().await
 }
 
-impl<'q> Question<'q> {
+impl<'q> ForwardAuth<'q> {
     /// The decision in the form that the proxy can pass on.
-    async fn answer(&self) -> Response {
+    async fn respond(&self) -> Response {
         let response = self.decide().await;
         if nginx::asks(&self.parts.headers) { nginx::passable(response).await } else { response }
     }
@@ -113,7 +113,7 @@ impl<'q> Question<'q> {
     async fn decide(&self) -> Response {
         let headers = &self.parts.headers;
         let rule_match = self.rule_match();
-        let presented = match asked::credential(self.api, headers) {
+        let presented = match request::credential(self.api, headers) {
             Ok(Some(presented)) => presented,
             Ok(None) => return self.without_credential(rule_match),
             Err(refusal) => {
@@ -128,13 +128,19 @@ impl<'q> Question<'q> {
             Err(Error { retry_after: Some(retry_after), description, .. }) => {
                 let denied = Rejection::unknown(Reason::Limited);
                 let slug = Some(self.api.slug.as_str());
-                self.info.note_denial_because(self.app, (429, description.into_owned()), slug, denied, self.asked());
-                return self.refuse(Refusal::Limited { retry_after });
+                self.info.record_rejection_because(
+                    self.app,
+                    (429, description.into_owned()),
+                    slug,
+                    denied,
+                    self.asked(),
+                );
+                return self.refuse(GatewayError::Limited { retry_after });
             }
             Err(error) => return BearerError { name: error.code.as_str(), error }.into_response(),
         };
         if !accepted.value.principal.audience.contains(&self.api.identifier) {
-            self.app.verifier.used(self.info.now, &accepted, Outcome::Rejection, &from);
+            self.app.verifier.count_use(self.info.now, &accepted, Outcome::Denied, &from);
             return self.deny(Rejection::of(Reason::Audience, &accepted.value.principal));
         }
         match self.judge(rule_match, &accepted, &from).await {
@@ -144,33 +150,33 @@ impl<'q> Question<'q> {
     }
 
     /// Without one, the rules tell themselves by one thing alone: what is public.
-    fn without_credential(&self, rule_match: Result<Option<RuleMatch<'q>>, Refusal>) -> Response {
+    fn without_credential(&self, rule_match: Result<Option<RuleMatch<'q>>, GatewayError>) -> Response {
         let (refusal, denial, why) = match rule_match {
             Ok(Some(rule_match)) if rule_match.is_public() => {
                 return self.render(&Decision { principal: None, verdict: None, outcome: Ok(()) });
             }
-            Err(Refusal::Malformed(why)) => (Refusal::Malformed(why), Reason::Malformed, Some(why)),
-            _ => (Refusal::Missing, Reason::Missing, None),
+            Err(GatewayError::Malformed(why)) => (GatewayError::Malformed(why), Reason::Malformed, Some(why)),
+            _ => (GatewayError::Missing, Reason::Missing, None),
         };
         // Not counted: that no credential was sent says nothing of one.
         let denied = Rejection::unknown(denial);
         let why = why.map_or_else(|| denied.why(self.info.now), ToOwned::to_owned);
         let record = DenialRecord::of(self.info.now, refusal.status(), why, denied, self.asked());
-        self.info.keep_denial(self.app, Some(&self.api.slug), None, record);
+        self.info.record_denial(self.app, Some(&self.api.slug), None, record);
         self.refuse(refusal)
     }
 
     /// A valid credential: is there a rule, does it have the scopes, and something left of its plan?
     async fn judge(
         &self,
-        rule_match: Result<Option<RuleMatch<'q>>, Refusal>,
+        rule_match: Result<Option<RuleMatch<'q>>, GatewayError>,
         accepted: &Verified,
         from: &Presentation<'_>,
     ) -> Result<Response, Error> {
         let (app, now, principal) = (self.app, self.info.now, &accepted.value.principal);
         let missing = |rule_match: RuleMatch<'q>| {
             let missing = rule_match.missing(&principal.scopes);
-            if missing.is_empty() { Ok(()) } else { Err(Refusal::Forbidden { scope: missing.to_string() }) }
+            if missing.is_empty() { Ok(()) } else { Err(GatewayError::Forbidden { scope: missing.to_string() }) }
         };
         let mut outcome = rule_match.and_then(|rule_match| rule_match.map_or(Ok(()), missing));
         let catalog = app.catalog.current();
@@ -187,14 +193,14 @@ impl<'q> Question<'q> {
             None => None,
         };
         if let Some(Verdict { exceeded: true, retry_after, .. }) = verdict {
-            outcome = Err(Refusal::Limited { retry_after });
+            outcome = Err(GatewayError::Limited { retry_after });
         }
         let used = match &outcome {
             Ok(()) => Outcome::Allowed,
-            Err(Refusal::Limited { .. }) => Outcome::Limited,
-            Err(_) => Outcome::Rejection,
+            Err(GatewayError::Limited { .. }) => Outcome::Limited,
+            Err(_) => Outcome::Denied,
         };
-        app.verifier.used(now, accepted, used, from);
+        app.verifier.count_use(now, accepted, used, from);
         if let Err(refusal) = &outcome {
             self.note(refusal, Some(principal));
         }
@@ -202,34 +208,34 @@ impl<'q> Question<'q> {
     }
 
     /// Notes a refusal that is none of the credential's, for its owner.
-    fn note(&self, refusal: &Refusal, principal: Option<&Principal>) {
+    fn note(&self, refusal: &GatewayError, principal: Option<&Principal>) {
         let (denial, why) = match refusal {
-            Refusal::Malformed(why) => (Reason::Malformed, Some((*why).to_owned())),
-            Refusal::Forbidden { scope } if scope.is_empty() => (Reason::Route, None),
-            Refusal::Forbidden { scope } => (Reason::Scope, Some(format!("scope {scope} missing"))),
-            Refusal::Limited { retry_after } => {
+            GatewayError::Malformed(why) => (Reason::Malformed, Some((*why).to_owned())),
+            GatewayError::Forbidden { scope } if scope.is_empty() => (Reason::Route, None),
+            GatewayError::Forbidden { scope } => (Reason::Scope, Some(format!("scope {scope} missing"))),
+            GatewayError::Limited { retry_after } => {
                 (Reason::Limited, Some(format!("over the plan: try again in {retry_after} s")))
             }
-            Refusal::Missing => (Reason::Missing, None),
-            Refusal::Invalid | Refusal::Expired => (Reason::Unknown, None),
+            GatewayError::Missing => (Reason::Missing, None),
+            GatewayError::Invalid | GatewayError::Expired => (Reason::Unknown, None),
         };
         let denied = principal.map_or_else(|| Rejection::unknown(denial), |principal| Rejection::of(denial, principal));
         let why = why.unwrap_or_else(|| denied.why(self.info.now));
         let mut asked = self.asked();
-        if let Refusal::Forbidden { scope } = refusal {
+        if let GatewayError::Forbidden { scope } = refusal {
             asked.needs = Some(scope.clone()).filter(|scope| !scope.is_empty());
             let own = |principal: &Principal| {
                 principal.scopes.filter(|name| self.api.scopes.iter().any(|own| own.name == name))
             };
             asked.holds = principal.map(|principal| own(principal).to_string());
         }
-        self.info.note_denial_because(self.app, (refusal.status(), why), Some(&self.api.slug), denied, asked);
+        self.info.record_rejection_because(self.app, (refusal.status(), why), Some(&self.api.slug), denied, asked);
     }
 
     /// A credential that is not accepted. Only a token's end is told to its holder; all else looks alike.
     fn deny(&self, denied: Rejection) -> Response {
         let is_expired_token = denied.reason == Reason::Expired && denied.kind == Some(CredentialKind::AccessToken);
-        self.info.note_denial(self.app, 401, Some(&self.api.slug), denied, self.asked());
-        self.refuse(if is_expired_token { Refusal::Expired } else { Refusal::Invalid })
+        self.info.record_rejection(self.app, 401, Some(&self.api.slug), denied, self.asked());
+        self.refuse(if is_expired_token { GatewayError::Expired } else { GatewayError::Invalid })
     }
 }

@@ -8,7 +8,7 @@ use data_encoding::BASE64;
 use super::extract::RequestInfo;
 use crate::{
     app::App,
-    engine::{clients::Standing, limit::Guard},
+    engine::{clients::Standing, limit::Throttle},
     model::{
         client::{AuthMethod, Client},
         clock::Timestamp,
@@ -68,13 +68,13 @@ async fn authenticate_in(
 /// there is nothing behind it to guess at, and names can be invented without end.
 async fn failed(app: &App, info: &RequestInfo, headers: &HeaderMap, params: &Params<'_>) -> Error {
     let sender = info.network();
-    if let Some(wait) = app.limiter.strike(info.now, Guard::CLIENTS, &sender).await {
+    if let Some(wait) = app.limiter.hit(info.now, Throttle::CLIENTS, &sender).await {
         return Error::too_many(wait, "too many wrong client credentials from this address; try again later");
     }
     let named = basic(headers).ok().flatten().map(|(id, _)| id);
     let named = named.or_else(|| params.get("client_id").map(ToOwned::to_owned)).unwrap_or_default();
     if app.clients.is_known(&named)
-        && let Some(wait) = app.limiter.strike(info.now, Guard::CLIENT, &format!("{named}@{sender}")).await
+        && let Some(wait) = app.limiter.hit(info.now, Throttle::CLIENT, &format!("{named}@{sender}")).await
     {
         return Error::too_many(wait, "too many wrong credentials for this client; try again later");
     }

@@ -4,7 +4,7 @@
 use super::extract::RequestInfo;
 use crate::{
     app::App,
-    engine::{limit::Guard, verify::Verified},
+    engine::{limit::Throttle, verify::Verified},
     model::{
         error::Error,
         principal::{Presentation, Reason, Rejection},
@@ -37,7 +37,7 @@ pub async fn verify(
 /// # Errors
 /// `too_many_requests`.
 pub fn admit(app: &App, info: &RequestInfo, credential: &str) -> Result<(), Error> {
-    match app.limiter.known_wait(info.now, guard(app), || info.network()) {
+    match app.limiter.known_retry_after(info.now, guard(app), || info.network()) {
         Some(wait) if app.verifier.may_be_api_key(credential) && !app.verifier.has_accepted(credential) => {
             Err(Error::too_many(wait, "too many unknown credentials from this address; try again later"))
         }
@@ -47,9 +47,9 @@ pub fn admit(app: &App, info: &RequestInfo, credential: &str) -> Result<(), Erro
 
 /// Counts a look for a key that there is none of.
 pub async fn missed(app: &App, info: &RequestInfo) {
-    app.limiter.strike(info.now, guard(app), &info.network()).await;
+    app.limiter.hit(info.now, guard(app), &info.network()).await;
 }
 
-fn guard(app: &App) -> Guard {
-    Guard::credentials(app.config.limits.unknown_credentials_per_address)
+fn guard(app: &App) -> Throttle {
+    Throttle::credentials(app.config.limits.unknown_credentials_per_address)
 }

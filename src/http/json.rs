@@ -27,20 +27,20 @@ const WORDS_MAX: usize = 200;
 
 /// The body of a request, parsed; one that is absent counts as an object without members.
 #[derive(Debug)]
-pub struct Sent<T> {
+pub struct JsonBody<T> {
     /// What was sent.
     pub value: T,
     /// The `Idempotency-Key` with a digest of the request.
-    pub once: Option<(String, Digest)>,
+    pub idempotency_key: Option<(String, Digest)>,
 }
 
-impl<T: DeserializeOwned> FromRequest<Arc<App>> for Sent<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         no_query(&parts.uri)?;
-        let name = idempotency_key(&parts.headers)?;
+        let name = read_idempotency_key(&parts.headers)?;
         let media = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_json =
             media.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json"));
@@ -49,11 +49,11 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Sent<T> {
             return Err(Error::new(ErrorCode::UnsupportedMediaType, "send application/json").into());
         }
         let value = parse(if bytes.is_empty() { b"{}" } else { &bytes })?;
-        let once = name.map(|name| {
+        let idempotency_key = name.map(|name| {
             let body = String::from_utf8_lossy(&bytes);
             (name, Digest::of(&format!("{} {}\n{body}", parts.method, parts.uri.path())))
         });
-        Ok(Self { value, once })
+        Ok(Self { value, idempotency_key })
     }
 }
 
@@ -84,7 +84,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     })
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
+fn read_idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
     let mut values = IDEMPOTENCY_KEYS.iter().flat_map(|name| headers.get_all(*name));
     let Some(first) = values.next() else { return Ok(None) };
     if values.any(|other| other != first) {

@@ -10,7 +10,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-use super::{error::OAuthError, packed::Packed, session::Viewer};
+use super::{error::OAuthError, gzip::Compressed, session::Viewer};
 use crate::{
     app::App,
     model::{error::Error, secret::Digest},
@@ -71,8 +71,12 @@ pub fn render_toward_app(page: &impl Template) -> Response {
 
 /// A page that is the same for everybody, rendered once.
 #[must_use]
-pub fn render_once<T: Template>(kept: &OnceLock<Packed>, headers: &HeaderMap, page: impl FnOnce() -> T) -> Response {
-    let packed = match kept.get().map_or_else(|| page().render().map(Packed::new), |packed| Ok(packed.clone())) {
+pub fn render_once<T: Template>(
+    kept: &OnceLock<Compressed>,
+    headers: &HeaderMap,
+    page: impl FnOnce() -> T,
+) -> Response {
+    let packed = match kept.get().map_or_else(|| page().render().map(Compressed::new), |packed| Ok(packed.clone())) {
         Ok(packed) => kept.get_or_init(|| packed),
         Err(error) => return OAuthError(Error::server(error)).into_response(),
     };

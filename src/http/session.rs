@@ -14,7 +14,7 @@ use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use data_encoding::BASE64URL_NOPAD;
 use time::Duration;
 
-use super::{error::PageError, reply, sign_in_first::SignInFirst};
+use super::{error::PageError, login_redirect::LoginRequired, reply};
 use crate::{
     app::App,
     cache::Cached,
@@ -202,7 +202,7 @@ impl SignedIn {
             Some(user) => Ok(Self { user, viewer }),
             None => {
                 let mut response = reply::see_other(&format!("{}/login", app.config.base_path()));
-                response.extensions_mut().insert(SignInFirst(viewer));
+                response.extensions_mut().insert(LoginRequired(viewer));
                 Err(response)
             }
         }

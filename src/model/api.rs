@@ -107,7 +107,7 @@ pub struct Catalog {
     /// The APIs, by name.
     pub apis: Vec<Api>,
     /// grantd's own, for its management API. Not among the others: nobody gets its scopes who does not name them.
-    pub reserved: Option<Api>,
+    pub management_api: Option<Api>,
     /// The plans.
     pub plans: Plans,
     /// There are keys that any text may be: imported ones and UUIDs.
@@ -117,7 +117,7 @@ pub struct Catalog {
 impl Catalog {
     /// The deployment's APIs, and grantd's own.
     fn every(&self) -> impl Iterator<Item = &Api> {
-        self.apis.iter().chain(&self.reserved)
+        self.apis.iter().chain(&self.management_api)
     }
 
     /// The API with this audience URI.
@@ -169,9 +169,10 @@ impl Catalog {
     ///
     /// # Errors
     /// As [`Self::choose`].
-    pub fn choose_also_reserved(&self, names: &[String]) -> Result<Scopes, Error> {
-        let is_reserved =
-            |name: &str| self.reserved.as_ref().is_some_and(|api| api.scopes.iter().any(|scope| scope.name == name));
+    pub fn choose_with_management(&self, names: &[String]) -> Result<Scopes, Error> {
+        let is_reserved = |name: &str| {
+            self.management_api.as_ref().is_some_and(|api| api.scopes.iter().any(|scope| scope.name == name))
+        };
         self.choose_among(names, is_reserved)
     }
 

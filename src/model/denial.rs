@@ -11,7 +11,7 @@ const PATH_MAX: usize = 200;
 
 /// What a refused request asked for, as far as that is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct DeniedRequest {
     /// Its method.
     pub method: Option<String>,
     /// Its path without the query, which may hold secrets.
@@ -22,7 +22,7 @@ pub struct Asked {
     pub holds: Option<String>,
 }
 
-impl Asked {
+impl DeniedRequest {
     /// A request by `method` for `target`, a path with or without a query.
     #[must_use]
     pub fn of(method: &str, target: &str) -> Self {
@@ -46,7 +46,7 @@ pub struct DenialRecord {
     /// The kind of reason; unknown for refusals that older versions wrote.
     pub kind: Option<Reason>,
     /// What was asked for.
-    pub asked: Asked,
+    pub asked: DeniedRequest,
     /// Slug of the API it was for.
     pub api: Option<String>,
     /// The key it carried.
@@ -62,7 +62,7 @@ pub struct DenialRecord {
 impl DenialRecord {
     /// A refusal for this reason, of what `denied` knows.
     #[must_use]
-    pub fn of(now: Timestamp, status: u16, reason: String, denied: Rejection, asked: Asked) -> Self {
+    pub fn of(now: Timestamp, status: u16, reason: String, denied: Rejection, asked: DeniedRequest) -> Self {
         Self {
             request_id: String::new(),
             at: now,
@@ -85,9 +85,9 @@ mod tests {
 
     #[test]
     fn a_path_is_kept_without_its_query_and_not_longer_than_people_read() {
-        let asked = Asked::of("GET", "/v1/things?api_key=secret#part");
+        let asked = DeniedRequest::of("GET", "/v1/things?api_key=secret#part");
         assert_eq!((asked.method.as_deref(), asked.path.as_deref()), (Some("GET"), Some("/v1/things")));
-        let long = Asked::of(&"X".repeat(50), &format!("/{}\u{7}", "a".repeat(300)));
+        let long = DeniedRequest::of(&"X".repeat(50), &format!("/{}\u{7}", "a".repeat(300)));
         assert_eq!((long.method.map(|text| text.len()), long.path.map(|text| text.len())), (Some(20), Some(200)));
     }
 }

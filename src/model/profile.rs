@@ -30,7 +30,7 @@ pub enum Carrier {
 
 /// Why a request is refused, as the API's own users are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum GatewayError {
     /// No credential.
     Missing,
     /// Not valid here.
@@ -85,36 +85,40 @@ impl Profile {
 
     /// The body of a refusal.
     #[must_use]
-    pub fn body(self, refusal: &Refusal) -> Value {
-        let (code, message) = self.words(refusal);
+    pub fn body(self, refusal: &GatewayError) -> Value {
+        let (code, message) = self.message(refusal);
         match self {
             Self::Ensemble => json!({ "success": false, "error": { "code": code, "message": message } }),
             _ => json!({ "error": code, "message": message }),
         }
     }
 
-    fn words(self, refusal: &Refusal) -> (&'static str, String) {
+    fn message(self, refusal: &GatewayError) -> (&'static str, String) {
         let (code, message) = match refusal {
-            Refusal::Missing => ("missing_api_key", format!("No API key provided in the {} header.", self.header())),
-            Refusal::Invalid => ("invalid_api_key", "The API key provided is invalid.".to_owned()),
-            Refusal::Expired => ("token_expired", "The access token has expired.".to_owned()),
-            Refusal::Forbidden { scope } if scope.is_empty() => {
+            GatewayError::Missing => {
+                ("missing_api_key", format!("No API key provided in the {} header.", self.header()))
+            }
+            GatewayError::Invalid => ("invalid_api_key", "The API key provided is invalid.".to_owned()),
+            GatewayError::Expired => ("token_expired", "The access token has expired.".to_owned()),
+            GatewayError::Forbidden { scope } if scope.is_empty() => {
                 ("forbidden", "No route of this API allows the request.".to_owned())
             }
-            Refusal::Forbidden { scope } => ("insufficient_scope", format!("This needs the scope {scope}.")),
-            Refusal::Limited { retry_after } => {
+            GatewayError::Forbidden { scope } => ("insufficient_scope", format!("This needs the scope {scope}.")),
+            GatewayError::Limited { retry_after } => {
                 ("rate_limit_exceeded", format!("Rate limit exceeded. Try again in {retry_after} seconds."))
             }
-            Refusal::Malformed(why) => ("invalid_request", (*why).to_owned()),
+            GatewayError::Malformed(why) => ("invalid_request", (*why).to_owned()),
         };
         if self != Self::Ensemble {
             return (code, message);
         }
         match refusal {
-            Refusal::Missing | Refusal::Invalid | Refusal::Expired => ("UNAUTHORIZED", "Invalid API key".to_owned()),
-            Refusal::Forbidden { .. } => ("FORBIDDEN", "Insufficient permissions for this resource".to_owned()),
-            Refusal::Limited { .. } => ("RATE_LIMITED", message),
-            Refusal::Malformed(_) => ("BAD_REQUEST", message),
+            GatewayError::Missing | GatewayError::Invalid | GatewayError::Expired => {
+                ("UNAUTHORIZED", "Invalid API key".to_owned())
+            }
+            GatewayError::Forbidden { .. } => ("FORBIDDEN", "Insufficient permissions for this resource".to_owned()),
+            GatewayError::Limited { .. } => ("RATE_LIMITED", message),
+            GatewayError::Malformed(_) => ("BAD_REQUEST", message),
         }
     }
 
@@ -127,7 +131,7 @@ impl Profile {
     }
 }
 
-impl Refusal {
+impl GatewayError {
     /// Its HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {

@@ -32,7 +32,7 @@ pub struct RuleMatch<'a> {
 }
 
 impl<'a> RuleMatch<'a> {
-    /// The rule_match of an API with these rules on a path in normal form; nothing where no rule matches.
+    /// The match of an API with these rules on a path in normal form; nothing where no rule matches.
     #[must_use]
     pub fn of(routes: &'a [Rule], method: &str, path: &str) -> Option<Self> {
         let mut alike: Vec<&Rule> = Vec::new();

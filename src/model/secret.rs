@@ -31,7 +31,7 @@ impl Secret {
     /// A new secret that starts with `prefix`.
     #[must_use]
     pub fn generate(prefix: &str) -> Self {
-        Self::seal(prefix, &random_base62(RANDOM_CHARS))
+        Self::with_checksum(prefix, &random_base62(RANDOM_CHARS))
     }
 
     /// A random UUID (RFC 9562 §5.4), 122 random bits, for APIs whose users know keys in this form.
@@ -42,7 +42,7 @@ impl Secret {
 
     /// `prefix` + `body` + checksum.
     #[must_use]
-    pub fn seal(prefix: &str, body: &str) -> Self {
+    pub fn with_checksum(prefix: &str, body: &str) -> Self {
         let mut text = Zeroizing::new(String::with_capacity(prefix.len() + body.len() + CHECKSUM_CHARS));
         text.push_str(prefix);
         text.push_str(body);
@@ -85,7 +85,7 @@ pub fn is_other_kind(text: &str) -> bool {
 
 /// The body of a sealed secret, if `text` starts with `prefix` and its checksum is right.
 #[must_use]
-pub fn unseal<'t>(prefix: &str, text: &'t str) -> Option<&'t str> {
+pub fn strip_checksum<'t>(prefix: &str, text: &'t str) -> Option<&'t str> {
     let body = text.strip_prefix(prefix)?;
     has_checksum(text).then(|| &body[..body.len() - CHECKSUM_CHARS])
 }
@@ -207,13 +207,13 @@ mod tests {
             let mut text = secret.expose().to_owned();
             text.replace_range(at..=at, &to);
             prop_assert_eq!(has_checksum(&text), text == secret.expose());
-            prop_assert!(unseal("gd_live_", secret.expose()).is_some());
-            prop_assert!(unseal("gd_live_", &secret.expose()[..secret.expose().len() - 1]).is_none());
+            prop_assert!(strip_checksum("gd_live_", secret.expose()).is_some());
+            prop_assert!(strip_checksum("gd_live_", &secret.expose()[..secret.expose().len() - 1]).is_none());
         }
 
         #[test]
         fn any_text_is_answered(text in "\\PC{0,80}") {
-            let _ = (has_checksum(&text), unseal("gd_live_", &text), Digest::parse(&text));
+            let _ = (has_checksum(&text), strip_checksum("gd_live_", &text), Digest::parse(&text));
         }
     }
 }

@@ -13,7 +13,7 @@ pub enum Outcome {
     /// It passed.
     Allowed,
     /// Refused for what the key is or may do.
-    Rejection,
+    Denied,
     /// Refused as too many.
     Limited,
 }

@@ -13,7 +13,7 @@ use axum::{
 
 use crate::{
     app::App,
-    engine::limit::Guard,
+    engine::limit::Throttle,
     http::{
         error::PageError,
         extract::RequestInfo,
@@ -47,19 +47,19 @@ struct ReturnPath {
 }
 
 /// A refusal: a page of ours, a redirect to the client, or a page with a link to the client.
-enum Refusal {
+enum AuthorizeError {
     Page(Error),
     Redirect(ReturnPath, Error),
     Link(ReturnPath, Error),
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for AuthorizeError {
     fn from(error: Error) -> Self {
         Self::Page(error)
     }
 }
 
-impl From<crate::store::Error> for Refusal {
+impl From<crate::store::Error> for AuthorizeError {
     fn from(error: crate::store::Error) -> Self {
         Self::Page(error.into())
     }
@@ -84,9 +84,9 @@ enum Step {
 pub async fn authorize(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Response {
     match decide(&app, &info, request).await {
         Ok(response) => response,
-        Err(Refusal::Page(error)) => PageError(error).into_response(),
-        Err(Refusal::Redirect(path, error)) => see_other(&path.error_url(&app, &error)),
-        Err(Refusal::Link(path, error)) => path.page(&app, error),
+        Err(AuthorizeError::Page(error)) => PageError(error).into_response(),
+        Err(AuthorizeError::Redirect(path, error)) => see_other(&path.error_url(&app, &error)),
+        Err(AuthorizeError::Link(path, error)) => path.page(&app, error),
     }
 }
 
@@ -107,7 +107,7 @@ impl ReturnPath {
     /// leads on to it would lend it our good name. So it is followed for the operator's clients and for people who are
     /// signed in; without a page (`prompt=none`) also for apps that somebody else than their owner has allowed (RFC 9700
     /// §4.11.2).
-    async fn is_trusted(&self, app: &App, viewer: &Viewer, is_silent: bool) -> Result<bool, Refusal> {
+    async fn is_trusted(&self, app: &App, viewer: &Viewer, is_silent: bool) -> Result<bool, AuthorizeError> {
         let Some(owner) = &self.client.owner_id else { return Ok(true) };
         if viewer.user().is_some() {
             return Ok(true);
@@ -130,7 +130,7 @@ impl ReturnPath {
     }
 }
 
-async fn decide(app: &App, info: &RequestInfo, request: Request) -> Result<Response, Refusal> {
+async fn decide(app: &App, info: &RequestInfo, request: Request) -> Result<Response, AuthorizeError> {
     let (parts, body) = request.into_parts();
     let body = match parts.method {
         Method::POST => to_bytes(body, app.config.limits.body_bytes)
@@ -142,16 +142,21 @@ async fn decide(app: &App, info: &RequestInfo, request: Request) -> Result<Respo
     params.append(Params::form(&body)?);
     let mut viewer = Viewer::of(app, info.now, &parts.headers).await?;
     match proceed(app, info, &mut viewer, &params).await {
-        Err(Refusal::Redirect(path, error)) => {
+        Err(AuthorizeError::Redirect(path, error)) => {
             let is_silent = params.get("prompt") == Some("none");
             let is_trusted = path.is_trusted(app, &viewer, is_silent).await?;
-            Err(if is_trusted { Refusal::Redirect(path, error) } else { Refusal::Link(path, error) })
+            Err(if is_trusted { AuthorizeError::Redirect(path, error) } else { AuthorizeError::Link(path, error) })
         }
         outcome => outcome,
     }
 }
 
-async fn proceed(app: &App, info: &RequestInfo, viewer: &mut Viewer, params: &Params<'_>) -> Result<Response, Refusal> {
+async fn proceed(
+    app: &App,
+    info: &RequestInfo,
+    viewer: &mut Viewer,
+    params: &Params<'_>,
+) -> Result<Response, AuthorizeError> {
     let waiting = match params.get("interaction") {
         Some(id) => resume(app, info, viewer, id).await?,
         None => begin(app, params).await?,
@@ -165,7 +170,7 @@ async fn proceed(app: &App, info: &RequestInfo, viewer: &mut Viewer, params: &Pa
 }
 
 /// A new request: client and redirect URI before anything else, so that no error of ours is sent to a stranger.
-async fn begin(app: &App, params: &Params<'_>) -> Result<Waiting, Refusal> {
+async fn begin(app: &App, params: &Params<'_>) -> Result<Waiting, AuthorizeError> {
     let repeated = |name: &str| params.pairs().filter(|(n, _)| *n == name).count() > 1;
     if repeated("client_id") || repeated("redirect_uri") {
         return Err(Error::invalid_request("client_id or redirect_uri is given more than once").into());
@@ -181,7 +186,7 @@ async fn begin(app: &App, params: &Params<'_>) -> Result<Waiting, Refusal> {
         return Err(Error::invalid_request("state is longer than 4096 bytes").into());
     }
     let path = ReturnPath { client: Arc::clone(&client), redirect_uri: redirect_uri.to_owned(), state };
-    let back = |error| Refusal::Redirect(path.clone(), error);
+    let back = |error| AuthorizeError::Redirect(path.clone(), error);
     if !client.may_use(GrantType::AuthorizationCode) {
         return Err(back(Error::new(ErrorCode::UnauthorizedClient, "this client may not use the code flow")));
     }
@@ -200,7 +205,7 @@ async fn begin(app: &App, params: &Params<'_>) -> Result<Waiting, Refusal> {
 }
 
 /// A request that was kept while pages were shown: only what is stored counts, whatever else the URL says.
-async fn resume(app: &App, info: &RequestInfo, viewer: &Viewer, id: &str) -> Result<Waiting, Refusal> {
+async fn resume(app: &App, info: &RequestInfo, viewer: &Viewer, id: &str) -> Result<Waiting, AuthorizeError> {
     let interaction = interaction::find(app, info.now, viewer, id).await?;
     let gone = || Error::invalid_request("this app is not known here");
     let client = app.clients.find(&interaction.request.client_id).await?.ok_or_else(gone)?;
@@ -211,7 +216,7 @@ async fn resume(app: &App, info: &RequestInfo, viewer: &Viewer, id: &str) -> Res
     Ok(Waiting { request, client, kept: Some((Digest::of(id), interaction)) })
 }
 
-async fn next_step(app: &App, now: Timestamp, viewer: &Viewer, waiting: &Waiting) -> Result<Step, Refusal> {
+async fn next_step(app: &App, now: Timestamp, viewer: &Viewer, waiting: &Waiting) -> Result<Step, AuthorizeError> {
     let request = &waiting.request;
     let kept = waiting.kept.as_ref().map(|(_, interaction)| interaction);
     let Some(user) = viewer.user() else {
@@ -246,7 +251,12 @@ async fn next_step(app: &App, now: Timestamp, viewer: &Viewer, waiting: &Waiting
 /// Whether the user must be asked: the first time, for more than before, where the app goes by another name or leads to
 /// another host than the user saw, and every time where the client cannot prove
 /// who it is (RFC 8252 §8.6).
-async fn must_ask(app: &App, user_id: &str, client: &Client, request: &AuthorizeRequest) -> Result<bool, Refusal> {
+async fn must_ask(
+    app: &App,
+    user_id: &str,
+    client: &Client,
+    request: &AuthorizeRequest,
+) -> Result<bool, AuthorizeError> {
     if is_local(&request.redirect_uri) {
         return Ok(true);
     }
@@ -268,12 +278,12 @@ async fn show(
     waiting: Waiting,
     params: &Params<'_>,
     page: &str,
-) -> Result<Response, Refusal> {
+) -> Result<Response, AuthorizeError> {
     let id = match (&waiting.kept, params.get("interaction")) {
         (Some(_), Some(id)) => id.to_owned(),
         _ => {
-            let guard = Guard::interactions(app.config.limits.interactions_per_address);
-            if let Some(wait) = app.limiter.strike(info.now, guard, &info.network()).await {
+            let guard = Throttle::interactions(app.config.limits.interactions_per_address);
+            if let Some(wait) = app.limiter.hit(info.now, guard, &info.network()).await {
                 let many = "too many sign-ins were begun from this address; try again in a few minutes";
                 return Err(Error::too_many(wait, many).into());
             }
@@ -293,21 +303,26 @@ async fn show(
     Ok(viewer.set_browser(app, see_other(&format!("{}/{page}?interaction={id}", app.config.base_path()))))
 }
 
-async fn refuse(app: &App, info: &RequestInfo, waiting: Waiting, error: Error) -> Result<Response, Refusal> {
+async fn refuse(app: &App, info: &RequestInfo, waiting: Waiting, error: Error) -> Result<Response, AuthorizeError> {
     if let Some((id, _)) = waiting.kept {
         app.store.delete_interaction(info.now, id).await?;
     }
     let AuthorizeRequest { redirect_uri, state, .. } = waiting.request;
-    Err(Refusal::Redirect(ReturnPath { client: waiting.client, redirect_uri, state }, error))
+    Err(AuthorizeError::Redirect(ReturnPath { client: waiting.client, redirect_uri, state }, error))
 }
 
-async fn issue_code(app: &App, info: &RequestInfo, viewer: &Viewer, waiting: Waiting) -> Result<Response, Refusal> {
+async fn issue_code(
+    app: &App,
+    info: &RequestInfo,
+    viewer: &Viewer,
+    waiting: Waiting,
+) -> Result<Response, AuthorizeError> {
     let (Some(user), Some(auth_time), Some(session)) = (viewer.user(), viewer.auth_time(), viewer.session()) else {
         return Err(Error::server("a code without a user").into());
     };
     // A code that nobody redeems is a row for nothing; redeeming takes it off this count.
-    let guard = Guard::codes(app.config.limits.unredeemed_codes_per_user);
-    if let Some(wait) = app.limiter.strike(info.now, guard, &user.id).await {
+    let guard = Throttle::codes(app.config.limits.unredeemed_codes_per_user);
+    if let Some(wait) = app.limiter.hit(info.now, guard, &user.id).await {
         let many = "too many sign-ins to apps were begun and not finished; try again in a few minutes";
         return Err(Error::too_many(wait, many).into());
     }

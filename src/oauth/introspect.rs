@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     app::App,
-    engine::limit::Guard,
+    engine::limit::Throttle,
     http::{
         client_auth,
         error::OAuthError,
@@ -21,7 +21,7 @@ use crate::{
         api::Api,
         client::Client,
         clock::Timestamp,
-        denial::{Asked, DenialRecord},
+        denial::{DenialRecord, DeniedRequest},
         error::Error,
         principal::{Presentation, Principal, Reason, Rejection},
         usage::Outcome,
@@ -35,14 +35,14 @@ const REUSE_SECONDS: i64 = 1;
 
 /// Who asks: the resource server of an API, or a client about what it was itself issued (RFC 7662 §4).
 #[derive(Clone, Copy)]
-enum Caller<'c> {
+enum IntrospectionCaller<'c> {
     ResourceServer(&'c Api),
     Owner(&'c Client),
 }
 
 /// Members of RFC 7662 §2.2 and grantd's own.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct IntrospectionResponse<'a> {
     active: bool,
     scope: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,7 +94,7 @@ enum Audience<'a> {
 
 /// `POST /oauth/introspect`
 #[utoipa::path(post, path = "/oauth/introspect", tag = "oauth", summary = "Ask what a credential stands for",
-    description = "Asked by an API about whatever came to it as a credential (RFC 7662): access token or API key.",
+    description = "DeniedRequest by an API about whatever came to it as a credential (RFC 7662): access token or API key.",
     security(("client" = [])),
     request_body(content = serde_json::Value, content_type = "application/x-www-form-urlencoded",
         description = "token, or tokens[] for up to 100 at once"),
@@ -118,10 +118,11 @@ pub async fn introspect(
     };
     let from = Presentation { address, agent: params.get("user_agent") };
     let catalog = app.catalog.current();
-    let caller = catalog.by_client(&client.id).map_or(Caller::Owner(&client), Caller::ResourceServer);
+    let caller =
+        catalog.by_client(&client.id).map_or(IntrospectionCaller::Owner(&client), IntrospectionCaller::ResourceServer);
     if let Some(token) = params.get("token") {
         let mut out = Vec::with_capacity(512);
-        if let Found::Scanned(wait) = answer(&app, &info, caller, token, &from, &mut out).await? {
+        if let Credential::Scanned(wait) = answer(&app, &info, caller, token, &from, &mut out).await? {
             return Err(scanned(wait).into());
         }
         return Ok(reply::json_bytes(out));
@@ -137,9 +138,9 @@ pub async fn introspect(
             out.push(b',');
         }
         match answer(&app, &info, caller, token, &from, &mut out).await? {
-            Found::Active => any_active = true,
-            Found::Inactive => {}
-            Found::Scanned(wait) => scan = Some(wait),
+            Credential::Active => any_active = true,
+            Credential::Inactive => {}
+            Credential::Scanned(wait) => scan = Some(wait),
         }
     }
     if let Some(wait) = scan.filter(|_| !any_active) {
@@ -150,7 +151,7 @@ pub async fn introspect(
 }
 
 /// What one question found out.
-enum Found {
+enum Credential {
     Active,
     Inactive,
     /// Not active, from a caller that asked for too many unknown ones; seconds to wait.
@@ -164,24 +165,24 @@ fn scanned(wait: i64) -> Error {
 async fn answer(
     app: &App,
     info: &RequestInfo,
-    caller: Caller<'_>,
+    caller: IntrospectionCaller<'_>,
     token: &str,
     from: &Presentation<'_>,
     out: &mut Vec<u8>,
-) -> Result<Found, Error> {
+) -> Result<Credential, Error> {
     let denied = match app.verifier.verify(info.now, token, from).await? {
         Ok(accepted) if caller.may_know(&accepted.value.principal) => {
             let principal = &accepted.value.principal;
             let rate_limit = rate_limit(app, info.now, caller, principal).await?;
             let is_refused = rate_limit.as_ref().is_some_and(|limit| limit.is_call && limit.exceeded);
             let outcome = if is_refused { Outcome::Limited } else { Outcome::Allowed };
-            app.verifier.used(info.now, &accepted, outcome, from);
-            return render(app, info.now, caller, principal, rate_limit, out).map(|()| Found::Active);
+            app.verifier.count_use(info.now, &accepted, outcome, from);
+            return render(app, info.now, caller, principal, rate_limit, out).map(|()| Credential::Active);
         }
         Ok(accepted) => Rejection::of(Reason::Audience, &accepted.value.principal),
         Err(denied) => denied,
     };
-    if let (Caller::Owner(client), Reason::WrongKind) = (caller, denied.reason)
+    if let (IntrospectionCaller::Owner(client), Reason::WrongKind) = (caller, denied.reason)
         && let Some((grant, generation)) = app.grant_tokens.read_refresh_token(token)
         && let Some(live) = app.store.live_grant(info.now, &grant, &client.id, generation).await?
     {
@@ -190,7 +191,7 @@ async fn answer(
             "exp": live.expires_at.seconds(), "token_type": "refresh_token",
         });
         out.extend_from_slice(body.to_string().as_bytes());
-        return Ok(Found::Active);
+        return Ok(Credential::Active);
     }
     let reason = denied.reason;
     app.event_counts.count(
@@ -201,16 +202,16 @@ async fn answer(
     );
     if denied.user_id.is_some() {
         let why = denied.why(info.now);
-        let record = DenialRecord::of(info.now, 200, why, denied, Asked::default());
-        info.keep_denial(app, caller.slug(), from.address, record);
+        let record = DenialRecord::of(info.now, 200, why, denied, DeniedRequest::default());
+        info.record_denial(app, caller.slug(), from.address, record);
     }
     out.extend_from_slice(b"{\"active\":false}");
     let caller = caller.client_id();
     // What has ended is no guess and is not counted; yet nobody who guesses learns by it that a guess was once right. What
     // is live is always answered: a caller that sends on what strangers try must not lose its own users by it.
     let wait = match reason {
-        Reason::Unknown => app.limiter.strike(info.now, Guard::INTROSPECTION, caller).await,
-        _ => app.limiter.wait(info.now, Guard::INTROSPECTION, caller).await,
+        Reason::Unknown => app.limiter.hit(info.now, Throttle::INTROSPECTION, caller).await,
+        _ => app.limiter.retry_after(info.now, Throttle::INTROSPECTION, caller).await,
     };
     if wait.is_some() {
         app.event_counts.count(
@@ -220,10 +221,10 @@ async fn answer(
             Some("too many unknown tokens"),
         );
     }
-    Ok(wait.map_or(Found::Inactive, Found::Scanned))
+    Ok(wait.map_or(Credential::Inactive, Credential::Scanned))
 }
 
-impl Caller<'_> {
+impl IntrospectionCaller<'_> {
     fn may_know(&self, principal: &Principal) -> bool {
         match self {
             Self::ResourceServer(api) => principal.audience.contains(&api.identifier),
@@ -249,14 +250,14 @@ impl Caller<'_> {
 fn render(
     app: &App,
     now: Timestamp,
-    caller: Caller<'_>,
+    caller: IntrospectionCaller<'_>,
     principal: &Principal,
     rate_limit: Option<RateLimit>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     // A resource server learns its own API's scopes; what else the credential opens is none of its business.
     let (scope, aud) = match caller {
-        Caller::ResourceServer(api) if principal.audience.len() > 1 => {
+        IntrospectionCaller::ResourceServer(api) if principal.audience.len() > 1 => {
             (api.own_scopes(&principal.scopes), Audience::One(&api.identifier))
         }
         _ => match principal.audience.as_slice() {
@@ -265,9 +266,9 @@ fn render(
         },
     };
     // A client was not asked to know its user's name; the API the user has an account with does.
-    let user = principal.user.as_ref().filter(|_| matches!(caller, Caller::ResourceServer(_)));
+    let user = principal.user.as_ref().filter(|_| matches!(caller, IntrospectionCaller::ResourceServer(_)));
     let reuse_until = now.plus_seconds(REUSE_SECONDS);
-    let answer = Answer {
+    let answer = IntrospectionResponse {
         active: true,
         scope,
         client_id: principal.client_id.as_deref(),
@@ -286,7 +287,7 @@ fn render(
         plan: principal
             .quota
             .as_ref()
-            .filter(|_| matches!(caller, Caller::ResourceServer(_)))
+            .filter(|_| matches!(caller, IntrospectionCaller::ResourceServer(_)))
             .map(|quota| quota.plan.as_str()),
         rate_limit,
         cache_until: principal.expires_at.map_or(reuse_until, |end| end.min(reuse_until)).seconds(),
@@ -299,10 +300,10 @@ fn render(
 async fn rate_limit(
     app: &App,
     now: Timestamp,
-    caller: Caller<'_>,
+    caller: IntrospectionCaller<'_>,
     principal: &Principal,
 ) -> Result<Option<RateLimit>, Error> {
-    let Caller::ResourceServer(api) = caller else { return Ok(None) };
+    let IntrospectionCaller::ResourceServer(api) = caller else { return Ok(None) };
     let catalog = app.catalog.current();
     let Some(quota) = &principal.quota else { return Ok(None) };
     let Some(plan) = catalog.plans.find(&quota.plan) else { return Ok(None) };

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::grant;
 use crate::{
     app::App,
-    engine::{limit::Guard, mint::Order},
+    engine::{limit::Throttle, mint::Order},
     http::{
         client_auth,
         error::OAuthError,
@@ -30,7 +30,7 @@ use crate::{
 
 /// What a grant decided; the mint does the rest.
 #[derive(Debug)]
-pub struct Decision {
+pub struct Authorization {
     /// `sub`.
     pub subject: String,
     /// What the access token may do.
@@ -81,7 +81,7 @@ pub async fn token(State(app): State<Arc<App>>, info: RequestInfo, request: Requ
     // 3. Redeem.
     let decision = match request {
         TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier, resources } => {
-            let presented = grant::authorization_code::Presented { code, redirect_uri, code_verifier, resources };
+            let presented = grant::authorization_code::CodeRequest { code, redirect_uri, code_verifier, resources };
             grant::authorization_code::redeem(&app, &info, &client, presented).await?
         }
         TokenRequest::RefreshToken { refresh_token, scope, resources } => {
@@ -117,9 +117,9 @@ pub async fn token(State(app): State<Arc<App>>, info: RequestInfo, request: Requ
 /// Counts a request of a client that has proven itself. A public one proves nothing: it is counted for each sender apart, so
 /// that nobody can use up what others need.
 async fn admit(app: &App, info: &RequestInfo, client: &Client) -> Result<(), Error> {
-    let guard = Guard::token_requests(app.config.limits.token_requests_per_client);
+    let guard = Throttle::token_requests(app.config.limits.token_requests_per_client);
     let whose = if client.is_confidential() { client.id.clone() } else { format!("{}@{}", client.id, info.network()) };
-    match app.limiter.strike(info.now, guard, &whose).await {
+    match app.limiter.hit(info.now, guard, &whose).await {
         Some(wait) => Err(Error::too_many(wait, "too many token requests of this client; try again in a minute")),
         None => Ok(()),
     }

@@ -7,7 +7,7 @@ mod shapes;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use crate::{api, config::Config, gateway, http::problem, model::reserved, oauth};
+use crate::{api, config::Config, gateway, http::problem, model::management_api, oauth};
 
 /// The media type of errors.
 const PROBLEM: &str = "application/problem+json";
@@ -106,7 +106,7 @@ pub fn document(config: &Config) -> Value {
     } });
     if let Some(paths) = document["paths"].as_object_mut() {
         for (path, item) in paths.iter_mut() {
-            let is_ours = path.starts_with(reserved::PATH);
+            let is_ours = path.starts_with(management_api::PATH);
             for (method, operation) in item.as_object_mut().into_iter().flatten() {
                 operation["operationId"] = operation_id(method, path).into();
                 if is_ours {

@@ -14,10 +14,10 @@ use crate::{
         client::{AuthMethod, ClientType, GrantType},
         email::EMAIL_MAX,
         key::{KeyForm, KeyStatus},
+        management_api,
         path::PATH_MAX,
         profile::Profile,
         redirect_uri::REDIRECT_URI_MAX,
-        reserved,
         scope::SCOPE_NAME_MAX,
         text::{NAME_MAX, NAME_PATTERN},
     },
@@ -59,11 +59,11 @@ fn meaning(mark: &str, environments: &[String]) -> Option<Value> {
     if let Some(kind) = mark.strip_suffix("-id") {
         return Some(json!({ "pattern": format!("^{kind}_[0-9A-Za-z]{{20}}$") }));
     }
-    words(mark, environments).map(|words| json!({ "enum": words })).or_else(|| text(mark))
+    values(mark, environments).map(|words| json!({ "enum": words })).or_else(|| text(mark))
 }
 
 /// Marks of texts that are one of a few words.
-fn words(mark: &str, environments: &[String]) -> Option<Vec<String>> {
+fn values(mark: &str, environments: &[String]) -> Option<Vec<String>> {
     let of = |words: &[&'static str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
     match mark {
         "environment" => Some(environments.to_vec()),
@@ -99,7 +99,7 @@ fn text(mark: &str) -> Option<Value> {
         "scope" => json!({ "pattern": scope }),
         "new-scope" => json!({
             "pattern": scope,
-            "not": { "pattern": format!("^(all$|{})", reserved::SCOPE_PREFIX) },
+            "not": { "pattern": format!("^(all$|{})", management_api::SCOPE_PREFIX) },
         }),
         "redirect-uri" => json!({ "format": "redirect-uri", "maxLength": REDIRECT_URI_MAX }),
         "identifier" => json!({ "format": "uri", "pattern": "^[!\"$-~]+$", "maxLength": IDENTIFIER_MAX }),

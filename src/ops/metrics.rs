@@ -51,7 +51,7 @@ fn requests(page: &mut Page, app: &App) {
 }
 
 fn credentials(page: &mut Page, app: &App) {
-    let (checks, entries, bytes) = app.verifier.checks();
+    let (checks, entries, bytes) = app.verifier.meters();
     let help = "Credentials checked, by kind and outcome: presented to this server, to the gateway, or asked about";
     let mut checked = page.family(Counter, "grantd_credentials_checked_total", help);
     for (kind, outcome, count) in checks.all() {
@@ -71,7 +71,7 @@ fn limits(page: &mut Page, app: &App) {
     let help = "Requests over their plan's hour or burst, by plan";
     by_name(page, "grantd_plan_limited_total", help, "plan", &app.limiter.limited);
     let help = "Tries refused after too many, by what is guarded";
-    by_name(page, "grantd_guard_refusals_total", help, "guard", &app.limiter.guarded);
+    by_name(page, "grantd_guard_refusals_total", help, "guard", &app.limiter.throttled);
     let help = "Whether limits.shared is reached: 0 or 1; absent where it is not configured";
     let mut shared = page.family(Gauge, "grantd_shared_limits_up", help);
     if let Some(is_reached) = app.limiter.is_shared() {

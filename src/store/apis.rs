@@ -107,7 +107,12 @@ impl Store {
                 api.rules.push(rule);
             }
         }
-        Ok(Catalog { apis, reserved: None, plans: self.plans().await?, has_opaque_keys: self.has_opaque_keys().await? })
+        Ok(Catalog {
+            apis,
+            management_api: None,
+            plans: self.plans().await?,
+            has_opaque_keys: self.has_opaque_keys().await?,
+        })
     }
 
     /// Adds a rule at its place.

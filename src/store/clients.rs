@@ -317,17 +317,17 @@ pub(super) fn client(row: &mut Row) -> Result<Client, Error> {
         name: row.text(1)?,
         kind: ClientType::parse(&row.text(2)?).ok_or(known("a client type"))?,
         auth_methods: row
-            .words(3)?
+            .list(3)?
             .iter()
             .map(|word| AuthMethod::parse(word).ok_or(known("an authentication method")))
             .collect::<Result<_, _>>()?,
         redirect_uris: row
-            .words(4)?
+            .list(4)?
             .iter()
             .map(|uri| RedirectUri::register(uri).map_err(|_| known("a redirect URI")))
             .collect::<Result<_, _>>()?,
         grant_types: row
-            .words(5)?
+            .list(5)?
             .iter()
             .map(|word| GrantType::parse(word).ok_or(known("a grant type")))
             .collect::<Result<_, _>>()?,

@@ -157,7 +157,7 @@ impl Store {
 const FIND: &str = "SELECT scopes, resources, client_name, hosts FROM consents WHERE user_id = $1 AND client_id = $2";
 
 fn consent(row: &mut Row) -> Result<Consent, Error> {
-    Ok(Consent { scopes: row.scopes(0)?, resources: row.words(1)?, client_name: row.text(2)?, hosts: lines(row, 3)? })
+    Ok(Consent { scopes: row.scopes(0)?, resources: row.list(1)?, client_name: row.text(2)?, hosts: lines(row, 3)? })
 }
 
 fn app(row: &mut Row, by_operator: bool) -> Result<ConnectedApp, Error> {

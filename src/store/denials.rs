@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::{
     clock::Timestamp,
-    denial::{Asked, DenialRecord},
+    denial::{DenialRecord, DeniedRequest},
     principal::Reason,
     secret,
 };
@@ -118,7 +118,7 @@ pub(super) fn record(row: &mut Row) -> Result<DenialRecord, Error> {
         client_id: row.opt_text(7)?,
         address: row.text(8)?,
         kind: row.opt_text(9)?.as_deref().and_then(Reason::parse),
-        asked: Asked {
+        asked: DeniedRequest {
             method: row.opt_text(10)?,
             path: row.opt_text(11)?,
             needs: row.opt_text(12)?,

@@ -333,7 +333,7 @@ pub(super) fn redeemed(row: &mut Row) -> Result<Redeemed, Error> {
         grant_id: row.text(0)?,
         user_id: row.text(1)?,
         scopes: row.scopes(2)?,
-        resources: row.words(3)?,
+        resources: row.list(3)?,
         redirect_uri: row.text(4)?,
         code_challenge: row.opt_text(5)?,
         generation: u32::try_from(row.int(6)?).map_err(|_| Error::Corrupt("a generation"))?,

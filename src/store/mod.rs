@@ -1,7 +1,6 @@
 //! Owns all the SQL, one text for both engines, a file per record. A transaction never leaves a method.
 
 mod activity;
-mod answers;
 mod apis;
 mod audit;
 mod audit_chain;
@@ -14,6 +13,7 @@ mod denials;
 mod error;
 mod grant_state;
 mod grants;
+mod idempotency;
 mod imports;
 mod interactions;
 mod key_changes;
@@ -25,7 +25,7 @@ mod migrations;
 mod plans;
 mod projects;
 mod purge;
-mod returns;
+mod return_paths;
 mod row;
 mod sessions;
 mod signing_keys;
@@ -49,7 +49,6 @@ use sqlx::{
 use tokio::{sync::oneshot, time::timeout};
 use url::Url;
 
-pub use answers::{Answered, KeptAnswer};
 pub use apis::RulePlace;
 pub use audit::AuditEntry;
 pub use audit_chain::{ChainPosition, SealedEntry};
@@ -60,6 +59,7 @@ pub use clients::ClientChanges;
 pub use error::Error;
 pub use grant_state::TokenState;
 pub use grants::{Redemption, Rotation};
+pub use idempotency::{SealedResponse, StoredResponse};
 pub use imports::{ImportBatch, ImportOutcome, ImportProgress, ImportedKey};
 pub use interactions::Interaction;
 pub use key_changes::{KeyChanges, Replacement};
@@ -68,7 +68,7 @@ pub use lists::{Listed, Position};
 pub use meter::{Connections, Operation, StoreMeter};
 pub use migrations::Schema;
 pub use projects::ProjectChanges;
-pub use returns::Return;
+pub use return_paths::LoginReason;
 pub use sessions::{NewSession, SessionLine, SessionRecord};
 pub use signing_keys::SigningKeyRow;
 pub use usage::KeyUse;
@@ -96,8 +96,8 @@ pub struct Store {
     freshness: Arc<Freshness>,
     meter: Meter,
     wait: Duration,
-    /// Kept with the next write; see [`Self::answering`].
-    answer: Option<Arc<KeptAnswer>>,
+    /// Stored with the next write; see [`Self::storing`].
+    response: Option<Arc<StoredResponse>>,
 }
 
 #[derive(Debug)]
@@ -141,7 +141,7 @@ impl Store {
                 Engine::Postgres(pool)
             }
         };
-        Ok(Self { engine: Arc::new(engine), freshness, meter, wait: bounds.wait, answer: None })
+        Ok(Self { engine: Arc::new(engine), freshness, meter, wait: bounds.wait, response: None })
     }
 
     /// Copies what an embedded database has only in its write-ahead log into its file. PostgreSQL does so by itself.
@@ -165,7 +165,7 @@ impl Store {
             None => Engine::Postgres(connect_postgres(url, Bounds::default().wait).await?.0),
         };
         let (engine, wait) = (Arc::new(engine), Bounds::default().wait);
-        Ok(Self { engine, freshness: Arc::default(), meter: Meter::default(), wait, answer: None })
+        Ok(Self { engine, freshness: Arc::default(), meter: Meter::default(), wait, response: None })
     }
 
     fn is_embedded(&self) -> bool {
@@ -253,12 +253,12 @@ impl Store {
     {
         let (_writing, began) = (self.meter.writing.enter(), Instant::now());
         let written = match &*self.engine {
-            Engine::Sqlite(sqlite) => write_sqlite(sqlite, now, self.wait, self.answer.clone(), body).await,
+            Engine::Sqlite(sqlite) => write_sqlite(sqlite, now, self.wait, self.response.clone(), body).await,
             Engine::Postgres(pool) => {
                 let work = async {
                     let mut tx = Tx::new(Handle::Postgres(pool.begin().await?));
                     let value = body(&mut tx).await?;
-                    tx.keep_answer(now, self.answer.as_deref()).await?;
+                    tx.store_response(now, self.response.as_deref()).await?;
                     tx.append_changes(now).await?;
                     let committing = Instant::now();
                     let committed = tx.commit().await;
@@ -278,7 +278,7 @@ async fn write_sqlite<T, F>(
     sqlite: &Sqlite,
     now: Timestamp,
     wait: Duration,
-    answer: Option<Arc<KeptAnswer>>,
+    response: Option<Arc<StoredResponse>>,
     body: F,
 ) -> Result<T, Error>
 where
@@ -294,7 +294,7 @@ where
         let value = tx::run_ready(Box::pin(async {
             tx.begin();
             let value = body(tx).await?;
-            tx.keep_answer(now, answer.as_deref()).await?;
+            tx.store_response(now, response.as_deref()).await?;
             tx.append_changes(now).await?;
             Ok(value)
         }));

@@ -133,12 +133,12 @@ impl Row {
 
     /// A set of scopes, stored space-delimited.
     pub fn scopes(&mut self, column: usize) -> Result<Scopes, Error> {
-        Ok(words(&self.text(column)?).into_iter().collect())
+        Ok(split(&self.text(column)?).into_iter().collect())
     }
 
     /// Words, stored space-delimited.
-    pub fn words(&mut self, column: usize) -> Result<Vec<String>, Error> {
-        Ok(words(&self.text(column)?))
+    pub fn list(&mut self, column: usize) -> Result<Vec<String>, Error> {
+        Ok(split(&self.text(column)?))
     }
 
     pub(super) fn of_sqlite(row: &rusqlite::Row<'_>, columns: usize) -> Result<Self, Error> {
@@ -170,6 +170,6 @@ impl Row {
     }
 }
 
-fn words(text: &str) -> Vec<String> {
+fn split(text: &str) -> Vec<String> {
     text.split(' ').filter(|word| !word.is_empty()).map(ToOwned::to_owned).collect()
 }

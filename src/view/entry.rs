@@ -40,7 +40,7 @@ pub struct ConsentPage {
     pub redirect_host: String,
     /// "registered by …" or another hint for a client nobody vouches for; `None` for first-party apps.
     pub unverified: Option<String>,
-    /// Said when the answer goes to a program on this computer, which any program could be.
+    /// Shown when the answer goes to a program on this computer, which any program could be.
     pub loopback_only: bool,
     pub apis: Vec<ConsentApi>,
     /// How long the access lasts, such as "Until you remove it" or "1 hour".

@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn errors_read_as_sentences() {
         assert_eq!(sentence("a name is missing"), "A name is missing.");
-        assert_eq!(sentence("Said already."), "Said already.");
+        assert_eq!(sentence("Feedback already."), "Feedback already.");
         assert_eq!(sentence(""), "");
     }
 

@@ -10,8 +10,8 @@ use axum::{
 
 use super::{
     events::{Names, line},
-    kit::{Answer, query},
-    words,
+    format,
+    request::{PageResult, query},
 };
 use crate::{
     app::App,
@@ -27,7 +27,7 @@ use crate::{
 const PAGE: usize = 50;
 
 /// `GET /settings/activity`, with `before` from the second page on.
-pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
     let user_id = &signed_in.user.id;
     let params = query(&uri)?;
@@ -41,12 +41,12 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     let names = Names::of(&app, &info, user_id, &entries).await?;
     let mut days: Vec<ActivityDay> = Vec::new();
     for entry in &entries {
-        let day = words::day(entry.at);
+        let day = format::day(entry.at);
         if days.last().is_none_or(|last| last.day.text != day.text) {
             days.push(ActivityDay { day, lines: Vec::new() });
         }
         if let Some(last) = days.last_mut() {
-            last.lines.push(line(entry, &names, user_id, words::clock(entry.at)));
+            last.lines.push(line(entry, &names, user_id, format::clock(entry.at)));
         }
     }
     let page = ActivityPage {

@@ -9,12 +9,12 @@ use axum::{
 };
 
 use super::{
-    kit::{Answer, query, signed_form},
-    proof, words,
+    format, reauth,
+    request::{PageResult, query, signed_form},
 };
 use crate::{
     app::App,
-    engine::{client_rules, clients::new_secret, hand_on::Actor},
+    engine::{attenuation::Actor, client_rules, clients::new_secret},
     http::{
         extract::RequestInfo,
         page::{render, shell},
@@ -38,12 +38,12 @@ use crate::{
 const APPS_MAX: i64 = 200;
 
 /// `GET /apps`
-pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
     let clients = app.store.list_clients(Some(&signed_in.user.id), APPS_MAX).await?;
     let row = |client: Client| AppRow {
         kind: kind_word(client.kind).to_owned(),
-        created: words::day(client.created_at),
+        created: format::day(client.created_at),
         client_id: client.id,
         name: client.name,
     };
@@ -58,24 +58,24 @@ pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
 }
 
 /// `GET /apps/new`
-pub async fn blank(State(app): State<Arc<App>>, info: RequestInfo, headers: HeaderMap) -> Answer {
+pub async fn blank(State(app): State<Arc<App>>, info: RequestInfo, headers: HeaderMap) -> PageResult {
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
     let form = AppForm {
         form: signed_in.viewer.form_id(&app),
-        scopes: words::groups(&app.catalog.current(), |_| false),
-        ask_password: proof::is_stale(info.now, &signed_in.viewer),
+        scopes: format::groups(&app.catalog.current(), |_| false),
+        ask_password: reauth::is_stale(info.now, &signed_in.viewer),
         ..AppForm::default()
     };
     Ok(form_page(&app, &signed_in, None, form, StatusCode::OK))
 }
 
 /// `POST /apps`
-pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Answer {
+pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let params = body.params()?;
     params.refuse_duplicates(&["scope"])?;
     let mut form = typed(&app, &params);
-    form.ask_password = proof::is_stale(info.now, &signed_in.viewer);
+    form.ask_password = reauth::is_stale(info.now, &signed_in.viewer);
     let id = signed_in.viewer.read_form_id(&app, &form.form)?;
     let kind = ClientType::parse(params.get("type").unwrap_or("confidential"))
         .ok_or_else(|| Error::invalid_request("type is confidential or public"))?;
@@ -83,7 +83,7 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
         return Ok(form_page(&app, &signed_in, None, form, StatusCode::BAD_REQUEST));
     };
     let password = params.get("password");
-    if let Err(why) = proof::confirm(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
+    if let Err(why) = reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
         form.password_error = Some(why);
         return Ok(form_page(&app, &signed_in, None, form, StatusCode::BAD_REQUEST));
     }
@@ -131,7 +131,7 @@ pub(super) fn typed(app: &App, params: &Params<'_>) -> AppForm {
         name: params.get("name").unwrap_or_default().to_owned(),
         is_public: params.get("type") == Some(ClientType::Public.as_str()),
         redirect_uris: params.get("redirect_uris").unwrap_or_default().to_owned(),
-        scopes: words::groups(&app.catalog.current(), |name| params.all("scope").any(|chosen| chosen == name)),
+        scopes: format::groups(&app.catalog.current(), |name| params.all("scope").any(|chosen| chosen == name)),
         ..AppForm::default()
     }
 }

@@ -8,23 +8,24 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::kit::{Answer, go};
+use super::request::{PageResult, redirect};
 use crate::{
     app::App,
-    http::{packed::Packed, page::ASSETS},
+    http::{gzip::Compressed, page::ASSETS},
     model::error::Error,
 };
 
 /// The assets, in their order.
-static PACKED: LazyLock<[Packed; ASSETS.len()]> = LazyLock::new(|| ASSETS.map(|(_, _, text)| Packed::new(text)));
+static PACKED: LazyLock<[Compressed; ASSETS.len()]> =
+    LazyLock::new(|| ASSETS.map(|(_, _, text)| Compressed::new(text)));
 
 /// `GET /` and `GET /settings`: where one's keys are.
 pub async fn root(State(app): State<Arc<App>>) -> Response {
-    go(&app, "/settings/keys")
+    redirect(&app, "/settings/keys")
 }
 
 /// `GET /assets/{name}`
-pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Answer {
+pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> PageResult {
     let at = ASSETS.iter().position(|(asset, _, _)| *asset == name).ok_or_else(Error::not_found)?;
     let kept = HeaderValue::from_static("public, max-age=31536000, immutable");
     let kind = HeaderValue::from_static(ASSETS[at].1);

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, Uri},
 };
 
-use super::kit::{Answer, query};
+use super::request::{PageResult, query};
 use crate::{
     app::App,
     http::{
@@ -24,7 +24,7 @@ use crate::{
 const SHOWN_MAX: usize = 1000;
 
 /// `GET /apps/callback`
-pub async fn callback(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn callback(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
     let viewer = Viewer::of(&app, info.now, &headers).await?;
     let params = query(&uri)?;
     let page = CallbackPage {

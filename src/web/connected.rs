@@ -8,8 +8,8 @@ use axum::{
 };
 
 use super::{
-    kit::{Answer, Id, go, query, signed_form},
-    words,
+    format,
+    request::{Id, PageResult, query, redirect, signed_form},
 };
 use crate::{
     app::App,
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// `GET /settings/apps`
-pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
     let catalog = app.catalog.current();
     let mut apps = Vec::new();
@@ -37,9 +37,9 @@ pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
             by_operator: connected.by_operator,
             client_id: connected.client_id,
             name: connected.client_name,
-            scopes: words::lines(&catalog, &connected.scopes),
-            first_allowed: words::day(connected.allowed_at),
-            last_used: connected.last_used_at.map(|at| words::ago(info.now, at)),
+            scopes: format::lines(&catalog, &connected.scopes),
+            first_allowed: format::day(connected.allowed_at),
+            last_used: connected.last_used_at.map(|at| format::ago(info.now, at)),
         });
     }
     let flash = (query(&uri)?.get("done") == Some("removed"))
@@ -49,11 +49,11 @@ pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
 }
 
 /// `POST /settings/apps/{client_id}/revoke`
-pub async fn remove(State(app): State<Arc<App>>, info: RequestInfo, Id(client_id): Id, request: Request) -> Answer {
+pub async fn remove(State(app): State<Arc<App>>, info: RequestInfo, Id(client_id): Id, request: Request) -> PageResult {
     let (signed_in, _) = signed_form(&app, &info, request).await?;
     let user_id = signed_in.user.id;
     if !app.store.withdraw_consent(info.now, info.origin(&user_id), user_id, client_id).await? {
         return Err(Error::not_found().into());
     }
-    Ok(go(&app, "/settings/apps?done=removed"))
+    Ok(redirect(&app, "/settings/apps?done=removed"))
 }

@@ -8,8 +8,8 @@ use axum::{
 };
 
 use super::{
-    kit::{Answer, go, query, read},
-    words,
+    format,
+    request::{PageResult, query, read, redirect},
 };
 use crate::{
     app::App,
@@ -18,7 +18,7 @@ use crate::{
         interaction,
         page::{render_toward_app, shell},
         session::Viewer,
-        writes,
+        write_limit,
     },
     model::{
         api::{Api, Catalog},
@@ -33,12 +33,12 @@ use crate::{
 };
 
 /// `GET /consent`
-pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
     let viewer = Viewer::of(&app, info.now, &headers).await?;
     let params = query(&uri)?;
     let id = params.get("interaction").unwrap_or_default();
     let request = interaction::find(&app, info.now, &viewer, id).await?.request;
-    let Some(user) = viewer.user() else { return Ok(go(&app, &format!("/oauth/authorize?interaction={id}"))) };
+    let Some(user) = viewer.user() else { return Ok(redirect(&app, &format!("/oauth/authorize?interaction={id}"))) };
     let gone = || Error::invalid_request("this app is not known here");
     let client = app.clients.find(&request.client_id).await?.ok_or_else(gone)?;
     let catalog = app.catalog.current();
@@ -61,17 +61,17 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
 }
 
 /// `POST /consent`
-pub async fn decide(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Answer {
+pub async fn decide(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
     let (headers, body) = read(&app, request).await?;
     let viewer = Viewer::of(&app, info.now, &headers).await?;
     let params = body.params()?;
     params.refuse_duplicates(&[])?;
     let id = params.get("interaction").unwrap_or_default();
     let request = interaction::find(&app, info.now, &viewer, id).await?.request;
-    let back = go(&app, &format!("/oauth/authorize?interaction={id}"));
+    let back = redirect(&app, &format!("/oauth/authorize?interaction={id}"));
     let Some(user) = viewer.user() else { return Ok(back) };
     viewer.check_form(&app, &headers, &params)?;
-    writes::admit(&app, info.now, &user.id, None).await?;
+    write_limit::admit(&app, info.now, &user.id, None).await?;
     let allow = match params.get("decision") {
         Some("allow") => true,
         Some("deny") => false,
@@ -109,7 +109,7 @@ async fn registrant(app: &App, client: &Client) -> Result<Option<String>, Error>
 fn apis(catalog: &Catalog, scopes: &Scopes) -> Vec<ConsentApi> {
     let of = |api: &&Api| {
         let names: Scopes = api.scopes.iter().map(|scope| scope.name.clone()).collect();
-        words::lines(catalog, &scopes.filter(|name| names.contains(name)))
+        format::lines(catalog, &scopes.filter(|name| names.contains(name)))
     };
     catalog.of_scopes(scopes).iter().map(|api| ConsentApi { name: api.name.clone(), scopes: of(api) }).collect()
 }
@@ -117,8 +117,8 @@ fn apis(catalog: &Catalog, scopes: &Scopes) -> Vec<ConsentApi> {
 /// How long the app can act without asking again.
 fn lasts(app: &App, client: &Client, catalog: &Catalog, scopes: &Scopes) -> String {
     if client.may_use(GrantType::RefreshToken) {
-        return format!("Until you remove it, at most {}", words::span(app.config.lifetimes.grant_seconds));
+        return format!("Until you remove it, at most {}", format::span(app.config.lifetimes.grant_seconds));
     }
     let seconds = catalog.of_scopes(scopes).iter().map(|api| api.access_token_seconds).max().unwrap_or_default();
-    words::span(seconds)
+    format::span(seconds)
 }

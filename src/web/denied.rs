@@ -10,8 +10,8 @@ use axum::{
 
 use super::{
     events::Names,
-    kit::{Answer, query},
-    words,
+    format,
+    request::{PageResult, query},
 };
 use crate::{
     app::App,
@@ -22,7 +22,7 @@ use crate::{
     },
     model::{
         audit::Event,
-        denial::{Asked, DenialRecord},
+        denial::{DenialRecord, DeniedRequest},
         error::Error,
         principal::Reason,
     },
@@ -35,7 +35,7 @@ const REQUEST_ID_MAX: usize = 64;
 const NEWEST_MAX: usize = 50;
 
 /// `GET /settings/denied`, with `request_id` once there is a question.
-pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
     let params = query(&uri)?;
     let request_id: String = params.get("request_id").unwrap_or_default().trim().chars().take(REQUEST_ID_MAX).collect();
@@ -92,7 +92,7 @@ async fn newest(app: &App, info: &RequestInfo, signed_in: &SignedIn) -> Result<V
 
 /// What the owner of what was refused can do about it.
 fn advice(record: &DenialRecord) -> Option<String> {
-    let Asked { method, path, needs, holds } = &record.asked;
+    let DeniedRequest { method, path, needs, holds } = &record.asked;
     let request = match (method, path) {
         (Some(method), Some(path)) => format!("{method} {path}"),
         _ => "The request".to_owned(),
@@ -132,11 +132,11 @@ pub(super) fn row(record: DenialRecord, names: &Names, viewer: &str) -> DenialRo
         (None, Some(app)) => Some(Link { label: format!("a token of {app}"), href: None }),
         (None, None) => None,
     };
-    let Asked { method, path, .. } = record.asked;
+    let DeniedRequest { method, path, .. } = record.asked;
     DenialRow {
         advice,
         request: method.zip(path).map(|(method, path)| format!("{method} {path}")),
-        at: words::moment(record.at),
+        at: format::moment(record.at),
         meaning: match record.status {
             401 => "not let in",
             403 => "not allowed",

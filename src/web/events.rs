@@ -84,7 +84,7 @@ impl Names {
 /// What happened, to somebody with the id `user_id`, shown as of `at`.
 pub(super) fn line(entry: &AuditEntry, names: &Names, user_id: &str, at: When) -> EventLine {
     let is_refused = entry.outcome != "ok";
-    let known = words(&entry.event, is_refused);
+    let known = sentence_of(&entry.event, is_refused);
     let (about, before, after, tone) = known.unwrap_or_else(|| (of_name(&entry.event), "", "", Tone::Quiet));
     let subject = names.subject(about, entry);
     let mut after = after.to_owned();
@@ -110,7 +110,7 @@ fn of_name(event: &str) -> About {
 }
 
 /// An event as the words around what it is about.
-fn words(event: &str, is_refused: bool) -> Option<(About, &'static str, &'static str, Tone)> {
+fn sentence_of(event: &str, is_refused: bool) -> Option<(About, &'static str, &'static str, Tone)> {
     use About::{Client, Key, Nothing, Project};
     use Tone::{Bad, Good, Quiet, Warn};
     let (about, before, after, tone) = match (event, is_refused) {

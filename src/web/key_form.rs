@@ -1,6 +1,6 @@
 //! Owns the form for a new key, wherever it stands: what it offers, what was typed, what it makes. Does not show the key.
 
-use super::{kit::Refusal, proof, words};
+use super::{format, reauth, request::PageFailure};
 use crate::{
     app::App,
     engine::apikey::{self, NewKey, span_seconds},
@@ -23,7 +23,7 @@ const EXPIRIES: [(&str, &str); 4] =
     [("never", "Never"), ("30d", "In 30 days"), ("90d", "In 90 days"), ("365d", "In a year")];
 
 /// What became of a form.
-pub(super) enum Outcome {
+pub(super) enum Submission {
     /// A key, with its text to show once.
     Made(Secret, Box<ApiKey>),
     /// The form with what is wrong, each beside its field.
@@ -36,11 +36,11 @@ pub(super) enum Outcome {
 pub(super) fn blank(app: &App, info: &RequestInfo, signed_in: &SignedIn, projects: &[Project]) -> KeyForm {
     KeyForm {
         form: signed_in.viewer.form_id(app),
-        scopes: words::groups(&app.catalog.current(), |_| false),
+        scopes: format::groups(&app.catalog.current(), |_| false),
         projects: project_choices(projects, ""),
         environments: environments(app, None),
-        expiries: words::choices(&EXPIRIES, "90d"),
-        ask_password: proof::is_stale(info.now, &signed_in.viewer),
+        expiries: format::choices(&EXPIRIES, "90d"),
+        ask_password: reauth::is_stale(info.now, &signed_in.viewer),
         ..KeyForm::default()
     }
 }
@@ -53,7 +53,7 @@ pub(super) async fn submit(
     params: &Params<'_>,
     projects: &[Project],
     within: Option<&Project>,
-) -> Result<Outcome, Refusal> {
+) -> Result<Submission, PageFailure> {
     params.refuse_duplicates(&["scope"])?;
     let mut form = typed(app, info, signed_in, params, projects);
     let project = match (within, params.get("project").unwrap_or_default()) {
@@ -66,21 +66,21 @@ pub(super) async fn submit(
         }
     };
     let Some(new) = check(app, info, signed_in, params, project, &mut form).await? else {
-        return Ok(Outcome::Wrong(Box::new(form)));
+        return Ok(Submission::Wrong(Box::new(form)));
     };
     let in_project = new.project.is_some();
     let (secret, key) = apikey::make(info.now, &app.config, new)?;
     let origin = info.origin(&signed_in.user.id);
     match app.store.insert_key(info.now, origin, secret.digest(), key.clone()).await {
         Ok(()) => {
-            works_at_once(app, &key).await;
-            Ok(Outcome::Made(secret, Box::new(key)))
+            reload_catalog_if_needed(app, &key).await;
+            Ok(Submission::Made(secret, Box::new(key)))
         }
         // The id comes from the form, so the form was sent before.
-        Err(store::Error::Conflict) => Ok(Outcome::Again),
+        Err(store::Error::Conflict) => Ok(Submission::Again),
         Err(store::Error::Refused(why)) if in_project => {
             form.project_error = Some(sentence(&why.description));
-            Ok(Outcome::Wrong(Box::new(form)))
+            Ok(Submission::Wrong(Box::new(form)))
         }
         Err(error) => Err(error.into()),
     }
@@ -88,7 +88,7 @@ pub(super) async fn submit(
 
 /// The first key that any text may be changes what this node takes for a key at all. Others hear of it by the feed, and so
 /// would this one: a failure here only means that the key works a moment later.
-pub(super) async fn works_at_once(app: &App, key: &ApiKey) {
+pub(super) async fn reload_catalog_if_needed(app: &App, key: &ApiKey) {
     if key.form != Looks::Prefixed && !app.catalog.current().has_opaque_keys {
         drop(app.catalog.reload().await);
     }
@@ -100,12 +100,12 @@ fn typed(app: &App, info: &RequestInfo, signed_in: &SignedIn, params: &Params<'_
     KeyForm {
         form: params.get("form").unwrap_or_default().to_owned(),
         name: params.get("name").unwrap_or_default().to_owned(),
-        scopes: words::groups(&catalog, |name| params.all("scope").any(|chosen| chosen == name)),
+        scopes: format::groups(&catalog, |name| params.all("scope").any(|chosen| chosen == name)),
         projects: project_choices(projects, params.get("project").unwrap_or_default()),
         environments: environments(app, params.get("environment")),
-        expiries: words::choices(&EXPIRIES, params.get("expires_in").unwrap_or("never")),
+        expiries: format::choices(&EXPIRIES, params.get("expires_in").unwrap_or("never")),
         networks: params.get("networks").unwrap_or_default().to_owned(),
-        ask_password: proof::is_stale(info.now, &signed_in.viewer),
+        ask_password: reauth::is_stale(info.now, &signed_in.viewer),
         ..KeyForm::default()
     }
 }
@@ -118,7 +118,7 @@ async fn check(
     params: &Params<'_>,
     project: Option<Project>,
     form: &mut KeyForm,
-) -> Result<Option<NewKey>, Refusal> {
+) -> Result<Option<NewKey>, PageFailure> {
     let id = signed_in.viewer.read_form_id(app, &form.form)?;
     let name = match params.get("name") {
         None => Ok(format!("Key of {}", info.now.day())),
@@ -146,7 +146,7 @@ async fn check(
         }
     };
     let password = params.get("password");
-    if let Err(why) = proof::confirm(app, info, &signed_in.viewer, &signed_in.user, password).await? {
+    if let Err(why) = reauth::require_recent_login(app, info, &signed_in.viewer, &signed_in.user, password).await? {
         form.password_error = Some(why);
         return Ok(None);
     }
@@ -165,7 +165,7 @@ fn environments(app: &App, chosen: Option<&str>) -> Vec<Choice> {
     let first = app.config.default_environment();
     let choice = |name: &String| Choice {
         value: name.clone(),
-        label: words::label(name),
+        label: format::label(name),
         selected: name == chosen.unwrap_or(first),
     };
     app.config.environments.iter().map(choice).collect()

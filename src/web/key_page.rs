@@ -8,10 +8,10 @@ use axum::http::StatusCode;
 use super::{
     denied,
     events::{Names, line},
-    keys,
-    kit::Answer,
+    format, keys,
     own_key::OVERLAPS,
-    proof, words,
+    reauth,
+    request::PageResult,
 };
 use crate::{
     app::App,
@@ -38,7 +38,7 @@ const LINES_MAX: i64 = 20;
 
 /// What a step before this page has to say on it.
 #[derive(Default)]
-pub(super) struct Said {
+pub(super) struct Feedback {
     pub flash: Option<Flash>,
     pub regenerate_error: Option<String>,
     pub rotate_error: Option<String>,
@@ -56,8 +56,8 @@ pub(super) async fn page(
     signed_in: &SignedIn,
     key: ApiKey,
     project: Option<Project>,
-    said: Said,
-) -> Answer {
+    feedback: Feedback,
+) -> PageResult {
     let user_id = &signed_in.user.id;
     let first_day = day(info.now).plus_seconds(-(DAYS - 1) * DAY_SECONDS);
     let usage = app.store.key_usage(&key.id, first_day).await?;
@@ -69,16 +69,16 @@ pub(super) async fn page(
     let form = signed_in.viewer.form_id(app);
     let step = |password_error| Step {
         form: form.clone(),
-        ask_password: proof::is_stale(info.now, &signed_in.viewer),
+        ask_password: reauth::is_stale(info.now, &signed_in.viewer),
         password_error,
     };
     let known_networks = || key.networks.iter().collect::<Vec<_>>().join("\n");
-    let mut bound = step(said.networks_password_error);
+    let mut bound = step(feedback.networks_password_error);
     // A key that works from anywhere has nothing to be made wider.
     bound.ask_password &= !key.networks.is_any();
     let page = KeyPage {
         shell: shell(app, &signed_in.viewer, &key.name, Nav::Keys),
-        flash: said.flash,
+        flash: feedback.flash,
         kind: match key.form {
             KeyForm::Prefixed => "grantd key",
             KeyForm::Uuid => "UUID",
@@ -86,27 +86,27 @@ pub(super) async fn page(
         },
         is_live: key.status(info.now) == KeyStatus::Active,
         one_live_key: project.as_ref().is_some_and(|project| project.one_live_key),
-        regenerate: step(said.regenerate_error),
-        rotate: step(said.rotate_error),
-        overlaps: words::choices(&OVERLAPS, "24h"),
+        regenerate: step(feedback.regenerate_error),
+        rotate: step(feedback.rotate_error),
+        overlaps: format::choices(&OVERLAPS, "24h"),
         bound,
-        networks: said.typed_networks.unwrap_or_else(known_networks),
-        networks_error: said.networks_error,
+        networks: feedback.typed_networks.unwrap_or_else(known_networks),
+        networks_error: feedback.networks_error,
         hours: hours(info.now, &usage),
         days: by_day(info.now, &usage),
         places: places
             .into_iter()
-            .map(|(network, first_seen)| PlaceRow { network, first_seen: words::moment(first_seen) })
+            .map(|(network, first_seen)| PlaceRow { network, first_seen: format::moment(first_seen) })
             .collect(),
         history: entries
             .iter()
-            .map(|entry| of_this_key(line(entry, &names, user_id, words::moment(entry.at))))
+            .map(|entry| of_this_key(line(entry, &names, user_id, format::moment(entry.at))))
             .collect(),
         denials: denials.into_iter().take(shown).map(|record| denied::row(record, &names, user_id)).collect(),
         key: keys::row(info.now, project.as_ref(), key),
     };
     let mut response = render(&page);
-    *response.status_mut() = said.status;
+    *response.status_mut() = feedback.status;
     Ok(response)
 }
 
@@ -118,12 +118,12 @@ fn of_this_key(line: EventLine) -> EventLine {
 
 fn hours(now: Timestamp, usage: &[HourUsage]) -> Chart {
     let from = hour(now).plus_seconds(-(HOURS - 1) * HOUR_SECONDS);
-    Chart::new("hours", "Last 48 hours", "hour", columns((from, HOURS, HOUR_SECONDS), usage, words::hour))
+    Chart::new("hours", "Last 48 hours", "hour", columns((from, HOURS, HOUR_SECONDS), usage, format::hour))
 }
 
 fn by_day(now: Timestamp, usage: &[HourUsage]) -> Chart {
     let from = day(now).plus_seconds(-(DAYS - 1) * DAY_SECONDS);
-    Chart::new("days", "Last 30 days", "day", columns((from, DAYS, DAY_SECONDS), &days(usage), words::short_day))
+    Chart::new("days", "Last 30 days", "day", columns((from, DAYS, DAY_SECONDS), &days(usage), format::short_day))
 }
 
 /// One column for each step of time, also where nothing happened.

@@ -10,9 +10,9 @@ use axum::{
 };
 
 use super::{
-    key_form::{self, Outcome},
-    kit::{Answer, query, signed_form},
-    words,
+    format,
+    key_form::{self, Submission},
+    request::{PageResult, query, signed_form},
 };
 use crate::{
     app::App,
@@ -35,7 +35,7 @@ const SOON_SECONDS: i64 = 7 * 86_400;
 pub(super) const SENT_BEFORE: &str = "This form was sent before, and its key is in the list. A key is shown only once.";
 
 /// `GET /settings/keys`
-pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
     let flash = (query(&uri)?.get("done") == Some("revoked"))
         .then(|| Flash { tone: Tone::Good, text: "The key was revoked. It no longer works.".to_owned() });
@@ -45,16 +45,18 @@ pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
 }
 
 /// `POST /settings/keys`
-pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Answer {
+pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let projects = app.store.list_projects(&signed_in.user.id).await?;
     match key_form::submit(&app, &info, &signed_in, &body.params()?, &projects, None).await? {
-        Outcome::Made(secret, key) => {
+        Submission::Made(secret, key) => {
             let project = projects.iter().find(|project| Some(&project.id) == key.project_id.as_ref());
             Ok(created(&app, &signed_in, secret.expose(), &key, project, None))
         }
-        Outcome::Wrong(form) => page(&app, &info, &signed_in, None, (*form, projects), StatusCode::BAD_REQUEST).await,
-        Outcome::Again => {
+        Submission::Wrong(form) => {
+            page(&app, &info, &signed_in, None, (*form, projects), StatusCode::BAD_REQUEST).await
+        }
+        Submission::Again => {
             let form = key_form::blank(&app, &info, &signed_in, &projects);
             let flash = Flash { tone: Tone::Warn, text: SENT_BEFORE.to_owned() };
             page(&app, &info, &signed_in, Some(flash), (form, projects), StatusCode::CONFLICT).await
@@ -69,7 +71,7 @@ async fn page(
     flash: Option<Flash>,
     (form, projects): (KeyForm, Vec<Project>),
     status: StatusCode,
-) -> Answer {
+) -> PageResult {
     let keys = app.store.list_keys(info.now, &signed_in.user.id, None).await?;
     let (active, ended) = rows(info.now, keys, &projects);
     let page = KeysPage { shell: shell(app, &signed_in.viewer, "API keys", Nav::Keys), flash, active, ended, form };
@@ -113,13 +115,13 @@ pub(super) fn row(now: Timestamp, project: Option<&Project>, key: ApiKey) -> Key
         plan: key.plan,
         networks: key.networks.iter().collect(),
         scopes: key.scopes.iter().map(ToOwned::to_owned).collect(),
-        created: words::day(key.created_at),
+        created: format::day(key.created_at),
         last_used: key.last_used_at.map(|at| LastUse {
-            at: words::ago(now, at),
+            at: format::ago(now, at),
             address: key.last_address,
             agent: key.last_agent,
         }),
-        expires: key.expires_at.map(words::day),
+        expires: key.expires_at.map(format::day),
         id: key.id,
         name: key.name,
         environment: key.environment,
@@ -156,7 +158,7 @@ pub(super) fn created(
         key: secret.to_owned(),
         environment: key.environment.clone(),
         scopes: key.scopes.iter().map(ToOwned::to_owned).collect(),
-        expires: key.expires_at.map(words::day),
+        expires: key.expires_at.map(format::day),
         before,
         back: Link { label: back.0, href: Some(back.1) },
         curl: format!("curl {url} \\\n  -H {}", shell_quote(&format!("Authorization: Bearer {secret}"))),

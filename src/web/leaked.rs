@@ -7,10 +7,10 @@ use axum::{
     http::HeaderMap,
 };
 
-use super::kit::{Answer, read};
+use super::request::{PageResult, read};
 use crate::{
     app::App,
-    engine::{limit::Guard, verify::CREDENTIAL_MAX},
+    engine::{limit::Throttle, verify::CREDENTIAL_MAX},
     http::{
         extract::RequestInfo,
         page::{render, shell},
@@ -21,17 +21,17 @@ use crate::{
 };
 
 /// `GET /leaked`
-pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, headers: HeaderMap) -> Answer {
+pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, headers: HeaderMap) -> PageResult {
     let viewer = Viewer::of(&app, info.now, &headers).await?;
     Ok(render(&LeakedPage { shell: shell(&app, &viewer, "Revoke a leaked key", Nav::None), is_done: false }))
 }
 
 /// `POST /leaked`. No token against forged forms: whoever knows the key may end it from anywhere.
-pub async fn end(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Answer {
+pub async fn end(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
     let (headers, body) = read(&app, request).await?;
     let params = body.params()?;
     let key = params.get("key").unwrap_or_default().trim();
-    if let Some(wait) = app.limiter.strike(info.now, Guard::LEAKED, &info.network()).await {
+    if let Some(wait) = app.limiter.hit(info.now, Throttle::LEAKED, &info.network()).await {
         return Err(Error::too_many(wait, "too many keys from your network; try again later").into());
     }
     if (1..=CREDENTIAL_MAX).contains(&key.len()) && app.verifier.may_be_api_key(key) {

@@ -1,5 +1,5 @@
 //! Owns `/login` and `/logout`. Does not decide what follows: an interaction leads back to `/oauth/authorize`, and else the
-//! page that was asked for is kept by `http::sign_in_first`. No address to go to is ever taken from a request.
+//! page that was asked for is kept by `http::login_redirect`. No address to go to is ever taken from a request.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use axum::{
 };
 
 use super::{
-    kit::{Answer, go, query, read},
-    proof::{Proof, prove, too_many},
+    reauth::{PasswordCheck, too_many, verify_password},
+    request::{PageResult, query, read, redirect},
 };
 use crate::{
     app::App,
@@ -21,7 +21,7 @@ use crate::{
         session::{self, Viewer},
     },
     model::{error::Error, secret::Digest, user::User},
-    store::{Interaction, NewSession, Return},
+    store::{Interaction, LoginReason, NewSession},
     view::{Badge, LoginPage, Nav},
 };
 
@@ -29,13 +29,13 @@ use crate::{
 const MISMATCH: &str = "That email and password do not match.";
 
 /// `GET /login`
-pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
     let mut viewer = Viewer::of(&app, info.now, &headers).await?;
     let params = query(&uri)?;
     let id = params.get("interaction").unwrap_or_default();
     let waiting = waiting(&app, &info, &viewer, id).await?;
     if waiting.is_none() && viewer.user().is_some() {
-        return Ok(go(&app, "/settings/keys"));
+        return Ok(redirect(&app, "/settings/keys"));
     }
     viewer.ensure_browser();
     // A signed-in user came back, has to sign in again, or wants to use another account.
@@ -60,18 +60,18 @@ async fn notice(app: &App, info: &RequestInfo, viewer: &Viewer, done: Option<&st
     if done == Some("signed-out") {
         return Ok(Some("You are signed out.".to_owned()));
     }
-    let words = match app.store.find_return(info.now, &browser).await? {
-        Some(Return::Ended) => "Your session ended. Sign in to continue.",
-        Some(Return::Form) => {
+    let words = match app.store.login_reason(info.now, &browser).await? {
+        Some(LoginReason::Ended) => "Your session ended. Sign in to continue.",
+        Some(LoginReason::Form) => {
             "Your session ended. Sign in to continue. What you sent was not saved: after signing in, please send it again."
         }
-        Some(Return::Asked) | None => return Ok(None),
+        Some(LoginReason::NoSession) | None => return Ok(None),
     };
     Ok(Some(words.to_owned()))
 }
 
 /// `POST /login`
-pub async fn sign_in(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Answer {
+pub async fn sign_in(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
     let (headers, body) = read(&app, request).await?;
     let viewer = Viewer::of(&app, info.now, &headers).await?;
     let params = body.params()?;
@@ -82,8 +82,8 @@ pub async fn sign_in(State(app): State<Arc<App>>, info: RequestInfo, request: Re
     let email = params.get("email").unwrap_or_default();
     let again =
         |error: String| Form { interaction: id, email: email.to_owned(), error: Some(error), ..Form::default() };
-    match prove(&app, &info, &viewer, email, params.get("password").unwrap_or_default()).await? {
-        Proof::Proven(user, hash) => {
+    match verify_password(&app, &info, &viewer, email, params.get("password").unwrap_or_default()).await? {
+        PasswordCheck::Correct(user, hash) => {
             let (cookie, new) = new_session(&app, &info, &viewer, &user, hash, session::agent(&headers));
             if !app.store.insert_session(info.now, info.origin(&user.id), new).await? {
                 // Changed or disabled while it was checked: what was right is wrong by now.
@@ -92,14 +92,14 @@ pub async fn sign_in(State(app): State<Arc<App>>, info: RequestInfo, request: Re
             let response = match &waiting {
                 Some(_) => {
                     app.store.interaction_signed_in(info.now, Digest::of(id)).await?;
-                    go(&app, &format!("/oauth/authorize?interaction={id}"))
+                    redirect(&app, &format!("/oauth/authorize?interaction={id}"))
                 }
-                None => go(&app, &back(&app, &info, &viewer).await?),
+                None => redirect(&app, &back(&app, &info, &viewer).await?),
             };
             Ok(session::begin(&app, response, cookie, &user.email))
         }
-        Proof::Wrong => wrong(&app, &viewer, waiting.as_ref(), again(MISMATCH.to_owned())).await,
-        Proof::Wait(seconds) => {
+        PasswordCheck::Wrong => wrong(&app, &viewer, waiting.as_ref(), again(MISMATCH.to_owned())).await,
+        PasswordCheck::Wait(seconds) => {
             let mut response = page(&app, &viewer, waiting.as_ref(), again(too_many(seconds))).await?;
             *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -109,19 +109,19 @@ pub async fn sign_in(State(app): State<Arc<App>>, info: RequestInfo, request: Re
 }
 
 /// `POST /logout`
-pub async fn sign_out(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Answer {
+pub async fn sign_out(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
     let (headers, body) = read(&app, request).await?;
     let viewer = Viewer::of(&app, info.now, &headers).await?;
-    let (Some(user), Some(digest)) = (viewer.user(), viewer.session()) else { return Ok(go(&app, "/login")) };
+    let (Some(user), Some(digest)) = (viewer.user(), viewer.session()) else { return Ok(redirect(&app, "/login")) };
     viewer.check_form(&app, &headers, &body.params()?)?;
     app.store.delete_session(info.now, info.origin(&user.id), digest, user.id.clone()).await?;
-    Ok(session::end(&app, go(&app, "/login?done=signed-out")))
+    Ok(session::end(&app, redirect(&app, "/login?done=signed-out")))
 }
 
 /// The page that was asked for before the sign-in, else the list of keys.
 async fn back(app: &App, info: &RequestInfo, viewer: &Viewer) -> Result<String, Error> {
     let kept = match viewer.browser() {
-        Some(browser) => app.store.take_return(info.now, browser).await?,
+        Some(browser) => app.store.take_return_path(info.now, browser).await?,
         None => None,
     };
     Ok(kept.map_or_else(|| "/settings/keys".to_owned(), |(path, _)| path))
@@ -142,7 +142,7 @@ async fn waiting(app: &App, info: &RequestInfo, viewer: &Viewer, id: &str) -> Re
     if id.is_empty() { Ok(None) } else { interaction::find(app, info.now, viewer, id).await.map(Some) }
 }
 
-async fn page(app: &App, viewer: &Viewer, waiting: Option<&Interaction>, form: Form<'_>) -> Answer {
+async fn page(app: &App, viewer: &Viewer, waiting: Option<&Interaction>, form: Form<'_>) -> PageResult {
     let reaching = match waiting {
         Some(waiting) => app.clients.find(&waiting.request.client_id).await?.map(|client| client.name.clone()),
         None => None,
@@ -163,7 +163,7 @@ async fn page(app: &App, viewer: &Viewer, waiting: Option<&Interaction>, form: F
     Ok(if waiting.is_some() { render_toward_app(&page) } else { render(&page) })
 }
 
-async fn wrong(app: &App, viewer: &Viewer, waiting: Option<&Interaction>, form: Form<'_>) -> Answer {
+async fn wrong(app: &App, viewer: &Viewer, waiting: Option<&Interaction>, form: Form<'_>) -> PageResult {
     let mut response = page(app, viewer, waiting, form).await?;
     *response.status_mut() = StatusCode::UNAUTHORIZED;
     Ok(response)

@@ -20,8 +20,8 @@ pub mod security;
 pub mod sign_ins;
 
 mod events;
+mod format;
 mod key_form;
 mod key_page;
-mod kit;
-mod proof;
-mod words;
+mod reauth;
+mod request;

@@ -11,12 +11,12 @@ use axum::{
 
 use super::{
     apps::{check, exchange, kind_word, typed},
-    kit::{Answer, Id, go, query, signed_form},
-    proof, words,
+    format, reauth,
+    request::{Id, PageResult, query, redirect, signed_form},
 };
 use crate::{
     app::App,
-    engine::{apikey::span_seconds, client_rules, clients::new_secret, hand_on::Actor},
+    engine::{apikey::span_seconds, attenuation::Actor, client_rules, clients::new_secret},
     http::{
         extract::RequestInfo,
         page::{render, shell},
@@ -25,8 +25,8 @@ use crate::{
     model::{
         client::{Client, ClientSecret, ClientType, GrantType},
         error::Error,
+        management_api,
         redirect_uri::RedirectUri,
-        reserved,
         secret::CLIENT_SECRET,
         user::User,
     },
@@ -45,7 +45,7 @@ enum Part {
 
 /// What a step before this page has to say on it.
 #[derive(Default)]
-struct Said {
+struct Feedback {
     flash: Option<Flash>,
     /// What was typed, if it is not what is stored.
     form: Option<AppForm>,
@@ -54,52 +54,60 @@ struct Said {
 }
 
 /// `GET /apps/{id}`
-pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn show(
+    State(app): State<Arc<App>>,
+    info: RequestInfo,
+    Id(id): Id,
+    uri: Uri,
+    headers: HeaderMap,
+) -> PageResult {
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
     let client = owned(&app, &signed_in.user, &id).await?;
     let flash =
         (query(&uri)?.get("done") == Some("saved")).then(|| Flash { tone: Tone::Good, text: "Saved.".to_owned() });
-    Ok(page(&app, &info, &signed_in, client, Said { flash, ..Said::default() }))
+    Ok(page(&app, &info, &signed_in, client, Feedback { flash, ..Feedback::default() }))
 }
 
 /// `POST /apps/{id}`
-pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let client = owned(&app, &signed_in.user, &id).await?;
     let params = body.params()?;
     params.refuse_duplicates(&["scope"])?;
     let mut form = AppForm { without_codes: !client.may_use(GrantType::AuthorizationCode), ..typed(&app, &params) };
     let Some(changes) = check(&app, &params, &mut form, fixed(&signed_in.user, &client)) else {
-        let said = Said { form: Some(form), status: StatusCode::BAD_REQUEST, ..Said::default() };
-        return Ok(page(&app, &info, &signed_in, client, said));
+        let feedback = Feedback { form: Some(form), status: StatusCode::BAD_REQUEST, ..Feedback::default() };
+        return Ok(page(&app, &info, &signed_in, client, feedback));
     };
     // Scopes of the management API are not on the form, so leaving them out takes none away.
-    let scopes = changes.scopes.map(|scopes| scopes.union(&reserved::of(&client.scopes)));
+    let scopes = changes.scopes.map(|scopes| scopes.union(&management_api::of(&client.scopes)));
     let changes = ClientChanges { scopes, ..changes };
     let changes = match client_rules::may_change(&Actor::signed_in(&signed_in.user), &client, changes) {
         Ok(changes) => changes,
         Err(error) => {
             let flash = Some(Flash { tone: Tone::Bad, text: sentence(&error.description) });
             let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
-            return Ok(page(&app, &info, &signed_in, client, Said { flash, status, ..Said::default() }));
+            return Ok(page(&app, &info, &signed_in, client, Feedback { flash, status, ..Feedback::default() }));
         }
     };
     if !changes.is_empty() {
         let password = params.get("password");
-        if let Err(why) = proof::confirm(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
-            let said = Said { form: Some(form), ..Said::password(Part::Details, why) };
-            return Ok(page(&app, &info, &signed_in, client, said));
+        if let Err(why) =
+            reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, password).await?
+        {
+            let feedback = Feedback { form: Some(form), ..Feedback::password(Part::Details, why) };
+            return Ok(page(&app, &info, &signed_in, client, feedback));
         }
         let user_id = signed_in.user.id;
         if !app.store.update_client(info.now, info.origin(&user_id), client.id.clone(), user_id, changes).await? {
             return Err(Error::not_found().into());
         }
     }
-    Ok(go(&app, &format!("/apps/{}?done=saved", client.id)))
+    Ok(redirect(&app, &format!("/apps/{}?done=saved", client.id)))
 }
 
 /// `POST /apps/{id}/secret`
-pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let client = owned(&app, &signed_in.user, &id).await?;
     let params = body.params()?;
@@ -110,8 +118,8 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
     let overlap = span_seconds(value)?;
     client_rules::may_rotate_secret(&Actor::signed_in(&signed_in.user), &client, overlap)?;
     let password = params.get("password");
-    if let Err(why) = proof::confirm(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
-        return Ok(page(&app, &info, &signed_in, client, Said::password(Part::Rotate, why)));
+    if let Err(why) = reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
+        return Ok(page(&app, &info, &signed_in, client, Feedback::password(Part::Rotate, why)));
     }
     let (shown, kept) = new_secret(info.now);
     let kept = ClientSecret { id: format!("secret_{form_id}"), ..kept };
@@ -127,7 +135,7 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
                 name: client.name,
                 secret: Some(shown.expose().to_owned()),
                 rotated: true,
-                previous_ends: (overlap > 0).then(|| words::moment(ends)),
+                previous_ends: (overlap > 0).then(|| format::moment(ends)),
             };
             Ok(render(&page))
         }
@@ -136,27 +144,33 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
         Err(store::Error::Conflict) => {
             let text = "This form was sent before, and the secret was rotated then. It is shown only once.".to_owned();
             let flash = Some(Flash { tone: Tone::Warn, text });
-            Ok(page(&app, &info, &signed_in, client, Said { flash, status: StatusCode::CONFLICT, ..Said::default() }))
+            Ok(page(
+                &app,
+                &info,
+                &signed_in,
+                client,
+                Feedback { flash, status: StatusCode::CONFLICT, ..Feedback::default() },
+            ))
         }
         Err(error) => Err(error.into()),
     }
 }
 
 /// `POST /apps/{id}/delete`
-pub async fn delete(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+pub async fn delete(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let client = owned(&app, &signed_in.user, &id).await?;
     let params = body.params()?;
     params.refuse_duplicates(&[])?;
     let password = params.get("password");
-    if let Err(why) = proof::confirm(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
-        return Ok(page(&app, &info, &signed_in, client, Said::password(Part::Delete, why)));
+    if let Err(why) = reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
+        return Ok(page(&app, &info, &signed_in, client, Feedback::password(Part::Delete, why)));
     }
     let user_id = signed_in.user.id;
     if !app.store.delete_client(info.now, info.origin(&user_id), id, Some(user_id)).await? {
         return Err(Error::not_found().into());
     }
-    Ok(go(&app, "/apps?done=deleted"))
+    Ok(redirect(&app, "/apps?done=deleted"))
 }
 
 /// The client with this id, if this user registered it.
@@ -173,7 +187,7 @@ fn stored(app: &App, client: &Client) -> AppForm {
         is_public: client.kind == ClientType::Public,
         redirect_uris: uris.join("\n"),
         without_codes: !client.may_use(GrantType::AuthorizationCode),
-        scopes: words::groups(&app.catalog.current(), |name| client.scopes.contains(name)),
+        scopes: format::groups(&app.catalog.current(), |name| client.scopes.contains(name)),
         ..AppForm::default()
     }
 }
@@ -187,23 +201,23 @@ fn fixed(user: &User, client: &Client) -> Fixed {
     }
 }
 
-impl Said {
+impl Feedback {
     fn password(part: Part, why: String) -> Self {
         Self { password_error: Some((part, why)), status: StatusCode::BAD_REQUEST, ..Self::default() }
     }
 }
 
-fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, client: Client, said: Said) -> Response {
+fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, client: Client, feedback: Feedback) -> Response {
     let fixed = fixed(&signed_in.user, &client);
     // What cannot be changed is shown as it is, whatever was typed.
     let kept = stored(app, &client);
-    let form = match (said.form, fixed) {
+    let form = match (feedback.form, fixed) {
         (Some(typed), Fixed::Nothing) => typed,
         (Some(typed), Fixed::Scopes) => AppForm { scopes: kept.scopes, ..typed },
         _ => kept,
     };
-    let step = |wrong| proof::step(app, info.now, &signed_in.viewer, wrong);
-    let (details, rotate, delete) = match said.password_error {
+    let step = |wrong| reauth::step(app, info.now, &signed_in.viewer, wrong);
+    let (details, rotate, delete) = match feedback.password_error {
         Some((Part::Details, why)) => (Some(why), None, None),
         Some((Part::Rotate, why)) => (None, Some(why), None),
         Some((Part::Delete, why)) => (None, None, Some(why)),
@@ -212,15 +226,15 @@ fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, client: Client, sai
     let live = |secret: &&ClientSecret| secret.expires_at.is_none_or(|end| end > info.now);
     let row = |secret: &ClientSecret| SecretRow {
         hint: format!("{}…{}", CLIENT_SECRET, secret.hint),
-        created: words::day(secret.created_at),
-        ends: secret.expires_at.map(words::moment),
+        created: format::day(secret.created_at),
+        ends: secret.expires_at.map(format::moment),
     };
     let secrets = client.is_confidential().then(|| client.secrets.iter().filter(live).map(row).collect());
     let page = AppPage {
         shell: shell(app, &signed_in.viewer, &client.name, Nav::Apps),
-        flash: said.flash,
+        flash: feedback.flash,
         kind: kind_word(client.kind).to_owned(),
-        created: words::day(client.created_at),
+        created: format::day(client.created_at),
         client_id: client.id,
         name: client.name,
         form: AppForm { form: signed_in.viewer.form_id(app), ..form },
@@ -229,9 +243,9 @@ fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, client: Client, sai
         rotate: step(rotate),
         delete: step(delete),
         secrets,
-        overlaps: words::choices(&OVERLAPS, "24h"),
+        overlaps: format::choices(&OVERLAPS, "24h"),
     };
     let mut response = render(&page);
-    *response.status_mut() = said.status;
+    *response.status_mut() = feedback.status;
     response
 }

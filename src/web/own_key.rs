@@ -9,11 +9,10 @@ use axum::{
 };
 
 use super::{
-    key_form,
-    key_page::{self, Said},
-    keys,
-    kit::{Answer, Id, go, query, signed_form},
-    proof, words,
+    format, key_form,
+    key_page::{self, Feedback},
+    keys, reauth,
+    request::{Id, PageResult, query, redirect, signed_form},
 };
 use crate::{
     app::App,
@@ -29,7 +28,13 @@ pub(super) const OVERLAPS: [(&str, &str); 4] =
     [("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 days")];
 
 /// `GET /settings/keys/{id}`
-pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn show(
+    State(app): State<Arc<App>>,
+    info: RequestInfo,
+    Id(id): Id,
+    uri: Uri,
+    headers: HeaderMap,
+) -> PageResult {
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
     let (key, project) = owned(&app, &signed_in.user, &id).await?;
     let flash = (query(&uri)?.get("done") == Some("networks")).then(|| {
@@ -40,11 +45,11 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, ur
         };
         Flash { tone: Tone::Good, text }
     });
-    key_page::page(&app, &info, &signed_in, key, project, Said { flash, ..Said::default() }).await
+    key_page::page(&app, &info, &signed_in, key, project, Feedback { flash, ..Feedback::default() }).await
 }
 
 /// `POST /settings/keys/{id}/networks`
-pub async fn networks(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+pub async fn networks(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let (key, project) = owned(&app, &signed_in.user, &id).await?;
     let params = body.params()?;
@@ -55,47 +60,48 @@ pub async fn networks(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id
     let networks = match Networks::parse(typed) {
         Ok(networks) => networks,
         Err(error) => {
-            let said = Said {
+            let feedback = Feedback {
                 typed_networks: Some(typed.to_owned()),
                 networks_error: Some(sentence(&error.description)),
                 status: StatusCode::BAD_REQUEST,
-                ..Said::default()
+                ..Feedback::default()
             };
-            return key_page::page(&app, &info, &signed_in, key, project, said).await;
+            return key_page::page(&app, &info, &signed_in, key, project, feedback).await;
         }
     };
     // Whoever holds the session alone makes a key work from fewer places, never from more.
     if !networks.is_within(&key.networks)
         && let Err(why) =
-            proof::confirm(&app, &info, &signed_in.viewer, &signed_in.user, params.get("password")).await?
+            reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, params.get("password"))
+                .await?
     {
-        let said = Said {
+        let feedback = Feedback {
             typed_networks: Some(typed.to_owned()),
             networks_password_error: Some(why),
             status: StatusCode::BAD_REQUEST,
-            ..Said::default()
+            ..Feedback::default()
         };
-        return key_page::page(&app, &info, &signed_in, key, project, said).await;
+        return key_page::page(&app, &info, &signed_in, key, project, feedback).await;
     }
     let changes = KeyChanges { networks: Some(networks), ..KeyChanges::default() };
     if !app.store.update_key(info.now, info.origin(&signed_in.user.id), id.clone(), changes).await? {
         let text = "This key no longer works, so there is nothing to change.".to_owned();
         let flash = Some(Flash { tone: Tone::Bad, text });
-        let said = Said { flash, status: StatusCode::CONFLICT, ..Said::default() };
-        return key_page::page(&app, &info, &signed_in, key, project, said).await;
+        let feedback = Feedback { flash, status: StatusCode::CONFLICT, ..Feedback::default() };
+        return key_page::page(&app, &info, &signed_in, key, project, feedback).await;
     }
-    Ok(go(&app, &format!("/settings/keys/{id}?done=networks")))
+    Ok(redirect(&app, &format!("/settings/keys/{id}?done=networks")))
 }
 
 /// `POST /settings/keys/{id}/regenerate`: a new key, and the old one ends at once.
-pub async fn regenerate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+pub async fn regenerate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let old = owned(&app, &signed_in.user, &id).await?;
     replace(&app, &info, &signed_in, old, &body.params()?, None).await
 }
 
 /// `POST /settings/keys/{id}/rotate`: a new key, and the old one goes on for a while.
-pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let old = owned(&app, &signed_in.user, &id).await?;
     let params = body.params()?;
@@ -105,13 +111,13 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
 }
 
 /// `POST /settings/keys/{id}/revoke`
-pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, _) = signed_form(&app, &info, request).await?;
     let user_id = signed_in.user.id;
     if !app.store.revoke_key(info.now, info.origin(&user_id), id, Some(user_id)).await? {
         return Err(Error::not_found().into());
     }
-    Ok(go(&app, "/settings/keys?done=revoked"))
+    Ok(redirect(&app, "/settings/keys?done=revoked"))
 }
 
 /// Puts a new key in the place of one. The new one is like the old: nothing the form says makes it wider.
@@ -122,18 +128,18 @@ async fn replace(
     (old, project): (ApiKey, Option<Project>),
     params: &Params<'_>,
     overlap_seconds: Option<i64>,
-) -> Answer {
+) -> PageResult {
     params.refuse_duplicates(&[])?;
     let form_id = signed_in.viewer.read_form_id(app, params.get("form").unwrap_or_default())?;
     let new_id = format!("key_{form_id}");
     let password = params.get("password");
-    if let Err(why) = proof::confirm(app, info, &signed_in.viewer, &signed_in.user, password).await? {
-        let said = match overlap_seconds {
-            None => Said { regenerate_error: Some(why), ..Said::default() },
-            Some(_) => Said { rotate_error: Some(why), ..Said::default() },
+    if let Err(why) = reauth::require_recent_login(app, info, &signed_in.viewer, &signed_in.user, password).await? {
+        let feedback = match overlap_seconds {
+            None => Feedback { regenerate_error: Some(why), ..Feedback::default() },
+            Some(_) => Feedback { rotate_error: Some(why), ..Feedback::default() },
         };
-        let said = Said { status: StatusCode::BAD_REQUEST, ..said };
-        return key_page::page(app, info, signed_in, old, project, said).await;
+        let feedback = Feedback { status: StatusCode::BAD_REQUEST, ..feedback };
+        return key_page::page(app, info, signed_in, old, project, feedback).await;
     }
     let new = NewKey { id: Some(new_id.clone()), ..NewKey::like(&old, project.clone()) };
     let why = match apikey::make(info.now, &app.config, new) {
@@ -148,7 +154,7 @@ async fn replace(
             let before = what_becomes(&old, &replacement);
             match app.store.replace_key(info.now, info.origin(&signed_in.user.id), replacement).await {
                 Ok(true) => {
-                    key_form::works_at_once(app, &key).await;
+                    key_form::reload_catalog_if_needed(app, &key).await;
                     return Ok(keys::created(app, signed_in, secret.expose(), &key, project.as_ref(), Some(before)));
                 }
                 Ok(false) | Err(store::Error::Conflict) => {
@@ -171,7 +177,7 @@ async fn not_replaced(
     (old, project): (ApiKey, Option<Project>),
     new_id: &str,
     why: String,
-) -> Answer {
+) -> PageResult {
     let made = app.store.key_by_id(new_id).await?.filter(|key| key.user_id == signed_in.user.id);
     let (key, flash) = match made {
         Some(key) => {
@@ -180,8 +186,8 @@ async fn not_replaced(
         }
         None => (old, Flash { tone: Tone::Bad, text: why }),
     };
-    let said = Said { flash: Some(flash), status: StatusCode::CONFLICT, ..Said::default() };
-    key_page::page(app, info, signed_in, key, project, said).await
+    let feedback = Feedback { flash: Some(flash), status: StatusCode::CONFLICT, ..Feedback::default() };
+    key_page::page(app, info, signed_in, key, project, feedback).await
 }
 
 fn what_becomes(old: &ApiKey, replacement: &Replacement) -> String {
@@ -190,7 +196,7 @@ fn what_becomes(old: &ApiKey, replacement: &Replacement) -> String {
         None => format!("The old key {hint} no longer works."),
         Some(end) => {
             let end = old.expires_at.map_or(end, |expires| expires.min(end));
-            format!("The old key {hint} keeps working until {}.", words::moment(end).text)
+            format!("The old key {hint} keeps working until {}.", format::moment(end).text)
         }
     }
 }

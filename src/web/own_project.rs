@@ -9,15 +9,16 @@ use axum::{
 };
 
 use super::{
-    key_form::{self, Outcome},
+    format,
+    key_form::{self, Submission},
     keys,
-    kit::{Answer, Id, go, query, signed_form},
     projects::{NAME_TAKEN, key_form as chosen_form, typed},
-    proof, words,
+    reauth,
+    request::{Id, PageResult, query, redirect, signed_form},
 };
 use crate::{
     app::App,
-    engine::hand_on::Actor,
+    engine::attenuation::Actor,
     http::{
         extract::RequestInfo,
         page::{render, shell},
@@ -36,7 +37,7 @@ use crate::{
 
 /// What a step before this page has to say on it.
 #[derive(Default)]
-struct Said {
+struct Feedback {
     flash: Option<Flash>,
     key: Option<KeyForm>,
     form: Option<ProjectForm>,
@@ -46,7 +47,13 @@ struct Said {
 }
 
 /// `GET /settings/projects/{id}`
-pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn show(
+    State(app): State<Arc<App>>,
+    info: RequestInfo,
+    Id(id): Id,
+    uri: Uri,
+    headers: HeaderMap,
+) -> PageResult {
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
     let project = owned(&app, &signed_in.user, &id).await?;
     let text = match query(&uri)?.get("done") {
@@ -57,31 +64,33 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, ur
         _ => None,
     };
     let flash = text.map(|text| Flash { tone: Tone::Good, text: text.to_owned() });
-    page(&app, &info, &signed_in, project, Said { flash, ..Said::default() }).await
+    page(&app, &info, &signed_in, project, Feedback { flash, ..Feedback::default() }).await
 }
 
 /// `POST /settings/projects/{id}/keys`
-pub async fn create_key(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+pub async fn create_key(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let project = owned(&app, &signed_in.user, &id).await?;
     match key_form::submit(&app, &info, &signed_in, &body.params()?, &[], Some(&project)).await? {
-        Outcome::Made(secret, key) => Ok(keys::created(&app, &signed_in, secret.expose(), &key, Some(&project), None)),
-        Outcome::Wrong(form) => {
+        Submission::Made(secret, key) => {
+            Ok(keys::created(&app, &signed_in, secret.expose(), &key, Some(&project), None))
+        }
+        Submission::Wrong(form) => {
             // What the project itself refuses has no field here to stand beside.
             let flash = form.project_error.clone().map(|text| Flash { tone: Tone::Bad, text });
-            let said = Said { flash, key: Some(*form), status: StatusCode::BAD_REQUEST, ..Said::default() };
-            page(&app, &info, &signed_in, project, said).await
+            let feedback = Feedback { flash, key: Some(*form), status: StatusCode::BAD_REQUEST, ..Feedback::default() };
+            page(&app, &info, &signed_in, project, feedback).await
         }
-        Outcome::Again => {
+        Submission::Again => {
             let flash = Some(Flash { tone: Tone::Warn, text: keys::SENT_BEFORE.to_owned() });
-            let said = Said { flash, status: StatusCode::CONFLICT, ..Said::default() };
-            page(&app, &info, &signed_in, project, said).await
+            let feedback = Feedback { flash, status: StatusCode::CONFLICT, ..Feedback::default() };
+            page(&app, &info, &signed_in, project, feedback).await
         }
     }
 }
 
 /// `POST /settings/projects/{id}`
-pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let project = owned(&app, &signed_in.user, &id).await?;
     let params = body.params()?;
@@ -92,14 +101,16 @@ pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
         Err(error) => (sentence(&error.description), StatusCode::BAD_REQUEST),
         Ok(name) => {
             let password = params.get("password");
-            if let Err(why) = proof::confirm(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
-                let said = Said {
+            if let Err(why) =
+                reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, password).await?
+            {
+                let feedback = Feedback {
                     form: Some(form),
                     settings_password_error: Some(why),
                     status: StatusCode::BAD_REQUEST,
-                    ..Said::default()
+                    ..Feedback::default()
                 };
-                return page(&app, &info, &signed_in, project, said).await;
+                return page(&app, &info, &signed_in, project, feedback).await;
             }
             let changes = ProjectChanges {
                 name: Some(name),
@@ -108,7 +119,7 @@ pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
                 ..ProjectChanges::default()
             };
             match app.store.update_project(info.now, info.origin(&signed_in.user.id), id.clone(), changes).await {
-                Ok(true) => return Ok(go(&app, &format!("/settings/projects/{id}?done=saved"))),
+                Ok(true) => return Ok(redirect(&app, &format!("/settings/projects/{id}?done=saved"))),
                 Ok(false) => return Err(Error::not_found().into()),
                 Err(store::Error::Conflict) => (NAME_TAKEN.to_owned(), StatusCode::CONFLICT),
                 Err(error) => return Err(error.into()),
@@ -116,28 +127,29 @@ pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
         }
     };
     form.name_error = Some(wrong);
-    page(&app, &info, &signed_in, project, Said { form: Some(form), status, ..Said::default() }).await
+    page(&app, &info, &signed_in, project, Feedback { form: Some(form), status, ..Feedback::default() }).await
 }
 
 /// `POST /settings/projects/{id}/disable`
-pub async fn disable(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+pub async fn disable(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     set_disabled(&app, &info, id, request, true).await
 }
 
 /// `POST /settings/projects/{id}/enable`
-pub async fn enable(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+pub async fn enable(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     set_disabled(&app, &info, id, request, false).await
 }
 
-async fn set_disabled(app: &App, info: &RequestInfo, id: String, request: Request, disabled: bool) -> Answer {
+async fn set_disabled(app: &App, info: &RequestInfo, id: String, request: Request, disabled: bool) -> PageResult {
     let (signed_in, body) = signed_form(app, info, request).await?;
     let project = owned(app, &signed_in.user, &id).await?;
     let params = body.params()?;
     params.refuse_duplicates(&[])?;
     let password = params.get("password");
-    if let Err(why) = proof::confirm(app, info, &signed_in.viewer, &signed_in.user, password).await? {
-        let said = Said { switch_password_error: Some(why), status: StatusCode::BAD_REQUEST, ..Said::default() };
-        return page(app, info, &signed_in, project, said).await;
+    if let Err(why) = reauth::require_recent_login(app, info, &signed_in.viewer, &signed_in.user, password).await? {
+        let feedback =
+            Feedback { switch_password_error: Some(why), status: StatusCode::BAD_REQUEST, ..Feedback::default() };
+        return page(app, info, &signed_in, project, feedback).await;
     }
     // As by the management API: an administrator's word is an administrator's also on a project of their own.
     let by_operator = Actor::signed_in(&signed_in.user).is_admin();
@@ -145,34 +157,34 @@ async fn set_disabled(app: &App, info: &RequestInfo, id: String, request: Reques
     if !app.store.update_project(info.now, info.origin(&signed_in.user.id), id.clone(), changes).await? {
         return Err(Error::not_found().into());
     }
-    Ok(go(app, &format!("/settings/projects/{id}?done={}", if disabled { "disabled" } else { "enabled" })))
+    Ok(redirect(app, &format!("/settings/projects/{id}?done={}", if disabled { "disabled" } else { "enabled" })))
 }
 
-async fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, project: Project, said: Said) -> Answer {
+async fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, project: Project, feedback: Feedback) -> PageResult {
     let keys = app.store.list_keys(info.now, &signed_in.user.id, Some(&project.id)).await?;
     let (mut active, mut ended) = keys::rows(info.now, keys, std::slice::from_ref(&project));
     // The whole page is the project's.
     active.iter_mut().chain(&mut ended).for_each(|row| row.project = None);
     let regenerate = match active.as_slice() {
-        [key] => Some((key.id.clone(), proof::step(app, info.now, &signed_in.viewer, None))),
+        [key] => Some((key.id.clone(), reauth::step(app, info.now, &signed_in.viewer, None))),
         _ => None,
     };
     let may_make = !project.is_disabled() && (!project.one_live_key || active.is_empty());
-    let new_key = may_make.then(|| said.key.unwrap_or_else(|| key_form::blank(app, info, signed_in, &[])));
+    let new_key = may_make.then(|| feedback.key.unwrap_or_else(|| key_form::blank(app, info, signed_in, &[])));
     let page = ProjectPage {
         shell: shell(app, &signed_in.viewer, &project.name, Nav::Projects),
-        flash: said.flash,
-        created: words::day(project.created_at),
+        flash: feedback.flash,
+        created: format::day(project.created_at),
         disabled: project.is_disabled(),
         barred: project.disabled_by == Some(DisabledBy::Administrator) && !signed_in.user.admin,
         one_live_key: project.one_live_key,
         active,
         ended,
         regenerate,
-        settings: proof::step(app, info.now, &signed_in.viewer, said.settings_password_error),
-        switch: proof::step(app, info.now, &signed_in.viewer, said.switch_password_error),
+        settings: reauth::step(app, info.now, &signed_in.viewer, feedback.settings_password_error),
+        switch: reauth::step(app, info.now, &signed_in.viewer, feedback.switch_password_error),
         new_key,
-        form: said.form.unwrap_or_else(|| ProjectForm {
+        form: feedback.form.unwrap_or_else(|| ProjectForm {
             name: project.name.clone(),
             is_uuid: project.key_form == Looks::Uuid,
             one_live_key: project.one_live_key,
@@ -183,7 +195,7 @@ async fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, project: Proj
         plan: project.plan,
     };
     let mut response = render(&page);
-    *response.status_mut() = said.status;
+    *response.status_mut() = feedback.status;
     Ok(response)
 }
 

@@ -8,8 +8,8 @@ use axum::{
 };
 
 use super::{
-    kit::{Answer, go, signed_form},
-    words,
+    format,
+    request::{PageResult, redirect, signed_form},
 };
 use crate::{
     app::App,
@@ -31,14 +31,14 @@ use crate::{
 };
 
 /// `GET /settings/projects`
-pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, headers: HeaderMap) -> Answer {
+pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, headers: HeaderMap) -> PageResult {
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
     let form = ProjectForm { form: signed_in.viewer.form_id(&app), ..ProjectForm::default() };
     page(&app, &info, &signed_in, None, form, StatusCode::OK).await
 }
 
 /// `POST /settings/projects`
-pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Answer {
+pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let params = body.params()?;
     params.refuse_duplicates(&[])?;
@@ -64,11 +64,11 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
         created_at: info.now,
     };
     match app.store.insert_project(info.now, info.origin(&user_id), project).await {
-        Ok(()) => Ok(go(&app, &format!("/settings/projects/{id}?done=made"))),
+        Ok(()) => Ok(redirect(&app, &format!("/settings/projects/{id}?done=made"))),
         Err(store::Error::Conflict) => {
             // The id comes from the form: sent twice, it leads to the one project it made.
             if app.store.find_project(&id).await?.is_some_and(|made| made.user_id == user_id) {
-                return Ok(go(&app, &format!("/settings/projects/{id}")));
+                return Ok(redirect(&app, &format!("/settings/projects/{id}")));
             }
             form.name_error = Some(NAME_TAKEN.to_owned());
             page(&app, &info, &signed_in, None, form, StatusCode::CONFLICT).await
@@ -81,7 +81,7 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     }
 }
 
-/// Said where a name is in use.
+/// Shown where a name is in use.
 pub(super) const NAME_TAKEN: &str = "You have another project of this name.";
 
 /// The form with what was typed. What is not an owner's to say, such as the plan, is not read.
@@ -107,7 +107,7 @@ async fn page(
     flash: Option<Flash>,
     form: ProjectForm,
     status: StatusCode,
-) -> Answer {
+) -> PageResult {
     let projects = app.store.list_projects(&signed_in.user.id).await?;
     let keys = app.store.list_keys(info.now, &signed_in.user.id, None).await?;
     let page = ProjectsPage {
@@ -139,7 +139,7 @@ fn rows(now: Timestamp, projects: Vec<Project>, keys: &[ApiKey]) -> Vec<ProjectR
             Some(1) => "1 live key".to_owned(),
             Some(count) => format!("{count} live keys"),
         },
-        last_used: used.get(project.id.as_str()).map(|at| words::ago(now, *at)),
+        last_used: used.get(project.id.as_str()).map(|at| format::ago(now, *at)),
         one_live_key: project.one_live_key,
         is_uuid: project.key_form == KeyForm::Uuid,
         disabled: project.is_disabled(),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     app::App,
     http::{
-        packed::Packed,
+        gzip::Compressed,
         page::{ASSET_VERSION, render_once},
         problem,
     },
@@ -20,7 +20,7 @@ const DEPTH_MAX: usize = 8;
 
 /// `GET /api/docs`, of this document. The same for everybody, and kept once it is made.
 #[must_use]
-pub fn page(app: &App, document: &Value, kept: &OnceLock<Packed>, headers: &HeaderMap) -> Response {
+pub fn page(app: &App, document: &Value, kept: &OnceLock<Compressed>, headers: &HeaderMap) -> Response {
     render_once(kept, headers, || reference(app, document))
 }
 

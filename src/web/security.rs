@@ -1,4 +1,4 @@
-//! Owns `/settings/security`: one's password, and where one is signed in. Does not check passwords (see `proof`) or say which
+//! Owns `/settings/security`: one's password, and where one is signed in. Does not check passwords (see `reauth`) or say which
 //! are good enough (see `engine::new_password`).
 
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use axum::{
 use secrecy::SecretString;
 
 use super::{
-    kit::{Answer, Id, go, query, signed_form},
+    format,
     login::new_session,
-    proof::{Proof, prove, too_many},
-    words,
+    reauth::{PasswordCheck, too_many, verify_password},
+    request::{Id, PageResult, query, redirect, signed_form},
 };
 use crate::{
     app::App,
@@ -36,7 +36,7 @@ const NAME_CHARS: usize = 24;
 const NOT_CURRENT: &str = "That is not your password.";
 
 /// `GET /settings/security`
-pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
     let text = match query(&uri)?.get("done") {
         Some("password") => Some("Your password was changed. You are signed out everywhere else."),
@@ -49,7 +49,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
 }
 
 /// `POST /settings/security/password`
-pub async fn change_password(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Answer {
+pub async fn change_password(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
     let agent = session::agent(request.headers());
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let params = body.params()?;
@@ -58,19 +58,19 @@ pub async fn change_password(State(app): State<Arc<App>>, info: RequestInfo, req
         Err(form) => (form, StatusCode::BAD_REQUEST),
         Ok(new) => {
             let current = params.get("current").unwrap_or_default();
-            match prove(&app, &info, &signed_in.viewer, &signed_in.user.email, current).await? {
-                Proof::Proven(user, checked) => {
+            match verify_password(&app, &info, &signed_in.viewer, &signed_in.user.email, current).await? {
+                PasswordCheck::Correct(user, checked) => {
                     let hash = app.passwords.hash(new).await?;
                     let (cookie, session) = new_session(&app, &info, &signed_in.viewer, &user, checked, agent);
                     let origin = info.origin(&user.id);
                     if app.store.change_password(info.now, origin, session, hash).await? {
-                        let done = go(&app, "/settings/security?done=password");
+                        let done = redirect(&app, "/settings/security?done=password");
                         return Ok(session::begin(&app, done, cookie, &user.email));
                     }
                     (wrong(NOT_CURRENT), StatusCode::CONFLICT)
                 }
-                Proof::Wrong => (wrong(NOT_CURRENT), StatusCode::BAD_REQUEST),
-                Proof::Wait(seconds) => (wrong(&too_many(seconds)), StatusCode::TOO_MANY_REQUESTS),
+                PasswordCheck::Wrong => (wrong(NOT_CURRENT), StatusCode::BAD_REQUEST),
+                PasswordCheck::Wait(seconds) => (wrong(&too_many(seconds)), StatusCode::TOO_MANY_REQUESTS),
             }
         }
     };
@@ -78,19 +78,19 @@ pub async fn change_password(State(app): State<Arc<App>>, info: RequestInfo, req
 }
 
 /// `POST /settings/security/sessions/{id}/end`
-pub async fn end_session(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> Answer {
+pub async fn end_session(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, _) = signed_form(&app, &info, request).await?;
     let sessions = app.store.list_sessions(info.now, &signed_in.user.id).await?;
     let meant = sessions.into_iter().find(|session| name(&session.digest) == id).ok_or_else(Error::not_found)?;
     end(&app, &info, &signed_in, Some(meant.digest)).await?;
-    Ok(go(&app, "/settings/security?done=ended"))
+    Ok(redirect(&app, "/settings/security?done=ended"))
 }
 
 /// `POST /settings/security/sessions/end-others`
-pub async fn end_others(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Answer {
+pub async fn end_others(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
     let (signed_in, _) = signed_form(&app, &info, request).await?;
     end(&app, &info, &signed_in, None).await?;
-    Ok(go(&app, "/settings/security?done=others"))
+    Ok(redirect(&app, "/settings/security?done=others"))
 }
 
 async fn end(app: &App, info: &RequestInfo, signed_in: &SignedIn, only: Option<Digest>) -> Result<(), Error> {
@@ -130,7 +130,7 @@ async fn page(
     flash: Option<Flash>,
     form: PasswordForm,
     status: StatusCode,
-) -> Answer {
+) -> PageResult {
     let own = signed_in.viewer.session();
     let sessions = app.store.list_sessions(info.now, &signed_in.user.id).await?;
     let mut sessions: Vec<SessionRow> = sessions
@@ -138,9 +138,9 @@ async fn page(
         .map(|session| SessionRow {
             id: name(&session.digest),
             is_own: Some(session.digest) == own,
-            device: words::device(&session.agent),
+            device: format::device(&session.agent),
             address: session.address,
-            since: words::moment(session.auth_time),
+            since: format::moment(session.auth_time),
         })
         .collect();
     sessions.sort_by_key(|session| !session.is_own);

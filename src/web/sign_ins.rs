@@ -8,18 +8,18 @@ use axum::{
 };
 
 use super::{
-    kit::{Answer, Refusal},
     login,
+    request::{PageFailure, PageResult},
 };
 use crate::{app::App, http::extract::RequestInfo, meters::Count};
 
 /// `POST /login`, counted. What is no sign-in at all, such as a form that is not ours, is not.
-pub async fn sign_in(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Answer {
+pub async fn sign_in(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
     let answer = login::sign_in(State(Arc::clone(&app)), info, request).await;
     let status = match &answer {
         Ok(response) => response.status(),
-        Err(Refusal::Page(error)) => StatusCode::from_u16(error.code.status()).unwrap_or_default(),
-        Err(Refusal::Elsewhere(_)) => return answer,
+        Err(PageFailure::Page(error)) => StatusCode::from_u16(error.code.status()).unwrap_or_default(),
+        Err(PageFailure::Elsewhere(_)) => return answer,
     };
     let ended = match status {
         StatusCode::SEE_OTHER => "success",

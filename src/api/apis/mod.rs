@@ -13,8 +13,8 @@ use axum::{
 
 pub use self::body::{Api, CreateApi, CreateRule, CreateScope, ListedScope, MadeApi, Rule, Scope};
 use super::{
-    auth::{Admin, ApisRead, ApisWrite, CatalogRead, May, no},
-    once::{Answer, Work, found},
+    auth::{Admin, ApisRead, ApisWrite, Authorized, CatalogRead, no},
+    idempotency::{Guarded, JsonResponse, found},
     page::{Page, Paging, Query, cut},
     path::{Id, Ids},
 };
@@ -24,7 +24,7 @@ use crate::{
         apis::{self, NewApi},
         signing::ACCESS_TOKEN_SECONDS_MAX,
     },
-    http::{json::Sent, problem::Problem, reply},
+    http::{json::JsonBody, problem::Problem, reply},
     model::{
         api::{Algorithm, Api as Record, ApiScope},
         error::Error,
@@ -57,19 +57,19 @@ pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, uri: 
 pub async fn create(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<ApisWrite>,
-    Sent { value: sent, once }: Sent<CreateApi>,
+    JsonBody { value: sent, idempotency_key }: JsonBody<CreateApi>,
 ) -> Result<Response, Problem> {
-    let work = match Work::begin(&app, &caller, once).await? {
-        Ok(work) => work,
-        Err(answer) => return Ok(answer),
+    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
+        Ok(guarded) => guarded,
+        Err(replayed) => return Ok(replayed),
     };
     let now = caller.info.now;
     let new = NewApi::of(now, sent.api(&app)?);
     let made = MadeApi { made: (&new.api).into(), client_secret: new.secret.expose().to_owned() };
-    let answer = Answer::created(&made)?;
-    let done = new.keep(&work.store(&answer)?, &app.signing, now, caller.origin()).await;
+    let response = JsonResponse::created(&made)?;
+    let done = new.keep(&guarded.store(&response)?, &app.signing, now, caller.origin()).await;
     app.catalog.reload().await?;
-    work.end(answer, done.map_err(Into::into)).await
+    guarded.end(response, done.map_err(Into::into)).await
 }
 
 impl CreateApi {
@@ -131,19 +131,19 @@ pub async fn add_route(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<ApisWrite>,
     Id(id): Id,
-    Sent { value: sent, once }: Sent<CreateRule>,
+    JsonBody { value: sent, idempotency_key }: JsonBody<CreateRule>,
 ) -> Result<Response, Problem> {
-    let work = match Work::begin(&app, &caller, once).await? {
-        Ok(work) => work,
-        Err(answer) => return Ok(answer),
+    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
+        Ok(guarded) => guarded,
+        Err(replayed) => return Ok(replayed),
     };
     let api = find(&app, &id)?;
     let place = sent.place()?;
     let rule = sent.rule(&app, &api)?;
-    let answer = Answer::created(&Rule::from(&rule))?;
-    let done = work.store(&answer)?.insert_rule(caller.info.now, caller.origin(), api.id, rule, place).await;
+    let response = JsonResponse::created(&Rule::from(&rule))?;
+    let done = guarded.store(&response)?.insert_rule(caller.info.now, caller.origin(), api.id, rule, place).await;
     app.catalog.reload().await?;
-    work.end(answer, done.map_err(Into::into)).await
+    guarded.end(response, done.map_err(Into::into)).await
 }
 
 impl CreateRule {
@@ -204,7 +204,11 @@ pub async fn remove_route(
 /// List scopes that a key or client may have
 #[utoipa::path(get, path = "/api/v1/scopes", tag = "apis", params(Paging),
     responses((status = 200, body = Page<ListedScope>)), security(("bearer" = ["grantd:keys:read"])))]
-pub async fn scopes(State(app): State<Arc<App>>, May(..): May<CatalogRead>, uri: Uri) -> Result<Response, Problem> {
+pub async fn scopes(
+    State(app): State<Arc<App>>,
+    Authorized(..): Authorized<CatalogRead>,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let query = Query::parse(&uri, &["limit", "cursor"])?;
     let catalog = app.catalog.current();
     let of = |api: &Record| {
@@ -215,7 +219,7 @@ pub async fn scopes(State(app): State<Arc<App>>, May(..): May<CatalogRead>, uri:
         };
         api.scopes.iter().map(listed).collect::<Vec<_>>()
     };
-    let all = catalog.apis.iter().chain(&catalog.reserved).flat_map(of).collect();
+    let all = catalog.apis.iter().chain(&catalog.management_api).flat_map(of).collect();
     Ok(reply::json(&cut(&app, "scopes", &query.paging()?, all, |listed| listed.name.clone())?))
 }
 

@@ -128,7 +128,7 @@ pub struct RotateSecret {
 /// Which clients.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Filter {
+pub struct ClientFilter {
     /// Of this user, by id or address; for administrators, who else see everybody's
     #[param(format = "who")]
     pub(super) user: Option<String>,

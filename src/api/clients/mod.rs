@@ -11,17 +11,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-pub use self::body::{ChangeClient, Client, CreateClient, Filter, MadeClient, RotateSecret};
+pub use self::body::{ChangeClient, Client, ClientFilter, CreateClient, MadeClient, RotateSecret};
 use super::{
-    auth::{Caller, ClientsRead, ClientsWrite, May, no},
-    once::{Answer, Work, found},
+    auth::{Authorized, Caller, ClientsRead, ClientsWrite, no},
+    idempotency::{Guarded, JsonResponse, found},
     page::{Page, Paging, Query, fill},
     path::Id,
 };
 use crate::{
     app::App,
     engine::{client_rules, clients::new_secret},
-    http::{json::Sent, problem::Problem, reply},
+    http::{json::JsonBody, problem::Problem, reply},
     model::{
         client::{AuthMethod, Client as Record, ClientType, GrantType},
         clock::Timestamp,
@@ -34,15 +34,15 @@ use crate::{
 };
 
 /// List clients
-#[utoipa::path(get, path = "/api/v1/clients", tag = "clients", params(Filter, Paging),
+#[utoipa::path(get, path = "/api/v1/clients", tag = "clients", params(ClientFilter, Paging),
     responses((status = 200, body = Page<Client>)), security(("bearer" = ["grantd:clients:read"])))]
 pub async fn list(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<ClientsRead>,
+    Authorized(caller, ..): Authorized<ClientsRead>,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let query = Query::parse(&uri, &["user", "limit", "cursor"])?;
-    let filter = Filter { user: query.get("user").map(ToOwned::to_owned) };
+    let filter = ClientFilter { user: query.get("user").map(ToOwned::to_owned) };
     let owner = caller.whose(&app, filter.user.as_deref()).await?;
     let (store, owner) = (&app.store, owner.as_deref());
     let read = |place, limit| async move { store.clients_after(owner, &place, limit).await };
@@ -56,20 +56,20 @@ pub async fn list(
     responses((status = 201, body = MadeClient)), security(("bearer" = ["grantd:clients:write"])))]
 pub async fn create(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<ClientsWrite>,
-    Sent { value: sent, once }: Sent<CreateClient>,
+    Authorized(caller, ..): Authorized<ClientsWrite>,
+    JsonBody { value: sent, idempotency_key }: JsonBody<CreateClient>,
 ) -> Result<Response, Problem> {
-    let work = match Work::begin(&app, &caller, once).await? {
-        Ok(work) => work,
-        Err(answer) => return Ok(answer),
+    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
+        Ok(guarded) => guarded,
+        Err(replayed) => return Ok(replayed),
     };
     let (client, secret) = sent.client(&app, &caller).await?;
     caller.told(&app, client_rules::may_register(&caller.actor(), &client))?;
     let secret = secret.map(|secret| secret.expose().to_owned());
     let made = MadeClient { made: client.clone().into(), client_secret: secret, others_end_at: None };
-    let answer = Answer::created(&made)?;
-    let done = work.store(&answer)?.insert_client(caller.info.now, caller.origin(), client).await;
-    work.end(answer, done.map_err(Into::into)).await
+    let response = JsonResponse::created(&made)?;
+    let done = guarded.store(&response)?.insert_client(caller.info.now, caller.origin(), client).await;
+    guarded.end(response, done.map_err(Into::into)).await
 }
 
 impl CreateClient {
@@ -110,7 +110,7 @@ impl CreateClient {
             auth_methods: method.map_or(usual.auth_methods, |method| vec![method]),
             redirect_uris: redirect_uris(&self.redirect_uris)?,
             grant_types,
-            scopes: app.catalog.current().choose_also_reserved(&self.scopes)?,
+            scopes: app.catalog.current().choose_with_management(&self.scopes)?,
             first_party: self.first_party.unwrap_or(usual.first_party),
             require_pkce: self.require_pkce.unwrap_or(usual.require_pkce),
             refresh_grace_ms: self.refresh_grace.map_or(usual.refresh_grace_ms, |seconds| seconds.saturating_mul(1000)),
@@ -126,7 +126,7 @@ impl CreateClient {
     responses((status = 200, body = Client)), security(("bearer" = ["grantd:clients:read"])))]
 pub async fn get(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<ClientsRead>,
+    Authorized(caller, ..): Authorized<ClientsRead>,
     Id(id): Id,
 ) -> Result<Response, Problem> {
     Ok(reply::json(&Client::from(visible(&app, &caller, &id).await?)))
@@ -140,9 +140,9 @@ pub async fn get(
     security(("bearer" = ["grantd:clients:write"])))]
 pub async fn update(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<ClientsWrite>,
+    Authorized(caller, ..): Authorized<ClientsWrite>,
     Id(id): Id,
-    Sent { value: sent, .. }: Sent<ChangeClient>,
+    JsonBody { value: sent, .. }: JsonBody<ChangeClient>,
 ) -> Result<Response, Problem> {
     caller.server_only("active", sent.active.is_some())?;
     let old = visible(&app, &caller, &id).await?;
@@ -151,7 +151,7 @@ pub async fn update(
     let to = ClientChanges {
         name: sent.name.map(|name| text::name("the name", &name)).transpose()?,
         redirect_uris: sent.redirect_uris.as_deref().map(redirect_uris).transpose()?,
-        scopes: sent.scopes.map(|names| catalog.choose_also_reserved(&names)).transpose()?,
+        scopes: sent.scopes.map(|names| catalog.choose_with_management(&names)).transpose()?,
     };
     let to = caller.told(&app, client_rules::may_change(&caller.actor(), &old, to))?;
     if !to.is_empty() {
@@ -168,7 +168,7 @@ pub async fn update(
     responses((status = 204, description = "It is gone")), security(("bearer" = ["grantd:clients:write"])))]
 pub async fn delete(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<ClientsWrite>,
+    Authorized(caller, ..): Authorized<ClientsWrite>,
     Id(id): Id,
 ) -> Result<Response, Problem> {
     let client = visible(&app, &caller, &id).await?;
@@ -182,14 +182,14 @@ pub async fn delete(
     security(("bearer" = ["grantd:clients:write"])))]
 pub async fn rotate_secret(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<ClientsWrite>,
+    Authorized(caller, ..): Authorized<ClientsWrite>,
     Id(id): Id,
-    Sent { value: sent, once }: Sent<RotateSecret>,
+    JsonBody { value: sent, idempotency_key }: JsonBody<RotateSecret>,
 ) -> Result<Response, Problem> {
     let overlap = sent.overlap.unwrap_or(86_400);
-    let work = match Work::begin(&app, &caller, once).await? {
-        Ok(work) => work,
-        Err(answer) => return Ok(answer),
+    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
+        Ok(guarded) => guarded,
+        Err(replayed) => return Ok(replayed),
     };
     let client = visible(&app, &caller, &id).await?;
     caller.told(&app, client_rules::may_rotate_secret(&caller.actor(), &client, overlap))?;
@@ -201,9 +201,9 @@ pub async fn rotate_secret(
         client_secret: Some(shown.expose().to_owned()),
         others_end_at: Some(others_end_at.rfc3339()),
     };
-    let answer = Answer::created(&made)?;
-    let done = work.store(&answer)?.rotate_secret(now, caller.origin(), id, owner, kept, others_end_at).await;
-    work.end(answer, found(done, || Error::invalid_request("a public client has no secret"))).await
+    let response = JsonResponse::created(&made)?;
+    let done = guarded.store(&response)?.rotate_secret(now, caller.origin(), id, owner, kept, others_end_at).await;
+    guarded.end(response, found(done, || Error::invalid_request("a public client has no secret"))).await
 }
 
 fn redirect_uris(texts: &[String]) -> Result<Vec<RedirectUri>, Error> {

@@ -172,7 +172,7 @@ pub struct Nothing {}
 /// Which keys.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Filter {
+pub struct KeyFilter {
     /// Of this user, by id or address; for administrators, who else see everybody's
     #[param(format = "who")]
     pub(super) user: Option<String>,
@@ -212,7 +212,7 @@ impl Key {
     }
 }
 
-impl Filter {
+impl KeyFilter {
     pub(super) fn of(query: &Query<'_>) -> Result<Self, Error> {
         let words = KeyStatus::ALL.map(KeyStatus::as_str);
         let own = |text: Option<&str>| text.map(ToOwned::to_owned);
@@ -224,7 +224,7 @@ impl Filter {
         })
     }
 
-    pub(super) fn lets(&self, now: Timestamp, key: &ApiKey) -> bool {
+    pub(super) fn matches(&self, now: Timestamp, key: &ApiKey) -> bool {
         let is = |asked: &Option<String>, value: Option<&str>| asked.is_none() || asked.as_deref() == value;
         is(&self.project, key.project_id.as_deref())
             && is(&self.environment, Some(&key.environment))

@@ -1,5 +1,5 @@
 //! Owns `/api/v1/keys`: what may be asked about keys and done with them. Does not make secrets; see `engine::apikey`. What a
-//! caller may hand on is `engine::hand_on`.
+//! caller may delegate is `engine::attenuation`.
 
 mod body;
 
@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::Uri, response::Response};
 
-pub use self::body::{ChangeKey, CreateKey, Filter, Key, KeyDetail, MadeKey, Nothing, Place, Rotate};
+pub use self::body::{ChangeKey, CreateKey, Key, KeyDetail, KeyFilter, MadeKey, Nothing, Place, Rotate};
 use super::{
-    auth::{Caller, KeysRead, KeysWrite, May, no},
-    once::{Answer, Work, found},
+    auth::{Authorized, Caller, KeysRead, KeysWrite, no},
+    idempotency::{Guarded, JsonResponse, found},
     page::{Page, Paging, Query, fill},
     path::Id,
 };
@@ -18,9 +18,9 @@ use crate::{
     app::App,
     engine::{
         apikey::{self, LIFETIME_MAX_SECONDS, NewKey},
-        hand_on,
+        attenuation,
     },
-    http::{json::Sent, problem::Problem, reply},
+    http::{json::JsonBody, problem::Problem, reply},
     model::{
         error::{Error, ErrorCode},
         key::{ApiKey, KeyForm},
@@ -35,12 +35,16 @@ use crate::{
 const OVERLAP_MAX: i64 = 31_536_000;
 
 /// List keys
-#[utoipa::path(get, path = "/api/v1/keys", tag = "keys", params(Filter, Paging),
+#[utoipa::path(get, path = "/api/v1/keys", tag = "keys", params(KeyFilter, Paging),
     responses((status = 200, body = Page<Key>)), security(("bearer" = ["grantd:keys:read"])))]
-pub async fn list(State(app): State<Arc<App>>, May(caller, ..): May<KeysRead>, uri: Uri) -> Result<Response, Problem> {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Authorized(caller, ..): Authorized<KeysRead>,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let query = Query::parse(&uri, &["user", "project", "environment", "status", "limit", "cursor"])?;
-    let (mut filter, paging, now) = (Filter::of(&query)?, query.paging()?, caller.info.now);
-    filter.project = caller.told(&app, hand_on::project(&caller.actor(), filter.project.take()))?;
+    let (mut filter, paging, now) = (KeyFilter::of(&query)?, query.paging()?, caller.info.now);
+    filter.project = caller.told(&app, attenuation::project(&caller.actor(), filter.project.take()))?;
     let mut owner = caller.whose(&app, filter.user.as_deref()).await?;
     if let Some(project) = &filter.project {
         // Its owner's keys are fewer than everybody's.
@@ -49,8 +53,8 @@ pub async fn list(State(app): State<Arc<App>>, May(caller, ..): May<KeysRead>, u
     }
     let (store, owner) = (&app.store, owner.as_deref());
     let read = |place, limit| async move { store.keys_after(owner, &place, limit).await };
-    let keep = |key: ApiKey| filter.lets(now, &key).then(|| Key::of(now, key));
-    Ok(reply::json(&fill(&app, "keys", &paging, read, keep).await?))
+    let select = |key: ApiKey| filter.matches(now, &key).then(|| Key::of(now, key));
+    Ok(reply::json(&fill(&app, "keys", &paging, read, select).await?))
 }
 
 /// Make a key
@@ -60,17 +64,17 @@ pub async fn list(State(app): State<Arc<App>>, May(caller, ..): May<KeysRead>, u
     responses((status = 201, body = MadeKey)), security(("bearer" = ["grantd:keys:write"])))]
 pub async fn create(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<KeysWrite>,
-    Sent { value: sent, once }: Sent<CreateKey>,
+    Authorized(caller, ..): Authorized<KeysWrite>,
+    JsonBody { value: sent, idempotency_key }: JsonBody<CreateKey>,
 ) -> Result<Response, Problem> {
-    let work = match Work::begin(&app, &caller, once).await? {
-        Ok(work) => work,
-        Err(answer) => return Ok(answer),
+    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
+        Ok(guarded) => guarded,
+        Err(replayed) => return Ok(replayed),
     };
     caller.server_only("plan", sent.plan.is_some())?;
     let owner = caller.owner(&app, sent.user.as_deref()).await?;
-    let scopes = app.catalog.current().choose_also_reserved(&sent.scopes)?;
-    let project = match caller.told(&app, hand_on::project(&caller.actor(), sent.project))? {
+    let scopes = app.catalog.current().choose_with_management(&sent.scopes)?;
+    let project = match caller.told(&app, attenuation::project(&caller.actor(), sent.project))? {
         Some(id) => Some(own_project(&app, &caller, &id, &owner.id).await?),
         None => None,
     };
@@ -83,21 +87,25 @@ pub async fn create(
         ..NewKey::of(&owner.id, sent.name.as_deref().unwrap_or("API key"), scopes)
     };
     let now = caller.info.now;
-    caller.told(&app, hand_on::bound(&caller.actor(), now, &app.config, &mut new))?;
+    caller.told(&app, attenuation::bound(&caller.actor(), now, &app.config, &mut new))?;
     let (secret, key) = apikey::make(now, &app.config, new)?;
     let shown = secret.expose().to_owned();
     let made = MadeKey { made: Key::of(now, key.clone()), key: shown, replaces: None, old_ends_at: None };
-    let answer = Answer::created(&made)?;
+    let response = JsonResponse::created(&made)?;
     let form = key.form;
-    let done = work.store(&answer)?.insert_key(now, caller.origin(), secret.digest(), key).await;
-    notice(&app, form).await?;
-    work.end(answer, done.map_err(Into::into)).await
+    let done = guarded.store(&response)?.insert_key(now, caller.origin(), secret.digest(), key).await;
+    reload_catalog_if_needed(&app, form).await?;
+    guarded.end(response, done.map_err(Into::into)).await
 }
 
 /// One key, with the places it was used from
 #[utoipa::path(get, path = "/api/v1/keys/{id}", tag = "keys", params(("id" = String, Path, format = "id")),
     responses((status = 200, body = KeyDetail)), security(("bearer" = ["grantd:keys:read"])))]
-pub async fn get(State(app): State<Arc<App>>, May(caller, ..): May<KeysRead>, Id(id): Id) -> Result<Response, Problem> {
+pub async fn get(
+    State(app): State<Arc<App>>,
+    Authorized(caller, ..): Authorized<KeysRead>,
+    Id(id): Id,
+) -> Result<Response, Problem> {
     let key = within_reach(&app, &caller, &id).await?;
     let places = app.store.key_networks(&id).await?;
     let seen_from = places.into_iter().map(|(network, at)| Place { network, first_seen: at.rfc3339() }).collect();
@@ -112,12 +120,12 @@ pub async fn get(State(app): State<Arc<App>>, May(caller, ..): May<KeysRead>, Id
     responses((status = 200, body = Key)), security(("bearer" = ["grantd:keys:write"])))]
 pub async fn update(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<KeysWrite>,
+    Authorized(caller, ..): Authorized<KeysWrite>,
     Id(id): Id,
-    Sent { value: sent, .. }: Sent<ChangeKey>,
+    JsonBody { value: sent, .. }: JsonBody<ChangeKey>,
 ) -> Result<Response, Problem> {
     let key = visible(&app, &caller, &id).await?;
-    caller.told(&app, hand_on::reaches_key(&caller.actor(), &key))?;
+    caller.told(&app, attenuation::reaches_key(&caller.actor(), &key))?;
     let now = caller.info.now;
     let expires_at = match sent.expires_in {
         Some(seconds) if seconds < 1 => {
@@ -134,7 +142,7 @@ pub async fn update(
     }
     let networks = networks(sent.networks)?;
     if let Some(networks) = &networks {
-        caller.told(&app, hand_on::within(&caller.actor(), networks))?;
+        caller.told(&app, attenuation::within(&caller.actor(), networks))?;
     }
     let name = sent.name.map(|name| text::name("the key's name", &name)).transpose()?;
     let changes = KeyChanges { name, networks, expires_at };
@@ -149,19 +157,19 @@ pub async fn update(
     responses((status = 200, body = Key)), security(("bearer" = ["grantd:keys:write"])))]
 pub async fn revoke(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<KeysWrite>,
+    Authorized(caller, ..): Authorized<KeysWrite>,
     Id(id): Id,
-    Sent { once, .. }: Sent<Nothing>,
+    JsonBody { idempotency_key, .. }: JsonBody<Nothing>,
 ) -> Result<Response, Problem> {
-    let work = match Work::begin(&app, &caller, once).await? {
-        Ok(work) => work,
-        Err(answer) => return Ok(answer),
+    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
+        Ok(guarded) => guarded,
+        Err(replayed) => return Ok(replayed),
     };
     let (key, now) = (visible(&app, &caller, &id).await?, caller.info.now);
-    caller.told(&app, hand_on::reaches_key(&caller.actor(), &key))?;
-    let answer = Answer::done(&Key::of(now, ApiKey { revoked_at: key.revoked_at.or(Some(now)), ..key }))?;
-    let done = work.store(&answer)?.revoke_key(now, caller.origin(), id, None).await;
-    work.end(answer, found(done, || no("key"))).await
+    caller.told(&app, attenuation::reaches_key(&caller.actor(), &key))?;
+    let response = JsonResponse::done(&Key::of(now, ApiKey { revoked_at: key.revoked_at.or(Some(now)), ..key }))?;
+    let done = guarded.store(&response)?.revoke_key(now, caller.origin(), id, None).await;
+    guarded.end(response, found(done, || no("key"))).await
 }
 
 /// Rotate a key: a new one like it, and the old one still works for a while
@@ -169,19 +177,19 @@ pub async fn revoke(
     responses((status = 201, body = MadeKey)), security(("bearer" = ["grantd:keys:write"])))]
 pub async fn rotate(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<KeysWrite>,
+    Authorized(caller, ..): Authorized<KeysWrite>,
     Id(id): Id,
-    Sent { value: sent, once }: Sent<Rotate>,
+    JsonBody { value: sent, idempotency_key }: JsonBody<Rotate>,
 ) -> Result<Response, Problem> {
     let overlap = sent.overlap.unwrap_or(86_400);
     if !(0..=OVERLAP_MAX).contains(&overlap) {
         return Err(Error::invalid_request("overlap is 0 to 31536000 seconds").into());
     }
-    let work = match Work::begin(&app, &caller, once).await? {
-        Ok(work) => work,
-        Err(answer) => return Ok(answer),
+    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
+        Ok(guarded) => guarded,
+        Err(replayed) => return Ok(replayed),
     };
-    replace(&app, &caller, work, &id, overlap).await
+    replace(&app, &caller, guarded, &id, overlap).await
 }
 
 /// Regenerate a key: a new one like it, and the old one ends at once
@@ -189,26 +197,32 @@ pub async fn rotate(
     responses((status = 201, body = MadeKey)), security(("bearer" = ["grantd:keys:write"])))]
 pub async fn regenerate(
     State(app): State<Arc<App>>,
-    May(caller, ..): May<KeysWrite>,
+    Authorized(caller, ..): Authorized<KeysWrite>,
     Id(id): Id,
-    Sent { once, .. }: Sent<Nothing>,
+    JsonBody { idempotency_key, .. }: JsonBody<Nothing>,
 ) -> Result<Response, Problem> {
-    let work = match Work::begin(&app, &caller, once).await? {
-        Ok(work) => work,
-        Err(answer) => return Ok(answer),
+    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
+        Ok(guarded) => guarded,
+        Err(replayed) => return Ok(replayed),
     };
-    replace(&app, &caller, work, &id, 0).await
+    replace(&app, &caller, guarded, &id, 0).await
 }
 
-async fn replace(app: &App, caller: &Caller, work: Work<'_>, id: &str, overlap: i64) -> Result<Response, Problem> {
+async fn replace(
+    app: &App,
+    caller: &Caller,
+    guarded: Guarded<'_>,
+    id: &str,
+    overlap: i64,
+) -> Result<Response, Problem> {
     let (old, now) = (visible(app, caller, id).await?, caller.info.now);
     let project = match &old.project_id {
         Some(project) => app.store.find_project(project).await?,
         None => None,
     };
-    caller.told(app, hand_on::reaches_key(&caller.actor(), &old))?;
+    caller.told(app, attenuation::reaches_key(&caller.actor(), &old))?;
     let mut new = NewKey::like(&old, project);
-    caller.told(app, hand_on::bound_successor(&caller.actor(), now, &app.config, id, &mut new))?;
+    caller.told(app, attenuation::bound_successor(&caller.actor(), now, &app.config, id, &mut new))?;
     let (secret, new) = apikey::make(now, &app.config, new)?;
     let old_ends_at = (overlap > 0).then(|| now.plus_seconds(overlap));
     let made = MadeKey {
@@ -219,18 +233,18 @@ async fn replace(app: &App, caller: &Caller, work: Work<'_>, id: &str, overlap: 
     };
     let form = new.form;
     let replacement = Replacement { old_id: old.id, old_ends_at, user_id: None, digest: secret.digest(), new };
-    let answer = Answer::created(&made)?;
-    let done = match work.store(&answer)?.replace_key(now, caller.origin(), replacement).await {
+    let response = JsonResponse::created(&made)?;
+    let done = match guarded.store(&response)?.replace_key(now, caller.origin(), replacement).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(has_ended()),
         Err(error) => Err(error.into()),
     };
-    notice(app, form).await?;
-    work.end(answer, done).await
+    reload_catalog_if_needed(app, form).await?;
+    guarded.end(response, done).await
 }
 
 /// The first key of a form that any text may have changes what is looked up: on this node at once.
-async fn notice(app: &App, form: KeyForm) -> Result<(), Problem> {
+async fn reload_catalog_if_needed(app: &App, form: KeyForm) -> Result<(), Problem> {
     if form != KeyForm::Prefixed && !app.catalog.current().has_opaque_keys {
         app.catalog.reload().await?;
     }
@@ -240,7 +254,7 @@ async fn notice(app: &App, form: KeyForm) -> Result<(), Problem> {
 /// The key with this id, if the caller may see it with the credential it came with.
 pub(super) async fn within_reach(app: &App, caller: &Caller, id: &str) -> Result<ApiKey, Problem> {
     let key = visible(app, caller, id).await?;
-    caller.told(app, hand_on::reaches_project(&caller.actor(), key.project_id.as_deref()))?;
+    caller.told(app, attenuation::reaches_project(&caller.actor(), key.project_id.as_deref()))?;
     Ok(key)
 }
 

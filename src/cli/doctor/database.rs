@@ -1,6 +1,6 @@
 //! Owns the checks of the database and of what is in it: schema, first steps, master key, signing keys, clock, backup.
 
-use super::{Finding, open};
+use super::{Finding, context};
 use crate::{
     config::Config,
     engine::master::{MasterKey, Purpose},
@@ -51,7 +51,7 @@ impl Opened {
             now,
             is_embedded: config.is_embedded(),
             lifetime_seconds: config.lifetimes.signing_key_seconds,
-            master: open::master_key(config),
+            master: context::master_key(config),
             read: read(config).await,
         }
     }
@@ -168,7 +168,7 @@ fn unknown(check: &'static str) -> Finding {
 
 async fn read(config: &Config) -> Result<Contents, Finding> {
     let (check, place) = ("database", place(config));
-    if let Err(error) = open::must_exist(config) {
+    if let Err(error) = context::must_exist(config) {
         return Err(Finding::fail(check, error.description, "Run this where the database is"));
     }
     let failed = |error: StoreError| {

@@ -7,7 +7,7 @@ mod remote;
 use serde_json::json;
 
 use self::database::Opened;
-use super::{Global, files, open, output};
+use super::{Global, context, files, output};
 use crate::model::{clock::Clock, error::Error};
 
 /// How bad something is.
@@ -56,7 +56,7 @@ impl Finding {
 /// # Errors
 /// `invalid_request` where a check failed, after every finding was printed.
 pub async fn run(global: &Global) -> Result<(), Error> {
-    let findings = match open::config(global, &[]) {
+    let findings = match context::config(global, &[]) {
         Ok(config) => {
             // First: whoever closes the database last folds the log in.
             let log = local::write_ahead_log(&config);

@@ -52,13 +52,13 @@ pub(super) async fn issuer(config: &Config, kids: Option<Vec<String>>) -> (Findi
 }
 
 /// What the server at the issuer says of itself.
-struct Answer {
+struct ServerFacts {
     issuer: String,
     kids: Vec<String>,
     date: Option<Timestamp>,
 }
 
-async fn ask(config: &Config) -> Result<Answer, String> {
+async fn ask(config: &Config) -> Result<ServerFacts, String> {
     let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent("grantd doctor");
     if !config.is_https() {
         // What is on this machine is asked on this machine.
@@ -85,7 +85,7 @@ async fn ask(config: &Config) -> Result<Answer, String> {
     let (jwks, _) = get("jwks.json").await?;
     let keys = jwks["keys"].as_array().cloned().unwrap_or_default();
     let kids = keys.iter().filter_map(|key| key["kid"].as_str().map(ToOwned::to_owned)).collect();
-    Ok(Answer { issuer: metadata["issuer"].as_str().unwrap_or_default().to_owned(), kids, date })
+    Ok(ServerFacts { issuer: metadata["issuer"].as_str().unwrap_or_default().to_owned(), kids, date })
 }
 
 /// An error with what is behind it: "connection refused" stands at the end of the chain.

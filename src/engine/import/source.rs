@@ -35,14 +35,14 @@ pub(super) struct Record {
     pub sha256: Option<String>,
     pub owner: Option<String>,
     pub name: Option<String>,
-    #[serde(deserialize_with = "words")]
+    #[serde(deserialize_with = "text_or_list")]
     pub scopes: Option<String>,
     pub project: Option<String>,
     pub environment: Option<String>,
-    #[serde(deserialize_with = "words")]
+    #[serde(deserialize_with = "text_or_list")]
     pub expires_at: Option<String>,
     pub plan: Option<String>,
-    #[serde(deserialize_with = "words")]
+    #[serde(deserialize_with = "text_or_list")]
     pub networks: Option<String>,
 }
 
@@ -72,17 +72,17 @@ impl Record {
 /// A text, a number, or a list of texts.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Words {
+enum TextOrList {
     Text(String),
     Number(i64),
     List(Vec<String>),
 }
 
-fn words<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::<Words>::deserialize(from)?.map(|words| match words {
-        Words::Text(text) => text,
-        Words::Number(number) => number.to_string(),
-        Words::List(list) => list.join(" "),
+fn text_or_list<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<TextOrList>::deserialize(from)?.map(|words| match words {
+        TextOrList::Text(text) => text,
+        TextOrList::Number(number) => number.to_string(),
+        TextOrList::List(list) => list.join(" "),
     }))
 }
 

@@ -1,9 +1,9 @@
 //! Owns counting requests against a plan: an hour's quota and a second's burst for each subject at each API. Counts in this
-//! node's memory, or with the other nodes where a Redis is configured; guesses too, see `guard`. Does not know who asks.
+//! node's memory, or with the other nodes where a Redis is configured; guesses too, see `throttle`. Does not know who asks.
 
-mod guard;
 mod shared;
 mod table;
+mod throttle;
 mod window;
 
 use std::{
@@ -13,11 +13,11 @@ use std::{
 
 use aws_lc_rs::hmac;
 
-pub use self::guard::Guard;
+pub use self::throttle::Throttle;
 use self::{
     shared::Shared,
     table::Table,
-    window::{Ask, Counted, Rule, Subject, Windows},
+    window::{Ask, Counted, Limit, Subject, Windows},
 };
 use crate::{
     config::SharedFailure,
@@ -28,7 +28,7 @@ use crate::{
 const HOUR_SECONDS: u32 = 3600;
 /// Subjects whose plan is counted at once in this node's memory, at some 110 bytes each; memory is taken as they come.
 const PLANS_MAX: usize = 1 << 20;
-/// Names that one guard counts at once, in 1.5 MiB.
+/// Names that one throttle counts at once, in 1.5 MiB.
 const GUARD_MAX: usize = 1 << 16;
 
 /// Whether a request is within its plan, and what is left.
@@ -52,16 +52,16 @@ pub struct Verdict {
 #[derive(Debug)]
 pub struct Limiter {
     plans: Windows,
-    // A memory for each guard, made when it first counts: whoever floods one makes no other forget, and no plan.
+    // A memory for each throttle, made when it first counts: whoever floods one makes no other forget, and no plan.
     guards: RwLock<HashMap<&'static str, Arc<Table>>>,
-    // When the last guard that was full is not any more, in seconds since the epoch.
+    // When the last throttle that was full is not any more, in seconds since the epoch.
     last_full_ends: AtomicI64,
     shared: Option<Arc<Shared>>,
     failure: SharedFailure,
     /// Requests over their plan, by its name.
     pub limited: Named<Count>,
-    /// Refusals by the name of the guard.
-    pub guarded: Named<Count>,
+    /// Refusals by the name of the throttle.
+    pub throttled: Named<Count>,
 }
 
 impl Default for Limiter {
@@ -74,7 +74,7 @@ impl Default for Limiter {
             shared: None,
             failure: SharedFailure::Local,
             limited: Named::default(),
-            guarded: Named::default(),
+            throttled: Named::default(),
         }
     }
 }
@@ -128,19 +128,19 @@ impl Limiter {
         api: &str,
     ) -> Result<Option<Verdict>, Error> {
         let subject = Subject { kind: "plan", parts: [subject, api] };
-        let rules = [
-            Rule { seconds: HOUR_SECONDS, aligned: true, most: plan.per_hour },
-            Rule { seconds: 1, aligned: true, most: Some(plan.burst) },
+        let limits = [
+            Limit { seconds: HOUR_SECONDS, aligned: true, most: plan.per_hour },
+            Limit { seconds: 1, aligned: true, most: Some(plan.burst) },
         ];
         let counted = match (&self.shared, self.failure) {
-            (None, _) => self.plans.ask(ask, now, subject, &rules),
-            (Some(_), failure) => match (self.ask_shared(ask, subject, &rules).await, failure) {
+            (None, _) => self.plans.ask(ask, now, subject, &limits),
+            (Some(_), failure) => match (self.ask_shared(ask, subject, &limits).await, failure) {
                 (Some(counted), _) => {
                     // Should Redis go, this node goes on from where it saw the count last.
                     self.plans.keep(ask, subject, &counted);
                     counted
                 }
-                (None, SharedFailure::Local) => self.plans.ask(ask, now, subject, &rules),
+                (None, SharedFailure::Local) => self.plans.ask(ask, now, subject, &limits),
                 (None, SharedFailure::Refuse) => return Err(Error::unavailable("the shared limits are gone")),
                 (None, SharedFailure::Allow) => return Ok(None),
             },
@@ -149,12 +149,12 @@ impl Limiter {
     }
 
     /// What the nodes together say; nothing where they cannot be asked, or this node counts for itself.
-    async fn ask_shared(&self, ask: Ask, subject: Subject<'_>, rules: &[Rule]) -> Option<Counted> {
+    async fn ask_shared(&self, ask: Ask, subject: Subject<'_>, limits: &[Limit]) -> Option<Counted> {
         // Boxed: the path without it stays as small as if it did not exist.
-        Box::pin(self.shared.as_ref()?.ask(ask, subject, rules)).await
+        Box::pin(self.shared.as_ref()?.ask(ask, subject, limits)).await
     }
 
-    /// The memory of the guard called `name`.
+    /// The memory of the throttle called `name`.
     fn table(&self, name: &'static str) -> Arc<Table> {
         if let Some(table) = self.guards.read().unwrap_or_else(PoisonError::into_inner).get(name) {
             return Arc::clone(table);

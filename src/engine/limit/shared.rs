@@ -19,7 +19,7 @@ use data_encoding::BASE64URL_NOPAD;
 use redis::{AsyncConnectionConfig, Client, Script, aio::MultiplexedConnection};
 use tokio::time::{Instant, timeout};
 
-use super::window::{Ask, Counted, Rule, Subject, WINDOWS, Window};
+use super::window::{Ask, Counted, Limit, Subject, WINDOWS, Window};
 use crate::model::error::Error;
 
 /// A connection, which no request waits for, may take so many times as long as an answer.
@@ -37,14 +37,14 @@ pub(super) struct Shared {
     names: hmac::Key,
     /// Longest wait for one decision. A Redis that hangs costs the requests under way this much, once.
     wait: Duration,
-    link: ArcSwapOption<Link>,
+    link: ArcSwapOption<RedisConnection>,
     connecting: AtomicBool,
     is_gone: AtomicBool,
     started: Instant,
     rest_until_ms: std::sync::atomic::AtomicU64,
 }
 
-struct Link(MultiplexedConnection);
+struct RedisConnection(MultiplexedConnection);
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,7 +77,7 @@ impl Shared {
     }
 
     /// What came of an ask, or nothing where Redis is gone.
-    pub(super) async fn ask(self: &Arc<Self>, ask: Ask, subject: Subject<'_>, rules: &[Rule]) -> Option<Counted> {
+    pub(super) async fn ask(self: &Arc<Self>, ask: Ask, subject: Subject<'_>, limits: &[Limit]) -> Option<Counted> {
         let Some(link) = self.link.load_full() else {
             self.look_again();
             return None;
@@ -87,10 +87,10 @@ impl Shared {
             Ask::Peek => "peek",
             Ask::Count => "count",
             Ask::Release => "release",
-            Ask::Forget => "forget",
+            Ask::Reset => "forget",
         });
-        for rule in rules {
-            call.arg(rule.seconds).arg(u8::from(rule.aligned)).arg(rule.most.map_or(-1, i64::from));
+        for limit in limits {
+            call.arg(limit.seconds).arg(u8::from(limit.aligned)).arg(limit.most.map_or(-1, i64::from));
         }
         let mut connection = link.0.clone();
         let answer = timeout(self.wait, call.invoke_async::<Vec<i64>>(&mut connection)).await;
@@ -113,7 +113,7 @@ impl Shared {
     }
 
     /// Lets go of a connection that failed. Whoever comes first says so.
-    fn lost(&self, link: &Arc<Link>, error: &str) {
+    fn lost(&self, link: &Arc<RedisConnection>, error: &str) {
         let before = self.link.compare_and_swap(link, None);
         if before.as_ref().is_some_and(|before| Arc::ptr_eq(before, link)) {
             self.gone(error);
@@ -148,7 +148,7 @@ impl Shared {
         };
         match timeout(wait, connect).await {
             Ok(Ok(connection)) => {
-                self.link.store(Some(Arc::new(Link(connection))));
+                self.link.store(Some(Arc::new(RedisConnection(connection))));
                 if self.is_gone.swap(false, Ordering::AcqRel) {
                     tracing::info!("the shared limits are reached again");
                 }

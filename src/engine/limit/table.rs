@@ -9,7 +9,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::window::{Ask, Counted, Rule, Subject, WINDOWS, Window, apply};
+use super::window::{Ask, Counted, Limit, Subject, WINDOWS, Window, apply};
 
 /// Places of one name.
 const WAYS: usize = 8;
@@ -41,8 +41,8 @@ impl Table {
     }
 
     /// The result of a request at `now`, in seconds since the epoch. Only counting stores a name.
-    pub(super) fn ask(&self, ask: Ask, now: i64, subject: Subject<'_>, rule: Rule) -> Counted {
-        self.with(now, subject, |windows| apply(windows, ask, now, &[rule]))
+    pub(super) fn ask(&self, ask: Ask, now: i64, subject: Subject<'_>, limit: Limit) -> Counted {
+        self.with(now, subject, |windows| apply(windows, ask, now, &[limit]))
     }
 
     /// Remembers the state of a window in the shared store.
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     const NOW: i64 = 1_795_219_200;
-    const RULE: Rule = Rule { seconds: 900, aligned: false, most: Some(10) };
+    const RULE: Limit = Limit { seconds: 900, aligned: false, most: Some(10) };
 
     fn subject(name: &str) -> Subject<'_> {
         Subject { kind: "test", parts: [name, ""] }
@@ -137,11 +137,11 @@ mod tests {
     #[test]
     fn only_counting_makes_a_name_known_and_what_is_given_back_is_free_again() {
         let table = Table::new(1024);
-        for ask in [Ask::Peek, Ask::Release, Ask::Forget] {
+        for ask in [Ask::Peek, Ask::Release, Ask::Reset] {
             table.ask(ask, NOW, subject("alice"), RULE);
         }
         assert_eq!(names(&table), 0);
-        for ask in [Ask::Release, Ask::Forget] {
+        for ask in [Ask::Release, Ask::Reset] {
             count(&table, NOW, "alice");
             assert_eq!(names(&table), 1);
             table.ask(ask, NOW, subject("alice"), RULE);

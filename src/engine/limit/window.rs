@@ -19,7 +19,7 @@ pub(super) struct Subject<'a> {
 
 /// One window: so many requests within so many seconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rule {
+pub(super) struct Limit {
     pub seconds: u32,
     /// Begins with the hour or second of the clock, not with the first request.
     pub aligned: bool,
@@ -37,7 +37,7 @@ pub(super) enum Ask {
     /// One less: it was counted and turned out to be right.
     Release,
     /// From the beginning.
-    Forget,
+    Reset,
 }
 
 /// How a window stands. Sixteen bytes for two of them: there can be a million names.
@@ -62,26 +62,26 @@ pub(super) struct Counted {
 impl Window {
     /// Begins anew where it has ended; also where it would last longer than its length, for the clock was set back then:
     /// a jump neither keeps anybody out nor lets anybody stay.
-    fn turn(&mut self, now: i64, rule: Rule) {
-        let (ends, seconds) = (i64::from(self.ends), i64::from(rule.seconds));
+    fn turn(&mut self, now: i64, limit: Limit) {
+        let (ends, seconds) = (i64::from(self.ends), i64::from(limit.seconds));
         if ends <= now || ends > now + seconds {
-            let ends = if rule.aligned { (now.div_euclid(seconds) + 1) * seconds } else { now + seconds };
+            let ends = if limit.aligned { (now.div_euclid(seconds) + 1) * seconds } else { now + seconds };
             *self = Self { ends: u32::try_from(ends).unwrap_or(u32::MAX), count: 0 };
         }
     }
 }
 
 /// How windows stand after this ask.
-pub(super) fn apply(windows: &mut [Window; WINDOWS], ask: Ask, now: i64, rules: &[Rule]) -> Counted {
+pub(super) fn apply(windows: &mut [Window; WINDOWS], ask: Ask, now: i64, limits: &[Limit]) -> Counted {
     let mut over = [false; WINDOWS];
-    if ask == Ask::Forget {
+    if ask == Ask::Reset {
         *windows = Default::default();
     }
-    for ((window, rule), over) in windows.iter_mut().zip(rules).zip(&mut over) {
-        window.turn(now, *rule);
-        *over = rule.most.is_some_and(|most| window.count >= most);
+    for ((window, limit), over) in windows.iter_mut().zip(limits).zip(&mut over) {
+        window.turn(now, *limit);
+        *over = limit.most.is_some_and(|most| window.count >= most);
     }
-    for window in windows.iter_mut().take(rules.len()) {
+    for window in windows.iter_mut().take(limits.len()) {
         window.count = match ask {
             Ask::Count if !over.contains(&true) => window.count.saturating_add(1),
             Ask::Release => window.count.saturating_sub(1),
@@ -108,8 +108,8 @@ impl Windows {
         Self { kept: Cache::new(names), naming: [RandomState::new(), RandomState::new()] }
     }
 
-    pub(super) fn ask(&self, ask: Ask, now: Timestamp, subject: Subject<'_>, rules: &[Rule]) -> Counted {
-        self.with(ask == Ask::Count, subject, |windows| apply(windows, ask, now.seconds(), rules))
+    pub(super) fn ask(&self, ask: Ask, now: Timestamp, subject: Subject<'_>, limits: &[Limit]) -> Counted {
+        self.with(ask == Ask::Count, subject, |windows| apply(windows, ask, now.seconds(), limits))
     }
 
     /// Remembers how windows stand elsewhere.
@@ -146,8 +146,8 @@ mod tests {
     use super::*;
 
     const START: Timestamp = Timestamp(1_795_219_200_000);
-    const HOUR: Rule = Rule { seconds: 3600, aligned: true, most: Some(1) };
-    const GUARD: Rule = Rule { seconds: 900, aligned: false, most: Some(2) };
+    const HOUR: Limit = Limit { seconds: 3600, aligned: true, most: Some(1) };
+    const GUARD: Limit = Limit { seconds: 900, aligned: false, most: Some(2) };
 
     fn subject(name: &str) -> Subject<'_> {
         Subject { kind: "test", parts: [name, ""] }
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!([ask(Ask::Count), ask(Ask::Count), ask(Ask::Count)].map(|c| c.over[0]), [false, false, true]);
         assert_eq!(ask(Ask::Release).windows[0].count, 1);
         assert!(!ask(Ask::Count).over[0] && ask(Ask::Peek).over[0]);
-        assert!(!ask(Ask::Forget).over[0] && !ask(Ask::Peek).over[0]);
+        assert!(!ask(Ask::Reset).over[0] && !ask(Ask::Peek).over[0]);
     }
 
     #[test]
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn who_only_asks_takes_up_no_memory() {
         let windows = Windows::new(16);
-        for ask in [Ask::Peek, Ask::Release, Ask::Forget] {
+        for ask in [Ask::Peek, Ask::Release, Ask::Reset] {
             windows.ask(ask, START, subject("a"), &[HOUR]);
         }
         assert_eq!(windows.len(), 0);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{still_allowed, tell_reuse, wrong_client};
 use crate::{
     app::App,
-    engine::limit::Guard,
+    engine::limit::Throttle,
     http::extract::RequestInfo,
     model::{
         client::{Client, GrantType},
@@ -13,21 +13,21 @@ use crate::{
         grant::Redeemed,
         pkce::CodeChallenge,
     },
-    oauth::token::Decision,
+    oauth::token::Authorization,
     store::Redemption,
 };
 
 /// What the client presented.
-pub struct Presented {
+pub struct CodeRequest {
     pub code: String,
     pub redirect_uri: Option<String>,
     pub code_verifier: Option<String>,
     pub resources: Vec<String>,
 }
 
-impl std::fmt::Debug for Presented {
+impl std::fmt::Debug for CodeRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Presented(REDACTED)")
+        f.write_str("CodeRequest(REDACTED)")
     }
 }
 
@@ -36,8 +36,8 @@ pub async fn redeem(
     app: &Arc<App>,
     info: &RequestInfo,
     client: &Arc<Client>,
-    presented: Presented,
-) -> Result<Decision, Error> {
+    presented: CodeRequest,
+) -> Result<Authorization, Error> {
     let id =
         app.grant_tokens.read_code(&presented.code).ok_or_else(|| Error::invalid_grant("the code is not known"))?;
     let idle_expires_at = info.now.plus_seconds(app.config.lifetimes.refresh_idle_seconds);
@@ -55,14 +55,14 @@ pub async fn redeem(
         }
         Redemption::WrongClient => return Err(wrong_client(app, info, client, "the code is not known")),
     };
-    let asked = Guard::codes(app.config.limits.unredeemed_codes_per_user);
+    let asked = Throttle::codes(app.config.limits.unredeemed_codes_per_user);
     app.limiter.release(info.now, asked, &redeemed.user_id).await;
     let refresh_token = if client.may_use(GrantType::RefreshToken) {
         Some(app.grant_tokens.refresh_token(&redeemed.grant_id, redeemed.generation)?)
     } else {
         None
     };
-    Ok(Decision {
+    Ok(Authorization {
         subject: redeemed.user_id,
         scopes: redeemed.scopes,
         granted: redeemed.resources,
@@ -73,7 +73,7 @@ pub async fn redeem(
     })
 }
 
-fn check(app: &App, client: &Client, presented: &Presented, redeemed: &Redeemed) -> Result<(), Error> {
+fn check(app: &App, client: &Client, presented: &CodeRequest, redeemed: &Redeemed) -> Result<(), Error> {
     match (&redeemed.code_challenge, &presented.code_verifier) {
         (Some(challenge), Some(verifier)) if CodeChallenge::stored(challenge.clone()).accepts(verifier) => {}
         (None, None) => {}

@@ -8,7 +8,7 @@ use crate::{
         error::{Error, ErrorCode},
         scope::Scopes,
     },
-    oauth::token::Decision,
+    oauth::token::Authorization,
 };
 
 /// Decides for a confidential client in its own name.
@@ -18,7 +18,7 @@ pub fn redeem(
     client: &Client,
     scope: Option<Scopes>,
     resources: Vec<String>,
-) -> Result<Decision, Error> {
+) -> Result<Authorization, Error> {
     if !client.is_confidential() {
         return Err(Error::new(ErrorCode::UnauthorizedClient, "a public client has no credentials of its own"));
     }
@@ -29,7 +29,7 @@ pub fn redeem(
         None => client.scopes.clone(),
     };
     app.event_counts.count("token.issue", Some(&client.id), &info.origin(&client.id), None);
-    Ok(Decision {
+    Ok(Authorization {
         subject: client.id.clone(),
         scopes,
         granted: Vec::new(),

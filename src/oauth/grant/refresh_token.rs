@@ -7,7 +7,7 @@ use crate::{
     app::App,
     http::extract::RequestInfo,
     model::{client::Client, error::Error, grant::Redeemed, scope::Scopes},
-    oauth::token::Decision,
+    oauth::token::Authorization,
     store::{Redemption, Rotation},
 };
 
@@ -19,7 +19,7 @@ pub async fn redeem(
     refresh_token: &str,
     scope: Option<Scopes>,
     resources: Vec<String>,
-) -> Result<Decision, Error> {
+) -> Result<Authorization, Error> {
     let unknown = || Error::invalid_grant("the refresh token is not known");
     let (id, generation) = app.grant_tokens.read_refresh_token(refresh_token).ok_or_else(unknown)?;
     let rotation = Rotation {
@@ -48,7 +48,7 @@ pub async fn redeem(
             Redemption::WrongClient => return Err(wrong_client(app, info, client, "the refresh token is not known")),
         };
     let refresh_token = app.grant_tokens.refresh_token(&redeemed.grant_id, redeemed.generation)?;
-    Ok(Decision {
+    Ok(Authorization {
         subject: redeemed.user_id,
         scopes: scope.unwrap_or(redeemed.scopes),
         granted: redeemed.resources,

@@ -152,7 +152,7 @@ async fn every_purpose_has_a_key_of_its_own() {
         Purpose::Limits,
         Purpose::Audit,
         Purpose::SigningKeys,
-        Purpose::Answers,
+        Purpose::Responses,
         Purpose::Cursors,
         Purpose::Check,
     ];
@@ -165,7 +165,7 @@ async fn every_purpose_has_a_key_of_its_own() {
         Purpose::Limits => 4,
         Purpose::Audit => 5,
         Purpose::SigningKeys => 6,
-        Purpose::Answers => 7,
+        Purpose::Responses => 7,
         Purpose::Cursors => 8,
         Purpose::Check => 9,
     };

@@ -51,7 +51,7 @@ async fn a_peer_that_forwards_and_is_not_trusted_has_no_known_sender() {
 async fn one_visitor_locks_out_few_and_invented_addresses_buy_little() {
     // THREATS: HX1 RL2
     let app = TestApp::with(&[("limits.unknown_credentials_per_address", "3")]).await;
-    let mut guesses = (0..).map(|n| Secret::seal("gd_live_", &format!("{n:036}")).expose().to_owned());
+    let mut guesses = (0..).map(|n| Secret::with_checksum("gd_live_", &format!("{n:036}")).expose().to_owned());
     let mut guess = async |peer: &str, visitor: String| {
         let guess = guesses.next().expect("endless");
         bearer(&app, peer, PATHS[1], &guess, &[("x-forwarded-for", visitor.as_str())]).await.status.as_u16()

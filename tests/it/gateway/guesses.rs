@@ -10,7 +10,7 @@ use crate::harness::{Reply, TestApp, app::encode, flow};
 
 /// Texts of a key's form that are nobody's.
 fn guesses() -> impl Iterator<Item = String> {
-    (0..).map(|n| Secret::seal("gd_live_", &format!("{n:036}")).expose().to_owned())
+    (0..).map(|n| Secret::with_checksum("gd_live_", &format!("{n:036}")).expose().to_owned())
 }
 
 async fn bearer(app: &TestApp, peer: &str, path: &str, key: &str) -> Reply {

@@ -3,7 +3,7 @@
 use grantd::{
     engine::denials::Denials,
     model::{
-        denial::{Asked, DenialRecord},
+        denial::{DenialRecord, DeniedRequest},
         key::{ApiKey, KeyStatus},
     },
     store::{Error, KeyUse},
@@ -28,7 +28,7 @@ fn refusal(request_id: &str, user_id: Option<&str>, address: &str) -> DenialReco
         status: 401,
         reason: "unknown".to_owned(),
         kind: None,
-        asked: Asked::default(),
+        asked: DeniedRequest::default(),
         api: None,
         key_id: None,
         user_id: user_id.map(ToOwned::to_owned),

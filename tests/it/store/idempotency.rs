@@ -2,15 +2,15 @@
 
 use grantd::{
     model::{clock::Timestamp, key::KeyForm, project::Project},
-    store::{Error, KeptAnswer},
+    store::{Error, StoredResponse},
 };
 
 use super::{Base, NOW, who};
 
 on_each_engine!(an_answer_is_kept_with_the_work_and_never_without, twins_make_one_thing, an_old_answer_makes_room,);
 
-fn answer(name: &str, now: Timestamp) -> KeptAnswer {
-    KeptAnswer {
+fn answer(name: &str, now: Timestamp) -> StoredResponse {
+    StoredResponse {
         actor: "key_1".to_owned(),
         name: name.to_owned(),
         request: "digest".to_owned(),
@@ -34,26 +34,26 @@ fn project(base: &Base, name: &str) -> Project {
 }
 
 async fn an_answer_is_kept_with_the_work_and_never_without(base: Base) {
-    let store = base.store.answering(Some(answer("a", NOW)));
+    let store = base.store.storing(Some(answer("a", NOW)));
     store.insert_project(NOW, who(), project(&base, "one")).await.expect("made");
-    let kept = base.store.kept_answer(NOW, "key_1", "a").await.expect("a look").expect("an answer");
+    let kept = base.store.find_response(NOW, "key_1", "a").await.expect("a look").expect("an answer");
     assert_eq!((kept.status, kept.request.as_str(), kept.sealed.as_str()), (201, "digest", "sealed a"));
-    assert!(base.store.kept_answer(NOW, "key_2", "a").await.expect("a look").is_none());
+    assert!(base.store.find_response(NOW, "key_2", "a").await.expect("a look").is_none());
     // Under a name that is taken nothing is done.
-    let store = base.store.answering(Some(answer("a", NOW)));
+    let store = base.store.storing(Some(answer("a", NOW)));
     let twice = store.insert_project(NOW, who(), project(&base, "two")).await;
     assert!(matches!(twice, Err(Error::Conflict)), "{twice:?}");
     assert!(base.store.find_project("project_two").await.expect("a look").is_none());
     // What is refused, and what finds nothing to do, keeps nothing.
-    let store = base.store.answering(Some(answer("b", NOW)));
+    let store = base.store.storing(Some(answer("b", NOW)));
     assert!(store.insert_project(NOW, who(), project(&base, "one")).await.is_err());
     assert!(!store.revoke_key(NOW, who(), "key_none".to_owned(), None).await.expect("an answer"));
-    assert!(base.store.kept_answer(NOW, "key_1", "b").await.expect("a look").is_none());
+    assert!(base.store.find_response(NOW, "key_1", "b").await.expect("a look").is_none());
 }
 
 async fn twins_make_one_thing(base: Base) {
     let make = |name: &'static str| {
-        let (store, project) = (base.store.answering(Some(answer("twin", NOW))), project(&base, name));
+        let (store, project) = (base.store.storing(Some(answer("twin", NOW))), project(&base, name));
         tokio::spawn(async move { store.insert_project(NOW, who(), project).await })
     };
     let twins = ["a", "b", "c", "d", "e", "f"].map(make);
@@ -69,11 +69,11 @@ async fn twins_make_one_thing(base: Base) {
 }
 
 async fn an_old_answer_makes_room(base: Base) {
-    let store = base.store.answering(Some(answer("a", NOW)));
+    let store = base.store.storing(Some(answer("a", NOW)));
     store.insert_project(NOW, who(), project(&base, "one")).await.expect("made");
     let later = NOW.plus_seconds(60);
-    assert!(base.store.kept_answer(later, "key_1", "a").await.expect("a look").is_none());
-    let store = base.store.answering(Some(answer("a", later)));
+    assert!(base.store.find_response(later, "key_1", "a").await.expect("a look").is_none());
+    let store = base.store.storing(Some(answer("a", later)));
     store.insert_project(later, who(), project(&base, "two")).await.expect("made");
-    assert!(base.store.kept_answer(later, "key_1", "a").await.expect("a look").is_some());
+    assert!(base.store.find_response(later, "key_1", "a").await.expect("a look").is_some());
 }

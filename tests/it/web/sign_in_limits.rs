@@ -50,9 +50,9 @@ async fn sign_ins_that_succeed_are_bounded_for_each_account() {
     let app = TestApp::new().await;
     app.user(ADA).await;
     app.user("bob@example.com").await;
-    let guard = grantd::engine::limit::Guard::SIGN_INS_OF_ACCOUNT;
+    let guard = grantd::engine::limit::Throttle::SIGN_INS_OF_ACCOUNT;
     for _ in 0..99 {
-        assert_eq!(app.app.limiter.strike(app.now(), guard, &format!("account:{ADA}")).await, None);
+        assert_eq!(app.app.limiter.hit(app.now(), guard, &format!("account:{ADA}")).await, None);
     }
     app.browser().log_in(ADA).await;
     let refused = app.browser().submit("/login", "/login", &[("email", ADA), ("password", PASSWORD)]).await;

@@ -1,6 +1,6 @@
-//! Owns doing a thing once: a repeated request with the same `Idempotency-Key` gets the same answer, which was kept in the
-//! transaction of what it tells. Twins that come at once wait for each other: one works, the other gets its answer. Does not
-//! seal; see `engine::answers`.
+//! Owns idempotency: a retry with the same `Idempotency-Key` gets the same response, which was stored in the
+//! transaction that it reports. Of two at once, one waits and gets the other's response. Does not
+//! encrypt; see `engine::idempotency`.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::auth::Caller;
 use crate::{
     app::App,
-    engine::answers::{Asked, Before},
+    engine::idempotency::{IdempotentRequest, Replay},
     http::{problem::Problem, reply},
     model::{
         clock::Timestamp,
@@ -25,27 +25,27 @@ use crate::{
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// An answer, before it is sent. It may hold a key that is shown once.
-pub struct Answer {
+/// A response, before it is sent. It may hold a key that is shown once.
+pub struct JsonResponse {
     status: StatusCode,
     body: Vec<u8>,
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for JsonResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("JsonResponse").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
-/// Work that is done once.
+/// A handler's work that is done once for each `Idempotency-Key`.
 #[derive(Debug)]
-pub struct Work<'a> {
+pub struct Guarded<'a> {
     app: &'a App,
     now: Timestamp,
-    asked: Option<Asked>,
+    request: Option<IdempotentRequest>,
 }
 
-impl Answer {
+impl JsonResponse {
     /// 201: something was made.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl Answer {
     }
 }
 
-impl IntoResponse for Answer {
+impl IntoResponse for JsonResponse {
     fn into_response(self) -> Response {
         let mut response = reply::json_bytes(self.body);
         *response.status_mut() = self.status;
@@ -75,60 +75,60 @@ impl IntoResponse for Answer {
     }
 }
 
-impl<'a> Work<'a> {
-    /// Begins; or the answer, where the same was asked before.
+impl<'a> Guarded<'a> {
+    /// Begins; or the stored response, where the same was requested before.
     ///
     /// # Errors
     /// `idempotency_mismatch`, `temporarily_unavailable`.
     pub async fn begin(
         app: &'a App,
         caller: &Caller,
-        once: Option<(String, Digest)>,
+        idempotency_key: Option<(String, Digest)>,
     ) -> Result<Result<Self, Response>, Problem> {
         // The operator's command line runs once by itself.
-        let asked = once.zip(caller.holder.as_ref()).map(|((name, request), holder)| {
+        let request = idempotency_key.zip(caller.holder.as_ref()).map(|((name, digest), holder)| {
             let principal = &holder.credential.value.principal;
             // A refreshed token is the same app; with other scopes it must not be shown what the wider one made.
             let actor = principal.grant_id.as_ref().unwrap_or(&principal.token_id).clone();
-            let request = Digest::of(&format!("{} {}", request.text(), principal.scopes));
-            Asked { actor, name, request }
+            let request = Digest::of(&format!("{} {}", digest.text(), principal.scopes));
+            IdempotentRequest { actor, name, request }
         });
-        let work = Self { app, now: caller.info.now, asked };
-        match work.before().await? {
+        let guarded = Self { app, now: caller.info.now, request };
+        match guarded.replay().await? {
             Some(response) => Ok(Err(response)),
-            None => Ok(Ok(work)),
+            None => Ok(Ok(guarded)),
         }
     }
 
-    /// The store, whose next write also keeps `answer`.
+    /// The store, whose next write also stores `response`.
     ///
     /// # Errors
     /// `server_error`.
-    pub fn store(&self, answer: &Answer) -> Result<Store, Error> {
-        let keep = |asked| self.app.answers.keep(self.now, asked, answer.status.as_u16(), &answer.body);
-        Ok(self.app.store.answering(self.asked.as_ref().map(keep).transpose()?))
+    pub fn store(&self, response: &JsonResponse) -> Result<Store, Error> {
+        let seal = |request| self.app.idempotency.seal(self.now, request, response.status.as_u16(), &response.body);
+        Ok(self.app.store.storing(self.request.as_ref().map(seal).transpose()?))
     }
 
-    /// Sends the answer, if the work was done; else that of a twin which was quicker.
+    /// Sends the response if the work was done; else that of an equal request that came first.
     ///
     /// # Errors
     /// Why the work was not done.
-    pub async fn end(self, answer: Answer, done: Result<(), Problem>) -> Result<Response, Problem> {
+    pub async fn end(self, response: JsonResponse, done: Result<(), Problem>) -> Result<Response, Problem> {
         match done {
-            Ok(()) => Ok(answer.into_response()),
-            Err(problem) => self.before().await?.ok_or(problem),
+            Ok(()) => Ok(response.into_response()),
+            Err(problem) => self.replay().await?.ok_or(problem),
         }
     }
 
-    async fn before(&self) -> Result<Option<Response>, Problem> {
-        let Some(asked) = &self.asked else { return Ok(None) };
-        match self.app.answers.before(&self.app.store, self.now, asked).await? {
-            Before::Nothing => Ok(None),
-            Before::Another => {
+    async fn replay(&self) -> Result<Option<Response>, Problem> {
+        let Some(request) = &self.request else { return Ok(None) };
+        match self.app.idempotency.find(&self.app.store, self.now, request).await? {
+            Replay::None => Ok(None),
+            Replay::Mismatch => {
                 let words = "this Idempotency-Key was used for another request within a day";
                 Err(Error::new(ErrorCode::IdempotencyMismatch, words).into())
             }
-            Before::This(status, body) => {
+            Replay::Stored(status, body) => {
                 let mut response = reply::json_bytes(body.to_vec());
                 *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
                 response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_shows_a_key_does_not_show_it_in_debug() {
-        let answer = Answer::created(&"gd_live_secret").expect("an answer");
-        assert_eq!(format!("{answer:?}"), "Answer { status: 201, .. }");
+        let response = JsonResponse::created(&"gd_live_secret").expect("an answer");
+        assert_eq!(format!("{response:?}"), "JsonResponse { status: 201, .. }");
     }
 }

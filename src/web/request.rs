@@ -13,42 +13,42 @@ use crate::{
         extract::{BodyKind, ParamsBody, RequestInfo},
         reply,
         session::SignedIn,
-        writes,
+        write_limit,
     },
     model::{error::Error, params::Params},
 };
 
 /// How the handler of a page answers.
-pub(super) type Answer = Result<Response, Refusal>;
+pub(super) type PageResult = Result<Response, PageFailure>;
 
 /// Why a page is not shown.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum PageFailure {
     /// A notice of ours.
     Page(Error),
     /// Another answer, such as the way to the sign-in page.
     Elsewhere(Box<Response>),
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for PageFailure {
     fn from(error: Error) -> Self {
         Self::Page(error)
     }
 }
 
-impl From<crate::store::Error> for Refusal {
+impl From<crate::store::Error> for PageFailure {
     fn from(error: crate::store::Error) -> Self {
         Self::Page(error.into())
     }
 }
 
-impl From<Response> for Refusal {
+impl From<Response> for PageFailure {
     fn from(response: Response) -> Self {
         Self::Elsewhere(Box::new(response))
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for PageFailure {
     fn into_response(self) -> Response {
         match self {
             Self::Page(error) => PageError(error).into_response(),
@@ -58,7 +58,7 @@ impl IntoResponse for Refusal {
 }
 
 /// A form with its sender's headers, its token not yet checked.
-pub(super) async fn read(app: &App, request: Request) -> Result<(HeaderMap, ParamsBody), Refusal> {
+pub(super) async fn read(app: &App, request: Request) -> Result<(HeaderMap, ParamsBody), PageFailure> {
     Ok(ParamsBody::read(request, BodyKind::Form, app.config.limits.body_bytes).await?)
 }
 
@@ -67,11 +67,11 @@ pub(super) async fn signed_form(
     app: &App,
     info: &RequestInfo,
     request: Request,
-) -> Result<(SignedIn, ParamsBody), Refusal> {
+) -> Result<(SignedIn, ParamsBody), PageFailure> {
     let (headers, body) = read(app, request).await?;
     let signed_in = SignedIn::of(app, info.now, &headers).await?;
     signed_in.viewer.check_form(app, &headers, &body.params()?)?;
-    writes::admit(app, info.now, &signed_in.user.id, None).await?;
+    write_limit::admit(app, info.now, &signed_in.user.id, None).await?;
     Ok((signed_in, body))
 }
 
@@ -81,7 +81,7 @@ pub(super) fn query(uri: &Uri) -> Result<Params<'_>, Error> {
 }
 
 /// 303 to a page of ours; `path` begins with a slash.
-pub(super) fn go(app: &App, path: &str) -> Response {
+pub(super) fn redirect(app: &App, path: &str) -> Response {
     reply::see_other(&format!("{}{path}", app.config.base_path()))
 }
 
@@ -90,9 +90,9 @@ pub(super) fn go(app: &App, path: &str) -> Response {
 pub struct Id(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
-    type Rejection = Refusal;
+    type Rejection = PageFailure;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PageFailure> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         match Path::<String>::from_request_parts(parts, state).await {
             Ok(Path(id)) if id.len() <= 128 && id.bytes().all(plain) => Ok(Self(id)),

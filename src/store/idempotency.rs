@@ -1,14 +1,14 @@
-//! Owns the `idempotency` table: answers kept in the transaction of what they tell, for whoever asks again. Does not seal
-//! them; see `engine::answers`.
+//! Owns the `idempotency` table: responses stored in the transaction that they report, for retries. Does not seal
+//! them; see `engine::idempotency`.
 
 use std::sync::Arc;
 
 use super::{Error, Store, row::binds, tx::Tx};
 use crate::model::clock::Timestamp;
 
-/// An answer to be kept with the write it tells of.
+/// A response to be stored with the write that it reports.
 #[derive(Debug)]
-pub struct KeptAnswer {
+pub struct StoredResponse {
     /// Who asked.
     pub actor: String,
     /// The `Idempotency-Key`.
@@ -23,9 +23,9 @@ pub struct KeptAnswer {
     pub expires_at: Timestamp,
 }
 
-/// An answer that was kept.
+/// A stored response.
 #[derive(Debug)]
-pub struct Answered {
+pub struct SealedResponse {
     /// Digest of the request.
     pub request: String,
     /// HTTP status.
@@ -35,10 +35,14 @@ pub struct Answered {
 }
 
 impl Tx {
-    /// Keeps the answer if anything was done. A twin that comes second waits for the first and finds its answer: then its
+    /// Stores the response if anything was done. Of two equal requests at once, the second waits for the first: then its
     /// own work is undone.
-    pub(super) async fn keep_answer(&mut self, now: Timestamp, answer: Option<&KeptAnswer>) -> Result<(), Error> {
-        let Some(answer) = answer.filter(|_| self.audited) else { return Ok(()) };
+    pub(super) async fn store_response(
+        &mut self,
+        now: Timestamp,
+        response: Option<&StoredResponse>,
+    ) -> Result<(), Error> {
+        let Some(response) = response.filter(|_| self.audited) else { return Ok(()) };
         let kept = self
             .execute(
                 "INSERT INTO idempotency (actor, name, request, status, sealed, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
@@ -46,12 +50,12 @@ impl Tx {
                      sealed = excluded.sealed, expires_at = excluded.expires_at
                  WHERE idempotency.expires_at <= $7",
                 binds![
-                    &answer.actor,
-                    &answer.name,
-                    &answer.request,
-                    i64::from(answer.status),
-                    &answer.sealed,
-                    answer.expires_at,
+                    &response.actor,
+                    &response.name,
+                    &response.request,
+                    i64::from(response.status),
+                    &response.sealed,
+                    response.expires_at,
                     now,
                 ],
             )
@@ -61,23 +65,28 @@ impl Tx {
 }
 
 impl Store {
-    /// This store, whose next write also keeps `answer`, in the same transaction: either both happen or neither.
+    /// This store, whose next write also stores `response`, in the same transaction: either both happen or neither.
     #[must_use]
-    pub fn answering(&self, answer: Option<KeptAnswer>) -> Self {
+    pub fn storing(&self, response: Option<StoredResponse>) -> Self {
         Self {
             engine: Arc::clone(&self.engine),
             freshness: Arc::clone(&self.freshness),
             meter: Arc::clone(&self.meter),
             wait: self.wait,
-            answer: answer.map(Arc::new),
+            response: response.map(Arc::new),
         }
     }
 
-    /// The answer kept for this caller under this name.
+    /// The response stored for this caller under this name.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn kept_answer(&self, now: Timestamp, actor: &str, name: &str) -> Result<Option<Answered>, Error> {
+    pub async fn find_response(
+        &self,
+        now: Timestamp,
+        actor: &str,
+        name: &str,
+    ) -> Result<Option<SealedResponse>, Error> {
         let row = self
             .row(
                 "SELECT request, status, sealed FROM idempotency WHERE actor = $1 AND name = $2 AND expires_at > $3",
@@ -85,7 +94,7 @@ impl Store {
             )
             .await?;
         row.map(|mut row| {
-            Ok(Answered {
+            Ok(SealedResponse {
                 request: row.text(0)?,
                 status: u16::try_from(row.int(1)?).map_err(|_| Error::Corrupt("a status"))?,
                 sealed: row.text(2)?,

@@ -1,17 +1,17 @@
-//! Owns what is guessed at or asked for too often, and how often is too often. Does not lock anybody out: each guard counts
+//! Owns what is guessed at or asked for too often, and how often is too often. Does not lock anybody out: each throttle counts
 //! a sender together with what it tries, and whoever proves right is let in.
 
 use std::sync::atomic::Ordering;
 
 use super::{
     Limiter,
-    window::{Ask, Rule, Subject},
+    window::{Ask, Limit, Subject},
 };
 use crate::{meters::Count, model::clock::Timestamp};
 
 /// One thing that is counted so that it stops.
 #[derive(Clone, Copy, Debug)]
-pub struct Guard {
+pub struct Throttle {
     name: &'static str,
     seconds: u32,
     most: u32,
@@ -20,7 +20,7 @@ pub struct Guard {
 const QUARTER: u32 = 900;
 const MINUTE: u32 = 60;
 
-impl Guard {
+impl Throttle {
     /// Wrong credentials for one client from one sender (THREATS CA12).
     pub const CLIENT: Self = Self { name: "client", seconds: QUARTER, most: 100 };
     /// Wrong credentials for any client from one sender.
@@ -85,8 +85,8 @@ impl Guard {
         Self { name: "write_key", seconds: MINUTE, most }
     }
 
-    fn rule(self) -> Rule {
-        Rule { seconds: self.seconds, aligned: false, most: Some(self.most) }
+    fn limit(self) -> Limit {
+        Limit { seconds: self.seconds, aligned: false, most: Some(self.most) }
     }
 
     fn of(self, subject: &str) -> Subject<'_> {
@@ -96,56 +96,66 @@ impl Guard {
 
 impl Limiter {
     /// Counts one try of `subject`, unless there were too many: then the seconds to wait.
-    pub async fn strike(&self, now: Timestamp, guard: Guard, subject: &str) -> Option<i64> {
-        self.guarded(Ask::Count, now, guard, subject).await
+    pub async fn hit(&self, now: Timestamp, throttle: Throttle, subject: &str) -> Option<i64> {
+        self.throttled(Ask::Count, now, throttle, subject).await
     }
 
     /// The seconds to wait where there were too many tries of `subject`; counts nothing.
-    pub async fn wait(&self, now: Timestamp, guard: Guard, subject: &str) -> Option<i64> {
-        self.guarded(Ask::Peek, now, guard, subject).await
+    pub async fn retry_after(&self, now: Timestamp, throttle: Throttle, subject: &str) -> Option<i64> {
+        self.throttled(Ask::Peek, now, throttle, subject).await
     }
 
     /// The same as far as this node knows, without asking others: for what must cost nothing.
     #[must_use]
-    pub fn known_wait(&self, now: Timestamp, guard: Guard, subject: impl FnOnce() -> String) -> Option<i64> {
+    pub fn known_retry_after(
+        &self,
+        now: Timestamp,
+        throttle: Throttle,
+        subject: impl FnOnce() -> String,
+    ) -> Option<i64> {
         // As long as nobody is over anything, nobody is looked up.
         if self.last_full_ends.load(Ordering::Relaxed) <= now.seconds() {
             return None;
         }
-        let wait = seconds(&self.table(guard.name).ask(Ask::Peek, now.seconds(), guard.of(&subject()), guard.rule()));
+        let wait = seconds(&self.table(throttle.name).ask(
+            Ask::Peek,
+            now.seconds(),
+            throttle.of(&subject()),
+            throttle.limit(),
+        ));
         if wait.is_some() {
-            self.guarded.with(guard.name, Count::one);
+            self.throttled.with(throttle.name, Count::one);
         }
         wait
     }
 
     /// Takes one try back: it has turned out to be right.
-    pub async fn release(&self, now: Timestamp, guard: Guard, subject: &str) {
-        self.guarded(Ask::Release, now, guard, subject).await;
+    pub async fn release(&self, now: Timestamp, throttle: Throttle, subject: &str) {
+        self.throttled(Ask::Release, now, throttle, subject).await;
     }
 
     /// Forgets every try of `subject`: it has proven right.
-    pub async fn forget(&self, now: Timestamp, guard: Guard, subject: &str) {
-        self.guarded(Ask::Forget, now, guard, subject).await;
+    pub async fn reset(&self, now: Timestamp, throttle: Throttle, subject: &str) {
+        self.throttled(Ask::Reset, now, throttle, subject).await;
     }
 
-    async fn guarded(&self, ask: Ask, now: Timestamp, guard: Guard, subject: &str) -> Option<i64> {
-        let (subject, rule) = (guard.of(subject), guard.rule());
-        let table = self.table(guard.name);
-        let counted = match self.ask_shared(ask, subject, &[rule]).await {
+    async fn throttled(&self, ask: Ask, now: Timestamp, throttle: Throttle, subject: &str) -> Option<i64> {
+        let (subject, limit) = (throttle.of(subject), throttle.limit());
+        let table = self.table(throttle.name);
+        let counted = match self.ask_shared(ask, subject, &[limit]).await {
             Some(counted) => {
                 table.keep(subject, &counted);
                 counted
             }
-            // A guard never opens, and never shuts everybody out, because others cannot be asked.
-            None => table.ask(ask, now.seconds(), subject, rule),
+            // A throttle never opens, and never shuts everybody out, because others cannot be asked.
+            None => table.ask(ask, now.seconds(), subject, limit),
         };
-        if counted.over[0] || counted.windows[0].count >= guard.most {
+        if counted.over[0] || counted.windows[0].count >= throttle.most {
             self.last_full_ends.fetch_max(i64::from(counted.windows[0].ends), Ordering::Relaxed);
         }
         let wait = seconds(&counted);
         if wait.is_some() {
-            self.guarded.with(guard.name, Count::one);
+            self.throttled.with(throttle.name, Count::one);
         }
         wait
     }
@@ -164,17 +174,17 @@ mod tests {
     async fn failures_count_within_their_window_alone() {
         let limiter = Limiter::default();
         let start = Timestamp(1_000_000);
-        let guard = Guard::account(3);
+        let throttle = Throttle::account(3);
         for _ in 0..3 {
-            assert_eq!(limiter.wait(start, guard, "a").await, None);
-            assert_eq!(limiter.strike(start, guard, "a").await, None);
+            assert_eq!(limiter.retry_after(start, throttle, "a").await, None);
+            assert_eq!(limiter.hit(start, throttle, "a").await, None);
         }
-        assert_eq!(limiter.strike(start, guard, "a").await, Some(901));
-        assert_eq!(limiter.known_wait(start.plus_seconds(1), guard, || "a".to_owned()), Some(900));
-        assert_eq!(limiter.wait(start, guard, "b").await, None);
-        assert_eq!(limiter.wait(start, Guard::address(3), "a").await, None);
-        assert_eq!(limiter.wait(start.plus_seconds(900), guard, "a").await, None);
-        limiter.forget(start, guard, "a").await;
-        assert_eq!(limiter.wait(start, guard, "a").await, None);
+        assert_eq!(limiter.hit(start, throttle, "a").await, Some(901));
+        assert_eq!(limiter.known_retry_after(start.plus_seconds(1), throttle, || "a".to_owned()), Some(900));
+        assert_eq!(limiter.retry_after(start, throttle, "b").await, None);
+        assert_eq!(limiter.retry_after(start, Throttle::address(3), "a").await, None);
+        assert_eq!(limiter.retry_after(start.plus_seconds(900), throttle, "a").await, None);
+        limiter.reset(start, throttle, "a").await;
+        assert_eq!(limiter.retry_after(start, throttle, "a").await, None);
     }
 }

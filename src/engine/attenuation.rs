@@ -58,18 +58,18 @@ impl<'a> Actor<'a> {
     }
 }
 
-fn wider<T>(words: impl Into<String>) -> Result<T, Error> {
-    Err(Error::new(ErrorCode::InsufficientScope, words.into()))
+fn deny_escalation<T>(message: impl Into<String>) -> Result<T, Error> {
+    Err(Error::new(ErrorCode::InsufficientScope, message.into()))
 }
 
-/// What an actor may hand on: the scopes of its own credential.
+/// Refuses scopes that the actor's own credential does not have.
 ///
 /// # Errors
 /// `insufficient_scope` naming what is too much.
-pub fn scopes(actor: &Actor<'_>, scopes: &Scopes) -> Result<(), Error> {
+pub fn may_delegate(actor: &Actor<'_>, scopes: &Scopes) -> Result<(), Error> {
     let Some(principal) = actor.credential else { return Ok(()) };
     let more = scopes.filter(|name| !principal.scopes.contains(name));
-    if more.is_empty() { Ok(()) } else { wider(format!("the credential itself does not have {more}")) }
+    if more.is_empty() { Ok(()) } else { deny_escalation(format!("the credential itself does not have {more}")) }
 }
 
 /// Bounds a key that is to be created by what creates it. What was not asked for is taken over; what is asked for and wider
@@ -78,11 +78,11 @@ pub fn scopes(actor: &Actor<'_>, scopes: &Scopes) -> Result<(), Error> {
 /// # Errors
 /// `insufficient_scope` saying what is too much.
 pub fn bound(actor: &Actor<'_>, now: Timestamp, config: &Config, new: &mut NewKey) -> Result<(), Error> {
-    scopes(actor, &new.scopes)?;
+    may_delegate(actor, &new.scopes)?;
     let asked = new.expires_in_seconds;
     narrow(actor, now, config, new)?;
     if asked.is_some_and(|asked| new.expires_in_seconds.is_some_and(|left| left < asked)) {
-        return wider("the new key would outlive the credential that makes it");
+        return deny_escalation("the new key would outlive the credential that makes it");
     }
     Ok(())
 }
@@ -100,7 +100,7 @@ pub fn bound_successor(
 ) -> Result<(), Error> {
     let itself = actor.credential.is_some_and(|principal| principal.token_id == old_id);
     if !itself {
-        scopes(actor, &new.scopes)?;
+        may_delegate(actor, &new.scopes)?;
     }
     narrow(actor, now, config, new)
 }
@@ -114,7 +114,7 @@ pub fn reaches_key(actor: &Actor<'_>, key: &ApiKey) -> Result<(), Error> {
     reaches_project(actor, key.project_id.as_deref())?;
     match actor.key() {
         Some(own) if own.environment != LIVE && own.environment != key.environment => {
-            wider(format!("a key for {} reaches keys for {0} alone", own.environment))
+            deny_escalation(format!("a key for {} reaches keys for {0} alone", own.environment))
         }
         _ => Ok(()),
     }
@@ -126,7 +126,7 @@ pub fn reaches_key(actor: &Actor<'_>, key: &ApiKey) -> Result<(), Error> {
 /// `insufficient_scope`.
 pub fn reaches_project(actor: &Actor<'_>, project: Option<&str>) -> Result<(), Error> {
     match actor.project() {
-        Some(own) if project != Some(own) => wider("a key of a project reaches that project alone"),
+        Some(own) if project != Some(own) => deny_escalation("a key of a project reaches that project alone"),
         _ => Ok(()),
     }
 }
@@ -138,9 +138,9 @@ pub fn reaches_project(actor: &Actor<'_>, project: Option<&str>) -> Result<(), E
 pub fn changes_project(actor: &Actor<'_>, config: &Config, project: &str) -> Result<(), Error> {
     reaches_project(actor, Some(project))?;
     match actor.key() {
-        Some(own) if own.environment != LIVE && config.environments.iter().any(|name| name == LIVE) => {
-            wider(format!("a key for {} changes no project: its live keys would change with it", own.environment))
-        }
+        Some(own) if own.environment != LIVE && config.environments.iter().any(|name| name == LIVE) => deny_escalation(
+            format!("a key for {} changes no project: its live keys would change with it", own.environment),
+        ),
         _ => Ok(()),
     }
 }
@@ -151,7 +151,7 @@ pub fn changes_project(actor: &Actor<'_>, config: &Config, project: &str) -> Res
 /// `insufficient_scope`.
 pub fn project(actor: &Actor<'_>, asked: Option<String>) -> Result<Option<String>, Error> {
     match (actor.project(), asked) {
-        (Some(own), Some(asked)) if own != asked => wider("a key of a project reaches that project alone"),
+        (Some(own), Some(asked)) if own != asked => deny_escalation("a key of a project reaches that project alone"),
         (own, asked) => Ok(asked.or(own.map(ToOwned::to_owned))),
     }
 }
@@ -163,7 +163,7 @@ pub fn project(actor: &Actor<'_>, asked: Option<String>) -> Result<Option<String
 pub fn within(actor: &Actor<'_>, networks: &Networks) -> Result<(), Error> {
     match actor.key() {
         Some(key) if !networks.is_within(&key.networks) => {
-            wider(format!("this key may be used from {} alone, and so may what it makes", key.networks))
+            deny_escalation(format!("the new key's networks must lie within {}", key.networks))
         }
         _ => Ok(()),
     }
@@ -181,7 +181,7 @@ pub fn unbounded_secret(actor: &Actor<'_>) -> Result<(), Error> {
         Some(key) if key.project.is_some() => "belongs to a project",
         _ => return Ok(()),
     };
-    wider(format!("this credential {bound}, and the secret of a client with client_credentials would not"))
+    deny_escalation(format!("this credential {bound}, and the secret of a client with client_credentials would not"))
 }
 
 fn narrow(actor: &Actor<'_>, now: Timestamp, config: &Config, new: &mut NewKey) -> Result<(), Error> {
@@ -197,13 +197,13 @@ fn narrow(actor: &Actor<'_>, now: Timestamp, config: &Config, new: &mut NewKey) 
     within(actor, &new.networks)?;
     let asked = new.environment.as_deref().unwrap_or(config.default_environment());
     if key.environment != LIVE && asked != key.environment {
-        return wider(format!("a key for {} makes keys for {0} alone", key.environment));
+        return deny_escalation(format!("a key for {} makes keys for {0} alone", key.environment));
     }
     // Each key that has a plan of its own is counted apart: creating more would make more of the plan.
     let shared = [Some(principal.subject.as_str()), actor.project()];
     let has_own_plan = principal.quota.as_ref().is_some_and(|quota| !shared.contains(&Some(&quota.subject)));
     if has_own_plan && new.plan.is_none() {
-        return Err(Error::invalid_request("a key with a plan of its own makes none without"));
+        return Err(Error::invalid_request("a key with its own plan can only create keys that have one"));
     }
     Ok(())
 }

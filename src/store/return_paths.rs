@@ -1,31 +1,31 @@
 //! Owns the `returns` table: the page that a browser asked for before it signed in. Does not decide which pages are kept; see
-//! `http::sign_in_first`.
+//! `http::login_redirect`.
 
 use super::{Error, Store, row::binds};
 use crate::model::{clock::Timestamp, secret::Digest};
 
 /// Why a page led to the sign-in page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Return {
+pub enum LoginReason {
     /// There was no session.
-    Asked,
+    NoSession,
     /// The session had ended.
     Ended,
     /// A form was sent after the session had ended: it was not acted on.
     Form,
 }
 
-impl Return {
+impl LoginReason {
     fn as_str(self) -> &'static str {
         match self {
-            Self::Asked => "asked",
+            Self::NoSession => "asked",
             Self::Ended => "ended",
             Self::Form => "form",
         }
     }
 
     fn parse(text: &str) -> Result<Self, Error> {
-        let all = [Self::Asked, Self::Ended, Self::Form];
+        let all = [Self::NoSession, Self::Ended, Self::Form];
         all.into_iter().find(|why| why.as_str() == text).ok_or(Error::Corrupt("a return"))
     }
 }
@@ -35,12 +35,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn keep_return(
+    pub async fn set_return_path(
         &self,
         now: Timestamp,
         browser: Digest,
         path: String,
-        why: Return,
+        why: LoginReason,
         expires_at: Timestamp,
     ) -> Result<(), Error> {
         self.write(now, move |tx| {
@@ -61,22 +61,26 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn find_return(&self, now: Timestamp, browser: &Digest) -> Result<Option<Return>, Error> {
+    pub async fn login_reason(&self, now: Timestamp, browser: &Digest) -> Result<Option<LoginReason>, Error> {
         let sql = "SELECT why FROM returns WHERE browser = $1 AND expires_at > $2";
         let row = self.row(sql, binds![&browser.text(), now]).await?;
-        row.map(|mut row| Return::parse(&row.text(0)?)).transpose()
+        row.map(|mut row| LoginReason::parse(&row.text(0)?)).transpose()
     }
 
     /// The page to lead back to, once.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn take_return(&self, now: Timestamp, browser: Digest) -> Result<Option<(String, Return)>, Error> {
+    pub async fn take_return_path(
+        &self,
+        now: Timestamp,
+        browser: Digest,
+    ) -> Result<Option<(String, LoginReason)>, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
                 let sql = "DELETE FROM returns WHERE browser = $1 RETURNING path, why, expires_at";
                 let Some(mut row) = tx.row(sql, binds![&browser.text()]).await? else { return Ok(None) };
-                let (path, why, ends) = (row.text(0)?, Return::parse(&row.text(1)?)?, row.at(2)?);
+                let (path, why, ends) = (row.text(0)?, LoginReason::parse(&row.text(1)?)?, row.at(2)?);
                 Ok((ends > now).then_some((path, why)))
             })
         })

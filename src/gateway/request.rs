@@ -3,14 +3,14 @@
 
 use axum::http::HeaderMap;
 
-use super::Question;
+use super::ForwardAuth;
 use crate::{
-    http::{extract::from_trusted_proxy, refused::names_credential},
+    http::{denials::names_credential, extract::from_trusted_proxy},
     model::{
         api::Api,
-        denial::Asked,
+        denial::DeniedRequest,
         path::normal_path,
-        profile::{Carrier, Refusal},
+        profile::{Carrier, GatewayError},
         rule::RuleMatch,
     },
 };
@@ -28,38 +28,39 @@ struct Original<'r> {
     target: Option<&'r str>,
 }
 
-impl<'q> Question<'q> {
+impl<'q> ForwardAuth<'q> {
     /// What this request needs, nothing where its API has no rules: then any of the API's credentials will do. An API with
     /// rules wants one to match.
-    pub(super) fn rule_match(&self) -> Result<Option<RuleMatch<'q>>, Refusal> {
-        let original = self.original().map_err(Refusal::Malformed)?;
+    pub(super) fn rule_match(&self) -> Result<Option<RuleMatch<'q>>, GatewayError> {
+        let original = self.original().map_err(GatewayError::Malformed)?;
         let Some(target) = original.target else {
             let why = "The proxy does not forward the original URI.";
-            return if self.api.rules.is_empty() { Ok(None) } else { Err(Refusal::Malformed(why)) };
+            return if self.api.rules.is_empty() { Ok(None) } else { Err(GatewayError::Malformed(why)) };
         };
         if target.split_once('?').is_some_and(|(_, query)| names_credential(query, &[])) {
             let origin = self.info.origin("anonymous");
             self.app.event_counts.count("credential_in_url", None, &origin, Some("a credential was sent in a URL"));
             let why = "A credential belongs into a header, not into the URL: revoke this one.";
-            return Err(Refusal::Malformed(why));
+            return Err(GatewayError::Malformed(why));
         }
-        let path = normal_path(target).ok_or(Refusal::Malformed("The path has more than one reading."))?;
+        let path = normal_path(target).ok_or(GatewayError::Malformed("The path has more than one reading."))?;
         if self.api.rules.is_empty() {
             return Ok(None);
         }
-        let method = original.method.ok_or(Refusal::Malformed("The proxy does not forward the original method."))?;
+        let method =
+            original.method.ok_or(GatewayError::Malformed("The proxy does not forward the original method."))?;
         let names_other = |name: &&str| self.parts.headers.get_all(*name).iter().any(|other| other != method);
         if OVERRIDES.iter().any(names_other) && self.api.rules.iter().any(|rule| rule.method != "*") {
-            return Err(Refusal::Malformed("The request names two methods."));
+            return Err(GatewayError::Malformed("The request names two methods."));
         }
-        RuleMatch::of(&self.api.rules, method, path).map(Some).ok_or(Refusal::Forbidden { scope: String::new() })
+        RuleMatch::of(&self.api.rules, method, path).map(Some).ok_or(GatewayError::Forbidden { scope: String::new() })
     }
 
     /// The request as the owner of a refused credential sees it; empty if the proxy does not forward it.
-    pub(super) fn asked(&self) -> Asked {
+    pub(super) fn asked(&self) -> DeniedRequest {
         match self.original() {
-            Ok(Original { method: Some(method), target: Some(target) }) => Asked::of(method, target),
-            _ => Asked::default(),
+            Ok(Original { method: Some(method), target: Some(target) }) => DeniedRequest::of(method, target),
+            _ => DeniedRequest::default(),
         }
     }
 
@@ -102,7 +103,7 @@ fn one<'r>(headers: &'r HeaderMap, name: &str) -> Result<Option<&'r str>, &'stat
 }
 
 /// The one credential of a request; two that disagree are refused, not chosen between.
-pub(super) fn credential<'r>(api: &Api, headers: &'r HeaderMap) -> Result<Option<&'r str>, Refusal> {
+pub(super) fn credential<'r>(api: &Api, headers: &'r HeaderMap) -> Result<Option<&'r str>, GatewayError> {
     let mut found: Option<&str> = None;
     for carrier in api.profile.carriers() {
         let name = match carrier {
@@ -110,16 +111,16 @@ pub(super) fn credential<'r>(api: &Api, headers: &'r HeaderMap) -> Result<Option
             Carrier::Header(name) => name,
         };
         for value in headers.get_all(name) {
-            let text = value.to_str().map_err(|_| Refusal::Invalid)?.trim();
+            let text = value.to_str().map_err(|_| GatewayError::Invalid)?.trim();
             let text = match carrier {
                 Carrier::Bearer => match text.split_once(' ') {
                     Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim(),
-                    _ => return Err(Refusal::Invalid),
+                    _ => return Err(GatewayError::Invalid),
                 },
                 Carrier::Header(_) => text,
             };
             if found.is_some_and(|before| before != text) {
-                return Err(Refusal::Malformed("The request carries two different credentials."));
+                return Err(GatewayError::Malformed("The request carries two different credentials."));
             }
             found = Some(text);
         }

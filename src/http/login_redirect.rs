@@ -11,7 +11,7 @@ use axum::{
 };
 
 use super::{error::PageError, extract::RequestInfo, session::Viewer};
-use crate::{app::App, engine::limit::Guard, store::Return};
+use crate::{app::App, engine::limit::Throttle, store::LoginReason};
 
 /// Longest path kept with its query, in bytes; of a longer one the query is left out.
 const PATH_MAX: usize = 512;
@@ -20,7 +20,7 @@ const KEPT_SECONDS: i64 = 3600;
 
 /// Attached to a redirect to the sign-in page: the browser that has to sign in.
 #[derive(Clone, Debug)]
-pub struct SignInFirst(pub Viewer);
+pub struct LoginRequired(pub Viewer);
 
 /// Around the pages: keeps the page that was asked for, where its handler said that somebody has to sign in first.
 pub async fn remember(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -29,21 +29,21 @@ pub async fn remember(State(app): State<Arc<App>>, request: Request, next: Next)
     let info = request.extensions().get::<RequestInfo>().cloned();
     let is_ours = !is_form || super::session::is_same_origin(&app, request.headers());
     let mut response = next.run(request).await;
-    let first = response.extensions_mut().remove::<SignInFirst>();
+    let first = response.extensions_mut().remove::<LoginRequired>();
     // A form sent from another site is not kept.
-    let (Some(SignInFirst(mut viewer)), Some(info), Some(path), true) = (first, info, path, is_ours) else {
+    let (Some(LoginRequired(mut viewer)), Some(info), Some(path), true) = (first, info, path, is_ours) else {
         return response;
     };
-    if app.limiter.strike(info.now, Guard::RETURNS, &info.network()).await.is_some() {
+    if app.limiter.hit(info.now, Throttle::RETURNS, &info.network()).await.is_some() {
         return response;
     }
     let why = match (is_form, viewer.had_session(&app)) {
-        (true, _) => Return::Form,
-        (false, true) => Return::Ended,
-        (false, false) => Return::Asked,
+        (true, _) => LoginReason::Form,
+        (false, true) => LoginReason::Ended,
+        (false, false) => LoginReason::NoSession,
     };
     let browser = viewer.ensure_browser();
-    let kept = app.store.keep_return(info.now, browser, path, why, info.now.plus_seconds(KEPT_SECONDS)).await;
+    let kept = app.store.set_return_path(info.now, browser, path, why, info.now.plus_seconds(KEPT_SECONDS)).await;
     match kept {
         Ok(()) => viewer.set_browser(&app, response),
         Err(error) => PageError(error.into()).into_response(),

@@ -8,7 +8,7 @@ use crate::{
 
 /// What is counted of credentials.
 #[derive(Debug)]
-pub struct Checks {
+pub struct VerifyMeters {
     /// Answered from memory.
     pub hits: Count,
     /// Not in memory, or no longer to be trusted.
@@ -31,7 +31,7 @@ impl Kind {
     }
 }
 
-impl Default for Checks {
+impl Default for VerifyMeters {
     /// Nothing counted yet.
     fn default() -> Self {
         Self {
@@ -44,15 +44,15 @@ impl Default for Checks {
     }
 }
 
-impl Checks {
+impl VerifyMeters {
     /// Counts a cache lookup as a hit or a miss, and returns what it found.
-    pub(super) fn looked_up(&self, remembered: Option<Verified>) -> Option<Verified> {
-        if remembered.is_some() {
+    pub(super) fn looked_up(&self, cached: Option<Verified>) -> Option<Verified> {
+        if cached.is_some() {
             self.hits.one()
         } else {
             self.misses.one()
         }
-        remembered
+        cached
     }
 
     pub(super) fn count(&self, found: &Result<Verified, Rejection>) {

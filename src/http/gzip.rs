@@ -12,12 +12,12 @@ use flate2::{Compression, write::GzEncoder};
 
 /// A text and its gzip (RFC 1952).
 #[derive(Clone, Debug)]
-pub struct Packed {
+pub struct Compressed {
     plain: Bytes,
     gzip: Option<Bytes>,
 }
 
-impl Packed {
+impl Compressed {
     /// Compresses a text as far as it goes.
     #[must_use]
     pub fn new(text: impl Into<Bytes>) -> Self {
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn what_compression_makes_longer_is_left_as_it_is() {
-        assert!(Packed::new("a").gzip.is_none());
-        assert!(Packed::new("a".repeat(1000)).gzip.is_some_and(|gzip| gzip.len() < 100));
+        assert!(Compressed::new("a").gzip.is_none());
+        assert!(Compressed::new("a".repeat(1000)).gzip.is_some_and(|gzip| gzip.len() < 100));
     }
 }

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use crate::{
     app::App,
-    engine::{limit::Guard, password::Busy},
+    engine::{limit::Throttle, password::Busy},
     http::{extract::RequestInfo, session::Viewer},
     model::{clock::Timestamp, email, error::Error, user::User},
     view::Step,
@@ -18,9 +18,9 @@ const TURN_SECONDS: i64 = 1;
 
 /// What a password has shown.
 #[derive(Debug)]
-pub(super) enum Proof {
+pub(super) enum PasswordCheck {
     /// It is this active user's; with the PHC string it was checked against.
-    Proven(User, String),
+    Correct(User, String),
     /// Unknown address, wrong password, disabled user: nobody is told which.
     Wrong,
     /// Too many failures: not looked at, for this many seconds.
@@ -31,43 +31,43 @@ pub(super) enum Proof {
 ///
 /// A failure counts before the check, so that many at once cannot outrun the count. It is forgotten after a success, and
 /// taken back where the password could not be looked at: that was no guess.
-pub(super) async fn prove(
+pub(super) async fn verify_password(
     app: &App,
     info: &RequestInfo,
     viewer: &Viewer,
     address: &str,
     password: &str,
-) -> Result<Proof, Error> {
+) -> Result<PasswordCheck, Error> {
     let limits = &app.config.limits;
     let known = email::normalize(address).ok();
-    let (sender, by_address) = (info.network(), Guard::address(limits.login_failures_per_address));
-    let by_account = Guard::account(limits.login_failures_per_account);
+    let (sender, by_address) = (info.network(), Throttle::address(limits.login_failures_per_address));
+    let by_account = Throttle::account(limits.login_failures_per_account);
     // A browser that signed in as this user before has a count of its own: strangers cannot lock its owner out.
     let account = known.as_deref().map(|email| match viewer.knows(app, email) {
         true => format!("device:{email}"),
         false => format!("account:{email}"),
     });
-    let of_sender = app.limiter.wait(info.now, by_address, &sender).await;
+    let of_sender = app.limiter.retry_after(info.now, by_address, &sender).await;
     let of_account = match &account {
-        Some(account) if of_sender.is_none() => app.limiter.strike(info.now, by_account, account).await,
-        Some(account) => app.limiter.wait(info.now, by_account, account).await,
+        Some(account) if of_sender.is_none() => app.limiter.hit(info.now, by_account, account).await,
+        Some(account) => app.limiter.retry_after(info.now, by_account, account).await,
         None => None,
     };
     if let Some(seconds) = of_sender.max(of_account) {
         app.event_counts.count("login", None, &info.origin("anonymous"), Some("too many failures"));
-        return Ok(Proof::Wait(seconds));
+        return Ok(PasswordCheck::Wait(seconds));
     }
     let looked = look(app, info.now, known.as_deref(), account.as_deref(), &sender, password).await;
-    if !matches!(looked, Ok(Proof::Wrong))
+    if !matches!(looked, Ok(PasswordCheck::Wrong))
         && let Some(account) = &account
     {
         match looked {
-            Ok(Proof::Proven(..)) => app.limiter.forget(info.now, by_account, account).await,
+            Ok(PasswordCheck::Correct(..)) => app.limiter.reset(info.now, by_account, account).await,
             _ => app.limiter.release(info.now, by_account, account).await,
         }
     }
-    if matches!(looked, Ok(Proof::Wrong)) {
-        app.limiter.strike(info.now, by_address, &sender).await;
+    if matches!(looked, Ok(PasswordCheck::Wrong)) {
+        app.limiter.hit(info.now, by_address, &sender).await;
         app.event_counts.count("login", None, &info.origin("anonymous"), Some("wrong address or password"));
     }
     looked
@@ -82,18 +82,18 @@ async fn look(
     account: Option<&str>,
     sender: &str,
     password: &str,
-) -> Result<Proof, Error> {
-    let of_sender = app.limiter.wait(now, Guard::SIGN_INS_OF_ADDRESS, sender).await;
+) -> Result<PasswordCheck, Error> {
+    let of_sender = app.limiter.retry_after(now, Throttle::SIGN_INS_OF_ADDRESS, sender).await;
     let of_account = match account {
-        Some(account) => app.limiter.wait(now, Guard::SIGN_INS_OF_ACCOUNT, account).await,
+        Some(account) => app.limiter.retry_after(now, Throttle::SIGN_INS_OF_ACCOUNT, account).await,
         None => None,
     };
     if let Some(seconds) = of_sender.max(of_account) {
-        return Ok(Proof::Wait(seconds));
+        return Ok(PasswordCheck::Wait(seconds));
     }
     let turn = match app.passwords.turn(account, sender) {
         Ok(turn) => turn,
-        Err(Busy::Own) => return Ok(Proof::Wait(TURN_SECONDS)),
+        Err(Busy::Own) => return Ok(PasswordCheck::Wait(TURN_SECONDS)),
         Err(Busy::All) => return Err(Error::unavailable("too many sign-ins wait")),
     };
     let found = match email {
@@ -103,12 +103,12 @@ async fn look(
     let (user, stored) = found.filter(|(user, _)| user.active).unzip();
     let stored = stored.flatten();
     let right = app.passwords.check(turn, stored.clone(), SecretString::from(password)).await?;
-    let Some((user, hash)) = user.zip(stored).filter(|_| right) else { return Ok(Proof::Wrong) };
-    app.limiter.strike(now, Guard::SIGN_INS_OF_ADDRESS, sender).await;
+    let Some((user, hash)) = user.zip(stored).filter(|_| right) else { return Ok(PasswordCheck::Wrong) };
+    app.limiter.hit(now, Throttle::SIGN_INS_OF_ADDRESS, sender).await;
     if let Some(account) = account {
-        app.limiter.strike(now, Guard::SIGN_INS_OF_ACCOUNT, account).await;
+        app.limiter.hit(now, Throttle::SIGN_INS_OF_ACCOUNT, account).await;
     }
-    Ok(Proof::Proven(user, hash))
+    Ok(PasswordCheck::Correct(user, hash))
 }
 
 /// Whether a sensitive step asks for the password again (ASVS 7.5).
@@ -116,14 +116,14 @@ pub(super) fn is_stale(now: Timestamp, viewer: &Viewer) -> bool {
     viewer.auth_time().is_none_or(|at| now.0.saturating_sub(at.0) > RECENT_MS)
 }
 
-/// The part of a form that asks for the password where [`is_stale`] says so; `wrong` is what [`confirm`] said before.
+/// The part of a form that asks for the password where [`is_stale`] says so; `wrong` is what [`require_recent_login`] said before.
 pub(super) fn step(app: &App, now: Timestamp, viewer: &Viewer, wrong: Option<String>) -> Step {
     Step { form: viewer.form_id(app), ask_password: is_stale(now, viewer), password_error: wrong }
 }
 
 /// Whether the signed-in user may take a sensitive step: the sign-in is recent, or the password was given again.
 /// What is wrong otherwise, in words to show beside the field.
-pub(super) async fn confirm(
+pub(super) async fn require_recent_login(
     app: &App,
     info: &RequestInfo,
     viewer: &Viewer,
@@ -134,10 +134,10 @@ pub(super) async fn confirm(
         return Ok(Ok(()));
     }
     let Some(password) = password else { return Ok(Err("Please enter your password.".to_owned())) };
-    Ok(match prove(app, info, viewer, &user.email, password).await? {
-        Proof::Proven(proven, _) if proven.id == user.id => Ok(()),
-        Proof::Proven(..) | Proof::Wrong => Err("That is not your password.".to_owned()),
-        Proof::Wait(seconds) => Err(too_many(seconds)),
+    Ok(match verify_password(app, info, viewer, &user.email, password).await? {
+        PasswordCheck::Correct(proven, _) if proven.id == user.id => Ok(()),
+        PasswordCheck::Correct(..) | PasswordCheck::Wrong => Err("That is not your password.".to_owned()),
+        PasswordCheck::Wait(seconds) => Err(too_many(seconds)),
     })
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     app::App,
-    engine::limit::Guard,
+    engine::limit::Throttle,
     model::{clock::Timestamp, error::Error},
 };
 
@@ -15,13 +15,13 @@ pub async fn admit(app: &App, now: Timestamp, user_id: &str, key_id: Option<&str
     let limits = &app.config.limits;
     // The key first: one script that runs wild leaves its user a part.
     let of_key = match key_id {
-        Some(id) => app.limiter.strike(now, Guard::writes_of_key(limits.writes_per_key), id).await,
+        Some(id) => app.limiter.hit(now, Throttle::writes_of_key(limits.writes_per_key), id).await,
         None => None,
     };
     if let Some(wait) = of_key {
         return Err(Error::too_many(wait, "too many changes with this key; try again in a minute"));
     }
-    match app.limiter.strike(now, Guard::writes_of_user(limits.writes_per_user), user_id).await {
+    match app.limiter.hit(now, Throttle::writes_of_user(limits.writes_per_user), user_id).await {
         Some(wait) => Err(Error::too_many(wait, "too many changes in a short time; try again in a minute")),
         None => Ok(()),
     }

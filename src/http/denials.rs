@@ -9,7 +9,7 @@ use crate::{
     app::App,
     meters::Count,
     model::{
-        denial::{Asked, DenialRecord},
+        denial::{DenialRecord, DeniedRequest},
         principal::{Presentation, Rejection},
     },
 };
@@ -26,28 +26,28 @@ impl RequestInfo {
     }
 
     /// Notes that what this request carried was refused with `status`, and counts it. With `api`, that API's slug.
-    pub fn note_denial(&self, app: &App, status: u16, api: Option<&str>, denied: Rejection, asked: Asked) {
+    pub fn record_rejection(&self, app: &App, status: u16, api: Option<&str>, denied: Rejection, asked: DeniedRequest) {
         let reason = denied.why(self.now);
-        self.note_denial_because(app, (status, reason), api, denied, asked);
+        self.record_rejection_because(app, (status, reason), api, denied, asked);
     }
 
     /// The same with a reason of its own, where what was presented is good and yet not enough.
-    pub fn note_denial_because(
+    pub fn record_rejection_because(
         &self,
         app: &App,
         (status, reason): (u16, String),
         api: Option<&str>,
         denied: Rejection,
-        asked: Asked,
+        asked: DeniedRequest,
     ) {
         // Counted with others of its sender too: the record is one of a bounded number.
         app.event_counts.count("credential", None, &self.origin("anonymous"), Some(denied.reason.as_str()));
-        self.keep_denial(app, api, None, DenialRecord::of(self.now, status, reason, denied, asked));
+        self.record_denial(app, api, None, DenialRecord::of(self.now, status, reason, denied, asked));
     }
 
     /// Keeps for its owner why it was refused, where it is counted elsewhere or not at all; with `address`, that of another
     /// sender than the one who asked us.
-    pub fn keep_denial(&self, app: &App, api: Option<&str>, address: Option<IpAddr>, mut record: DenialRecord) {
+    pub fn record_denial(&self, app: &App, api: Option<&str>, address: Option<IpAddr>, mut record: DenialRecord) {
         // Introspection answers 200 and is counted as credentials checked.
         if record.status >= 400
             && let Some(kind) = record.kind
