@@ -22,7 +22,7 @@ pub mod web;
 pub mod http;
 
 pub mod app;
-pub mod view;
+pub mod ui;
 
 pub mod engine;
 

@@ -30,8 +30,8 @@ use crate::{
     oauth::{authorize::authorize, introspect::introspect, metadata, revoke::revoke, token::token},
     openapi, ops,
     web::{
-        activity, apps, assets, callback, connected, consent, denied, keys, leaked, login, own_app, own_key,
-        own_project, projects, reference, security, sign_ins,
+        activity, apps, assets, callback, connected, consent, denied, keys, leaked, login, projects, reference,
+        security, sign_ins,
     },
 };
 
@@ -126,17 +126,17 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/login", get(login::show).post(sign_ins::sign_in))
         .route("/logout", post(login::sign_out))
         .route("/consent", get(consent::show).post(consent::decide))
-        .route("/settings/keys", get(keys::list).post(keys::create))
-        .route("/settings/keys/{id}", get(own_key::show))
-        .route("/settings/keys/{id}/networks", post(own_key::networks))
-        .route("/settings/keys/{id}/regenerate", post(own_key::regenerate))
-        .route("/settings/keys/{id}/rotate", post(own_key::rotate))
-        .route("/settings/keys/{id}/revoke", post(own_key::revoke))
-        .route("/settings/projects", get(projects::list).post(projects::create))
-        .route("/settings/projects/{id}", get(own_project::show).post(own_project::update))
-        .route("/settings/projects/{id}/keys", post(own_project::create_key))
-        .route("/settings/projects/{id}/disable", post(own_project::disable))
-        .route("/settings/projects/{id}/enable", post(own_project::enable))
+        .route("/settings/keys", get(keys::list::list).post(keys::list::create))
+        .route("/settings/keys/{id}", get(keys::detail::show))
+        .route("/settings/keys/{id}/networks", post(keys::change::networks))
+        .route("/settings/keys/{id}/regenerate", post(keys::change::regenerate))
+        .route("/settings/keys/{id}/rotate", post(keys::change::rotate))
+        .route("/settings/keys/{id}/revoke", post(keys::change::revoke))
+        .route("/settings/projects", get(projects::list::list).post(projects::list::create))
+        .route("/settings/projects/{id}", get(projects::detail::show).post(projects::detail::update))
+        .route("/settings/projects/{id}/keys", post(projects::detail::create_key))
+        .route("/settings/projects/{id}/disable", post(projects::detail::disable))
+        .route("/settings/projects/{id}/enable", post(projects::detail::enable))
         .route("/settings", get(assets::root))
         .route("/settings/security", get(security::show))
         .route("/settings/security/password", post(security::change_password))
@@ -147,12 +147,12 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/leaked", get(leaked::show).post(leaked::end))
         .route("/settings/apps", get(connected::list))
         .route("/settings/apps/{client_id}/revoke", post(connected::remove))
-        .route("/apps", get(apps::list).post(apps::create))
-        .route("/apps/new", get(apps::blank))
+        .route("/apps", get(apps::list::list).post(apps::form::create))
+        .route("/apps/new", get(apps::form::blank))
         .route("/apps/callback", get(callback::callback))
-        .route("/apps/{id}", get(own_app::show).post(own_app::update))
-        .route("/apps/{id}/secret", post(own_app::rotate))
-        .route("/apps/{id}/delete", post(own_app::delete))
+        .route("/apps/{id}", get(apps::detail::show).post(apps::detail::update))
+        .route("/apps/{id}/secret", post(apps::detail::rotate))
+        .route("/apps/{id}/delete", post(apps::detail::delete))
         .layer(from_fn_with_state(Arc::clone(app), login_redirect::remember))
         .layer(from_fn_with_state(Arc::clone(app), layers::our_host))
         // By any name: they are the same for everybody, and the page that says where we are needs them.

@@ -6,7 +6,7 @@ use std::{env, fs, path::Path};
 use super::files;
 use crate::{
     model::error::Error,
-    view::{shell_quote, shell_unquote},
+    ui::{shell_quote, shell_unquote},
 };
 
 /// Below the directory in which the demo was started.

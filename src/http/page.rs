@@ -1,5 +1,5 @@
 //! Owns how a page goes out: its shell for a viewer, its headers, the notice that stands for every error.
-//! Does not own the pages; see `web` for what they do and `view` for what they show.
+//! Does not own the pages; see `web` for what they do and `ui` for the shared pieces.
 
 use std::sync::{LazyLock, OnceLock};
 
@@ -14,7 +14,7 @@ use super::{error::OAuthError, gzip::Compressed, session::Viewer};
 use crate::{
     app::App,
     model::{error::Error, secret::Digest},
-    view::{Badge, Nav, NoticePage, Shell, sentence},
+    ui::{Badge, Nav, NoticePage, Shell, sentence},
 };
 
 /// The style sheet, the script and the icon, as they are served below `/assets`.

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use askama::Template;
 use axum::{
     extract::State,
     http::{HeaderMap, Uri},
 };
 
 use super::{
-    events::{Names, line},
+    events::{EventLine, Names, line},
     format,
     request::{PageResult, query},
 };
@@ -20,11 +21,30 @@ use crate::{
         page::{render, shell},
         session::SignedIn,
     },
-    view::{ActivityDay, ActivityPage, Nav},
+    ui::{Nav, Shell, When},
 };
 
 /// Things shown at once.
 const PAGE: usize = 50;
+
+/// `GET /settings/activity`: what happened to one's account, newest first.
+#[derive(Debug, Template)]
+#[template(path = "activity.html")]
+pub struct ActivityPage {
+    pub shell: Shell,
+    pub days: Vec<ActivityDay>,
+    /// Not the newest.
+    pub is_later: bool,
+    /// Where the list goes on.
+    pub next: Option<String>,
+}
+
+/// What happened on one day.
+#[derive(Debug, Clone)]
+pub struct ActivityDay {
+    pub day: When,
+    pub lines: Vec<EventLine>,
+}
 
 /// `GET /settings/activity`, with `before` from the second page on.
 pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use askama::Template;
 use axum::{
     extract::State,
     http::{HeaderMap, Uri},
@@ -17,11 +18,35 @@ use crate::{
         session::Viewer,
     },
     model::params::Params,
-    view::{CallbackOutcome, CallbackPage, Nav, shell_quote},
+    ui::{Nav, Shell, shell_quote},
 };
 
 /// Longest text from a query that is shown, in characters.
 const SHOWN_MAX: usize = 1000;
+
+/// `GET /apps/callback`: where an example app can send its users.
+#[derive(Debug, Template)]
+#[template(path = "callback.html")]
+pub struct CallbackPage {
+    pub shell: Shell,
+    pub outcome: CallbackOutcome,
+    pub state: String,
+}
+
+/// What came back in the query. All of it is somebody else's words: shown, never obeyed.
+#[derive(Debug, Clone)]
+pub enum CallbackOutcome {
+    Code {
+        code: String,
+        curl: String,
+    },
+    Refused {
+        error: String,
+        description: String,
+    },
+    /// Opened without an answer.
+    Nothing,
+}
 
 /// `GET /apps/callback`
 pub async fn callback(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use askama::Template;
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, Uri},
@@ -19,8 +20,37 @@ use crate::{
         session::SignedIn,
     },
     model::{error::Error, redirect_uri::display_host},
-    view::{ConnectedPage, ConnectedRow, Flash, Nav, Tone},
+    ui::{Flash, Nav, ScopeLine, Shell, Tone, When, monogram},
 };
+
+/// `GET /settings/apps`: the apps one has let in.
+#[derive(Debug, Template)]
+#[template(path = "connected.html")]
+pub struct ConnectedPage {
+    pub shell: Shell,
+    pub flash: Option<Flash>,
+    pub apps: Vec<ConnectedRow>,
+}
+
+/// One app that may act for the user.
+#[derive(Debug, Clone)]
+pub struct ConnectedRow {
+    pub client_id: String,
+    pub name: String,
+    pub host: String,
+    pub scopes: Vec<ScopeLine>,
+    /// The operator allowed it, without consent.
+    pub by_operator: bool,
+    pub first_allowed: When,
+    pub last_used: Option<When>,
+}
+
+impl ConnectedRow {
+    #[must_use]
+    pub fn monogram(&self) -> String {
+        monogram(&self.name)
+    }
+}
 
 /// `GET /settings/apps`
 pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {

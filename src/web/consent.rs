@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use askama::Template;
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, Uri},
@@ -29,8 +30,43 @@ use crate::{
         scope::Scopes,
         secret::Digest,
     },
-    view::{Badge, ConsentApi, ConsentPage, Nav},
+    ui::{Badge, Nav, ScopeLine, Shell, monogram},
 };
+
+/// `GET /consent`: what an app asks for, in words.
+#[derive(Debug, Template)]
+#[template(path = "consent.html")]
+pub struct ConsentPage {
+    pub shell: Shell,
+    pub interaction: String,
+    /// Comes back with the answer: what the page said of the app.
+    pub seen: String,
+    pub user: Badge,
+    pub client_name: String,
+    pub client_id: String,
+    pub redirect_host: String,
+    /// "registered by …" or another hint for a client nobody vouches for; `None` for first-party apps.
+    pub unverified: Option<String>,
+    /// Shown when the answer goes to a program on this computer, which any program could be.
+    pub loopback_only: bool,
+    pub apis: Vec<ConsentApi>,
+    /// How long the access lasts, such as "Until you remove it" or "1 hour".
+    pub lasts: String,
+}
+
+impl ConsentPage {
+    #[must_use]
+    pub fn client_monogram(&self) -> String {
+        monogram(&self.client_name)
+    }
+}
+
+/// The part of a request that concerns one API.
+#[derive(Debug, Clone)]
+pub struct ConsentApi {
+    pub name: String,
+    pub scopes: Vec<ScopeLine>,
+}
 
 /// `GET /consent`
 pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {

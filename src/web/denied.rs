@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use askama::Template;
 use axum::{
     extract::State,
     http::{HeaderMap, Uri},
 };
 
 use super::{
-    events::Names,
+    events::{Link, Names},
     format,
     request::{PageResult, query},
 };
@@ -26,13 +27,51 @@ use crate::{
         error::Error,
         principal::Reason,
     },
-    view::{DenialRow, DeniedPage, Link, Nav, sentence},
+    ui::{Nav, Shell, When, sentence},
 };
 
 /// Longest request id there is, in characters.
 const REQUEST_ID_MAX: usize = 64;
+
 /// Refusals shown before there is a question.
 const NEWEST_MAX: usize = 50;
+
+/// `GET /settings/denied`: why a request was refused.
+#[derive(Debug, Template)]
+#[template(path = "denied.html")]
+pub struct DeniedPage {
+    pub shell: Shell,
+    /// What was asked for; empty on the first visit.
+    pub request_id: String,
+    pub problem: Option<String>,
+    /// One request's refusals; several requests may share an id that their senders chose.
+    pub found: Vec<DenialRow>,
+    /// The viewer's newest refusals, as long as there is no question.
+    pub newest: Vec<DenialRow>,
+    /// Sees everybody's refusals.
+    pub is_admin: bool,
+}
+
+/// One refused request.
+#[derive(Debug, Clone)]
+pub struct DenialRow {
+    pub at: When,
+    pub status: u16,
+    /// What the status means, in a word.
+    pub meaning: &'static str,
+    pub reason: String,
+    /// Method and path, where they are known.
+    pub request: Option<String>,
+    /// What to do about it.
+    pub advice: Option<String>,
+    pub request_id: String,
+    pub api: Option<String>,
+    /// What it carried: label, and path of its page where the viewer has one.
+    pub credential: Option<Link>,
+    /// Whose it was, for administrators.
+    pub owner: Option<String>,
+    pub address: String,
+}
 
 /// `GET /settings/denied`, with `request_id` once there is a question.
 pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {

@@ -7,8 +7,27 @@ use crate::{
     http::extract::RequestInfo,
     model::error::Error,
     store::AuditEntry,
-    view::{EventLine, Link, Tone, When},
+    ui::{Tone, When, sentence},
 };
+
+/// Words that lead somewhere, if there is somewhere to go.
+#[derive(Debug, Clone)]
+pub struct Link {
+    pub label: String,
+    pub href: Option<String>,
+}
+
+/// One thing that happened, as a sentence around what it happened to.
+#[derive(Debug, Clone)]
+pub struct EventLine {
+    pub at: When,
+    pub before: &'static str,
+    pub subject: Option<Link>,
+    pub after: String,
+    /// By whom and from where.
+    pub by: String,
+    pub tone: Tone,
+}
 
 /// Names of what events are about.
 #[derive(Debug, Default)]
@@ -91,7 +110,7 @@ pub(super) fn line(entry: &AuditEntry, names: &Names, user_id: &str, at: When) -
     if known.is_none() {
         // An event of a later version: its name says more than nothing.
         after = format!(" {}", entry.event.replace(['.', '_'], " ")).trim_start_matches(' ').to_owned();
-        after = if subject.is_some() { format!(": {after}") } else { crate::view::sentence(&after) };
+        after = if subject.is_some() { format!(": {after}") } else { sentence(&after) };
     }
     if let Some(reason) = entry.reason.as_deref().filter(|_| is_refused) {
         after = format!("{after} ({reason})");

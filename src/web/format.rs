@@ -2,12 +2,15 @@
 
 use crate::{
     model::{api::Catalog, clock::Timestamp, scope::Scopes},
-    view::{Choice, ScopeChoice, ScopeGroup, ScopeLine, When},
+    ui::{Choice, ScopeChoice, ScopeGroup, ScopeLine, When},
 };
 
 const MINUTE: i64 = 60;
+
 const HOUR: i64 = 60 * MINUTE;
+
 const DAY: i64 = 24 * HOUR;
+
 const YEAR: i64 = 365 * DAY;
 
 /// A moment as its day.

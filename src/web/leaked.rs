@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use askama::Template;
 use axum::{
     extract::{Request, State},
     http::HeaderMap,
@@ -17,8 +18,16 @@ use crate::{
         session::Viewer,
     },
     model::error::Error,
-    view::{LeakedPage, Nav},
+    ui::{Nav, Shell},
 };
+
+/// `GET /leaked`, and what is said after a key was given: the same for any.
+#[derive(Debug, Template)]
+#[template(path = "leaked.html")]
+pub struct LeakedPage {
+    pub shell: Shell,
+    pub is_done: bool,
+}
 
 /// `GET /leaked`
 pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, headers: HeaderMap) -> PageResult {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use askama::Template;
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
@@ -22,11 +23,32 @@ use crate::{
     },
     model::{error::Error, secret::Digest, user::User},
     store::{Interaction, LoginReason, NewSession},
-    view::{Badge, LoginPage, Nav},
+    ui::{Badge, Nav, Shell},
 };
 
 /// The same for an unknown address, a wrong password and a disabled user: nobody learns which addresses exist.
 const MISMATCH: &str = "That email and password do not match.";
+
+/// `GET /login`, and the same again after a failed attempt.
+#[derive(Debug, Template)]
+#[template(path = "login.html")]
+pub struct LoginPage {
+    pub shell: Shell,
+    /// Id of the stored interaction to return to; empty when none is under way.
+    pub interaction: String,
+    /// Name of the app one is signing in to reach.
+    pub reaching: Option<String>,
+    /// Who is signed in, where that is enough for the app: there is nothing to type.
+    pub signed_in: Option<Badge>,
+    /// How one came here, such as "You are signed out."
+    pub notice: Option<String>,
+    /// Why a signed-in user is asked again, such as "Please confirm it is you".
+    pub reason: Option<String>,
+    /// What was typed before, kept after an error.
+    pub email: String,
+    /// The same words whatever went wrong, so that nobody learns which addresses exist.
+    pub error: Option<String>,
+}
 
 /// `GET /login`
 pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {

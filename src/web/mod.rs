@@ -1,5 +1,6 @@
-//! Owns the pages for people: each handler reads its request, decides, and shows a page of `view`. Does not call an
-//! endpoint: sign-in and consent lead back to `/oauth/authorize`, which decides again from what is stored.
+//! Owns the pages for people: a page is one file with its handler and what its template shows, and `templates/`
+//! mirrors these files by name. Rules that the management API shares belong in `engine`, pieces that pages share in `ui`.
+//! No page calls an endpoint: sign-in and consent lead back to `/oauth/authorize`, which decides again from what is stored.
 
 pub mod activity;
 pub mod apps;
@@ -11,9 +12,6 @@ pub mod denied;
 pub mod keys;
 pub mod leaked;
 pub mod login;
-pub mod own_app;
-pub mod own_key;
-pub mod own_project;
 pub mod projects;
 pub mod reference;
 pub mod security;
@@ -21,7 +19,5 @@ pub mod sign_ins;
 
 mod events;
 mod format;
-mod key_form;
-mod key_page;
 mod reauth;
 mod request;

@@ -7,7 +7,7 @@ use crate::{
     engine::{limit::Throttle, password::Busy},
     http::{extract::RequestInfo, session::Viewer},
     model::{clock::Timestamp, email, error::Error, user::User},
-    view::Step,
+    ui::Step,
 };
 
 /// A sign-in this fresh is enough for sensitive steps; older ones ask for the password again, in milliseconds.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use askama::Template;
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, StatusCode, Uri},
@@ -28,12 +29,52 @@ use crate::{
         params::Params,
         secret::Digest,
     },
-    view::{Flash, Nav, PasswordForm, SecurityPage, SessionRow, Tone, sentence},
+    ui::{Flash, Nav, Shell, Tone, When, sentence},
 };
 
 /// Characters of a session's name in the list.
 const NAME_CHARS: usize = 24;
+
 const NOT_CURRENT: &str = "That is not your password.";
+
+/// `GET /settings/security`: where one is signed in, and the password.
+#[derive(Debug, Template)]
+#[template(path = "security.html")]
+pub struct SecurityPage {
+    pub shell: Shell,
+    pub flash: Option<Flash>,
+    /// Whose password it is, also for the browser's password manager.
+    pub email: String,
+    /// One's own first.
+    pub sessions: Vec<SessionRow>,
+    pub form: PasswordForm,
+}
+
+/// One place where the user is signed in.
+#[derive(Debug, Clone)]
+pub struct SessionRow {
+    pub id: String,
+    pub is_own: bool,
+    /// Such as "Firefox on Linux".
+    pub device: String,
+    pub address: String,
+    pub since: When,
+}
+
+/// What was wrong with the form of a new password. What was typed is never shown again.
+#[derive(Debug, Clone, Default)]
+pub struct PasswordForm {
+    pub current_error: Option<String>,
+    pub new_error: Option<String>,
+    pub again_error: Option<String>,
+}
+
+impl PasswordForm {
+    #[must_use]
+    pub fn is_wrong(&self) -> bool {
+        self.current_error.is_some() || self.new_error.is_some() || self.again_error.is_some()
+    }
+}
 
 /// `GET /settings/security`
 pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {

@@ -19,7 +19,7 @@ const ROWS: [&[&str]; 12] = [
     &["oauth", "api", "gateway", "web", "ops"],
     &["http"],
     &["app"],
-    &["view"],
+    &["ui"],
     &["engine"],
     &["store"],
     &["config", "cache", "telemetry"],

@@ -1,0 +1,13 @@
+//! Owns the pieces that several pages share: shell, labels, charts and the notice page. Holds plain data that is already
+//! decided: it does not read the store, know the time or speak HTTP. A page of its own is in `web`.
+
+mod chart;
+mod notice;
+mod parts;
+
+pub use self::chart::{Chart, Count};
+pub use self::notice::NoticePage;
+pub use self::parts::{
+    Badge, Choice, Flash, Nav, ScopeChoice, ScopeGroup, ScopeLine, Shell, Step, Tone, When, bitting, monogram,
+    sentence, shell_quote, shell_unquote,
+};

@@ -1,0 +1,74 @@
+//! Owns `/apps`: the OAuth clients a user registered.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+};
+
+use super::form::kind_word;
+use crate::{
+    app::App,
+    http::{
+        extract::RequestInfo,
+        page::{render, shell},
+        session::SignedIn,
+    },
+    model::client::Client,
+    ui::{Flash, Nav, Shell, Tone, When, monogram},
+    web::{
+        format,
+        request::{PageResult, query},
+    },
+};
+
+/// Most apps shown; the store keeps fewer for one user.
+const APPS_MAX: i64 = 200;
+
+/// `GET /apps`: the clients one registered.
+#[derive(Debug, Template)]
+#[template(path = "apps/list.html")]
+pub struct AppsPage {
+    pub shell: Shell,
+    pub flash: Option<Flash>,
+    pub apps: Vec<AppRow>,
+}
+
+/// One registered client.
+#[derive(Debug, Clone)]
+pub struct AppRow {
+    pub client_id: String,
+    pub name: String,
+    /// `Confidential` or `Public`.
+    pub kind: String,
+    pub created: When,
+}
+
+impl AppRow {
+    #[must_use]
+    pub fn monogram(&self) -> String {
+        monogram(&self.name)
+    }
+}
+
+/// `GET /apps`
+pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
+    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+    let clients = app.store.list_clients(Some(&signed_in.user.id), APPS_MAX).await?;
+    let row = |client: Client| AppRow {
+        kind: kind_word(client.kind).to_owned(),
+        created: format::day(client.created_at),
+        client_id: client.id,
+        name: client.name,
+    };
+    let flash = (query(&uri)?.get("done") == Some("deleted"))
+        .then(|| Flash { tone: Tone::Good, text: "The app was deleted. Its tokens no longer work.".to_owned() });
+    let page = AppsPage {
+        shell: shell(&app, &signed_in.viewer, "Your apps", Nav::Apps),
+        flash,
+        apps: clients.into_iter().map(row).collect(),
+    };
+    Ok(render(&page))
+}

@@ -1,0 +1,73 @@
+//! Owns the one page that ever shows a client secret, with an example of the code flow.
+
+use askama::Template;
+
+use crate::{
+    app::App,
+    http::reply::with_query,
+    model::{
+        client::{Client, ClientType},
+        redirect_uri::RedirectUri,
+    },
+    ui::{Shell, When, shell_quote},
+};
+
+/// The answer to a new app or a new secret: the only page that ever shows the secret.
+#[derive(Debug, Template)]
+#[template(path = "apps/secret.html")]
+pub struct AppSecretPage {
+    pub shell: Shell,
+    pub client_id: String,
+    pub name: String,
+    /// `None` for public clients, which have no secret to keep.
+    pub secret: Option<String>,
+    /// True after a rotation, false for a new app.
+    pub rotated: bool,
+    /// When the secret before this one stops working, if it still does.
+    pub previous_ends: Option<When>,
+    pub exchange: Exchange,
+}
+
+/// Ready-to-paste examples of the authorization-code flow for one app.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// Makes the PKCE pair (RFC 7636 §4) and prints the address to send the user to.
+    pub start: String,
+    /// Exchanges the code that comes back.
+    pub curl: String,
+}
+
+/// The code flow of this app as commands to paste; what the developer fills in is a shell variable.
+pub(in crate::web) fn exchange(app: &App, client: &Client) -> Exchange {
+    let issuer = &app.config.issuer;
+    let redirect_uri = client.redirect_uris.first().map(RedirectUri::as_str).unwrap_or_default();
+    let proof = match client.kind {
+        ClientType::Confidential => format!("-u \"{}:$CLIENT_SECRET\"", client.id),
+        ClientType::Public => format!("-d client_id={}", client.id),
+    };
+    let url = with_query(
+        &format!("{issuer}/oauth/authorize"),
+        &[
+            ("response_type", "code"),
+            ("client_id", &client.id),
+            ("redirect_uri", redirect_uri),
+            ("scope", &client.scopes.to_string()),
+            ("state", "demo"),
+            ("code_challenge_method", "S256"),
+        ],
+    );
+    Exchange {
+        start: format!(
+            "VERIFIER=$(openssl rand -hex 32)\n\
+             CHALLENGE=$(printf %s \"$VERIFIER\" | openssl dgst -sha256 -binary |\n  \
+             openssl base64 -A | tr '+/' '-_' | tr -d =)\n\
+             echo \"{url}&code_challenge=$CHALLENGE\""
+        ),
+        curl: format!(
+            "curl {proof} {} \\\n  -d grant_type=authorization_code \\\n  -d code=\"$CODE\" \\\n  \
+             --data-urlencode {} \\\n  -d code_verifier=\"$VERIFIER\"",
+            shell_quote(&format!("{issuer}/oauth/token")),
+            shell_quote(&format!("redirect_uri={redirect_uri}")),
+        ),
+    }
+}

@@ -1,0 +1,179 @@
+//! Owns the forms on the page of one key: its networks, regenerate, rotate, revoke.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+};
+
+use super::{
+    created,
+    detail::{self, Feedback, OVERLAPS, owned},
+    form,
+};
+use crate::{
+    app::App,
+    engine::apikey::{self, NewKey, span_seconds},
+    http::{extract::RequestInfo, session::SignedIn},
+    model::{error::Error, key::ApiKey, network::Networks, params::Params, project::Project},
+    store::{self, KeyChanges, Replacement},
+    ui::{Flash, Tone, sentence},
+    web::{
+        format, reauth,
+        request::{Id, PageResult, redirect, signed_form},
+    },
+};
+
+/// `POST /settings/keys/{id}/networks`
+pub async fn networks(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
+    let (signed_in, body) = signed_form(&app, &info, request).await?;
+    let (key, project) = owned(&app, &signed_in.user, &id).await?;
+    let params = body.params()?;
+    params.refuse_duplicates(&[])?;
+    // A missing field is not an empty one: nothing opens a key to everybody by leaving something out.
+    let typed = params.pairs().find(|(name, _)| *name == "networks").map(|(_, text)| text);
+    let typed = typed.ok_or_else(|| Error::invalid_request("networks is missing"))?;
+    let networks = match Networks::parse(typed) {
+        Ok(networks) => networks,
+        Err(error) => {
+            let feedback = Feedback {
+                typed_networks: Some(typed.to_owned()),
+                networks_error: Some(sentence(&error.description)),
+                status: StatusCode::BAD_REQUEST,
+                ..Feedback::default()
+            };
+            return detail::page(&app, &info, &signed_in, key, project, feedback).await;
+        }
+    };
+    // Whoever holds the session alone makes a key work from fewer places, never from more.
+    if !networks.is_within(&key.networks)
+        && let Err(why) =
+            reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, params.get("password"))
+                .await?
+    {
+        let feedback = Feedback {
+            typed_networks: Some(typed.to_owned()),
+            networks_password_error: Some(why),
+            status: StatusCode::BAD_REQUEST,
+            ..Feedback::default()
+        };
+        return detail::page(&app, &info, &signed_in, key, project, feedback).await;
+    }
+    let changes = KeyChanges { networks: Some(networks), ..KeyChanges::default() };
+    if !app.store.update_key(info.now, info.origin(&signed_in.user.id), id.clone(), changes).await? {
+        let text = "This key no longer works, so there is nothing to change.".to_owned();
+        let flash = Some(Flash { tone: Tone::Bad, text });
+        let feedback = Feedback { flash, status: StatusCode::CONFLICT, ..Feedback::default() };
+        return detail::page(&app, &info, &signed_in, key, project, feedback).await;
+    }
+    Ok(redirect(&app, &format!("/settings/keys/{id}?done=networks")))
+}
+
+/// `POST /settings/keys/{id}/regenerate`: a new key, and the old one ends at once.
+pub async fn regenerate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
+    let (signed_in, body) = signed_form(&app, &info, request).await?;
+    let old = owned(&app, &signed_in.user, &id).await?;
+    replace(&app, &info, &signed_in, old, &body.params()?, None).await
+}
+
+/// `POST /settings/keys/{id}/rotate`: a new key, and the old one goes on for a while.
+pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
+    let (signed_in, body) = signed_form(&app, &info, request).await?;
+    let old = owned(&app, &signed_in.user, &id).await?;
+    let params = body.params()?;
+    let chosen = OVERLAPS.iter().find(|(value, _)| Some(*value) == params.get("overlap"));
+    let (value, _) = chosen.ok_or_else(|| Error::invalid_request("overlap is one of 1h, 24h, 7d and 30d"))?;
+    replace(&app, &info, &signed_in, old, &params, Some(span_seconds(value)?)).await
+}
+
+/// `POST /settings/keys/{id}/revoke`
+pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
+    let (signed_in, _) = signed_form(&app, &info, request).await?;
+    let user_id = signed_in.user.id;
+    if !app.store.revoke_key(info.now, info.origin(&user_id), id, Some(user_id)).await? {
+        return Err(Error::not_found().into());
+    }
+    Ok(redirect(&app, "/settings/keys?done=revoked"))
+}
+
+/// Puts a new key in the place of one. The new one is like the old: nothing the form says makes it wider.
+async fn replace(
+    app: &App,
+    info: &RequestInfo,
+    signed_in: &SignedIn,
+    (old, project): (ApiKey, Option<Project>),
+    params: &Params<'_>,
+    overlap_seconds: Option<i64>,
+) -> PageResult {
+    params.refuse_duplicates(&[])?;
+    let form_id = signed_in.viewer.read_form_id(app, params.get("form").unwrap_or_default())?;
+    let new_id = format!("key_{form_id}");
+    let password = params.get("password");
+    if let Err(why) = reauth::require_recent_login(app, info, &signed_in.viewer, &signed_in.user, password).await? {
+        let feedback = match overlap_seconds {
+            None => Feedback { regenerate_error: Some(why), ..Feedback::default() },
+            Some(_) => Feedback { rotate_error: Some(why), ..Feedback::default() },
+        };
+        let feedback = Feedback { status: StatusCode::BAD_REQUEST, ..feedback };
+        return detail::page(app, info, signed_in, old, project, feedback).await;
+    }
+    let new = NewKey { id: Some(new_id.clone()), ..NewKey::like(&old, project.clone()) };
+    let why = match apikey::make(info.now, &app.config, new) {
+        Ok((secret, key)) => {
+            let replacement = Replacement {
+                old_id: old.id.clone(),
+                old_ends_at: overlap_seconds.map(|seconds| info.now.plus_seconds(seconds)),
+                user_id: Some(signed_in.user.id.clone()),
+                digest: secret.digest(),
+                new: key.clone(),
+            };
+            let before = what_becomes(&old, &replacement);
+            match app.store.replace_key(info.now, info.origin(&signed_in.user.id), replacement).await {
+                Ok(true) => {
+                    form::reload_catalog_if_needed(app, &key).await;
+                    return Ok(created::created(app, signed_in, secret.expose(), &key, project.as_ref(), Some(before)));
+                }
+                Ok(false) | Err(store::Error::Conflict) => {
+                    "This key no longer works, so nothing can take its place. Generate a new one.".to_owned()
+                }
+                Err(store::Error::Refused(error)) => sentence(&error.description),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(error) => sentence(&error.description),
+    };
+    not_replaced(app, info, signed_in, (old, project), &new_id, why).await
+}
+
+/// Why no key took the place of `old`: most often because the form was sent before.
+async fn not_replaced(
+    app: &App,
+    info: &RequestInfo,
+    signed_in: &SignedIn,
+    (old, project): (ApiKey, Option<Project>),
+    new_id: &str,
+    why: String,
+) -> PageResult {
+    let made = app.store.key_by_id(new_id).await?.filter(|key| key.user_id == signed_in.user.id);
+    let (key, flash) = match made {
+        Some(key) => {
+            let text = "This form was sent before, and this is the key it made. A key is shown only once.".to_owned();
+            (key, Flash { tone: Tone::Warn, text })
+        }
+        None => (old, Flash { tone: Tone::Bad, text: why }),
+    };
+    let feedback = Feedback { flash: Some(flash), status: StatusCode::CONFLICT, ..Feedback::default() };
+    detail::page(app, info, signed_in, key, project, feedback).await
+}
+
+fn what_becomes(old: &ApiKey, replacement: &Replacement) -> String {
+    let hint = format!("{}…{}", old.prefix, old.hint);
+    match replacement.old_ends_at {
+        None => format!("The old key {hint} no longer works."),
+        Some(end) => {
+            let end = old.expires_at.map_or(end, |expires| expires.min(end));
+            format!("The old key {hint} keeps working until {}.", format::moment(end).text)
+        }
+    }
+}

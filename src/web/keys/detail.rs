@@ -1,0 +1,249 @@
+//! Owns `/settings/keys/{id}`: one API key with its use and its history. A key of another user and one that does not exist
+//! look alike. The forms on the page are handled by `change`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use askama::Template;
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri},
+};
+
+use super::row::{self, KeyRow};
+use crate::{
+    app::App,
+    http::{
+        extract::RequestInfo,
+        page::{render, shell},
+        session::SignedIn,
+    },
+    model::{
+        clock::Timestamp,
+        error::Error,
+        key::{ApiKey, KeyForm, KeyStatus},
+        project::Project,
+        usage::{HourUsage, day, days, hour},
+        user::User,
+    },
+    ui::{Chart, Choice, Count, Flash, Nav, Shell, Step, Tone, When},
+    web::{
+        denied::{self, DenialRow},
+        events::{EventLine, Link, Names, line},
+        format, reauth,
+        request::{Id, PageResult, query},
+    },
+};
+
+/// How long an old key may go on beside the new one.
+pub(in crate::web) const OVERLAPS: [(&str, &str); 4] =
+    [("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 days")];
+
+const HOUR_SECONDS: i64 = 3600;
+
+const DAY_SECONDS: i64 = 86_400;
+
+const HOURS: i64 = 48;
+
+const DAYS: i64 = 30;
+
+/// Things that happened and refusals shown, of each.
+const LINES_MAX: i64 = 20;
+
+/// `GET /settings/keys/{id}`: one key, its use, and what can be done with it.
+#[derive(Debug, Template)]
+#[template(path = "keys/detail.html")]
+pub struct KeyPage {
+    pub shell: Shell,
+    pub flash: Option<Flash>,
+    pub key: KeyRow,
+    /// How it looks, in words.
+    pub kind: &'static str,
+    pub is_live: bool,
+    /// Its project has one live key at a time, so that nothing overlaps.
+    pub one_live_key: bool,
+    pub bound: Step,
+    pub regenerate: Step,
+    pub rotate: Step,
+    pub overlaps: Vec<Choice>,
+    pub networks: String,
+    pub networks_error: Option<String>,
+    pub hours: Chart,
+    pub days: Chart,
+    /// Where it was used from, newest first.
+    pub places: Vec<PlaceRow>,
+    pub history: Vec<EventLine>,
+    pub denials: Vec<DenialRow>,
+}
+
+/// A place a key was used from.
+#[derive(Debug, Clone)]
+pub struct PlaceRow {
+    pub network: String,
+    pub first_seen: When,
+}
+
+/// What a step before this page has to say on it.
+#[derive(Default)]
+pub(in crate::web) struct Feedback {
+    pub flash: Option<Flash>,
+    pub regenerate_error: Option<String>,
+    pub rotate_error: Option<String>,
+    /// Networks as they were typed.
+    pub typed_networks: Option<String>,
+    pub networks_error: Option<String>,
+    pub networks_password_error: Option<String>,
+    pub status: StatusCode,
+}
+
+/// `GET /settings/keys/{id}`
+pub async fn show(
+    State(app): State<Arc<App>>,
+    info: RequestInfo,
+    Id(id): Id,
+    uri: Uri,
+    headers: HeaderMap,
+) -> PageResult {
+    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+    let (key, project) = owned(&app, &signed_in.user, &id).await?;
+    let flash = (query(&uri)?.get("done") == Some("networks")).then(|| {
+        let text = match key.networks.iter().count() {
+            0 => "Saved. The key works from anywhere.".to_owned(),
+            1 => "Saved. The key works from one network only.".to_owned(),
+            count => format!("Saved. The key works from these {count} networks only."),
+        };
+        Flash { tone: Tone::Good, text }
+    });
+    page(&app, &info, &signed_in, key, project, Feedback { flash, ..Feedback::default() }).await
+}
+
+/// The page of this key, which is the signed-in user's.
+pub(in crate::web) async fn page(
+    app: &App,
+    info: &RequestInfo,
+    signed_in: &SignedIn,
+    key: ApiKey,
+    project: Option<Project>,
+    feedback: Feedback,
+) -> PageResult {
+    let user_id = &signed_in.user.id;
+    let first_day = day(info.now).plus_seconds(-(DAYS - 1) * DAY_SECONDS);
+    let usage = app.store.key_usage(&key.id, first_day).await?;
+    let places = app.store.key_networks(&key.id).await?;
+    let entries = app.store.audit_of_object(user_id, &key.id, LINES_MAX).await?;
+    let names = Names::of(app, info, user_id, &entries).await?;
+    let denials = app.store.denials_of_user(user_id, Some(&key.id)).await?;
+    let shown = usize::try_from(LINES_MAX).unwrap_or_default();
+    let form = signed_in.viewer.form_id(app);
+    let step = |password_error| Step {
+        form: form.clone(),
+        ask_password: reauth::is_stale(info.now, &signed_in.viewer),
+        password_error,
+    };
+    let known_networks = || key.networks.iter().collect::<Vec<_>>().join("\n");
+    let mut bound = step(feedback.networks_password_error);
+    // A key that works from anywhere has nothing to be made wider.
+    bound.ask_password &= !key.networks.is_any();
+    let page = KeyPage {
+        shell: shell(app, &signed_in.viewer, &key.name, Nav::Keys),
+        flash: feedback.flash,
+        kind: match key.form {
+            KeyForm::Prefixed => "grantd key",
+            KeyForm::Uuid => "UUID",
+            KeyForm::Imported => "Imported as it was",
+        },
+        is_live: key.status(info.now) == KeyStatus::Active,
+        one_live_key: project.as_ref().is_some_and(|project| project.one_live_key),
+        regenerate: step(feedback.regenerate_error),
+        rotate: step(feedback.rotate_error),
+        overlaps: format::choices(&OVERLAPS, "24h"),
+        bound,
+        networks: feedback.typed_networks.unwrap_or_else(known_networks),
+        networks_error: feedback.networks_error,
+        hours: hours(info.now, &usage),
+        days: by_day(info.now, &usage),
+        places: places
+            .into_iter()
+            .map(|(network, first_seen)| PlaceRow { network, first_seen: format::moment(first_seen) })
+            .collect(),
+        history: entries
+            .iter()
+            .map(|entry| of_this_key(line(entry, &names, user_id, format::moment(entry.at))))
+            .collect(),
+        denials: denials.into_iter().take(shown).map(|record| denied::row(record, &names, user_id)).collect(),
+        key: row::row(info.now, project.as_ref(), key),
+    };
+    let mut response = render(&page);
+    *response.status_mut() = feedback.status;
+    Ok(response)
+}
+
+/// A sentence on the page of the key that it is about.
+fn of_this_key(line: EventLine) -> EventLine {
+    let label = if line.before.is_empty() { "This key" } else { "this key" };
+    EventLine { subject: line.subject.map(|_| Link { label: label.to_owned(), href: None }), ..line }
+}
+
+fn hours(now: Timestamp, usage: &[HourUsage]) -> Chart {
+    let from = hour(now).plus_seconds(-(HOURS - 1) * HOUR_SECONDS);
+    Chart::new("hours", "Last 48 hours", "hour", columns((from, HOURS, HOUR_SECONDS), usage, format::hour))
+}
+
+fn by_day(now: Timestamp, usage: &[HourUsage]) -> Chart {
+    let from = day(now).plus_seconds(-(DAYS - 1) * DAY_SECONDS);
+    Chart::new("days", "Last 30 days", "day", columns((from, DAYS, DAY_SECONDS), &days(usage), format::short_day))
+}
+
+/// One column for each step of time, also where nothing happened.
+fn columns(
+    (from, count, seconds): (Timestamp, i64, i64),
+    usage: &[HourUsage],
+    word: fn(Timestamp) -> When,
+) -> Vec<Count> {
+    let by_start: HashMap<Timestamp, &HourUsage> = usage.iter().map(|usage| (usage.hour, usage)).collect();
+    let column = |step: i64| {
+        let at = from.plus_seconds(step * seconds);
+        let usage = by_start.get(&at);
+        let of = |number: fn(&HourUsage) -> i64| usage.map_or(0, |usage| number(usage));
+        Count {
+            at: word(at),
+            allowed: of(|usage| usage.allowed),
+            denied: of(|usage| usage.denied),
+            limited: of(|usage| usage.limited),
+        }
+    };
+    (0..count).map(column).collect()
+}
+
+/// The key with this id and its project, if it is this user's.
+pub(super) async fn owned(app: &App, user: &User, id: &str) -> Result<(ApiKey, Option<Project>), Error> {
+    let key = app.store.key_by_id(id).await?.filter(|key| key.user_id == user.id).ok_or_else(Error::not_found)?;
+    let project = match &key.project_id {
+        Some(id) => app.store.find_project(id).await?,
+        None => None,
+    };
+    Ok((key, project))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_hour_and_day_has_a_column_and_counts_stand_in_theirs() {
+        let now = Timestamp::from_seconds(1_795_255_200);
+        let used = |hours_ago: i64| HourUsage {
+            hour: hour(now).plus_seconds(-hours_ago * HOUR_SECONDS),
+            allowed: 1,
+            denied: 2,
+            limited: 3,
+        };
+        let usage = [used(29 * 24), used(48), used(47), used(0)];
+        let hours = hours(now, &usage);
+        assert_eq!((hours.counts.len(), hours.allowed), (48, 2));
+        assert_eq!((hours.counts[0].total(), hours.counts[47].total()), (6, 6));
+        assert_eq!(hours.counts[47].at.text, "21 Nov, 10:00");
+        let days = by_day(now, &usage);
+        assert_eq!((days.counts.len(), days.denied, days.counts[0].total()), (30, 8, 6));
+        assert_eq!(days.counts[29].at.text, "21 Nov");
+    }
+}

@@ -1,0 +1,161 @@
+//! Owns `/settings/projects`: a user's projects, and creating one.
+
+use std::{collections::HashMap, sync::Arc};
+
+use askama::Template;
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode},
+};
+
+use super::form::{NAME_TAKEN, ProjectForm, key_form, typed};
+use crate::{
+    app::App,
+    http::{
+        extract::RequestInfo,
+        page::{render, shell},
+        session::SignedIn,
+    },
+    model::{
+        clock::Timestamp,
+        key::{ApiKey, KeyForm, KeyStatus},
+        project::Project,
+        text,
+    },
+    store,
+    ui::{Flash, Nav, Shell, Tone, When, monogram, sentence},
+    web::{
+        format,
+        request::{PageResult, redirect, signed_form},
+    },
+};
+
+/// `GET /settings/projects`: the projects one has, and the form for a new one.
+#[derive(Debug, Template)]
+#[template(path = "projects/list.html")]
+pub struct ProjectsPage {
+    pub shell: Shell,
+    pub flash: Option<Flash>,
+    pub projects: Vec<ProjectRow>,
+    pub form: ProjectForm,
+}
+
+/// One project in the list.
+#[derive(Debug, Clone)]
+pub struct ProjectRow {
+    pub id: String,
+    pub name: String,
+    /// Such as `2 live keys`.
+    pub keys: String,
+    pub last_used: Option<When>,
+    pub one_live_key: bool,
+    pub is_uuid: bool,
+    pub disabled: bool,
+}
+
+impl ProjectRow {
+    #[must_use]
+    pub fn monogram(&self) -> String {
+        monogram(&self.name)
+    }
+}
+
+/// `GET /settings/projects`
+pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, headers: HeaderMap) -> PageResult {
+    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+    let form = ProjectForm { form: signed_in.viewer.form_id(&app), ..ProjectForm::default() };
+    page(&app, &info, &signed_in, None, form, StatusCode::OK).await
+}
+
+/// `POST /settings/projects`
+pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
+    let (signed_in, body) = signed_form(&app, &info, request).await?;
+    let params = body.params()?;
+    params.refuse_duplicates(&[])?;
+    let mut form = typed(&params);
+    let id = format!("project_{}", signed_in.viewer.read_form_id(&app, &form.form)?);
+    let key_form = key_form(&params)?;
+    let name = match text::name("a name", &form.name) {
+        Ok(name) => name,
+        Err(error) => {
+            form.name_error = Some(sentence(&error.description));
+            return page(&app, &info, &signed_in, None, form, StatusCode::BAD_REQUEST).await;
+        }
+    };
+    let user_id = signed_in.user.id.clone();
+    let project = Project {
+        id: id.clone(),
+        user_id: user_id.clone(),
+        name,
+        key_form,
+        one_live_key: form.one_live_key,
+        plan: None,
+        disabled_by: None,
+        created_at: info.now,
+    };
+    match app.store.insert_project(info.now, info.origin(&user_id), project).await {
+        Ok(()) => Ok(redirect(&app, &format!("/settings/projects/{id}?done=made"))),
+        Err(store::Error::Conflict) => {
+            // The id comes from the form: sent twice, it leads to the one project it made.
+            if app.store.find_project(&id).await?.is_some_and(|made| made.user_id == user_id) {
+                return Ok(redirect(&app, &format!("/settings/projects/{id}")));
+            }
+            form.name_error = Some(NAME_TAKEN.to_owned());
+            page(&app, &info, &signed_in, None, form, StatusCode::CONFLICT).await
+        }
+        Err(store::Error::Refused(error)) => {
+            let flash = Flash { tone: Tone::Bad, text: sentence(&error.description) };
+            page(&app, &info, &signed_in, Some(flash), form, StatusCode::CONFLICT).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn page(
+    app: &App,
+    info: &RequestInfo,
+    signed_in: &SignedIn,
+    flash: Option<Flash>,
+    form: ProjectForm,
+    status: StatusCode,
+) -> PageResult {
+    let projects = app.store.list_projects(&signed_in.user.id).await?;
+    let keys = app.store.list_keys(info.now, &signed_in.user.id, None).await?;
+    let page = ProjectsPage {
+        shell: shell(app, &signed_in.viewer, "Projects", Nav::Projects),
+        flash,
+        projects: rows(info.now, projects, &keys),
+        form,
+    };
+    let mut response = render(&page);
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+fn rows(now: Timestamp, projects: Vec<Project>, keys: &[ApiKey]) -> Vec<ProjectRow> {
+    let mut live: HashMap<&str, usize> = HashMap::new();
+    let mut used: HashMap<&str, Timestamp> = HashMap::new();
+    for (project, key) in keys.iter().filter_map(|key| key.project_id.as_deref().zip(Some(key))) {
+        if key.status(now) == KeyStatus::Active {
+            *live.entry(project).or_default() += 1;
+        }
+        if let Some(at) = key.last_used_at {
+            let last = used.entry(project).or_insert(at);
+            *last = at.max(*last);
+        }
+    }
+    let row = |project: Project| ProjectRow {
+        keys: match live.get(project.id.as_str()) {
+            None => "no live key".to_owned(),
+            Some(1) => "1 live key".to_owned(),
+            Some(count) => format!("{count} live keys"),
+        },
+        last_used: used.get(project.id.as_str()).map(|at| format::ago(now, *at)),
+        one_live_key: project.one_live_key,
+        is_uuid: project.key_form == KeyForm::Uuid,
+        disabled: project.is_disabled(),
+        id: project.id,
+        name: project.name,
+    };
+    projects.into_iter().map(row).collect()
+}
