@@ -114,9 +114,8 @@ impl App {
         let algorithms: Vec<Algorithm> = catalog.current().apis.iter().map(|api| api.algorithm).collect();
         let lifetime = config.lifetimes.signing_key_seconds;
         let signing = Arc::new(Signing::load(Arc::clone(&store), master.clone(), lifetime, now, &algorithms).await?);
-        let usage = Arc::new(Usage::default());
+        let (usage, denials) = (Arc::new(Usage::default()), Arc::new(Denials::default()));
         let event_counts = Arc::new(EventCounts::default());
-        let denials = Arc::new(Denials::default());
         let mailer = Arc::new(Mailer::new(&config.mail)?);
         let (issuer, keys_url) = (config.issuer.clone(), config.leaks.keys_url.clone());
         let leaks = Leaks::new(Arc::clone(&store), Arc::clone(&mailer), issuer, keys_url)?;
@@ -135,7 +134,7 @@ impl App {
             audit_key: master.mac(Purpose::Audit)?,
             audit_seconds: config.lifetimes.audit_seconds,
         };
-        // Until the first look nothing cached is trusted; after it, the first request already is quick.
+        // Until the first poll nothing cached is trusted; after it, the first request already is quick.
         background.poll(&mut ChangeFeed::default()).await?;
         let verifier = Verifier::new(VerifierParts {
             store: Arc::clone(&store),

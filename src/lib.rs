@@ -17,6 +17,7 @@ pub mod api;
 pub mod gateway;
 pub mod oauth;
 pub mod ops;
+pub mod public;
 pub mod web;
 
 pub mod http;

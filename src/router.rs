@@ -1,4 +1,4 @@
-//! Owns EVERY route on one page, and the order of what stands around them. Does not answer anything itself.
+//! Owns EVERY route on one page, and the order of what stands around them.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,7 +18,7 @@ use tower_http::{
 };
 
 use crate::{
-    api::{self, clients, leaks, me},
+    api::{self, clients},
     app::App,
     gateway,
     http::{
@@ -29,9 +29,10 @@ use crate::{
     model::error::Error,
     oauth::{authorize::authorize, introspect::introspect, metadata, revoke::revoke, token::token},
     openapi, ops,
+    public::{leaks, me},
     web::{
-        activity, apps, assets, callback, connected, consent, denied, keys, leaked, login, projects, reference,
-        security, sign_ins,
+        activity, apps, assets, callback, connected, consent, denied, keys, leaked, login, login_meter, projects,
+        reference, security,
     },
 };
 
@@ -123,7 +124,7 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/oauth/authorize", get(authorize).post(authorize))
         .route("/", get(assets::root))
-        .route("/login", get(login::show).post(sign_ins::sign_in))
+        .route("/login", get(login::show).post(login_meter::sign_in))
         .route("/logout", post(login::sign_out))
         .route("/consent", get(consent::show).post(consent::decide))
         .route("/settings/keys", get(keys::list::list).post(keys::list::create))
@@ -159,7 +160,7 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/assets/{name}", get(assets::asset))
 }
 
-/// An issuer with a path has its metadata at the root too, the path behind the well-known part (RFC 8414 §3.1).
+/// An issuer with a path has its metadata at the root too, the path after the well-known part (RFC 8414 §3.1).
 fn issuer_with_path(base: &str) -> Router<Arc<App>> {
     Router::new()
         .route(&format!("/.well-known/oauth-authorization-server{base}"), get(metadata::metadata))

@@ -16,7 +16,6 @@ use crate::{
         credential,
         denials::names_credential,
         extract::{RequestInfo, bearer},
-        operator::Operator,
         problem::Problem,
         write_limit,
     },
@@ -46,6 +45,11 @@ const OF_A_PROJECT: [&str; 5] = [
     management_api::PROJECTS_WRITE,
     management_api::USAGE_READ,
 ];
+
+/// The mark of the operator at this machine's own command line, who may do everything that can be done there anyway. A
+/// request over the network brings headers and a body, and no extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Operator;
 
 /// A scope as a type, so that it stands in a handler's signature.
 pub trait Scope: Send + Sync + 'static {
@@ -131,9 +135,6 @@ impl Caller {
 
     /// Whose things are meant: the caller's own, for an administrator everybody's (nothing) or those of the user named by
     /// id or address. Others' are nowhere to be found.
-    ///
-    /// # Errors
-    /// `not_found`, `temporarily_unavailable`.
     pub async fn whose(&self, app: &App, named: Option<&str>) -> Result<Option<String>, Problem> {
         match (&self.holder, named) {
             (Some(Holder { user, .. }), None) if !user.admin => Ok(Some(user.id.clone())),
@@ -156,7 +157,7 @@ impl Caller {
         match (named, &self.holder) {
             (Some(name), _) => Ok(find_user(app, name).await?.ok_or_else(missing)?),
             (None, Some(holder)) => Ok(holder.user.clone()),
-            (None, None) => Err(Error::invalid_request("say whose it is: user is missing").into()),
+            (None, None) => Err(Error::invalid_request("user is required").into()),
         }
     }
 
@@ -166,7 +167,7 @@ impl Caller {
     /// `invalid_request`.
     pub fn server_only(&self, member: &'static str, is_given: bool) -> Result<(), Problem> {
         if is_given && !self.is_admin() {
-            return Err(Error::invalid_request(format!("{member} is not for you to choose")).into());
+            return Err(Error::invalid_request(format!("only an administrator may set {member}")).into());
         }
         Ok(())
     }
@@ -270,10 +271,10 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
             &info.origin("anonymous"),
             Some("a credential was sent in a URL"),
         );
-        let words = "a credential belongs into the Authorization header, not into the URL: revoke this one";
+        let words = "a credential belongs in the Authorization header, not in the URL: revoke this one";
         return Err(Error::invalid_request(words).into());
     }
-    let invalid = || Error::new(ErrorCode::InvalidToken, "this is no valid credential");
+    let invalid = || Error::new(ErrorCode::InvalidToken, "the credential is not valid");
     let presented = bearer(&parts.headers).map_err(|_| invalid())?.ok_or_else(Problem::unauthenticated)?;
     let from = info.presentation(&parts.headers);
     let asked = DeniedRequest::of(parts.method.as_str(), parts.uri.path());

@@ -47,17 +47,11 @@ pub struct Guarded<'a> {
 
 impl JsonResponse {
     /// 201: something was made.
-    ///
-    /// # Errors
-    /// `server_error`.
     pub fn created(value: &impl Serialize) -> Result<Self, Error> {
         Self::of(StatusCode::CREATED, value)
     }
 
     /// 200.
-    ///
-    /// # Errors
-    /// `server_error`.
     pub fn done(value: &impl Serialize) -> Result<Self, Error> {
         Self::of(StatusCode::OK, value)
     }
@@ -101,9 +95,6 @@ impl<'a> Guarded<'a> {
     }
 
     /// The store, whose next write also stores `response`.
-    ///
-    /// # Errors
-    /// `server_error`.
     pub fn store(&self, response: &JsonResponse) -> Result<Store, Error> {
         let seal = |request| self.app.idempotency.seal(self.now, request, response.status.as_u16(), &response.body);
         Ok(self.app.store.storing(self.request.as_ref().map(seal).transpose()?))

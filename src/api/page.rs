@@ -1,5 +1,5 @@
-//! Owns lists page by page: the query's filters, limit and cursor, and the page's shape. A page looks through a bounded number
-//! of entries, so one with few matches may be short and still have a next. Does not read the store.
+//! Owns lists page by page: the query's filters, limit and cursor, and the page's shape. A page looks through a bounded
+//! number of entries, so one with few matches may be short and still have a next.
 
 use axum::http::Uri;
 use serde::Serialize;
@@ -25,7 +25,7 @@ const READS_MAX: usize = 10;
 pub struct Page<T> {
     /// The entries.
     pub items: Vec<T>,
-    /// Cursor of the next page; null behind the last one. A page may have fewer items than asked for and still a next.
+    /// Cursor of the next page; null after the last one. A page may have fewer items than requested and still a next.
     #[schema(format = "cursor")]
     pub next: Option<String>,
 }
@@ -55,7 +55,7 @@ impl<'u> Query<'u> {
         let params = Params::form(uri.query().unwrap_or_default().as_bytes())?.without_nul()?;
         params.refuse_duplicates(&[])?;
         if params.pairs().any(|(name, _)| !names.contains(&name)) {
-            return Err(Error::invalid_request(format!("the query knows: {}", names.join(", "))));
+            return Err(Error::invalid_request(format!("unknown query parameter; allowed: {}", names.join(", "))));
         }
         Ok(Self(params))
     }
@@ -109,11 +109,11 @@ impl<'u> Query<'u> {
     }
 }
 
-/// Fills a page of the list called `name`: reads on behind the cursor until there are enough entries that `select` lets through,
+/// Fills a page of the list called `name`: reads on after the cursor until there are enough entries that `select` lets through,
 /// or enough were looked at.
 ///
 /// # Errors
-/// `invalid_request` for a cursor that is none of this list, `temporarily_unavailable`.
+/// `invalid_request` for an invalid cursor, `temporarily_unavailable`.
 pub async fn fill<T, U, F>(
     app: &App,
     name: &'static str,
@@ -124,7 +124,7 @@ pub async fn fill<T, U, F>(
 where
     F: Future<Output = Result<Vec<Listed<T>>, store::Error>>,
 {
-    let wrong = || Error::invalid_request("this cursor is none of this list");
+    let wrong = || Error::invalid_request("invalid cursor");
     let mut place = match &paging.cursor {
         Some(cursor) => app.cursors.place(name, cursor).ok_or_else(wrong)?,
         None => Position::start(),
@@ -140,7 +140,7 @@ where
             place = position;
             items.extend(select(value));
             if items.len() == paging.limit {
-                // Nothing behind it is known only by looking.
+                // Only another read shows whether there is more.
                 let is_last = rest.peek().is_none() && read(place.clone(), 1).await?.is_empty();
                 return Ok(Page { items, next: (!is_last).then(|| app.cursors.cursor(name, &place)) });
             }
@@ -152,7 +152,7 @@ where
 /// A page of a list that is held whole, in the order of `id`.
 ///
 /// # Errors
-/// `invalid_request` for a cursor that is none of this list.
+/// `invalid_request` for an invalid cursor.
 pub fn cut<T>(
     app: &App,
     name: &'static str,
@@ -160,7 +160,7 @@ pub fn cut<T>(
     mut all: Vec<T>,
     id: impl Fn(&T) -> String,
 ) -> Result<Page<T>, Problem> {
-    let wrong = || Error::invalid_request("this cursor is none of this list");
+    let wrong = || Error::invalid_request("invalid cursor");
     let after = paging.cursor.as_ref().map(|cursor| app.cursors.place(name, cursor).ok_or_else(wrong)).transpose()?;
     all.sort_by_key(&id);
     all.retain(|item| after.as_ref().is_none_or(|after| id(item) > after.id));

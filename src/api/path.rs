@@ -1,14 +1,12 @@
-//! Owns names of things in paths: what never was one of ours is not asked for. Does not find the thing.
+//! Owns names of things in paths: what never was one of ours is not asked for.
 
 use axum::{
     extract::{FromRequestParts, Path},
     http::request::Parts,
 };
 
-use crate::{
-    http::{json::no_query, problem::Problem},
-    model::error::Error,
-};
+use super::json::no_query;
+use crate::{http::problem::Problem, model::error::Error};
 
 /// Longest name, in bytes.
 const NAME_MAX: usize = 128;

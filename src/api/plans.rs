@@ -12,15 +12,12 @@ use utoipa::ToSchema;
 
 use super::{
     auth::{Admin, PlansRead, PlansWrite},
+    json::{JsonBody, no_query},
     page::Page,
 };
 use crate::{
     app::App,
-    http::{
-        json::{JsonBody, no_query},
-        problem::Problem,
-        reply,
-    },
+    http::{problem::Problem, reply},
     model::{error::Error, plan, text},
 };
 

@@ -9,13 +9,14 @@ use utoipa::ToSchema;
 use super::{
     auth::{Authorized, Caller, ProjectsRead, ProjectsWrite, no},
     idempotency::{Guarded, JsonResponse},
+    json::JsonBody,
     page::{Page, Paging, Query, fill},
     path::Id,
 };
 use crate::{
     app::App,
     engine::attenuation,
-    http::{json::JsonBody, problem::Problem, reply},
+    http::{problem::Problem, reply},
     model::{
         error::{Error, ErrorCode},
         key::KeyForm,
@@ -139,7 +140,7 @@ pub async fn list(
     Ok(reply::json(&page))
 }
 
-/// Make a project
+/// Create a project
 #[utoipa::path(post, path = "/api/v1/projects", tag = "projects", request_body = CreateProject,
     responses((status = 201, body = Project)), security(("bearer" = ["grantd:projects:write"])))]
 pub async fn create(

@@ -212,7 +212,7 @@ pub async fn of_user(
     let owner = match (caller.whose(&app, whose.user.as_deref()).await?, &caller.holder) {
         (Some(owner), _) => owner,
         (None, Some(holder)) => holder.user.id.clone(),
-        (None, None) => return Err(Error::invalid_request("say whose: user is missing").into()),
+        (None, None) => return Err(Error::invalid_request("user is required").into()),
     };
     Ok(reply::json(&span.usage(&app.store.user_usage(&owner, span.from, span.to).await?)))
 }

@@ -11,13 +11,14 @@ use utoipa::ToSchema;
 use super::{
     auth::{Admin, Caller, UsersRead, UsersWrite, no},
     idempotency::{Guarded, JsonResponse, found},
+    json::JsonBody,
     page::{Page, Paging, Query, fill},
     path::Id,
 };
 use crate::{
     app::App,
     engine::new_password::{NewPassword, Whose},
-    http::{json::JsonBody, problem::Problem, reply},
+    http::{problem::Problem, reply},
     model::{
         email,
         error::{Error, ErrorCode},
@@ -137,7 +138,7 @@ pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, uri:
     Ok(reply::json(&fill(&app, "users", &paging, read, select).await?))
 }
 
-/// Make a user
+/// Create a user
 #[utoipa::path(post, path = "/api/v1/users", tag = "users", request_body = CreateUser,
     responses((status = 201, body = MadeUser)), security(("bearer" = ["grantd:users:write"])))]
 pub async fn create(

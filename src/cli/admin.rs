@@ -1,5 +1,5 @@
-//! Owns the way of a command to the management API: in this process, beside the database, or at another server with a key.
-//! Both ways send the same requests, so a command is written once. Does not know any command.
+//! Owns the way of a command to the management API: in this process, beside the database, or at another server with a
+//! key. Both ways send the same requests, so a command is written once.
 
 use std::{env, sync::Arc, time::Duration};
 
@@ -15,8 +15,9 @@ use url::{Host, Url};
 
 use super::{Global, context};
 use crate::{
+    api::auth::Operator,
     engine::http_client,
-    http::{error::LoggedError, operator::Operator},
+    http::reply::LoggedError,
     model::{
         error::{Error, ErrorCode},
         management_api,
@@ -126,7 +127,7 @@ impl Admin {
         answer.read()
     }
 
-    /// A list's entries, at most `most`, and the cursor behind them; `filters` that have no value are left out.
+    /// A list's entries, at most `most`, and the cursor after them; `filters` that have no value are left out.
     ///
     /// # Errors
     /// What the API answered, in words.
@@ -215,11 +216,11 @@ async fn ask(request: reqwest::RequestBuilder) -> Result<AdminResponse, Error> {
     let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let (status, mut body) = (response.status(), Vec::new());
     if status.is_redirection() {
-        return Err(Error::invalid_request("the server leads elsewhere: use the address it is really at"));
+        return Err(Error::invalid_request("the server redirected the request; use its final address"));
     }
     while let Some(chunk) = response.chunk().await.map_err(lost)? {
         if body.len() + chunk.len() > ANSWER_MAX {
-            return Err(Error::invalid_request("the server's answer has no end"));
+            return Err(Error::invalid_request("the server's response is too large"));
         }
         body.extend_from_slice(&chunk);
     }

@@ -55,7 +55,7 @@ pub struct AddRoute {
     /// Anybody may, without a credential
     #[arg(long, conflicts_with = "scopes")]
     public: bool,
-    /// Ask it before all others [default: after them]
+    /// Evaluate this rule first [default: after them]
     #[arg(long, conflicts_with = "before")]
     first: bool,
     /// Ask it right before the rule with this id

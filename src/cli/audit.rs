@@ -34,7 +34,7 @@ pub enum AuditCommand {
 
 #[derive(Debug, Args)]
 pub struct Export {
-    /// Only entries behind this number
+    /// Only entries after this sequence number
     #[arg(long, default_value_t = 0)]
     after: i64,
 }

@@ -9,12 +9,10 @@ use super::{
     admin::{Admin, sort_by},
     output,
 };
-use crate::{
-    engine::apikey::span_seconds,
-    model::{
-        client::{AuthMethod, ClientType, GrantType},
-        error::Error,
-    },
+use crate::model::{
+    client::{AuthMethod, ClientType, GrantType},
+    error::Error,
+    span,
 };
 
 /// Most clients listed.
@@ -63,7 +61,7 @@ pub struct Create {
     /// The operator's own app: consent is not asked
     #[arg(long)]
     first_party: bool,
-    /// Let this confidential client do without PKCE
+    /// Do not require PKCE for this confidential client
     #[arg(long)]
     without_pkce: bool,
     /// Seconds in which a repeated refresh gets the same successor again; 0 turns it off
@@ -144,7 +142,7 @@ impl Named {
 
 impl RotateSecret {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let how = json!({ "overlap": span_seconds(&self.overlap)? });
+        let how = json!({ "overlap": span::seconds(&self.overlap)? });
         let made = Admin::open(global).await?.post(&format!("/clients/{}/secret", self.client_id), how).await?;
         output::answer(global, &made, &["id", "client_secret", "others_end_at"])
     }

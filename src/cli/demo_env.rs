@@ -1,5 +1,5 @@
-//! Owns `demo.env`: the example's ids and secrets as shell variables, which were shown once and are kept for the next start.
-//! Does not create what they name.
+//! Owns `demo.env`: the example's ids and secrets as shell variables, which were shown once and are kept for the next
+//! start.
 
 use std::{env, fs, path::Path};
 

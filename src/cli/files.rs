@@ -1,5 +1,5 @@
 //! Owns files that only their owner may read: written whole, under a name that nobody can guess, before they take their
-//! place. Does not know what is in them.
+//! place.
 
 use std::{
     fs::{self, File, OpenOptions},

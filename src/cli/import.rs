@@ -181,7 +181,7 @@ impl Watch for Reporter {
             self.bar.reset_eta();
         }
         if done.line > 0 && !self.is_quiet {
-            writeln!(stderr(), "going on behind line {}", done.line).map_err(Error::server)?;
+            writeln!(stderr(), "resuming after line {}", done.line).map_err(Error::server)?;
         }
         Ok(())
     }

@@ -4,14 +4,14 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{Global, admin::Admin, import::Import, output};
-use crate::{engine::apikey::span_seconds, model::error::Error};
+use crate::model::{error::Error, span};
 
 /// Most keys listed.
 const LIST_MAX: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
-    /// Make an API key; it is printed once
+    /// Create an API key; it is printed once
     Create(Create),
     /// List the keys of all users, with their owners, or of one user
     List(Of),
@@ -86,7 +86,7 @@ impl KeyCommand {
             Self::List(of) => of.run(global).await,
             Self::Revoke(key) => key.run(global).await,
             Self::Rotate(rotate) => {
-                let overlap = span_seconds(&rotate.overlap)?;
+                let overlap = span::seconds(&rotate.overlap)?;
                 replace(global, &format!("/keys/{}/rotate", rotate.id), json!({ "overlap": overlap })).await
             }
             Self::Import(import) => import.run(global).await,
@@ -105,7 +105,7 @@ impl Create {
             "environment": self.environment,
             "networks": self.networks,
             "plan": self.plan,
-            "expires_in": self.expires_in.as_deref().map(span_seconds).transpose()?,
+            "expires_in": self.expires_in.as_deref().map(span::seconds).transpose()?,
         });
         let made = Admin::open(global).await?.post("/keys", body).await?;
         output::answer(global, &made, &["id", "key", "scopes", "expires_at"])

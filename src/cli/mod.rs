@@ -152,7 +152,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         global.server = global.server.or_else(context::server);
     }
     if global.server.is_some() && !cli.command.is_remote() {
-        let words = "this command works beside the database, on the server itself: leave --server out";
+        let words = "this command needs direct access to the database; run it on the server, without --server";
         return Err(Error::invalid_request(words));
     }
     match cli.command {

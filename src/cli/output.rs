@@ -1,5 +1,5 @@
-//! Owns what commands print: for people at a terminal a table that fits it, for other programs a line for each record with
-//! tabs between its values, and with `--json` what the management API answers. Does not decide what.
+//! Owns what commands print: for people at a terminal a table that fits it, for other programs a line for each record
+//! with tabs between its values, and with `--json` what the management API answers.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 

@@ -18,7 +18,7 @@ const LIST_MAX: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub enum ProjectCommand {
-    /// Make a project: a named container of one user's keys
+    /// Create a project: a named container of one user's keys
     Create(Create),
     /// List a user's projects
     List(Of),

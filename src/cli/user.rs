@@ -25,7 +25,7 @@ const LIST_MAX: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
-    /// Make a user; without --password-stdin a random password is printed once
+    /// Create a user; without --password-stdin a random password is printed once
     Create(Create),
     /// List users
     List,

@@ -1,4 +1,4 @@
-//! Owns which settings are refused, and which are allowed and warned of. Does not read them.
+//! Owns which settings are refused, and which are allowed and warned of.
 
 use lettre::{AsyncSmtpTransport, Tokio1Executor, message::Mailbox};
 use redis::IntoConnectionInfo;

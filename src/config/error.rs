@@ -1,4 +1,4 @@
-//! Owns how a configuration is wrong, in words. Does not find out.
+//! Owns how a configuration is wrong, in words.
 
 use std::fmt;
 

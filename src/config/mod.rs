@@ -1,5 +1,4 @@
 //! Owns configuration: embedded defaults, then a file, then `GRANTD_*` variables, then flags; resolved once.
-//! Does not open what it names.
 
 mod check;
 mod error;

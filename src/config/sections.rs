@@ -1,4 +1,4 @@
-//! Owns the sections of the configuration. Does not read them.
+//! Owns the sections of the configuration.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Owns how single settings are read from their text, and which hosts are this machine. Does not know where they come from.
+//! Owns how single settings are read from their text, and which hosts are this machine.
 
 use std::{
     fmt,

@@ -82,7 +82,7 @@ pub fn bound(actor: &Actor<'_>, now: Timestamp, config: &Config, new: &mut NewKe
     let asked = new.expires_in_seconds;
     narrow(actor, now, config, new)?;
     if asked.is_some_and(|asked| new.expires_in_seconds.is_some_and(|left| left < asked)) {
-        return deny_escalation("the new key would outlive the credential that makes it");
+        return deny_escalation("the new key would outlive the credential that creates it");
     }
     Ok(())
 }

@@ -96,9 +96,6 @@ impl Background {
     }
 
     /// Writes everything that is counted in memory: the last act of a graceful stop.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
     pub async fn flush(&self) -> Result<(), Error> {
         self.write(true).await
     }
@@ -117,9 +114,6 @@ impl Background {
     }
 
     /// One look at the feed, with the catalog or keys read again where they changed.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
     pub async fn poll(&self, feed: &mut ChangeFeed) -> Result<(), Error> {
         let poll = feed.poll(&self.store).await?;
         let reloaded = self.reload(&poll.kinds).await;

@@ -30,9 +30,6 @@ pub struct CatalogCache {
 
 impl CatalogCache {
     /// Reads the catalog for the first time.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
     pub async fn load(store: Arc<Store>, issuer: String) -> Result<Self, Error> {
         let catalog = Self {
             store,
@@ -53,9 +50,6 @@ impl CatalogCache {
 
     /// The catalog, for somebody who asks for what is not in it: it may have been made elsewhere this moment. Read again at
     /// most once a second, however many ask; who comes in between is answered from what was found.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
     pub async fn seek(&self, now: Timestamp) -> Result<Arc<Catalog>, Error> {
         let last = self.sought_at.load(Ordering::Relaxed);
         let is_due = now.0.saturating_sub(last) >= SEEK_EVERY_MS;

@@ -85,7 +85,7 @@ impl Claims {
             reason,
             kind: Some(CredentialKind::AccessToken),
             key_id: None,
-            // Only what a grant stands behind has a user.
+            // Only a token of a grant has a user.
             user_id: self.gid.is_some().then(|| self.sub.clone()),
             client_id: Some(self.client_id.clone()),
             since: (reason == Reason::Expired).then(|| Timestamp::from_seconds(self.exp)),

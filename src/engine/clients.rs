@@ -44,9 +44,6 @@ impl Clients {
     }
 
     /// The client with this id, if neither it nor its owner is disabled.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
     pub async fn find(&self, id: &str) -> Result<Option<Arc<Client>>, Error> {
         self.find_in(id, Standing::Active).await
     }

@@ -21,9 +21,6 @@ pub struct Cursors {
 
 impl Cursors {
     /// Under a subkey of its own.
-    ///
-    /// # Errors
-    /// `server_error` when the cryptographic library refuses.
     pub fn new(master: &MasterKey) -> Result<Self, Error> {
         Ok(Self { key: master.mac(Purpose::Cursors)? })
     }

@@ -1,5 +1,5 @@
-//! Owns why requests were refused: noted in memory, flushed in batches, bounded by the hour so that a flood fills no disk
-//! and hides nobody's. Does not decide who may read it.
+//! Owns why requests were refused: noted in memory, flushed in batches, bounded by the hour so that a flood fills no
+//! disk and hides nobody's.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     meters::Count,
-    model::{audit::network, clock::Timestamp, denial::DenialRecord, error::Error},
+    model::{clock::Timestamp, denial::DenialRecord, error::Error, network::sender_network},
     store::Store,
 };
 
@@ -68,7 +68,7 @@ impl Noted {
 
 /// What a refusal is counted under, and how often it may be.
 fn bounds(record: &DenialRecord) -> Vec<(String, u32)> {
-    let sender = record.address.parse().map_or_else(|_| record.address.clone(), network);
+    let sender = record.address.parse().map_or_else(|_| record.address.clone(), sender_network);
     let whose = record.user_id.as_deref().unwrap_or(&sender);
     let credential = record.key_id.as_deref().or(record.client_id.as_deref()).unwrap_or_default();
     // Reasons end in times and names; they begin with what happened.
@@ -93,9 +93,6 @@ impl Denials {
     }
 
     /// Writes what was noted. What cannot be written is kept for the next time.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
     pub async fn flush(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
         let mut failed = None;
         for list in [&self.owned, &self.anonymous] {
@@ -121,9 +118,6 @@ impl Denials {
     }
 
     /// A user's newest refusals, also those not yet written; at most `most`.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
     pub async fn newest(&self, store: &Store, user_id: &str, most: usize) -> Result<Vec<DenialRecord>, Error> {
         let mut found: Vec<DenialRecord> = {
             let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,9 +129,6 @@ impl Denials {
     }
 
     /// Refusals of a request, also those not yet written: with `user_id`, only that user's. At most 20.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
     pub async fn of_request(
         &self,
         store: &Store,

@@ -12,9 +12,10 @@ use std::{
 
 use crate::{
     model::{
-        audit::{Event, Origin, network},
+        audit::{Event, Origin},
         clock::Timestamp,
         error::Error,
+        network::sender_network,
     },
     store::Store,
 };
@@ -119,9 +120,6 @@ impl EventCounts {
     }
 
     /// Writes what is due at `now`; with `is_last`, everything. What cannot be written is kept for the next time.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
     pub async fn flush(&self, store: &Store, now: Timestamp, is_last: bool) -> Result<(), Error> {
         let due = self.counts.lock().unwrap_or_else(PoisonError::into_inner).take(now, is_last);
         if due.is_empty() {
@@ -164,7 +162,7 @@ fn entry(subject: &Subject, count: &Count) -> (Origin, Event) {
 
 /// Refusals are told apart by sender, so that one with many addresses is still one.
 fn sender(origin: &Origin) -> String {
-    origin.address.parse().map_or_else(|_| origin.address.clone(), network)
+    origin.address.parse().map_or_else(|_| origin.address.clone(), sender_network)
 }
 
 #[cfg(test)]

@@ -23,9 +23,6 @@ pub struct GrantTokens {
 
 impl GrantTokens {
     /// With subkeys of `master`.
-    ///
-    /// # Errors
-    /// `server_error` when the cryptographic library refuses.
     pub fn new(master: &MasterKey) -> Result<Self, Error> {
         Ok(Self { codes: master.mac(Purpose::Code)?, refresh: master.mac(Purpose::Refresh)? })
     }

@@ -1,4 +1,4 @@
-//! Owns how other servers are asked over HTTP. Does not ask anything itself.
+//! Owns how other servers are asked over HTTP.
 
 use reqwest::{Client, ClientBuilder, redirect::Policy};
 

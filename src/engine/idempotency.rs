@@ -48,9 +48,6 @@ impl Idempotency {
     }
 
     /// The response to an earlier request of this name.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
     pub async fn find(&self, store: &Store, now: Timestamp, request: &IdempotentRequest) -> Result<Replay, Error> {
         let Some(stored) = store.find_response(now, &request.actor, &request.name).await? else {
             return Ok(Replay::None);
@@ -63,9 +60,6 @@ impl Idempotency {
     }
 
     /// A response to store.
-    ///
-    /// # Errors
-    /// `server_error` when the cryptographic library refuses.
     pub fn seal(
         &self,
         now: Timestamp,

@@ -1,5 +1,5 @@
 //! Owns what happens to a key that was found in public: it ends, its owner is told. And whether a report is signed by
-//! who it says it is from, as GitHub's secret scanning signs them. Does not look for leaks.
+//! who it says it is from, as GitHub's secret scanning signs them.
 
 use std::{sync::Arc, time::Duration};
 

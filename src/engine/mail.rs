@@ -1,4 +1,4 @@
-//! Owns sending mail: queued in memory, sent beside requests, tried again a few times. Does not write anybody's words.
+//! Owns sending mail: queued in memory, sent beside requests, tried again a few times.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -99,7 +99,7 @@ impl Mailer {
     pub fn send(&self, to: &str, subject: &str, text: String) {
         let Some(out) = &self.out else { return };
         let Ok(to) = to.parse() else {
-            tracing::warn!("a user's address is none that mail can be sent to");
+            tracing::warn!("cannot send mail: invalid address");
             return;
         };
         let message = Message::builder()

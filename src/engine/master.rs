@@ -1,4 +1,4 @@
-//! Owns the master key and the subkeys derived from it, one per purpose. Does not find the key; see `cli::open`.
+//! Owns the master key and the subkeys derived from it, one per purpose. Does not find the key; see `cli::context`.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, RandomizedNonceKey},
@@ -116,17 +116,11 @@ impl MasterKey {
     }
 
     /// A key to authenticate with, for one purpose.
-    ///
-    /// # Errors
-    /// `server_error` when the cryptographic library refuses.
     pub fn mac(&self, purpose: Purpose) -> Result<hmac::Key, Error> {
         Ok(hmac::Key::new(hmac::HMAC_SHA256, &*self.subkey(purpose)?))
     }
 
     /// Seals `plain` with AES-256-GCM, bound to `context`.
-    ///
-    /// # Errors
-    /// `server_error` when the cryptographic library refuses.
     pub fn seal(&self, purpose: Purpose, context: &str, plain: &[u8]) -> Result<String, Error> {
         let failed = |_| Error::server("sealing failed");
         let key = RandomizedNonceKey::new(&AES_256_GCM, &*self.subkey(purpose)?).map_err(failed)?;
@@ -154,9 +148,6 @@ impl MasterKey {
     }
 
     /// A value by which a database recognises the key it was made with. Reveals nothing about the key.
-    ///
-    /// # Errors
-    /// `server_error` when the cryptographic library refuses.
     pub fn fingerprint(&self) -> Result<String, Error> {
         Ok(BASE64URL_NOPAD.encode(hmac::sign(&self.mac(Purpose::Check)?, b"fingerprint").as_ref()))
     }

@@ -16,6 +16,7 @@ pub mod grant_token;
 pub mod http_client;
 pub mod idempotency;
 pub mod import;
+pub mod interactions;
 pub mod leaks;
 pub mod limit;
 pub mod mail;

@@ -28,9 +28,6 @@ impl Sessions {
     }
 
     /// The live session of a cookie whose user is not disabled.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
     pub async fn find(&self, now: Timestamp, digest: Digest) -> Result<Option<Arc<Cached<SessionRecord>>>, Error> {
         let feed = self.store.freshness();
         let live = |cached: &Arc<Cached<SessionRecord>>| cached.value.expires_at > now && cached.value.user.active;

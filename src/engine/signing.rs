@@ -1,7 +1,7 @@
 //! Owns signing keys: made, sealed, announced, used, retired, by themselves. Does not choose what is signed; see `engine::mint`.
 //!
 //! `jsonwebtoken` parses its key at each signature, so signing is ours: header and claims in base64url, signed by a key
-//! pair that was parsed once. Verifying is `jsonwebtoken`'s, with our own strict checks around it (`engine::verify`).
+//! pair that was parsed once. Verifying is `jsonwebtoken`'s, with our own strict checks around it (`engine::claims`).
 
 use std::sync::Arc;
 

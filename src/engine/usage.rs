@@ -1,4 +1,4 @@
-//! Owns how often, when and from where keys were used: counted in memory, flushed in batches. Does not limit anything.
+//! Owns how often, when and from where keys were used: counted in memory, flushed in batches.
 
 use std::{
     collections::HashMap,
@@ -156,9 +156,6 @@ impl Usage {
     }
 
     /// Writes everything counted so far. What cannot be written is kept for the next time.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
     pub async fn flush(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
         let mut failed = self.flush_ended(store, now).await.err();
         let mut dirty = std::mem::take(&mut *self.dirty.lock().unwrap_or_else(PoisonError::into_inner));

@@ -54,6 +54,9 @@ pub struct Accepted {
 /// An accepted credential, as it is remembered.
 pub type Verified = Arc<Cached<Accepted>>;
 
+/// What came of checking a credential.
+pub type Found = Result<Verified, Rejection>;
+
 /// Answers the question, from memory on a repeat.
 #[derive(Debug)]
 pub struct Verifier {
@@ -82,7 +85,7 @@ struct Flight {
 struct Read {
     digest: Digest,
     began: u64,
-    found: Result<Verified, Rejection>,
+    found: Found,
 }
 
 /// Parts the verifier is built from.
@@ -124,18 +127,15 @@ impl Verifier {
         }
     }
 
-    /// What `credential` stands for at `now`, or why it stands for nothing. What passes is counted by [`Self::count_use`], once it
-    /// is known how its request ended.
+    /// What `credential` stands for at `now`, or why it stands for nothing. What passes is counted by
+    /// [`Self::count_use`], once it is known how its request ended.
     ///
     /// # Errors
     /// `temporarily_unavailable` when the store must be asked and cannot be: never a guess.
-    pub async fn verify(
-        &self,
-        now: Timestamp,
-        credential: &str,
-        from: &Presentation<'_>,
-    ) -> Result<Result<Verified, Rejection>, Error> {
-        self.check(now, credential, from).await.inspect(|found| self.meters.count(found))
+    pub async fn verify(&self, now: Timestamp, credential: &str, from: &Presentation<'_>) -> Result<Found, Error> {
+        self.check(now, credential, from)
+            .await
+            .inspect(|found| self.meters.count(found.as_ref().map(|accepted| accepted.value.principal.kind)))
     }
 
     /// What is counted of credentials, how many are cached, and their bytes.
@@ -144,12 +144,7 @@ impl Verifier {
         (&self.meters, self.cache.len(), self.cache.weight())
     }
 
-    async fn check(
-        &self,
-        now: Timestamp,
-        credential: &str,
-        from: &Presentation<'_>,
-    ) -> Result<Result<Verified, Rejection>, Error> {
+    async fn check(&self, now: Timestamp, credential: &str, from: &Presentation<'_>) -> Result<Found, Error> {
         if credential.len() > CREDENTIAL_MAX {
             return Ok(Err(Rejection::unknown(Reason::Unknown)));
         }
@@ -216,12 +211,7 @@ impl Verifier {
         self.cache.get(digest).filter(|cached| feed.is_fresh(cached))
     }
 
-    async fn load(
-        &self,
-        now: Timestamp,
-        credential: &str,
-        digest: Digest,
-    ) -> Result<Result<Verified, Rejection>, Error> {
+    async fn load(&self, now: Timestamp, credential: &str, digest: Digest) -> Result<Found, Error> {
         // The position comes before everything the answer is made of, the signing keys too: a change that races this
         // makes it a miss.
         let position = self.store.freshness().position();
@@ -251,13 +241,7 @@ impl Verifier {
         timeout(self.store.wait(), read).await.map_err(Error::unavailable)?
     }
 
-    async fn read(
-        &self,
-        now: Timestamp,
-        kind: Lookup,
-        digest: Digest,
-        position: u64,
-    ) -> Result<Result<Verified, Rejection>, Error> {
+    async fn read(&self, now: Timestamp, kind: Lookup, digest: Digest, position: u64) -> Result<Found, Error> {
         if let Some(found) = self.cached(&digest) {
             return Ok(Ok(found));
         }

@@ -1,6 +1,5 @@
-//! Owns what is counted of credentials: checked by kind and outcome, answered from memory or not. Does not check any.
+//! Owns what is counted of credentials: checked by kind and outcome, answered from memory or not.
 
-use super::verify::Verified;
 use crate::{
     meters::{Count, Named},
     model::principal::{CredentialKind, Reason, Rejection},
@@ -46,7 +45,7 @@ impl Default for VerifyMeters {
 
 impl VerifyMeters {
     /// Counts a cache lookup as a hit or a miss, and returns what it found.
-    pub(super) fn looked_up(&self, cached: Option<Verified>) -> Option<Verified> {
+    pub(super) fn looked_up<T>(&self, cached: Option<T>) -> Option<T> {
         if cached.is_some() {
             self.hits.one()
         } else {
@@ -55,10 +54,11 @@ impl VerifyMeters {
         cached
     }
 
-    pub(super) fn count(&self, found: &Result<Verified, Rejection>) {
+    /// Counts one check: the kind of an accepted credential, or why it was rejected.
+    pub(super) fn count(&self, found: Result<CredentialKind, &Rejection>) {
         match found {
-            Ok(accepted) => self.kind(Some(accepted.value.principal.kind)).accepted.one(),
-            Err(denied) => self.kind(denied.kind).denied.with(denied.reason.as_str(), Count::one),
+            Ok(kind) => self.kind(Some(kind)).accepted.one(),
+            Err(rejection) => self.kind(rejection.kind).denied.with(rejection.reason.as_str(), Count::one),
         }
     }
 

@@ -1,17 +1,13 @@
-//! Owns what the gateway's decision looks like: status, body, and headers of which every decision sets or clears every one.
-//! Does not decide.
+//! Owns what the gateway's decision looks like: status, body, and headers of which every decision sets or clears every
+//! one.
 
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use super::ForwardAuth;
-use crate::{
-    engine::limit::Verdict,
-    http::reply,
-    model::{principal::Principal, profile::GatewayError},
-};
+use super::{ForwardAuth, error::GatewayError};
+use crate::{engine::limit::Verdict, http::reply, model::principal::Principal};
 
 /// A decision, before it is rendered.
 pub(super) struct Decision<'a> {
@@ -29,7 +25,7 @@ impl ForwardAuth<'_> {
         let mut response = match &decision.outcome {
             Ok(()) => StatusCode::OK.into_response(),
             Err(refusal) => {
-                let mut response = reply::json(&self.api.profile.body(refusal));
+                let mut response = reply::json(&refusal.body(self.api.profile));
                 *response.status_mut() = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);
                 response
             }

@@ -1,10 +1,11 @@
 //! Owns `/gateway/verify` (forward-auth): verify → rule → limit, the hot path on one screen. Does not proxy anything: nginx,
 //! Caddy, Traefik, Envoy and Apache ask here first.
 //!
-//! The credential is judged before what the rules say is told: who has none learns nothing of them, and whoever has one
-//! finds why it was refused.
+//! Authentication comes before the result of the rules, so that anonymous callers cannot map the rules.
 
 mod answer;
+mod error;
+mod nginx;
 mod request;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use self::answer::Decision;
+use self::{answer::Decision, error::GatewayError};
 use crate::{
     app::App,
     engine::{limit::Verdict, verify::Verified},
@@ -23,14 +24,12 @@ use crate::{
         credential,
         error::{BearerError, OAuthError},
         extract::RequestInfo,
-        nginx,
     },
     model::{
         api::Api,
         denial::DenialRecord,
         error::Error,
         principal::{CredentialKind, Presentation, Principal, Reason, Rejection},
-        profile::GatewayError,
         rule::RuleMatch,
         usage::Outcome,
     },

@@ -1,18 +1,12 @@
 //! Owns what the gateway is asked: the original request as far as the proxy says it, what it needs, the credential it
-//! carries. Does not judge the credential.
+//! carries.
 
 use axum::http::HeaderMap;
 
-use super::ForwardAuth;
+use super::{ForwardAuth, error::GatewayError};
 use crate::{
     http::{denials::names_credential, extract::from_trusted_proxy},
-    model::{
-        api::Api,
-        denial::DeniedRequest,
-        path::normal_path,
-        profile::{Carrier, GatewayError},
-        rule::RuleMatch,
-    },
+    model::{api::Api, denial::DeniedRequest, path::normal_path, profile::Carrier, rule::RuleMatch},
 };
 
 /// How proxies say what they were asked for: the method and the URI, each family on its own. One that sets its own two
@@ -40,7 +34,7 @@ impl<'q> ForwardAuth<'q> {
         if target.split_once('?').is_some_and(|(_, query)| names_credential(query, &[])) {
             let origin = self.info.origin("anonymous");
             self.app.event_counts.count("credential_in_url", None, &origin, Some("a credential was sent in a URL"));
-            let why = "A credential belongs into a header, not into the URL: revoke this one.";
+            let why = "A credential belongs in a header, not in the URL: revoke this one.";
             return Err(GatewayError::Malformed(why));
         }
         let path = normal_path(target).ok_or(GatewayError::Malformed("The path has more than one reading."))?;

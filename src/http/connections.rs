@@ -1,5 +1,4 @@
-//! Owns connections: how many there may be, how long a peer may take, and their end when the server stops. Does not know
-//! what is asked on them.
+//! Owns connections: how many there may be, how long a peer may take, and their end when the server stops.
 //!
 //! HTTP/1.1 alone: HTTP/2 is the proxy's work, and its many ways to flood a server stay with it.
 
@@ -32,7 +31,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Connections, model::audit::network};
+use crate::{config::Connections, model::network::sender_network};
 
 /// Bytes of a request's head; hyper itself takes at most 100 headers.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -194,7 +193,7 @@ struct Place {
 impl Places {
     /// A place, unless the network has as many connections as it may. That is logged once, until it has none.
     fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let network = network(address);
+        let network = sender_network(address);
         let mut all = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = all.entry(network.clone()).or_default();
         if taken.connections >= self.most {

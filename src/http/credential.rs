@@ -45,7 +45,7 @@ pub fn admit(app: &App, info: &RequestInfo, credential: &str) -> Result<(), Erro
     }
 }
 
-/// Counts a look for a key that there is none of.
+/// Counts a lookup of an unknown key.
 pub async fn missed(app: &App, info: &RequestInfo) {
     app.limiter.hit(info.now, guard(app), &info.network()).await;
 }

@@ -1,4 +1,4 @@
-//! Owns noting a refused request, so that the owner of what it carried can ask why. Does not answer it.
+//! Owns noting a refused request, so that the owner of what it carried can ask why.
 
 use std::net::IpAddr;
 

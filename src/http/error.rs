@@ -1,23 +1,26 @@
 //! Owns the renderings of an error. The cause goes along for the log and is never sent.
 
-use std::sync::Arc;
-
 use axum::{
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
 
-use super::{page::PendingNotice, reply};
+use super::reply;
 use crate::model::error::{Error, ErrorCode};
 
-/// Seconds after which to try again: a store that was away, a limit that was reached.
-const RETRY_SECONDS: i64 = 1;
-const RETRY_LIMITED_SECONDS: i64 = 60;
-
-/// Travels with a response to the edge, where it is logged with the request's id.
+/// Travels with a response to the edge, which knows the request's id and renders it.
 #[derive(Clone, Debug)]
-pub struct LoggedError(pub Arc<Error>);
+pub struct PendingNotice {
+    /// HTTP status.
+    pub status: u16,
+    /// What happened, in a few words.
+    pub heading: &'static str,
+    /// What to do.
+    pub message: String,
+    /// Where to go from here: label and URL.
+    pub link: Option<(String, String)>,
+}
 
 /// JSON as RFC 6749 §5.2 wants it.
 #[derive(Debug)]
@@ -62,16 +65,7 @@ impl From<crate::store::Error> for PageError {
 
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
-        let error = self.0;
-        let body = json!({ "error": error.code.as_str(), "error_description": error.description });
-        let mut response = reply::json_bytes(body.to_string().into_bytes());
-        if error.code == ErrorCode::InvalidClient {
-            response.headers_mut().insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic realm=\"grantd\", charset=\"UTF-8\""),
-            );
-        }
-        finish(response, error)
+        reply::oauth_error(self.0)
     }
 }
 
@@ -86,7 +80,7 @@ impl IntoResponse for PageError {
             link: None,
         };
         response.extensions_mut().insert(pending);
-        finish(response, error)
+        reply::finish(response, error)
     }
 }
 
@@ -105,7 +99,7 @@ impl IntoResponse for BearerError {
         if let Some(challenge) = challenge {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        finish(response, error)
+        reply::finish(response, error)
     }
 }
 
@@ -142,22 +136,6 @@ fn is_for_programs(path: &str) -> bool {
     let below = ["/oauth/", "/v1/", "/api/", "/.well-known/", "/leaks/", "/gateway/"];
     below.iter().any(|prefix| path.starts_with(prefix))
         || ["/livez", "/readyz", "/metrics", "/health", "/openapi.json"].contains(&path)
-}
-
-/// Gives the answer of an error its status, and hands the error to the edge.
-pub(super) fn finish(mut response: Response, error: Error) -> Response {
-    let status = error.code.status();
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let retry = match status {
-        503 => Some(RETRY_SECONDS),
-        429 => Some(RETRY_LIMITED_SECONDS),
-        _ => None,
-    };
-    if let Some(seconds) = retry {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(error.retry_after.unwrap_or(seconds)));
-    }
-    response.extensions_mut().insert(LoggedError(Arc::new(error)));
-    response
 }
 
 fn title(code: ErrorCode) -> &'static str {

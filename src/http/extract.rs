@@ -1,4 +1,4 @@
-//! Owns what every handler knows of its request: time, origin, parameters. Does not know any parameter's meaning.
+//! Owns what every handler knows of its request: time, origin, parameters.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,9 +11,10 @@ use ipnet::IpNet;
 
 use super::error::OAuthError;
 use crate::model::{
-    audit::{Origin, network},
+    audit::Origin,
     clock::Timestamp,
     error::{Error, ErrorCode},
+    network::sender_network,
     params::Params,
 };
 
@@ -38,7 +39,7 @@ impl RequestInfo {
     /// configured, one of a few parts of those who come through it.
     #[must_use]
     pub fn network(&self) -> String {
-        let network = network(self.address);
+        let network = sender_network(self.address);
         self.share.map_or_else(|| network.clone(), |share| format!("{network}#{share}"))
     }
 
@@ -125,7 +126,7 @@ fn share(told: &HeaderValue) -> u8 {
     let named = last.split(';').map(str::trim).find_map(|part| part.split_once('='));
     let text = named.map_or(last.trim(), |(_, value)| value.trim_matches('"'));
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    let part = address(bare).map_or(0, |address| crc32fast::hash(network(address).as_bytes()) % SHARES);
+    let part = address(bare).map_or(0, |address| crc32fast::hash(sender_network(address).as_bytes()) % SHARES);
     u8::try_from(part).unwrap_or_default()
 }
 
@@ -165,14 +166,14 @@ impl std::fmt::Debug for ParamsBody {
 }
 
 impl ParamsBody {
-    /// Reads the body of a request that has nothing in its query: secrets do not belong into URLs (RFC 6749 §2.3.1).
+    /// Reads the body of a request that has nothing in its query: secrets do not belong in URLs (RFC 6749 §2.3.1).
     ///
     /// # Errors
     /// `invalid_request`, `unsupported_media_type` or `content_too_large`.
     pub async fn read(request: Request, kind: BodyKind, limit: usize) -> Result<(HeaderMap, Self), Error> {
         let (parts, body) = request.into_parts();
         if parts.uri.query().is_some_and(|query| !query.is_empty()) {
-            return Err(Error::invalid_request("parameters belong into the body, not into the URL"));
+            return Err(Error::invalid_request("parameters belong in the body, not in the URL"));
         }
         let media =
             parts.headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default()).unwrap_or_default();
@@ -196,7 +197,7 @@ impl ParamsBody {
     }
 }
 
-pub(super) async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Error> {
+pub async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Error> {
     let too_large = || Error::new(ErrorCode::ContentTooLarge, "the body is too large");
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {

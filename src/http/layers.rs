@@ -16,10 +16,10 @@ use axum::{
 use percent_encoding::percent_decode_str;
 
 use super::{
-    error::{self, LoggedError, OAuthError, PageError, nowhere},
+    error::{self, OAuthError, PageError, PendingNotice, nowhere},
     extract::{RequestInfo, Sender, sender},
-    page::{self, PendingNotice},
-    problem, reply,
+    page, problem,
+    reply::{self, LoggedError},
     session::Viewer,
 };
 use crate::{

@@ -10,17 +10,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{error::PageError, extract::RequestInfo, session::Viewer};
+use super::{error::PageError, extract::RequestInfo, signed_in::LoginRequired};
 use crate::{app::App, engine::limit::Throttle, store::LoginReason};
 
 /// Longest path kept with its query, in bytes; of a longer one the query is left out.
 const PATH_MAX: usize = 512;
 /// How long it is kept, in seconds.
 const KEPT_SECONDS: i64 = 3600;
-
-/// Attached to a redirect to the sign-in page: the browser that has to sign in.
-#[derive(Clone, Debug)]
-pub struct LoginRequired(pub Viewer);
 
 /// Around the pages: keeps the page that was asked for, where its handler said that somebody has to sign in first.
 pub async fn remember(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {

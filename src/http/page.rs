@@ -10,7 +10,11 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-use super::{error::OAuthError, gzip::Compressed, session::Viewer};
+use super::{
+    error::{OAuthError, PendingNotice},
+    gzip::Compressed,
+    session::Viewer,
+};
 use crate::{
     app::App,
     model::{error::Error, secret::Digest},
@@ -29,19 +33,6 @@ pub static ASSET_VERSION: LazyLock<String> = LazyLock::new(|| {
     let all: String = ASSETS.iter().map(|(_, _, text)| *text).collect();
     Digest::of(&all).text()[..12].to_owned()
 });
-
-/// Travels with a response to the edge, which knows the request's id and renders it.
-#[derive(Clone, Debug)]
-pub struct PendingNotice {
-    /// HTTP status.
-    pub status: u16,
-    /// What happened, in a few words.
-    pub heading: &'static str,
-    /// What to do.
-    pub message: String,
-    /// Where to go from here: label and URL.
-    pub link: Option<(String, String)>,
-}
 
 /// The shell around a page for `viewer`.
 #[must_use]

@@ -10,7 +10,7 @@ use axum::{
 };
 use serde_json::json;
 
-use super::error::{LoggedError, finish};
+use super::reply::{LoggedError, finish};
 use crate::{
     app::App,
     model::{
@@ -95,7 +95,7 @@ pub async fn nothing() -> Problem {
 
 /// A path of the management API with another method; the router adds `Allow`.
 pub async fn other_method() -> Problem {
-    Error::new(ErrorCode::MethodNotAllowed, "this path knows other methods, named in Allow").into()
+    Error::new(ErrorCode::MethodNotAllowed, "method not allowed; see the Allow header").into()
 }
 
 /// Gives an error answer from below `/api/v1` its body.
@@ -162,7 +162,7 @@ fn title(code: ErrorCode) -> &'static str {
         ErrorCode::InsufficientScope => "A scope is missing",
         ErrorCode::NotFound => "Not found",
         ErrorCode::MethodNotAllowed => "Another method is needed",
-        ErrorCode::Conflict => "Not with what there is already",
+        ErrorCode::Conflict => "Conflict",
         ErrorCode::ContentTooLarge => "Too large",
         ErrorCode::UnsupportedMediaType => "Not JSON",
         ErrorCode::IdempotencyMismatch => "Another request had this Idempotency-Key",

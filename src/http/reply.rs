@@ -1,4 +1,6 @@
-//! Owns shapes of answers. Does not decide what they say.
+//! Owns shapes of answers.
+
+use std::sync::Arc;
 
 use axum::{
     body::Body,
@@ -6,9 +8,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use serde_json::json;
 
-use super::error::OAuthError;
-use crate::model::error::Error;
+use crate::model::error::{Error, ErrorCode};
+
+/// Seconds after which to try again: a store that was away, a limit that was reached.
+const RETRY_SECONDS: i64 = 1;
+const RETRY_LIMITED_SECONDS: i64 = 60;
+
+/// Travels with a response to the edge, where it is logged with the request's id.
+#[derive(Clone, Debug)]
+pub struct LoggedError(pub Arc<Error>);
 
 /// `application/json` bytes that nobody may store (RFC 6749 §5.1).
 #[must_use]
@@ -38,15 +48,44 @@ pub fn public_json(bytes: impl Into<Body>) -> Response {
 pub fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(bytes) => json_bytes(bytes),
-        Err(error) => OAuthError(Error::server(error)).into_response(),
+        Err(error) => oauth_error(Error::server(error)),
     }
+}
+
+/// An error as JSON, as RFC 6749 §5.2 wants it.
+#[must_use]
+pub fn oauth_error(error: Error) -> Response {
+    let body = json!({ "error": error.code.as_str(), "error_description": error.description });
+    let mut response = json_bytes(body.to_string().into_bytes());
+    if error.code == ErrorCode::InvalidClient {
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"grantd\", charset=\"UTF-8\""));
+    }
+    finish(response, error)
+}
+
+/// Gives the answer of an error its status, and hands the error to the edge.
+pub(super) fn finish(mut response: Response, error: Error) -> Response {
+    let status = error.code.status();
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let retry = match status {
+        503 => Some(RETRY_SECONDS),
+        429 => Some(RETRY_LIMITED_SECONDS),
+        _ => None,
+    };
+    if let Some(seconds) = retry {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(error.retry_after.unwrap_or(seconds)));
+    }
+    response.extensions_mut().insert(LoggedError(Arc::new(error)));
+    response
 }
 
 /// 303 to a path or URL: the method becomes GET, so that a password is never sent on (RFC 9700 §4.12).
 #[must_use]
 pub fn see_other(location: &str) -> Response {
     let Ok(location) = HeaderValue::try_from(location) else {
-        return OAuthError(Error::server("a redirect target is not a header value")).into_response();
+        return oauth_error(Error::server("a redirect target is not a header value"));
     };
     let mut response = StatusCode::SEE_OTHER.into_response();
     response.headers_mut().insert(header::LOCATION, location);

@@ -1,20 +1,19 @@
-//! Owns cookies: the session, the browser before it, the device that signed in before; and CSRF. Does not check passwords.
+//! Owns cookies: the session, the browser before it, the device that signed in before; and CSRF.
 //!
-//! Before anybody signs in, a browser has a random id of its own, to which waiting requests and the sign-in form are bound.
-//! At sign-in the session gets a new secret; an id that came from outside is never adopted.
+//! Before anybody signs in, a browser has a random id of its own, to which waiting requests and the sign-in form are
+//! bound. At sign-in the session gets a new secret; an id that came from outside is never adopted.
 
 use std::sync::Arc;
 
 use aws_lc_rs::{constant_time, hmac};
 use axum::{
     http::{HeaderMap, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use data_encoding::BASE64URL_NOPAD;
 use time::Duration;
 
-use super::{error::PageError, login_redirect::LoginRequired, reply};
 use crate::{
     app::App,
     cache::Cached,
@@ -55,9 +54,6 @@ impl std::fmt::Debug for Viewer {
 
 impl Viewer {
     /// Finds out who looks, from the request's cookies.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
     pub async fn of(app: &App, now: Timestamp, headers: &HeaderMap) -> Result<Self, Error> {
         let jar = CookieJar::from_headers(headers);
         let session = match jar.get(&name(app, SESSION)).filter(|cookie| is_ours(cookie.value())) {
@@ -179,33 +175,6 @@ impl Viewer {
         let presented =
             self.jar.get(&name(app, DEVICE)).and_then(|cookie| BASE64URL_NOPAD.decode(cookie.value().as_bytes()).ok());
         presented.is_some_and(|tag| hmac::verify(&app.devices, email.as_bytes(), &tag).is_ok())
-    }
-}
-
-/// Whoever is signed in, or a redirect to the sign-in page.
-#[derive(Debug)]
-pub struct SignedIn {
-    /// The user.
-    pub user: User,
-    /// The browser and session.
-    pub viewer: Viewer,
-}
-
-impl SignedIn {
-    /// The signed-in user of a request.
-    ///
-    /// # Errors
-    /// A redirect to the sign-in page, or `temporarily_unavailable` as a page.
-    pub async fn of(app: &App, now: Timestamp, headers: &HeaderMap) -> Result<Self, Response> {
-        let viewer = Viewer::of(app, now, headers).await.map_err(|error| PageError(error).into_response())?;
-        match viewer.user().cloned() {
-            Some(user) => Ok(Self { user, viewer }),
-            None => {
-                let mut response = reply::see_other(&format!("{}/login", app.config.base_path()));
-                response.extensions_mut().insert(LoginRequired(viewer));
-                Err(response)
-            }
-        }
     }
 }
 

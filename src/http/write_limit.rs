@@ -1,5 +1,5 @@
-//! Owns how often one user may change something, on pages and by the management API alike: each change is a row or several
-//! that are kept for long. Does not know what is changed.
+//! Owns how often one user may change something, on pages and by the management API alike: each change is a row or
+//! several that are kept for long.
 
 use crate::{
     app::App,

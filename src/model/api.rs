@@ -1,4 +1,4 @@
-//! Owns the protected resource (RFC 8707, RFC 9728) and the catalog of all of them. Does not load it.
+//! Owns the protected resource (RFC 8707, RFC 9728) and the catalog of all of them.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! Owns what an audit entry says. Does not write it; every change writes its own in its transaction.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::borrow::Cow;
 
 /// Where a request came from and who is behind it.
 #[derive(Clone, Debug, Default)]
@@ -63,17 +63,5 @@ impl Event {
     pub fn denied(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
         self.denied = Some(reason.into());
         self
-    }
-}
-
-/// Who counts as one sender: an address, or the /64 that one IPv6 subscriber has whole.
-#[must_use]
-pub fn network(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! Owns the authorization request (RFC 6749 §4.1.1) once client and redirect URI are known. Does not decide its outcome.
+//! Owns the authorization request (RFC 6749 §4.1.1) once client and redirect URI are known.
 
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +60,7 @@ impl AuthorizeRequest {
         }
     }
 
-    /// Parses everything behind client and redirect URI. `scopes` are not yet cut to the client's.
+    /// Parses everything after client and redirect URI. `scopes` are not yet cut to the client's.
     ///
     /// # Errors
     /// The codes of RFC 6749 §4.1.2.1, RFC 8707 §2 and OpenID Connect Core §3.1.2.6, to be sent by redirect.

@@ -1,4 +1,4 @@
-//! Owns what is kept of one refused request, for the owner of what it carried. Does not decide anything.
+//! Owns what is kept of one refused request, for the owner of what it carried.
 
 use super::{
     clock::Timestamp,

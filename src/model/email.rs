@@ -1,4 +1,4 @@
-//! Owns e-mail addresses as login names: one normal form, lower-case ASCII. Does not send mail.
+//! Owns e-mail addresses as login names: one normal form, lower-case ASCII.
 
 use super::error::Error;
 

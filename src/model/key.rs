@@ -1,4 +1,4 @@
-//! Owns the API key as its owner sees it. Does not hold the secret.
+//! Owns the API key as its owner sees it.
 
 use super::{clock::Timestamp, error::Error, network::Networks, scope::Scopes};
 

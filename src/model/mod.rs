@@ -23,7 +23,7 @@ pub mod redirect_uri;
 pub mod rule;
 pub mod scope;
 pub mod secret;
-pub mod strength;
+pub mod span;
 pub mod text;
 pub mod token_request;
 pub mod usage;

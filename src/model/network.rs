@@ -102,6 +102,18 @@ fn canonical(network: IpNet) -> IpNet {
     length.and_then(|length| IpNet::new(address.into(), length).ok()).unwrap_or(network)
 }
 
+/// Who counts as one sender: an address, or the /64 that one IPv6 subscriber has whole.
+#[must_use]
+pub fn sender_network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! Owns request parameters: strict decoding of forms and queries, duplicates found. Does not know any parameter's meaning.
+//! Owns request parameters: strict decoding of forms and queries, duplicates found.
 
 use std::borrow::Cow;
 
@@ -65,7 +65,7 @@ impl<'a> Params<'a> {
         Ok(Self { pairs })
     }
 
-    /// Adds the parameters of `other` behind these.
+    /// Adds the parameters of `other` after these.
     pub fn append(&mut self, other: Self) {
         self.pairs.extend(other.pairs);
     }

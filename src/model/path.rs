@@ -1,5 +1,5 @@
 //! Owns the one normal form of a request's path, and what lax servers may take it for. A path that two servers could read
-//! differently is refused, not guessed. Does not know any rule; see `route`.
+//! differently is refused, not guessed. Does not know any rule; see `rule`.
 
 use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization;

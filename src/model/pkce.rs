@@ -1,4 +1,4 @@
-//! Owns PKCE (RFC 7636), method S256 alone. Does not decide who must use it.
+//! Owns PKCE (RFC 7636), method S256 alone.
 
 use aws_lc_rs::{constant_time, digest};
 use data_encoding::BASE64URL_NOPAD;

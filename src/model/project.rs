@@ -1,4 +1,4 @@
-//! Owns the project: a named container of one user's keys, and the policy they are made by. Does not make keys.
+//! Owns the project: a named container of one user's keys, and the policy they are made by.
 
 use super::{clock::Timestamp, key::KeyForm};
 

@@ -1,4 +1,4 @@
-//! Owns scopes: the grammar of RFC 6749 §3.3 and set operations. Does not know which scopes exist.
+//! Owns scopes: the grammar of RFC 6749 §3.3 and set operations.
 
 use std::{collections::BTreeSet, fmt};
 

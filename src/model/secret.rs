@@ -1,4 +1,4 @@
-//! Owns generated secrets: randomness, prefixes, checksum, digest. Does not know where a secret is kept.
+//! Owns generated secrets: randomness, prefixes, checksum, digest.
 //!
 //! A secret is `PREFIX_` + 36 random base62 characters (214 bits) + 6 characters of CRC-32, so that a typo is refused
 //! without a query and secret scanners can tell ours from noise. Stored as SHA-256: a random value has no dictionary

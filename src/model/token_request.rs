@@ -1,4 +1,4 @@
-//! Owns the token request (RFC 6749 §4, §6) parsed into one variant per grant type. Does not redeem anything.
+//! Owns the token request (RFC 6749 §4, §6) parsed into one variant per grant type.
 
 use super::{
     client::GrantType,

@@ -1,4 +1,4 @@
-//! Owns counts of requests by hour and day. Does not count.
+//! Owns counts of requests by hour and day.
 
 use serde::Serialize;
 

@@ -13,12 +13,10 @@ use axum::{
 
 use crate::{
     app::App,
-    engine::limit::Throttle,
+    engine::{interactions, limit::Throttle},
     http::{
-        error::PageError,
+        error::{PageError, PendingNotice},
         extract::RequestInfo,
-        interaction,
-        page::PendingNotice,
         reply::{see_other, with_query},
         session::Viewer,
     },
@@ -206,7 +204,7 @@ async fn begin(app: &App, params: &Params<'_>) -> Result<Waiting, AuthorizeError
 
 /// A request that was kept while pages were shown: only what is stored counts, whatever else the URL says.
 async fn resume(app: &App, info: &RequestInfo, viewer: &Viewer, id: &str) -> Result<Waiting, AuthorizeError> {
-    let interaction = interaction::find(app, info.now, viewer, id).await?;
+    let interaction = interactions::find(&app.store, info.now, viewer.browser(), id).await?;
     let gone = || Error::invalid_request("this app is not known here");
     let client = app.clients.find(&interaction.request.client_id).await?.ok_or_else(gone)?;
     let request = interaction.request.clone();
@@ -226,7 +224,7 @@ async fn next_step(app: &App, now: Timestamp, viewer: &Viewer, waiting: &Waiting
             Step::SignIn
         });
     };
-    if interaction::must_sign_in(now, viewer, request, kept) {
+    if interactions::must_sign_in(now, viewer.auth_time(), request, kept) {
         return Ok(if request.prompt.none {
             Step::Refuse(ErrorCode::LoginRequired, "the sign-in is too old")
         } else {

@@ -20,32 +20,11 @@ use crate::{
     },
     model::{
         client::Client,
-        clock::Timestamp,
         error::{Error, ErrorCode},
-        scope::Scopes,
         secret::Secret,
         token_request::TokenRequest,
     },
 };
-
-/// What a grant decided; the mint does the rest.
-#[derive(Debug)]
-pub struct Authorization {
-    /// `sub`.
-    pub subject: String,
-    /// What the access token may do.
-    pub scopes: Scopes,
-    /// Audience URIs that the grant is limited to; empty means no limit.
-    pub granted: Vec<String>,
-    /// Audience URIs that the request names.
-    pub resources: Vec<String>,
-    /// The grant behind it.
-    pub grant_id: Option<String>,
-    /// The access token ends no later than this.
-    pub not_after: Option<Timestamp>,
-    /// The refresh token that is now current.
-    pub refresh_token: Option<Secret>,
-}
 
 #[derive(Serialize)]
 struct TokenResponse<'r> {

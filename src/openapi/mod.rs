@@ -7,7 +7,7 @@ mod shapes;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use crate::{api, config::Config, gateway, http::problem, model::management_api, oauth};
+use crate::{api, config::Config, gateway, http::problem, model::management_api, oauth, public};
 
 /// The media type of errors.
 const PROBLEM: &str = "application/problem+json";
@@ -55,8 +55,8 @@ const PROBLEM: &str = "application/problem+json";
         oauth::revoke::revoke,
         oauth::metadata::metadata,
         oauth::metadata::jwks,
-        api::me::me,
-        api::me::health,
+        public::me::me,
+        public::me::health,
         gateway::named,
     ),
     tags(
@@ -65,7 +65,7 @@ const PROBLEM: &str = "application/problem+json";
         (name = "usage", description = "How keys are used, and why requests were refused."),
         (name = "clients", description = "OAuth apps."),
         (name = "users", description = "People who sign in. For administrators."),
-        (name = "apis", description = "Protected resources, their scopes and routes. For administrators."),
+        (name = "apis", description = "Protected resources, their scopes and rules. For administrators."),
         (name = "plans", description = "How much each tier may ask for. For administrators."),
         (name = "audit", description = "What happened."),
         (name = "self", description = "What a credential says of itself."),

@@ -1,6 +1,6 @@
 //! Owns the description of what is outside the management API: OAuth, the questions of a credential about itself, the
-//! gateway. Their members are the standards' and stand nowhere as one type, so they are written out here, and tests hold
-//! every answer against them. Does not answer anything.
+//! gateway. Their members are the standards' and stand nowhere as one type, so they are written out here, and tests
+//! hold every answer against them.
 
 use serde_json::{Map, Value, json};
 
@@ -124,7 +124,7 @@ fn answers(operation: &mut Value, ok: &Value, error: &str, statuses: &[&str]) {
         let described = match *status {
             "400" => "The request is not right",
             "401" => "The credential is missing or not valid",
-            "403" => "Not with these scopes, or no route allows it",
+            "403" => "Not with these scopes, or no rule allows it",
             "404" => "There is no such API",
             "413" => "The body is too large",
             "415" => "The body is of another type",

@@ -1,14 +1,14 @@
-//! Owns what the marks of fields mean (`format = "…"` beside a field or parameter): the bounds, patterns and words that the
-//! code enforces, each taken from where it is enforced. Does not enforce anything.
+//! Owns what the marks of fields mean (`format = "…"` beside a field or parameter): the bounds, patterns and words that
+//! the code enforces, each taken from where it is enforced.
 
 use serde_json::{Map, Value, json};
 
 use crate::{
+    api::json::IDEMPOTENCY_KEY_MAX,
     engine::{
         apis::{IDENTIFIER_MAX, SLUG_MAX},
         new_password::{LENGTH_MAX, LENGTH_MIN},
     },
-    http::json::IDEMPOTENCY_KEY_MAX,
     model::{
         api::Algorithm,
         client::{AuthMethod, ClientType, GrantType},
@@ -94,7 +94,7 @@ fn text(mark: &str) -> Option<Value> {
         "email" => json!({ "format": "email", "maxLength": EMAIL_MAX }),
         // As far as anybody told it: no format that could be relied on.
         "address" => json!({}),
-        // One address is a network too. None has bits set behind its length.
+        // One address is a network too. None has bits set after its length.
         "network" => json!({ "format": "network", "pattern": "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$" }),
         "scope" => json!({ "pattern": scope }),
         "new-scope" => json!({

@@ -1,4 +1,4 @@
-//! Owns what operators' machines ask: alive, ready, metrics. Does not tell anybody else anything.
+//! Owns what operators' machines ask: alive, ready, metrics.
 
 mod metrics;
 mod process;

@@ -1,4 +1,4 @@
-//! Owns reading the audit log for the one person it concerns: page by page, or about one object. Does not write it.
+//! Owns reading the audit log for the one person it concerns: page by page, or about one object.
 
 use super::{
     Error, Store,
@@ -34,9 +34,6 @@ impl Store {
     }
 
     /// What concerns one object of this user, newest first, at most `limit`, among the user's newest 5,000 entries.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn audit_of_object(&self, user_id: &str, object: &str, limit: i64) -> Result<Vec<AuditEntry>, Error> {
         let rows = self
             .rows(

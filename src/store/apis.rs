@@ -1,6 +1,6 @@
-//! Owns the `apis`, `scopes` and `routes` tables. Does not cache the catalog; see `engine::catalog`.
+//! Owns the `apis` and `scopes` tables, and reading the whole catalog. Does not cache the catalog; see `engine::catalog`.
 
-use super::{Error, Store, row::binds, tx::Tx};
+use super::{Error, Store, row::binds};
 use crate::{
     cache::EntityKind,
     model::{
@@ -8,25 +8,11 @@ use crate::{
         audit::{Event, Origin},
         client::Client,
         clock::Timestamp,
-        error::{Error as ModelError, ErrorCode},
+        error::Error as ModelError,
         profile::Profile,
         rule::Rule,
     },
 };
-
-/// Most rules of one API: each request is checked against them in order.
-const RULES_MAX: usize = 200;
-
-/// The position of a new rule among those of its API.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RulePlace {
-    /// After all others.
-    Last,
-    /// Before all others.
-    First,
-    /// Right before the one with this id.
-    Before(String),
-}
 
 impl Store {
     /// Makes an API with its scopes and the client of its resource server, in one transaction.
@@ -62,9 +48,6 @@ impl Store {
     }
 
     /// Every API with its scopes.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn catalog(&self) -> Result<Catalog, Error> {
         let apis = self.rows("SELECT id, slug, identifier, name, profile, algorithm, access_token_seconds, client_id, counts_introspection FROM apis ORDER BY name, id", &[]).await?;
         let mut apis: Vec<Api> = apis
@@ -113,88 +96,5 @@ impl Store {
             plans: self.plans().await?,
             has_opaque_keys: self.has_opaque_keys().await?,
         })
-    }
-
-    /// Adds a rule at its place.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when the API has as many as it may, or none to stand before.
-    pub async fn insert_rule(
-        &self,
-        now: Timestamp,
-        origin: Origin,
-        api_id: String,
-        rule: Rule,
-        place: RulePlace,
-    ) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let rules = tx.lock_rules(&api_id).await?;
-                if rules.len() >= RULES_MAX {
-                    return Err(ModelError::invalid_request(format!("an API has at most {RULES_MAX} rules")).into());
-                }
-                let after_last = rules.last().map_or(1, |(_, position)| position + 1);
-                let position = match place {
-                    RulePlace::Last => after_last,
-                    RulePlace::First => rules.first().map_or(after_last, |(_, position)| position - 1),
-                    RulePlace::Before(id) => {
-                        let found = rules.iter().position(|(rule, _)| *rule == id);
-                        let at = found.ok_or_else(|| ModelError::invalid_request("`before` is not a rule of this API"))?;
-                        // Made at once, two may share a position: from here on each gets one of its own.
-                        for (next, (rule, _)) in (after_last + 1..).zip(&rules[at..]) {
-                            tx.execute("UPDATE routes SET position = $2 WHERE id = $1", binds![rule, next]).await?;
-                        }
-                        after_last
-                    }
-                };
-                tx.execute(
-                    "INSERT INTO routes (id, api_id, position, method, pattern, scopes, public) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                    binds![&rule.id, &api_id, position, &rule.method, &rule.pattern, &rule.scopes.to_string(), rule.public],
-                )
-                .await?;
-                tx.touch(EntityKind::Catalog, "");
-                tx.audit(now, &origin, Event::new("route.create").object(&rule.id)).await
-            })
-        })
-        .await
-    }
-
-    /// Removes a rule; false if there is none. Without its last one an API lets every credential of its own pass
-    /// everywhere: that one is kept, unless `open` says that this is meant.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] for the last one.
-    pub async fn delete_rule(&self, now: Timestamp, origin: Origin, id: String, open: bool) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let found = tx.row("SELECT api_id FROM routes WHERE id = $1", binds![&id]).await?;
-                let Some(api_id) = found.map(|mut row| row.text(0)).transpose()? else { return Ok(false) };
-                let rules = tx.lock_rules(&api_id).await?;
-                if !rules.iter().any(|(rule, _)| *rule == id) {
-                    return Ok(false);
-                }
-                if rules.len() == 1 && !open {
-                    let words = "this is the API's last rule: without it every credential for the API passes everywhere; pass open=yes to confirm";
-                    return Err(ModelError::new(ErrorCode::Conflict, words).into());
-                }
-                tx.execute("DELETE FROM routes WHERE id = $1", binds![&id]).await?;
-                tx.touch(EntityKind::Catalog, "");
-                tx.audit(now, &origin, Event::new("route.delete").object(&id)).await?;
-                Ok(true)
-            })
-        })
-        .await
-    }
-}
-
-impl Tx {
-    /// An API's rules with their positions, in the order they are asked. The API's row stays locked: two that change its
-    /// rules at once do it one after the other.
-    async fn lock_rules(&mut self, api_id: &str) -> Result<Vec<(String, i64)>, Error> {
-        self.execute("UPDATE apis SET name = name WHERE id = $1", binds![api_id]).await?;
-        let rows = self
-            .rows("SELECT id, position FROM routes WHERE api_id = $1 ORDER BY position, id", binds![api_id])
-            .await?;
-        rows.into_iter().map(|mut row| Ok((row.text(0)?, row.int(1)?))).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Owns the `audit` table: append-only, written in the transaction of what it records. Does not decide what is recorded.
+//! Owns the `audit` table: append-only, written in the transaction of what it records.
 
 use super::{
     Error, Store,
@@ -87,9 +87,6 @@ impl Tx {
 
 impl Store {
     /// Appends entries that stand alone, such as counted refusals.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn audit(&self, now: Timestamp, entries: Vec<(Origin, Event)>) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -103,9 +100,6 @@ impl Store {
     }
 
     /// The newest entries, at most `limit`.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn audit_entries(&self, limit: i64) -> Result<Vec<AuditEntry>, Error> {
         let rows = self
             .rows(

@@ -1,7 +1,8 @@
-//! Owns the chain over the audit log: numbers, seals, retention from its old end, reading it whole. Does not write entries.
+//! Owns the chain over the audit log: numbers, seals, retention from its old end, reading it whole.
 //!
 //! A seal is an HMAC over the one before, the number and the entry, under a key that is not in the database. Whoever
-//! changes or removes rows there cannot make the chain fit again; who removes its newest end is found out by a copy of it.
+//! changes or removes rows there cannot make the chain fit again; who removes its newest end is found out by a copy of
+//! it.
 
 use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
@@ -96,9 +97,6 @@ impl Tx {
 
 impl Store {
     /// Gives entries that have none their number and seal, a bounded number of them. Says whether there may be more.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn seal_audit(&self, now: Timestamp, key: &hmac::Key) -> Result<bool, Error> {
         // Most looks find nothing; those write nothing.
         if self.row("SELECT id FROM audit WHERE seq IS NULL LIMIT 1", &[]).await?.is_none() {
@@ -130,9 +128,6 @@ impl Store {
     }
 
     /// The links before the oldest entry there is, and of the newest.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn audit_ends(&self) -> Result<(ChainPosition, ChainPosition), Error> {
         let link = async |name: &str| -> Result<ChainPosition, Error> {
             let row = self.row("SELECT value FROM meta WHERE name = $1", binds![name]).await?;
@@ -141,10 +136,7 @@ impl Store {
         Ok((link(ANCHOR).await?, link(HEAD).await?))
     }
 
-    /// Sealed entries behind number `seq`, in order; at most 500.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
+    /// Sealed entries after number `seq`, in order; at most 500.
     pub async fn sealed_entries(&self, seq: i64) -> Result<Vec<SealedEntry>, Error> {
         let rows = self
             .rows(

@@ -20,10 +20,7 @@ pub struct Counted {
 }
 
 impl Store {
-    /// Keys behind this id by their state, see [`KEY_STATES`].
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
+    /// Keys after this id by their state, see [`KEY_STATES`].
     pub async fn count_keys(&self, now: Timestamp, after: &str) -> Result<Counted, Error> {
         self.counted(
             "SELECT COUNT(*), MAX(id),
@@ -38,10 +35,7 @@ impl Store {
         .await
     }
 
-    /// Grants behind this id by their state, see [`GRANT_STATES`].
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
+    /// Grants after this id by their state, see [`GRANT_STATES`].
     pub async fn count_grants(&self, now: Timestamp, after: &str) -> Result<Counted, Error> {
         self.counted(
             "SELECT COUNT(*), MAX(id),

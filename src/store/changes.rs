@@ -1,9 +1,9 @@
-//! Owns following the changes feed. Does not decide what a change means; see `cache`.
+//! Owns polling the changes feed. Does not decide what a change means; see `cache`.
 
 use super::{Error, Store, row::binds};
 use crate::cache::{Entity, EntityKind};
 
-/// Changes read in one look; a node further behind distrusts everything instead.
+/// Changes read in one poll; a node that lags further distrusts everything instead.
 const POLL_MAX: i64 = 1000;
 
 /// A reader's place in the feed.
@@ -12,9 +12,9 @@ pub struct ChangeFeed {
     seq: Option<i64>,
 }
 
-/// What a look at the feed has found.
+/// What a poll of the feed has found.
 #[derive(Debug)]
-#[must_use = "nothing cached is trusted until the look is confirmed"]
+#[must_use = "nothing cached is trusted until the poll is confirmed"]
 pub struct Poll {
     /// The kinds that changed.
     pub kinds: Vec<EntityKind>,
@@ -38,7 +38,7 @@ impl ChangeFeed {
         let kinds = match self.seq {
             Some(seq) if seq == newest => Vec::new(),
             Some(seq) if newest > seq && newest - seq <= POLL_MAX => catch_up(store, seq, newest).await?,
-            // The first look, a long absence, or a database put back to an older state.
+            // The first poll, a long absence, or a database put back to an older state.
             _ => distrust(store),
         };
         self.seq = Some(newest);

@@ -133,9 +133,6 @@ impl Store {
     }
 
     /// The client with its secrets, whatever its state.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn find_client(&self, id: &str) -> Result<Option<Client>, Error> {
         let row =
             self.row(concat!("SELECT ", client_columns!(), " FROM clients c WHERE c.id = $1"), binds![id]).await?;
@@ -149,9 +146,6 @@ impl Store {
     }
 
     /// The clients of one owner, or with none given all of them; by name, at most `limit`; without secrets.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn list_clients(&self, owner_id: Option<&str>, limit: i64) -> Result<Vec<Client>, Error> {
         let rows = match owner_id {
             Some(owner) => self.rows(OWNED_CLIENTS, binds![owner, limit]).await?,
@@ -161,9 +155,6 @@ impl Store {
     }
 
     /// Changes a client, with an owner given only that owner's; false if there is none, or it is an API's own. A redirect URI that is gone ends the codes sent to it.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn update_client(
         &self,
         now: Timestamp,
@@ -195,9 +186,6 @@ impl Store {
 
     /// Adds a secret and lets the others end at `others_end_at`. With an owner given, only that owner's client.
     /// False if there is no such confidential client.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn rotate_secret(
         &self,
         now: Timestamp,
@@ -242,9 +230,6 @@ impl Store {
     }
 
     /// Disables or enables a client; false if there is none.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn set_client_active(
         &self,
         now: Timestamp,
@@ -275,9 +260,6 @@ impl Store {
 
     /// Deletes a client with its codes, grants, consents and secrets, in one transaction; with an owner given, only that
     /// owner's. False if there is none. The client of an API stays: the API would be unguarded.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn delete_client(
         &self,
         now: Timestamp,

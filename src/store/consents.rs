@@ -15,26 +15,17 @@ use crate::{
 
 impl Store {
     /// What the user allowed this client.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn find_consent(&self, user_id: &str, client_id: &str) -> Result<Option<Consent>, Error> {
         self.row(FIND, binds![user_id, client_id]).await?.map(|mut row| consent(&mut row)).transpose()
     }
 
     /// Whether a user other than `owner` has allowed this client.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn is_allowed_by_others(&self, client_id: &str, owner: &str) -> Result<bool, Error> {
         let sql = "SELECT user_id FROM consents WHERE client_id = $1 AND user_id <> $2 LIMIT 1";
         Ok(self.row(sql, binds![client_id, owner]).await?.is_some())
     }
 
     /// Records an answer on the consent page; "allow" is remembered beyond its interaction. False if that has ended.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn decide_consent(&self, now: Timestamp, origin: Origin, answer: ConsentAnswer) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -77,9 +68,6 @@ impl Store {
 
     /// The clients that may act for the user: those the user allowed, and those with a grant that nobody asked the user
     /// for, because the operator trusts them. By name, at most 200 of each.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn connected_apps(&self, now: Timestamp, user_id: &str) -> Result<Vec<ConnectedApp>, Error> {
         let allowed = self
             .rows(
@@ -117,9 +105,6 @@ impl Store {
     }
 
     /// Withdraws consent: every grant of this user to this client ends with it. False if there was nothing.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn withdraw_consent(
         &self,
         now: Timestamp,

@@ -1,4 +1,4 @@
-//! Owns the `denials` table. Does not decide who may read a row.
+//! Owns the `denials` table.
 
 use super::{
     Error, Store,
@@ -64,9 +64,6 @@ impl Store {
     }
 
     /// Refusals of a request, newest first; with `user_id`, only that user's.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn denials_of_request(
         &self,
         request_id: &str,
@@ -87,9 +84,6 @@ impl Store {
     }
 
     /// A user's newest refusals, of one key or of all; at most 100.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn denials_of_user(&self, user_id: &str, key_id: Option<&str>) -> Result<Vec<DenialRecord>, Error> {
         let rows = self
             .rows(

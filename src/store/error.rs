@@ -1,4 +1,4 @@
-//! Owns how the store fails. Does not decide what a caller is told beyond "try again".
+//! Owns how the store fails.
 
 use crate::model::error::Error as ModelError;
 

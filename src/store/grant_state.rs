@@ -18,18 +18,12 @@ pub struct TokenState {
 
 impl Store {
     /// Whose grant it is.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn grant_client(&self, id: &str) -> Result<Option<String>, Error> {
         let row = self.row("SELECT client_id FROM grants WHERE id = $1", binds![id]).await?;
         row.map(|mut row| row.text(0)).transpose()
     }
 
     /// What an access token of a grant depends on, in one look.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn grant_token_state(&self, grant_id: &str, jti: &str) -> Result<Option<TokenState>, Error> {
         let row = self
             .row(
@@ -55,9 +49,6 @@ impl Store {
     }
 
     /// The live grant whose refresh token has this generation: scopes, user, and when the token ends if it is not used.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn live_grant(
         &self,
         now: Timestamp,

@@ -47,9 +47,6 @@ pub struct Rotation {
 impl Store {
     /// Keeps a new grant; its code may be redeemed until it expires. False if the session in which it was approved has ended,
     /// or its user or client was disabled: then nothing has happened.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn insert_grant(&self, now: Timestamp, origin: Origin, grant: NewGrant) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -100,9 +97,6 @@ impl Store {
     /// Redeems a code: generation 0 becomes 1, once. `check` sees the grant before the commit; its refusal burns the code,
     /// unless it is `invalid_target`.
     /// A second redemption by the same client revokes the grant and everything issued from it (RFC 6749 §4.1.2).
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn redeem_code<C>(
         &self,
         now: Timestamp,
@@ -193,9 +187,6 @@ impl Store {
     }
 
     /// Revokes a grant of this client with everything issued from it; false if there is no such live grant.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn revoke_grant(
         &self,
         now: Timestamp,
@@ -313,7 +304,7 @@ async fn refuse(
         revoke(tx, now, id, "reuse").await?;
         let name = if what == "code" { "code.reuse" } else { "refresh.reuse" };
         tx.audit(now, origin, event(name).denied("used before: the grant is revoked")).await?;
-        return Ok(Redemption::Reused(user_id, ModelError::invalid_grant(format!("the {what} is used before"))));
+        return Ok(Redemption::Reused(user_id, ModelError::invalid_grant(format!("the {what} was already used"))));
     }
     refused("expired")
 }

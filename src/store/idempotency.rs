@@ -78,9 +78,6 @@ impl Store {
     }
 
     /// The response stored for this caller under this name.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn find_response(
         &self,
         now: Timestamp,

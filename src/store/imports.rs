@@ -106,9 +106,6 @@ impl ImportProgress {
 
 impl Store {
     /// How far the import has come that was begun and not finished.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn import_progress(&self, id: &str) -> Result<Option<ImportProgress>, Error> {
         let row = self.row("SELECT value FROM meta WHERE name = $1", binds![&place(id)]).await?;
         row.map(|mut row| ImportProgress::parse(&row.text(0)?).ok_or(Error::Corrupt("an import's progress")))
@@ -116,14 +113,11 @@ impl Store {
     }
 
     /// Sets the database up for many keys: until it is closed it takes more memory, some 128 MB, and writes less.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn begin_import(&self, now: Timestamp) -> Result<(), Error> {
         self.write(now, |tx| Box::pin(async move { tx.tune_for_bulk() })).await
     }
 
-    /// Keeps a batch of keys together with how far the import has come: after a kill it goes on behind the last batch that
+    /// Keeps a batch of keys together with how far the import has come: after a kill it resumes after the last batch that
     /// was kept, and no row is lost or kept twice. Nothing is appended to the feed for a key: no node has ever trusted it.
     ///
     /// # Errors
@@ -157,9 +151,6 @@ impl Store {
     }
 
     /// Ends an import, with one audit entry for all of it.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn finish_import(
         &self,
         now: Timestamp,

@@ -1,4 +1,4 @@
-//! Owns the `interactions` table: authorization requests that wait for their user. Does not decide the next step.
+//! Owns the `interactions` table: authorization requests that wait for their user.
 
 use super::{Error, Store, row::binds};
 use crate::model::{authorize_request::AuthorizeRequest, clock::Timestamp, secret::Digest};
@@ -22,9 +22,6 @@ pub struct Interaction {
 
 impl Store {
     /// Keeps a request under the digest of its id.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn insert_interaction(&self, id: Digest, interaction: Interaction) -> Result<(), Error> {
         let request =
             serde_json::to_string(&interaction.request).map_err(|_| Error::Corrupt("a request cannot be written"))?;
@@ -42,9 +39,6 @@ impl Store {
     }
 
     /// The request under this id, if it has not ended.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn find_interaction(&self, now: Timestamp, id: &Digest) -> Result<Option<Interaction>, Error> {
         let row = self
             .row(
@@ -67,9 +61,6 @@ impl Store {
     }
 
     /// Notes that a user signed in for this request; an earlier decision no longer counts.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn interaction_signed_in(&self, now: Timestamp, id: Digest) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -85,9 +76,6 @@ impl Store {
     }
 
     /// Ends a waiting request: it led to a code or an error. False if it was ended before.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn delete_interaction(&self, now: Timestamp, id: Digest) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {

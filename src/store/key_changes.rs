@@ -25,9 +25,6 @@ pub struct KeyChanges {
 
 impl Store {
     /// Changes a live key; false if there is none, or it would end later than so far.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn update_key(
         &self,
         now: Timestamp,

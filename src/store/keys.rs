@@ -212,9 +212,6 @@ impl Store {
     }
 
     /// The key with this digest, whatever its state.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn find_key(&self, digest: &Digest) -> Result<Option<KeyRecord>, Error> {
         let row = self
             .row(
@@ -230,17 +227,11 @@ impl Store {
     }
 
     /// Whether there are keys that any text may be: imported ones and UUIDs.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn has_opaque_keys(&self) -> Result<bool, Error> {
         Ok(self.row("SELECT value FROM meta WHERE name = $1", binds![HAS_OPAQUE_KEYS]).await?.is_some())
     }
 
     /// The keys of a user, or of one project of theirs, live ones first, then newest first; at most 500.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn list_keys(
         &self,
         now: Timestamp,
@@ -258,9 +249,6 @@ impl Store {
     }
 
     /// Revokes a key; with `user_id`, only that user's. False if there is no such key; true also if it was revoked before.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn revoke_key(
         &self,
         now: Timestamp,
@@ -277,9 +265,6 @@ impl Store {
     }
 
     /// Revokes a key that was found in public. True if it lived until now.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn revoke_leaked_key(&self, now: Timestamp, origin: Origin, id: String) -> Result<bool, Error> {
         let ended = self
             .write(now, move |tx| Box::pin(async move { tx.end_key(now, &origin, &id, None, "key.leaked").await }))
@@ -288,9 +273,6 @@ impl Store {
     }
 
     /// The key with this id.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn key_by_id(&self, id: &str) -> Result<Option<ApiKey>, Error> {
         let row = self.row(select_key!(" FROM api_keys k WHERE k.id = $1"), binds![id]).await?;
         row.map(|mut row| key(&mut row)).transpose()

@@ -102,9 +102,6 @@ const AUDIT: Statements = list!(
 
 impl Store {
     /// Keys after `after`: of `owner`, or of everybody; at most `limit`.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn keys_after(
         &self,
         owner: Option<&str>,
@@ -115,9 +112,6 @@ impl Store {
     }
 
     /// Projects, as [`Self::keys_after`].
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn projects_after(
         &self,
         owner: Option<&str>,
@@ -128,9 +122,6 @@ impl Store {
     }
 
     /// Clients without their secrets, as [`Self::keys_after`].
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn clients_after(
         &self,
         owner: Option<&str>,
@@ -141,17 +132,11 @@ impl Store {
     }
 
     /// Users after `after`, at most `limit`.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn users_after(&self, after: &Position, limit: i64) -> Result<Vec<Listed<User>>, Error> {
         self.list_after(USERS, 6, user, None, after, limit).await
     }
 
     /// Refused requests, as [`Self::keys_after`].
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn denials_after(
         &self,
         owner: Option<&str>,
@@ -162,9 +147,6 @@ impl Store {
     }
 
     /// Audit entries that concern `owner`, or all, as [`Self::keys_after`].
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn audit_after(
         &self,
         owner: Option<&str>,

@@ -1,4 +1,4 @@
-//! Owns the `meta` table: facts about the installation itself. Does not hold configuration.
+//! Owns the `meta` table: facts about the installation itself.
 
 use super::{Error, Store, row::binds};
 use crate::model::clock::Timestamp;
@@ -7,9 +7,6 @@ const BACKUP: &str = "backup_at";
 
 impl Store {
     /// The value kept under `name`, after keeping `value` if there was none. Two nodes that start together agree.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn keep_once(&self, now: Timestamp, name: &'static str, value: String) -> Result<String, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -28,18 +25,12 @@ impl Store {
     }
 
     /// The value kept under `name`.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn fact(&self, name: &str) -> Result<Option<String>, Error> {
         let row = self.row("SELECT value FROM meta WHERE name = $1", binds![name]).await?;
         row.map(|mut row| row.text(0)).transpose()
     }
 
     /// Keeps that a backup was taken.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn backed_up(&self, now: Timestamp) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -51,18 +42,12 @@ impl Store {
     }
 
     /// When the last backup was taken that this database knows of.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn last_backup_at(&self) -> Result<Option<Timestamp>, Error> {
         let kept = self.fact(BACKUP).await?;
         kept.map(|at| at.parse().map(Timestamp).map_err(|_| Error::Corrupt("the time of the last backup"))).transpose()
     }
 
     /// The time of the newest audit entry: a clock far behind it is wrong.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn newest_entry_at(&self) -> Result<Option<Timestamp>, Error> {
         match self.row("SELECT at FROM audit ORDER BY at DESC LIMIT 1", &[]).await? {
             Some(row) => row.opt_at(0),

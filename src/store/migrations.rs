@@ -62,9 +62,6 @@ impl Schema {
 
 impl Store {
     /// How far the schema has come. An empty database is at version 0.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn schema(&self) -> Result<Schema, Error> {
         let exists = match self.is_embedded() {
             true => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'schema_migrations'",

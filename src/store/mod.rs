@@ -27,9 +27,11 @@ mod projects;
 mod purge;
 mod return_paths;
 mod row;
+mod rules;
 mod sessions;
 mod signing_keys;
 mod sqlite;
+mod statement;
 mod tokens;
 mod tx;
 mod usage;
@@ -49,7 +51,6 @@ use sqlx::{
 use tokio::{sync::oneshot, time::timeout};
 use url::Url;
 
-pub use apis::RulePlace;
 pub use audit::AuditEntry;
 pub use audit_chain::{ChainPosition, SealedEntry};
 pub use bounds::Bounds;
@@ -69,6 +70,7 @@ pub use meter::{Connections, Operation, StoreMeter};
 pub use migrations::Schema;
 pub use projects::ProjectChanges;
 pub use return_paths::LoginReason;
+pub use rules::RulePlace;
 pub use sessions::{NewSession, SessionLine, SessionRecord};
 pub use signing_keys::SigningKeyRow;
 pub use usage::KeyUse;
@@ -145,9 +147,6 @@ impl Store {
     }
 
     /// Copies what an embedded database has only in its write-ahead log into its file. PostgreSQL does so by itself.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn checkpoint(&self) -> Result<(), Error> {
         match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.checkpoint().await,
@@ -216,9 +215,6 @@ impl Store {
     }
 
     /// Whether the database answers.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn ping(&self) -> Result<(), Error> {
         self.row("SELECT seq FROM feed WHERE id = 1", &[]).await.map(drop)
     }

@@ -24,9 +24,6 @@ impl Tx {
 
 impl Store {
     /// Every plan, smallest first.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn plans(&self) -> Result<Plans, Error> {
         let rows = self.rows("SELECT name, per_hour, burst FROM plans ORDER BY burst, name", &[]).await?;
         let number = |number: i64| u32::try_from(number).map_err(|_| Error::Corrupt("a plan"));
@@ -41,9 +38,6 @@ impl Store {
     }
 
     /// Makes or changes a plan; everybody on it is measured by it within a second.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn set_plan(&self, now: Timestamp, origin: Origin, plan: Plan) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {

@@ -120,9 +120,6 @@ impl Store {
     }
 
     /// The project with this id.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn find_project(&self, id: &str) -> Result<Option<Project>, Error> {
         let row = self
             .row(
@@ -134,9 +131,6 @@ impl Store {
     }
 
     /// A user's projects by name; at most 200.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn list_projects(&self, user_id: &str) -> Result<Vec<Project>, Error> {
         let rows = self
             .rows(

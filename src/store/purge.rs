@@ -66,9 +66,6 @@ impl Tx {
 impl Store {
     /// Deletes expired rows, and audit entries older than `audit_seconds`, a bounded number of each kind.
     /// Says whether there may be more.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn purge_expired(&self, now: Timestamp, audit_seconds: i64) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {

@@ -32,9 +32,6 @@ impl LoginReason {
 
 impl Store {
     /// Keeps the page that this browser is led back to, in the place of the one before.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn set_return_path(
         &self,
         now: Timestamp,
@@ -58,9 +55,6 @@ impl Store {
     }
 
     /// Why this browser has to sign in, if it was led here from a page.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn login_reason(&self, now: Timestamp, browser: &Digest) -> Result<Option<LoginReason>, Error> {
         let sql = "SELECT why FROM returns WHERE browser = $1 AND expires_at > $2";
         let row = self.row(sql, binds![&browser.text(), now]).await?;
@@ -68,9 +62,6 @@ impl Store {
     }
 
     /// The page to lead back to, once.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn take_return_path(
         &self,
         now: Timestamp,

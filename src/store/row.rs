@@ -1,4 +1,4 @@
-//! Owns values on their way in and out of either engine. Does not know any table.
+//! Owns values on their way in and out of either engine.
 
 use sqlx::{Column, Row as _, TypeInfo, postgres::PgRow};
 

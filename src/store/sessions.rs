@@ -80,9 +80,6 @@ impl Tx {
 impl Store {
     /// Begins a session, ending the one it replaces. False if the user's password was changed or the user was disabled since
     /// the password was checked: then nothing has happened.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn insert_session(&self, now: Timestamp, origin: Origin, session: NewSession) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -97,10 +94,29 @@ impl Store {
         .await
     }
 
+    /// Sets a password that its user chose, as [`Self::set_password`] does, and begins `session` in the place of all that
+    /// ended. False if the user's password is not any more the one that was checked for this session.
+    pub async fn change_password(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        session: NewSession,
+        password: String,
+    ) -> Result<bool, Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                if !tx.has_password(&session.user_id, &session.password).await? {
+                    return Ok(false);
+                }
+                tx.put_password(now, &origin, &session.user_id, &password).await?;
+                tx.keep_session(now, &origin, &session).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+
     /// The session of this cookie, whatever its state.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn find_session(&self, digest: &Digest) -> Result<Option<SessionRecord>, Error> {
         let row = self
             .row(
@@ -116,9 +132,6 @@ impl Store {
     }
 
     /// Ends a session.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn delete_session(
         &self,
         now: Timestamp,
@@ -138,9 +151,6 @@ impl Store {
     }
 
     /// A user's live sessions, newest first; at most 100.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn list_sessions(&self, now: Timestamp, user_id: &str) -> Result<Vec<SessionLine>, Error> {
         let rows = self
             .rows(
@@ -162,9 +172,6 @@ impl Store {
     }
 
     /// Ends one session of a user, or with none given all but `own`. False if there was nothing to end.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn end_sessions(
         &self,
         now: Timestamp,

@@ -30,9 +30,6 @@ pub struct SigningKeyRow {
 
 impl Store {
     /// Every signing key, oldest first.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn signing_keys(&self) -> Result<Vec<SigningKeyRow>, Error> {
         let rows = self
             .rows(
@@ -56,9 +53,6 @@ impl Store {
     }
 
     /// Adds a key, unless another node has added this generation first: then false.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn insert_signing_key(&self, now: Timestamp, origin: Origin, key: SigningKeyRow) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -80,9 +74,6 @@ impl Store {
     }
 
     /// Drops a key: whatever it signed ends at once.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn delete_signing_key(&self, now: Timestamp, origin: Origin, kid: String) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {

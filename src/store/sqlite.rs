@@ -1,4 +1,4 @@
-//! Owns the embedded engine: one group-committing writer thread, readers beside it. Does not know any table.
+//! Owns the embedded engine: one group-committing writer thread, readers beside it.
 //!
 //! SQLite goes through rusqlite, in line: sqlx ships each statement to a worker thread and back, which costs more than
 //! the statement. The writer commits whatever has queued while the last fsync ran, each job in its own savepoint.
@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{CachedStatement, Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -24,6 +24,7 @@ use super::{
     error::Error,
     meter::{Connections, Meter, StoreMeter},
     row::{Bind, Row},
+    statement,
     tx::{Handle, Tx},
 };
 use crate::cache::{Entity, Freshness};
@@ -34,12 +35,6 @@ const QUEUE_MAX: usize = 1024;
 const BATCH_MAX: usize = 256;
 const READERS: usize = 4;
 const STATEMENTS: usize = 128;
-/// Parameter names by position: SQLite numbers named parameters by first appearance, so they are looked up.
-const NAMES: [&str; 20] = [
-    "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15", "$16", "$17",
-    "$18", "$19", "$20",
-];
-
 /// A job's second half: told how the commit went.
 pub(super) type Ack = Box<dyn FnOnce(Result<(), Error>) + Send>;
 /// A job's first half: run inside the transaction. `Err` means it is to be rolled back.
@@ -144,7 +139,7 @@ impl Sqlite {
 
     /// Reads rows in line. Every statement of ours is an indexed look-up or a bounded page.
     pub(super) fn rows(&self, sql: &str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
-        rows(&self.reader(), sql, binds)
+        statement::rows(&self.reader(), sql, binds)
     }
 
     /// Jobs that wait for the writer or are being written.
@@ -206,36 +201,6 @@ fn connect(path: &Path, bounds: Bounds, access: OpenFlags) -> Result<Connection,
     connection.pragma_update(None, "cache_size", -i64::try_from(share / 1024).unwrap_or(i64::MAX))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
-}
-
-pub(super) fn execute(connection: &Connection, sql: &str, binds: &[Bind<'_>]) -> Result<u64, Error> {
-    let mut statement = prepare(connection, sql, binds)?;
-    Ok(u64::try_from(statement.raw_execute()?).unwrap_or_default())
-}
-
-pub(super) fn rows(connection: &Connection, sql: &str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
-    let mut statement = prepare(connection, sql, binds)?;
-    let columns = statement.column_count();
-    let mut found = statement.raw_query();
-    let mut rows = Vec::new();
-    while let Some(row) = found.next()? {
-        rows.push(Row::of_sqlite(row, columns)?);
-    }
-    Ok(rows)
-}
-
-fn prepare<'c>(connection: &'c Connection, sql: &str, binds: &[Bind<'_>]) -> Result<CachedStatement<'c>, Error> {
-    let mut statement = connection.prepare_cached(sql)?;
-    for (name, bind) in NAMES.iter().zip(binds) {
-        let at =
-            statement.parameter_index(name)?.ok_or(Error::Corrupt("a bound value has no place in the statement"))?;
-        match *bind {
-            Bind::Text(text) => statement.raw_bind_parameter(at, text)?,
-            Bind::Int(number) => statement.raw_bind_parameter(at, number)?,
-            Bind::Flag(flag) => statement.raw_bind_parameter(at, flag)?,
-        }
-    }
-    Ok(statement)
 }
 
 fn run(mut tx: Tx, mut work: mpsc::Receiver<Work>, freshness: &Freshness, meter: &StoreMeter) {

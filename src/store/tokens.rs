@@ -1,4 +1,4 @@
-//! Owns the `revoked_tokens` table: one row per revoked access token, none per issued one. Does not parse tokens.
+//! Owns the `revoked_tokens` table: one row per revoked access token, none per issued one.
 
 use super::{Error, Store, clients::client_disabled_at, grant_state::TokenState, row::binds};
 use crate::{
@@ -11,9 +11,6 @@ use crate::{
 
 impl Store {
     /// Revokes one access token until it would have expired.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn revoke_token(
         &self,
         now: Timestamp,
@@ -41,9 +38,6 @@ impl Store {
     }
 
     /// What an access token of a client itself depends on.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn client_token_state(&self, client_id: &str, jti: &str) -> Result<Option<TokenState>, Error> {
         let row = self
             .row(

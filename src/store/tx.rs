@@ -1,4 +1,4 @@
-//! Owns a transaction of either engine, written once. Does not leave the store.
+//! Owns a transaction of either engine, written once.
 
 use std::{
     fmt,
@@ -16,7 +16,7 @@ use sqlx::{
 use super::{
     error::Error,
     row::{Bind, Row, binds},
-    sqlite,
+    statement,
 };
 use crate::{
     cache::{Entity, EntityKind},
@@ -59,7 +59,7 @@ impl Tx {
     /// Runs a statement and says how many rows it changed.
     pub(super) async fn execute(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<u64, Error> {
         match &mut self.handle {
-            Handle::Sqlite(connection) => sqlite::execute(connection, sql, binds),
+            Handle::Sqlite(connection) => statement::execute(connection, sql, binds),
             Handle::Postgres(tx) => Ok(bound(sql, binds).execute(&mut **tx).await?.rows_affected()),
         }
     }
@@ -67,7 +67,7 @@ impl Tx {
     /// The rows of a statement.
     pub(super) async fn rows(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
         match &mut self.handle {
-            Handle::Sqlite(connection) => sqlite::rows(connection, sql, binds),
+            Handle::Sqlite(connection) => statement::rows(connection, sql, binds),
             Handle::Postgres(tx) => postgres_rows(&bound(sql, binds).fetch_all(&mut **tx).await?),
         }
     }
@@ -104,7 +104,7 @@ impl Tx {
     /// A statement of the engine itself, such as SAVEPOINT; for SQLite's writer alone.
     pub(super) fn statement(&mut self, sql: &str) -> Result<(), Error> {
         match &self.handle {
-            Handle::Sqlite(connection) => sqlite::execute(connection, sql, &[]).map(drop),
+            Handle::Sqlite(connection) => statement::execute(connection, sql, &[]).map(drop),
             Handle::Postgres(_) => Err(Error::Corrupt("PostgreSQL has its own transactions")),
         }
     }
@@ -113,7 +113,7 @@ impl Tx {
     pub(super) fn tune_for_bulk(&mut self) -> Result<(), Error> {
         if let Handle::Sqlite(connection) = &self.handle {
             for pragma in ["PRAGMA cache_size = -131072", "PRAGMA wal_autocheckpoint = 8192"] {
-                sqlite::rows(connection, pragma, &[])?;
+                statement::rows(connection, pragma, &[])?;
             }
         }
         Ok(())
@@ -122,7 +122,7 @@ impl Tx {
     /// Copies the write-ahead log into the database's file, as far as no reader still needs it; for SQLite's writer alone.
     pub(super) fn checkpoint(&mut self) -> Result<(), Error> {
         if let Handle::Sqlite(connection) = &self.handle {
-            sqlite::rows(connection, "PRAGMA wal_checkpoint(PASSIVE)", &[])?;
+            statement::rows(connection, "PRAGMA wal_checkpoint(PASSIVE)", &[])?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Owns what is kept of keys' use: counts by hour, networks, last use, and what stands out among them. Does not count.
+//! Owns what is kept of keys' use: counts by hour, networks, last use, and what stands out among them.
 
 use super::{
     Error, Store,
@@ -161,9 +161,6 @@ impl Store {
     }
 
     /// A key's counts by hour since `from`, oldest first.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn key_usage(&self, key_id: &str, from: Timestamp) -> Result<Vec<HourUsage>, Error> {
         let rows = self
             .rows(
@@ -175,9 +172,6 @@ impl Store {
     }
 
     /// The counts by hour of a user's newest 5,000 keys together, from `from` until before `to`, oldest first.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn user_usage(&self, user_id: &str, from: Timestamp, to: Timestamp) -> Result<Vec<HourUsage>, Error> {
         let rows = self
             .rows(
@@ -191,9 +185,6 @@ impl Store {
     }
 
     /// The networks a key was used from, newest first, with when each was first seen.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn key_networks(&self, key_id: &str) -> Result<Vec<(String, Timestamp)>, Error> {
         let rows = self
             .rows(

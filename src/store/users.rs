@@ -3,7 +3,6 @@
 use super::{
     Error, Store,
     row::{Row, binds},
-    sessions::NewSession,
     tx::Tx,
 };
 use crate::{
@@ -56,7 +55,13 @@ impl Tx {
     }
 
     /// Sets the password and ends every session and every grant of the user, in this order: see [`Store::insert_grant`].
-    async fn put_password(&mut self, now: Timestamp, origin: &Origin, id: &str, password: &str) -> Result<bool, Error> {
+    pub(super) async fn put_password(
+        &mut self,
+        now: Timestamp,
+        origin: &Origin,
+        id: &str,
+        password: &str,
+    ) -> Result<bool, Error> {
         if self.execute("UPDATE users SET password = $2 WHERE id = $1", binds![id, password]).await? == 0 {
             return Ok(false);
         }
@@ -109,9 +114,6 @@ impl Store {
     }
 
     /// The user with this address and the stored password.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn find_user(&self, email: &str) -> Result<Option<(User, Option<String>)>, Error> {
         let row = self
             .row(
@@ -123,9 +125,6 @@ impl Store {
     }
 
     /// The user with this id.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn user_by_id(&self, id: &str) -> Result<Option<User>, Error> {
         let row =
             self.row("SELECT id, email, name, plan, admin, disabled_at FROM users WHERE id = $1", binds![id]).await?;
@@ -133,9 +132,6 @@ impl Store {
     }
 
     /// Up to `limit` users, by address.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn list_users(&self, limit: i64) -> Result<Vec<User>, Error> {
         let rows = self
             .rows("SELECT id, email, name, plan, admin, disabled_at FROM users ORDER BY email LIMIT $1", binds![limit])
@@ -175,9 +171,6 @@ impl Store {
     }
 
     /// Disables or enables a user; false if there is none. Everything the user's credentials answer changes at once.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn set_user_active(
         &self,
         now: Timestamp,
@@ -203,9 +196,6 @@ impl Store {
     }
 
     /// Sets the password, ends every session and every grant of the user; false if there is no such user.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn set_password(
         &self,
         now: Timestamp,
@@ -214,31 +204,6 @@ impl Store {
         password: String,
     ) -> Result<bool, Error> {
         self.write(now, move |tx| Box::pin(async move { tx.put_password(now, &origin, &id, &password).await })).await
-    }
-
-    /// Sets a password that its user chose, as [`Self::set_password`] does, and begins `session` in the place of all that
-    /// ended. False if the user's password is not any more the one that was checked for this session.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn change_password(
-        &self,
-        now: Timestamp,
-        origin: Origin,
-        session: NewSession,
-        password: String,
-    ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                if !tx.has_password(&session.user_id, &session.password).await? {
-                    return Ok(false);
-                }
-                tx.put_password(now, &origin, &session.user_id, &password).await?;
-                tx.keep_session(now, &origin, &session).await?;
-                Ok(true)
-            })
-        })
-        .await
     }
 }
 

@@ -1,5 +1,4 @@
 //! Owns the small pieces several pages share: the shell around a page, dates, scopes, choices, key glyphs.
-//! Does not hold anything that belongs to one page only.
 
 use std::fmt::{self, Write as _};
 

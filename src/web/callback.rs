@@ -1,5 +1,4 @@
-//! Owns `/apps/callback`: a redirect URI for developers who try a flow by hand. Does not exchange anything, and believes
-//! nothing that it is sent.
+//! Owns `/apps/callback`: a redirect URI for developers who try a flow by hand.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Owns `/settings/apps`: the apps a user let in, and taking access away again. Does not own apps one registered.
+//! Owns `/settings/apps`: the apps a user let in, and taking access away again.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
     http::{
         extract::RequestInfo,
         page::{render, shell},
-        session::SignedIn,
+        signed_in::SignedIn,
     },
     model::{error::Error, redirect_uri::display_host},
     ui::{Flash, Nav, ScopeLine, Shell, Tone, When, monogram},

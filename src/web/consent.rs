@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     app::App,
+    engine::interactions,
     http::{
         extract::RequestInfo,
-        interaction,
         page::{render_toward_app, shell},
         session::Viewer,
         write_limit,
@@ -73,7 +73,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     let viewer = Viewer::of(&app, info.now, &headers).await?;
     let params = query(&uri)?;
     let id = params.get("interaction").unwrap_or_default();
-    let request = interaction::find(&app, info.now, &viewer, id).await?.request;
+    let request = interactions::find(&app.store, info.now, viewer.browser(), id).await?.request;
     let Some(user) = viewer.user() else { return Ok(redirect(&app, &format!("/oauth/authorize?interaction={id}"))) };
     let gone = || Error::invalid_request("this app is not known here");
     let client = app.clients.find(&request.client_id).await?.ok_or_else(gone)?;
@@ -103,7 +103,7 @@ pub async fn decide(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     let params = body.params()?;
     params.refuse_duplicates(&[])?;
     let id = params.get("interaction").unwrap_or_default();
-    let request = interaction::find(&app, info.now, &viewer, id).await?.request;
+    let request = interactions::find(&app.store, info.now, viewer.browser(), id).await?.request;
     let back = redirect(&app, &format!("/oauth/authorize?interaction={id}"));
     let Some(user) = viewer.user() else { return Ok(back) };
     viewer.check_form(&app, &headers, &params)?;

@@ -19,7 +19,7 @@ use crate::{
     http::{
         extract::RequestInfo,
         page::{render, shell},
-        session::SignedIn,
+        signed_in::SignedIn,
     },
     model::{
         audit::Event,

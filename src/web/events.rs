@@ -1,4 +1,4 @@
-//! Owns audit events as sentences for the person they concern. Does not read them or decide who may.
+//! Owns audit events as sentences for the person they concern.
 
 use std::collections::HashMap;
 

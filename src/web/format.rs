@@ -1,4 +1,4 @@
-//! Owns how stored values read on pages: moments, spans, scopes. Does not decide anything.
+//! Owns how stored values read on pages: moments, spans, scopes.
 
 use crate::{
     model::{api::Catalog, clock::Timestamp, scope::Scopes},

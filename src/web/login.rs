@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     app::App,
+    engine::interactions,
     http::{
         extract::RequestInfo,
-        interaction,
         page::{render, render_toward_app, shell},
         session::{self, Viewer},
     },
@@ -62,7 +62,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     viewer.ensure_browser();
     // A signed-in user came back, has to sign in again, or wants to use another account.
     let again = viewer.user().filter(|_| params.get("switch").is_none());
-    let must = |kept: &Interaction| interaction::must_sign_in(info.now, &viewer, &kept.request, Some(kept));
+    let must = |kept: &Interaction| interactions::must_sign_in(info.now, viewer.auth_time(), &kept.request, Some(kept));
     let is_enough = again.is_some() && waiting.as_ref().is_some_and(|kept| !must(kept));
     let form = Form {
         interaction: id,
@@ -161,7 +161,11 @@ struct Form<'a> {
 }
 
 async fn waiting(app: &App, info: &RequestInfo, viewer: &Viewer, id: &str) -> Result<Option<Interaction>, Error> {
-    if id.is_empty() { Ok(None) } else { interaction::find(app, info.now, viewer, id).await.map(Some) }
+    if id.is_empty() {
+        Ok(None)
+    } else {
+        interactions::find(&app.store, info.now, viewer.browser(), id).await.map(Some)
+    }
 }
 
 async fn page(app: &App, viewer: &Viewer, waiting: Option<&Interaction>, form: Form<'_>) -> PageResult {

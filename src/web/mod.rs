@@ -12,10 +12,10 @@ pub mod denied;
 pub mod keys;
 pub mod leaked;
 pub mod login;
+pub mod login_meter;
 pub mod projects;
 pub mod reference;
 pub mod security;
-pub mod sign_ins;
 
 mod events;
 mod format;

@@ -1,4 +1,4 @@
-//! Owns proving who somebody is by password, with the counts that stop guessing. Does not begin sessions.
+//! Owns proving who somebody is by password, with the counts that stop guessing.
 
 use secrecy::SecretString;
 

@@ -1,4 +1,4 @@
-//! Owns `/api/docs`: the OpenAPI document as a page that people read, without a script. Does not describe anything itself.
+//! Owns `/api/docs`: the OpenAPI document as a page that people read, without a script.
 
 use std::sync::OnceLock;
 

@@ -1,4 +1,4 @@
-//! Owns what handlers of pages share: reading a signed-in user's form, refusing, going elsewhere. Does not own a page.
+//! Owns what handlers of pages share: reading a signed-in user's form, refusing, going elsewhere.
 
 use axum::{
     extract::{FromRequestParts, Path, Request},
@@ -12,7 +12,7 @@ use crate::{
         error::PageError,
         extract::{BodyKind, ParamsBody, RequestInfo},
         reply,
-        session::SignedIn,
+        signed_in::SignedIn,
         write_limit,
     },
     model::{error::Error, params::Params},

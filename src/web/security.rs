@@ -22,7 +22,8 @@ use crate::{
     http::{
         extract::RequestInfo,
         page::{render, shell},
-        session::{self, SignedIn},
+        session,
+        signed_in::SignedIn,
     },
     model::{
         error::{Error, ErrorCode},

@@ -35,5 +35,7 @@ mod smoke;
 mod snippets;
 mod store;
 mod tidy;
+mod tidy_circles;
+mod tidy_language;
 mod tidy_time;
 mod web;

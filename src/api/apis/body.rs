@@ -1,4 +1,4 @@
-//! Owns what is sent to and answered by `/api/v1/apis` and `/api/v1/scopes`. Does not do anything.
+//! Owns what is sent to and answered by `/api/v1/apis` and `/api/v1/scopes`.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -153,10 +153,10 @@ pub struct CreateRule {
     /// Anybody may, without a credential; then it has no scopes
     #[serde(default)]
     pub(super) public: bool,
-    /// It is asked before all others
+    /// It is evaluated first
     #[serde(default)]
     pub(super) first: bool,
-    /// Id of the rule before which it is asked; without this and `first`, after all others. Not with `first`
+    /// Id of the rule before which it is evaluated; without this and `first`, after all others. Not with `first`
     #[schema(format = "id")]
     pub(super) before: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Owns `/api/v1/apis` with their routes, for administrators, and `/api/v1/scopes`. Does not decide how an API speaks; its
+//! Owns `/api/v1/apis` with their rules, for administrators, and `/api/v1/scopes`. Does not decide how an API speaks; its
 //! profile does.
 
 mod body;
@@ -11,7 +11,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-pub use self::body::{Api, CreateApi, CreateRule, CreateScope, ListedScope, MadeApi, Rule, Scope};
 use super::{
     auth::{Admin, ApisRead, ApisWrite, Authorized, CatalogRead, no},
     idempotency::{Guarded, JsonResponse, found},
@@ -19,12 +18,13 @@ use super::{
     path::{Id, Ids},
 };
 use crate::{
+    api::json::JsonBody,
     app::App,
     engine::{
         apis::{self, NewApi},
         signing::ACCESS_TOKEN_SECONDS_MAX,
     },
-    http::{json::JsonBody, problem::Problem, reply},
+    http::{problem::Problem, reply},
     model::{
         api::{Algorithm, Api as Record, ApiScope},
         error::Error,
@@ -36,6 +36,8 @@ use crate::{
     },
     store::RulePlace,
 };
+
+pub use self::body::{Api, CreateApi, CreateRule, CreateScope, ListedScope, MadeApi, Rule, Scope};
 
 /// Longest method of a route, in characters.
 const METHOD_MAX: usize = 20;
@@ -116,7 +118,7 @@ pub async fn get(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, Id(id)
     Ok(reply::json(&Api::from(&find(&app, &id)?)))
 }
 
-/// List an API's routes, in the order they are asked
+/// List an API's rules, in the order they are evaluated
 #[utoipa::path(get, path = "/api/v1/apis/{id}/routes", tag = "apis", params(("id" = String, Path, format = "id")),
     responses((status = 200, body = Page<Rule>)), security(("bearer" = ["grantd:apis:read"])))]
 pub async fn routes(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, Id(id): Id) -> Result<Response, Problem> {
@@ -124,7 +126,7 @@ pub async fn routes(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, Id(
     Ok(reply::json(&Page { items, next: None }))
 }
 
-/// Add a route, behind the others or before one of them
+/// Add a rule, after the others or before one of them
 #[utoipa::path(post, path = "/api/v1/apis/{id}/routes", tag = "apis", params(("id" = String, Path, format = "id")),
     request_body = CreateRule, responses((status = 201, body = Rule)), security(("bearer" = ["grantd:apis:write"])))]
 pub async fn add_route(
@@ -168,7 +170,7 @@ impl CreateRule {
             ));
         }
         if self.public && !self.scopes.is_empty() {
-            return Err(Error::invalid_request("what anybody may needs no scopes"));
+            return Err(Error::invalid_request("a public rule cannot require scopes"));
         }
         let scopes =
             if self.scopes.is_empty() { Scopes::default() } else { app.catalog.current().choose(&self.scopes)? };
@@ -179,7 +181,7 @@ impl CreateRule {
     }
 }
 
-/// Remove a route
+/// Remove a rule
 ///
 /// Without rules, every credential for an API passes everywhere: its last one goes only with `open=yes`.
 #[utoipa::path(delete, path = "/api/v1/apis/{id}/routes/{route}", tag = "apis",

@@ -1,4 +1,4 @@
-//! Owns what is sent to and answered by `/api/v1/clients`. Does not do anything.
+//! Owns what is sent to and answered by `/api/v1/clients`.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

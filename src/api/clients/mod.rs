@@ -11,7 +11,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-pub use self::body::{ChangeClient, Client, ClientFilter, CreateClient, MadeClient, RotateSecret};
 use super::{
     auth::{Authorized, Caller, ClientsRead, ClientsWrite, no},
     idempotency::{Guarded, JsonResponse, found},
@@ -19,9 +18,10 @@ use super::{
     path::Id,
 };
 use crate::{
+    api::json::JsonBody,
     app::App,
     engine::{client_rules, clients::new_secret},
-    http::{json::JsonBody, problem::Problem, reply},
+    http::{problem::Problem, reply},
     model::{
         client::{AuthMethod, Client as Record, ClientType, GrantType},
         clock::Timestamp,
@@ -32,6 +32,8 @@ use crate::{
     },
     store::ClientChanges,
 };
+
+pub use self::body::{ChangeClient, Client, ClientFilter, CreateClient, MadeClient, RotateSecret};
 
 /// List clients
 #[utoipa::path(get, path = "/api/v1/clients", tag = "clients", params(ClientFilter, Paging),
@@ -176,7 +178,7 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Make a new secret; the old ones still work for a while
+/// Create a new secret; the old ones still work for a while
 #[utoipa::path(post, path = "/api/v1/clients/{id}/secret", tag = "clients", params(("id" = String, Path, format = "id")),
     request_body = RotateSecret, responses((status = 201, body = MadeClient)),
     security(("bearer" = ["grantd:clients:write"])))]

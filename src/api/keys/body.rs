@@ -1,4 +1,4 @@
-//! Owns what is sent to and answered by `/api/v1/keys`. Does not do anything.
+//! Owns what is sent to and answered by `/api/v1/keys`.
 
 use std::fmt;
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::Uri, response::Response};
 
-pub use self::body::{ChangeKey, CreateKey, Key, KeyDetail, KeyFilter, MadeKey, Nothing, Place, Rotate};
 use super::{
     auth::{Authorized, Caller, KeysRead, KeysWrite, no},
     idempotency::{Guarded, JsonResponse, found},
@@ -15,12 +14,13 @@ use super::{
     path::Id,
 };
 use crate::{
+    api::json::JsonBody,
     app::App,
     engine::{
         apikey::{self, LIFETIME_MAX_SECONDS, NewKey},
         attenuation,
     },
-    http::{json::JsonBody, problem::Problem, reply},
+    http::{problem::Problem, reply},
     model::{
         error::{Error, ErrorCode},
         key::{ApiKey, KeyForm},
@@ -30,6 +30,8 @@ use crate::{
     },
     store::{KeyChanges, Replacement},
 };
+
+pub use self::body::{ChangeKey, CreateKey, Key, KeyDetail, KeyFilter, MadeKey, Nothing, Place, Rotate};
 
 /// Longest overlap of two keys, in seconds: a year.
 const OVERLAP_MAX: i64 = 31_536_000;
@@ -57,7 +59,7 @@ pub async fn list(
     Ok(reply::json(&fill(&app, "keys", &paging, read, select).await?))
 }
 
-/// Make a key
+/// Create a key
 ///
 /// The answer shows the key, once. It has at most the scopes, the networks and the lifetime of the credential that makes it.
 #[utoipa::path(post, path = "/api/v1/keys", tag = "keys", request_body = CreateKey,

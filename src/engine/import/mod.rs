@@ -1,7 +1,8 @@
-//! Owns importing keys that were made elsewhere: read, check, store in batches, go on where it stopped. Does not print.
+//! Owns importing keys that were made elsewhere: read, check, store in batches, go on where it stopped.
 
 mod row;
 mod source;
+mod strength;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -55,7 +56,7 @@ pub struct Options {
 
 /// What is told while it runs.
 pub trait Watch {
-    /// The import begins, or goes on behind `done`, in a file of so many bytes.
+    /// The import begins, or resumes after `done`, in a file of so many bytes.
     ///
     /// # Errors
     /// What ends the import.
@@ -72,7 +73,7 @@ pub trait Watch {
     fn kept(&mut self, done: ImportProgress) -> Result<(), Error>;
 }
 
-/// Imports a file. Run again after it was stopped, it goes on behind the last batch that was kept; run again after it was
+/// Imports a file. Run again after it was stopped, it resumes after the last batch that was stored; run again after it was
 /// done, it finds every key there.
 ///
 /// # Errors
@@ -137,7 +138,7 @@ struct Import<'a, W> {
 }
 
 impl<W: Watch> Import<'_, W> {
-    /// Reads and keeps one batch; false behind the last row.
+    /// Reads and keeps one batch; false after the last row.
     async fn batch(&mut self, source: &mut Source, validator: &mut RowValidator<'_>) -> Result<bool, Error> {
         let began = Instant::now();
         let before = ImportProgress { offset: source.offset, line: source.line, ..self.progress };
@@ -222,7 +223,7 @@ impl<W: Watch> Import<'_, W> {
     }
 }
 
-/// The same for the same file and what decides about its rows, so that only that import is gone on with.
+/// The same for the same file and what decides about its rows, so that only that import is resumed.
 fn identify(file: &[u8], options: &Options) -> String {
     let Options { format, force_weak, owners_plan, defaults, environments, .. } = options;
     let mut context = Context::new(&SHA256);

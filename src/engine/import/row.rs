@@ -1,9 +1,8 @@
-//! Owns judging a row: a key that can be kept, or why not. Does not know what is kept already. No reason repeats what of a
-//! row may be a secret.
+//! Owns judging a row: a key that can be kept, or why not. No reason repeats what of a row may be a secret.
 
 use std::{borrow::Cow, collections::HashMap};
 
-use super::source::Record;
+use super::{source::Record, strength::apparent_bits};
 use crate::{
     model::{
         api::Catalog,
@@ -12,7 +11,6 @@ use crate::{
         network::Networks,
         scope::{Scopes, is_scope_token},
         secret::{self, Digest},
-        strength::apparent_bits,
         text,
     },
     store::ImportedKey,
@@ -26,7 +24,7 @@ const BITS_TO_SHOW: f64 = 112.0;
 const LENGTHS: std::ops::RangeInclusive<usize> = 8..=512;
 /// Longest start that is shown, in bytes.
 const PREFIX_MAX: usize = 16;
-/// The last second that RFC 3339 can write. "Never" often is a date this late; behind it a number was milliseconds.
+/// The last second that RFC 3339 can write. "Never" often is a date this late; after it a number was milliseconds.
 const ENDS_BEFORE: Timestamp = Timestamp(253_402_300_799_000);
 /// Sets of scopes remembered as judged.
 const SCOPES_MAX: usize = 1000;
@@ -137,7 +135,7 @@ impl RowValidator<'_> {
     }
 }
 
-/// Which scope there is none of. What may be a key that stands in the wrong column is not told.
+/// Which scope does not exist. What may be a key that stands in the wrong column is not told.
 fn no_scope(names: &[String], all: &Scopes) -> String {
     match names.iter().find(|name| !all.contains(name)) {
         Some(name) if is_scope_token(name) && apparent_bits(name) < BITS_MIN => {

@@ -1,5 +1,5 @@
-//! Owns reading rows out of a file of keys, CSV or JSON lines. Does not check them. One line is one row, and no line is
-//! longer than [`LINE_MAX`]: whatever the file holds, little of it is in memory at once. No error repeats what a row says.
+//! Owns reading rows out of a file of keys, CSV or JSON lines. One line is one row, and no line is longer than
+//! [`LINE_MAX`]: whatever the file holds, little of it is in memory at once. No error repeats what a row says.
 
 use std::{
     fs::File,
@@ -117,9 +117,7 @@ impl Source {
         let cannot = |error: std::io::Error| Error::invalid_request(format!("cannot read {}: {error}", path.display()));
         let file = File::open(path).map_err(cannot)?;
         if !file.metadata().map_err(cannot)?.is_file() {
-            return Err(Error::invalid_request(
-                "an import is read twice and can be gone on with: it needs a plain file",
-            ));
+            return Err(Error::invalid_request("the import must be a regular file, so that it can be resumed"));
         }
         let mut source = Self {
             reader: BufReader::with_capacity(READ_BYTES, file),
@@ -150,7 +148,7 @@ impl Source {
         Ok(source)
     }
 
-    /// Goes on behind this many bytes, which are this many lines; the header of a CSV file stays known.
+    /// Goes to this many bytes from the start, which are this many lines; the header of a CSV file stays known.
     pub(super) fn go_to(&mut self, offset: u64, line: u64) -> Result<(), Error> {
         self.reader.seek(SeekFrom::Start(offset)).map_err(Error::server)?;
         (self.offset, self.line) = (offset, line);
@@ -174,7 +172,7 @@ impl Source {
         Ok(None)
     }
 
-    /// Reads a line with its end; false behind the last one.
+    /// Reads a line with its end; false after the last one.
     fn next_line(&mut self) -> Result<bool, Error> {
         self.text.clear();
         let most = u64::try_from(LINE_MAX).unwrap_or(u64::MAX);
@@ -244,7 +242,7 @@ impl Source {
         self.csv.reset();
         let (result, read, _, count) = self.csv.read_record(&line, &mut self.fields, &mut ends);
         match result {
-            // A carriage return alone ends a row as well: what stands behind it would be lost.
+            // A carriage return alone ends a row as well: what follows it would be lost.
             ReadRecordResult::Record if read < line.len() => return Err("a carriage return stands inside the line"),
             ReadRecordResult::Record => {}
             ReadRecordResult::InputEmpty => return Err("a quotation mark is not closed on its line"),

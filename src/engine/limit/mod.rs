@@ -1,5 +1,5 @@
-//! Owns counting requests against a plan: an hour's quota and a second's burst for each subject at each API. Counts in this
-//! node's memory, or with the other nodes where a Redis is configured; guesses too, see `throttle`. Does not know who asks.
+//! Owns counting requests against a plan: an hour's quota and a second's burst for each subject at each API. Counts in
+//! this node's memory, or with the other nodes where a Redis is configured; guesses too, see `throttle`.
 
 mod shared;
 mod table;

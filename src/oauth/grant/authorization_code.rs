@@ -1,8 +1,8 @@
-//! Owns the authorization code grant (RFC 6749 §4.1.3, RFC 7636 §4.6). Does not mint.
+//! Owns the authorization code grant (RFC 6749 §4.1.3, RFC 7636 §4.6).
 
 use std::sync::Arc;
 
-use super::{still_allowed, tell_reuse, wrong_client};
+use super::{Authorization, still_allowed, tell_reuse, wrong_client};
 use crate::{
     app::App,
     engine::limit::Throttle,
@@ -13,7 +13,6 @@ use crate::{
         grant::Redeemed,
         pkce::CodeChallenge,
     },
-    oauth::token::Authorization,
     store::Redemption,
 };
 

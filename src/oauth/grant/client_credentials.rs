@@ -1,5 +1,6 @@
-//! Owns the client credentials grant (RFC 6749 §4.4). Writes nothing: what was issued is counted. Does not mint.
+//! Owns the client credentials grant (RFC 6749 §4.4). Writes nothing: what was issued is counted.
 
+use super::Authorization;
 use crate::{
     app::App,
     http::extract::RequestInfo,
@@ -8,7 +9,6 @@ use crate::{
         error::{Error, ErrorCode},
         scope::Scopes,
     },
-    oauth::token::Authorization,
 };
 
 /// Decides for a confidential client in its own name.

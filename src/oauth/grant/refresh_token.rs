@@ -1,13 +1,12 @@
-//! Owns the refresh grant (RFC 6749 §6) with rotation (RFC 9700 §4.14.2). Does not mint.
+//! Owns the refresh grant (RFC 6749 §6) with rotation (RFC 9700 §4.14.2).
 
 use std::sync::Arc;
 
-use super::{still_allowed, tell_reuse, wrong_client};
+use super::{Authorization, still_allowed, tell_reuse, wrong_client};
 use crate::{
     app::App,
     http::extract::RequestInfo,
     model::{client::Client, error::Error, grant::Redeemed, scope::Scopes},
-    oauth::token::Authorization,
     store::{Redemption, Rotation},
 };
 

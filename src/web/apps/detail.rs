@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     app::App,
-    engine::{apikey::span_seconds, attenuation::Actor, client_rules, clients::new_secret},
+    engine::{attenuation::Actor, client_rules, clients::new_secret},
     http::{
         extract::RequestInfo,
         page::{render, shell},
-        session::SignedIn,
+        signed_in::SignedIn,
     },
     model::{
         client::{Client, ClientSecret, ClientType, GrantType},
@@ -28,6 +28,7 @@ use crate::{
         management_api,
         redirect_uri::RedirectUri,
         secret::CLIENT_SECRET,
+        span,
         user::User,
     },
     store::{self, ClientChanges},
@@ -166,7 +167,7 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
     let form_id = signed_in.viewer.read_form_id(&app, params.get("form").unwrap_or_default())?;
     let chosen = OVERLAPS.iter().find(|(value, _)| *value == params.get("overlap").unwrap_or("0s"));
     let (value, _) = chosen.ok_or_else(|| Error::invalid_request("overlap is one of 0s, 1h, 24h and 7d"))?;
-    let overlap = span_seconds(value)?;
+    let overlap = span::seconds(value)?;
     client_rules::may_rotate_secret(&Actor::signed_in(&signed_in.user), &client, overlap)?;
     let password = params.get("password");
     if let Err(why) = reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {

@@ -16,7 +16,7 @@ use crate::{
     http::{
         extract::RequestInfo,
         page::{render, shell},
-        session::SignedIn,
+        signed_in::SignedIn,
     },
     model::{
         client::{Client, ClientType, REDIRECT_URIS_MAX},

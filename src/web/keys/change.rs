@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     app::App,
-    engine::apikey::{self, NewKey, span_seconds},
-    http::{extract::RequestInfo, session::SignedIn},
-    model::{error::Error, key::ApiKey, network::Networks, params::Params, project::Project},
+    engine::apikey::{self, NewKey},
+    http::{extract::RequestInfo, signed_in::SignedIn},
+    model::{error::Error, key::ApiKey, network::Networks, params::Params, project::Project, span},
     store::{self, KeyChanges, Replacement},
     ui::{Flash, Tone, sentence},
     web::{
@@ -84,7 +84,7 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
     let params = body.params()?;
     let chosen = OVERLAPS.iter().find(|(value, _)| Some(*value) == params.get("overlap"));
     let (value, _) = chosen.ok_or_else(|| Error::invalid_request("overlap is one of 1h, 24h, 7d and 30d"))?;
-    replace(&app, &info, &signed_in, old, &params, Some(span_seconds(value)?)).await
+    replace(&app, &info, &signed_in, old, &params, Some(span::seconds(value)?)).await
 }
 
 /// `POST /settings/keys/{id}/revoke`

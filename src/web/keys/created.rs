@@ -9,7 +9,7 @@ use crate::{
     app::App,
     http::{
         page::{render, shell},
-        session::SignedIn,
+        signed_in::SignedIn,
     },
     model::{key::ApiKey, project::Project},
     ui::{Nav, Shell, When, bitting, shell_quote},

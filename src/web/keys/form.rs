@@ -2,8 +2,8 @@
 
 use crate::{
     app::App,
-    engine::apikey::{self, NewKey, span_seconds},
-    http::{extract::RequestInfo, session::SignedIn},
+    engine::apikey::{self, NewKey},
+    http::{extract::RequestInfo, signed_in::SignedIn},
     model::{
         error::Error,
         key::{ApiKey, KeyForm as Looks},
@@ -11,7 +11,7 @@ use crate::{
         params::Params,
         project::Project,
         secret::Secret,
-        text,
+        span, text,
     },
     store,
     ui::{Choice, ScopeGroup, sentence},
@@ -168,7 +168,7 @@ async fn check(
     let networks = Networks::parse(&form.networks);
     let expires_in_seconds = match params.get("expires_in").unwrap_or("never") {
         "never" => None,
-        span => Some(span_seconds(span)?),
+        span => Some(span::seconds(span)?),
     };
     let (name, scopes, networks) = match (name, scopes, networks) {
         (Ok(name), Ok(scopes), Ok(networks)) if form.project_error.is_none() => (name, scopes, networks),

@@ -18,7 +18,7 @@ use crate::{
     http::{
         extract::RequestInfo,
         page::{render, shell},
-        session::SignedIn,
+        signed_in::SignedIn,
     },
     model::project::Project,
     ui::{Flash, Nav, Shell, Tone},

@@ -14,7 +14,7 @@ use crate::{
     http::{
         extract::RequestInfo,
         page::{render, shell},
-        session::SignedIn,
+        signed_in::SignedIn,
     },
     model::{
         clock::Timestamp,

@@ -35,7 +35,7 @@ async fn a_rule_stands_where_it_is_put_and_the_last_one_goes_only_on_purpose() {
     let zeroth = json!({ "path": "/0", "scopes": ["read"], "first": true });
     let zeroth = caller.post("/apis/example-api/routes", zeroth).await.status(201).json()["id"].clone();
     assert_eq!(paths(&caller).await[..2], ["/0", "/a"]);
-    // A rule of another API is none to stand before.
+    // A rule of another API is not accepted as `before`.
     app.api("Second", "https://second.example.test", &["other"]).await;
     let elsewhere = json!({ "path": "/x", "scopes": ["other"], "before": first });
     caller.post("/apis/second/routes", elsewhere).await.problem(400, "invalid_request");

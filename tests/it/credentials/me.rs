@@ -88,7 +88,7 @@ async fn a_key_in_a_url_is_refused_and_not_written_down() {
                     reply.json(),
                     json!({
                         "error": "invalid_request",
-                        "message": "A credential belongs into the Authorization header, not into the URL: revoke this one.",
+                        "message": "A credential belongs in the Authorization header, not in the URL: revoke this one.",
                     })
                 );
             }

@@ -1,4 +1,4 @@
-//! Owns what happens when the database fails: 503 and never a guess, then recovery without anybody's hand.
+//! Owns what happens when the database fails: 503 instead of guessing, then recovery without anybody's hand.
 
 mod embedded;
 #[cfg(feature = "services")]

@@ -175,7 +175,7 @@ async fn a_request_that_no_rule_allows_is_told_to_the_owner_of_its_credential_al
     for (path, status, reason) in [
         ("/nowhere", 403, "no rule of the API allows this request"),
         ("/read/../x", 400, "The path has more than one reading."),
-        ("/read?api_key=x", 400, "A credential belongs into a header, not into the URL: revoke this one."),
+        ("/read?api_key=x", 400, "A credential belongs in a header, not in the URL: revoke this one."),
     ] {
         let reply = ask(&app, &key, path, "192.0.2.7").await;
         reply.status(status);

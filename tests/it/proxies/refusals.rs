@@ -76,7 +76,7 @@ async fn who_may_not_is_told_so_in_the_documents_words(front: Front) {
     assert!([400, 401].contains(&reply.status.as_u16()), "{reply:?}");
     front.raw("GET /v1/users", &[("X-API-Key", &front.key)]).await.status(401);
     let reply = front.raw(&format!("GET /v1/users?api_key={}", front.key), &[]).await;
-    let message = "A credential belongs into a header, not into the URL: revoke this one.";
+    let message = "A credential belongs in a header, not in the URL: revoke this one.";
     refused(&reply, 400, "invalid_request", message, "");
     // Known, but not for this.
     let lacks = "Bearer realm=\"grantd\", error=\"insufficient_scope\", scope=\"write\"";
@@ -87,7 +87,7 @@ async fn who_may_not_is_told_so_in_the_documents_words(front: Front) {
     refused(&reply, 403, "insufficient_scope", "This needs the scope write.", lacks);
     assert_eq!(reply.header("x-ratelimit-limit"), "1000");
     let reply = front.get("/elsewhere").await;
-    refused(&reply, 403, "forbidden", "No route of this API allows the request.", "");
+    refused(&reply, 403, "forbidden", "No rule of this API allows the request.", "");
     assert!(front.upstream.take().is_empty());
     // From elsewhere than its owner wants, whatever it says.
     let elsewhere = ["key", "create", "--user", EMAIL, "--scope", "read", "--allow", "203.0.113.0/24"];

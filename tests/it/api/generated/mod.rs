@@ -32,7 +32,7 @@ const RULES: [(&str, &str); 9] = [
     ("patch_clients_id", "the code flow needs 1 to 20 redirect URIs"),
     ("post_apis", "a slug has 1 to 60"),
     ("post_apis_id_routes", "a rule is first or before another"),
-    ("post_apis_id_routes", "what anybody may needs no scopes"),
+    ("post_apis_id_routes", "a public rule cannot require scopes"),
     ("post_keys", "there is no such project"),
 ];
 

@@ -69,7 +69,7 @@ pub fn apparent_bits(text: &str) -> f64 {
     bits
 }
 
-/// The text behind a name such as `sk_live_`.
+/// The text after a prefix such as `sk_live_`.
 fn without_label(text: &str) -> &str {
     let is_label = |at: usize| text.as_bytes()[..at].iter().all(|b| b.is_ascii_alphabetic() || *b == b'_');
     let head = &text.as_bytes()[..text.len().min(LABEL_MAX)];

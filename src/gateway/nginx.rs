@@ -1,6 +1,5 @@
-//! Owns the form in which nginx's `auth_request` can pass a refusal on: of an answer that is not 2xx it understands 401 and
-//! 403 alone, and drops the body. So every refusal is 403 there, with its true status and its body in headers. Does not
-//! decide anything.
+//! Owns the form in which nginx's `auth_request` can pass a refusal on: of an answer that is not 2xx it understands 401
+//! and 403 alone, and drops the body. So every refusal is 403 there, with its true status and its body in headers.
 
 use axum::{
     body::{Body, to_bytes},

@@ -1,5 +1,4 @@
-//! Owns JSON bodies of the management API: strictly one object of known members, and the request's `Idempotency-Key`. Does
-//! not know any member's meaning.
+//! Owns JSON bodies of the management API: strictly one object of known members, and the request's `Idempotency-Key`.
 
 use std::sync::Arc;
 
@@ -9,9 +8,9 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{extract::read_body, problem::Problem};
 use crate::{
     app::App,
+    http::{extract::read_body, problem::Problem},
     model::{
         error::{Error, ErrorCode},
         secret::Digest,
@@ -68,7 +67,7 @@ pub fn no_query(uri: &Uri) -> Result<(), Error> {
     }
 }
 
-/// Parses one object; each known member at most once, no other, and nothing behind it.
+/// Parses one object; each known member at most once, no other, and nothing after it.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     // No text that is kept may hold a NUL: PostgreSQL has no place for it.
     if bytes.windows(6).any(|window| window == br"\u0000") {

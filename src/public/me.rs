@@ -97,7 +97,7 @@ async fn credential(
             Some("a credential was sent in a URL"),
         );
         let error = Error::invalid_request(
-            "A credential belongs into the Authorization header, not into the URL: revoke this one.",
+            "A credential belongs in the Authorization header, not in the URL: revoke this one.",
         );
         return Err(BearerError { error, name: "invalid_request" });
     }

@@ -1,26 +1,24 @@
-//! Owns finding the authorization request that a page belongs to, bound to its browser, and whether it needs another sign-in.
-//! Does not decide the next step.
+//! Owns finding the authorization request that a page belongs to, bound to its browser, and whether it needs another
+//! sign-in.
 
-use super::session::Viewer;
 use crate::{
-    app::App,
     model::{
         authorize_request::AuthorizeRequest,
         clock::Timestamp,
         error::{Error, ErrorCode},
         secret::Digest,
     },
-    store::Interaction,
+    store::{Interaction, Store},
 };
 
-/// The waiting request with this id, if it began in this browser.
+/// The waiting request with this id, if it began in the browser with this digest.
 ///
 /// # Errors
 /// `invalid_request` when it has ended, `forbidden` when it began elsewhere, `temporarily_unavailable`.
-pub async fn find(app: &App, now: Timestamp, viewer: &Viewer, id: &str) -> Result<Interaction, Error> {
+pub async fn find(store: &Store, now: Timestamp, browser: Option<Digest>, id: &str) -> Result<Interaction, Error> {
     let ended = || Error::invalid_request("this sign-in has ended or was completed; start again from the app");
-    let interaction = app.store.find_interaction(now, &Digest::of(id)).await?.ok_or_else(ended)?;
-    if viewer.browser() != Some(interaction.browser) {
+    let interaction = store.find_interaction(now, &Digest::of(id)).await?.ok_or_else(ended)?;
+    if browser != Some(interaction.browser) {
         return Err(Error::new(
             ErrorCode::Forbidden,
             "this sign-in began in another browser; start again from the app",
@@ -29,11 +27,16 @@ pub async fn find(app: &App, now: Timestamp, viewer: &Viewer, id: &str) -> Resul
     Ok(interaction)
 }
 
-/// Whether a request needs the user to sign in, who may be signed in already: nobody is, or not recently enough, or the app
+/// Whether a request needs the user to sign in, who may have signed in at `auth_time`: nobody is, or not recently enough, or the app
 /// asks for it (`prompt=login`, OIDC Core §3.1.2.1) and it has not been done since the request began.
 #[must_use]
-pub fn must_sign_in(now: Timestamp, viewer: &Viewer, request: &AuthorizeRequest, kept: Option<&Interaction>) -> bool {
-    let Some(auth_time) = viewer.auth_time() else { return true };
+pub fn must_sign_in(
+    now: Timestamp,
+    auth_time: Option<Timestamp>,
+    request: &AuthorizeRequest,
+    kept: Option<&Interaction>,
+) -> bool {
+    let Some(auth_time) = auth_time else { return true };
     let done_for_this = kept.is_some_and(|kept| kept.signed_in_at.is_some() && auth_time >= kept.created_at);
     let is_old = request.max_age_seconds.is_some_and(|seconds| seconds == 0 || auth_time.plus_seconds(seconds) < now);
     (request.prompt.login || is_old) && !done_for_this

@@ -1,0 +1,43 @@
+//! Owns the user of a page that needs somebody to be signed in.
+
+use axum::{
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+
+use super::{error::PageError, reply, session::Viewer};
+use crate::{
+    app::App,
+    model::{clock::Timestamp, user::User},
+};
+
+/// Attached to a redirect to the sign-in page: the browser that has to sign in.
+#[derive(Clone, Debug)]
+pub struct LoginRequired(pub Viewer);
+
+/// Whoever is signed in, or a redirect to the sign-in page.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The user.
+    pub user: User,
+    /// The browser and session.
+    pub viewer: Viewer,
+}
+
+impl SignedIn {
+    /// The signed-in user of a request.
+    ///
+    /// # Errors
+    /// A redirect to the sign-in page, or `temporarily_unavailable` as a page.
+    pub async fn of(app: &App, now: Timestamp, headers: &HeaderMap) -> Result<Self, Response> {
+        let viewer = Viewer::of(app, now, headers).await.map_err(|error| PageError(error).into_response())?;
+        match viewer.user().cloned() {
+            Some(user) => Ok(Self { user, viewer }),
+            None => {
+                let mut response = reply::see_other(&format!("{}/login", app.config.base_path()));
+                response.extensions_mut().insert(LoginRequired(viewer));
+                Err(response)
+            }
+        }
+    }
+}

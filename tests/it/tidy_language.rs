@@ -1,0 +1,51 @@
+//! Owns phrases that nobody should have to read again: in code, comments, pages, settings and documents. A sentence that
+//! fails here is rewritten in plain English; the list grows with what reviews find.
+
+use std::{fs, path::Path};
+
+use crate::tidy::{Source, files, report};
+
+/// In lower case, without line breaks.
+const PHRASES: [&str; 18] = [
+    "belongs into",
+    "belong into",
+    "none of this list",
+    "is none of this",
+    "gone on with",
+    "is none that",
+    "there is none of",
+    "is no valid",
+    "not for you to choose",
+    "say whose",
+    "to stand before",
+    "asked before all",
+    "asks before all",
+    "going on behind",
+    "goes on behind",
+    "behind the last",
+    "makes none without",
+    "and never a guess",
+];
+
+/// The text in lower case, each run of line breaks, indents and comment marks one space.
+fn flat(text: &str) -> String {
+    let words = text.split_whitespace().filter(|word| !["//", "///", "//!", "--", "#", "\\"].contains(word));
+    words.collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+#[test]
+fn no_text_uses_a_phrase_that_reviews_have_struck() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = Source { path: "README.md".to_owned(), text: fs::read_to_string(readme).expect("README.md") };
+    let folders = [("src", ""), ("templates", ".html"), ("migrations", ".sql"), ("docs", ".md"), ("examples", ".rs")];
+    let tests = files("tests/it", ".rs").into_iter().filter(|source| !source.path.ends_with("tidy_language.rs"));
+    let all = folders.into_iter().flat_map(|(folder, end)| files(folder, end)).chain(tests).chain([readme]);
+    let mut wrong = Vec::new();
+    for source in all {
+        let text = flat(&source.text);
+        wrong.extend(
+            PHRASES.iter().filter(|phrase| text.contains(**phrase)).map(|phrase| format!("{}: {phrase}", source.path)),
+        );
+    }
+    report("phrases to rewrite", wrong);
+}
