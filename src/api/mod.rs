@@ -1,5 +1,6 @@
-//! Owns the management API below `/api/v1` (JSON), and what a holder of a credential asks about itself. Every answer starts at
-//! `engine::verify`.
+//! Owns the management API below `/api/v1`: handlers that parse JSON, call a verb of `engine` and render what came of it.
+//! What belongs here: request and response bodies, authorization by scope, idempotency, paging. Not here: rules that pages
+//! or the command line share (`engine`), the protocol (`oauth`), endpoints without the management API (`public`).
 
 pub mod apis;
 pub mod audit;

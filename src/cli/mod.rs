@@ -1,5 +1,6 @@
-//! Owns the command line: what can be said and what each saying does. Works beside the database, also while a server runs,
-//! which notices within a second; or with `--server` at another, by its management API.
+//! Owns the command line: what can be said and what each command does. A command works beside the database, also while a
+//! server runs, which notices within a second; with `--server` it uses another server's management API. What belongs here:
+//! arguments, environment, files, terminal output. Not here: rules of keys, clients or users; a command sends requests.
 
 mod admin;
 mod api;

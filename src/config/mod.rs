@@ -1,4 +1,5 @@
-//! Owns configuration: embedded defaults, then a file, then `GRANTD_*` variables, then flags; resolved once.
+//! Owns configuration: embedded defaults, then a file, then `GRANTD_*` variables, then flags; resolved once. What belongs
+//! here: sections, their types, checks and warnings. Not here: opening what a setting names, or reading a setting again.
 
 mod check;
 mod error;

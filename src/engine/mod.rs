@@ -1,4 +1,6 @@
-//! Owns the verbs that endpoints share. No axum and no SQL: parts are built from the few things they need.
+//! Owns the verbs that endpoints share: verify, mint, sign, limit, import, and the rules for clients and keys. What belongs
+//! here: decisions that more than one kind of endpoint needs. Not here: axum (`http`) and SQL (`store`); each part is built
+//! from the few things it needs.
 
 pub mod apikey;
 pub mod apis;

@@ -1,5 +1,6 @@
-//! Owns `/gateway/verify` (forward-auth): verify → rule → limit, the hot path on one screen. Does not proxy anything: nginx,
-//! Caddy, Traefik, Envoy and Apache ask here first.
+//! Owns `/gateway/verify` (forward-auth): verify → rule → limit, the hot path on one screen. nginx, Caddy, Traefik, Envoy
+//! and Apache ask here before they pass a request on. What belongs here: what proxies forward and how they want answers.
+//! Not here: matching rules (`model::rule`) and checking credentials (`engine::verify`).
 //!
 //! Authentication comes before the result of the rules, so that anonymous callers cannot map the rules.
 

@@ -1,4 +1,6 @@
-//! Owns the edge kit that every endpoint uses: what comes in is checked here, what goes out is shaped here.
+//! Owns the edge that every endpoint uses: what comes in is checked here, what goes out is shaped here. What belongs here:
+//! reading requests, cookies, client authentication, errors, layers, connections. Not here: what only one folder of
+//! endpoints uses, which is in that folder.
 
 pub mod client_auth;
 pub mod connections;

@@ -1,4 +1,5 @@
-//! Owns the nouns: values that cannot be wrong once parsed. Does no I/O and reads no clock but in `clock`.
+//! Owns the nouns: values that cannot be wrong once parsed. What belongs here: types, their grammars, and functions of
+//! values alone. Not here: I/O, and any reading of the clock but in `clock`.
 
 pub mod api;
 pub mod audit;

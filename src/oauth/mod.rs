@@ -1,4 +1,5 @@
-//! Owns the protocol endpoints. Each file: the handler on top, its own decisions below.
+//! Owns the protocol endpoints: authorize, token, introspect, revoke and metadata. Each file has its handler on top and its
+//! own decisions below; each grant type is a file of `grant`. Not here: pages (`web`) and making tokens (`engine::mint`).
 
 pub mod authorize;
 mod grant;

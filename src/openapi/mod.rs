@@ -1,5 +1,6 @@
-//! Owns the description of this server for programs: OpenAPI 3.1, generated from the handlers themselves and served at
-//! `/openapi.json`. Does not answer anything; what every endpoint of the management API has alike is added here.
+//! Owns the description of this server for programs: OpenAPI 3.1, generated from the handlers and served at `/openapi.json`.
+//! What belongs here: what all endpoints have alike, and what a macro cannot say. Not here: one endpoint's description,
+//! which is beside its handler.
 
 mod protocol;
 mod shapes;

@@ -1,4 +1,5 @@
-//! Owns what operators' machines ask: alive, ready, metrics.
+//! Owns what operators' machines ask: alive, ready, metrics. What belongs here: the endpoints and the text of the metrics
+//! page. Not here: counting, which each part does where it happens.
 
 mod metrics;
 mod process;

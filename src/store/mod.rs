@@ -1,4 +1,5 @@
-//! Owns all the SQL, one text for both engines, a file per record. A transaction never leaves a method.
+//! Owns all the SQL, one text for both engines, a file per record. What belongs here: statements, rows, transactions and
+//! migrations. Not here: decisions about a request, and anything that outlives a method: a transaction never leaves one.
 
 mod activity;
 mod apis;

@@ -1,4 +1,5 @@
-//! Owns the grant types: each decides who gets what. None makes a token.
+//! Owns the grant types: each file decides what one grant type authorizes. What several share is here. Not here: parsing
+//! the request (`oauth::token`) and making tokens (`engine::mint`).
 
 pub(super) mod authorization_code;
 pub(super) mod client_credentials;

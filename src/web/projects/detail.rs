@@ -52,7 +52,7 @@ pub struct ProjectPage {
     pub plan: Option<String>,
     pub disabled: bool,
     /// By an administrator: not for the owner to enable.
-    pub barred: bool,
+    pub suspended: bool,
     pub one_live_key: bool,
     pub active: Vec<KeyRow>,
     pub ended: Vec<KeyRow>,
@@ -215,7 +215,7 @@ async fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, project: Proj
         flash: feedback.flash,
         created: format::day(project.created_at),
         disabled: project.is_disabled(),
-        barred: project.disabled_by == Some(DisabledBy::Administrator) && !signed_in.user.admin,
+        suspended: project.disabled_by == Some(DisabledBy::Administrator) && !signed_in.user.admin,
         one_live_key: project.one_live_key,
         active,
         ended,

@@ -1,4 +1,4 @@
-//! Owns the pages of projects. Their keys are listed and created as in `web::keys`.
+//! Owns the pages of projects: list, form, one project. Not here: keys and their form (`web::keys`).
 
 pub mod detail;
 pub mod form;
