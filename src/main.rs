@@ -23,11 +23,11 @@ fn main() -> ExitCode {
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let words = describe(&error);
+            let message = describe(&error);
             let told = if is_json {
-                json!({ "error": error.code.as_str(), "detail": words }).to_string()
+                json!({ "error": error.code.as_str(), "detail": message }).to_string()
             } else {
-                format!("grantd: {words}")
+                format!("grantd: {message}")
             };
             // Nothing can be done if standard error is closed.
             drop(writeln!(std::io::stderr(), "{told}"));

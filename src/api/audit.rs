@@ -126,7 +126,7 @@ pub async fn list(
         from: query.moment("from")?,
         to: query.moment("to")?,
     };
-    let owner = caller.whose(&app, filter.user.as_deref()).await?;
+    let owner = caller.owner_filter(&app, filter.user.as_deref()).await?;
     let (store, owner, to) = (&app.store, owner.as_deref(), filter.to);
     let read = |place: Position, limit| async move {
         // What is newer than asked for need not be walked through.

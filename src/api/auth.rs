@@ -135,14 +135,14 @@ impl Caller {
 
     /// Whose things are meant: the caller's own, for an administrator everybody's (nothing) or those of the user named by
     /// id or address. Others' are nowhere to be found.
-    pub async fn whose(&self, app: &App, named: Option<&str>) -> Result<Option<String>, Problem> {
+    pub async fn owner_filter(&self, app: &App, named: Option<&str>) -> Result<Option<String>, Problem> {
         match (&self.holder, named) {
             (Some(Holder { user, .. }), None) if !user.admin => Ok(Some(user.id.clone())),
             (Some(Holder { user, .. }), Some(name)) if !user.admin => {
                 let own = name == user.id || name.eq_ignore_ascii_case(&user.email);
-                if own { Ok(Some(user.id.clone())) } else { Err(no("user").into()) }
+                if own { Ok(Some(user.id.clone())) } else { Err(no_such("user").into()) }
             }
-            (_, Some(name)) => Ok(Some(find_user(app, name).await?.ok_or_else(|| no("user"))?.id)),
+            (_, Some(name)) => Ok(Some(find_user(app, name).await?.ok_or_else(|| no_such("user"))?.id)),
             (_, None) => Ok(None),
         }
     }
@@ -191,7 +191,7 @@ impl Caller {
     ///
     /// # Errors
     /// What the rules said.
-    pub fn told<T>(&self, app: &App, judged: Result<T, Error>) -> Result<T, Problem> {
+    pub fn note_escalation<T>(&self, app: &App, judged: Result<T, Error>) -> Result<T, Problem> {
         if let (Err(error), Some(holder)) = (&judged, &self.holder)
             && error.code == ErrorCode::InsufficientScope
         {
@@ -212,7 +212,7 @@ impl Holder {
 }
 
 /// There is none, or none of the caller's.
-pub(super) fn no(what: &str) -> Error {
+pub(super) fn no_such(what: &str) -> Error {
     Error::new(ErrorCode::NotFound, format!("there is no such {what}"))
 }
 
@@ -271,8 +271,8 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
             &info.origin("anonymous"),
             Some("a credential was sent in a URL"),
         );
-        let words = "a credential belongs in the Authorization header, not in the URL: revoke this one";
-        return Err(Error::invalid_request(words).into());
+        let message = "a credential belongs in the Authorization header, not in the URL: revoke this one";
+        return Err(Error::invalid_request(message).into());
     }
     let invalid = || Error::new(ErrorCode::InvalidToken, "the credential is not valid");
     let presented = bearer(&parts.headers).map_err(|_| invalid())?.ok_or_else(Problem::unauthenticated)?;
@@ -295,7 +295,7 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     let user = judged.map_err(|(_, problem)| problem)?;
     let caller = Caller { info, holder: Some(Holder { user, credential, asked }) };
     if needs.of_people {
-        watch(app, &caller, parts).await?;
+        audit_admin_read(app, &caller, parts).await?;
     }
     Ok(caller)
 }
@@ -327,8 +327,8 @@ async fn judge(
     };
     let Some(user) = found.filter(|user| user.active) else {
         note(403, Reason::Forbidden, "no user is behind this credential".to_owned());
-        let words = "a client on its own has no user, as whom to act: use an API key";
-        return Err((Outcome::Denied, Error::new(ErrorCode::Forbidden, words).into()));
+        let message = "a client on its own has no user, as whom to act: use an API key";
+        return Err((Outcome::Denied, Error::new(ErrorCode::Forbidden, message).into()));
     };
     if admin && !user.admin {
         note(403, Reason::Forbidden, "an administrator is needed".to_owned());
@@ -336,16 +336,16 @@ async fn judge(
     }
     let of_project = principal.key.as_ref().is_some_and(|key| key.project.is_some());
     if of_project && !OF_A_PROJECT.contains(&scope) {
-        let words = "a key of a project reaches that project alone";
-        note(403, Reason::Scope, words.to_owned());
-        return Err((Outcome::Denied, Error::new(ErrorCode::InsufficientScope, words).into()));
+        let message = "a key of a project reaches that project alone";
+        note(403, Reason::Scope, message.to_owned());
+        return Err((Outcome::Denied, Error::new(ErrorCode::InsufficientScope, message).into()));
     }
     let plan = Plan { name: String::new(), per_hour: None, burst: BURST };
     let verdict = app.limiter.count(info.now, &plan, &user.id, management_api::SLUG).await;
     if verdict.map_err(|error| (Outcome::Denied, error.into()))?.is_some_and(|verdict| verdict.exceeded) {
         note(429, Reason::Limited, format!("more than {BURST} requests within a second"));
-        let words = format!("at most {BURST} requests within a second");
-        return Err((Outcome::Limited, Error::too_many(1, words).into()));
+        let message = format!("at most {BURST} requests within a second");
+        return Err((Outcome::Limited, Error::too_many(1, message).into()));
     }
     if is_write {
         let key = principal.key.as_ref().map(|key| key.id.as_str());
@@ -372,7 +372,7 @@ fn note(
 
 /// An administrator's look at what is others' is worth an entry of its own, by whichever method; where that cannot be
 /// written, there is no look.
-async fn watch(app: &App, caller: &Caller, parts: &Parts) -> Result<(), Problem> {
+async fn audit_admin_read(app: &App, caller: &Caller, parts: &Parts) -> Result<(), Problem> {
     // A PATCH that changes nothing is a read.
     if caller.is_admin() && (parts.method.is_safe() || parts.method == Method::PATCH) {
         // The user asked for, if any: as sent, so it has only characters that a URL may have.

@@ -116,8 +116,8 @@ impl<'a> Guarded<'a> {
         match self.app.idempotency.find(&self.app.store, self.now, request).await? {
             Replay::None => Ok(None),
             Replay::Mismatch => {
-                let words = "this Idempotency-Key was used for another request within a day";
-                Err(Error::new(ErrorCode::IdempotencyMismatch, words).into())
+                let message = "this Idempotency-Key was used for another request within a day";
+                Err(Error::new(ErrorCode::IdempotencyMismatch, message).into())
             }
             Replay::Stored(status, body) => {
                 let mut response = reply::json_bytes(body.to_vec());

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    auth::{Authorized, Caller, ProjectsRead, ProjectsWrite, no},
+    auth::{Authorized, Caller, ProjectsRead, ProjectsWrite, no_such},
     idempotency::{Guarded, JsonResponse},
     json::JsonBody,
     page::{Page, Paging, Query, fill},
@@ -128,10 +128,10 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let query = Query::parse(&uri, &["user", "limit", "cursor"])?;
     let filter = ProjectFilter { user: query.get("user").map(ToOwned::to_owned) };
-    let owner = caller.whose(&app, filter.user.as_deref()).await?;
+    let owner = caller.owner_filter(&app, filter.user.as_deref()).await?;
     let (store, owner) = (&app.store, owner.as_deref());
     let read = |place, limit| async move { store.projects_after(owner, &place, limit).await };
-    let only = caller.told(&app, attenuation::project(&caller.actor(), None))?;
+    let only = caller.note_escalation(&app, attenuation::project(&caller.actor(), None))?;
     let select = |project: Record| {
         let is_meant = only.as_ref().is_none_or(|only| *only == project.id);
         is_meant.then(|| Project::from(project))
@@ -153,7 +153,7 @@ pub async fn create(
         Err(replayed) => return Ok(replayed),
     };
     caller.server_only("plan", sent.plan.is_some())?;
-    caller.told(&app, attenuation::reaches_project(&caller.actor(), None))?;
+    caller.note_escalation(&app, attenuation::reaches_project(&caller.actor(), None))?;
     let owner = caller.owner(&app, sent.user.as_deref()).await?;
     let now = caller.info.now;
     let project = Record {
@@ -180,7 +180,7 @@ pub async fn get(
     Id(id): Id,
 ) -> Result<Response, Problem> {
     let project = visible(&app, &caller, &id).await?;
-    caller.told(&app, attenuation::reaches_project(&caller.actor(), Some(&id)))?;
+    caller.note_escalation(&app, attenuation::reaches_project(&caller.actor(), Some(&id)))?;
     Ok(reply::json(&Project::from(project)))
 }
 
@@ -196,7 +196,7 @@ pub async fn update(
 ) -> Result<Response, Problem> {
     caller.server_only("plan", sent.plan.is_some())?;
     visible(&app, &caller, &id).await?;
-    caller.told(&app, attenuation::changes_project(&caller.actor(), &app.config, &id))?;
+    caller.note_escalation(&app, attenuation::changes_project(&caller.actor(), &app.config, &id))?;
     let changes = ProjectChanges {
         name: sent.name.map(|name| text::name("the project's name", &name)).transpose()?,
         key_form: key_form(sent.key_form.as_deref())?,
@@ -211,7 +211,7 @@ pub async fn update(
 
 async fn visible(app: &App, caller: &Caller, id: &str) -> Result<Record, Problem> {
     let project = app.store.find_project(id).await?.filter(|project| caller.sees(&project.user_id));
-    Ok(project.ok_or_else(|| no("project"))?)
+    Ok(project.ok_or_else(|| no_such("project"))?)
 }
 
 fn key_form(text: Option<&str>) -> Result<Option<KeyForm>, Error> {

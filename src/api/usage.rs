@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    auth::{Authorized, UsageRead, no},
+    auth::{Authorized, UsageRead, no_such},
     keys,
     page::{Page, Paging, Query, fill},
     path::{Id, IdAndQuery},
@@ -206,10 +206,10 @@ pub async fn of_user(
     Authorized(caller, ..): Authorized<UsageRead>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    caller.told(&app, attenuation::reaches_project(&caller.actor(), None))?;
+    caller.note_escalation(&app, attenuation::reaches_project(&caller.actor(), None))?;
     let query = Query::parse(&uri, &["user", "from", "to", "by"])?;
     let (whose, span) = (Whose { user: query.get("user").map(ToOwned::to_owned) }, Span::of(&query, caller.info.now)?);
-    let owner = match (caller.whose(&app, whose.user.as_deref()).await?, &caller.holder) {
+    let owner = match (caller.owner_filter(&app, whose.user.as_deref()).await?, &caller.holder) {
         (Some(owner), _) => owner,
         (None, Some(holder)) => holder.user.id.clone(),
         (None, None) => return Err(Error::invalid_request("user is required").into()),
@@ -240,11 +240,11 @@ pub async fn denials(
     Authorized(caller, ..): Authorized<UsageRead>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    caller.told(&app, attenuation::reaches_project(&caller.actor(), None))?;
+    caller.note_escalation(&app, attenuation::reaches_project(&caller.actor(), None))?;
     let query = Query::parse(&uri, &["user", "key_id", "api", "limit", "cursor"])?;
     let own = |name| query.get(name).map(ToOwned::to_owned);
     let filter = UsageFilter { user: own("user"), key_id: own("key_id"), api: own("api") };
-    let owner = caller.whose(&app, filter.user.as_deref()).await?;
+    let owner = caller.owner_filter(&app, filter.user.as_deref()).await?;
     let (store, owner) = (&app.store, owner.as_deref());
     let read = |place, limit| async move { store.denials_after(owner, &place, limit).await };
     let is = |asked: &Option<String>, value: &Option<String>| asked.is_none() || asked == value;
@@ -264,11 +264,11 @@ pub async fn denial(
     Authorized(caller, ..): Authorized<UsageRead>,
     Id(request_id): Id,
 ) -> Result<Response, Problem> {
-    caller.told(&app, attenuation::reaches_project(&caller.actor(), None))?;
-    let owner = caller.whose(&app, None).await?;
+    caller.note_escalation(&app, attenuation::reaches_project(&caller.actor(), None))?;
+    let owner = caller.owner_filter(&app, None).await?;
     let found = app.denials.of_request(&app.store, &request_id, owner.as_deref()).await?;
     if found.is_empty() {
-        return Err(no("refused request").into());
+        return Err(no_such("refused request").into());
     }
     Ok(reply::json(&Page { items: found.into_iter().map(Refused::from).collect(), next: None }))
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    auth::{Admin, Caller, UsersRead, UsersWrite, no},
+    auth::{Admin, Caller, UsersRead, UsersWrite, no_such},
     idempotency::{Guarded, JsonResponse, found},
     json::JsonBody,
     page::{Page, Paging, Query, fill},
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     app::App,
-    engine::new_password::{NewPassword, Whose},
+    engine::new_password::{NewPassword, PasswordOwner},
     http::{problem::Problem, reply},
     model::{
         email,
@@ -151,15 +151,15 @@ pub async fn create(
         Err(replayed) => return Ok(replayed),
     };
     if sent.admin && caller.holder.is_some() {
-        let words = "administrators are made on the server itself, by `grantd user create --admin`";
-        return Err(Error::new(ErrorCode::Forbidden, words).into());
+        let message = "administrators are made on the server itself, by `grantd user create --admin`";
+        return Err(Error::new(ErrorCode::Forbidden, message).into());
     }
     let email = email::normalize(&sent.email)?;
     let name = sent.name.unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
     let shown = sent.password.is_none().then(|| random_base62(20));
     let password = SecretString::from(sent.password.or_else(|| shown.clone()).unwrap_or_default());
     let name = text::name("the name", &name)?;
-    let whose = Whose { issuer: &app.config.issuer, email: &email, name: &name };
+    let whose = PasswordOwner { issuer: &app.config.issuer, email: &email, name: &name };
     let password = NewPassword::accept(&password, whose)?;
     let new = NewUser {
         name,
@@ -186,7 +186,7 @@ pub async fn create(
 #[utoipa::path(get, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path, format = "id")),
     responses((status = 200, body = User)), security(("bearer" = ["grantd:users:read"])))]
 pub async fn get(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, Id(id): Id) -> Result<Response, Problem> {
-    let user = app.store.user_by_id(&id).await?.ok_or_else(|| no("user"))?;
+    let user = app.store.user_by_id(&id).await?.ok_or_else(|| no_such("user"))?;
     Ok(reply::json(&User::from(user)))
 }
 
@@ -206,12 +206,12 @@ pub async fn update(
     let now = caller.info.now;
     if name.is_some() || sent.plan.is_some() {
         let done = app.store.update_user(now, caller.origin(), id.clone(), name, sent.plan).await;
-        found(done, || no("user"))?;
+        found(done, || no_such("user"))?;
     }
     if let Some(active) = sent.active {
-        found(app.store.set_user_active(now, caller.origin(), id.clone(), active).await, || no("user"))?;
+        found(app.store.set_user_active(now, caller.origin(), id.clone(), active).await, || no_such("user"))?;
     }
-    let user = app.store.user_by_id(&id).await?.ok_or_else(|| no("user"))?;
+    let user = app.store.user_by_id(&id).await?.ok_or_else(|| no_such("user"))?;
     Ok(reply::json(&User::from(user)))
 }
 

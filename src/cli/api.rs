@@ -143,7 +143,7 @@ impl Create {
 pub async fn make(app: &App, now: Timestamp, api: Api) -> Result<(String, Secret), Error> {
     let new = NewApi::of(now, api);
     let (client_id, secret) = (new.client.id.clone(), new.secret.clone());
-    new.keep(&app.store, &app.signing, now, context::origin()).await?;
+    new.register(&app.store, &app.signing, now, context::origin()).await?;
     Ok((client_id, secret))
 }
 

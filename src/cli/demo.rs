@@ -23,7 +23,7 @@ use crate::{
         attenuation::Actor,
         client_rules,
         clients::new_secret,
-        new_password::{NewPassword, Whose},
+        new_password::{NewPassword, PasswordOwner},
     },
     model::{
         api::{Algorithm, Api, ApiScope},
@@ -124,8 +124,8 @@ async fn create_or_refresh(app: &App) -> Result<Variables, Error> {
     let mut variables = match app.store.find_user(EMAIL).await? {
         Some((user, _)) => {
             let mut variables = Variables::read().ok_or_else(|| {
-                let words = format!("{FILE} is gone, and the secrets in it were shown once: grantd demo --fresh");
-                Error::invalid_request(words)
+                let message = format!("{FILE} is gone, and the secrets in it were shown once: grantd demo --fresh");
+                Error::invalid_request(message)
             })?;
             refresh(app, &user.id, &mut variables).await?;
             variables
@@ -185,7 +185,7 @@ fn redirect(config: &Config) -> String {
 async fn fill(app: &App) -> Result<Variables, Error> {
     let now = app.clock.now();
     let password = secret::random_base62(20);
-    let whose = Whose { issuer: &app.config.issuer, email: EMAIL, name: NAME };
+    let whose = PasswordOwner { issuer: &app.config.issuer, email: EMAIL, name: NAME };
     let accepted = NewPassword::accept(&SecretString::from(password.clone()), whose)?;
     let user = NewUser {
         email: EMAIL.to_owned(),

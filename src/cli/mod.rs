@@ -153,8 +153,8 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         global.server = global.server.or_else(context::server);
     }
     if global.server.is_some() && !cli.command.is_remote() {
-        let words = "this command needs direct access to the database; run it on the server, without --server";
-        return Err(Error::invalid_request(words));
+        let message = "this command needs direct access to the database; run it on the server, without --server";
+        return Err(Error::invalid_request(message));
     }
     match cli.command {
         Command::Demo(demo) => demo.run(&global).await,

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     engine::{
-        new_password::{NewPassword, Whose},
+        new_password::{NewPassword, PasswordOwner},
         password::Passwords,
     },
     model::{email, error::Error, secret},
@@ -117,7 +117,7 @@ impl SetPassword {
         let opened = context::store(global).await?;
         let (user, _) = opened.store.find_user(&email::normalize(&self.email)?).await?.ok_or_else(no_user)?;
         let (password, shown) = password(self.password_stdin)?;
-        let whose = Whose { issuer: &opened.config.issuer, email: &user.email, name: &user.name };
+        let whose = PasswordOwner { issuer: &opened.config.issuer, email: &user.email, name: &user.name };
         let hash = Passwords::default().hash(NewPassword::accept(&password, whose)?).await?;
         opened.store.set_password(opened.now, context::origin(), user.id.clone(), hash).await?;
         output::one(global, &[("id", json!(user.id)), ("password", json!(shown))])

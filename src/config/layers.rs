@@ -78,8 +78,8 @@ impl Layers {
         let held = |key: &String| is_secret(key) && found[key].value.as_str().is_some_and(has_secret);
         let secrets: Vec<String> = found.keys().filter(|key| held(key)).cloned().collect();
         if is_open && secrets.iter().any(|key| key == "master_key") {
-            let words = format!("{name} holds the master key and can be read by others: chmod 600 {name}");
-            return Err(ConfigError::of("master_key", words));
+            let message = format!("{name} holds the master key and can be read by others: chmod 600 {name}");
+            return Err(ConfigError::of("master_key", message));
         }
         if is_open && !secrets.is_empty() {
             self.warnings

@@ -52,7 +52,7 @@ impl NewApi {
     ///
     /// # Errors
     /// `conflict` when identifier or slug is taken, `invalid_scope` when a scope is another API's.
-    pub async fn keep(self, store: &Store, signing: &Signing, now: Timestamp, origin: Origin) -> Result<(), Error> {
+    pub async fn register(self, store: &Store, signing: &Signing, now: Timestamp, origin: Origin) -> Result<(), Error> {
         signing.ensure(now, &[self.api.algorithm]).await?;
         store.insert_api(now, origin, self.api, self.client).await.map_err(|error| match error {
             store::Error::Conflict => {

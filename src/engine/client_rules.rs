@@ -106,7 +106,7 @@ fn reaches(client: &Client) -> Scopes {
 
 /// Whether there can be such a client, whoever registers it.
 fn check(client: &Client) -> Result<(), Error> {
-    let wrong = |words: &'static str| Err(Error::invalid_request(words));
+    let wrong = |message: &'static str| Err(Error::invalid_request(message));
     let uses_codes = client.may_use(GrantType::AuthorizationCode);
     if (uses_codes && client.redirect_uris.is_empty()) || client.redirect_uris.len() > REDIRECT_URIS_MAX {
         return wrong("the code flow needs 1 to 20 redirect URIs");

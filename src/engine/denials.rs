@@ -83,10 +83,10 @@ impl Denials {
     /// Notes one; of more than fit into an hour, the first are kept.
     pub fn note(&self, record: DenialRecord) {
         let noted = if record.user_id.is_some() { &self.owned } else { &self.anonymous };
-        self.keep(&mut noted.lock().unwrap_or_else(PoisonError::into_inner), record);
+        self.push(&mut noted.lock().unwrap_or_else(PoisonError::into_inner), record);
     }
 
-    fn keep(&self, noted: &mut Noted, record: DenialRecord) {
+    fn push(&self, noted: &mut Noted, record: DenialRecord) {
         if !noted.note(record) {
             self.dropped.one();
         }

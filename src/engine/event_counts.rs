@@ -30,14 +30,14 @@ const MANY: &str = "many";
 
 /// Of what events are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Subject {
+struct CountedEvent {
     event: &'static str,
     denied: Option<&'static str>,
-    whose: Whose,
+    whose: CountedParty,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Whose {
+enum CountedParty {
     Client(String),
     Sender(String),
     Others,
@@ -45,7 +45,7 @@ enum Whose {
 
 /// How often since it was last written, with the first of them as an example.
 #[derive(Clone, Debug, Default)]
-struct Count {
+struct EventCount {
     times: i64,
     is_written: bool,
     request_id: String,
@@ -55,7 +55,7 @@ struct Count {
 #[derive(Debug, Default)]
 struct Counts {
     hour: i64,
-    subjects: HashMap<Subject, Count>,
+    subjects: HashMap<CountedEvent, EventCount>,
     senders: HashMap<(&'static str, Option<&'static str>), usize>,
     /// Clients of what was refused, and of what succeeded.
     clients: [usize; 2],
@@ -69,24 +69,24 @@ pub struct EventCounts {
 
 impl Counts {
     /// The subject to count under: its own, or that of all others once too many are counted apart.
-    fn told_apart(&mut self, subject: Subject) -> Subject {
+    fn distinguish(&mut self, subject: CountedEvent) -> CountedEvent {
         if self.subjects.contains_key(&subject) {
             return subject;
         }
         let (known, most) = match &subject.whose {
-            Whose::Client(_) => (&mut self.clients[usize::from(subject.denied.is_none())], CLIENTS_MAX),
-            Whose::Sender(_) => (self.senders.entry((subject.event, subject.denied)).or_default(), SENDERS_MAX),
-            Whose::Others => return subject,
+            CountedParty::Client(_) => (&mut self.clients[usize::from(subject.denied.is_none())], CLIENTS_MAX),
+            CountedParty::Sender(_) => (self.senders.entry((subject.event, subject.denied)).or_default(), SENDERS_MAX),
+            CountedParty::Others => return subject,
         };
         if *known >= most {
-            return Subject { whose: Whose::Others, ..subject };
+            return CountedEvent { whose: CountedParty::Others, ..subject };
         }
         *known += 1;
         subject
     }
 
     /// What is to be written now: what is new in this hour, and everything where the hour or all has ended.
-    fn take(&mut self, now: Timestamp, is_last: bool) -> Vec<(Subject, Count)> {
+    fn take(&mut self, now: Timestamp, is_last: bool) -> Vec<(CountedEvent, EventCount)> {
         let hour = now.seconds().div_euclid(HOUR_SECONDS);
         let has_ended = self.hour != 0 && hour != self.hour;
         self.hour = hour;
@@ -94,7 +94,7 @@ impl Counts {
         for (subject, count) in &mut self.subjects {
             if count.times > 0 && (is_last || has_ended || !count.is_written) {
                 due.push((subject.clone(), count.clone()));
-                *count = Count { is_written: true, ..Count::default() };
+                *count = EventCount { is_written: true, ..EventCount::default() };
             }
         }
         if has_ended {
@@ -107,9 +107,10 @@ impl Counts {
 impl EventCounts {
     /// Counts one event of a client, or of nobody, from an address.
     pub fn count(&self, event: &'static str, client_id: Option<&str>, origin: &Origin, denied: Option<&'static str>) {
-        let whose = client_id.map_or_else(|| Whose::Sender(sender(origin)), |id| Whose::Client(id.to_owned()));
+        let whose =
+            client_id.map_or_else(|| CountedParty::Sender(sender(origin)), |id| CountedParty::Client(id.to_owned()));
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let subject = counts.told_apart(Subject { event, denied, whose });
+        let subject = counts.distinguish(CountedEvent { event, denied, whose });
         let count = counts.subjects.entry(subject).or_default();
         if count.times == 0 {
             count.request_id.clone_from(&origin.request_id);
@@ -129,9 +130,9 @@ impl EventCounts {
         if let Err(error) = store.audit(now, entries).await {
             let mut kept = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
             for (subject, count) in due {
-                let subject = kept.told_apart(subject);
+                let subject = kept.distinguish(subject);
                 let since = kept.subjects.entry(subject).or_default();
-                *since = Count { times: since.times + count.times, is_written: false, ..count };
+                *since = EventCount { times: since.times + count.times, is_written: false, ..count };
             }
             return Err(error.into());
         }
@@ -139,11 +140,11 @@ impl EventCounts {
     }
 }
 
-fn entry(subject: &Subject, count: &Count) -> (Origin, Event) {
+fn entry(subject: &CountedEvent, count: &EventCount) -> (Origin, Event) {
     let (client_id, address) = match &subject.whose {
-        Whose::Client(id) => (Some(id.clone()), count.address.clone()),
-        Whose::Sender(_) => (None, count.address.clone()),
-        Whose::Others => (None, MANY.to_owned()),
+        CountedParty::Client(id) => (Some(id.clone()), count.address.clone()),
+        CountedParty::Sender(_) => (None, count.address.clone()),
+        CountedParty::Others => (None, MANY.to_owned()),
     };
     let origin = Origin {
         actor: client_id.clone().unwrap_or_else(|| "anonymous".to_owned()),

@@ -28,7 +28,7 @@ impl std::fmt::Debug for NewPassword {
 
 /// What an attacker knows about the user and the server. None of it makes a password stronger.
 #[derive(Clone, Copy, Debug)]
-pub struct Whose<'a> {
+pub struct PasswordOwner<'a> {
     /// The deployment's issuer.
     pub issuer: &'a str,
     /// The address to sign in with.
@@ -42,7 +42,7 @@ impl NewPassword {
     ///
     /// # Errors
     /// `invalid_request` saying what would be right.
-    pub fn accept(chosen: &SecretString, whose: Whose<'_>) -> Result<Self, Error> {
+    pub fn accept(chosen: &SecretString, whose: PasswordOwner<'_>) -> Result<Self, Error> {
         let text = normal(chosen.expose_secret());
         let length = text.chars().count();
         if length < LENGTH_MIN {
@@ -79,7 +79,7 @@ pub(super) fn normal(text: &str) -> String {
 }
 
 /// Each name as it is, without its punctuation, and in its pieces.
-fn own_words(whose: Whose<'_>) -> Vec<String> {
+fn own_words(whose: PasswordOwner<'_>) -> Vec<String> {
     let host = whose.issuer.split_once("://").map_or(whose.issuer, |(_, rest)| rest);
     let mut words = vec!["grantd".to_owned()];
     for name in [host, whose.email, whose.name] {
@@ -96,8 +96,11 @@ fn own_words(whose: Whose<'_>) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const ADA: Whose<'_> =
-        Whose { issuer: "https://auth.vessels.example", email: "ada.lovelace@harbor.example", name: "Ada Lovelace" };
+    const ADA: PasswordOwner<'_> = PasswordOwner {
+        issuer: "https://auth.vessels.example",
+        email: "ada.lovelace@harbor.example",
+        name: "Ada Lovelace",
+    };
 
     fn accept(text: &str) -> Result<String, String> {
         let accepted = NewPassword::accept(&SecretString::from(text), ADA);

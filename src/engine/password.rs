@@ -156,12 +156,12 @@ fn hash_now(password: &SecretString) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::new_password::Whose;
+    use crate::engine::new_password::PasswordOwner;
 
     const WORDS: &str = "correct horse battery";
 
     fn new(text: &str) -> NewPassword {
-        let whose = Whose { issuer: "https://auth.example.test", email: "ada@example.com", name: "Ada" };
+        let whose = PasswordOwner { issuer: "https://auth.example.test", email: "ada@example.com", name: "Ada" };
         NewPassword::accept(&SecretString::from(text), whose).expect("a good password")
     }
 

@@ -56,7 +56,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(most(bounds, rlimit::Resource::NOFILE.get_soft()?)));
-    let places = Arc::new(Places { taken: Mutex::default(), most: bounds.per_network });
+    let places = Arc::new(Slots { taken: Mutex::default(), most: bounds.per_network });
     // Built once, not for each request.
     let router: Router = router.with_state(());
     let mut open = JoinSet::new();
@@ -110,7 +110,7 @@ struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
     bounds: Connections,
-    _held: (OwnedSemaphorePermit, Option<Place>),
+    _held: (OwnedSemaphorePermit, Option<Slot>),
 }
 
 impl Connection {
@@ -173,26 +173,26 @@ impl Connection {
 }
 
 /// How many connections each network has.
-struct Places {
-    taken: Mutex<HashMap<String, Taken>>,
+struct Slots {
+    taken: Mutex<HashMap<String, SlotGuard>>,
     most: usize,
 }
 
 #[derive(Default)]
-struct Taken {
+struct SlotGuard {
     connections: usize,
     is_told: bool,
 }
 
 /// One connection's place among those of its network, until it is dropped.
-struct Place {
-    places: Arc<Places>,
+struct Slot {
+    places: Arc<Slots>,
     network: String,
 }
 
-impl Places {
+impl Slots {
     /// A place, unless the network has as many connections as it may. That is logged once, until it has none.
-    fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    fn take(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
         let network = sender_network(address);
         let mut all = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = all.entry(network.clone()).or_default();
@@ -209,11 +209,11 @@ impl Places {
         }
         taken.connections += 1;
         drop(all);
-        Some(Place { places: Arc::clone(self), network })
+        Some(Slot { places: Arc::clone(self), network })
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         let mut all = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(taken) = all.get_mut(&self.network) else { return };
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn a_network_has_so_many_places_and_gets_them_back() {
         // THREATS: HX3
-        let places = Arc::new(Places { taken: Mutex::default(), most: 2 });
+        let places = Arc::new(Slots { taken: Mutex::default(), most: 2 });
         let take = |address: &str| places.take(address.parse().expect("an address"));
         let held = [take("2001:db8:1:2::1"), take("2001:db8:1:2:ffff::")];
         assert!(held.iter().all(Option::is_some));

@@ -116,14 +116,14 @@ pub fn nowhere(path: &str) -> Response {
 /// An address of ours, asked by a method that it does not take: in the form of its other errors. The router adds `Allow`.
 #[must_use]
 pub fn other_method(path: &str, method: &Method) -> Response {
-    let wrong = |words: &'static str| Error::new(ErrorCode::MethodNotAllowed, words);
+    let wrong = |message: &'static str| Error::new(ErrorCode::MethodNotAllowed, message);
     let is_read = matches!(*method, Method::GET | Method::HEAD);
-    let words = if is_read { "use POST" } else { "use a method that is named in Allow" };
+    let message = if is_read { "use POST" } else { "use a method that is named in Allow" };
     if path.starts_with("/v1/") {
-        let error = wrong(words);
+        let error = wrong(message);
         BearerError { name: error.code.as_str(), error }.into_response()
     } else if is_for_programs(path) {
-        OAuthError(wrong(words)).into_response()
+        OAuthError(wrong(message)).into_response()
     } else if is_read {
         PageError(wrong("this address takes what a form sends; go back and use the button there")).into_response()
     } else {

@@ -132,11 +132,11 @@ pub async fn our_host(State(app): State<Arc<App>>, request: Request, next: Next)
         response.headers_mut().insert(header::SET_COOKIE, HeaderValue::from_static(SENT_ON));
         return response;
     }
-    let words = format!(
+    let message = format!(
         "this server's pages are at {}; if that is the address you opened, its proxy does not pass on the Host header",
         app.config.issuer
     );
-    let mut response = PageError(Error::new(ErrorCode::MisdirectedRequest, words)).into_response();
+    let mut response = PageError(Error::new(ErrorCode::MisdirectedRequest, message)).into_response();
     if let Some(notice) = response.extensions_mut().get_mut::<PendingNotice>() {
         notice.link = Some(("Go there".to_owned(), if is_read { there } else { app.config.issuer.clone() }));
     }

@@ -206,7 +206,7 @@ impl Catalog {
         let mut choices = self.of_scopes(scopes);
         choices.retain(|api| is_granted(&api.identifier));
         let names = choices.iter().map(|api| api.identifier.as_str()).collect::<Vec<_>>().join(", ");
-        let refused = |words: String| Err(Error::new(ErrorCode::InvalidTarget, words));
+        let refused = |message: String| Err(Error::new(ErrorCode::InvalidTarget, message));
         let api = match (resources, choices.as_slice()) {
             ([], []) => return Err(Error::invalid_scope("none of the scopes belongs to an API of this server")),
             ([], [api]) => *api,

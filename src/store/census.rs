@@ -12,7 +12,7 @@ pub const GRANT_STATES: [&str; 4] = ["active", "expired", "revoked", "pending"];
 
 /// One page counted.
 #[derive(Debug)]
-pub struct Counted {
+pub struct CensusPage {
     /// How many are in each state.
     pub states: Vec<i64>,
     /// Where the next page begins; nothing where this was the last.
@@ -21,7 +21,7 @@ pub struct Counted {
 
 impl Store {
     /// Keys after this id by their state, see [`KEY_STATES`].
-    pub async fn count_keys(&self, now: Timestamp, after: &str) -> Result<Counted, Error> {
+    pub async fn count_keys(&self, now: Timestamp, after: &str) -> Result<CensusPage, Error> {
         self.counted(
             "SELECT COUNT(*), MAX(id),
                     COALESCE(SUM(CASE WHEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) THEN 1 ELSE 0 END), 0),
@@ -36,7 +36,7 @@ impl Store {
     }
 
     /// Grants after this id by their state, see [`GRANT_STATES`].
-    pub async fn count_grants(&self, now: Timestamp, after: &str) -> Result<Counted, Error> {
+    pub async fn count_grants(&self, now: Timestamp, after: &str) -> Result<CensusPage, Error> {
         self.counted(
             "SELECT COUNT(*), MAX(id),
                     COALESCE(SUM(CASE WHEN revoked_at IS NULL AND generation > 0 AND ends > $2 THEN 1 ELSE 0 END), 0),
@@ -54,11 +54,17 @@ impl Store {
         .await
     }
 
-    async fn counted(&self, sql: &'static str, now: Timestamp, after: &str, states: usize) -> Result<Counted, Error> {
+    async fn counted(
+        &self,
+        sql: &'static str,
+        now: Timestamp,
+        after: &str,
+        states: usize,
+    ) -> Result<CensusPage, Error> {
         let row = self.row(sql, binds![after, now, PAGE]).await?;
         let mut row = row.ok_or(Error::Corrupt("a count has no row"))?;
         let last = row.opt_text(1)?;
         let next = last.filter(|_| row.int(0).is_ok_and(|count| count >= PAGE));
-        Ok(Counted { states: (2..2 + states).map(|at| row.int(at)).collect::<Result<_, _>>()?, next })
+        Ok(CensusPage { states: (2..2 + states).map(|at| row.int(at)).collect::<Result<_, _>>()?, next })
     }
 }

@@ -67,7 +67,7 @@ impl From<Error> for ModelError {
     fn from(error: Error) -> Self {
         match error {
             Error::Refused(error) => error,
-            Error::Setup(words) => Self::invalid_request(words),
+            Error::Setup(message) => Self::invalid_request(message),
             Error::Conflict => Self::invalid_request("that already exists"),
             Error::Corrupt(_) => Self::server(error),
             Error::Unavailable(_) => Self::unavailable(error),

@@ -55,7 +55,7 @@ use url::Url;
 pub use audit::AuditEntry;
 pub use audit_chain::{ChainPosition, SealedEntry};
 pub use bounds::Bounds;
-pub use census::{Counted, GRANT_STATES, KEY_STATES};
+pub use census::{CensusPage, GRANT_STATES, KEY_STATES};
 pub use changes::ChangeFeed;
 pub use clients::ClientChanges;
 pub use error::Error;

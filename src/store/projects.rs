@@ -46,8 +46,8 @@ impl Store {
                 tx.check_user(&project.user_id).await?;
                 let count = tx.row("SELECT COUNT(*) FROM projects WHERE user_id = $1", binds![&project.user_id]).await?;
                 if count.ok_or(Error::Corrupt("a count"))?.int(0)? >= PROJECTS_MAX {
-                    let words = format!("a user has at most {PROJECTS_MAX} projects");
-                    return Err(ModelError::invalid_request(words).into());
+                    let message = format!("a user has at most {PROJECTS_MAX} projects");
+                    return Err(ModelError::invalid_request(message).into());
                 }
                 tx.check_plan(project.plan.as_deref()).await?;
                 tx.execute(

@@ -46,7 +46,7 @@ pub struct LoginPage {
     pub reason: Option<String>,
     /// What was typed before, kept after an error.
     pub email: String,
-    /// The same words whatever went wrong, so that nobody learns which addresses exist.
+    /// The same message whatever went wrong, so that nobody learns which addresses exist.
     pub error: Option<String>,
 }
 
@@ -82,14 +82,14 @@ async fn notice(app: &App, info: &RequestInfo, viewer: &Viewer, done: Option<&st
     if done == Some("signed-out") {
         return Ok(Some("You are signed out.".to_owned()));
     }
-    let words = match app.store.login_reason(info.now, &browser).await? {
+    let message = match app.store.login_reason(info.now, &browser).await? {
         Some(LoginReason::Ended) => "Your session ended. Sign in to continue.",
         Some(LoginReason::Form) => {
             "Your session ended. Sign in to continue. What you sent was not saved: after signing in, please send it again."
         }
         Some(LoginReason::NoSession) | None => return Ok(None),
     };
-    Ok(Some(words.to_owned()))
+    Ok(Some(message.to_owned()))
 }
 
 /// `POST /login`

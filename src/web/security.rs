@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     app::App,
-    engine::new_password::{NewPassword, Whose},
+    engine::new_password::{NewPassword, PasswordOwner},
     http::{
         extract::RequestInfo,
         page::{render, shell},
@@ -146,7 +146,7 @@ async fn end(app: &App, info: &RequestInfo, signed_in: &SignedIn, only: Option<D
 fn chosen(app: &App, signed_in: &SignedIn, params: &Params<'_>) -> Result<NewPassword, PasswordForm> {
     let new = params.get("new").unwrap_or_default();
     let user = &signed_in.user;
-    let whose = Whose { issuer: &app.config.issuer, email: &user.email, name: &user.name };
+    let whose = PasswordOwner { issuer: &app.config.issuer, email: &user.email, name: &user.name };
     let accepted = NewPassword::accept(&SecretString::from(new), whose)
         .map_err(|error| PasswordForm { new_error: Some(sentence(&error.description)), ..PasswordForm::default() })?;
     if params.get("again") != Some(new) {

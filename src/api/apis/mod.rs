@@ -12,7 +12,7 @@ use axum::{
 };
 
 use super::{
-    auth::{Admin, ApisRead, ApisWrite, Authorized, CatalogRead, no},
+    auth::{Admin, ApisRead, ApisWrite, Authorized, CatalogRead, no_such},
     idempotency::{Guarded, JsonResponse, found},
     page::{Page, Paging, Query, cut},
     path::{Id, Ids},
@@ -69,7 +69,7 @@ pub async fn create(
     let new = NewApi::of(now, sent.api(&app)?);
     let made = MadeApi { made: (&new.api).into(), client_secret: new.secret.expose().to_owned() };
     let response = JsonResponse::created(&made)?;
-    let done = new.keep(&guarded.store(&response)?, &app.signing, now, caller.origin()).await;
+    let done = new.register(&guarded.store(&response)?, &app.signing, now, caller.origin()).await;
     app.catalog.reload().await?;
     guarded.end(response, done.map_err(Into::into)).await
 }
@@ -196,9 +196,9 @@ pub async fn remove_route(
 ) -> Result<Response, Problem> {
     let open = Query::parse(&uri, &["open"])?.one_of("open", &["yes"])?.is_some();
     if !find(&app, &id)?.rules.iter().any(|rule| rule.id == route) {
-        return Err(no("rule").into());
+        return Err(no_such("rule").into());
     }
-    found(app.store.delete_rule(caller.info.now, caller.origin(), route, open).await, || no("rule"))?;
+    found(app.store.delete_rule(caller.info.now, caller.origin(), route, open).await, || no_such("rule"))?;
     app.catalog.reload().await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -228,5 +228,5 @@ pub async fn scopes(
 fn find(app: &App, id: &str) -> Result<Record, Error> {
     let catalog = app.catalog.current();
     let found = catalog.apis.iter().find(|api| api.id == id || api.slug == id);
-    found.cloned().ok_or_else(|| no("API"))
+    found.cloned().ok_or_else(|| no_such("API"))
 }

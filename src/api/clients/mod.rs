@@ -12,7 +12,7 @@ use axum::{
 };
 
 use super::{
-    auth::{Authorized, Caller, ClientsRead, ClientsWrite, no},
+    auth::{Authorized, Caller, ClientsRead, ClientsWrite, no_such},
     idempotency::{Guarded, JsonResponse, found},
     page::{Page, Paging, Query, fill},
     path::Id,
@@ -45,7 +45,7 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let query = Query::parse(&uri, &["user", "limit", "cursor"])?;
     let filter = ClientFilter { user: query.get("user").map(ToOwned::to_owned) };
-    let owner = caller.whose(&app, filter.user.as_deref()).await?;
+    let owner = caller.owner_filter(&app, filter.user.as_deref()).await?;
     let (store, owner) = (&app.store, owner.as_deref());
     let read = |place, limit| async move { store.clients_after(owner, &place, limit).await };
     Ok(reply::json(&fill(&app, "clients", &query.paging()?, read, |client| Some(Client::from(client))).await?))
@@ -66,7 +66,7 @@ pub async fn create(
         Err(replayed) => return Ok(replayed),
     };
     let (client, secret) = sent.client(&app, &caller).await?;
-    caller.told(&app, client_rules::may_register(&caller.actor(), &client))?;
+    caller.note_escalation(&app, client_rules::may_register(&caller.actor(), &client))?;
     let secret = secret.map(|secret| secret.expose().to_owned());
     let made = MadeClient { made: client.clone().into(), client_secret: secret, others_end_at: None };
     let response = JsonResponse::created(&made)?;
@@ -155,7 +155,7 @@ pub async fn update(
         redirect_uris: sent.redirect_uris.as_deref().map(redirect_uris).transpose()?,
         scopes: sent.scopes.map(|names| catalog.choose_with_management(&names)).transpose()?,
     };
-    let to = caller.told(&app, client_rules::may_change(&caller.actor(), &old, to))?;
+    let to = caller.note_escalation(&app, client_rules::may_change(&caller.actor(), &old, to))?;
     if !to.is_empty() {
         found(app.store.update_client(now, caller.origin(), id.clone(), None, to).await, no_client)?;
     }
@@ -194,7 +194,7 @@ pub async fn rotate_secret(
         Err(replayed) => return Ok(replayed),
     };
     let client = visible(&app, &caller, &id).await?;
-    caller.told(&app, client_rules::may_rotate_secret(&caller.actor(), &client, overlap))?;
+    caller.note_escalation(&app, client_rules::may_rotate_secret(&caller.actor(), &client, overlap))?;
     let now: Timestamp = caller.info.now;
     let (owner, others_end_at) = (client.owner_id.clone(), now.plus_seconds(overlap));
     let (shown, kept) = new_secret(now);
@@ -221,5 +221,5 @@ async fn visible(app: &App, caller: &Caller, id: &str) -> Result<Record, Problem
 }
 
 fn no_client() -> Error {
-    no("client (or it is an API's own)")
+    no_such("client (or it is an API's own)")
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::{extract::State, http::Uri, response::Response};
 
 use super::{
-    auth::{Authorized, Caller, KeysRead, KeysWrite, no},
+    auth::{Authorized, Caller, KeysRead, KeysWrite, no_such},
     idempotency::{Guarded, JsonResponse, found},
     page::{Page, Paging, Query, fill},
     path::Id,
@@ -46,11 +46,11 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let query = Query::parse(&uri, &["user", "project", "environment", "status", "limit", "cursor"])?;
     let (mut filter, paging, now) = (KeyFilter::of(&query)?, query.paging()?, caller.info.now);
-    filter.project = caller.told(&app, attenuation::project(&caller.actor(), filter.project.take()))?;
-    let mut owner = caller.whose(&app, filter.user.as_deref()).await?;
+    filter.project = caller.note_escalation(&app, attenuation::project(&caller.actor(), filter.project.take()))?;
+    let mut owner = caller.owner_filter(&app, filter.user.as_deref()).await?;
     if let Some(project) = &filter.project {
         // Its owner's keys are fewer than everybody's.
-        let project = visible_project(&app, &caller, project).await?.ok_or_else(|| no("project"))?;
+        let project = visible_project(&app, &caller, project).await?.ok_or_else(|| no_such("project"))?;
         owner = owner.or(Some(project.user_id));
     }
     let (store, owner) = (&app.store, owner.as_deref());
@@ -76,7 +76,7 @@ pub async fn create(
     caller.server_only("plan", sent.plan.is_some())?;
     let owner = caller.owner(&app, sent.user.as_deref()).await?;
     let scopes = app.catalog.current().choose_with_management(&sent.scopes)?;
-    let project = match caller.told(&app, attenuation::project(&caller.actor(), sent.project))? {
+    let project = match caller.note_escalation(&app, attenuation::project(&caller.actor(), sent.project))? {
         Some(id) => Some(own_project(&app, &caller, &id, &owner.id).await?),
         None => None,
     };
@@ -89,7 +89,7 @@ pub async fn create(
         ..NewKey::of(&owner.id, sent.name.as_deref().unwrap_or("API key"), scopes)
     };
     let now = caller.info.now;
-    caller.told(&app, attenuation::bound(&caller.actor(), now, &app.config, &mut new))?;
+    caller.note_escalation(&app, attenuation::bound(&caller.actor(), now, &app.config, &mut new))?;
     let (secret, key) = apikey::make(now, &app.config, new)?;
     let shown = secret.expose().to_owned();
     let made = MadeKey { made: Key::of(now, key.clone()), key: shown, replaces: None, old_ends_at: None };
@@ -127,7 +127,7 @@ pub async fn update(
     JsonBody { value: sent, .. }: JsonBody<ChangeKey>,
 ) -> Result<Response, Problem> {
     let key = visible(&app, &caller, &id).await?;
-    caller.told(&app, attenuation::reaches_key(&caller.actor(), &key))?;
+    caller.note_escalation(&app, attenuation::reaches_key(&caller.actor(), &key))?;
     let now = caller.info.now;
     let expires_at = match sent.expires_in {
         Some(seconds) if seconds < 1 => {
@@ -144,7 +144,7 @@ pub async fn update(
     }
     let networks = networks(sent.networks)?;
     if let Some(networks) = &networks {
-        caller.told(&app, attenuation::within(&caller.actor(), networks))?;
+        caller.note_escalation(&app, attenuation::within(&caller.actor(), networks))?;
     }
     let name = sent.name.map(|name| text::name("the key's name", &name)).transpose()?;
     let changes = KeyChanges { name, networks, expires_at };
@@ -168,10 +168,10 @@ pub async fn revoke(
         Err(replayed) => return Ok(replayed),
     };
     let (key, now) = (visible(&app, &caller, &id).await?, caller.info.now);
-    caller.told(&app, attenuation::reaches_key(&caller.actor(), &key))?;
+    caller.note_escalation(&app, attenuation::reaches_key(&caller.actor(), &key))?;
     let response = JsonResponse::done(&Key::of(now, ApiKey { revoked_at: key.revoked_at.or(Some(now)), ..key }))?;
     let done = guarded.store(&response)?.revoke_key(now, caller.origin(), id, None).await;
-    guarded.end(response, found(done, || no("key"))).await
+    guarded.end(response, found(done, || no_such("key"))).await
 }
 
 /// Rotate a key: a new one like it, and the old one still works for a while
@@ -222,9 +222,9 @@ async fn replace(
         Some(project) => app.store.find_project(project).await?,
         None => None,
     };
-    caller.told(app, attenuation::reaches_key(&caller.actor(), &old))?;
+    caller.note_escalation(app, attenuation::reaches_key(&caller.actor(), &old))?;
     let mut new = NewKey::like(&old, project);
-    caller.told(app, attenuation::bound_successor(&caller.actor(), now, &app.config, id, &mut new))?;
+    caller.note_escalation(app, attenuation::bound_successor(&caller.actor(), now, &app.config, id, &mut new))?;
     let (secret, new) = apikey::make(now, &app.config, new)?;
     let old_ends_at = (overlap > 0).then(|| now.plus_seconds(overlap));
     let made = MadeKey {
@@ -256,14 +256,14 @@ async fn reload_catalog_if_needed(app: &App, form: KeyForm) -> Result<(), Proble
 /// The key with this id, if the caller may see it with the credential it came with.
 pub(super) async fn within_reach(app: &App, caller: &Caller, id: &str) -> Result<ApiKey, Problem> {
     let key = visible(app, caller, id).await?;
-    caller.told(app, attenuation::reaches_project(&caller.actor(), key.project_id.as_deref()))?;
+    caller.note_escalation(app, attenuation::reaches_project(&caller.actor(), key.project_id.as_deref()))?;
     Ok(key)
 }
 
 /// The key with this id, if the caller's user may see it.
 async fn visible(app: &App, caller: &Caller, id: &str) -> Result<ApiKey, Problem> {
     let key = app.store.key_by_id(id).await?.filter(|key| caller.sees(&key.user_id));
-    Ok(key.ok_or_else(|| no("key"))?)
+    Ok(key.ok_or_else(|| no_such("key"))?)
 }
 
 async fn visible_project(app: &App, caller: &Caller, id: &str) -> Result<Option<Project>, Problem> {

@@ -17,7 +17,7 @@ const BACKUP_DAYS: i64 = 7;
 
 /// What could be read of the database.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct OpenedDatabase {
     now: Timestamp,
     is_embedded: bool,
     lifetime_seconds: i64,
@@ -44,7 +44,7 @@ struct Rows {
     keys: Vec<SigningKeyRow>,
 }
 
-impl Opened {
+impl OpenedDatabase {
     /// Reads what the checks need. Creates nothing and migrates nothing.
     pub(super) async fn look(config: &Config, now: Timestamp) -> Self {
         Self {

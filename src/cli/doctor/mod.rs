@@ -6,7 +6,7 @@ mod remote;
 
 use serde_json::json;
 
-use self::database::Opened;
+use self::database::OpenedDatabase;
 use super::{Global, context, files, output};
 use crate::model::{clock::Clock, error::Error};
 
@@ -60,7 +60,7 @@ pub async fn run(global: &Global) -> Result<(), Error> {
         Ok(config) => {
             // First: whoever closes the database last folds the log in.
             let log = local::write_ahead_log(&config);
-            let opened = Opened::look(&config, Clock::system().now()).await;
+            let opened = OpenedDatabase::look(&config, Clock::system().now()).await;
             let kids = opened.kids();
             let ((issuer, skew), mail, shared) =
                 tokio::join!(remote::issuer(&config, kids), remote::mail(&config), remote::shared_limits(&config));

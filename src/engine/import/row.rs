@@ -1,4 +1,4 @@
-//! Owns judging a row: a key that can be kept, or why not. No reason repeats what of a row may be a secret.
+//! Owns checking a row: a key that can be kept, or why not. No reason repeats what of a row may be a secret.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -98,15 +98,15 @@ impl RowValidator<'_> {
         })
     }
 
-    fn secret(&self, record: &Record) -> Result<Secret, RowError> {
+    fn secret(&self, record: &Record) -> Result<KeyMaterial, RowError> {
         let sha256 = record.sha256.as_deref().map(str::trim).filter(|text| !text.is_empty());
         let key = record.key.as_deref().map(str::trim).filter(|text| !text.is_empty());
         match (key, sha256) {
-            (Some(key), None) => judge_key(key, self.force_weak),
+            (Some(key), None) => check_key(key, self.force_weak),
             // A hash says nothing of what it was made from.
             (None, Some(sha256)) => {
                 let digest = Digest::read(sha256).ok_or("sha256 is 64 hexadecimal digits, or base64url")?;
-                Ok(Secret { digest, prefix: String::new(), hint: String::new() })
+                Ok(KeyMaterial { digest, prefix: String::new(), hint: String::new() })
             }
             (None, None) => Err("key or sha256 is needed".into()),
             (Some(_), Some(_)) => Err("key and sha256 are two: one is enough".into()),
@@ -147,13 +147,13 @@ fn no_scope(names: &[String], all: &Scopes) -> String {
 }
 
 /// What of a key may be kept.
-struct Secret {
+struct KeyMaterial {
     digest: Digest,
     prefix: String,
     hint: String,
 }
 
-fn judge_key(key: &str, force_weak: bool) -> Result<Secret, RowError> {
+fn check_key(key: &str, force_weak: bool) -> Result<KeyMaterial, RowError> {
     if !LENGTHS.contains(&key.len()) {
         return Err(format!("a key has {} to {} characters", LENGTHS.start(), LENGTHS.end()).into());
     }
@@ -174,7 +174,7 @@ fn judge_key(key: &str, force_weak: bool) -> Result<Secret, RowError> {
     let shown = bits >= BITS_TO_SHOW;
     let label = key.bytes().take(PREFIX_MAX).rposition(|b| b == b'_').filter(|_| shown).map_or("", |at| &key[..=at]);
     let is_label = label.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
-    Ok(Secret {
+    Ok(KeyMaterial {
         digest: Digest::of(key),
         prefix: if is_label { label.to_owned() } else { String::new() },
         hint: if shown { key[key.len() - 4..].to_owned() } else { String::new() },
@@ -187,9 +187,9 @@ mod tests {
 
     #[test]
     fn a_key_is_kept_as_its_digest_and_what_gives_nothing_away() {
-        let kept = judge_key("sk_live_4eC39HqLyjWDarjtT1zdp7dcExample", false).unwrap_or_else(|why| panic!("{why}"));
+        let kept = check_key("sk_live_4eC39HqLyjWDarjtT1zdp7dcExample", false).unwrap_or_else(|why| panic!("{why}"));
         assert_eq!((kept.prefix.as_str(), kept.hint.as_str()), ("sk_live_", "mple"));
-        let kept = judge_key("3f9a01c47be28d56", true).unwrap_or_else(|why| panic!("{why}"));
+        let kept = check_key("3f9a01c47be28d56", true).unwrap_or_else(|why| panic!("{why}"));
         assert_eq!((kept.prefix.as_str(), kept.hint.as_str()), ("", ""));
     }
 
@@ -205,8 +205,8 @@ mod tests {
             "gd_secret_4fKd93jfKD93jf93kfKD93jfkd9",
             &"x".repeat(513),
         ] {
-            assert!(judge_key(no_key, true).is_err(), "{no_key}");
+            assert!(check_key(no_key, true).is_err(), "{no_key}");
         }
-        assert!(judge_key("password123", false).is_err() && judge_key("password123", true).is_ok());
+        assert!(check_key("password123", false).is_err() && check_key("password123", true).is_ok());
     }
 }

@@ -20,7 +20,7 @@ use grantd::{
         apikey::{self, NewKey},
         clients::new_secret,
         master::MasterKey,
-        new_password::{NewPassword, Whose},
+        new_password::{NewPassword, PasswordOwner},
     },
     model::{
         api::{Algorithm, Api, ApiScope},
@@ -149,7 +149,7 @@ impl TestApp {
 
     /// The hash of a password that may be set.
     pub async fn hash(&self, password: &str) -> String {
-        let whose = Whose { issuer: ISSUER, email: "nobody@example.com", name: "Nobody" };
+        let whose = PasswordOwner { issuer: ISSUER, email: "nobody@example.com", name: "Nobody" };
         let password = NewPassword::accept(&SecretString::from(password), whose).expect("a good password");
         self.app.passwords.hash(password).await.expect("a hash")
     }
