@@ -110,14 +110,14 @@ impl App {
         let store = Arc::new(store);
         let now = clock.now();
         check(&store, &master, now).await?;
-        let catalog = Arc::new(CatalogCache::load(Arc::clone(&store), config.issuer.clone()).await?);
+        let catalog = Arc::new(CatalogCache::load(Arc::clone(&store), config.issuer.to_string()).await?);
         let algorithms: Vec<Algorithm> = catalog.current().apis.iter().map(|api| api.algorithm).collect();
         let lifetime = config.lifetimes.signing_key_seconds;
         let signing = Arc::new(Signing::load(Arc::clone(&store), master.clone(), lifetime, now, &algorithms).await?);
         let (usage, denials) = (Arc::new(Usage::default()), Arc::new(Denials::default()));
         let event_counts = Arc::new(EventCounts::default());
         let mailer = Arc::new(Mailer::new(&config.mail)?);
-        let (issuer, keys_url) = (config.issuer.clone(), config.leaks.keys_url.clone());
+        let (issuer, keys_url) = (config.issuer.to_string(), config.leaks.keys_url.clone());
         let leaks = Leaks::new(Arc::clone(&store), Arc::clone(&mailer), issuer, keys_url)?;
         let clock = Arc::new(clock);
         let background = Background {
@@ -141,7 +141,7 @@ impl App {
             catalog: Arc::clone(&catalog),
             signing: Arc::clone(&signing),
             usage,
-            issuer: config.issuer.clone(),
+            issuer: config.issuer.to_string(),
             client_plan: config.limits.client_plan.clone(),
             memory: config.limits.credential_cache(),
         });
@@ -151,7 +151,7 @@ impl App {
             url => Limiter::shared(url, master.mac(Purpose::Limits)?, &config.limits).await?,
         };
         Ok(Self {
-            mint: Mint::new(config.issuer.clone(), Arc::clone(&catalog), Arc::clone(&signing)),
+            mint: Mint::new(config.issuer.to_string(), Arc::clone(&catalog), Arc::clone(&signing)),
             clients: Clients::new(Arc::clone(&store)),
             sessions: Sessions::new(Arc::clone(&store)),
             grant_tokens: GrantTokens::new(&master)?,

@@ -38,7 +38,7 @@ use crate::{
 
 /// Every route, with what stands around it: panics are caught inside the edge, so that their answers look like others.
 pub fn router(app: Arc<App>) -> Router {
-    let base = app.config.base_path();
+    let base = app.config.issuer.base_path();
     let routes = machines(&app).merge(management()).merge(described(&app)).merge(people(&app));
     let routes =
         if base.is_empty() { routes } else { Router::new().merge(issuer_with_path(&base)).nest(&base, routes) };

@@ -87,7 +87,7 @@ impl Admin {
             Some(server) => there(server)?,
             None => {
                 let app = Arc::new(context::command(global).await?);
-                Way::Here { base: app.config.base_path(), router: router(app) }
+                Way::Here { base: app.config.issuer.base_path().to_owned(), router: router(app) }
             }
         };
         Ok(Self { way })

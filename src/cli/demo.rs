@@ -94,7 +94,7 @@ impl Demo {
             [("database", Some(database)), ("listen", Some(self.listen.clone())), ("log", Some("warn".to_owned()))];
         let mut config = context::config(global, &given)?;
         if global.issuer.is_none() {
-            config.issuer = Config::issuer_at(config.listen);
+            config.issuer = Config::issuer_at(config.listen).into();
         }
         config.hosts.extend(LOCAL.map(ToOwned::to_owned));
         // In the demo, a proxy runs on this machine.
@@ -135,7 +135,7 @@ async fn create_or_refresh(app: &App) -> Result<Variables, Error> {
         }
         None => fill(app).await?,
     };
-    let (issuer, redirect) = (app.config.issuer.clone(), redirect(&app.config));
+    let (issuer, redirect) = (app.config.issuer.to_string(), redirect(&app.config));
     let authorize = format!(
         "{issuer}/oauth/authorize?response_type=code&client_id={}&redirect_uri={}&scope=read+write&state=demo&code_challenge={}&code_challenge_method=S256",
         variables.get("CLIENT_ID")?,
@@ -212,7 +212,7 @@ async fn fill(app: &App) -> Result<Variables, Error> {
     let challenge = BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()).as_ref());
     let mut variables = Variables::default();
     for (name, value) in [
-        ("GRANTD", app.config.issuer.as_str()),
+        ("GRANTD", &*app.config.issuer),
         ("EMAIL", EMAIL),
         ("PASSWORD", &password),
         ("API_ID", &api_id),

@@ -108,7 +108,7 @@ pub async fn serve(
     let (bounds, until) = (app.config.connections.clone(), taking.clone());
     let routes = router(Arc::clone(&app));
     let serving = tokio::spawn(async move { connections::serve(socket, routes, &bounds, &proxies, until).await });
-    tracing::info!(%address, issuer = app.config.issuer, "serving");
+    tracing::info!(%address, issuer = %app.config.issuer, "serving");
     if let Some(warning) = app.config.missing_proxy() {
         tracing::warn!("{warning}");
     }

@@ -3,20 +3,21 @@
 
 mod check;
 mod error;
+mod issuer;
 mod layers;
 mod sections;
 mod value;
 
-use std::{net::SocketAddr, path::Path};
+use std::{iter, net::SocketAddr, path::Path};
 
 use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
-use url::Url;
 
 use self::layers::{Layers, Source};
 pub use self::{
     error::ConfigError,
+    issuer::Issuer,
     sections::{Connections, Gateway, Leaks, Lifetimes, Limits, LogFormat, Mail, SharedFailure},
     value::{DatabaseUrl, is_local_host, ssl_mode},
 };
@@ -32,7 +33,7 @@ pub struct Config {
     #[serde(deserialize_with = "value::listen")]
     pub listen: SocketAddr,
     /// The URL by which everybody reaches this server, byte for byte as the metadata says it.
-    pub issuer: String,
+    pub issuer: Issuer,
     /// `sqlite:PATH` or `postgres://…`.
     pub database: DatabaseUrl,
     /// 32 bytes in base64, or empty.
@@ -95,7 +96,7 @@ impl Config {
         }
         let mut config: Self = serde_json::from_value(layers.tree()).map_err(|error| blame(&layers, &error))?;
         if *layers.source("issuer") == Source::Default && *layers.source("listen") != Source::Default {
-            config.issuer = Self::issuer_at(config.listen);
+            config.issuer = Self::issuer_at(config.listen).into();
         }
         config.check().map_err(|error| layers.explain(error))?;
         config.warnings = config.warnings(&layers);
@@ -117,16 +118,10 @@ impl Config {
         self.database.file().is_some()
     }
 
-    /// Whether browsers reach this server by TLS, so that cookies may be `Secure`.
-    #[must_use]
-    pub fn is_https(&self) -> bool {
-        self.issuer.starts_with("https://")
-    }
-
     /// What is wrong where a proxy must stand in front of this server and none is trusted, and what to do.
     #[must_use]
     pub fn missing_proxy(&self) -> Option<&'static str> {
-        (self.is_https() && self.trusted_proxies.is_empty()).then_some(
+        (self.issuer.is_https() && self.trusted_proxies.is_empty()).then_some(
             "the issuer is https and this server speaks plain HTTP, so a proxy stands in front of it: add its address to \
              trusted_proxies, or who calls is not known",
         )
@@ -135,15 +130,8 @@ impl Config {
     /// Whether `host`, without its port, is a name of ours.
     #[must_use]
     pub fn is_our_host(&self, host: &str) -> bool {
-        let issuer = Url::parse(&self.issuer).ok();
-        let names = issuer.as_ref().and_then(Url::host_str).into_iter().chain(self.hosts.iter().map(String::as_str));
-        names.into_iter().any(|name| name.eq_ignore_ascii_case(host))
-    }
-
-    /// Path of the issuer, such as `/auth`; empty where it is only a host.
-    #[must_use]
-    pub fn base_path(&self) -> String {
-        Url::parse(&self.issuer).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default()
+        let mut names = iter::once(self.issuer.host()).chain(self.hosts.iter().map(String::as_str));
+        names.any(|name| name.eq_ignore_ascii_case(host))
     }
 }
 
@@ -183,7 +171,7 @@ mod tests {
             &[("issuer", "https://b.example")],
         )
         .expect("config");
-        assert_eq!((config.lifetimes.code_seconds, config.issuer.as_str()), (30, "https://b.example"));
+        assert_eq!((config.lifetimes.code_seconds, &*config.issuer), (30, "https://b.example"));
         assert_eq!(config.trusted_proxies.len(), 2);
     }
 

@@ -65,8 +65,8 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
         }
     };
     if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.extensions().get::<LoggedError>().is_none() {
-        let base = app.config.base_path();
-        let path = uri.path().strip_prefix(base.as_str()).unwrap_or_default();
+        let base = app.config.issuer.base_path();
+        let path = uri.path().strip_prefix(base).unwrap_or_default();
         response = other_method(path, &method, response);
     }
     if let Some(pending) = response.extensions_mut().remove::<PendingNotice>() {
@@ -138,7 +138,7 @@ pub async fn our_host(State(app): State<Arc<App>>, request: Request, next: Next)
     );
     let mut response = PageError(Error::new(ErrorCode::MisdirectedRequest, message)).into_response();
     if let Some(notice) = response.extensions_mut().get_mut::<PendingNotice>() {
-        notice.link = Some(("Go there".to_owned(), if is_read { there } else { app.config.issuer.clone() }));
+        notice.link = Some(("Go there".to_owned(), if is_read { there } else { app.config.issuer.to_string() }));
     }
     response
 }
@@ -162,7 +162,7 @@ fn headers(app: &App, headers: &mut HeaderMap, id: &str) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    if app.config.is_https() {
+    if app.config.issuer.is_https() {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
     }
     // Whoever may store an answer is told so where it is made; 404, 405 and 414 would be stored unless somebody says no.

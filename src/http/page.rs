@@ -38,7 +38,7 @@ pub static ASSET_VERSION: LazyLock<String> = LazyLock::new(|| {
 #[must_use]
 pub fn shell(app: &App, viewer: &Viewer, title: &str, active_nav: Nav) -> Shell {
     Shell {
-        base: app.config.base_path(),
+        base: app.config.issuer.base_path().to_owned(),
         title: title.to_owned(),
         user: viewer.user().map(|user| Badge { name: user.name.clone(), email: user.email.clone() }),
         csrf: viewer.csrf(app),
@@ -101,7 +101,7 @@ pub fn notice(app: &App, pending: &PendingNotice, request_id: &str, viewer: Opti
     let shell = match viewer {
         Some(viewer) => shell(app, viewer, pending.heading, Nav::None),
         None => Shell {
-            base: app.config.base_path(),
+            base: app.config.issuer.base_path().to_owned(),
             title: pending.heading.to_owned(),
             asset_version: ASSET_VERSION.clone(),
             ..Shell::default()

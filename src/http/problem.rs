@@ -101,7 +101,7 @@ pub async fn other_method() -> Problem {
 /// Gives an error answer from below `/api/v1` its body.
 #[must_use]
 pub fn rendered(app: &App, path: &str, id: &str, response: Response) -> Response {
-    let ours = format!("{}{}/", app.config.base_path(), management_api::PATH);
+    let ours = format!("{}{}/", app.config.issuer.base_path(), management_api::PATH);
     let Some(LoggedError(error)) = response.extensions().get::<LoggedError>().filter(|_| path.starts_with(&ours))
     else {
         return response;

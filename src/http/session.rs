@@ -221,13 +221,13 @@ fn with_cookies<const N: usize>(mut response: Response, cookies: [Cookie<'static
 
 /// `__Host-` where browsers come by TLS: then no other host or path can have set the cookie (RFC 6265bis §4.1.3.2).
 fn name(app: &App, name: &str) -> String {
-    if app.config.is_https() { format!("__Host-{name}") } else { name.to_owned() }
+    if app.config.issuer.is_https() { format!("__Host-{name}") } else { name.to_owned() }
 }
 
 fn cookie(app: &App, of: &str, value: String, seconds: i64) -> Cookie<'static> {
     Cookie::build((name(app, of), value))
         .path("/")
-        .secure(app.config.is_https())
+        .secure(app.config.issuer.is_https())
         .http_only(true)
         .same_site(SameSite::Lax)
         .max_age(Duration::seconds(seconds))
@@ -244,9 +244,9 @@ pub(super) fn is_same_origin(app: &App, headers: &HeaderMap) -> bool {
     if let Some(site) = text("sec-fetch-site") {
         return site == "same-origin" || site == "none";
     }
-    let ours = url::Url::parse(&app.config.issuer).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     // A name of `hosts` is ours too; that the request came by one was seen before it came here.
-    let scheme = if app.config.is_https() { "https" } else { "http" };
+    let scheme = if app.config.issuer.is_https() { "https" } else { "http" };
     let other = text("host").map(|host| format!("{scheme}://{host}"));
-    text("origin").is_none_or(|origin| origin == ours || other.is_some_and(|other| origin == other))
+    text("origin")
+        .is_none_or(|origin| origin == app.config.issuer.origin() || other.is_some_and(|other| origin == other))
 }

@@ -34,7 +34,7 @@ impl SignedIn {
         match viewer.user().cloned() {
             Some(user) => Ok(Self { user, viewer }),
             None => {
-                let mut response = reply::see_other(&format!("{}/login", app.config.base_path()));
+                let mut response = reply::see_other(&format!("{}/login", app.config.issuer.base_path()));
                 response.extensions_mut().insert(LoginRequired(viewer));
                 Err(response)
             }

@@ -298,7 +298,7 @@ async fn show(
             id
         }
     };
-    Ok(viewer.set_browser(app, see_other(&format!("{}/{page}?interaction={id}", app.config.base_path()))))
+    Ok(viewer.set_browser(app, see_other(&format!("{}/{page}?interaction={id}", app.config.issuer.base_path()))))
 }
 
 async fn refuse(app: &App, info: &RequestInfo, waiting: Waiting, error: Error) -> Result<Response, AuthorizeError> {

@@ -187,7 +187,7 @@ async fn answer(
         && let Some(live) = app.store.live_grant(info.now, &grant, &client.id, generation).await?
     {
         let body = serde_json::json!({
-            "active": true, "scope": live.scopes.to_string(), "client_id": client.id, "sub": live.user_id, "iss": app.config.issuer,
+            "active": true, "scope": live.scopes.to_string(), "client_id": client.id, "sub": live.user_id, "iss": &*app.config.issuer,
             "exp": live.expires_at.seconds(), "token_type": "refresh_token",
         });
         out.extend_from_slice(body.to_string().as_bytes());

@@ -35,7 +35,7 @@ pub async fn jwks(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
 }
 
 fn document(app: &App) -> Value {
-    let issuer = &app.config.issuer;
+    let issuer: &str = &app.config.issuer;
     let at = |path: &str| format!("{issuer}{path}");
     let scopes = app.catalog.current().all_scopes();
     let grants = GrantType::ALL.map(GrantType::as_str);

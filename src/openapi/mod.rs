@@ -79,7 +79,7 @@ struct Described;
 /// The document of the server with this configuration.
 #[must_use]
 pub fn document(config: &Config) -> Value {
-    let issuer = &config.issuer;
+    let issuer: &str = &config.issuer;
     let mut document = serde_json::to_value(Described::openapi()).unwrap_or_default();
     document["info"] = json!({
         "title": "grantd",

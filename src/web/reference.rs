@@ -98,7 +98,7 @@ pub fn page(app: &App, document: &Value, kept: &OnceLock<Compressed>, headers: &
 
 fn reference(app: &App, document: &Value) -> ReferencePage {
     let shell = Shell {
-        base: app.config.base_path(),
+        base: app.config.issuer.base_path().to_owned(),
         title: "API reference".to_owned(),
         asset_version: ASSET_VERSION.clone(),
         ..Shell::default()
@@ -110,7 +110,7 @@ fn reference(app: &App, document: &Value) -> ReferencePage {
     });
     ReferencePage {
         shell,
-        issuer: app.config.issuer.clone(),
+        issuer: app.config.issuer.to_string(),
         about: text(&document["info"]["description"]),
         groups: groups(document),
         problems: problems.collect(),

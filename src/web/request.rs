@@ -82,7 +82,7 @@ pub(super) fn query(uri: &Uri) -> Result<Params<'_>, Error> {
 
 /// 303 to a page of ours; `path` begins with a slash.
 pub(super) fn redirect(app: &App, path: &str) -> Response {
-    reply::see_other(&format!("{}{path}", app.config.base_path()))
+    reply::see_other(&format!("{}{path}", app.config.issuer.base_path()))
 }
 
 /// An identifier from a path, if it can be one at all: what never was one of ours is not asked for.

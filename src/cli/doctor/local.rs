@@ -21,7 +21,7 @@ pub(super) fn configuration(config: &Config) -> Finding {
     if !config.warnings.is_empty() {
         return Finding::warn(check, config.warnings.join("; "), "Change the settings named here");
     }
-    if config.is_https() {
+    if config.issuer.is_https() {
         return Finding::ok(check, format!("issuer {}, listening on {}", config.issuer, config.listen));
     }
     let todo = "That will do for a trial. Set issuer to the https URL that people will use";

@@ -31,7 +31,7 @@ pub(super) async fn issuer(config: &Config, kids: Option<Vec<String>>) -> (Findi
         Err(error) => return (Finding::fail(check, format!("{issuer} cannot be reached: {error}"), todo), None),
     };
     let skew = answer.date.map(|date| Clock::system().now().seconds() - date.seconds());
-    if answer.issuer != *issuer {
+    if answer.issuer != **issuer {
         let found = format!("the server at {issuer} says that its issuer is {:?}", answer.issuer);
         return (Finding::fail(check, found, "Set the same issuer on both, or correct the DNS name"), skew);
     }
@@ -60,7 +60,7 @@ struct ServerFacts {
 
 async fn ask(config: &Config) -> Result<ServerFacts, String> {
     let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent("grantd doctor");
-    if !config.is_https() {
+    if !config.issuer.is_https() {
         // What is on this machine is asked on this machine.
         client = client.no_proxy();
     }

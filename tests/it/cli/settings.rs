@@ -162,12 +162,12 @@ fn addresses_may_be_written_as_people_write_them() {
         ("127.0.0.1:8099", "127.0.0.1:8099", "http://127.0.0.1:8099"),
     ] {
         let config = load(&[], &[("listen", text)]).expect("a configuration");
-        assert_eq!((config.listen.to_string().as_str(), config.issuer.as_str()), (listen, issuer));
+        assert_eq!((config.listen.to_string().as_str(), &*config.issuer), (listen, issuer));
         let warned = config.warnings.iter().any(|warning| warning.contains("issuer is not set"));
         assert_eq!(warned, !config.listen.ip().is_loopback(), "{:?}", config.warnings);
         let given =
             load(&[("GRANTD_ISSUER", "https://auth.example.com")], &[("listen", text)]).expect("a configuration");
-        assert_eq!((given.issuer.as_str(), given.warnings.len()), ("https://auth.example.com", 0));
+        assert_eq!((&*given.issuer, given.warnings.len()), ("https://auth.example.com", 0));
     }
     let config = load(&[("GRANTD_TRUSTED_PROXIES", "10.0.0.1, 192.0.2.0/24,::1")], &[]).expect("a configuration");
     let networks: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
