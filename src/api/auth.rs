@@ -8,6 +8,7 @@ use axum::{
     extract::FromRequestParts,
     http::{Method, request::Parts},
 };
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use crate::{
     app::App,
@@ -375,13 +376,13 @@ fn note(
 async fn audit_admin_read(app: &App, caller: &Caller, parts: &Parts) -> Result<(), Problem> {
     // A PATCH that changes nothing is a read.
     if caller.is_admin() && (parts.method.is_safe() || parts.method == Method::PATCH) {
-        // The user asked for, if any: as sent, so it has only characters that a URL may have.
-        let whose = parts.uri.query().into_iter().flat_map(|query| query.split('&'));
-        let whose = whose
-            .filter(|pair| pair.starts_with("user=") || pair.starts_with("email="))
-            .find(|pair| pair.len() <= WHOSE_MAX);
-        let looked_at =
-            whose.map_or_else(|| parts.uri.path().to_owned(), |whose| format!("{}?{whose}", parts.uri.path()));
+        // The user asked for, if any: read as the handler reads it, so that no spelling hides it.
+        let asked = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        let mut whose = asked.filter(|(name, value)| ["user", "email"].contains(&&**name) && value.len() <= WHOSE_MAX);
+        let looked_at = match whose.next() {
+            Some((name, value)) => format!("{}?{name}={}", parts.uri.path(), utf8_percent_encode(&value, CONTROLS)),
+            None => parts.uri.path().to_owned(),
+        };
         let event = Event::new("admin.read").object(&looked_at);
         app.store.audit(caller.info.now, vec![(caller.origin(), event)]).await?;
     }

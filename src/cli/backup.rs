@@ -17,7 +17,7 @@ pub struct Backup {
 
 impl Backup {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
-        let opened = context::store(global).await?;
+        let opened = context::store_as_it_is(global).await?;
         opened.store.backup(&self.file)?;
         // So that `grantd doctor` knows how old the newest one is.
         opened.store.backed_up(opened.now).await?;

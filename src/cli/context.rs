@@ -51,18 +51,29 @@ pub fn server() -> Option<String> {
     env::var("GRANTD_SERVER").ok().filter(|server| !server.is_empty())
 }
 
-/// Opens the database for one command, which must be there.
+/// Opens the database for one command, which must be there and up to date.
 pub async fn store(global: &Global) -> Result<Opened, Error> {
+    let opened = store_as_it_is(global).await?;
+    must_be_current(&opened.store).await?;
+    Ok(opened)
+}
+
+/// Opens the database for one command that works with every schema.
+pub async fn store_as_it_is(global: &Global) -> Result<Opened, Error> {
     let config = config(global, &[])?;
     must_exist(&config)?;
     tell(&config);
-    let store = Store::open_with(config.database.expose(), Bounds::from(&config.limits), |_| Ok(None)).await?;
+    let store = Store::open_as_it_is(config.database.expose(), Bounds::from(&config.limits)).await?;
     Ok(Opened { config, store, now: Clock::system().now() })
 }
 
-/// Opens everything for one command. Only `serve`, `demo` and `create` commands may create a database.
+/// Opens everything for one command. Only `serve`, `demo` and `create` commands may create a database, and only `serve` and
+/// `demo` bring an older one up to date: servers of before may still run on it.
 pub async fn command(global: &Global) -> Result<App, Error> {
     let config = config(global, &[])?;
+    if !config.is_embedded() || config.database.file().is_some_and(holds_data) {
+        must_be_current(&Store::look(config.database.expose()).await?).await?;
+    }
     let app = if global.creates { app_or_new(config).await? } else { app(config).await? };
     tell(&app.config);
     Ok(app)
@@ -172,6 +183,19 @@ fn half_there(file: &Path, key_file: &Path) -> Error {
 
 fn holds_data(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|about| about.len() > 0)
+}
+
+/// Refuses a database of an older version. An empty one has no version.
+async fn must_be_current(store: &Store) -> Result<(), Error> {
+    let schema = store.schema().await?;
+    if schema.version == 0 || schema.missing == 0 {
+        return Ok(());
+    }
+    Err(Error::invalid_request(format!(
+        "the database is at schema {}, this program needs {}: take a copy (`grantd backup FILE`, or pg_dump), stop the old \
+         servers, and let `grantd serve` bring it up to date",
+        schema.version, schema.newest_known
+    )))
 }
 
 /// Refuses to create a database in the wrong directory, and says where one is.

@@ -20,7 +20,8 @@ use crate::{
 
 /// Between two looks at the feed. A change elsewhere is seen within this and the look itself.
 const POLL_EVERY: Duration = Duration::from_millis(200);
-/// Between two flushes of counts: at most this much is lost by a kill.
+/// Between two flushes of counts: at most this much is lost by a kill. What floods write is counted by the hour; see
+/// `event_counts`.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 const MAINTAIN_EVERY: Duration = Duration::from_secs(60);
 

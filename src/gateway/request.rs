@@ -3,7 +3,7 @@
 
 use axum::http::HeaderMap;
 
-use super::{ForwardAuth, error::GatewayError};
+use super::{ForwardAuth, error::GatewayError, nginx};
 use crate::{
     http::{denials::names_credential, extract::from_trusted_proxy},
     model::{api::Api, denial::DeniedRequest, path::normal_path, profile::Carrier, rule::RuleMatch},
@@ -70,6 +70,10 @@ impl<'q> ForwardAuth<'q> {
                 if !agrees(method, parts.method.as_str())? || !agrees(uri, target)? {
                     return Err("The proxy forwards one request in headers and another in the path.");
                 }
+            }
+            // nginx asks by GET whatever the request is, so its own words are needed to know which one it was.
+            if nginx::asks(&parts.headers) && !FAMILIES.iter().flatten().any(|name| parts.headers.contains_key(*name)) {
+                return Err("nginx must forward X-Original-Method and X-Original-URI.");
             }
             return Ok(Original { method: Some(parts.method.as_str()), target: Some(target) });
         }

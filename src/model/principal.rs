@@ -205,13 +205,14 @@ fn ago(now: Timestamp, at: Timestamp) -> String {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Unknown,
         Self::Expired,
         Self::Revoked,
         Self::Disabled,
         Self::WrongKind,
         Self::Network,
+        Self::NoAddress,
         Self::Audience,
         Self::Scope,
         Self::Forbidden,

@@ -147,6 +147,23 @@ impl Store {
         Ok(Self { engine: Arc::new(engine), freshness, meter, wait: bounds.wait, response: None })
     }
 
+    /// Opens a database that exists as it is: its schema is not brought up to date. For what every schema has.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when the database cannot be reached or opened.
+    pub async fn open_as_it_is(url: &str, bounds: Bounds) -> Result<Self, Error> {
+        let (freshness, meter) = (Arc::new(Freshness::default()), Meter::default());
+        let engine = match url.strip_prefix("sqlite:") {
+            Some(path) => {
+                let (feed, meter) = (Arc::clone(&freshness), Arc::clone(&meter));
+                let opened = Sqlite::open(Path::new(path), bounds, |_| Ok(()), feed, meter);
+                Engine::Sqlite(opened.map_err(|error| error.at_start(&format!("cannot open {path}")))?)
+            }
+            None => Engine::Postgres(connect_postgres(url, bounds.wait).await?.0),
+        };
+        Ok(Self { engine: Arc::new(engine), freshness, meter, wait: bounds.wait, response: None })
+    }
+
     /// Copies what an embedded database has only in its write-ahead log into its file. PostgreSQL does so by itself.
     pub async fn checkpoint(&self) -> Result<(), Error> {
         match &*self.engine {

@@ -151,6 +151,11 @@ fn advice(record: &DenialRecord) -> Option<String> {
         (Reason::Network, _) => {
             "Send it from an address on the key's allow-list, or change the list on the key's page.".to_owned()
         }
+        (Reason::NoAddress, _) => {
+            "This key has an allow-list, and the API did not say which address the request came from. Tell whoever runs \
+             the API, or empty the list on the key's page."
+                .to_owned()
+        }
         (Reason::Expired | Reason::Revoked, _) if what == "key" => "Create a new key and use it instead.".to_owned(),
         (Reason::Expired | Reason::Revoked, _) => "The app has to refresh its token or ask you again.".to_owned(),
         (Reason::Audience, _) => format!("Create a {what} with a permission of this API."),

@@ -32,6 +32,15 @@ fn old() -> String {
 async fn works_on(mut here: Installation) {
     // THREATS: ST9
     here.set("GRANTD_MASTER_KEY", MASTER_KEY);
+    // Only a start changes the schema: a command says so, and a copy is one of before.
+    let refused = here.refused(&["key", "list"]);
+    assert!(refused.contains("the database is at schema 8") && refused.contains("grantd serve"), "{refused}");
+    if here.variable("GRANTD_DATABASE_URL").starts_with("sqlite:") {
+        here.json(&["backup", "copy.db"]);
+        let copy = rusqlite::Connection::open(here.path("copy.db")).expect("a copy");
+        let query = "SELECT MAX(version) FROM schema_migrations";
+        assert_eq!(copy.query_row(query, [], |row| row.get::<_, i64>(0)).expect("a version"), SCHEMA);
+    }
     let server = here.serve().await;
     let api = OAuthClient {
         id: "client_OBMyboxqr5qBSG5dXJb6".to_owned(),

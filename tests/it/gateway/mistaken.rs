@@ -47,6 +47,9 @@ async fn what_is_appended_and_what_is_forwarded_must_be_one_request() {
             ask_from(&app, peer, &format!("{target}/"), &alone).await.status(400);
         }
         ask_from(&app, peer, &format!("{target}/"), &[]).await.status(200);
+        // nginx asks by GET whatever it was asked itself, so a slash alone tells nothing.
+        let nginx = ask_from(&app, peer, &format!("{target}/"), &[("x-grantd-proxy", "nginx")]).await;
+        assert!(nginx.status == 403 && nginx.header("x-auth-status") == "400", "{nginx:?}");
     }
 }
 
