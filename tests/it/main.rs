@@ -31,6 +31,7 @@ mod readme;
 #[cfg(feature = "services")]
 mod seed_snippets;
 mod smoke;
+mod snapshots;
 #[cfg(feature = "services")]
 mod snippets;
 mod store;
