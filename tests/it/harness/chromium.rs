@@ -226,9 +226,10 @@ impl Window {
         let server = env::var("GRANTD_TEST_WEBDRIVER").expect("set by tests/run");
         let command = format!("{server}/session/{}/goog/cdp/execute", self.driver.session_id());
         let colors = json!({ "features": [{ "name": "forced-colors", "value": "active" }] });
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         let command = http.post(command).json(&json!({ "cmd": "Emulation.setEmulatedMedia", "params": colors }));
-        command.send().await.and_then(reqwest::Response::error_for_status).expect("other colors");
+        let answer = wait::in_time("other colors", command.send()).await;
+        answer.and_then(reqwest::Response::error_for_status).expect("other colors");
     }
 
     /// What must hold on every page: anybody can use it, it fits the screen, and Chromium had nothing to complain of, as it
