@@ -32,17 +32,23 @@ async fn the_flow_to_paste_works_as_it_stands() {
             true => block.replace(PASTE, &format!("CODE={}", code(&printed).await)),
             false => block.clone(),
         };
-        printed += &shell.run(&block).await;
+        // Whoever pastes the refresh once more has the next token and not the dead one.
+        let times = if block.contains("grant_type=refresh_token") { 2 } else { 1 };
+        for _ in 0..times {
+            printed += &shell.run(&block).await;
+        }
     }
     // Each answer is indented below its first brace.
     let objects = printed.split("\n{\n").skip(1).map(|rest| rest.split_once("\n}").expect("the end").0);
     let answers: Vec<Value> =
         objects.map(|inner| serde_json::from_str(&format!("{{{inner}}}")).expect("JSON")).collect();
-    let [tokens, refreshed, by_token, by_key, me, token_after, key_after] = &answers[..] else { panic!("{printed}") };
+    let [tokens, refreshed, again, by_token, by_key, me, token_after, key_after] = &answers[..] else {
+        panic!("{printed}")
+    };
     assert_eq!((&tokens["token_type"], &tokens["scope"]), (&json!("Bearer"), &json!("read write")));
     for member in ["access_token", "refresh_token"] {
-        let (first, second) = (tokens[member].as_str().expect("a token"), refreshed[member].as_str().expect("a token"));
-        assert_ne!(first, second, "{member}");
+        let all = [tokens, refreshed, again].map(|answer| answer[member].as_str().expect("a token"));
+        assert!(all[0] != all[1] && all[1] != all[2], "{member}: {printed}");
     }
     for (answer, credential) in [(by_token, "access_token"), (by_key, "api_key")] {
         assert_eq!((&answer["active"], &answer["credential"]), (&json!(true), &json!(credential)));

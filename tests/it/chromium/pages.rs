@@ -1,6 +1,8 @@
 //! Owns pages on no journey, and words longer than any screen. What is checked is what `Window::page` checks everywhere.
 
-use super::Place;
+use serde_json::json;
+
+use super::{EMAIL, Place};
 use crate::harness::{OAuthClient, app::PASSWORD, chromium::Screen, flow::authorize_url};
 
 #[tokio::test]
@@ -89,6 +91,35 @@ async fn the_longest_words_fit() {
         window.page(&long).await;
         place.goto("/apps").await;
         window.page("Your apps").await;
+        place.window.close().await;
+    }
+}
+
+#[tokio::test]
+async fn in_high_contrast_the_current_tab_is_marked_and_a_charts_legend_has_its_colors() {
+    for screen in Screen::ALL {
+        let place = Place::new(screen).await;
+        let window = &place.window;
+        let key = ["key", "create", "--user", EMAIL, "--scope", "read", "--name", "Nightly backup"];
+        let key = place.here.json(&key)["id"].as_str().expect("an id").to_owned();
+        place.sign_in().await;
+        let color = async |css: &str| {
+            let script = "return getComputedStyle(document.querySelector(arguments[0]), arguments[1]).backgroundColor";
+            let (element, part) = css.split_once("::").map_or((css, None), |(css, part)| (css, Some(part)));
+            let part = part.map(|part| format!("::{part}"));
+            window.script(script, vec![json!(element), json!(part)]).await.expect("a color").to_string()
+        };
+        window.high_contrast().await;
+        assert_ne!(color(".tabs a[aria-current]::after").await, color("body").await, "the mark below the tab");
+        place.goto(&format!("/settings/keys/{key}")).await;
+        window.see("Nightly backup").await;
+        let mut colors = vec![color("body").await];
+        for kind in ["allowed", "denied", "limited"] {
+            colors.push(color(&format!(".totals .{kind} dt::before")).await);
+        }
+        colors.sort();
+        colors.dedup();
+        assert_eq!(colors.len(), 4, "each square of the legend has a color of its own: {colors:?}");
         place.window.close().await;
     }
 }

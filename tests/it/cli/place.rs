@@ -5,13 +5,14 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use grantd::{model::audit::Origin, store::NewUser};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Installation, process::now};
+use crate::harness::{Installation, TestApp, process::now, wait};
 
 /// Commands that begin nothing: in the wrong directory they must not create a world to report on.
 const READERS: [&[&str]; 14] = [
@@ -103,6 +104,40 @@ async fn a_stop_leaves_one_whole_file() {
 }
 
 #[tokio::test]
+async fn a_stop_leaves_a_whole_file_while_another_program_has_the_database_open() {
+    let here = newcomer();
+    let server = here.serve().await;
+    // As long as this one is open, no log is removed.
+    let other = rusqlite::Connection::open(here.path("grantd.db")).expect("a database");
+    let count = |sql: &str| other.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a count");
+    assert_eq!(count("SELECT COUNT(*) FROM users"), 0);
+    create(&here, "alice@example.com");
+    assert!(server.stop().success());
+    assert_eq!(count("SELECT COUNT(*) FROM users"), 1);
+    let told = told_by_copy(&here, "grantd.db");
+    assert_eq!(told["items"][0]["email"], "alice@example.com", "{told}");
+}
+
+#[tokio::test]
+async fn every_minute_the_file_of_a_running_server_has_everything() {
+    let app = TestApp::new().await;
+    let (file, folder) = (PathBuf::from(&app.database.url["sqlite:".len()..]), TempDir::new().expect("a directory"));
+    for email in ["alice@example.com", "bob@example.com"] {
+        app.user(email).await;
+        wait::advance(Duration::from_secs(61)).await;
+        wait::until("a file with everything", async || {
+            // A copy of a file that is being written may be of no use.
+            let copy = folder.path().join("copy.db");
+            fs::copy(&file, &copy).ok()?;
+            let copy = rusqlite::Connection::open(&copy).ok()?;
+            let sql = "SELECT email FROM users WHERE email = ?1";
+            copy.query_row(sql, [email], |row| row.get::<_, String>(0)).ok()
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn a_checkpoint_brings_everything_into_the_file_while_it_is_in_use() {
     let folder = TempDir::new().expect("a directory");
     let file = |name: &str| folder.path().join(name);
@@ -174,6 +209,14 @@ async fn a_lost_key_file_is_named_and_never_replaced() {
         assert!(error.contains(words), "{command:?}: {error}");
         assert!(!restored.path("grantd.db.key").exists(), "{command:?}");
     }
+    // Nor where the database does not say which key it was created with.
+    let nameless = newcomer();
+    fs::copy(&copy, nameless.path("grantd.db")).expect("copied");
+    let database = rusqlite::Connection::open(nameless.path("grantd.db")).expect("a database");
+    database.execute("DELETE FROM meta WHERE name = 'master_key'", []).expect("forgotten");
+    drop(database);
+    let error = refused(&nameless, &["user", "create", "--email", "b@example.com"]);
+    assert!(error.contains("grantd.db.key is missing") && !nameless.path("grantd.db.key").exists(), "{error}");
     fs::copy(here.path("grantd.db.key"), restored.path("grantd.db.key")).expect("copied");
     assert_eq!(restored.json(&["user", "list"])["items"][0]["email"], "alice@example.com");
 }
@@ -195,9 +238,12 @@ fn a_key_file_beside_a_database_without_data_is_no_beginning() {
     let truncate: fn(&Installation) = |here| fs::write(here.path("grantd.db"), "").expect("written");
     for change in [|_: &Installation| (), truncate, remove] {
         change(&here);
-        for command in [&["serve"][..], &["user", "create", "--email", "bob@example.com"]] {
+        let before = files(here.dir.path());
+        let listen = format!("127.0.0.1:{}", here.port);
+        for command in [&["serve", "--listen", &listen][..], &["user", "create", "--email", "bob@example.com"]] {
             let error = refused(&here, command);
             assert!(error.contains("grantd.db holds no data: put the whole database back"), "{error}");
+            assert_eq!(files(here.dir.path()), before, "nothing is begun");
         }
         assert_eq!(fs::read(here.path("grantd.db.key")).expect("a key"), key);
     }

@@ -1,6 +1,12 @@
 //! Owns what is said of settings that are wrong, unknown or unwise: which, from where, what was found, what would be right.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    thread,
+};
 
 use grantd::config::{Config, DEFAULTS};
 
@@ -206,6 +212,37 @@ fn what_travels_unencrypted_between_machines_is_warned_of() {
     ] {
         let config = load(&[(variable, value), ("GRANTD_MAIL__FROM", "a@example.com")], &[]).expect(value);
         assert_eq!(config.warnings.iter().any(|words| words.contains("unencrypted")), is_warned, "{value}");
+    }
+}
+
+#[test]
+fn a_postgresql_on_another_machine_is_spoken_to_by_tls_unless_the_url_says_otherwise() {
+    // THREATS: SR4
+    // The first message of a client that wants TLS, and of one that goes without (PostgreSQL's protocol, version 3).
+    const TLS: u32 = 80_877_103;
+    const PLAIN: u32 = 196_608;
+    for (mode, wanted) in [("", TLS), ("?sslmode=disable", PLAIN)] {
+        let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = server.local_addr().expect("an address").port();
+        // Says that it has no TLS, and hears whether the client goes on without.
+        let heard = thread::spawn(move || {
+            let (mut stream, _) = server.accept().expect("a client");
+            let mut head = [0; 8];
+            stream.read_exact(&mut head).expect("a message");
+            let asked = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
+            if asked == TLS {
+                stream.write_all(b"N").expect("an answer");
+                assert_eq!(stream.read(&mut head).unwrap_or(0), 0, "goes on without TLS");
+            }
+            asked
+        });
+        let mut here = Installation::new();
+        // An address of this machine that is not a loopback one.
+        here.set("GRANTD_DATABASE_URL", format!("postgres://me:pa55word@0.0.0.0:{port}/mine{mode}"));
+        let error = here.refused(&["serve"]);
+        assert_eq!(heard.join().expect("a client that ends"), wanted, "{error}");
+        assert!(wanted == PLAIN || error.contains("?sslmode=disable"), "{error}");
+        assert!(!error.contains("pa55word"), "{error}");
     }
 }
 

@@ -277,6 +277,13 @@ async fn the_owner_of_a_refused_key_reads_the_request_what_it_needed_and_what_to
     let refused = ask(&app, &key, "/v1/docks?api=1&who=alice", "192.0.2.7").await;
     refused.status(403);
     ask(&app, &key, "/v1/elsewhere", "192.0.2.7").await.status(403);
+    let networks = Networks::parse("203.0.113.0/24").expect("networks");
+    let (_, bound) = app.key_with(&user, "read", |key| key.networks = networks).await;
+    let elsewhere = ask(&app, &bound, "/v1/berths", "192.0.2.7").await;
+    elsewhere.status(401);
+    app.user("eve@example.com").await;
+    let eve = app.browser();
+    eve.log_in("eve@example.com").await;
     let scope = "This key has read. GET /v1/docks needs write. Create a key with it.";
     let route = "GET /v1/elsewhere is not part of what this API allows. Check the method and the path.";
     // Before they are written and after.
@@ -285,11 +292,10 @@ async fn the_owner_of_a_refused_key_reads_the_request_what_it_needed_and_what_to
         assert!(all.contains(scope) && all.contains(route) && !all.contains("who=alice"), "{all}");
         let one = browser.get(&format!("/settings/denied?request_id={}", refused.header("x-request-id"))).await.body;
         assert!(one.contains(scope) && !one.contains(route), "{one}");
+        // A caller from outside the key's networks hears that the key is invalid; its owner reads which address to use.
+        let one = browser.get(&format!("/settings/denied?request_id={}", elsewhere.header("x-request-id"))).await.body;
+        assert!(one.contains("Send it from an address on the key") && one.contains("192.0.2.7"), "{one}");
+        assert!(!eve.get("/settings/denied").await.body.contains("/v1/docks"), "nobody else's");
         app.app.background.flush().await.expect("flushed");
     }
-    // Nobody else's.
-    app.user("eve@example.com").await;
-    let eve = app.browser();
-    eve.log_in("eve@example.com").await;
-    assert!(!eve.get("/settings/denied").await.body.contains("/v1/docks"));
 }

@@ -221,6 +221,17 @@ impl Window {
         self.driver.get_named_cookie(name).await.expect("a cookie")
     }
 
+    /// Shows pages in few colors, which are the reader's own, as Windows does in high contrast.
+    pub async fn high_contrast(&self) {
+        let server = env::var("GRANTD_TEST_WEBDRIVER").expect("set by tests/run");
+        let command = format!("{server}/session/{}/goog/cdp/execute", self.driver.session_id());
+        let colors = json!({ "features": [{ "name": "forced-colors", "value": "active" }] });
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let command = http.post(command).json(&json!({ "cmd": "Emulation.setEmulatedMedia", "params": colors }));
+        let answer = wait::in_time("other colors", command.send()).await;
+        answer.and_then(reqwest::Response::error_for_status).expect("other colors");
+    }
+
     /// What must hold on every page: anybody can use it, it fits the screen, and Chromium had nothing to complain of, as it
     /// has where a page breaks its own content security policy.
     async fn check(&self) {

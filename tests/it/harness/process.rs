@@ -25,7 +25,7 @@ pub use super::server::Server;
 use super::{
     OAuthClient,
     database::{self, Database},
-    wait::PATIENT,
+    wait::{self, PATIENT},
 };
 
 /// A directory with a database and a configuration, for commands and servers.
@@ -121,9 +121,12 @@ impl Installation {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary");
+        let running = wait::or_kill(child.id());
         // A command that does not read its input may have ended.
         drop(child.stdin.take().expect("a pipe").write_all(stdin.as_bytes()));
-        child.wait_with_output().map(Ran::of).expect("an end")
+        let ran = child.wait_with_output().map(Ran::of).expect("an end");
+        drop(running);
+        ran
     }
 
     /// The one JSON object of a command that succeeds.

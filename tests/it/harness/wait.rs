@@ -4,6 +4,8 @@
 use std::{
     fmt::Display,
     panic::Location,
+    process::Command,
+    sync::mpsc::{RecvTimeoutError, Sender, channel},
     thread,
     time::{Duration, Instant},
 };
@@ -70,6 +72,20 @@ pub fn until_now<T>(what: impl Display, mut probe: impl FnMut() -> Option<T>) ->
 pub fn in_time<T>(what: impl Display, work: impl Future<Output = T>) -> impl Future<Output = T> {
     let caller = Location::caller();
     async move { tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| panic!("{caller}: {what} does not end")) }
+}
+
+/// Kills the program with this id unless what is returned is dropped within [`PATIENCE`]: a command that ought to be refused
+/// and is not may be a server that runs on.
+#[must_use]
+pub fn or_kill(id: u32) -> Sender<()> {
+    let (done, ended) = channel();
+    thread::spawn(move || {
+        if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            // It may have ended at the last moment.
+            drop(Command::new("/bin/sh").args(["-c", &format!("kill -KILL {id}")]).status());
+        }
+    });
+    done
 }
 
 /// Lets at least so much time pass. Only for what holds just as well after any longer time.
