@@ -11,6 +11,7 @@ mod api;
 mod chromium;
 mod cli;
 mod credentials;
+mod docs;
 #[cfg(feature = "services")]
 mod documents;
 mod edge;
