@@ -2,6 +2,7 @@
 //! `GRANTD_WRITE_DOCS` set, what is not current is written instead. What they show in the shell is run by `readme`.
 
 mod names;
+mod reference;
 mod threats;
 
 use std::{
