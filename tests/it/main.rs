@@ -28,12 +28,8 @@ mod oauth2_client;
 mod proxies;
 mod races;
 #[cfg(feature = "services")]
-mod readme;
-#[cfg(feature = "services")]
 mod seed_snippets;
 mod smoke;
-#[cfg(feature = "services")]
-mod snippets;
 mod store;
 mod tidy;
 mod tidy_time;

@@ -1,14 +1,30 @@
 //! Owns that the documents in `docs/` are true: what is made from the code is current, and what they name exists. With
-//! `GRANTD_WRITE_DOCS` set, what is not current is written instead. What they show in the shell is run by `readme`.
+//! `GRANTD_WRITE_DOCS` set, what is not current is written instead.
 
 mod names;
 mod reference;
+#[cfg(feature = "services")]
+mod shell;
+#[cfg(feature = "services")]
+mod snippets;
 mod threats;
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
 };
+
+/// The sections whose commands a test runs, one by one: each stands between `<!-- test: … -->` and `<!-- test: end -->`.
+const RUN: [(&str, &str); 7] = [
+    ("README.md", "readme"),
+    ("docs/quick-start.md", "the flow"),
+    ("docs/protect-your-api.md", "an example"),
+    ("docs/gateway.md", "the gateway"),
+    ("docs/gateway.md", "rules"),
+    ("docs/management-api.md", "the management API"),
+    ("docs/operate.md", "operate"),
+];
+const END: &str = "<!-- test: end -->";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -38,6 +54,16 @@ fn documents() -> Vec<String> {
     own.filter(|path| root().join(path).exists())
         .chain(files("docs").into_iter().filter(|path| path.ends_with(".md")))
         .collect()
+}
+
+/// The text of a section whose commands are run.
+#[cfg(feature = "services")]
+#[track_caller]
+fn section(path: &str, name: &str) -> String {
+    assert!(RUN.contains(&(path, name)), "{path}: {name}");
+    let (text, start) = (read(path), format!("<!-- test: {name} -->"));
+    let (_, rest) = text.split_once(&start).unwrap_or_else(|| panic!("{path}: no {start}"));
+    rest.split_once(END).unwrap_or_else(|| panic!("{path}: no {END}")).0.to_owned()
 }
 
 /// Fails where a document is not what the code makes of it, or writes it.
