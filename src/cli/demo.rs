@@ -49,8 +49,8 @@ const NAME: &str = "Demo Person";
 const API: &str = "https://api.example.com";
 /// Names by which a browser on this machine may come, beside the issuer's.
 const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
-/// README's commands, which are the demo's.
-const README: &str = include_str!("../../README.md");
+/// The document whose commands are the demo's.
+const QUICK_START: &str = include_str!("../../docs/quick-start.md");
 
 /// Try everything
 #[derive(Debug, Args)]
@@ -61,7 +61,7 @@ pub struct Demo {
     /// Remove the demo's database and variables first, and begin anew
     #[arg(long)]
     fresh: bool,
-    /// Print the commands to paste, too; they are README's
+    /// Also print the commands to paste, which are those of docs/quick-start.md
     #[arg(long)]
     commands: bool,
 }
@@ -318,7 +318,7 @@ In another terminal, in this directory, load the example's ids and secrets, and 
 
    . ./{FILE}
 
-The commands to paste are in README.md under \"Try it\"; `grantd demo --commands` prints them here.
+The commands to paste are in docs/quick-start.md; `grantd demo --commands` prints them here.
 Ctrl-C stops it and keeps the data; `grantd demo --fresh` begins anew.
 ",
         email = variables.get("EMAIL")?,
@@ -328,9 +328,9 @@ Ctrl-C stops it and keeps the data; `grantd demo --fresh` begins anew.
     ))
 }
 
-/// README's section "Try it" from its first command on, without the marks of Markdown.
+/// The flow of the quick start from its first command on, without the marks of Markdown.
 fn commands() -> String {
-    let section = README.split("<!-- readme-test: start -->").nth(1).and_then(|rest| rest.split("<!-- ").next());
+    let section = QUICK_START.split("<!-- test: the flow -->").nth(1).and_then(|rest| rest.split("<!-- ").next());
     let mut is_code = false;
     let mut text = String::new();
     for line in section.unwrap_or_default().lines() {

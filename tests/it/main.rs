@@ -11,6 +11,7 @@ mod api;
 mod chromium;
 mod cli;
 mod credentials;
+mod docs;
 #[cfg(feature = "services")]
 mod documents;
 mod edge;
@@ -27,13 +28,9 @@ mod oauth2_client;
 mod proxies;
 mod races;
 #[cfg(feature = "services")]
-mod readme;
-#[cfg(feature = "services")]
 mod seed_snippets;
 mod smoke;
 mod snapshots;
-#[cfg(feature = "services")]
-mod snippets;
 mod store;
 mod tidy;
 mod tidy_circles;

@@ -1,11 +1,11 @@
-//! Owns that README.md is true: what it shows in the shell is run as it stands, against the real `grantd demo` and on an
-//! empty directory, and what the program prints to paste is the same.
+//! Owns that what the documents show in the shell is run as it stands, against the real `grantd demo` and on an empty
+//! directory, and that what the program prints to paste is the same.
 
 use std::{env, fs, path::Path, process::Command as StdCommand};
 
-use grantd::cli::Cli;
 use serde_json::{Value, json};
 
+use super::{documents, read, section};
 use crate::harness::{
     Installation,
     chromium::{Screen, Window},
@@ -14,18 +14,16 @@ use crate::harness::{
     wait,
 };
 
-const README: &str = include_str!("../../README.md");
 /// What a reader replaces by the code on the callback page.
 const PASTE: &str = "CODE=paste-it-here";
 /// The one line that is not run here: it builds what is under test already.
 const BUILD: &str = "cargo build --profile dist";
 
-#[tokio::test]
-async fn the_flow_to_paste_works_as_it_stands() {
-    let (here, demo) = demo().await;
-    let blocks = blocks(between(README, "<!-- readme-test: start -->", "<!-- readme-test: end -->"));
+/// What a flow's blocks print, with the code pasted that the browser shows.
+async fn flow(here: &Installation, text: &str) -> Vec<Value> {
+    let blocks = blocks(text);
     assert_eq!(blocks.iter().filter(|block| block.contains(PASTE)).count(), 1);
-    let mut shell = Shell::open(&here);
+    let mut shell = Shell::open(here);
     let mut printed = String::new();
     for block in &blocks {
         let block = match block.contains(PASTE) {
@@ -38,17 +36,37 @@ async fn the_flow_to_paste_works_as_it_stands() {
             printed += &shell.run(&block).await;
         }
     }
-    // Each answer is indented below its first brace.
-    let objects = printed.split("\n{\n").skip(1).map(|rest| rest.split_once("\n}").expect("the end").0);
-    let answers: Vec<Value> =
-        objects.map(|inner| serde_json::from_str(&format!("{{{inner}}}")).expect("JSON")).collect();
-    let [tokens, refreshed, again, by_token, by_key, me, token_after, key_after] = &answers[..] else {
-        panic!("{printed}")
-    };
+    objects(&printed)
+}
+
+/// The JSON objects among what was printed, each indented below its first brace.
+fn objects(printed: &str) -> Vec<Value> {
+    let lines = format!("\n{printed}");
+    let inner = lines.split("\n{\n").skip(1).map(|rest| rest.split_once("\n}").expect("the end").0);
+    inner.map(|inner| serde_json::from_str(&format!("{{{inner}}}")).expect("JSON")).collect()
+}
+
+#[tokio::test]
+async fn readme_works_as_it_stands() {
+    let (here, demo) = demo().await;
+    let answers = flow(&here, &section("README.md", "readme")).await;
+    let [by_key, tokens, by_token] = &answers[..] else { panic!("{answers:?}") };
+    for (answer, credential) in [(by_key, "api_key"), (by_token, "access_token")] {
+        assert_eq!((&answer["active"], &answer["credential"]), (&json!(true), &json!(credential)));
+    }
+    assert_eq!(tokens["token_type"], "Bearer");
+    drop(demo);
+}
+
+#[tokio::test]
+async fn the_flow_of_the_quick_start_works_as_it_stands() {
+    let (here, demo) = demo().await;
+    let answers = flow(&here, &section("docs/quick-start.md", "the flow")).await;
+    let [tokens, refreshed, again, by_token, by_key, me, token_after, key_after] = &answers[..] else { panic!("{answers:?}") };
     assert_eq!((&tokens["token_type"], &tokens["scope"]), (&json!("Bearer"), &json!("read write")));
     for member in ["access_token", "refresh_token"] {
         let all = [tokens, refreshed, again].map(|answer| answer[member].as_str().expect("a token"));
-        assert!(all[0] != all[1] && all[1] != all[2], "{member}: {printed}");
+        assert!(all[0] != all[1] && all[1] != all[2], "{member}: {answers:?}");
     }
     for (answer, credential) in [(by_token, "access_token"), (by_key, "api_key")] {
         assert_eq!((&answer["active"], &answer["credential"]), (&json!(true), &json!(credential)));
@@ -64,7 +82,7 @@ async fn the_flow_to_paste_works_as_it_stands() {
 #[tokio::test]
 async fn the_management_api_to_paste_works_as_it_stands() {
     let (here, demo) = demo().await;
-    let blocks = blocks(between(README, "<!-- api-test: start -->", "<!-- api-test: end -->"));
+    let blocks = blocks(&section("docs/management-api.md", "the management API"));
     let mut shell = Shell::open(&here);
     shell.run(". ./demo.env").await;
     let mut printed = shell.run(&blocks.concat()).await;
@@ -87,7 +105,7 @@ async fn the_proxy_to_paste_works_as_it_stands() {
     fs::create_dir_all(here.path("examples/gateway")).expect("a directory");
     let text = moved(&fs::read_to_string(example).expect("an example"));
     fs::write(here.path("examples/gateway/nginx.conf"), text).expect("written");
-    let blocks = blocks(between(README, "<!-- gateway-test: start -->", "<!-- gateway-test: end -->"));
+    let blocks = blocks(&section("docs/gateway.md", "the gateway"));
     let [api, nginx, allowed, refused, end] = &blocks[..] else { panic!("{blocks:?}") };
     let mut shell = Shell::open(&here);
     for block in [api, nginx] {
@@ -120,7 +138,7 @@ async fn the_rules_to_paste_are_ones() {
     let mut here = Installation::new();
     here.json(&["api", "create", "--identifier", "https://api.example.com", "--name", "My API", "--scope", "read"]);
     here.set("PATH", empty().variable("PATH"));
-    let steps = commands(&between(README, "<!-- gateway-test: end -->", "\n## "));
+    let steps = commands(&section("docs/gateway.md", "rules"));
     assert_eq!(steps.len(), 2, "{steps:?}");
     let mut shell = Shell::open(&here);
     for step in steps {
@@ -145,7 +163,7 @@ async fn the_demo_shows_what_to_click_first_and_prints_the_same_commands_when_as
     // Both starts are in one log: the second one's screen is followed by the commands.
     let (_, printed) = log.rsplit_once("begins anew.\n").expect("the screen");
     let code = printed.lines().filter_map(|line| line.strip_prefix("   "));
-    let shown = commands(&between(README, "<!-- readme-test: start -->", "<!-- readme-test: end -->"));
+    let shown = commands(&section("docs/quick-start.md", "the flow"));
     assert_eq!(lines(&code.collect::<Vec<_>>().join("\n")), shown, "{printed}");
     for secret in ["API_SECRET", "CLIENT_SECRET", "API_KEY", "PROJECT_KEY", "ADMIN_KEY"] {
         assert!(!log.contains(&variable(&variables, secret)), "{secret} stays in its file");
@@ -170,7 +188,7 @@ async fn every_command_works_in_the_demos_directory() {
     let (here, demo) = demo().await;
     let mut shell = Shell::open(&here);
     shell.run(". ./demo.env").await;
-    let all = commands(README);
+    let all: Vec<String> = documents().iter().flat_map(|path| commands(&read(path))).collect();
     let ours = all.iter().filter(|line| line.starts_with("grantd ") && !line.starts_with("grantd serve "));
     let (creates, others): (Vec<&String>, Vec<&String>) = ours
         // The demo has that API already, and its own configuration.
@@ -200,13 +218,13 @@ async fn every_command_works_in_the_demos_directory() {
 }
 
 #[tokio::test]
-async fn running_it_for_real_works_as_it_stands() {
+async fn operating_a_server_works_as_it_stands() {
     let mut here = empty();
     // The port of the defaults may be taken where tests run.
     here.set("GRANTD_LISTEN", format!("127.0.0.1:{}", here.port));
-    let section = between(README, "## Run it for real", "\n## ");
-    let (serve, others): (Vec<String>, Vec<String>) =
-        commands(&section).into_iter().partition(|line| line.starts_with("grantd serve "));
+    let (serve, others): (Vec<String>, Vec<String>) = commands(&section("docs/operate.md", "operate"))
+        .into_iter()
+        .partition(|line| line.starts_with("grantd serve "));
     let [serve] = &serve[..] else { panic!("{serve:?}") };
     let (steps, before): (Vec<String>, Vec<String>) = others.into_iter().partition(|line| line.contains(" create "));
     assert_eq!(before, [BUILD, "grantd config > grantd.toml"]);
@@ -238,24 +256,6 @@ async fn running_it_for_real_works_as_it_stands() {
     noticed(&server, &cell(key, "key")).await;
 }
 
-#[test]
-fn commands_that_are_only_named_exist() {
-    let named = between(README, "`grantd --help` tells the rest:", ".");
-    let mut count = 0;
-    for words in named.split('`').skip(1).step_by(2) {
-        let mut command = <Cli as clap::CommandFactory>::command();
-        let (path, last) = words.rsplit_once(' ').unwrap_or(("", words));
-        for word in path.split_whitespace() {
-            command = command.find_subcommand(word).unwrap_or_else(|| panic!("{words}")).clone();
-        }
-        for word in last.split('|') {
-            assert!(command.find_subcommand(word).is_some(), "{words}: {word}");
-            count += 1;
-        }
-    }
-    assert!(count >= 8, "{named}");
-}
-
 /// An empty directory, and the environment of somebody who has grantd on the path and nothing else.
 fn empty() -> Installation {
     let mut here = Installation::new();
@@ -280,9 +280,9 @@ async fn start(here: &Installation) -> Server {
 
 /// The code that somebody gets who opens the printed address, signs in as it is printed, and allows the app.
 async fn code(printed: &str) -> String {
-    let mut words = printed.split_whitespace();
-    let mut word = || words.next().unwrap_or_else(|| panic!("{printed}"));
-    let (email, password, url) = (word(), word(), word());
+    let lines: Vec<&str> = printed.lines().collect();
+    let at = lines.iter().position(|line| line.starts_with("http://")).unwrap_or_else(|| panic!("{printed}"));
+    let ((email, password), url) = (lines[at - 1].split_once(' ').expect("two words"), lines[at]);
     let window = Window::open(Screen::Desktop).await;
     window.goto(url).await;
     window.page("Sign in").await;
@@ -312,22 +312,15 @@ fn variable(variables: &str, name: &str) -> String {
     found.unwrap_or_else(|| panic!("no {name}: {variables}")).trim_matches('\'').to_owned()
 }
 
-/// The text between two markers.
-#[track_caller]
-fn between(text: &str, start: &str, end: &str) -> String {
-    let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("no {start}"));
-    rest.split_once(end).unwrap_or_else(|| panic!("no {end}")).0.to_owned()
-}
-
 /// What stands in the text's blocks for the shell.
-fn blocks(text: String) -> Vec<String> {
+fn blocks(text: &str) -> Vec<String> {
     let parts = text.split("```sh\n").skip(1);
     parts.map(|part| part.split_once("```").expect("the block ends").0.to_owned()).collect()
 }
 
 /// The commands of the text's blocks, one by one.
 fn commands(text: &str) -> Vec<String> {
-    blocks(text.to_owned()).iter().flat_map(|block| lines(block)).collect()
+    blocks(text).iter().flat_map(|block| lines(block)).collect()
 }
 
 /// Commands one by one: continued lines joined, comments and spaces gone.
