@@ -38,12 +38,12 @@ pub(super) fn cache(bytes: u64) -> Credentials {
 
 /// What a principal and the entities it was derived from cost, in bytes.
 pub(super) fn of(principal: &Principal, sources: &[Entity]) -> u64 {
-    let Principal { subject, client_id, user, scopes, audience, token_id, grant_id, metered, key, .. } = principal;
+    let Principal { subject, client_id, user, scopes, audience, token_id, grant_id, quota, key, .. } = principal;
     let optional = [client_id, grant_id].into_iter().flatten();
     let texts = [subject, token_id].into_iter().chain(optional).chain(audience);
     let texts = texts
         .chain(user.iter().flat_map(|user| [&user.id, &user.name]))
-        .chain(metered.iter().flat_map(|metered| [&metered.plan, &metered.subject]))
+        .chain(quota.iter().flat_map(|quota| [&quota.plan, &quota.subject]))
         .chain(key.iter().flat_map(|key| [&key.id, &key.name, &key.environment]))
         .chain(key.iter().filter_map(|key| key.project.as_ref()).flat_map(|(id, name)| [id, name]));
     let texts: usize = texts.map(|text| text.len() + PIECE + size_of::<String>()).sum();

@@ -62,7 +62,9 @@ async fn readme_works_as_it_stands() {
 async fn the_flow_of_the_quick_start_works_as_it_stands() {
     let (here, demo) = demo().await;
     let answers = flow(&here, &section("docs/quick-start.md", "the flow")).await;
-    let [tokens, refreshed, again, by_token, by_key, me, token_after, key_after] = &answers[..] else { panic!("{answers:?}") };
+    let [tokens, refreshed, again, by_token, by_key, me, token_after, key_after] = &answers[..] else {
+        panic!("{answers:?}")
+    };
     assert_eq!((&tokens["token_type"], &tokens["scope"]), (&json!("Bearer"), &json!("read write")));
     for member in ["access_token", "refresh_token"] {
         let all = [tokens, refreshed, again].map(|answer| answer[member].as_str().expect("a token"));
