@@ -24,6 +24,7 @@ mod meta;
 mod meter;
 mod migrations;
 mod plans;
+mod postgres;
 mod projects;
 mod purge;
 mod return_paths;
@@ -45,12 +46,8 @@ use std::{
 };
 
 use rusqlite::OptionalExtension;
-use sqlx::{
-    ConnectOptions, Connection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
-};
+use sqlx::PgPool;
 use tokio::{sync::oneshot, time::timeout};
-use url::Url;
 
 pub use audit::AuditEntry;
 pub use audit_chain::{ChainPosition, SealedEntry};
@@ -78,7 +75,6 @@ pub use usage::KeyUse;
 pub use users::NewUser;
 
 use self::{
-    bounds::MARGIN,
     meter::Meter,
     row::{Bind, Row},
     sqlite::Sqlite,
@@ -86,11 +82,8 @@ use self::{
 };
 use crate::{
     cache::Freshness,
-    config::{is_local_host, ssl_mode},
     model::{clock::Timestamp, error::Error as ModelError},
 };
-
-const POSTGRES_CONNECTIONS: u32 = 16;
 
 /// The database, of either engine.
 #[derive(Debug)]
@@ -138,7 +131,7 @@ impl Store {
                 Engine::Sqlite(opened.map_err(|error| error.at_start(&format!("cannot open {path}")))?)
             }
             None => {
-                let (pool, place) = connect_postgres(url, bounds.wait).await?;
+                let (pool, place) = postgres::connect(url, bounds.wait).await?;
                 let migrated = migrations::postgres(&pool).await;
                 migrated.map_err(|error| error.at_start(&format!("{place}: cannot bring the schema up to date")))?;
                 Engine::Postgres(pool)
@@ -159,7 +152,7 @@ impl Store {
                 let opened = Sqlite::open(Path::new(path), bounds, |_| Ok(()), feed, meter);
                 Engine::Sqlite(opened.map_err(|error| error.at_start(&format!("cannot open {path}")))?)
             }
-            None => Engine::Postgres(connect_postgres(url, bounds.wait).await?.0),
+            None => Engine::Postgres(postgres::connect(url, bounds.wait).await?.0),
         };
         Ok(Self { engine: Arc::new(engine), freshness, meter, wait: bounds.wait, response: None })
     }
@@ -179,7 +172,7 @@ impl Store {
     pub async fn look(url: &str) -> Result<Self, Error> {
         let engine = match url.strip_prefix("sqlite:") {
             Some(path) => Engine::Sqlite(Sqlite::look(Path::new(path), Bounds::default())?),
-            None => Engine::Postgres(connect_postgres(url, Bounds::default().wait).await?.0),
+            None => Engine::Postgres(postgres::connect(url, Bounds::default().wait).await?.0),
         };
         let (engine, wait) = (Arc::new(engine), Bounds::default().wait);
         Ok(Self { engine, freshness: Arc::default(), meter: Meter::default(), wait, response: None })
@@ -214,7 +207,7 @@ impl Store {
             Engine::Sqlite(sqlite) => sqlite.connections(),
             Engine::Postgres(pool) => {
                 let (size, idle) = (usize::try_from(pool.size()).unwrap_or_default(), pool.num_idle());
-                Connections { busy: size.saturating_sub(idle), idle, most: POSTGRES_CONNECTIONS as usize }
+                Connections { busy: size.saturating_sub(idle), idle, most: postgres::CONNECTIONS as usize }
             }
         }
     }
@@ -347,62 +340,4 @@ fn migrate(
         tx.execute(keep, [given])?;
     }
     Ok(())
-}
-
-/// Connections to PostgreSQL as they are needed, and which one it is for the person who configured it.
-async fn connect_postgres(url: &str, wait: Duration) -> Result<(PgPool, String), Error> {
-    let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| {
-        // The message may repeat a part of the URL, which may hold a password.
-        drop(error);
-        Error::Setup("the database URL cannot be read: write postgres://user:password@host/database".to_owned())
-    })?;
-    let mut options = options.application_name("grantd").options([
-        ("statement_timeout", format!("{}ms", wait.as_millis())),
-        // A node that dies in the middle of a transaction must not hold up the others' feed.
-        ("idle_in_transaction_session_timeout", format!("{}ms", (wait + MARGIN).as_millis())),
-        ("synchronous_commit", "on".to_owned()),
-    ]);
-    let is_local = options.get_socket().is_some() || is_local_host(options.get_host());
-    let says = Url::parse(url).ok().and_then(|url| ssl_mode(&url));
-    // Between machines TLS is required unless the URL says otherwise.
-    if !is_local && says.is_none() && matches!(options.get_ssl_mode(), PgSslMode::Prefer) {
-        options = options.ssl_mode(PgSslMode::Require);
-    }
-    let place = place(&options);
-    // The pool would try again until it gives up waiting; a connection of its own says what is wrong.
-    let connected = match timeout(wait, options.connect()).await {
-        Ok(connected) => connected.map_err(|error| unreachable(&place, &error))?,
-        Err(_) => return Err(Error::Setup(format!("{place} did not answer within {} seconds", wait.as_secs()))),
-    };
-    connected.close().await?;
-    let pool = PgPoolOptions::new()
-        .max_connections(POSTGRES_CONNECTIONS)
-        .acquire_timeout(wait.mul_f32(0.75))
-        .max_lifetime(Duration::from_secs(1800))
-        // A ping before each use would double the reads; a broken connection is noticed by the statement itself.
-        .test_before_acquire(false)
-        .connect_lazy_with(options);
-    Ok((pool, place))
-}
-
-/// Which PostgreSQL, for the person who configured it; without the password.
-fn place(options: &PgConnectOptions) -> String {
-    let host = match options.get_socket() {
-        Some(socket) => socket.display().to_string(),
-        None => format!("{}:{}", options.get_host(), options.get_port()),
-    };
-    let (user, database) = (options.get_username(), options.get_database().unwrap_or(options.get_username()));
-    format!("PostgreSQL at {host} (database {database}, user {user})")
-}
-
-fn unreachable(place: &str, error: &sqlx::Error) -> Error {
-    Error::Setup(match error {
-        sqlx::Error::Database(cause) => format!("{place} refused: {}", cause.message()),
-        sqlx::Error::Io(cause) => format!("cannot reach {place}: {cause}"),
-        sqlx::Error::Tls(cause) => format!(
-            "{place}: {cause}; between machines TLS is wanted: turn it on there, or add ?sslmode=disable to the URL where \
-             nobody else can listen on that network"
-        ),
-        error => format!("cannot connect to {place}: {error}"),
-    })
 }
