@@ -127,7 +127,7 @@ pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, uri:
     let own = |name| query.get(name).map(ToOwned::to_owned);
     let (filter, paging) = (UserFilter { email: own("email"), plan: own("plan") }, query.paging()?);
     if let Some(address) = &filter.email {
-        let found = app.store.find_user(&email::normalize(address)?).await?;
+        let found = app.store.find_user_by_email(&email::normalize(address)?).await?;
         let items = found.map(|(user, _)| User::from(user)).into_iter().collect();
         return Ok(reply::json(&Page { items, next: None }));
     }
@@ -186,7 +186,7 @@ pub async fn create(
 #[utoipa::path(get, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path, format = "id")),
     responses((status = 200, body = User)), security(("bearer" = ["grantd:users:read"])))]
 pub async fn get(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, Id(id): Id) -> Result<Response, Problem> {
-    let user = app.store.user_by_id(&id).await?.ok_or_else(|| no_such("user"))?;
+    let user = app.store.find_user(&id).await?.ok_or_else(|| no_such("user"))?;
     Ok(reply::json(&User::from(user)))
 }
 
@@ -211,7 +211,7 @@ pub async fn update(
     if let Some(active) = sent.active {
         found(app.store.set_user_active(now, caller.origin(), id.clone(), active).await, || no_such("user"))?;
     }
-    let user = app.store.user_by_id(&id).await?.ok_or_else(|| no_such("user"))?;
+    let user = app.store.find_user(&id).await?.ok_or_else(|| no_such("user"))?;
     Ok(reply::json(&User::from(user)))
 }
 

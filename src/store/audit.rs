@@ -2,7 +2,7 @@
 
 use super::{
     Error, Store,
-    row::{Row, binds},
+    row::{binds, record},
     tx::Tx,
 };
 use crate::model::{
@@ -63,7 +63,8 @@ impl Tx {
         let id = format!("{:012x}{}", now.0, secret::random_base62(10));
         let outcome = if event.denied.is_some() { "denied" } else { "ok" };
         self.execute(
-            "INSERT INTO audit (id, at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times)
+            "INSERT INTO audit (id, at, event, actor, user_id, client_id, object, outcome, reason, address,
+             request_id, times)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             binds![
                 &id,
@@ -101,30 +102,15 @@ impl Store {
 
     /// The newest entries, at most `limit`.
     pub async fn audit_entries(&self, limit: i64) -> Result<Vec<AuditEntry>, Error> {
-        let rows = self
-            .rows(
-                "SELECT at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times
-                 FROM audit ORDER BY at DESC, id DESC LIMIT $1",
-                binds![limit],
-            )
-            .await?;
-        rows.into_iter().map(|mut row| entry(&mut row)).collect()
+        const NEWEST: &str = concat!("SELECT ", audit_columns!(), " FROM audit ORDER BY at DESC, id DESC LIMIT $1");
+        self.list(NEWEST, binds![limit]).await
     }
 }
 
-/// An entry from its first eleven columns.
-pub(super) fn entry(row: &mut Row) -> Result<AuditEntry, Error> {
-    Ok(AuditEntry {
-        at: row.at(0)?,
-        event: row.text(1)?,
-        actor: row.text(2)?,
-        user_id: row.opt_text(3)?,
-        client_id: row.opt_text(4)?,
-        object: row.opt_text(5)?,
-        outcome: row.text(6)?,
-        reason: row.opt_text(7)?,
-        address: row.text(8)?,
-        request_id: row.text(9)?,
-        times: row.int(10)?,
-    })
+record! {
+    audit_columns: AuditEntry {
+        at: "at", event: "event", actor: "actor", user_id: "user_id", client_id: "client_id", object: "object",
+        outcome: "outcome", reason: "reason", address: "address", request_id: "request_id", times: "times",
+    }
 }
+pub(super) use audit_columns;

@@ -3,13 +3,13 @@
 
 use super::{
     AuditEntry, Error, Store,
-    audit::entry,
-    clients::{client, client_columns, client_disabled_at},
-    denials::{COLUMNS_DENIAL, denial_columns, record},
-    keys::{COLUMNS_KEY, key},
-    projects::project,
-    row::{Bind, Row, binds},
-    users::user,
+    audit::audit_columns,
+    clients::{client_columns, client_disabled_at},
+    denials::denial_columns,
+    keys::key_columns,
+    projects::project_columns,
+    row::{Bind, Read, binds},
+    users::user_columns,
 };
 use crate::model::{client::Client, clock::Timestamp, denial::DenialRecord, key::ApiKey, project::Project, user::User};
 
@@ -77,28 +77,12 @@ macro_rules! list {
 
 type Statements = (&'static str, &'static str);
 
-const KEYS: Statements = list!(
-    "id, user_id, name, prefix, hint, scopes, environment, form, project_id, plan, networks, created_at, expires_at,
-     revoked_at, last_used_at, last_address, last_agent, metered_as, replaced_by",
-    "api_keys",
-    "created_at",
-    "user_id"
-);
-const PROJECTS: Statements = list!(
-    "id, user_id, name, key_form, one_live_key, plan, disabled_by, created_at",
-    "projects",
-    "created_at",
-    "user_id"
-);
+const KEYS: Statements = list!(key_columns!(), "api_keys k", "created_at", "user_id");
+const PROJECTS: Statements = list!(project_columns!(), "projects", "created_at", "user_id");
 const CLIENTS: Statements = list!(client_columns!(), "clients c", "created_at", "owner_id");
-const USERS: Statements = list!("id, email, name, plan, admin, disabled_at", "users", "created_at", "id");
+const USERS: Statements = list!(user_columns!(), "users u", "created_at", "id");
 const DENIALS: Statements = list!(denial_columns!(), "denials", "at", "user_id");
-const AUDIT: Statements = list!(
-    "at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times",
-    "audit",
-    "at",
-    "user_id"
-);
+const AUDIT: Statements = list!(audit_columns!(), "audit", "at", "user_id");
 
 impl Store {
     /// Keys after `after`: of `owner`, or of everybody; at most `limit`.
@@ -108,7 +92,7 @@ impl Store {
         after: &Position,
         limit: i64,
     ) -> Result<Vec<Listed<ApiKey>>, Error> {
-        self.list_after(KEYS, COLUMNS_KEY, key, owner, after, limit).await
+        self.list_after(KEYS, owner, after, limit).await
     }
 
     /// Projects, as [`Self::keys_after`].
@@ -118,7 +102,7 @@ impl Store {
         after: &Position,
         limit: i64,
     ) -> Result<Vec<Listed<Project>>, Error> {
-        self.list_after(PROJECTS, 8, project, owner, after, limit).await
+        self.list_after(PROJECTS, owner, after, limit).await
     }
 
     /// Clients without their secrets, as [`Self::keys_after`].
@@ -128,12 +112,12 @@ impl Store {
         after: &Position,
         limit: i64,
     ) -> Result<Vec<Listed<Client>>, Error> {
-        self.list_after(CLIENTS, 14, client, owner, after, limit).await
+        self.list_after(CLIENTS, owner, after, limit).await
     }
 
     /// Users after `after`, at most `limit`.
     pub async fn users_after(&self, after: &Position, limit: i64) -> Result<Vec<Listed<User>>, Error> {
-        self.list_after(USERS, 6, user, None, after, limit).await
+        self.list_after(USERS, None, after, limit).await
     }
 
     /// Refused requests, as [`Self::keys_after`].
@@ -143,7 +127,7 @@ impl Store {
         after: &Position,
         limit: i64,
     ) -> Result<Vec<Listed<DenialRecord>>, Error> {
-        self.list_after(DENIALS, COLUMNS_DENIAL, record, owner, after, limit).await
+        self.list_after(DENIALS, owner, after, limit).await
     }
 
     /// Audit entries that concern `owner`, or all, as [`Self::keys_after`].
@@ -153,28 +137,22 @@ impl Store {
         after: &Position,
         limit: i64,
     ) -> Result<Vec<Listed<AuditEntry>>, Error> {
-        self.list_after(AUDIT, 11, entry, owner, after, limit).await
+        self.list_after(AUDIT, owner, after, limit).await
     }
 
-    /// Reads one page. The columns of its position follow the `columns` of the value.
-    async fn list_after<T>(
+    /// Reads one page.
+    async fn list_after<T: Read>(
         &self,
         (all, owned): Statements,
-        columns: usize,
-        value: impl Fn(&mut Row) -> Result<T, Error>,
         owner: Option<&str>,
         after: &Position,
         limit: i64,
     ) -> Result<Vec<Listed<T>>, Error> {
         let place: [Bind<'_>; 3] = [after.at.into(), (&after.id).into(), limit.into()];
-        let rows = match owner {
-            Some(owner) => self.rows(owned, binds![place[0], place[1], place[2], owner]).await?,
-            None => self.rows(all, &place).await?,
+        let rows: Vec<(T, Timestamp, String)> = match owner {
+            Some(owner) => self.list(owned, binds![place[0], place[1], place[2], owner]).await?,
+            None => self.list(all, &place).await?,
         };
-        let listed = |mut row: Row| {
-            let position = Position { at: row.at(columns)?, id: row.text(columns + 1)? };
-            Ok(Listed { position, value: value(&mut row)? })
-        };
-        rows.into_iter().map(listed).collect()
+        Ok(rows.into_iter().map(|(value, at, id)| Listed { position: Position { at, id }, value }).collect())
     }
 }

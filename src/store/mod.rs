@@ -80,9 +80,9 @@ pub use users::NewUser;
 use self::{
     bounds::MARGIN,
     meter::Meter,
-    row::{Bind, Row},
+    row::{Bind, Read},
     sqlite::Sqlite,
-    tx::{Body, Handle, Tx},
+    tx::{Body, Handle, Sql, Tx},
 };
 use crate::{
     cache::Freshness,
@@ -217,29 +217,41 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.row("SELECT seq FROM feed WHERE id = 1", &[]).await.map(drop)
+        self.find::<i64>("SELECT seq FROM feed WHERE id = 1", &[]).await.map(drop)
     }
 
-    async fn rows(&self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
-        self.rows_of(&self.meter.read, sql, binds).await
+    /// Everything a query selects.
+    async fn list<T: Read>(&self, sql: impl Into<Sql>, binds: &[Bind<'_>]) -> Result<Vec<T>, Error> {
+        self.list_as(&self.meter.read, sql, binds).await
     }
 
-    /// Rows, counted as this kind of work.
-    async fn rows_of(&self, operation: &Operation, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
+    /// The same, counted as this kind of work.
+    async fn list_as<T: Read>(
+        &self,
+        operation: &Operation,
+        sql: impl Into<Sql>,
+        binds: &[Bind<'_>],
+    ) -> Result<Vec<T>, Error> {
         let began = Instant::now();
         let rows = match &*self.engine {
-            Engine::Sqlite(sqlite) => sqlite.rows(sql, binds),
+            Engine::Sqlite(sqlite) => sqlite.rows(&sql.into(), binds),
             Engine::Postgres(pool) => {
-                let fetch = async { tx::postgres_rows(&tx::bound(sql, binds).fetch_all(pool).await?) };
+                let fetch = async { tx::postgres_rows(&tx::bound(sql.into(), binds).fetch_all(pool).await?) };
                 timeout(self.wait, fetch).await.unwrap_or_else(|_| Err(timed_out()))
             }
         };
         operation.done(began, &rows);
-        rows
+        rows?.iter_mut().map(T::read).collect()
     }
 
-    async fn row(&self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<Row>, Error> {
-        Ok(self.rows(sql, binds).await?.into_iter().next())
+    /// The first of what a query selects.
+    async fn find<T: Read>(&self, sql: impl Into<Sql>, binds: &[Bind<'_>]) -> Result<Option<T>, Error> {
+        Ok(self.list(sql, binds).await?.into_iter().next())
+    }
+
+    /// The one row of a query that always has one, such as a count.
+    async fn one<T: Read>(&self, sql: &'static str, binds: &[Bind<'_>]) -> Result<T, Error> {
+        self.find(sql, binds).await?.ok_or(Error::Corrupt("a row that is always there"))
     }
 
     /// Runs `body` in a transaction, with its changes appended to the feed; answers after the commit.

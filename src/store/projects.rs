@@ -2,7 +2,7 @@
 
 use super::{
     Error, Store,
-    row::{Row, binds},
+    row::{binds, column, record},
 };
 use crate::{
     cache::EntityKind,
@@ -17,6 +17,21 @@ use crate::{
 
 /// Most projects of one user, and most listed.
 const PROJECTS_MAX: i64 = 200;
+
+record! {
+    project_columns: Project {
+        id: "id", user_id: "user_id", name: "name", key_form: "key_form", one_live_key: "one_live_key", plan: "plan",
+        disabled_by: "disabled_by", created_at: "created_at",
+    }
+}
+pub(super) use project_columns;
+column!(DisabledBy, DisabledBy::parse, "who disabled a project");
+
+const FIND: &str = concat!("SELECT ", project_columns!(), " FROM projects WHERE id = $1");
+const OF_USER: &str =
+    concat!("SELECT ", project_columns!(), " FROM projects WHERE user_id = $1 ORDER BY name LIMIT $2");
+/// Locks a project's row until the commit and reads it: of two changes at once neither undoes the other.
+const LOCK: &str = concat!("UPDATE projects SET name = name WHERE id = $1 RETURNING ", project_columns!());
 
 /// What of a project is changed; what is not here stays.
 #[derive(Clone, Debug, Default)]
@@ -44,14 +59,16 @@ impl Store {
         self.write(now, move |tx| {
             Box::pin(async move {
                 tx.check_user(&project.user_id).await?;
-                let count = tx.row("SELECT COUNT(*) FROM projects WHERE user_id = $1", binds![&project.user_id]).await?;
-                if count.ok_or(Error::Corrupt("a count"))?.int(0)? >= PROJECTS_MAX {
-                    let message = format!("a user has at most {PROJECTS_MAX} projects");
-                    return Err(ModelError::invalid_request(message).into());
+                let count: i64 =
+                    tx.one("SELECT COUNT(*) FROM projects WHERE user_id = $1", binds![&project.user_id]).await?;
+                if count >= PROJECTS_MAX {
+                    let words = format!("a user has at most {PROJECTS_MAX} projects");
+                    return Err(ModelError::invalid_request(words).into());
                 }
                 tx.check_plan(project.plan.as_deref()).await?;
                 tx.execute(
-                    "INSERT INTO projects (id, user_id, name, key_form, one_live_key, plan, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    "INSERT INTO projects (id, user_id, name, key_form, one_live_key, plan, created_at)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
                     binds![
                         &project.id,
                         &project.user_id,
@@ -82,20 +99,12 @@ impl Store {
     ) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                // Locked before it is read: of two changes at once neither undoes the other.
-                let found = tx
-                    .row(
-                        "UPDATE projects SET name = name WHERE id = $1
-                         RETURNING id, user_id, name, key_form, one_live_key, plan, disabled_by, created_at",
-                        binds![&id],
-                    )
-                    .await?;
-                let Some(mut row) = found else { return Ok(false) };
-                let old = project(&mut row)?;
+                let Some(old) = tx.find::<Project>(LOCK, binds![&id]).await? else { return Ok(false) };
                 tx.check_plan(changes.plan.as_ref().and_then(Option::as_deref)).await?;
                 let disabled_by = disabled_by(&old, &changes)?;
                 tx.execute(
-                    "UPDATE projects SET name = $2, key_form = $3, one_live_key = $4, plan = $5, disabled_by = $6 WHERE id = $1",
+                    "UPDATE projects SET name = $2, key_form = $3, one_live_key = $4, plan = $5, disabled_by = $6
+                     WHERE id = $1",
                     binds![
                         &id,
                         &changes.name.unwrap_or(old.name),
@@ -121,25 +130,12 @@ impl Store {
 
     /// The project with this id.
     pub async fn find_project(&self, id: &str) -> Result<Option<Project>, Error> {
-        let row = self
-            .row(
-                "SELECT id, user_id, name, key_form, one_live_key, plan, disabled_by, created_at FROM projects WHERE id = $1",
-                binds![id],
-            )
-            .await?;
-        row.map(|mut row| project(&mut row)).transpose()
+        self.find(FIND, binds![id]).await
     }
 
     /// A user's projects by name; at most 200.
     pub async fn list_projects(&self, user_id: &str) -> Result<Vec<Project>, Error> {
-        let rows = self
-            .rows(
-                "SELECT id, user_id, name, key_form, one_live_key, plan, disabled_by, created_at FROM projects
-                 WHERE user_id = $1 ORDER BY name LIMIT $2",
-                binds![user_id, PROJECTS_MAX],
-            )
-            .await?;
-        rows.into_iter().map(|mut row| project(&mut row)).collect()
+        self.list(OF_USER, binds![user_id, PROJECTS_MAX]).await
     }
 }
 
@@ -155,20 +151,4 @@ fn disabled_by(old: &Project, changes: &ProjectChanges) -> Result<Option<Disable
         }
         Some(false) => Ok(None),
     }
-}
-
-pub(super) fn project(row: &mut Row) -> Result<Project, Error> {
-    Ok(Project {
-        id: row.text(0)?,
-        user_id: row.text(1)?,
-        name: row.text(2)?,
-        key_form: KeyForm::parse(&row.text(3)?).ok_or(Error::Corrupt("a key's form"))?,
-        one_live_key: row.flag(4)?,
-        plan: row.opt_text(5)?,
-        disabled_by: match row.opt_text(6)? {
-            Some(word) => Some(DisabledBy::parse(&word).ok_or(Error::Corrupt("who disabled a project"))?),
-            None => None,
-        },
-        created_at: row.at(7)?,
-    })
 }

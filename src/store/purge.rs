@@ -36,10 +36,9 @@ impl Tx {
         }
         let owners =
             "SELECT user_id FROM denials WHERE user_id IS NOT NULL GROUP BY user_id HAVING COUNT(*) > $1 LIMIT $2";
-        for mut owner in self.rows(owners, binds![DENIALS_OF_ONE_KEPT, OWNERS]).await? {
+        for owner in self.list::<String>(owners, binds![DENIALS_OF_ONE_KEPT, OWNERS]).await? {
             let too_many = "DELETE FROM denials WHERE id IN
                             (SELECT id FROM denials WHERE user_id = $1 ORDER BY at DESC, id DESC LIMIT $2 OFFSET $3)";
-            let owner = owner.text(0)?;
             deleted = deleted.max(self.execute(too_many, binds![&owner, BATCH, DENIALS_OF_ONE_KEPT]).await?);
         }
         Ok(deleted)
@@ -52,10 +51,10 @@ impl Tx {
             "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE revoked_at < $1 LIMIT $2) RETURNING id",
             "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE expires_at < $1 LIMIT $2) RETURNING id",
         ] {
-            let keys = self.rows(ended, binds![before, KEYS_BATCH]).await?;
+            let keys: Vec<String> = self.list(ended, binds![before, KEYS_BATCH]).await?;
             most = most.max(keys.len());
-            for mut key in keys {
-                self.execute("DELETE FROM key_networks WHERE key_id = $1", binds![&key.text(0)?]).await?;
+            for key in &keys {
+                self.execute("DELETE FROM key_networks WHERE key_id = $1", binds![key]).await?;
             }
         }
         let may_be_more = most >= usize::try_from(KEYS_BATCH).unwrap_or_default();
@@ -73,38 +72,60 @@ impl Store {
                 // A day's margin: the clocks of nodes differ, and a revoked token must not come back on a slower one.
                 let day_ago = now.plus_seconds(-DAY_SECONDS);
                 let deleted = [
-                    tx.execute("DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)", binds![day_ago, BATCH]).await?,
+                    tx.execute(
+                        "DELETE FROM grants WHERE id IN (SELECT id FROM grants
+                         WHERE expires_at < $1 LIMIT $2)",
+                        binds![day_ago, BATCH],
+                    )
+                    .await?,
                     // A code that nobody redeemed leads nowhere.
                     tx.execute(
-                        "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE generation = 0 AND code_expires_at < $1 LIMIT $2)",
+                        "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE generation = 0
+                         AND code_expires_at < $1 LIMIT $2)",
                         binds![day_ago, BATCH],
                     )
                     .await?,
                     tx.execute(
-                        "DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)",
+                        "DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens
+                         WHERE expires_at < $1 LIMIT $2)",
                         binds![day_ago, BATCH],
                     )
                     .await?,
-                    tx.execute("DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 LIMIT $2)", binds![now, BATCH])
-                        .await?,
                     tx.execute(
-                        "DELETE FROM interactions WHERE digest IN (SELECT digest FROM interactions WHERE expires_at < $1 LIMIT $2)",
+                        "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions
+                         WHERE expires_at < $1 LIMIT $2)",
                         binds![now, BATCH],
                     )
                     .await?,
-                    tx.execute("DELETE FROM returns WHERE browser IN (SELECT browser FROM returns WHERE expires_at < $1 LIMIT $2)", binds![now, BATCH])
-                        .await?,
-                    tx.execute("DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < $1 LIMIT $2)", binds![feed_before, BATCH]).await?,
+                    tx.execute(
+                        "DELETE FROM interactions WHERE digest IN (SELECT digest FROM interactions
+                         WHERE expires_at < $1 LIMIT $2)",
+                        binds![now, BATCH],
+                    )
+                    .await?,
+                    tx.execute(
+                        "DELETE FROM returns WHERE browser IN (SELECT browser FROM returns
+                         WHERE expires_at < $1 LIMIT $2)",
+                        binds![now, BATCH],
+                    )
+                    .await?,
+                    tx.execute(
+                        "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < $1 LIMIT $2)",
+                        binds![feed_before, BATCH],
+                    )
+                    .await?,
                     tx.trim_audit(now.plus_seconds(-audit_seconds)).await?,
                     tx.execute(
-                        "DELETE FROM key_usage WHERE (key_id, hour) IN (SELECT key_id, hour FROM key_usage WHERE hour < $1 LIMIT $2)",
+                        "DELETE FROM key_usage WHERE (key_id, hour) IN (SELECT key_id, hour FROM key_usage
+                         WHERE hour < $1 LIMIT $2)",
                         binds![now.plus_seconds(-USAGE_KEPT_SECONDS), BATCH],
                     )
                     .await?,
                     tx.purge_denials(now).await?,
                     tx.purge_keys(now.plus_seconds(-KEYS_KEPT_SECONDS)).await?,
                     tx.execute(
-                        "DELETE FROM idempotency WHERE (actor, name) IN (SELECT actor, name FROM idempotency WHERE expires_at < $1 LIMIT $2)",
+                        "DELETE FROM idempotency WHERE (actor, name) IN (SELECT actor, name FROM idempotency
+                         WHERE expires_at < $1 LIMIT $2)",
                         binds![now, BATCH],
                     )
                     .await?,

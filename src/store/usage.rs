@@ -2,7 +2,7 @@
 
 use super::{
     Error, Store,
-    row::{Row, binds},
+    row::{binds, record},
     tx::Tx,
 };
 use crate::model::{
@@ -47,12 +47,15 @@ pub struct KeyUse {
     pub networks: Vec<String>,
 }
 
+record! {
+    hour_columns: HourUsage { hour: "hour", allowed: "allowed", denied: "denied", limited: "limited" }
+}
+
 impl Tx {
     async fn flush_key_use(&mut self, now: Timestamp, of: &KeyUse) -> Result<(), Error> {
-        let before =
-            self.row("SELECT uses, last_used_at, user_id FROM api_keys WHERE id = $1", binds![&of.key_id]).await?;
-        let Some(mut before) = before else { return Ok(()) };
-        let (uses, last_used_at, user_id) = (before.int(0)?, before.opt_at(1)?, before.text(2)?);
+        let sql = "SELECT uses, last_used_at, user_id FROM api_keys WHERE id = $1";
+        let before: Option<(i64, Option<Timestamp>, String)> = self.find(sql, binds![&of.key_id]).await?;
+        let Some((uses, last_used_at, user_id)) = before else { return Ok(()) };
         let address = of.address.clone().unwrap_or_default();
         let stands_out = |event: &'static str, address: &str| {
             let origin = Origin { actor: "system".to_owned(), address: address.to_owned(), ..Origin::default() };
@@ -61,7 +64,8 @@ impl Tx {
         let mut events = Vec::new();
         if let Some(at) = of.last_used_at {
             self.execute(
-                "UPDATE api_keys SET uses = uses + $2, last_used_at = CASE WHEN last_used_at > $3 THEN last_used_at ELSE $3 END,
+                "UPDATE api_keys SET uses = uses + $2,
+                 last_used_at = CASE WHEN last_used_at > $3 THEN last_used_at ELSE $3 END,
                         last_address = COALESCE($4, last_address), last_agent = COALESCE($5, last_agent)
                  WHERE id = $1",
                 binds![&of.key_id, of.allowed + of.limited, at, &of.address, &of.agent],
@@ -90,8 +94,8 @@ impl Tx {
 
     /// Adds to the hour's counts; true when this makes the hour stand out against the key's own week.
     async fn add_hour(&mut self, now: Timestamp, of: &KeyUse) -> Result<bool, Error> {
-        let row = self
-            .row(
+        let after: i64 = self
+            .one(
                 "INSERT INTO key_usage (key_id, hour, allowed, denied, limited) VALUES ($1, $2, $3, $4, $5)
                  ON CONFLICT (key_id, hour) DO UPDATE SET allowed = key_usage.allowed + excluded.allowed,
                      denied = key_usage.denied + excluded.denied, limited = key_usage.limited + excluded.limited
@@ -99,20 +103,17 @@ impl Tx {
                 binds![&of.key_id, hour(now), of.allowed, of.denied, of.limited],
             )
             .await?;
-        let after = row.ok_or(Error::Corrupt("a count"))?.int(0)?;
         let before = after - of.allowed - of.denied - of.limited;
         if after < SPIKE_LEAST {
             return Ok(false);
         }
-        let row = self
-            .row(
+        let (hours, total): (i64, i64) = self
+            .one(
                 "SELECT COUNT(*), CAST(COALESCE(SUM(allowed + denied + limited), 0) AS BIGINT) FROM key_usage
                  WHERE key_id = $1 AND hour >= $2 AND hour < $3",
                 binds![&of.key_id, now.plus_seconds(-WEEK_SECONDS), hour(now)],
             )
-            .await?
-            .ok_or(Error::Corrupt("a count"))?;
-        let (hours, total) = (row.int(0)?, row.int(1)?);
+            .await?;
         let most = (SPIKE_TIMES * total / hours.max(1)).max(SPIKE_LEAST);
         // Once an hour: the flush that crosses the line says so, the next ones do not.
         Ok(hours >= SPIKE_HOURS_LEAST && before < most && after >= most)
@@ -120,11 +121,11 @@ impl Tx {
 
     /// Remembers a network; true when the key was used before, and never from there.
     async fn is_new_network(&mut self, now: Timestamp, key_id: &str, network: &str) -> Result<bool, Error> {
-        let known = self.row("SELECT COUNT(*) FROM key_networks WHERE key_id = $1", binds![key_id]).await?;
-        let known = known.ok_or(Error::Corrupt("a count"))?.int(0)?;
+        let known: i64 = self.one("SELECT COUNT(*) FROM key_networks WHERE key_id = $1", binds![key_id]).await?;
         let new = self
             .execute(
-                "INSERT INTO key_networks (key_id, network, first_seen) VALUES ($1, $2, $3) ON CONFLICT (key_id, network) DO NOTHING",
+                "INSERT INTO key_networks (key_id, network, first_seen) VALUES ($1, $2, $3)
+                 ON CONFLICT (key_id, network) DO NOTHING",
                 binds![key_id, network, now],
             )
             .await?;
@@ -162,40 +163,37 @@ impl Store {
 
     /// A key's counts by hour since `from`, oldest first.
     pub async fn key_usage(&self, key_id: &str, from: Timestamp) -> Result<Vec<HourUsage>, Error> {
-        let rows = self
-            .rows(
-                "SELECT hour, allowed, denied, limited FROM key_usage WHERE key_id = $1 AND hour >= $2 ORDER BY hour LIMIT $3",
-                binds![key_id, from, HOURS_MAX],
-            )
-            .await?;
-        rows.iter().map(hour_usage).collect()
+        self.list(
+            concat!(
+                "SELECT ",
+                hour_columns!(),
+                " FROM key_usage WHERE key_id = $1 AND hour >= $2 ORDER BY hour LIMIT $3"
+            ),
+            binds![key_id, from, HOURS_MAX],
+        )
+        .await
     }
 
     /// The counts by hour of a user's newest 5,000 keys together, from `from` until before `to`, oldest first.
     pub async fn user_usage(&self, user_id: &str, from: Timestamp, to: Timestamp) -> Result<Vec<HourUsage>, Error> {
-        let rows = self
-            .rows(
-                "SELECT u.hour, CAST(SUM(u.allowed) AS BIGINT), CAST(SUM(u.denied) AS BIGINT), CAST(SUM(u.limited) AS BIGINT)
+        self.list(
+            "SELECT u.hour, CAST(SUM(u.allowed) AS BIGINT), CAST(SUM(u.denied) AS BIGINT),
+                 CAST(SUM(u.limited) AS BIGINT)
                  FROM (SELECT id FROM api_keys WHERE user_id = $1 ORDER BY created_at DESC LIMIT $5) AS k
-                 JOIN key_usage u ON u.key_id = k.id WHERE u.hour >= $2 AND u.hour < $3 GROUP BY u.hour ORDER BY u.hour LIMIT $4",
-                binds![user_id, from, to, HOURS_MAX, KEYS_SUMMED],
-            )
-            .await?;
-        rows.iter().map(hour_usage).collect()
+                 JOIN key_usage u ON u.key_id = k.id WHERE u.hour >= $2 AND u.hour < $3 GROUP BY u.hour
+                 ORDER BY u.hour LIMIT $4",
+            binds![user_id, from, to, HOURS_MAX, KEYS_SUMMED],
+        )
+        .await
     }
 
     /// The networks a key was used from, newest first, with when each was first seen.
     pub async fn key_networks(&self, key_id: &str) -> Result<Vec<(String, Timestamp)>, Error> {
-        let rows = self
-            .rows(
-                "SELECT network, first_seen FROM key_networks WHERE key_id = $1 ORDER BY first_seen DESC, network LIMIT $2",
-                binds![key_id, NETWORKS_MAX],
-            )
-            .await?;
-        rows.into_iter().map(|mut row| Ok((row.text(0)?, row.at(1)?))).collect()
+        self.list(
+            "SELECT network, first_seen FROM key_networks WHERE key_id = $1
+                 ORDER BY first_seen DESC, network LIMIT $2",
+            binds![key_id, NETWORKS_MAX],
+        )
+        .await
     }
-}
-
-fn hour_usage(row: &Row) -> Result<HourUsage, Error> {
-    Ok(HourUsage { hour: row.at(0)?, allowed: row.int(1)?, denied: row.int(2)?, limited: row.int(3)? })
 }

@@ -262,7 +262,7 @@ pub(super) async fn within_reach(app: &App, caller: &Caller, id: &str) -> Result
 
 /// The key with this id, if the caller's user may see it.
 async fn visible(app: &App, caller: &Caller, id: &str) -> Result<ApiKey, Problem> {
-    let key = app.store.key_by_id(id).await?.filter(|key| caller.sees(&key.user_id));
+    let key = app.store.find_key(id).await?.filter(|key| caller.sees(&key.user_id));
     Ok(key.ok_or_else(|| no_such("key"))?)
 }
 

@@ -216,7 +216,7 @@ fn columns(
 
 /// The key with this id and its project, if it is this user's.
 pub(super) async fn owned(app: &App, user: &User, id: &str) -> Result<(ApiKey, Option<Project>), Error> {
-    let key = app.store.key_by_id(id).await?.filter(|key| key.user_id == user.id).ok_or_else(Error::not_found)?;
+    let key = app.store.find_key(id).await?.filter(|key| key.user_id == user.id).ok_or_else(Error::not_found)?;
     let project = match &key.project_id {
         Some(id) => app.store.find_project(id).await?,
         None => None,

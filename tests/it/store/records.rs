@@ -34,10 +34,10 @@ on_each_engine!(
 async fn an_address_belongs_to_one_user(base: Base) {
     let again = base.store.insert_user(NOW, who(), new_user("alice@example.com")).await;
     assert!(matches!(again, Err(Error::Conflict)), "{again:?}");
-    let (user, password) = base.store.find_user("alice@example.com").await.expect("a look").expect("a user");
+    let (user, password) = base.store.find_user_by_email("alice@example.com").await.expect("a look").expect("a user");
     assert_eq!((user.id, password.as_deref()), (base.user.clone(), Some("$argon2id$…")));
-    assert!(base.store.find_user("Alice@example.com").await.expect("a look").is_none());
-    assert!(base.store.user_by_id(&base.user).await.expect("a look").is_some());
+    assert!(base.store.find_user_by_email("Alice@example.com").await.expect("a look").is_none());
+    assert!(base.store.find_user(&base.user).await.expect("a look").is_some());
     assert_eq!(base.store.list_users(10).await.expect("users").len(), 1);
 }
 
@@ -232,7 +232,7 @@ async fn a_backup_is_whole(base: Base) {
     base.store.backup(&target).expect("a backup");
     writing.await.expect("written");
     let copy = crate::harness::database::open(&format!("sqlite:{}", target.display())).await.expect("a store");
-    assert!(copy.find_user("alice@example.com").await.expect("a look").is_some());
+    assert!(copy.find_user_by_email("alice@example.com").await.expect("a look").is_some());
     assert!(base.store.backup(&target).is_err(), "never over a file");
 }
 
