@@ -59,8 +59,7 @@ impl Tx {
     /// Appends an entry; if it cannot be written, neither is the change.
     pub(super) async fn audit(&mut self, now: Timestamp, origin: &Origin, event: Event) -> Result<(), Error> {
         self.audited = true;
-        // Time first, so that entries are appended at the end of the index.
-        let id = format!("{:012x}{}", now.0, secret::random_base62(10));
+        let id = entry_id(now);
         let outcome = if event.denied.is_some() { "denied" } else { "ok" };
         self.execute(
             "INSERT INTO audit (id, at, event, actor, user_id, client_id, object, outcome, reason, address,
@@ -86,6 +85,11 @@ impl Tx {
     }
 }
 
+/// An id that begins with the time, so that entries are appended at the end of the index.
+pub(super) fn entry_id(at: Timestamp) -> String {
+    format!("{:012x}{}", at.0, secret::random_base62(10))
+}
+
 impl Store {
     /// Appends entries that stand alone, such as counted refusals.
     pub async fn audit(&self, now: Timestamp, entries: Vec<(Origin, Event)>) -> Result<(), Error> {
@@ -98,12 +102,6 @@ impl Store {
             })
         })
         .await
-    }
-
-    /// The newest entries, at most `limit`.
-    pub async fn audit_entries(&self, limit: i64) -> Result<Vec<AuditEntry>, Error> {
-        const NEWEST: &str = concat!("SELECT ", audit_columns!(), " FROM audit ORDER BY at DESC, id DESC LIMIT $1");
-        self.list(NEWEST, binds![limit]).await
     }
 }
 

@@ -35,11 +35,6 @@ impl Error {
             error => error,
         }
     }
-
-    /// Whether a smaller transaction may succeed: the database was reached and too slow, or not reached at all.
-    pub(super) fn is_outage(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
-    }
 }
 
 impl From<rusqlite::Error> for Error {

@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (16, include_str!("../../migrations/0016_hints.sql")),
     (19, include_str!("../../migrations/0019_denied_request.sql")),
     (20, include_str!("../../migrations/0020_opaque_keys.sql")),
+    (21, include_str!("../../migrations/0021_lists.sql")),
 ];
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)";
 /// One node migrates at a time: a number of our own for PostgreSQL's advisory locks.

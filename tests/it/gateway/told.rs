@@ -232,7 +232,7 @@ async fn the_log_says_why_and_counts_each_refusal_once() {
     assert!(app.app.store.revoke_key(app.now(), Default::default(), id, None).await.expect("revoked"));
     app.introspect(&key).await.inactive();
     app.app.background.flush().await.expect("flushed");
-    let entries = app.app.store.audit_entries(200).await.expect("entries");
+    let entries = app.entries(200).await;
     let mut told: Vec<(&str, &str, i64)> = entries
         .iter()
         .filter(|entry| ["credential", "introspect"].contains(&entry.event.as_str()))
