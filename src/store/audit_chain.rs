@@ -63,6 +63,9 @@ impl ChainPosition {
     }
 }
 
+const SEAL: &str = "UPDATE audit SET seq = v.column2, seal = v.column3
+                    FROM (VALUES ($1, $2, $3)) AS v WHERE audit.id = v.column1";
+
 impl Column for ChainPosition {
     fn of(value: Value) -> Result<Self, Error> {
         Self::parse(&String::of(value)?)
@@ -116,11 +119,13 @@ impl Store {
                     concat!("SELECT id, ", audit_columns!(), " FROM audit WHERE seq IS NULL ORDER BY at, id LIMIT $1");
                 let rows: Vec<(String, AuditEntry)> = tx.list(UNSEALED, binds![BATCH]).await?;
                 let count = rows.len();
+                let mut seals = Vec::with_capacity(count);
                 for (id, entry) in rows {
                     head = ChainPosition { seal: head.next_seal(&key, &id, &entry), seq: head.seq + 1 };
-                    tx.execute("UPDATE audit SET seq = $2, seal = $3 WHERE id = $1", binds![&id, head.seq, &head.seal])
-                        .await?;
+                    seals.push((id, head.clone()));
                 }
+                let seals: Vec<_> = seals.iter().map(|(id, link)| binds![id, link.seq, &link.seal].to_vec()).collect();
+                tx.execute_each(SEAL, &seals).await?;
                 tx.set_link(HEAD, &head).await?;
                 Ok(i64::try_from(count).unwrap_or_default() >= BATCH)
             })

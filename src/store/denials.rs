@@ -2,13 +2,13 @@
 
 use super::{
     Error, Store,
-    row::{Read, Row, binds, record},
+    audit::entry_id,
+    row::{Bind, Read, Row, binds, record},
 };
 use crate::model::{
     clock::Timestamp,
     denial::{DenialRecord, DeniedRequest},
     principal::Reason,
-    secret,
 };
 
 record! {
@@ -27,6 +27,37 @@ impl Read for DeniedRequest {
     }
 }
 
+const INSERT: &str = concat!(
+    "INSERT INTO denials (id, ",
+    denial_columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+);
+
+/// A refusal in the order of its columns.
+fn values<'r>(id: &'r String, record: &'r DenialRecord) -> Vec<Bind<'r>> {
+    let DenialRecord { request_id, at, status, reason, kind, asked, api, key_id, user_id, client_id, address } = record;
+    let DeniedRequest { method, path, needs, holds } = asked;
+    let kind = kind.map(Reason::as_str);
+    binds![
+        id,
+        request_id,
+        *at,
+        i64::from(*status),
+        reason,
+        api,
+        key_id,
+        user_id,
+        client_id,
+        address,
+        kind,
+        method,
+        path,
+        needs,
+        holds
+    ]
+    .to_vec()
+}
+
 /// The kind of reason, unless a newer grantd wrote it.
 fn known(kind: Option<String>) -> Option<Reason> {
     kind.as_deref().and_then(Reason::parse)
@@ -43,34 +74,9 @@ impl Store {
     pub async fn insert_denials(&self, now: Timestamp, records: Vec<DenialRecord>) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                for record in &records {
-                    let id = format!("{:012x}{}", record.at.0, secret::random_base62(10));
-                    tx.execute(
-                        "INSERT INTO denials (id, request_id, at, status, reason, api, key_id, user_id, client_id,
-                         address,
-                                               kind, method, path, needs, holds)
-                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-                        binds![
-                            &id,
-                            &record.request_id,
-                            record.at,
-                            i64::from(record.status),
-                            &record.reason,
-                            &record.api,
-                            &record.key_id,
-                            &record.user_id,
-                            &record.client_id,
-                            &record.address,
-                            record.kind.map(Reason::as_str),
-                            &record.asked.method,
-                            &record.asked.path,
-                            &record.asked.needs,
-                            &record.asked.holds,
-                        ],
-                    )
-                    .await?;
-                }
-                Ok(())
+                let ids: Vec<String> = records.iter().map(|record| entry_id(record.at)).collect();
+                let rows: Vec<_> = ids.iter().zip(&records).map(|(id, record)| values(id, record)).collect();
+                tx.execute_each(INSERT, &rows).await.map(drop)
             })
         })
         .await

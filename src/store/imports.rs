@@ -90,14 +90,15 @@ pub struct ImportBatch {
 column!(ImportProgress, ImportProgress::parse, "an import's progress");
 
 impl ImportProgress {
-    fn text(&self) -> String {
+    fn text(&self, now: Timestamp) -> String {
         let Self { offset, line, imported, present, refused, owners } = self;
-        format!("{offset} {line} {imported} {present} {refused} {owners}")
+        format!("{offset} {line} {imported} {present} {refused} {owners} {}", now.0)
     }
 
     fn parse(text: &str) -> Option<Self> {
         let numbers: Vec<u64> = text.split(' ').map(|number| number.parse().ok()).collect::<Option<_>>()?;
-        let [offset, line, imported, present, refused, owners] = numbers[..] else { return None };
+        // When it was kept stands behind; versions before schema 21 did not write it.
+        let [offset, line, imported, present, refused, owners, ..] = numbers[..] else { return None };
         Some(Self { offset, line, imported, present, refused, owners })
     }
 
@@ -306,6 +307,19 @@ impl Tx {
         }
     }
 
+    /// Forgets how far imports have come that nobody has gone on with since `before`: begun again, they find their keys
+    /// present.
+    pub(super) async fn purge_imports(&mut self, before: Timestamp) -> Result<(), Error> {
+        let sql = "SELECT name, value FROM meta WHERE SUBSTR(name, 1, 7) = 'import:'";
+        for (name, value) in self.list::<(String, String)>(sql, &[]).await? {
+            let kept_at = value.split(' ').nth(6).and_then(|at| at.parse().ok()).map(Timestamp);
+            if kept_at.is_none_or(|at| at < before) {
+                self.execute("DELETE FROM meta WHERE name = $1 AND value = $2", binds![&name, &value]).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn keep_progress(
         &mut self,
         now: Timestamp,
@@ -313,7 +327,7 @@ impl Tx {
         id: &str,
         progress: &ImportProgress,
     ) -> Result<(), Error> {
-        let (name, value) = (place(id), progress.text());
+        let (name, value) = (place(id), progress.text(now));
         let begun = self
             .execute(
                 "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",

@@ -5,6 +5,7 @@ mod activity;
 mod apis;
 mod audit;
 mod audit_chain;
+mod batch;
 mod bounds;
 mod census;
 mod changes;
@@ -26,6 +27,7 @@ mod migrations;
 mod plans;
 mod projects;
 mod purge;
+mod read;
 mod return_paths;
 mod row;
 mod rules;
@@ -66,10 +68,10 @@ pub use imports::{ImportBatch, ImportOutcome, ImportProgress, ImportedKey};
 pub use interactions::Interaction;
 pub use key_changes::{KeyChanges, Replacement};
 pub use keys::KeyRecord;
-pub use lists::{Listed, Position};
+pub use lists::{AuditFilter, DenialFilter, Found, KeyFilter, Listed, Position};
 pub use meter::{Connections, Operation, StoreMeter};
 pub use migrations::Schema;
-pub use projects::ProjectChanges;
+pub use projects::{ProjectChanges, ProjectKeys};
 pub use return_paths::LoginReason;
 pub use rules::RulePlace;
 pub use sessions::{NewSession, SessionLine, SessionRecord};
@@ -80,9 +82,8 @@ pub use users::NewUser;
 use self::{
     bounds::MARGIN,
     meter::Meter,
-    row::{Bind, Read},
     sqlite::Sqlite,
-    tx::{Body, Handle, Sql, Tx},
+    tx::{Body, Handle, Tx},
 };
 use crate::{
     cache::Freshness,
@@ -218,40 +219,6 @@ impl Store {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), Error> {
         self.find::<i64>("SELECT seq FROM feed WHERE id = 1", &[]).await.map(drop)
-    }
-
-    /// Everything a query selects.
-    async fn list<T: Read>(&self, sql: impl Into<Sql>, binds: &[Bind<'_>]) -> Result<Vec<T>, Error> {
-        self.list_as(&self.meter.read, sql, binds).await
-    }
-
-    /// The same, counted as this kind of work.
-    async fn list_as<T: Read>(
-        &self,
-        operation: &Operation,
-        sql: impl Into<Sql>,
-        binds: &[Bind<'_>],
-    ) -> Result<Vec<T>, Error> {
-        let began = Instant::now();
-        let rows = match &*self.engine {
-            Engine::Sqlite(sqlite) => sqlite.rows(&sql.into(), binds),
-            Engine::Postgres(pool) => {
-                let fetch = async { tx::postgres_rows(&tx::bound(sql.into(), binds).fetch_all(pool).await?) };
-                timeout(self.wait, fetch).await.unwrap_or_else(|_| Err(timed_out()))
-            }
-        };
-        operation.done(began, &rows);
-        rows?.iter_mut().map(T::read).collect()
-    }
-
-    /// The first of what a query selects.
-    async fn find<T: Read>(&self, sql: impl Into<Sql>, binds: &[Bind<'_>]) -> Result<Option<T>, Error> {
-        Ok(self.list(sql, binds).await?.into_iter().next())
-    }
-
-    /// The one row of a query that always has one, such as a count.
-    async fn one<T: Read>(&self, sql: &'static str, binds: &[Bind<'_>]) -> Result<T, Error> {
-        self.find(sql, binds).await?.ok_or(Error::Corrupt("a row that is always there"))
     }
 
     /// Runs `body` in a transaction, with its changes appended to the feed; answers after the commit.

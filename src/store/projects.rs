@@ -1,5 +1,7 @@
 //! Owns the `projects` table. Does not hold keys; see `keys`.
 
+use std::collections::HashMap;
+
 use super::{
     Error, Store,
     row::{binds, column, record},
@@ -32,6 +34,24 @@ const OF_USER: &str =
     concat!("SELECT ", project_columns!(), " FROM projects WHERE user_id = $1 ORDER BY name LIMIT $2");
 /// Locks a project's row until the commit and reads it: of two changes at once neither undoes the other.
 const LOCK: &str = concat!("UPDATE projects SET name = name WHERE id = $1 RETURNING ", project_columns!());
+
+/// Keys of one user that are counted: the newest in projects.
+const KEYS_COUNTED: i64 = 20_000;
+const KEY_COUNTS: &str = "
+    SELECT project_id, SUM(CASE WHEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) THEN 1 ELSE 0 END),
+           MAX(last_used_at)
+    FROM (SELECT project_id, revoked_at, expires_at, last_used_at FROM api_keys
+          WHERE user_id = $1 AND project_id IS NOT NULL ORDER BY created_at DESC, id DESC LIMIT $3) AS keys
+    GROUP BY project_id";
+
+/// The keys of a project.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProjectKeys {
+    /// How many are live.
+    pub live: i64,
+    /// When one of them was last used.
+    pub last_used_at: Option<Timestamp>,
+}
 
 /// What of a project is changed; what is not here stays.
 #[derive(Clone, Debug, Default)]
@@ -131,6 +151,38 @@ impl Store {
     /// The project with this id.
     pub async fn find_project(&self, id: &str) -> Result<Option<Project>, Error> {
         self.find(FIND, binds![id]).await
+    }
+
+    /// A user's live keys and their last use by project; of the newest 20,000 keys.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn count_project_keys(
+        &self,
+        now: Timestamp,
+        user_id: &str,
+    ) -> Result<HashMap<String, ProjectKeys>, Error> {
+        let rows: Vec<(String, i64, Option<Timestamp>)> =
+            self.list(KEY_COUNTS, binds![user_id, now, KEYS_COUNTED]).await?;
+        Ok(rows.into_iter().map(|(id, live, last_used_at)| (id, ProjectKeys { live, last_used_at })).collect())
+    }
+
+    /// Names of these keys and projects of a user, by id.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn names(&self, user_id: &str, ids: &[&str]) -> Result<HashMap<String, String>, Error> {
+        const KEYS: &str = "SELECT k.id, k.name FROM api_keys k JOIN (VALUES ($1, $2)) AS v ON k.id = v.column1
+                            WHERE k.user_id = v.column2";
+        const PROJECTS: &str = "SELECT p.id, p.name FROM projects p JOIN (VALUES ($1, $2)) AS v ON p.id = v.column1
+                                WHERE p.user_id = v.column2";
+        let mut names = HashMap::new();
+        for (prefix, sql) in [("key_", KEYS), ("project_", PROJECTS)] {
+            let of: Vec<_> =
+                ids.iter().filter(|id| id.starts_with(prefix)).map(|id| binds![*id, user_id].to_vec()).collect();
+            names.extend(self.list_each::<(String, String)>(sql, &of).await?);
+        }
+        Ok(names)
     }
 
     /// A user's projects by name; at most 200.

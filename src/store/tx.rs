@@ -31,7 +31,7 @@ pub(super) type Body<'t, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Se
 
 /// A transaction. Its changes are appended to the feed when its body has succeeded.
 pub struct Tx {
-    handle: Handle,
+    pub(super) handle: Handle,
     changes: Vec<Entity>,
     /// Whether an audit entry was appended: then something was done.
     pub(super) audited: bool,
@@ -60,10 +60,11 @@ impl Tx {
     }
 
     /// Runs a statement and says how many rows it changed.
-    pub(super) async fn execute(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<u64, Error> {
+    pub(super) async fn execute(&mut self, sql: impl Into<Sql>, binds: &[Bind<'_>]) -> Result<u64, Error> {
+        let sql = sql.into();
         match &mut self.handle {
-            Handle::Sqlite(connection) => statement::execute(connection, sql, binds),
-            Handle::Postgres(tx) => Ok(bound(sql.into(), binds).execute(&mut **tx).await?.rows_affected()),
+            Handle::Sqlite(connection) => statement::execute(connection, &sql, binds),
+            Handle::Postgres(tx) => Ok(bound(sql, binds).execute(&mut **tx).await?.rows_affected()),
         }
     }
 
@@ -160,7 +161,7 @@ pub(super) fn run_ready<T>(body: Body<'_, T>) -> Result<T, Error> {
 pub(super) fn bound<'q>(sql: Sql, binds: &[Bind<'q>]) -> Query<'q, Postgres, PgArguments> {
     let query = match sql {
         Sql::Borrowed(sql) => sqlx::query(sql),
-        // Built from constants by `sql::with_lists` alone, with a number of rows that differs from batch to batch.
+        // Built from a constant by `batch` alone, for a number of rows that differs from one to the next.
         Sql::Owned(sql) => sqlx::query(AssertSqlSafe(sql)).persistent(false),
     };
     binds.iter().fold(query, |query, bind| match *bind {

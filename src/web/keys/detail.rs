@@ -130,7 +130,7 @@ pub(in crate::web) async fn page(
     let usage = app.store.key_usage(&key.id, first_day).await?;
     let places = app.store.key_networks(&key.id).await?;
     let entries = app.store.audit_of_object(user_id, &key.id, LINES_MAX).await?;
-    let names = Names::of(app, info, user_id, &entries).await?;
+    let names = Names::of(app, user_id, &entries).await?;
     let denials = app.store.denials_of_user(user_id, Some(&key.id)).await?;
     let shown = usize::try_from(LINES_MAX).unwrap_or_default();
     let form = signed_in.viewer.form_id(app);
