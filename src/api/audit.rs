@@ -3,19 +3,20 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::Uri, response::Response};
-use serde::Serialize;
+use axum::{extract::State, response::Response};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     auth::{AuditRead, Authorized, Holder},
-    page::{Page, Paging, Query, fill},
+    page::{Page, Paging, page},
+    query::{ListQuery, moment},
 };
 use crate::{
     app::App,
     http::{problem::Problem, reply},
     model::clock::Timestamp,
-    store::{AuditEntry, Position},
+    store::{self, AuditEntry},
 };
 
 /// One thing that happened.
@@ -52,7 +53,8 @@ pub struct Entry {
 }
 
 /// Which entries.
-#[derive(Debug, utoipa::IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AuditFilter {
     /// Concerning this user, by id or address; for administrators, who else see all
@@ -65,27 +67,24 @@ pub struct AuditFilter {
     /// Such as `key.revoke`; `key.` means every event that begins so
     event: Option<String>,
     /// `ok` or `denied`
-    #[param(format = "outcome")]
-    outcome: Option<String>,
+    #[param(value_type = Option<String>, format = "outcome")]
+    outcome: Option<Outcome>,
     /// Not before this moment: RFC 3339, or seconds since the epoch
     #[param(required = false, value_type = String, format = "moment")]
+    #[serde(default, deserialize_with = "moment")]
     from: Option<Timestamp>,
     /// Before this moment
     #[param(required = false, value_type = String, format = "moment")]
+    #[serde(default, deserialize_with = "moment")]
     to: Option<Timestamp>,
 }
 
-impl AuditFilter {
-    fn matches(&self, entry: &AuditEntry) -> bool {
-        let is = |asked: &Option<String>, value: Option<&String>| asked.is_none() || asked.as_ref() == value;
-        let event = |asked: &String| *asked == entry.event || asked.ends_with('.') && entry.event.starts_with(asked);
-        is(&self.client, entry.client_id.as_ref())
-            && is(&self.object, entry.object.as_ref())
-            && is(&self.outcome, Some(&entry.outcome))
-            && self.event.as_ref().is_none_or(event)
-            && self.from.is_none_or(|from| entry.at >= from)
-            && self.to.is_none_or(|to| entry.at < to)
-    }
+/// How what was asked for ended.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Ok,
+    Denied,
 }
 
 impl From<AuditEntry> for Entry {
@@ -112,36 +111,25 @@ impl From<AuditEntry> for Entry {
 pub async fn list(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<AuditRead>,
-    uri: Uri,
+    ListQuery { filter, paging }: ListQuery<AuditFilter>,
 ) -> Result<Response, Problem> {
-    let names = ["user", "client", "object", "event", "outcome", "from", "to", "limit", "cursor"];
-    let query = Query::parse(&uri, &names)?;
-    let own = |name| query.get(name).map(ToOwned::to_owned);
-    let filter = AuditFilter {
-        user: own("user"),
-        client: own("client"),
-        object: own("object"),
-        event: own("event"),
-        outcome: query.one_of("outcome", &["ok", "denied"])?.map(ToOwned::to_owned),
-        from: query.moment("from")?,
-        to: query.moment("to")?,
+    let user = caller.owner_filter(&app, filter.user.as_deref()).await?;
+    let filter = store::AuditFilter {
+        user: user.as_deref(),
+        client: filter.client.as_deref(),
+        object: filter.object.as_deref(),
+        event: filter.event.as_deref(),
+        outcome: filter.outcome.map(|outcome| match outcome {
+            Outcome::Ok => "ok",
+            Outcome::Denied => "denied",
+        }),
+        from: filter.from,
+        to: filter.to,
     };
-    let owner = caller.owner_filter(&app, filter.user.as_deref()).await?;
-    let (store, owner, to) = (&app.store, owner.as_deref(), filter.to);
-    let read = |place: Position, limit| async move {
-        // What is newer than asked for need not be walked through.
-        let place = match to {
-            Some(to) if to < place.at => Position { at: to, id: String::new() },
-            _ => place,
-        };
-        store.audit_after(owner, &place, limit).await
+    let read = |after, limit| app.store.audit_after(filter, after, limit);
+    let show = |entry: AuditEntry| match &caller.holder {
+        Some(Holder { user, .. }) if !user.admin => entry.seen_by(&user.id).into(),
+        _ => Entry::from(entry),
     };
-    let select = |entry: AuditEntry| {
-        let seen = match &caller.holder {
-            Some(Holder { user, .. }) if !user.admin => entry.seen_by(&user.id),
-            _ => entry,
-        };
-        filter.matches(&seen).then(|| Entry::from(seen))
-    };
-    Ok(reply::json(&fill(&app, "audit", &query.paging()?, read, select).await?))
+    Ok(reply::json(&page(&app, "audit", &paging, read, show).await?))
 }

@@ -219,10 +219,10 @@ pub(super) fn no_such(what: &str) -> Error {
 
 async fn find_user(app: &App, name: &str) -> Result<Option<User>, Problem> {
     if !name.contains('@') {
-        return Ok(app.store.user_by_id(name).await?);
+        return Ok(app.store.find_user(name).await?);
     }
     Ok(match email::normalize(name) {
-        Ok(email) => app.store.find_user(&email).await?.map(|(user, _)| user),
+        Ok(email) => app.store.find_user_by_email(&email).await?.map(|(user, _)| user),
         Err(_) => None,
     })
 }
@@ -323,7 +323,7 @@ async fn judge(
         return Err((Outcome::Denied, Problem::scope(scope)));
     }
     let found = match &principal.user {
-        Some(user) => app.store.user_by_id(&user.id).await.map_err(|error| (Outcome::Denied, error.into()))?,
+        Some(user) => app.store.find_user(&user.id).await.map_err(|error| (Outcome::Denied, error.into()))?,
         None => None,
     };
     let Some(user) = found.filter(|user| user.active) else {

@@ -13,5 +13,6 @@ mod page;
 mod path;
 pub mod plans;
 pub mod projects;
+pub mod query;
 pub mod usage;
 pub mod users;

@@ -1,24 +1,20 @@
-//! Owns lists page by page: the query's filters, limit and cursor, and the page's shape. A page looks through a bounded
-//! number of entries, so one with few matches may be short and still have a next.
+//! Owns lists page by page: limit and cursor, and the page's shape. A page is short only where the list ends, or a search has
+//! looked at very many entries; it is never empty with a next.
 
-use axum::http::Uri;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     app::App,
     http::problem::Problem,
-    model::{clock::Timestamp, error::Error, params::Params},
-    store::{self, Listed, Position},
+    model::{clock::Timestamp, error::Error},
+    store::{self, Found, Position},
 };
 
 /// Entries of a page, unless the query says otherwise.
-const LIMIT: usize = 20;
+pub(super) const LIMIT: usize = 20;
 /// Most entries of a page.
-const LIMIT_MAX: usize = 100;
-/// Entries read at once, and how often, to fill a page whose filter lets few through.
-const READ: i64 = 500;
-const READS_MAX: usize = 10;
+pub(super) const LIMIT_MAX: usize = 100;
 
 /// One page of a list, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,111 +38,35 @@ pub struct Paging {
     pub cursor: Option<String>,
 }
 
-/// The parameters of a list's query, each at most once and none unknown.
-#[derive(Debug)]
-pub struct Query<'u>(Params<'u>);
-
-impl<'u> Query<'u> {
-    /// Reads a query that may have these names.
-    ///
-    /// # Errors
-    /// `invalid_request` naming what is wrong.
-    pub fn parse(uri: &'u Uri, names: &[&str]) -> Result<Self, Error> {
-        let params = Params::form(uri.query().unwrap_or_default().as_bytes())?.without_nul()?;
-        params.refuse_duplicates(&[])?;
-        if params.pairs().any(|(name, _)| !names.contains(&name)) {
-            return Err(Error::invalid_request(format!("unknown query parameter; allowed: {}", names.join(", "))));
-        }
-        Ok(Self(params))
-    }
-
-    /// A value; absent and empty are the same.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name)
-    }
-
-    /// A value that is one of these.
-    ///
-    /// # Errors
-    /// `invalid_request`.
-    pub fn one_of(&self, name: &str, of: &[&str]) -> Result<Option<&str>, Error> {
-        match self.get(name) {
-            Some(value) if !of.contains(&value) => {
-                Err(Error::invalid_request(format!("{name} is one of: {}", of.join(", "))))
-            }
-            value => Ok(value),
-        }
-    }
-
-    /// A moment.
-    ///
-    /// # Errors
-    /// `invalid_request`.
-    pub fn moment(&self, name: &str) -> Result<Option<Timestamp>, Error> {
-        let wrong = || Error::invalid_request(format!("{name} is a moment such as 2026-11-21T00:00:00Z"));
-        // More digits than the last second of the year 9999 has cannot be written as a date again.
-        let is_one = |text: &&str| text.len() <= 12 || !text.bytes().all(|b| b.is_ascii_digit());
-        let read = |text: &str| Timestamp::read(text).filter(|at| at.0 >= 0);
-        self.get(name).map(|text| Some(text).filter(is_one).and_then(read).ok_or_else(wrong)).transpose()
-    }
-
-    /// Which page.
-    ///
-    /// # Errors
-    /// `invalid_request`.
-    pub fn paging(&self) -> Result<Paging, Error> {
-        let wrong = || Error::invalid_request(format!("limit is 1 to {LIMIT_MAX}"));
-        let limit = match self.get("limit") {
-            Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().map_err(|_| wrong())?,
-            Some(_) => return Err(wrong()),
-            None => LIMIT,
-        };
-        if !(1..=LIMIT_MAX).contains(&limit) {
-            return Err(wrong());
-        }
-        Ok(Paging { limit, cursor: self.get("cursor").map(ToOwned::to_owned) })
-    }
-}
-
-/// Fills a page of the list called `name`: reads on after the cursor until there are enough entries that `select` lets through,
-/// or enough were looked at.
+/// A page of the list called `name`: what `read` finds from a position on.
 ///
 /// # Errors
 /// `invalid_request` for an invalid cursor, `temporarily_unavailable`.
-pub async fn fill<T, U, F>(
+pub async fn page<T, U, F>(
     app: &App,
     name: &'static str,
     paging: &Paging,
-    read: impl Fn(Position, i64) -> F,
-    mut select: impl FnMut(T) -> Option<U>,
+    read: impl FnOnce(Position, usize) -> F,
+    show: impl FnMut(T) -> U,
 ) -> Result<Page<U>, Problem>
 where
-    F: Future<Output = Result<Vec<Listed<T>>, store::Error>>,
+    F: Future<Output = Result<Found<T>, store::Error>>,
 {
-    let wrong = || Error::invalid_request("invalid cursor");
-    let mut place = match &paging.cursor {
-        Some(cursor) => app.cursors.place(name, cursor).ok_or_else(wrong)?,
-        None => Position::start(),
-    };
-    let mut items = Vec::new();
-    for _ in 0..READS_MAX {
-        let entries = read(place.clone(), READ.min(i64::try_from(paging.limit).unwrap_or(READ) * 2 + 1)).await?;
-        let mut rest = entries.into_iter().peekable();
-        if rest.peek().is_none() {
-            return Ok(Page { items, next: None });
-        }
-        while let Some(Listed { position, value }) = rest.next() {
-            place = position;
-            items.extend(select(value));
-            if items.len() == paging.limit {
-                // Only another read shows whether there is more.
-                let is_last = rest.peek().is_none() && read(place.clone(), 1).await?.is_empty();
-                return Ok(Page { items, next: (!is_last).then(|| app.cursors.cursor(name, &place)) });
-            }
-        }
+    let Found { mut entries, mut more } =
+        read(start(app, name, paging)?.unwrap_or_else(Position::start), paging.limit + 1).await?;
+    // One more than asked for says that there is a next page.
+    if entries.len() > paging.limit {
+        entries.truncate(paging.limit);
+        more = entries.last().map(|last| last.position.clone());
     }
-    Ok(Page { items, next: Some(app.cursors.cursor(name, &place)) })
+    let next = more.map(|position| app.cursors.cursor(name, &position));
+    Ok(Page { items: entries.into_iter().map(|entry| entry.value).map(show).collect(), next })
+}
+
+/// The position that a page begins after, where it has a cursor.
+fn start(app: &App, name: &'static str, paging: &Paging) -> Result<Option<Position>, Error> {
+    let wrong = || Error::invalid_request("invalid cursor");
+    paging.cursor.as_ref().map(|cursor| app.cursors.place(name, cursor).ok_or_else(wrong)).transpose()
 }
 
 /// A page of a list that is held whole, in the order of `id`.
@@ -160,8 +80,7 @@ pub fn cut<T>(
     mut all: Vec<T>,
     id: impl Fn(&T) -> String,
 ) -> Result<Page<T>, Problem> {
-    let wrong = || Error::invalid_request("invalid cursor");
-    let after = paging.cursor.as_ref().map(|cursor| app.cursors.place(name, cursor).ok_or_else(wrong)).transpose()?;
+    let after = start(app, name, paging)?;
     all.sort_by_key(&id);
     all.retain(|item| after.as_ref().is_none_or(|after| id(item) > after.id));
     let more = all.len() > paging.limit;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::Uri, response::Response};
+use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -10,8 +10,9 @@ use super::{
     auth::{Authorized, Caller, ProjectsRead, ProjectsWrite, no_such},
     idempotency::{Guarded, JsonResponse},
     json::JsonBody,
-    page::{Page, Paging, Query, fill},
+    page::{Page, Paging, page},
     path::Id,
+    query::ListQuery,
 };
 use crate::{
     app::App,
@@ -95,7 +96,8 @@ pub struct ChangeProject {
 }
 
 /// Which projects.
-#[derive(Debug, utoipa::IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ProjectFilter {
     /// Of this user, by id or address; for administrators, who else see everybody's
@@ -124,20 +126,12 @@ impl From<Record> for Project {
 pub async fn list(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ProjectsRead>,
-    uri: Uri,
+    ListQuery { filter, paging }: ListQuery<ProjectFilter>,
 ) -> Result<Response, Problem> {
-    let query = Query::parse(&uri, &["user", "limit", "cursor"])?;
-    let filter = ProjectFilter { user: query.get("user").map(ToOwned::to_owned) };
-    let owner = caller.owner_filter(&app, filter.user.as_deref()).await?;
-    let (store, owner) = (&app.store, owner.as_deref());
-    let read = |place, limit| async move { store.projects_after(owner, &place, limit).await };
+    let user = caller.owner_filter(&app, filter.user.as_deref()).await?;
     let only = caller.note_escalation(&app, attenuation::project(&caller.actor(), None))?;
-    let select = |project: Record| {
-        let is_meant = only.as_ref().is_none_or(|only| *only == project.id);
-        is_meant.then(|| Project::from(project))
-    };
-    let page = fill(&app, "projects", &query.paging()?, read, select).await?;
-    Ok(reply::json(&page))
+    let read = |after, limit| app.store.projects_after(user.as_deref(), only.as_deref(), after, limit);
+    Ok(reply::json(&page(&app, "projects", &paging, read, Project::from).await?))
 }
 
 /// Create a project

@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::Uri, response::Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     auth::{Authorized, UsageRead, no_such},
     keys,
-    page::{Page, Paging, Query, fill},
+    page::{Page, Paging, page},
     path::{Id, IdAndQuery},
+    query::{ListQuery, Query},
 };
 use crate::{
     app::App,
@@ -23,6 +24,7 @@ use crate::{
         error::Error,
         usage::{HourUsage, days, hour},
     },
+    store::DenialFilter,
 };
 
 const DAY_SECONDS: i64 = 86_400;
@@ -133,7 +135,8 @@ pub struct Refused {
 }
 
 /// Which refusals.
-#[derive(Debug, utoipa::IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct UsageFilter {
     /// Of this user, by id or address; for administrators, who else see everybody's
@@ -238,20 +241,13 @@ pub async fn of_key(
 pub async fn denials(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<UsageRead>,
-    uri: Uri,
+    ListQuery { filter, paging }: ListQuery<UsageFilter>,
 ) -> Result<Response, Problem> {
     caller.note_escalation(&app, attenuation::reaches_project(&caller.actor(), None))?;
-    let query = Query::parse(&uri, &["user", "key_id", "api", "limit", "cursor"])?;
-    let own = |name| query.get(name).map(ToOwned::to_owned);
-    let filter = UsageFilter { user: own("user"), key_id: own("key_id"), api: own("api") };
-    let owner = caller.owner_filter(&app, filter.user.as_deref()).await?;
-    let (store, owner) = (&app.store, owner.as_deref());
-    let read = |place, limit| async move { store.denials_after(owner, &place, limit).await };
-    let is = |asked: &Option<String>, value: &Option<String>| asked.is_none() || asked == value;
-    let select = |record: DenialRecord| {
-        (is(&filter.key_id, &record.key_id) && is(&filter.api, &record.api)).then(|| Refused::from(record))
-    };
-    Ok(reply::json(&fill(&app, "denials", &query.paging()?, read, select).await?))
+    let user = caller.owner_filter(&app, filter.user.as_deref()).await?;
+    let filter = DenialFilter { user: user.as_deref(), key: filter.key_id.as_deref(), api: filter.api.as_deref() };
+    let read = |after, limit| app.store.denials_after(filter, after, limit);
+    Ok(reply::json(&page(&app, "denials", &paging, read, Refused::from).await?))
 }
 
 /// Why a request was refused

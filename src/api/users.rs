@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::Uri, response::Response};
+use axum::{extract::State, response::Response};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,8 +12,9 @@ use super::{
     auth::{Admin, Caller, UsersRead, UsersWrite, no_such},
     idempotency::{Guarded, JsonResponse, found},
     json::JsonBody,
-    page::{Page, Paging, Query, fill},
+    page::{Page, Paging, page},
     path::Id,
+    query::ListQuery,
 };
 use crate::{
     app::App,
@@ -96,7 +97,8 @@ pub struct ChangeUser {
 }
 
 /// Which users.
-#[derive(Debug, utoipa::IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct UserFilter {
     /// The one with this address
@@ -122,20 +124,18 @@ impl From<Record> for User {
 /// List users
 #[utoipa::path(get, path = "/api/v1/users", tag = "users", params(UserFilter, Paging),
     responses((status = 200, body = Page<User>)), security(("bearer" = ["grantd:users:read"])))]
-pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, uri: Uri) -> Result<Response, Problem> {
-    let query = Query::parse(&uri, &["email", "plan", "limit", "cursor"])?;
-    let own = |name| query.get(name).map(ToOwned::to_owned);
-    let (filter, paging) = (UserFilter { email: own("email"), plan: own("plan") }, query.paging()?);
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Admin(..): Admin<UsersRead>,
+    ListQuery { filter, paging }: ListQuery<UserFilter>,
+) -> Result<Response, Problem> {
     if let Some(address) = &filter.email {
-        let found = app.store.find_user(&email::normalize(address)?).await?;
+        let found = app.store.find_user_by_email(&email::normalize(address)?).await?;
         let items = found.map(|(user, _)| User::from(user)).into_iter().collect();
         return Ok(reply::json(&Page { items, next: None }));
     }
-    let store = &app.store;
-    let read = |place, limit| async move { store.users_after(&place, limit).await };
-    let is_meant = |user: &Record| filter.plan.as_ref().is_none_or(|plan| *plan == user.plan);
-    let select = |user| Some(user).filter(is_meant).map(User::from);
-    Ok(reply::json(&fill(&app, "users", &paging, read, select).await?))
+    let read = |after, limit| app.store.users_after(filter.plan.as_deref(), after, limit);
+    Ok(reply::json(&page(&app, "users", &paging, read, User::from).await?))
 }
 
 /// Create a user
@@ -186,7 +186,7 @@ pub async fn create(
 #[utoipa::path(get, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path, format = "id")),
     responses((status = 200, body = User)), security(("bearer" = ["grantd:users:read"])))]
 pub async fn get(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, Id(id): Id) -> Result<Response, Problem> {
-    let user = app.store.user_by_id(&id).await?.ok_or_else(|| no_such("user"))?;
+    let user = app.store.find_user(&id).await?.ok_or_else(|| no_such("user"))?;
     Ok(reply::json(&User::from(user)))
 }
 
@@ -211,7 +211,7 @@ pub async fn update(
     if let Some(active) = sent.active {
         found(app.store.set_user_active(now, caller.origin(), id.clone(), active).await, || no_such("user"))?;
     }
-    let user = app.store.user_by_id(&id).await?.ok_or_else(|| no_such("user"))?;
+    let user = app.store.find_user(&id).await?.ok_or_else(|| no_such("user"))?;
     Ok(reply::json(&User::from(user)))
 }
 

@@ -39,11 +39,12 @@ const ANSWER_MAX: usize = 16 << 20;
 /// Entries of one page.
 const PAGE: usize = 100;
 /// What the API says of a thing that is not there, and where to look.
-const HINTS: [(&str, &str); 6] = [
+const HINTS: [(&str, &str); 7] = [
     ("there is no such user", "`grantd user list` shows them"),
     ("there is no such project", "`grantd project list --user EMAIL` shows them"),
     ("there is no such key", "`grantd key list --user EMAIL` shows them"),
     ("there is no such client (or it is an API's own)", "`grantd client list` shows them"),
+    ("there is no such plan", "`grantd plan list` shows them"),
     ("there is no such API", "`grantd api list` shows them"),
     ("there is no such rule", "`grantd api routes` shows them"),
 ];

@@ -121,7 +121,7 @@ fn remove() -> Result<(), Error> {
 
 /// The example as it should be at a start: created, or brought to this address and alive again.
 async fn create_or_refresh(app: &App) -> Result<Variables, Error> {
-    let mut variables = match app.store.find_user(EMAIL).await? {
+    let mut variables = match app.store.find_user_by_email(EMAIL).await? {
         Some((user, _)) => {
             let mut variables = Variables::read().ok_or_else(|| {
                 let message = format!("{FILE} is gone, and the secrets in it were shown once: grantd demo --fresh");
@@ -165,7 +165,7 @@ async fn refresh(app: &App, user_id: &str, variables: &mut Variables) -> Result<
         app.store.update_client(now, context::origin(), client.id.clone(), None, to).await?;
     }
     for name in ["API_KEY", "PROJECT_KEY", "ADMIN_KEY"] {
-        let kept = app.store.find_key(&Digest::of(variables.get(name)?)).await?;
+        let kept = app.store.find_key_by_digest(&Digest::of(variables.get(name)?)).await?;
         let Some(old) = kept.map(|record| record.key).filter(|key| key.revoked_at.is_some()) else { continue };
         let project = match &old.project_id {
             Some(id) => app.store.find_project(id).await?,

@@ -42,7 +42,7 @@ async fn revoke(app: &App, token: &str) -> Result<&'static str, Error> {
         app.store.revoke_token(now, context::origin(), signed.jti, signed.client_id, signed.expires_at).await?;
         return Ok("access_token");
     }
-    if let Some(record) = app.store.find_key(&Digest::of(token)).await? {
+    if let Some(record) = app.store.find_key_by_digest(&Digest::of(token)).await? {
         app.store.revoke_key(now, context::origin(), record.key.id, None).await?;
         return Ok("api_key");
     }

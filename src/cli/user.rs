@@ -115,7 +115,7 @@ impl Named {
 impl SetPassword {
     async fn run(self, global: &Global) -> Result<(), Error> {
         let opened = context::store(global).await?;
-        let (user, _) = opened.store.find_user(&email::normalize(&self.email)?).await?.ok_or_else(no_user)?;
+        let (user, _) = opened.store.find_user_by_email(&email::normalize(&self.email)?).await?.ok_or_else(no_user)?;
         let (password, shown) = password(self.password_stdin)?;
         let whose = PasswordOwner { issuer: &opened.config.issuer, email: &user.email, name: &user.name };
         let hash = Passwords::default().hash(NewPassword::accept(&password, whose)?).await?;

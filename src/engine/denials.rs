@@ -3,9 +3,11 @@
 
 use std::{
     collections::HashMap,
+    ops::RangeInclusive,
     sync::{Mutex, PoisonError},
 };
 
+use super::batch::BatchSize;
 use crate::{
     meters::Count,
     model::{clock::Timestamp, denial::DenialRecord, error::Error, network::sender_network},
@@ -20,16 +22,28 @@ const NOTED_OF_ONE_MAX: u32 = 600;
 /// Of them, those of one credential for one kind of reason: examples. Whoever sends an expired token again and again hides
 /// nothing else that happens to its owner.
 const NOTED_ALIKE_MAX: u32 = 60;
-/// Refusals written in one transaction.
-const BATCH: usize = 500;
+/// Refusals written in one transaction, at least and at most.
+const BATCH: RangeInclusive<usize> = 10..=500;
 
 /// Refusals since the last flush.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Denials {
     owned: Mutex<Noted>,
     anonymous: Mutex<Noted>,
+    batch: BatchSize,
     /// Refusals of which no record is kept: more than fit between two flushes.
     pub dropped: Count,
+}
+
+impl Default for Denials {
+    fn default() -> Self {
+        Self {
+            owned: Mutex::default(),
+            anonymous: Mutex::default(),
+            batch: BatchSize::new(*BATCH.end(), BATCH),
+            dropped: Count::default(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -98,10 +112,13 @@ impl Denials {
         for list in [&self.owned, &self.anonymous] {
             let mut records = std::mem::take(&mut list.lock().unwrap_or_else(PoisonError::into_inner).records);
             while !records.is_empty() {
-                let batch = records[..records.len().min(BATCH)].to_vec();
+                let batch = records[..records.len().min(self.batch.rows())].to_vec();
                 let written = batch.len();
                 if let Err(error) = store.insert_denials(now, batch).await {
-                    failed = Some(error.into());
+                    let error = Error::from(error);
+                    // Next time fewer at once: they may have been too many for the time a transaction has.
+                    self.batch.failed(&error);
+                    failed = Some(error);
                     let mut kept = list.lock().unwrap_or_else(PoisonError::into_inner);
                     records.append(&mut kept.records);
                     // While nothing can be written, no more than an hour's.
@@ -112,6 +129,7 @@ impl Denials {
                     break;
                 }
                 records.drain(..written);
+                self.batch.grow();
             }
         }
         failed.map_or(Ok(()), Err)

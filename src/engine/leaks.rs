@@ -111,7 +111,7 @@ impl Leaks {
     /// # Errors
     /// `temporarily_unavailable`; then it was not ended.
     pub async fn end(&self, now: Timestamp, origin: Origin, key: &str, found_at: Option<&str>) -> Result<bool, Error> {
-        let Some(record) = self.store.find_key(&Digest::of(key)).await? else { return Ok(false) };
+        let Some(record) = self.store.find_key_by_digest(&Digest::of(key)).await? else { return Ok(false) };
         if !self.store.revoke_leaked_key(now, origin, record.key.id.clone()).await? {
             return Ok(true);
         }
@@ -140,7 +140,7 @@ impl Leaks {
     }
 
     async fn tell(&self, now: Timestamp, record: &KeyRecord, subject: &str, what: &str) -> Result<(), Error> {
-        if let Some(owner) = self.store.user_by_id(&record.user.id).await? {
+        if let Some(owner) = self.store.find_user(&record.user.id).await? {
             let (key, at) = (&record.key, now.rfc3339());
             let text = format!(
                 "Hello {},\n\nyour API key \"{}\" (…{}) {what}\n\nIt stopped working at {at}.\n\n\

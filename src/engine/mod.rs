@@ -6,6 +6,7 @@ pub mod apikey;
 pub mod apis;
 pub mod attenuation;
 pub mod background;
+pub mod batch;
 pub mod catalog;
 pub mod census;
 pub mod claims;

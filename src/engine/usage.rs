@@ -3,20 +3,22 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
+    ops::RangeInclusive,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
+use super::batch::BatchSize;
 use crate::{
     meters::Count,
     model::{clock::Timestamp, error::Error, network::place, principal::Presentation, usage::Outcome},
-    store::{KeyUse, Store},
+    store::{self, KeyUse, Store},
 };
 
-/// Keys flushed in one transaction.
-const BATCH: usize = 100;
+/// Keys flushed in one transaction, at least and at most.
+const BATCH: RangeInclusive<usize> = 5..=100;
 /// Networks noted of one key between two flushes; more are noted the next time they are used.
 const NETWORKS_MAX: usize = 8;
 /// Longest `User-Agent` kept, in characters.
@@ -45,12 +47,20 @@ struct Seen {
 }
 
 /// The keys used since the last flush: bounded by the keys in memory, and for ended ones by a number.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Usage {
+    batch: BatchSize,
     dirty: Mutex<Vec<Arc<KeyCounter>>>,
     ended: Mutex<HashMap<String, i64>>,
     /// Refusals of ended keys that were not counted for their owners: of more keys than fit between two flushes.
     pub dropped: Count,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        let batch = BatchSize::new(*BATCH.end(), BATCH);
+        Self { batch, dirty: Mutex::default(), ended: Mutex::default(), dropped: Count::default() }
+    }
 }
 
 impl KeyCounter {
@@ -161,17 +171,26 @@ impl Usage {
         let mut dirty = std::mem::take(&mut *self.dirty.lock().unwrap_or_else(PoisonError::into_inner));
         // Rows are locked in one order by every node, so that two flushes cannot wait for each other.
         dirty.sort_unstable_by(|one, other| one.key_id.cmp(&other.key_id));
-        for batch in dirty.chunks(BATCH) {
+        for batch in dirty.chunks(self.batch.rows()) {
             let uses: Vec<KeyUse> = batch.iter().map(|counter| counter.take()).collect();
             if let Err(error) = store.flush_key_uses(now, uses.clone()).await {
                 for (counter, of) in batch.iter().zip(&uses) {
                     counter.put_back(of);
                     self.queue(counter);
                 }
-                failed = Some(error.into());
+                failed = Some(self.shrunk(error));
+            } else {
+                self.batch.grow();
             }
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Next time fewer keys at once: they may have been too many for the time a transaction has.
+    fn shrunk(&self, error: store::Error) -> Error {
+        let error = Error::from(error);
+        self.batch.failed(&error);
+        error
     }
 
     async fn flush_ended(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
@@ -180,13 +199,15 @@ impl Usage {
             ended.into_iter().map(|(key_id, denied)| KeyUse { key_id, denied, ..KeyUse::default() }).collect();
         uses.sort_unstable_by(|one, other| one.key_id.cmp(&other.key_id));
         let mut failed = None;
-        for batch in uses.chunks(BATCH) {
+        for batch in uses.chunks(self.batch.rows()) {
             if let Err(error) = store.flush_key_uses(now, batch.to_vec()).await {
                 let mut kept = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
                 for of in batch {
                     *kept.entry(of.key_id.clone()).or_default() += of.denied;
                 }
-                failed = Some(error.into());
+                failed = Some(self.shrunk(error));
+            } else {
+                self.batch.grow();
             }
         }
         failed.map_or(Ok(()), Err)

@@ -331,7 +331,8 @@ impl Verifier {
         now: Timestamp,
         digest: &Digest,
     ) -> Result<Result<(Accepted, Vec<Entity>), Rejection>, Error> {
-        let Some(KeyRecord { key, user, project, quota, disabled }) = self.store.find_key(digest).await? else {
+        let Some(KeyRecord { key, user, project, quota, disabled }) = self.store.find_key_by_digest(digest).await?
+        else {
             return Ok(Err(Rejection::unknown(Reason::Unknown)));
         };
         let denied = |reason, since| Rejection {

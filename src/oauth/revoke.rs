@@ -73,7 +73,7 @@ async fn revoke_key(app: &App, info: &RequestInfo, client: Option<&Client>, key:
     if client.is_none() {
         credential::admit(app, info, key)?;
     }
-    let Some(record) = app.store.find_key(&Digest::of(key)).await? else {
+    let Some(record) = app.store.find_key_by_digest(&Digest::of(key)).await? else {
         if client.is_none() {
             credential::missed(app, info).await;
         }

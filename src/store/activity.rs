@@ -2,13 +2,10 @@
 
 use super::{
     Error, Store,
-    audit::{AuditEntry, entry},
+    audit::{AuditEntry, audit_columns},
     row::binds,
 };
 use crate::model::error::Error as ModelError;
-
-/// Entries of one user looked through for those about one object.
-const LOOKED_THROUGH: i64 = 5000;
 
 impl Store {
     /// What concerns this user with the id of each entry, newest first, at most `limit`; with `before`, such an id, only
@@ -23,27 +20,23 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<(String, AuditEntry)>, Error> {
         let (at, id) = before.map_or(Ok((i64::MAX, "")), place)?;
-        let rows = self
-            .rows(
-                "SELECT at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times, id
-                 FROM audit WHERE user_id = $1 AND at <= $2 AND (at < $2 OR id < $3) ORDER BY at DESC, id DESC LIMIT $4",
-                binds![user_id, at, id, limit],
-            )
-            .await?;
-        rows.into_iter().map(|mut row| Ok((row.text(11)?, entry(&mut row)?))).collect()
+        const OF_USER: &str = concat!(
+            "SELECT id, ",
+            audit_columns!(),
+            " FROM audit WHERE user_id = $1 AND at <= $2 AND (at < $2 OR id < $3) ORDER BY at DESC, id DESC LIMIT $4"
+        );
+        self.list(OF_USER, binds![user_id, at, id, limit]).await
     }
 
-    /// What concerns one object of this user, newest first, at most `limit`, among the user's newest 5,000 entries.
+    /// What concerns one object of this user, newest first, at most `limit`.
     pub async fn audit_of_object(&self, user_id: &str, object: &str, limit: i64) -> Result<Vec<AuditEntry>, Error> {
-        let rows = self
-            .rows(
-                "SELECT at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times
-                 FROM (SELECT * FROM audit WHERE user_id = $1 ORDER BY at DESC, id DESC LIMIT $4) AS newest
-                 WHERE object = $2 ORDER BY at DESC, id DESC LIMIT $3",
-                binds![user_id, object, limit, LOOKED_THROUGH],
-            )
-            .await?;
-        rows.into_iter().map(|mut row| entry(&mut row)).collect()
+        // The user is compared so that no index of it serves: an object has few entries, a user may have very many.
+        const OF_OBJECT: &str = concat!(
+            "SELECT ",
+            audit_columns!(),
+            " FROM audit WHERE COALESCE(user_id, '') = $1 AND object = $2 ORDER BY at DESC, id DESC LIMIT $3"
+        );
+        self.list(OF_OBJECT, binds![user_id, object, limit]).await
     }
 }
 

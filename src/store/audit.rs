@@ -2,7 +2,7 @@
 
 use super::{
     Error, Store,
-    row::{Row, binds},
+    row::{binds, record},
     tx::Tx,
 };
 use crate::model::{
@@ -59,11 +59,11 @@ impl Tx {
     /// Appends an entry; if it cannot be written, neither is the change.
     pub(super) async fn audit(&mut self, now: Timestamp, origin: &Origin, event: Event) -> Result<(), Error> {
         self.audited = true;
-        // Time first, so that entries are appended at the end of the index.
-        let id = format!("{:012x}{}", now.0, secret::random_base62(10));
+        let id = entry_id(now);
         let outcome = if event.denied.is_some() { "denied" } else { "ok" };
         self.execute(
-            "INSERT INTO audit (id, at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times)
+            "INSERT INTO audit (id, at, event, actor, user_id, client_id, object, outcome, reason, address,
+             request_id, times)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             binds![
                 &id,
@@ -85,6 +85,11 @@ impl Tx {
     }
 }
 
+/// An id that begins with the time, so that entries are appended at the end of the index.
+pub(super) fn entry_id(at: Timestamp) -> String {
+    format!("{:012x}{}", at.0, secret::random_base62(10))
+}
+
 impl Store {
     /// Appends entries that stand alone, such as counted refusals.
     pub async fn audit(&self, now: Timestamp, entries: Vec<(Origin, Event)>) -> Result<(), Error> {
@@ -98,33 +103,12 @@ impl Store {
         })
         .await
     }
+}
 
-    /// The newest entries, at most `limit`.
-    pub async fn audit_entries(&self, limit: i64) -> Result<Vec<AuditEntry>, Error> {
-        let rows = self
-            .rows(
-                "SELECT at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times
-                 FROM audit ORDER BY at DESC, id DESC LIMIT $1",
-                binds![limit],
-            )
-            .await?;
-        rows.into_iter().map(|mut row| entry(&mut row)).collect()
+record! {
+    audit_columns: AuditEntry {
+        at: "at", event: "event", actor: "actor", user_id: "user_id", client_id: "client_id", object: "object",
+        outcome: "outcome", reason: "reason", address: "address", request_id: "request_id", times: "times",
     }
 }
-
-/// An entry from its first eleven columns.
-pub(super) fn entry(row: &mut Row) -> Result<AuditEntry, Error> {
-    Ok(AuditEntry {
-        at: row.at(0)?,
-        event: row.text(1)?,
-        actor: row.text(2)?,
-        user_id: row.opt_text(3)?,
-        client_id: row.opt_text(4)?,
-        object: row.opt_text(5)?,
-        outcome: row.text(6)?,
-        reason: row.opt_text(7)?,
-        address: row.text(8)?,
-        request_id: row.text(9)?,
-        times: row.int(10)?,
-    })
-}
+pub(super) use audit_columns;

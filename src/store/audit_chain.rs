@@ -9,8 +9,8 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::{
     AuditEntry, Error, Store,
-    audit::entry,
-    row::{Row, binds},
+    audit::audit_columns,
+    row::{Column, Value, binds},
     tx::Tx,
 };
 use crate::model::clock::Timestamp;
@@ -63,13 +63,22 @@ impl ChainPosition {
     }
 }
 
+const SEAL: &str = "UPDATE audit SET seq = v.column2, seal = v.column3
+                    FROM (VALUES ($1, $2, $3)) AS v WHERE audit.id = v.column1";
+
+impl Column for ChainPosition {
+    fn of(value: Value) -> Result<Self, Error> {
+        Self::parse(&String::of(value)?)
+    }
+}
+
 impl Tx {
     /// A link kept in `meta`; its row stays locked.
     async fn link(&mut self, name: &'static str) -> Result<ChainPosition, Error> {
         let start = ChainPosition::default().text();
-        let insert = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = meta.value RETURNING value";
-        let row = self.row(insert, binds![name, &start]).await?;
-        ChainPosition::parse(&row.ok_or(Error::Corrupt("meta"))?.text(0)?)
+        let insert = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE
+                      SET value = meta.value RETURNING value";
+        self.one(insert, binds![name, &start]).await
     }
 
     async fn set_link(&mut self, name: &'static str, link: &ChainPosition) -> Result<(), Error> {
@@ -78,15 +87,15 @@ impl Tx {
 
     /// Deletes the old end of the log; says how many entries.
     pub(super) async fn trim_audit(&mut self, before: Timestamp) -> Result<u64, Error> {
-        let oldest = self
-            .rows("SELECT seq, seal, at FROM audit WHERE seq IS NOT NULL ORDER BY seq LIMIT $1", binds![BATCH])
+        let oldest: Vec<(i64, String, Timestamp)> = self
+            .list("SELECT seq, seal, at FROM audit WHERE seq IS NOT NULL ORDER BY seq LIMIT $1", binds![BATCH])
             .await?;
         let mut last = None;
-        for mut row in oldest {
-            if row.at(2)? >= before {
+        for (seq, seal, at) in oldest {
+            if at >= before {
                 break;
             }
-            last = Some(ChainPosition { seq: row.int(0)?, seal: row.text(1)? });
+            last = Some(ChainPosition { seq, seal });
         }
         let Some(last) = last else { return Ok(0) };
         self.link(ANCHOR).await?;
@@ -99,27 +108,24 @@ impl Store {
     /// Gives entries that have none their number and seal, a bounded number of them. Says whether there may be more.
     pub async fn seal_audit(&self, now: Timestamp, key: &hmac::Key) -> Result<bool, Error> {
         // Most looks find nothing; those write nothing.
-        if self.row("SELECT id FROM audit WHERE seq IS NULL LIMIT 1", &[]).await?.is_none() {
+        if self.find::<String>("SELECT id FROM audit WHERE seq IS NULL LIMIT 1", &[]).await?.is_none() {
             return Ok(false);
         }
         let key = key.clone();
         self.write(now, move |tx| {
             Box::pin(async move {
                 let mut head = tx.link(HEAD).await?;
-                let rows = tx
-                    .rows(
-                        "SELECT at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times, id
-                         FROM audit WHERE seq IS NULL ORDER BY at, id LIMIT $1",
-                        binds![BATCH],
-                    )
-                    .await?;
+                const UNSEALED: &str =
+                    concat!("SELECT id, ", audit_columns!(), " FROM audit WHERE seq IS NULL ORDER BY at, id LIMIT $1");
+                let rows: Vec<(String, AuditEntry)> = tx.list(UNSEALED, binds![BATCH]).await?;
                 let count = rows.len();
-                for mut row in rows {
-                    let (entry, id) = (entry(&mut row)?, row.text(11)?);
+                let mut seals = Vec::with_capacity(count);
+                for (id, entry) in rows {
                     head = ChainPosition { seal: head.next_seal(&key, &id, &entry), seq: head.seq + 1 };
-                    tx.execute("UPDATE audit SET seq = $2, seal = $3 WHERE id = $1", binds![&id, head.seq, &head.seal])
-                        .await?;
+                    seals.push((id, head.clone()));
                 }
+                let seals: Vec<_> = seals.iter().map(|(id, link)| binds![id, link.seq, &link.seal].to_vec()).collect();
+                tx.execute_each(SEAL, &seals).await?;
                 tx.set_link(HEAD, &head).await?;
                 Ok(i64::try_from(count).unwrap_or_default() >= BATCH)
             })
@@ -130,24 +136,16 @@ impl Store {
     /// The links before the oldest entry there is, and of the newest.
     pub async fn audit_ends(&self) -> Result<(ChainPosition, ChainPosition), Error> {
         let link = async |name: &str| -> Result<ChainPosition, Error> {
-            let row = self.row("SELECT value FROM meta WHERE name = $1", binds![name]).await?;
-            row.map_or(Ok(ChainPosition::default()), |mut row| ChainPosition::parse(&row.text(0)?))
+            Ok(self.find("SELECT value FROM meta WHERE name = $1", binds![name]).await?.unwrap_or_default())
         };
         Ok((link(ANCHOR).await?, link(HEAD).await?))
     }
 
     /// Sealed entries after number `seq`, in order; at most 500.
     pub async fn sealed_entries(&self, seq: i64) -> Result<Vec<SealedEntry>, Error> {
-        let rows = self
-            .rows(
-                "SELECT at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times, id, seq, seal
-                 FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2",
-                binds![seq, BATCH],
-            )
-            .await?;
-        let sealed = |mut row: Row| {
-            Ok(SealedEntry { entry: entry(&mut row)?, id: row.text(11)?, seq: row.int(12)?, seal: row.text(13)? })
-        };
-        rows.into_iter().map(sealed).collect()
+        const SEALED: &str =
+            concat!("SELECT seq, id, ", audit_columns!(), ", seal FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2");
+        let rows: Vec<(i64, String, AuditEntry, String)> = self.list(SEALED, binds![seq, BATCH]).await?;
+        Ok(rows.into_iter().map(|(seq, id, entry, seal)| SealedEntry { seq, id, entry, seal }).collect())
     }
 }

@@ -22,49 +22,36 @@ pub struct CensusPage {
 impl Store {
     /// Keys after this id by their state, see [`KEY_STATES`].
     pub async fn count_keys(&self, now: Timestamp, after: &str) -> Result<CensusPage, Error> {
-        self.counted(
-            "SELECT COUNT(*), MAX(id),
-                    COALESCE(SUM(CASE WHEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) THEN 1 ELSE 0 END), 0),
+        const KEYS: &str = "SELECT COUNT(*), MAX(id),
+                    COALESCE(SUM(CASE WHEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+                                      THEN 1 ELSE 0 END), 0),
                     COALESCE(SUM(CASE WHEN revoked_at IS NULL AND expires_at <= $2 THEN 1 ELSE 0 END), 0),
                     COALESCE(SUM(CASE WHEN revoked_at IS NOT NULL THEN 1 ELSE 0 END), 0)
-             FROM (SELECT id, revoked_at, expires_at FROM api_keys WHERE id > $1 ORDER BY id LIMIT $3) AS page",
-            now,
-            after,
-            KEY_STATES.len(),
-        )
-        .await
+             FROM (SELECT id, revoked_at, expires_at FROM api_keys WHERE id > $1 ORDER BY id LIMIT $3) AS page";
+        let (count, last, active, expired, revoked) = self.one(KEYS, binds![after, now, PAGE]).await?;
+        Ok(CensusPage::of(count, last, vec![active, expired, revoked]))
     }
 
     /// Grants after this id by their state, see [`GRANT_STATES`].
     pub async fn count_grants(&self, now: Timestamp, after: &str) -> Result<CensusPage, Error> {
-        self.counted(
-            "SELECT COUNT(*), MAX(id),
-                    COALESCE(SUM(CASE WHEN revoked_at IS NULL AND generation > 0 AND ends > $2 THEN 1 ELSE 0 END), 0),
+        const GRANTS: &str = "SELECT COUNT(*), MAX(id),
+                    COALESCE(SUM(CASE WHEN revoked_at IS NULL AND generation > 0 AND ends > $2
+                                      THEN 1 ELSE 0 END), 0),
                     COALESCE(SUM(CASE WHEN revoked_at IS NULL AND ends <= $2 THEN 1 ELSE 0 END), 0),
                     COALESCE(SUM(CASE WHEN revoked_at IS NOT NULL THEN 1 ELSE 0 END), 0),
-                    COALESCE(SUM(CASE WHEN revoked_at IS NULL AND generation = 0 AND ends > $2 THEN 1 ELSE 0 END), 0)
+                    COALESCE(SUM(CASE WHEN revoked_at IS NULL AND generation = 0 AND ends > $2
+                                      THEN 1 ELSE 0 END), 0)
              FROM (SELECT id, generation, revoked_at,
                           CASE WHEN generation = 0 THEN code_expires_at
                                WHEN idle_expires_at < expires_at THEN idle_expires_at ELSE expires_at END AS ends
-                   FROM grants WHERE id > $1 ORDER BY id LIMIT $3) AS page",
-            now,
-            after,
-            GRANT_STATES.len(),
-        )
-        .await
+                   FROM grants WHERE id > $1 ORDER BY id LIMIT $3) AS page";
+        let (count, last, active, expired, revoked, pending) = self.one(GRANTS, binds![after, now, PAGE]).await?;
+        Ok(CensusPage::of(count, last, vec![active, expired, revoked, pending]))
     }
+}
 
-    async fn counted(
-        &self,
-        sql: &'static str,
-        now: Timestamp,
-        after: &str,
-        states: usize,
-    ) -> Result<CensusPage, Error> {
-        let row = self.row(sql, binds![after, now, PAGE]).await?;
-        let mut row = row.ok_or(Error::Corrupt("a count has no row"))?;
-        let last = row.opt_text(1)?;
-        let next = last.filter(|_| row.int(0).is_ok_and(|count| count >= PAGE));
-        Ok(CensusPage { states: (2..2 + states).map(|at| row.int(at)).collect::<Result<_, _>>()?, next })
+impl CensusPage {
+    fn of(count: i64, last: Option<String>, states: Vec<i64>) -> Self {
+        Self { states, next: last.filter(|_| count >= PAGE) }
     }
 }

@@ -29,12 +29,8 @@ impl ChangeFeed {
     /// [`Error::Unavailable`]; then nothing is confirmed, and soon nothing cached is trusted.
     pub async fn poll(&mut self, store: &Store) -> Result<Poll, Error> {
         let began_ms = store.freshness.steady_ms();
-        let newest = store
-            .rows_of(&store.meter.feed, "SELECT seq FROM feed WHERE id = 1", &[])
-            .await?
-            .first()
-            .ok_or(Error::Corrupt("the feed has no counter"))?
-            .int(0)?;
+        let newest: Vec<i64> = store.list_as(&store.meter.feed, "SELECT seq FROM feed WHERE id = 1", &[]).await?;
+        let newest = newest.into_iter().next().ok_or(Error::Corrupt("the feed has no counter"))?;
         let kinds = match self.seq {
             Some(seq) if seq == newest => Vec::new(),
             Some(seq) if newest > seq && newest - seq <= POLL_MAX => catch_up(store, seq, newest).await?,
@@ -55,15 +51,15 @@ impl Poll {
 
 async fn catch_up(store: &Store, seq: i64, newest: i64) -> Result<Vec<EntityKind>, Error> {
     let sql = "SELECT kind, entity FROM changes WHERE seq > $1 AND seq <= $2 ORDER BY seq";
-    let rows = store.rows_of(&store.meter.feed, sql, binds![seq, newest]).await?;
+    let rows: Vec<(String, String)> = store.list_as(&store.meter.feed, sql, binds![seq, newest]).await?;
     // Fewer rows than numbers: some were swept before this node read them.
     if i64::try_from(rows.len()).unwrap_or_default() < newest - seq {
         return Ok(distrust(store));
     }
     let mut entities = Vec::with_capacity(rows.len());
-    for mut row in rows {
-        match EntityKind::parse(&row.text(0)?) {
-            Some(kind) => entities.push(Entity::new(kind, row.text(1)?)),
+    for (kind, entity) in rows {
+        match EntityKind::parse(&kind) {
+            Some(kind) => entities.push(Entity::new(kind, entity)),
             // Written by a newer grantd: what it touches is not known here.
             None => return Ok(distrust(store)),
         }

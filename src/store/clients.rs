@@ -2,7 +2,7 @@
 
 use super::{
     Error, Store,
-    row::{Row, binds},
+    row::{binds, column, is_unset, record, words},
     tx::Tx,
 };
 use crate::{
@@ -29,22 +29,37 @@ macro_rules! client_disabled_at {
         "COALESCE(c.disabled_at, (SELECT o.disabled_at FROM users o WHERE o.id = c.owner_id))"
     };
 }
-/// The columns of a client `c`, as [`client`] reads them.
-macro_rules! client_columns {
-    () => {
-        concat!(
-            "c.id, c.name, c.kind, c.auth_methods, c.redirect_uris, c.grant_types, c.scopes, c.owner_id, c.api_id,
-             c.first_party, c.require_pkce, c.refresh_grace_ms, ",
-            client_disabled_at!(),
-            ", c.created_at"
-        )
-    };
-}
-pub(super) use {client_columns, client_disabled_at};
+pub(super) use client_disabled_at;
 
-const OWNED_CLIENTS: &str =
+record! {
+    client_columns: Client {
+        id: "c.id", name: "c.name", kind: "c.kind", auth_methods: "c.auth_methods", redirect_uris: "c.redirect_uris",
+        grant_types: "c.grant_types", scopes: "c.scopes", owner_id: "c.owner_id", api_id: "c.api_id",
+        first_party: "c.first_party", require_pkce: "c.require_pkce", refresh_grace_ms: "c.refresh_grace_ms",
+        active: client_disabled_at!() => is_unset, created_at: "c.created_at";
+        secrets: Vec::new()
+    }
+}
+pub(super) use client_columns;
+record! {
+    secret_columns: ClientSecret {
+        id: "id", digest: "digest", hint: "hint", created_at: "created_at", expires_at: "expires_at",
+    }
+}
+column!(ClientType, ClientType::parse, "a client type");
+column!(Vec<AuthMethod>, |text| words(text).map(AuthMethod::parse).collect(), "an authentication method");
+column!(Vec<GrantType>, |text| words(text).map(GrantType::parse).collect(), "a grant type");
+column!(Vec<RedirectUri>, |text| words(text).map(|uri| RedirectUri::register(uri).ok()).collect(), "a redirect URI");
+column!(Digest, Digest::parse, "a digest");
+
+const FIND: &str = concat!("SELECT ", client_columns!(), " FROM clients c WHERE c.id = $1");
+const OWNED: &str =
     concat!("SELECT ", client_columns!(), " FROM clients c WHERE c.owner_id = $1 ORDER BY c.name, c.id LIMIT $2");
-const ALL_CLIENTS: &str = concat!("SELECT ", client_columns!(), " FROM clients c ORDER BY c.name, c.id LIMIT $1");
+const SECRETS: &str =
+    concat!("SELECT ", secret_columns!(), " FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC");
+/// Locks a client's row until the commit, before its secrets are counted: of two rotations at once both keep to the bound.
+const LOCK_CONFIDENTIAL: &str = "UPDATE clients SET name = name
+                                 WHERE id = $1 AND kind = 'confidential' AND ($2 IS NULL OR owner_id = $2)";
 
 /// What of a client is changed; what is not here stays. Who may change what is `engine::client_rules`.
 #[derive(Clone, Debug, Default)]
@@ -74,8 +89,8 @@ impl Tx {
     ) -> Result<(), Error> {
         if let Some(owner) = &client.owner_id {
             self.check_user(owner).await?;
-            let row = self.row("SELECT COUNT(*) FROM clients WHERE owner_id = $1", binds![owner]).await?;
-            if row.ok_or(Error::Corrupt("a count"))?.int(0)? >= OWNED_MAX {
+            let owned: i64 = self.one("SELECT COUNT(*) FROM clients WHERE owner_id = $1", binds![owner]).await?;
+            if owned >= OWNED_MAX {
                 return Err(ModelError::invalid_request(format!(
                     "a user has at most {OWNED_MAX} apps; delete one first"
                 ))
@@ -85,7 +100,8 @@ impl Tx {
         let methods: Vec<&str> = client.auth_methods.iter().map(|method| method.as_str()).collect();
         let grants: Vec<&str> = client.grant_types.iter().map(|grant| grant.as_str()).collect();
         self.execute(
-            "INSERT INTO clients (id, name, kind, auth_methods, redirect_uris, grant_types, scopes, owner_id, api_id, first_party, require_pkce,
+            "INSERT INTO clients (id, name, kind, auth_methods, redirect_uris, grant_types, scopes, owner_id,
+             api_id, first_party, require_pkce,
                                   refresh_grace_ms, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             binds![
@@ -115,7 +131,8 @@ impl Tx {
 
     async fn insert_secret(&mut self, client_id: &str, secret: &ClientSecret) -> Result<(), Error> {
         self.execute(
-            "INSERT INTO client_secrets (id, client_id, digest, hint, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO client_secrets (id, client_id, digest, hint, created_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6)",
             binds![&secret.id, client_id, &secret.digest.text(), &secret.hint, secret.created_at, secret.expires_at],
         )
         .await
@@ -125,36 +142,24 @@ impl Tx {
 
 impl Store {
     /// Keeps a new client with its first secret. The same id twice is a conflict.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`].
     pub async fn insert_client(&self, now: Timestamp, origin: Origin, client: Client) -> Result<(), Error> {
         self.write(now, move |tx| Box::pin(async move { tx.insert_client(now, &origin, &client).await })).await
     }
 
     /// The client with its secrets, whatever its state.
     pub async fn find_client(&self, id: &str) -> Result<Option<Client>, Error> {
-        let row =
-            self.row(concat!("SELECT ", client_columns!(), " FROM clients c WHERE c.id = $1"), binds![id]).await?;
-        let Some(mut row) = row else { return Ok(None) };
-        let mut client = client(&mut row)?;
-        let secrets = self
-            .rows("SELECT id, digest, hint, created_at, expires_at FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC", binds![id])
-            .await?;
-        client.secrets = secrets.into_iter().map(|mut row| secret(&mut row)).collect::<Result<_, _>>()?;
+        let Some(mut client) = self.find::<Client>(FIND, binds![id]).await? else { return Ok(None) };
+        client.secrets = self.list(SECRETS, binds![id]).await?;
         Ok(Some(client))
     }
 
-    /// The clients of one owner, or with none given all of them; by name, at most `limit`; without secrets.
-    pub async fn list_clients(&self, owner_id: Option<&str>, limit: i64) -> Result<Vec<Client>, Error> {
-        let rows = match owner_id {
-            Some(owner) => self.rows(OWNED_CLIENTS, binds![owner, limit]).await?,
-            None => self.rows(ALL_CLIENTS, binds![limit]).await?,
-        };
-        rows.into_iter().map(|mut row| client(&mut row)).collect()
+    /// The clients of one owner by name, at most `limit`; without secrets.
+    pub async fn list_clients(&self, owner_id: &str, limit: i64) -> Result<Vec<Client>, Error> {
+        self.list(OWNED, binds![owner_id, limit]).await
     }
 
-    /// Changes a client, with an owner given only that owner's; false if there is none, or it is an API's own. A redirect URI that is gone ends the codes sent to it.
+    /// Changes a client, with an owner given only that owner's; false if there is none, or it is an API's own.
+    /// A redirect URI that is gone ends the codes sent to it.
     pub async fn update_client(
         &self,
         now: Timestamp,
@@ -166,17 +171,19 @@ impl Store {
         let owner_id = owner_id.into();
         self.write(now, move |tx| {
             Box::pin(async move {
-                let (uris, scopes) = (to.redirect_uris.as_deref().map(uris), to.scopes.map(|scopes| scopes.to_string()));
-                let row = tx
-                    .row(
-                        "UPDATE clients SET name = COALESCE($3, name), redirect_uris = COALESCE($4, redirect_uris), scopes = COALESCE($5, scopes)
+                let (uris, scopes) =
+                    (to.redirect_uris.as_deref().map(uris), to.scopes.map(|scopes| scopes.to_string()));
+                let owner = tx
+                    .find(
+                        "UPDATE clients SET name = COALESCE($3, name), redirect_uris = COALESCE($4, redirect_uris),
+                         scopes = COALESCE($5, scopes)
                          WHERE id = $1 AND api_id IS NULL AND ($2 IS NULL OR owner_id = $2) RETURNING owner_id",
                         binds![&id, &owner_id, &to.name, &uris, &scopes],
                     )
                     .await?;
-                let Some(mut row) = row else { return Ok(false) };
+                let Some(user_id) = owner else { return Ok(false) };
                 tx.touch(EntityKind::Client, id.as_str());
-                let event = Event { user_id: row.opt_text(0)?, ..Event::new("client.update").client(&id) };
+                let event = Event { user_id, ..Event::new("client.update").client(&id) };
                 tx.audit(now, &origin, event).await?;
                 Ok(true)
             })
@@ -197,19 +204,14 @@ impl Store {
     ) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                let row = tx
-                    .row(
-                        // Locked before its secrets are counted: of two rotations at once both keep to the bound.
-                        "UPDATE clients SET name = name WHERE id = $1 AND kind = 'confidential' AND ($2 IS NULL OR owner_id = $2) RETURNING id",
-                        binds![&id, &owner_id],
-                    )
-                    .await?;
-                if row.is_none() {
+                if tx.execute(LOCK_CONFIDENTIAL, binds![&id, &owner_id]).await? == 0 {
                     return Ok(false);
                 }
-                tx.execute("DELETE FROM client_secrets WHERE client_id = $1 AND expires_at <= $2", binds![&id, now]).await?;
+                tx.execute("DELETE FROM client_secrets WHERE client_id = $1 AND expires_at <= $2", binds![&id, now])
+                    .await?;
                 tx.execute(
-                    "UPDATE client_secrets SET expires_at = $2 WHERE client_id = $1 AND (expires_at IS NULL OR expires_at > $2)",
+                    "UPDATE client_secrets SET expires_at = $2 WHERE client_id = $1
+                     AND (expires_at IS NULL OR expires_at > $2)",
                     binds![&id, others_end_at],
                 )
                 .await?;
@@ -290,47 +292,4 @@ impl Store {
 fn uris(uris: &[RedirectUri]) -> String {
     // A redirect URI has no spaces, so words will do.
     uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>().join(" ")
-}
-
-pub(super) fn client(row: &mut Row) -> Result<Client, Error> {
-    let known = |what| Error::Corrupt(what);
-    Ok(Client {
-        id: row.text(0)?,
-        name: row.text(1)?,
-        kind: ClientType::parse(&row.text(2)?).ok_or(known("a client type"))?,
-        auth_methods: row
-            .list(3)?
-            .iter()
-            .map(|word| AuthMethod::parse(word).ok_or(known("an authentication method")))
-            .collect::<Result<_, _>>()?,
-        redirect_uris: row
-            .list(4)?
-            .iter()
-            .map(|uri| RedirectUri::register(uri).map_err(|_| known("a redirect URI")))
-            .collect::<Result<_, _>>()?,
-        grant_types: row
-            .list(5)?
-            .iter()
-            .map(|word| GrantType::parse(word).ok_or(known("a grant type")))
-            .collect::<Result<_, _>>()?,
-        scopes: row.scopes(6)?,
-        owner_id: row.opt_text(7)?,
-        api_id: row.opt_text(8)?,
-        first_party: row.flag(9)?,
-        require_pkce: row.flag(10)?,
-        refresh_grace_ms: row.int(11)?,
-        active: row.opt_int(12)?.is_none(),
-        created_at: row.at(13)?,
-        secrets: Vec::new(),
-    })
-}
-
-fn secret(row: &mut Row) -> Result<ClientSecret, Error> {
-    Ok(ClientSecret {
-        id: row.text(0)?,
-        digest: Digest::parse(&row.text(1)?).ok_or(Error::Corrupt("a digest"))?,
-        hint: row.text(2)?,
-        created_at: row.at(3)?,
-        expires_at: row.opt_at(4)?,
-    })
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Error, Store,
-    row::{Row, binds},
+    row::{binds, lines, record},
 };
 use crate::{
     cache::EntityKind,
@@ -16,13 +16,13 @@ use crate::{
 impl Store {
     /// What the user allowed this client.
     pub async fn find_consent(&self, user_id: &str, client_id: &str) -> Result<Option<Consent>, Error> {
-        self.row(FIND, binds![user_id, client_id]).await?.map(|mut row| consent(&mut row)).transpose()
+        self.find(FIND, binds![user_id, client_id]).await
     }
 
     /// Whether a user other than `owner` has allowed this client.
     pub async fn is_allowed_by_others(&self, client_id: &str, owner: &str) -> Result<bool, Error> {
         let sql = "SELECT user_id FROM consents WHERE client_id = $1 AND user_id <> $2 LIMIT 1";
-        Ok(self.row(sql, binds![client_id, owner]).await?.is_some())
+        Ok(self.find::<String>(sql, binds![client_id, owner]).await?.is_some())
     }
 
     /// Records an answer on the consent page; "allow" is remembered beyond its interaction. False if that has ended.
@@ -35,7 +35,8 @@ impl Store {
                 let decision = if allow { "allow" } else { "deny" };
                 let waiting = tx
                     .execute(
-                        "UPDATE interactions SET decided_by = $2, decision = $3 WHERE digest = $1 AND expires_at > $4",
+                        "UPDATE interactions SET decided_by = $2, decision = $3 WHERE digest = $1
+                         AND expires_at > $4",
                         binds![&interaction.text(), &user_id, decision, now],
                     )
                     .await?;
@@ -47,16 +48,26 @@ impl Store {
                     tx.audit(now, &origin, event.denied("the user said no")).await?;
                     return Ok(true);
                 }
-                let all = match tx.row(FIND, binds![&user_id, &client_id]).await? {
-                    Some(mut row) => asked.with(consent(&mut row)?),
+                let all = match tx.find(FIND, binds![&user_id, &client_id]).await? {
+                    Some(before) => asked.with(before),
                     None => asked,
                 };
                 let scopes = all.scopes.to_string();
                 tx.execute(
-                    "INSERT INTO consents (user_id, client_id, scopes, resources, created_at, client_name, hosts) VALUES ($1, $2, $3, $4, $5, $6, $7)
-                     ON CONFLICT (user_id, client_id) DO UPDATE SET scopes = excluded.scopes, resources = excluded.resources,
+                    "INSERT INTO consents (user_id, client_id, scopes, resources, created_at, client_name, hosts)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7)
+                     ON CONFLICT (user_id, client_id) DO UPDATE
+                     SET scopes = excluded.scopes, resources = excluded.resources,
                          client_name = excluded.client_name, hosts = excluded.hosts",
-                    binds![&user_id, &client_id, &scopes, &all.resources.join(" "), now, &all.client_name, &all.hosts.join("\n")],
+                    binds![
+                        &user_id,
+                        &client_id,
+                        &scopes,
+                        &all.resources.join(" "),
+                        now,
+                        &all.client_name,
+                        &all.hosts.join("\n")
+                    ],
                 )
                 .await?;
                 tx.audit(now, &origin, event.object(&scopes)).await?;
@@ -69,27 +80,8 @@ impl Store {
     /// The clients that may act for the user: those the user allowed, and those with a grant that nobody asked the user
     /// for, because the operator trusts them. By name, at most 200 of each.
     pub async fn connected_apps(&self, now: Timestamp, user_id: &str) -> Result<Vec<ConnectedApp>, Error> {
-        let allowed = self
-            .rows(
-                "SELECT c.id, c.name, s.scopes, s.created_at, (SELECT MAX(g.rotated_at) FROM grants g
-                         WHERE g.user_id = s.user_id AND g.client_id = s.client_id AND g.generation > 0), s.hosts
-                 FROM consents s JOIN clients c ON c.id = s.client_id WHERE s.user_id = $1 ORDER BY c.name, c.id LIMIT 200",
-                binds![user_id],
-            )
-            .await?;
-        let unasked = self
-            .rows(
-                "SELECT c.id, c.name, g.scopes, MIN(g.created_at), MAX(g.rotated_at), ''
-                 FROM grants g JOIN clients c ON c.id = g.client_id
-                 WHERE g.user_id = $1 AND g.revoked_at IS NULL AND g.expires_at > $2 AND g.generation > 0
-                   AND NOT EXISTS (SELECT 1 FROM consents s WHERE s.user_id = g.user_id AND s.client_id = g.client_id)
-                 GROUP BY c.id, c.name, g.scopes ORDER BY c.name, c.id LIMIT 200",
-                binds![user_id, now],
-            )
-            .await?;
-        let mut apps = allowed.into_iter().map(|mut row| app(&mut row, false)).collect::<Result<Vec<_>, _>>()?;
-        for mut row in unasked {
-            let one = app(&mut row, true)?;
+        let mut apps: Vec<ConnectedApp> = self.list(ALLOWED, binds![user_id]).await?;
+        for one in self.list::<ConnectedApp>(NEVER_ASKED, binds![user_id, now]).await? {
             match apps.last_mut() {
                 // Several grants of one client are one app.
                 Some(last) if last.client_id == one.client_id => {
@@ -139,24 +131,30 @@ impl Store {
     }
 }
 
-const FIND: &str = "SELECT scopes, resources, client_name, hosts FROM consents WHERE user_id = $1 AND client_id = $2";
-
-fn consent(row: &mut Row) -> Result<Consent, Error> {
-    Ok(Consent { scopes: row.scopes(0)?, resources: row.list(1)?, client_name: row.text(2)?, hosts: lines(row, 3)? })
+record! {
+    consent_columns: Consent {
+        scopes: "scopes", resources: "resources", client_name: "client_name", hosts: "hosts" => lines,
+    }
+}
+record! {
+    allowed_columns: ConnectedApp {
+        client_id: "c.id", client_name: "c.name", scopes: "s.scopes", allowed_at: "s.created_at",
+        last_used_at: "(SELECT MAX(g.rotated_at) FROM grants g
+                        WHERE g.user_id = s.user_id AND g.client_id = s.client_id AND g.generation > 0)",
+        hosts: "s.hosts" => lines, by_operator: "FALSE",
+    }
 }
 
-fn app(row: &mut Row, by_operator: bool) -> Result<ConnectedApp, Error> {
-    Ok(ConnectedApp {
-        client_id: row.text(0)?,
-        client_name: row.text(1)?,
-        scopes: row.scopes(2)?,
-        allowed_at: row.at(3)?,
-        last_used_at: row.opt_at(4)?,
-        hosts: lines(row, 5)?,
-        by_operator,
-    })
-}
-
-fn lines(row: &mut Row, column: usize) -> Result<Vec<String>, Error> {
-    Ok(row.text(column)?.lines().map(ToOwned::to_owned).collect())
-}
+const FIND: &str = concat!("SELECT ", consent_columns!(), " FROM consents WHERE user_id = $1 AND client_id = $2");
+const ALLOWED: &str = concat!(
+    "SELECT ",
+    allowed_columns!(),
+    " FROM consents s JOIN clients c ON c.id = s.client_id WHERE s.user_id = $1 ORDER BY c.name, c.id LIMIT 200"
+);
+/// The same columns of grants without a consent.
+const NEVER_ASKED: &str = "
+    SELECT c.id, c.name, g.scopes, MIN(g.created_at), MAX(g.rotated_at), '', TRUE
+    FROM grants g JOIN clients c ON c.id = g.client_id
+    WHERE g.user_id = $1 AND g.revoked_at IS NULL AND g.expires_at > $2 AND g.generation > 0
+      AND NOT EXISTS (SELECT 1 FROM consents s WHERE s.user_id = g.user_id AND s.client_id = g.client_id)
+    GROUP BY c.id, c.name, g.scopes ORDER BY c.name, c.id LIMIT 200";

@@ -2,23 +2,66 @@
 
 use super::{
     Error, Store,
-    row::{Row, binds},
+    audit::entry_id,
+    row::{Bind, Read, Row, binds, record},
 };
 use crate::model::{
     clock::Timestamp,
     denial::{DenialRecord, DeniedRequest},
     principal::Reason,
-    secret,
 };
 
-/// The columns of a refusal in every statement, and how many.
-macro_rules! denial_columns {
-    () => {
-        "request_id, at, status, reason, api, key_id, user_id, client_id, address, kind, method, path, needs, holds"
-    };
+record! {
+    denial_columns: DenialRecord {
+        request_id: "request_id", at: "at", status: "status", reason: "reason", api: "api", key_id: "key_id",
+        user_id: "user_id", client_id: "client_id", address: "address", kind: "kind" => known,
+        asked: "method, path, needs, holds",
+    }
 }
 pub(super) use denial_columns;
-pub(super) const COLUMNS_DENIAL: usize = 14;
+
+impl Read for DeniedRequest {
+    fn read(row: &mut Row) -> Result<Self, Error> {
+        let (method, path, needs, holds) = Read::read(row)?;
+        Ok(Self { method, path, needs, holds })
+    }
+}
+
+const INSERT: &str = concat!(
+    "INSERT INTO denials (id, ",
+    denial_columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+);
+
+/// A refusal in the order of its columns.
+fn values<'r>(id: &'r String, record: &'r DenialRecord) -> Vec<Bind<'r>> {
+    let DenialRecord { request_id, at, status, reason, kind, asked, api, key_id, user_id, client_id, address } = record;
+    let DeniedRequest { method, path, needs, holds } = asked;
+    let kind = kind.map(Reason::as_str);
+    binds![
+        id,
+        request_id,
+        *at,
+        i64::from(*status),
+        reason,
+        api,
+        key_id,
+        user_id,
+        client_id,
+        address,
+        kind,
+        method,
+        path,
+        needs,
+        holds
+    ]
+    .to_vec()
+}
+
+/// The kind of reason, unless a newer grantd wrote it.
+fn known(kind: Option<String>) -> Option<Reason> {
+    kind.as_deref().and_then(Reason::parse)
+}
 
 /// Rows read at most.
 const READ_MAX: i64 = 100;
@@ -31,33 +74,9 @@ impl Store {
     pub async fn insert_denials(&self, now: Timestamp, records: Vec<DenialRecord>) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                for record in &records {
-                    let id = format!("{:012x}{}", record.at.0, secret::random_base62(10));
-                    tx.execute(
-                        "INSERT INTO denials (id, request_id, at, status, reason, api, key_id, user_id, client_id, address,
-                                               kind, method, path, needs, holds)
-                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-                        binds![
-                            &id,
-                            &record.request_id,
-                            record.at,
-                            i64::from(record.status),
-                            &record.reason,
-                            &record.api,
-                            &record.key_id,
-                            &record.user_id,
-                            &record.client_id,
-                            &record.address,
-                            record.kind.map(Reason::as_str),
-                            &record.asked.method,
-                            &record.asked.path,
-                            &record.asked.needs,
-                            &record.asked.holds,
-                        ],
-                    )
-                    .await?;
-                }
-                Ok(())
+                let ids: Vec<String> = records.iter().map(|record| entry_id(record.at)).collect();
+                let rows: Vec<_> = ids.iter().zip(&records).map(|(id, record)| values(id, record)).collect();
+                tx.execute_each(INSERT, &rows).await.map(drop)
             })
         })
         .await
@@ -69,54 +88,21 @@ impl Store {
         request_id: &str,
         user_id: Option<&str>,
     ) -> Result<Vec<DenialRecord>, Error> {
-        let rows = self
-            .rows(
-                concat!(
-                    "SELECT ",
-                    denial_columns!(),
-                    " FROM denials
-                 WHERE request_id = $1 AND ($2 IS NULL OR user_id = $2) ORDER BY at DESC, id LIMIT $3"
-                ),
-                binds![request_id, user_id, READ_MAX],
-            )
-            .await?;
-        rows.into_iter().map(|mut row| record(&mut row)).collect()
+        const OF_REQUEST: &str = concat!(
+            "SELECT ",
+            denial_columns!(),
+            " FROM denials WHERE request_id = $1 AND ($2 IS NULL OR user_id = $2) ORDER BY at DESC, id LIMIT $3"
+        );
+        self.list(OF_REQUEST, binds![request_id, user_id, READ_MAX]).await
     }
 
     /// A user's newest refusals, of one key or of all; at most 100.
     pub async fn denials_of_user(&self, user_id: &str, key_id: Option<&str>) -> Result<Vec<DenialRecord>, Error> {
-        let rows = self
-            .rows(
-                concat!(
-                    "SELECT ",
-                    denial_columns!(),
-                    " FROM denials
-                 WHERE user_id = $1 AND ($2 IS NULL OR key_id = $2) ORDER BY at DESC, id LIMIT $3"
-                ),
-                binds![user_id, key_id, READ_MAX],
-            )
-            .await?;
-        rows.into_iter().map(|mut row| record(&mut row)).collect()
+        const OF_USER: &str = concat!(
+            "SELECT ",
+            denial_columns!(),
+            " FROM denials WHERE user_id = $1 AND ($2 IS NULL OR key_id = $2) ORDER BY at DESC, id LIMIT $3"
+        );
+        self.list(OF_USER, binds![user_id, key_id, READ_MAX]).await
     }
-}
-
-pub(super) fn record(row: &mut Row) -> Result<DenialRecord, Error> {
-    Ok(DenialRecord {
-        request_id: row.text(0)?,
-        at: row.at(1)?,
-        status: u16::try_from(row.int(2)?).map_err(|_| Error::Corrupt("a status"))?,
-        reason: row.text(3)?,
-        api: row.opt_text(4)?,
-        key_id: row.opt_text(5)?,
-        user_id: row.opt_text(6)?,
-        client_id: row.opt_text(7)?,
-        address: row.text(8)?,
-        kind: row.opt_text(9)?.as_deref().and_then(Reason::parse),
-        asked: DeniedRequest {
-            method: row.opt_text(10)?,
-            path: row.opt_text(11)?,
-            needs: row.opt_text(12)?,
-            holds: row.opt_text(13)?,
-        },
-    })
 }

@@ -1,6 +1,6 @@
 //! Owns reading a grant: whose it is, and what its tokens depend on. Does not change it; see `grants`.
 
-use super::{Error, Store, clients::client_disabled_at, grants::redeemed, row::binds};
+use super::{Error, Store, clients::client_disabled_at, row::binds};
 use crate::model::{clock::Timestamp, grant::Redeemed};
 
 /// What an access token's validity depends on.
@@ -19,33 +19,29 @@ pub struct TokenState {
 impl Store {
     /// Whose grant it is.
     pub async fn grant_client(&self, id: &str) -> Result<Option<String>, Error> {
-        let row = self.row("SELECT client_id FROM grants WHERE id = $1", binds![id]).await?;
-        row.map(|mut row| row.text(0)).transpose()
+        self.find("SELECT client_id FROM grants WHERE id = $1", binds![id]).await
     }
 
     /// What an access token of a grant depends on, in one look.
     pub async fn grant_token_state(&self, grant_id: &str, jti: &str) -> Result<Option<TokenState>, Error> {
-        let row = self
-            .row(
-                concat!(
-                    "SELECT g.revoked_at, t.expires_at, u.disabled_at, ",
-                    client_disabled_at!(),
-                    ", u.name, u.plan, c.owner_id
-                     FROM grants g JOIN users u ON u.id = g.user_id JOIN clients c ON c.id = g.client_id LEFT JOIN revoked_tokens t ON t.jti = $2
-                     WHERE g.id = $1"
-                ),
-                binds![grant_id, jti],
-            )
-            .await?;
-        row.map(|mut row| {
-            Ok(TokenState {
-                revoked: row.opt_int(0)?.is_some() || row.opt_int(1)?.is_some(),
-                disabled: row.opt_int(2)?.is_some() || row.opt_int(3)?.is_some(),
-                user: Some((row.text(4)?, row.text(5)?)),
-                client_owner: row.opt_text(6)?,
-            })
-        })
-        .transpose()
+        const STATE: &str = concat!(
+            "SELECT g.revoked_at, t.expires_at, u.disabled_at, ",
+            client_disabled_at!(),
+            ", u.name, u.plan, c.owner_id
+             FROM grants g JOIN users u ON u.id = g.user_id JOIN clients c ON c.id = g.client_id
+             LEFT JOIN revoked_tokens t ON t.jti = $2 WHERE g.id = $1"
+        );
+        type Since = Option<Timestamp>;
+        let row: Option<(Since, Since, Since, Since, String, String, Option<String>)> =
+            self.find(STATE, binds![grant_id, jti]).await?;
+        Ok(row.map(|(grant_revoked, token_revoked, user_disabled, client_disabled, name, plan, client_owner)| {
+            TokenState {
+                revoked: grant_revoked.is_some() || token_revoked.is_some(),
+                disabled: user_disabled.is_some() || client_disabled.is_some(),
+                user: Some((name, plan)),
+                client_owner,
+            }
+        }))
     }
 
     /// The live grant whose refresh token has this generation: scopes, user, and when the token ends if it is not used.
@@ -56,16 +52,12 @@ impl Store {
         client_id: &str,
         generation: u32,
     ) -> Result<Option<Redeemed>, Error> {
-        let row = self
-            .row(
-                "SELECT g.id, g.user_id, g.scopes, g.resources, g.redirect_uri, g.code_challenge, g.generation,
-                        CASE WHEN g.idle_expires_at < g.expires_at THEN g.idle_expires_at ELSE g.expires_at END
-                 FROM grants g JOIN users u ON u.id = g.user_id
-                 WHERE g.id = $1 AND g.client_id = $2 AND g.generation = $3 AND g.revoked_at IS NULL AND g.expires_at > $4 AND g.idle_expires_at > $4
-                   AND u.disabled_at IS NULL",
-                binds![id, client_id, i64::from(generation), now],
-            )
-            .await?;
-        row.map(|mut row| redeemed(&mut row)).transpose()
+        const LIVE: &str = "
+            SELECT g.id, g.user_id, g.scopes, g.resources, g.redirect_uri, g.code_challenge, g.generation,
+                   CASE WHEN g.idle_expires_at < g.expires_at THEN g.idle_expires_at ELSE g.expires_at END
+            FROM grants g JOIN users u ON u.id = g.user_id
+            WHERE g.id = $1 AND g.client_id = $2 AND g.generation = $3 AND g.revoked_at IS NULL
+              AND g.expires_at > $4 AND g.idle_expires_at > $4 AND u.disabled_at IS NULL";
+        self.find(LIVE, binds![id, client_id, i64::from(generation), now]).await
     }
 }

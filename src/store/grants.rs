@@ -4,7 +4,7 @@
 use super::{
     Error, Store,
     clients::client_disabled_at,
-    row::{Row, binds},
+    row::{binds, record},
     tx::Tx,
 };
 use crate::{
@@ -44,6 +44,62 @@ pub struct Rotation {
     pub idle_expires_at: Timestamp,
 }
 
+record! {
+    redeemed_columns: Redeemed {
+        grant_id: "id", user_id: "user_id", scopes: "scopes", resources: "resources", redirect_uri: "redirect_uri",
+        code_challenge: "code_challenge", generation: "generation", expires_at: "expires_at",
+    }
+}
+
+/// What the audit log holds about a grant's refreshes.
+struct RefreshAudit {
+    refresh_hour: Option<i64>,
+    generation: i64,
+    replay_hour: Option<i64>,
+}
+
+record! {
+    refresh_audit_columns: RefreshAudit {
+        refresh_hour: "refresh_told_hour", generation: "refresh_told", replay_hour: "replay_told_hour",
+    }
+}
+
+/// Locks the session in which a grant is made until the commit, if its user and client may have one.
+const LOCK_SESSION: &str = concat!(
+    "UPDATE sessions SET user_id = user_id WHERE digest = $1 AND user_id = $2 AND expires_at > $3
+       AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.disabled_at IS NULL)
+       AND EXISTS (SELECT 1 FROM clients c WHERE c.id = $4 AND ",
+    client_disabled_at!(),
+    " IS NULL)"
+);
+const REDEEM: &str = concat!(
+    "UPDATE grants SET generation = 1, rotated_at = $3, idle_expires_at = $4
+     WHERE id = $1 AND client_id = $2 AND generation = 0 AND revoked_at IS NULL AND code_expires_at > $3
+       AND EXISTS (SELECT 1 FROM users u WHERE u.id = grants.user_id AND u.disabled_at IS NULL)
+     RETURNING ",
+    redeemed_columns!()
+);
+const ROTATE: &str = concat!(
+    "UPDATE grants SET generation = generation + 1, rotated_at = $3, replays = 0, idle_expires_at = $5
+     WHERE id = $1 AND client_id = $2 AND generation = $4 AND revoked_at IS NULL
+       AND expires_at > $3 AND idle_expires_at > $3
+       AND EXISTS (SELECT 1 FROM users u WHERE u.id = grants.user_id AND u.disabled_at IS NULL)
+     RETURNING ",
+    redeemed_columns!(),
+    ", ",
+    refresh_audit_columns!()
+);
+const REPLAY: &str = concat!(
+    "UPDATE grants SET replays = replays + 1
+     WHERE id = $1 AND client_id = $2 AND generation = $3 AND generation > 1 AND rotated_at >= $4 AND replays < $5
+       AND revoked_at IS NULL AND expires_at > $6
+       AND EXISTS (SELECT 1 FROM users u WHERE u.id = grants.user_id AND u.disabled_at IS NULL)
+     RETURNING ",
+    redeemed_columns!(),
+    ", ",
+    refresh_audit_columns!()
+);
+
 impl Store {
     /// Keeps a new grant; its code may be redeemed until it expires. False if the session in which it was approved has ended,
     /// or its user or client was disabled: then nothing has happened.
@@ -53,23 +109,15 @@ impl Store {
                 // The session's row stays locked until the commit. A new password deletes the sessions before it revokes the
                 // grants, so it either finds this grant or leaves no session to make it in.
                 let in_session = tx
-                    .execute(
-                        concat!(
-                            "UPDATE sessions SET user_id = user_id WHERE digest = $1 AND user_id = $2 AND expires_at > $3
-                               AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.disabled_at IS NULL)
-                               AND EXISTS (SELECT 1 FROM clients c WHERE c.id = $4 AND ",
-                            client_disabled_at!(),
-                            " IS NULL)"
-                        ),
-                        binds![&grant.session.text(), &grant.user_id, now, &grant.client_id],
-                    )
+                    .execute(LOCK_SESSION, binds![&grant.session.text(), &grant.user_id, now, &grant.client_id])
                     .await?;
                 if in_session == 0 {
                     return Ok(false);
                 }
                 let id = grant.id.text();
                 tx.execute(
-                    "INSERT INTO grants (id, user_id, client_id, scopes, resources, redirect_uri, code_challenge, auth_time, created_at,
+                    "INSERT INTO grants (id, user_id, client_id, scopes, resources, redirect_uri, code_challenge,
+                     auth_time, created_at,
                                          code_expires_at, generation, replays, idle_expires_at, expires_at)
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $11)",
                     binds![
@@ -87,7 +135,12 @@ impl Store {
                     ],
                 )
                 .await?;
-                tx.audit(now, &origin, Event::new("code.issue").user(&grant.user_id).client(&grant.client_id).object(&id)).await?;
+                tx.audit(
+                    now,
+                    &origin,
+                    Event::new("code.issue").user(&grant.user_id).client(&grant.client_id).object(&id),
+                )
+                .await?;
                 Ok(true)
             })
         })
@@ -111,17 +164,8 @@ impl Store {
     {
         self.write(now, move |tx| {
             Box::pin(async move {
-                let won = tx
-                    .row(
-                        "UPDATE grants SET generation = 1, rotated_at = $3, idle_expires_at = $4
-                         WHERE id = $1 AND client_id = $2 AND generation = 0 AND revoked_at IS NULL AND code_expires_at > $3
-                           AND EXISTS (SELECT 1 FROM users u WHERE u.id = grants.user_id AND u.disabled_at IS NULL)
-                         RETURNING id, user_id, scopes, resources, redirect_uri, code_challenge, generation, expires_at",
-                        binds![&id, &client_id, now, idle_expires_at],
-                    )
-                    .await?;
-                let Some(mut row) = won else { return refuse(tx, now, &origin, &id, &client_id, "code").await };
-                let redeemed = redeemed(&mut row)?;
+                let won = tx.find::<Redeemed>(REDEEM, binds![&id, &client_id, now, idle_expires_at]).await?;
+                let Some(redeemed) = won else { return refuse(tx, now, &origin, &id, &client_id, "code").await };
                 let event = Event::new("code.redeem").user(&redeemed.user_id).client(&client_id).object(&id);
                 if let Err(error) = check(&redeemed) {
                     // The client has proven all it must and only left open for which API: the code still works.
@@ -161,25 +205,18 @@ impl Store {
             Box::pin(async move {
                 let generation = i64::from(rotation.generation);
                 let mut event = "refresh";
-                let mut won = tx
-                    .row(
-                        "UPDATE grants SET generation = generation + 1, rotated_at = $3, replays = 0, idle_expires_at = $5
-                         WHERE id = $1 AND client_id = $2 AND generation = $4 AND revoked_at IS NULL AND expires_at > $3 AND idle_expires_at > $3
-                           AND EXISTS (SELECT 1 FROM users u WHERE u.id = grants.user_id AND u.disabled_at IS NULL)
-                         RETURNING id, user_id, scopes, resources, redirect_uri, code_challenge, generation, expires_at,
-                                   refresh_told_hour, refresh_told, replay_told_hour",
-                        binds![&id, &client_id, now, generation, rotation.idle_expires_at],
-                    )
-                    .await?;
+                let presented = binds![&id, &client_id, now, generation, rotation.idle_expires_at];
+                let mut won: Option<(Redeemed, RefreshAudit)> = tx.find(ROTATE, presented).await?;
                 if won.is_none() && rotation.grace_ms > 0 {
                     event = "refresh.replay";
                     won = replay(tx, now, &id, &client_id, rotation).await?;
                 }
-                let Some(mut row) = won else { return refuse(tx, now, &origin, &id, &client_id, "refresh token").await };
-                let redeemed = redeemed(&mut row)?;
+                let Some((redeemed, audited)) = won else {
+                    return refuse(tx, now, &origin, &id, &client_id, "refresh token").await;
+                };
                 check(&redeemed)?;
                 let entry = Event::new(event).user(&redeemed.user_id).client(&client_id).object(&id);
-                audit_refresh(tx, now, &origin, entry, &redeemed, &RefreshAudit::read(&mut row)?).await?;
+                audit_refresh(tx, now, &origin, entry, &redeemed, &audited).await?;
                 Ok(Redemption::Redeemed(redeemed))
             })
         })
@@ -198,7 +235,8 @@ impl Store {
             Box::pin(async move {
                 let found = tx
                     .execute(
-                        "UPDATE grants SET revoked_at = $3, revoked_because = 'revoked' WHERE id = $1 AND client_id = $2 AND revoked_at IS NULL",
+                        "UPDATE grants SET revoked_at = $3, revoked_because = 'revoked' WHERE id = $1
+                         AND client_id = $2 AND revoked_at IS NULL",
                         binds![&id, &client_id, now],
                     )
                     .await?;
@@ -210,19 +248,6 @@ impl Store {
             })
         })
         .await
-    }
-}
-
-/// What the audit log holds about a grant's refreshes.
-struct RefreshAudit {
-    refresh_hour: Option<i64>,
-    generation: i64,
-    replay_hour: Option<i64>,
-}
-
-impl RefreshAudit {
-    fn read(row: &mut Row) -> Result<Self, Error> {
-        Ok(Self { refresh_hour: row.opt_int(8)?, generation: row.int(9)?, replay_hour: row.opt_int(10)? })
     }
 }
 
@@ -258,14 +283,17 @@ async fn replay(
     id: &str,
     client_id: &str,
     rotation: Rotation,
-) -> Result<Option<Row>, Error> {
-    tx.row(
-        "UPDATE grants SET replays = replays + 1
-         WHERE id = $1 AND client_id = $2 AND generation = $3 AND generation > 1 AND rotated_at >= $4 AND replays < $5
-           AND revoked_at IS NULL AND expires_at > $6 AND EXISTS (SELECT 1 FROM users u WHERE u.id = grants.user_id AND u.disabled_at IS NULL)
-         RETURNING id, user_id, scopes, resources, redirect_uri, code_challenge, generation, expires_at,
-                                   refresh_told_hour, refresh_told, replay_told_hour",
-        binds![id, client_id, i64::from(rotation.generation) + 1, Timestamp(now.0 - rotation.grace_ms), REPLAYS_MAX, now],
+) -> Result<Option<(Redeemed, RefreshAudit)>, Error> {
+    tx.find(
+        REPLAY,
+        binds![
+            id,
+            client_id,
+            i64::from(rotation.generation) + 1,
+            Timestamp(now.0 - rotation.grace_ms),
+            REPLAYS_MAX,
+            now
+        ],
     )
     .await
 }
@@ -281,23 +309,22 @@ async fn refuse(
 ) -> Result<Redemption, Error> {
     let refused =
         |why: &'static str| Ok(Redemption::Refused(ModelError::invalid_grant(format!("the {what} is {why}"))));
-    let row = tx
-        .row("SELECT client_id, user_id, generation, revoked_at, code_expires_at, expires_at, idle_expires_at FROM grants WHERE id = $1", binds![id])
-        .await?;
-    let Some(mut row) = row else { return refused("not known") };
-    let (owner, user_id) = (row.text(0)?, row.text(1)?);
+    const STATE: &str = "
+        SELECT g.client_id, g.user_id, g.generation, g.revoked_at,
+               CASE WHEN g.idle_expires_at < g.expires_at THEN g.idle_expires_at ELSE g.expires_at END, u.disabled_at
+        FROM grants g JOIN users u ON u.id = g.user_id WHERE g.id = $1";
+    type State = (String, String, i64, Option<Timestamp>, Timestamp, Option<Timestamp>);
+    let Some(state) = tx.find::<State>(STATE, binds![id]).await? else { return refused("not known") };
+    let (owner, user_id, generation, revoked_at, token_ends, user_disabled_at) = state;
     let event = |name| Event::new(name).user(&user_id).client(client_id).object(id);
     if owner != client_id {
         return Ok(Redemption::WrongClient);
     }
-    if row.opt_int(3)?.is_some() {
+    if revoked_at.is_some() {
         return refused("revoked");
     }
-    let ends = if what == "code" { row.at(4)? } else { row.at(5)?.min(row.at(6)?) };
-    let used_before = if what == "code" { row.int(2)? > 0 } else { ends > now };
-    let user = tx.row("SELECT disabled_at FROM users WHERE id = $1", binds![&user_id]).await?;
-    let disabled = user.map_or(Ok(true), |user| user.opt_int(0).map(|at| at.is_some()))?;
-    if disabled {
+    let used_before = if what == "code" { generation > 0 } else { token_ends > now };
+    if user_disabled_at.is_some() {
         return refused("not usable: the user is disabled");
     }
     if used_before {
@@ -317,17 +344,4 @@ async fn revoke(tx: &mut Tx, now: Timestamp, id: &str, because: &'static str) ->
     .await?;
     tx.touch(EntityKind::Grant, id);
     Ok(())
-}
-
-pub(super) fn redeemed(row: &mut Row) -> Result<Redeemed, Error> {
-    Ok(Redeemed {
-        grant_id: row.text(0)?,
-        user_id: row.text(1)?,
-        scopes: row.scopes(2)?,
-        resources: row.list(3)?,
-        redirect_uri: row.text(4)?,
-        code_challenge: row.opt_text(5)?,
-        generation: u32::try_from(row.int(6)?).map_err(|_| Error::Corrupt("a generation"))?,
-        expires_at: row.at(7)?,
-    })
 }

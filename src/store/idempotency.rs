@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{Error, Store, row::binds, tx::Tx};
+use super::{
+    Error, Store,
+    row::{binds, record},
+    tx::Tx,
+};
 use crate::model::clock::Timestamp;
 
 /// A response to be stored with the write that it reports.
@@ -34,6 +38,10 @@ pub struct SealedResponse {
     pub sealed: String,
 }
 
+record! {
+    response_columns: SealedResponse { request: "request", status: "status", sealed: "sealed" }
+}
+
 impl Tx {
     /// Stores the response if anything was done. Of two equal requests at once, the second waits for the first: then its
     /// own work is undone.
@@ -45,7 +53,8 @@ impl Tx {
         let Some(response) = response.filter(|_| self.audited) else { return Ok(()) };
         let kept = self
             .execute(
-                "INSERT INTO idempotency (actor, name, request, status, sealed, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
+                "INSERT INTO idempotency (actor, name, request, status, sealed, expires_at)
+                 VALUES ($1, $2, $3, $4, $5, $6)
                  ON CONFLICT (actor, name) DO UPDATE SET request = excluded.request, status = excluded.status,
                      sealed = excluded.sealed, expires_at = excluded.expires_at
                  WHERE idempotency.expires_at <= $7",
@@ -84,19 +93,11 @@ impl Store {
         actor: &str,
         name: &str,
     ) -> Result<Option<SealedResponse>, Error> {
-        let row = self
-            .row(
-                "SELECT request, status, sealed FROM idempotency WHERE actor = $1 AND name = $2 AND expires_at > $3",
-                binds![actor, name, now],
-            )
-            .await?;
-        row.map(|mut row| {
-            Ok(SealedResponse {
-                request: row.text(0)?,
-                status: u16::try_from(row.int(1)?).map_err(|_| Error::Corrupt("a status"))?,
-                sealed: row.text(2)?,
-            })
-        })
-        .transpose()
+        const FIND: &str = concat!(
+            "SELECT ",
+            response_columns!(),
+            " FROM idempotency WHERE actor = $1 AND name = $2 AND expires_at > $3"
+        );
+        self.find(FIND, binds![actor, name, now]).await
     }
 }

@@ -3,7 +3,11 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use super::{Error, Store, row::binds, tx::Tx};
+use super::{
+    Error, Store,
+    row::{binds, column},
+    tx::Tx,
+};
 use crate::model::{
     audit::{Event, Origin},
     clock::Timestamp,
@@ -83,15 +87,18 @@ pub struct ImportBatch {
     pub dry_run: bool,
 }
 
+column!(ImportProgress, ImportProgress::parse, "an import's progress");
+
 impl ImportProgress {
-    fn text(&self) -> String {
+    fn text(&self, now: Timestamp) -> String {
         let Self { offset, line, imported, present, refused, owners } = self;
-        format!("{offset} {line} {imported} {present} {refused} {owners}")
+        format!("{offset} {line} {imported} {present} {refused} {owners} {}", now.0)
     }
 
     fn parse(text: &str) -> Option<Self> {
         let numbers: Vec<u64> = text.split(' ').map(|number| number.parse().ok()).collect::<Option<_>>()?;
-        let [offset, line, imported, present, refused, owners] = numbers[..] else { return None };
+        // When it was kept stands behind; versions before schema 21 did not write it.
+        let [offset, line, imported, present, refused, owners, ..] = numbers[..] else { return None };
         Some(Self { offset, line, imported, present, refused, owners })
     }
 
@@ -107,9 +114,7 @@ impl ImportProgress {
 impl Store {
     /// How far the import has come that was begun and not finished.
     pub async fn import_progress(&self, id: &str) -> Result<Option<ImportProgress>, Error> {
-        let row = self.row("SELECT value FROM meta WHERE name = $1", binds![&place(id)]).await?;
-        row.map(|mut row| ImportProgress::parse(&row.text(0)?).ok_or(Error::Corrupt("an import's progress")))
-            .transpose()
+        self.find("SELECT value FROM meta WHERE name = $1", binds![&place(id)]).await
     }
 
     /// Sets the database up for many keys: until it is closed it takes more memory, some 128 MB, and writes less.
@@ -218,8 +223,10 @@ impl Tx {
         }
         let new = self
             .execute(
-                "INSERT INTO api_keys (id, digest, user_id, name, prefix, hint, scopes, environment, form, project_id, plan, networks, created_at, expires_at, uses)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0) ON CONFLICT (digest) DO NOTHING",
+                "INSERT INTO api_keys (id, digest, user_id, name, prefix, hint, scopes, environment, form,
+                 project_id, plan, networks, created_at, expires_at, uses)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0)
+                 ON CONFLICT (digest) DO NOTHING",
                 binds![
                     &key.id,
                     &key.digest.text(),
@@ -247,13 +254,14 @@ impl Tx {
 
     /// The fate of a key that is there before.
     async fn present(&mut self, key: &ImportedKey, owner: &str) -> Result<Option<ImportOutcome>, Error> {
-        let row = self.row("SELECT user_id FROM api_keys WHERE digest = $1", binds![&key.digest.text()]).await?;
-        let Some(mut row) = row else { return Ok(None) };
-        let is_own = row.text(0)? == owner;
-        Ok(Some(if is_own {
-            ImportOutcome::Present
-        } else {
-            ImportOutcome::Refused("the key is there and somebody else's".into())
+        let sql = "SELECT user_id FROM api_keys WHERE digest = $1";
+        let found: Option<String> = self.find(sql, binds![&key.digest.text()]).await?;
+        Ok(found.map(|user_id| {
+            if user_id == owner {
+                ImportOutcome::Present
+            } else {
+                ImportOutcome::Refused("the key is there and somebody else's".into())
+            }
         }))
     }
 
@@ -264,8 +272,8 @@ impl Tx {
         email: &str,
         progress: &mut ImportProgress,
     ) -> Result<Option<String>, Error> {
-        if let Some(mut row) = self.row("SELECT id FROM users WHERE email = $1", binds![email]).await? {
-            return row.text(0).map(Some);
+        if let Some(id) = self.find("SELECT id FROM users WHERE email = $1", binds![email]).await? {
+            return Ok(Some(id));
         }
         let Some(plan) = &batch.owners_plan else { return Ok(None) };
         let id = new_id("user");
@@ -273,7 +281,8 @@ impl Tx {
             progress.owners += 1;
             let name = email.split('@').next().unwrap_or_default();
             self.execute(
-                "INSERT INTO users (id, email, name, password, plan, admin, created_at) VALUES ($1, $2, $3, NULL, $4, $5, $6)",
+                "INSERT INTO users (id, email, name, password, plan, admin, created_at)
+                 VALUES ($1, $2, $3, NULL, $4, $5, $6)",
                 binds![&id, email, name, plan, false, now],
             )
             .await?;
@@ -288,15 +297,27 @@ impl Tx {
         project: &str,
     ) -> Result<Result<String, Cow<'static, str>>, Error> {
         let sql = "SELECT id FROM projects WHERE user_id = $1 AND (id = $2 OR name = $2)";
-        let Some(mut row) = self.row(sql, binds![owner, project]).await? else {
+        let Some(id) = self.find::<String>(sql, binds![owner, project]).await? else {
             return Ok(Err("the owner has no such project".into()));
         };
-        let id = row.text(0)?;
         match self.check_policy(now, &id).await {
             Ok(()) => Ok(Ok(id)),
             Err(Error::Refused(refused)) => Ok(Err(refused.description)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Forgets how far imports have come that nobody has gone on with since `before`: begun again, they find their keys
+    /// present.
+    pub(super) async fn purge_imports(&mut self, before: Timestamp) -> Result<(), Error> {
+        let sql = "SELECT name, value FROM meta WHERE SUBSTR(name, 1, 7) = 'import:'";
+        for (name, value) in self.list::<(String, String)>(sql, &[]).await? {
+            let kept_at = value.split(' ').nth(6).and_then(|at| at.parse().ok()).map(Timestamp);
+            if kept_at.is_none_or(|at| at < before) {
+                self.execute("DELETE FROM meta WHERE name = $1 AND value = $2", binds![&name, &value]).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn keep_progress(
@@ -306,7 +327,7 @@ impl Tx {
         id: &str,
         progress: &ImportProgress,
     ) -> Result<(), Error> {
-        let (name, value) = (place(id), progress.text());
+        let (name, value) = (place(id), progress.text(now));
         let begun = self
             .execute(
                 "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",

@@ -28,8 +28,15 @@ impl Store {
         self.write(interaction.created_at, move |tx| {
             Box::pin(async move {
                 tx.execute(
-                    "INSERT INTO interactions (digest, browser, request, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
-                    binds![&id.text(), &interaction.browser.text(), &request, interaction.created_at, interaction.expires_at],
+                    "INSERT INTO interactions (digest, browser, request, created_at, expires_at)
+                     VALUES ($1, $2, $3, $4, $5)",
+                    binds![
+                        &id.text(),
+                        &interaction.browser.text(),
+                        &request,
+                        interaction.created_at,
+                        interaction.expires_at
+                    ],
                 )
                 .await
                 .map(drop)
@@ -40,24 +47,15 @@ impl Store {
 
     /// The request under this id, if it has not ended.
     pub async fn find_interaction(&self, now: Timestamp, id: &Digest) -> Result<Option<Interaction>, Error> {
-        let row = self
-            .row(
-                "SELECT browser, request, created_at, expires_at, signed_in_at, decided_by, decision
-                 FROM interactions WHERE digest = $1 AND expires_at > $2",
-                binds![&id.text(), now],
-            )
-            .await?;
-        row.map(|mut row| {
-            Ok(Interaction {
-                browser: Digest::parse(&row.text(0)?).ok_or(Error::Corrupt("a digest"))?,
-                request: serde_json::from_str(&row.text(1)?).map_err(|_| Error::Corrupt("a kept request"))?,
-                created_at: row.at(2)?,
-                expires_at: row.at(3)?,
-                signed_in_at: row.opt_at(4)?,
-                decision: row.opt_text(5)?.zip(row.opt_text(6)?).map(|(by, decision)| (by, decision == "allow")),
-            })
-        })
-        .transpose()
+        const FIND: &str = "
+            SELECT browser, request, created_at, expires_at, signed_in_at, decided_by, decision
+            FROM interactions WHERE digest = $1 AND expires_at > $2";
+        type Found = (Digest, String, Timestamp, Timestamp, Option<Timestamp>, Option<String>, Option<String>);
+        let Some(found) = self.find::<Found>(FIND, binds![&id.text(), now]).await? else { return Ok(None) };
+        let (browser, request, created_at, expires_at, signed_in_at, decided_by, decision) = found;
+        let request = serde_json::from_str(&request).map_err(|_| Error::Corrupt("a kept request"))?;
+        let decision = decided_by.zip(decision).map(|(by, decision)| (by, decision == "allow"));
+        Ok(Some(Interaction { browser, request, created_at, expires_at, signed_in_at, decision }))
     }
 
     /// Notes that a user signed in for this request; an earlier decision no longer counts.

@@ -35,18 +35,18 @@ impl Store {
         self.write(now, move |tx| {
             Box::pin(async move {
                 let networks = changes.networks.map(|networks| networks.to_string());
-                let row = tx
-                    .row(
-                        "UPDATE api_keys SET name = COALESCE($3, name), networks = COALESCE($4, networks), expires_at = COALESCE($5, expires_at)
+                let user_id: Option<String> = tx
+                    .find(
+                        "UPDATE api_keys SET name = COALESCE($3, name), networks = COALESCE($4, networks),
+                         expires_at = COALESCE($5, expires_at)
                          WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
                            AND ($5 IS NULL OR expires_at IS NULL OR expires_at >= $5)
                          RETURNING user_id",
                         binds![&id, now, &changes.name, &networks, changes.expires_at],
                     )
                     .await?;
-                let Some(mut row) = row else { return Ok(false) };
+                let Some(user_id) = user_id else { return Ok(false) };
                 tx.touch(EntityKind::Key, id.as_str());
-                let user_id = row.text(0)?;
                 // From where a key works is told apart from what it is called.
                 if networks.is_some() {
                     tx.audit(now, &origin, Event::new("key.networks").user(&user_id).object(&id)).await?;
@@ -79,32 +79,36 @@ pub struct Replacement {
 impl Tx {
     async fn replace_key(&mut self, now: Timestamp, origin: &Origin, of: &Replacement) -> Result<bool, Error> {
         self.check_user(&of.new.user_id).await?;
-        let found = self
-            .row(
+        let found: Option<(Option<String>, Option<bool>)> = self
+            .find(
                 "SELECT k.replaced_by, p.one_live_key FROM api_keys k LEFT JOIN projects p ON p.id = k.project_id
-                 WHERE k.id = $1 AND ($2 IS NULL OR k.user_id = $2) AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $3)",
+                 WHERE k.id = $1 AND ($2 IS NULL OR k.user_id = $2) AND k.revoked_at IS NULL
+                 AND (k.expires_at IS NULL OR k.expires_at > $3)",
                 binds![&of.old_id, &of.user_id, now],
             )
             .await?;
-        let Some(mut found) = found else { return Ok(false) };
-        if let Some(successor) = found.opt_text(0)? {
+        let Some((replaced_by, one_live_key)) = found else { return Ok(false) };
+        if let Some(successor) = replaced_by {
             return Err(refused(format!(
                 "this key was replaced before, by {successor}: replace that one, or revoke this one"
             )));
         }
-        if of.old_ends_at.is_some() && found.opt_int(1)?.is_some_and(|flag| flag != 0) {
+        if of.old_ends_at.is_some() && one_live_key == Some(true) {
             return Err(refused(
                 "this project has one live key at a time: regenerate it, without an overlap".to_owned(),
             ));
         }
         let sql = match of.old_ends_at {
             Some(_) => {
-                "UPDATE api_keys SET expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE $2 END, replaced_by = $4
-                 WHERE id = $1 AND replaced_by IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)"
+                "UPDATE api_keys SET expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE $2 END,
+                 replaced_by = $4
+                 WHERE id = $1 AND replaced_by IS NULL AND revoked_at IS NULL
+                 AND (expires_at IS NULL OR expires_at > $3)"
             }
             None => {
                 "UPDATE api_keys SET revoked_at = $2, replaced_by = $4
-                 WHERE id = $1 AND replaced_by IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)"
+                 WHERE id = $1 AND replaced_by IS NULL AND revoked_at IS NULL
+                 AND (expires_at IS NULL OR expires_at > $3)"
             }
         };
         if self.execute(sql, binds![&of.old_id, of.old_ends_at.unwrap_or(now), now, &of.new.id]).await? == 0 {
@@ -112,14 +116,15 @@ impl Tx {
         }
         self.touch(EntityKind::Key, of.old_id.as_str());
         // One that was itself being replaced by the old one has had its time.
-        let before = self
-            .rows(
-                "UPDATE api_keys SET revoked_at = $2 WHERE replaced_by = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) RETURNING id",
+        let before: Vec<String> = self
+            .list(
+                "UPDATE api_keys SET revoked_at = $2 WHERE replaced_by = $1 AND revoked_at IS NULL
+                 AND (expires_at IS NULL OR expires_at > $2) RETURNING id",
                 binds![&of.old_id, now],
             )
             .await?;
-        for mut row in before {
-            self.touch(EntityKind::Key, row.text(0)?);
+        for key in before {
+            self.touch(EntityKind::Key, key);
         }
         let event = if of.old_ends_at.is_some() { "key.rotate" } else { "key.regenerate" };
         self.audit(now, origin, Event::new(event).user(&of.new.user_id).object(&of.old_id)).await?;

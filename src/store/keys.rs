@@ -3,7 +3,7 @@
 
 use super::{
     Error, Store,
-    row::{Row, binds},
+    row::{Read, Row, binds, column, record},
     tx::Tx,
 };
 use crate::{
@@ -19,15 +19,30 @@ use crate::{
     },
 };
 
-/// The columns of a key in every statement, and how many.
-macro_rules! select_key {
-    ($($rest:literal),* $(,)?) => { concat!(
-        "SELECT k.id, k.user_id, k.name, k.prefix, k.hint, k.scopes, k.environment, k.form, k.project_id, k.plan, k.networks,
-                k.created_at, k.expires_at, k.revoked_at, k.last_used_at, k.last_address, k.last_agent, k.metered_as, k.replaced_by",
-        $($rest),*
-    ) };
+record! {
+    key_columns: ApiKey {
+        id: "k.id", user_id: "k.user_id", name: "k.name", prefix: "k.prefix", hint: "k.hint", scopes: "k.scopes",
+        environment: "k.environment", form: "k.form", project_id: "k.project_id", plan: "k.plan",
+        networks: "k.networks", created_at: "k.created_at", expires_at: "k.expires_at", revoked_at: "k.revoked_at",
+        last_used_at: "k.last_used_at", last_address: "k.last_address", last_agent: "k.last_agent",
+        metered_as: "k.metered_as", replaced_by: "k.replaced_by",
+    }
 }
-pub(super) const COLUMNS_KEY: usize = 19;
+pub(super) use key_columns;
+column!(KeyForm, KeyForm::parse, "a key's form");
+column!(Networks, |text| Networks::parse(text).ok(), "a key's networks");
+
+const FIND: &str = concat!("SELECT ", key_columns!(), " FROM api_keys k WHERE k.id = $1");
+/// With its owner's and project's names, plans and state.
+const FIND_BY_DIGEST: &str = concat!(
+    "SELECT ",
+    key_columns!(),
+    ", u.name, u.plan, u.disabled_at, p.name, p.plan, p.disabled_by
+     FROM api_keys k JOIN users u ON u.id = k.user_id LEFT JOIN projects p ON p.id = k.project_id WHERE k.digest = $1"
+);
+/// Locks a project's row until the commit: of two keys at once, each is checked with the other.
+const LOCK_PROJECT: &str =
+    "UPDATE projects SET name = name WHERE id = $1 RETURNING one_live_key, disabled_by IS NOT NULL";
 /// Most live keys of one user, but for imported ones, and most keys listed.
 const KEYS_MAX: i64 = 500;
 /// Most keys that are made of one user within a day, live or not: an ended one stays for a year.
@@ -41,13 +56,17 @@ const HAS_OPAQUE_KEYS: &str = "has_opaque_keys";
 macro_rules! list_keys {
     ($owner:literal) => {
         (
-            select_key!(
+            concat!(
+                "SELECT ",
+                key_columns!(),
                 " FROM api_keys k WHERE k.",
                 $owner,
                 " = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2)
                  ORDER BY k.created_at DESC, k.id DESC LIMIT $3"
             ),
-            select_key!(
+            concat!(
+                "SELECT ",
+                key_columns!(),
                 " FROM api_keys k WHERE k.",
                 $owner,
                 " = $1 AND (k.revoked_at IS NOT NULL OR k.expires_at <= $2)
@@ -87,7 +106,7 @@ impl Tx {
         // As many as matter are counted: an owner of imported keys may have a million.
         let live = "SELECT COUNT(*) FROM (SELECT id FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL
                     AND (expires_at IS NULL OR expires_at > $2) LIMIT $3) AS live";
-        if self.count(live, binds![&key.user_id, now, KEYS_MAX]).await? >= KEYS_MAX {
+        if self.one::<i64>(live, binds![&key.user_id, now, KEYS_MAX]).await? >= KEYS_MAX {
             return Err(refused(format!("a user has at most {KEYS_MAX} live keys; revoke one first")));
         }
         self.keep_key(now, origin, digest, key).await
@@ -104,7 +123,7 @@ impl Tx {
         let today = "SELECT COUNT(*) FROM (SELECT id FROM api_keys WHERE user_id = $1 AND created_at > $2
                      AND form <> 'imported' LIMIT $3) AS made";
         let a_day_ago = now.plus_seconds(-DAY_SECONDS);
-        if self.count(today, binds![&key.user_id, a_day_ago, KEYS_A_DAY]).await? >= KEYS_A_DAY {
+        if self.one::<i64>(today, binds![&key.user_id, a_day_ago, KEYS_A_DAY]).await? >= KEYS_A_DAY {
             return Err(refused(format!("a user makes at most {KEYS_A_DAY} keys within 24 hours")));
         }
         self.check_plan(key.plan.as_deref()).await?;
@@ -112,7 +131,8 @@ impl Tx {
             self.check_policy(now, project).await?;
         }
         self.execute(
-            "INSERT INTO api_keys (id, digest, user_id, name, prefix, hint, scopes, environment, form, project_id, plan, networks, created_at, expires_at, uses, metered_as)
+            "INSERT INTO api_keys (id, digest, user_id, name, prefix, hint, scopes, environment, form, project_id,
+             plan, networks, created_at, expires_at, uses, metered_as)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, $15)",
             binds![
                 &key.id,
@@ -140,17 +160,18 @@ impl Tx {
         self.audit(now, origin, Event::new("key.create").user(&key.user_id).object(&key.id)).await
     }
 
-    /// Whether the project may have one more key. Its row stays locked: two that ask at once are told one after the other.
+    /// Whether the project may have one more key.
     pub(super) async fn check_policy(&mut self, now: Timestamp, project: &str) -> Result<(), Error> {
-        let mut row = self
-            .row("UPDATE projects SET name = name WHERE id = $1 RETURNING one_live_key, disabled_by", binds![project])
+        let (one_live_key, disabled) = self
+            .find::<(bool, bool)>(LOCK_PROJECT, binds![project])
             .await?
             .ok_or_else(|| refused("there is no such project".to_owned()))?;
-        if row.opt_text(1)?.is_some() {
+        if disabled {
             return Err(refused("the project is disabled".to_owned()));
         }
-        let live = "SELECT COUNT(*) FROM api_keys WHERE project_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
-        if row.flag(0)? && self.count(live, binds![project, now]).await? > 0 {
+        let live = "SELECT COUNT(*) FROM api_keys WHERE project_id = $1 AND revoked_at IS NULL
+                    AND (expires_at IS NULL OR expires_at > $2)";
+        if one_live_key && self.one::<i64>(live, binds![project, now]).await? > 0 {
             return Err(refused(
                 "this project has one live key at a time: regenerate it, or revoke it first".to_owned(),
             ));
@@ -166,8 +187,8 @@ impl Tx {
         user_id: Option<&str>,
         event: &'static str,
     ) -> Result<Ended, Error> {
-        let owner = self.row("SELECT user_id FROM api_keys WHERE id = $1", binds![id]).await?;
-        let Some(owner) = owner.map(|mut row| row.text(0)).transpose()? else { return Ok(Ended::Nothing) };
+        let owner = self.find::<String>("SELECT user_id FROM api_keys WHERE id = $1", binds![id]).await?;
+        let Some(owner) = owner else { return Ok(Ended::Nothing) };
         if user_id.is_some_and(|user_id| user_id != owner) {
             return Ok(Ended::Nothing);
         }
@@ -188,10 +209,6 @@ impl Tx {
         }
         Ok(())
     }
-
-    async fn count(&mut self, sql: &'static str, values: &[super::row::Bind<'_>]) -> Result<i64, Error> {
-        self.row(sql, values).await?.ok_or(Error::Corrupt("a count"))?.int(0)
-    }
 }
 
 /// Whether a key was ended.
@@ -204,31 +221,18 @@ enum Ended {
 
 impl Store {
     /// Keeps a new key under the digest of its secret. The same id twice (a form sent twice) is a conflict.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`].
     pub async fn insert_key(&self, now: Timestamp, origin: Origin, digest: Digest, key: ApiKey) -> Result<(), Error> {
         self.write(now, move |tx| Box::pin(async move { tx.insert_key(now, &origin, &digest, &key).await })).await
     }
 
     /// The key with this digest, whatever its state.
-    pub async fn find_key(&self, digest: &Digest) -> Result<Option<KeyRecord>, Error> {
-        let row = self
-            .row(
-                select_key!(
-                    ", u.name, u.plan, u.disabled_at, p.name, p.plan, p.disabled_by
-                     FROM api_keys k JOIN users u ON u.id = k.user_id LEFT JOIN projects p ON p.id = k.project_id
-                     WHERE k.digest = $1"
-                ),
-                binds![&digest.text()],
-            )
-            .await?;
-        row.map(|mut row| record(&mut row)).transpose()
+    pub async fn find_key_by_digest(&self, digest: &Digest) -> Result<Option<KeyRecord>, Error> {
+        self.find(FIND_BY_DIGEST, binds![&digest.text()]).await
     }
 
     /// Whether there are keys that any text may be: imported ones and UUIDs.
     pub async fn has_opaque_keys(&self) -> Result<bool, Error> {
-        Ok(self.row("SELECT value FROM meta WHERE name = $1", binds![HAS_OPAQUE_KEYS]).await?.is_some())
+        Ok(self.fact(HAS_OPAQUE_KEYS).await?.is_some())
     }
 
     /// The keys of a user, or of one project of theirs, live ones first, then newest first; at most 500.
@@ -240,12 +244,12 @@ impl Store {
     ) -> Result<Vec<ApiKey>, Error> {
         let (live, ended) = if project_id.is_some() { PROJECTS_KEYS } else { USERS_KEYS };
         let of = project_id.unwrap_or(user_id);
-        let mut rows = self.rows(live, binds![of, now, KEYS_MAX]).await?;
-        let room = KEYS_MAX.saturating_sub_unsigned(rows.len().try_into().unwrap_or(u64::MAX));
+        let mut keys = self.list(live, binds![of, now, KEYS_MAX]).await?;
+        let room = KEYS_MAX.saturating_sub_unsigned(keys.len().try_into().unwrap_or(u64::MAX));
         if room > 0 {
-            rows.extend(self.rows(ended, binds![of, now, room]).await?);
+            keys.extend(self.list(ended, binds![of, now, room]).await?);
         }
-        rows.into_iter().map(|mut row| key(&mut row)).collect()
+        Ok(keys)
     }
 
     /// Revokes a key; with `user_id`, only that user's. False if there is no such key; true also if it was revoked before.
@@ -273,52 +277,29 @@ impl Store {
     }
 
     /// The key with this id.
-    pub async fn key_by_id(&self, id: &str) -> Result<Option<ApiKey>, Error> {
-        let row = self.row(select_key!(" FROM api_keys k WHERE k.id = $1"), binds![id]).await?;
-        row.map(|mut row| key(&mut row)).transpose()
+    pub async fn find_key(&self, id: &str) -> Result<Option<ApiKey>, Error> {
+        self.find(FIND, binds![id]).await
     }
 }
 
-fn record(row: &mut Row) -> Result<KeyRecord, Error> {
-    let key = key(row)?;
-    let at = COLUMNS_KEY;
-    let user = PrincipalUser { id: key.user_id.clone(), name: row.text(at)? };
-    let project = key.project_id.clone().zip(row.opt_text(at + 3)?);
-    let users_plan = row.text(at + 1)?;
-    let quota = match (&key.plan, row.opt_text(at + 4)?, &project) {
-        (Some(plan), ..) => {
-            let subject = key.metered_as.as_ref().unwrap_or(&key.id).clone();
-            Quota { plan: plan.clone(), subject }
-        }
-        (None, Some(plan), Some((project, _))) => Quota { plan, subject: project.clone() },
-        _ => Quota { plan: users_plan, subject: key.user_id.clone() },
-    };
-    let disabled = row.opt_int(at + 2)?.is_some() || row.opt_text(at + 5)?.is_some();
-    Ok(KeyRecord { key, user, project, quota, disabled })
-}
-
-pub(super) fn key(row: &mut Row) -> Result<ApiKey, Error> {
-    Ok(ApiKey {
-        id: row.text(0)?,
-        user_id: row.text(1)?,
-        name: row.text(2)?,
-        prefix: row.text(3)?,
-        hint: row.text(4)?,
-        scopes: row.scopes(5)?,
-        environment: row.text(6)?,
-        form: KeyForm::parse(&row.text(7)?).ok_or(Error::Corrupt("a key's form"))?,
-        project_id: row.opt_text(8)?,
-        plan: row.opt_text(9)?,
-        networks: Networks::parse(&row.text(10)?).map_err(|_| Error::Corrupt("a key's networks"))?,
-        created_at: row.at(11)?,
-        expires_at: row.opt_at(12)?,
-        revoked_at: row.opt_at(13)?,
-        last_used_at: row.opt_at(14)?,
-        last_address: row.opt_text(15)?,
-        last_agent: row.opt_text(16)?,
-        metered_as: row.opt_text(17)?,
-        replaced_by: row.opt_text(18)?,
-    })
+impl Read for KeyRecord {
+    fn read(row: &mut Row) -> Result<Self, Error> {
+        let key = ApiKey::read(row)?;
+        let (name, users_plan, user_disabled_at): (_, _, Option<Timestamp>) = Read::read(row)?;
+        let (project, projects_plan, project_disabled_by): (_, _, Option<String>) = Read::read(row)?;
+        let user = PrincipalUser { id: key.user_id.clone(), name };
+        let project: Option<(String, String)> = key.project_id.clone().zip(project);
+        let quota = match (&key.plan, projects_plan, &project) {
+            (Some(plan), ..) => {
+                let subject = key.metered_as.as_ref().unwrap_or(&key.id).clone();
+                Quota { plan: plan.clone(), subject }
+            }
+            (None, Some(plan), Some((project, _))) => Quota { plan, subject: project.clone() },
+            _ => Quota { plan: users_plan, subject: key.user_id.clone() },
+        };
+        let disabled = user_disabled_at.is_some() || project_disabled_by.is_some();
+        Ok(Self { key, user, project, quota, disabled })
+    }
 }
 
 pub(super) fn refused(description: String) -> Error {

@@ -1,20 +1,34 @@
-//! Owns lists that are read page by page, newest first: of one user or of all. Each page is a bounded walk of an index. Does
-//! not filter; see `api::page`.
+//! Owns lists that are read page by page, newest first. A condition that an index serves is the list's scope; the others
+//! filter what is walked, a bounded window at a time.
 
 use super::{
     AuditEntry, Error, Store,
-    audit::entry,
-    clients::{client, client_columns, client_disabled_at},
-    denials::{COLUMNS_DENIAL, denial_columns, record},
-    keys::{COLUMNS_KEY, key},
-    projects::project,
-    row::{Bind, Row, binds},
-    users::user,
+    audit::audit_columns,
+    clients::{client_columns, client_disabled_at},
+    denials::denial_columns,
+    keys::key_columns,
+    projects::project_columns,
+    row::{Bind, Read, binds},
+    users::user_columns,
 };
-use crate::model::{client::Client, clock::Timestamp, denial::DenialRecord, key::ApiKey, project::Project, user::User};
+use crate::model::{
+    client::Client,
+    clock::Timestamp,
+    denial::DenialRecord,
+    error::Error as ModelError,
+    key::{ApiKey, KeyStatus},
+    project::Project,
+    user::User,
+};
+
+/// Rows that one statement looks at: at first, as nearly always there are enough among these, and then.
+const FIRST_WINDOW: i64 = 500;
+const WINDOW: i64 = 5000;
+/// Windows of one page. Whoever finds nothing in so many rows is told to ask for less.
+const WINDOWS_MAX: usize = 200;
 
 /// A place in a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// When the entry was made.
     pub at: Timestamp,
@@ -26,7 +40,12 @@ impl Position {
     /// Before every entry.
     #[must_use]
     pub fn start() -> Self {
-        Self { at: Timestamp(i64::MAX), id: String::new() }
+        Self::at(Timestamp(i64::MAX))
+    }
+
+    /// Behind the entries of this moment.
+    fn at(at: Timestamp) -> Self {
+        Self { at, id: String::new() }
     }
 }
 
@@ -39,24 +58,69 @@ pub struct Listed<T> {
     pub value: T,
 }
 
-/// The two statements of a list, of all and of one owner: with the condition on the owner in place, each walks an index.
+/// What was found of a list.
+#[derive(Clone, Debug)]
+pub struct Found<T> {
+    /// The entries, newest first.
+    pub entries: Vec<Listed<T>>,
+    /// Where to search on, if enough was looked at before there were enough entries. Then there is at least one.
+    pub more: Option<Position>,
+}
+
+/// Which keys.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyFilter<'f> {
+    /// Of this user.
+    pub user: Option<&'f str>,
+    /// Of this project.
+    pub project: Option<&'f str>,
+    /// For this environment.
+    pub environment: Option<&'f str>,
+    /// With this status.
+    pub status: Option<KeyStatus>,
+}
+
+/// Which refusals.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DenialFilter<'f> {
+    /// Of this user's credentials.
+    pub user: Option<&'f str>,
+    /// Of this key.
+    pub key: Option<&'f str>,
+    /// For the API with this slug.
+    pub api: Option<&'f str>,
+}
+
+/// Which audit entries.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditFilter<'f> {
+    /// Concerning this user.
+    pub user: Option<&'f str>,
+    /// Concerning this client.
+    pub client: Option<&'f str>,
+    /// Concerning this object.
+    pub object: Option<&'f str>,
+    /// This event, or with a dot at its end all that begin so.
+    pub event: Option<&'f str>,
+    /// `ok` or `denied`.
+    pub outcome: Option<&'f str>,
+    /// Not before.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub to: Option<Timestamp>,
+}
+
+/// The two statements of a list: its entries from `$1`, `$2` back to `$3`, `$5`, and where a window of `$5` rows ends. `$4` is
+/// what its scope compares, `$7` and on what its filters compare.
+struct List {
+    entries: &'static str,
+    window: &'static str,
+}
+
 macro_rules! list {
-    ($columns:expr, $table:literal, $at:literal, $owner:literal) => {
-        (
-            concat!(
-                "SELECT ",
-                $columns,
-                ", ",
-                $at,
-                ", id FROM ",
-                $table,
-                " WHERE (",
-                $at,
-                ", id) < ($1, $2) ORDER BY ",
-                $at,
-                " DESC, id DESC LIMIT $3"
-            ),
-            concat!(
+    ($columns:expr, $table:literal, $at:literal, $scope:literal, $filters:literal) => {
+        List {
+            entries: concat!(
                 "SELECT ",
                 $columns,
                 ", ",
@@ -64,117 +128,200 @@ macro_rules! list {
                 ", id FROM ",
                 $table,
                 " WHERE ",
-                $owner,
-                " = $4 AND (",
+                $scope,
+                " AND ",
+                $filters,
+                " AND (",
                 $at,
-                ", id) < ($1, $2) ORDER BY ",
+                ", id) < ($1, $2) AND ",
                 $at,
-                " DESC, id DESC LIMIT $3"
+                " >= $3 AND (",
+                $at,
+                " > $3 OR id >= $5) ORDER BY ",
+                $at,
+                " DESC, id DESC LIMIT $6"
             ),
-        )
+            window: concat!(
+                "SELECT ",
+                $at,
+                ", id FROM ",
+                $table,
+                " WHERE ",
+                $scope,
+                " AND (",
+                $at,
+                ", id) < ($1, $2) AND ",
+                $at,
+                " >= $3 ORDER BY ",
+                $at,
+                " DESC, id DESC LIMIT 1 OFFSET $5"
+            ),
+        }
     };
 }
 
-type Statements = (&'static str, &'static str);
+/// A list whose filters are the same in each of its scopes. A scope without a value is the whole list.
+macro_rules! scopes {
+    ($columns:expr, $table:literal, $at:literal, $filters:literal, [$($scope:literal),*]) => {
+        [list!($columns, $table, $at, "$4 IS NULL", $filters) $(, list!($columns, $table, $at, $scope, $filters))*]
+    };
+}
 
-const KEYS: Statements = list!(
-    "id, user_id, name, prefix, hint, scopes, environment, form, project_id, plan, networks, created_at, expires_at,
-     revoked_at, last_used_at, last_address, last_agent, metered_as, replaced_by",
-    "api_keys",
+const KEYS: [List; 3] = scopes!(
+    key_columns!(),
+    "api_keys k",
     "created_at",
-    "user_id"
+    "($7 IS NULL OR user_id = $7) AND ($8 IS NULL OR environment = $8)
+     AND ($9 IS NULL OR $9 = CASE WHEN revoked_at IS NOT NULL THEN 'revoked'
+                                  WHEN expires_at <= $10 THEN 'expired' ELSE 'active' END)",
+    ["user_id = $4", "project_id = $4"]
 );
-const PROJECTS: Statements = list!(
-    "id, user_id, name, key_form, one_live_key, plan, disabled_by, created_at",
-    "projects",
-    "created_at",
-    "user_id"
+const PROJECTS: [List; 2] =
+    scopes!(project_columns!(), "projects", "created_at", "($7 IS NULL OR id = $7)", ["user_id = $4"]);
+const CLIENTS: [List; 2] = scopes!(client_columns!(), "clients c", "created_at", "TRUE", ["owner_id = $4"]);
+const USERS: [List; 1] = scopes!(user_columns!(), "users u", "created_at", "($7 IS NULL OR plan = $7)", []);
+const DENIALS: [List; 3] = scopes!(
+    denial_columns!(),
+    "denials",
+    "at",
+    "($7 IS NULL OR user_id = $7) AND ($8 IS NULL OR api = $8)",
+    ["user_id = $4", "key_id = $4"]
 );
-const CLIENTS: Statements = list!(client_columns!(), "clients c", "created_at", "owner_id");
-const USERS: Statements = list!("id, email, name, plan, admin, disabled_at", "users", "created_at", "id");
-const DENIALS: Statements = list!(denial_columns!(), "denials", "at", "user_id");
-const AUDIT: Statements = list!(
-    "at, event, actor, user_id, client_id, object, outcome, reason, address, request_id, times",
+const AUDIT: [List; 4] = scopes!(
+    audit_columns!(),
     "audit",
     "at",
-    "user_id"
+    "($7 IS NULL OR user_id = $7) AND ($8 IS NULL OR client_id = $8) AND ($9 IS NULL OR event = $9)
+     AND ($10 IS NULL OR SUBSTR(event, 1, LENGTH($10)) = $10) AND ($11 IS NULL OR outcome = $11)",
+    ["user_id = $4", "client_id = $4", "object = $4"]
 );
 
 impl Store {
-    /// Keys after `after`: of `owner`, or of everybody; at most `limit`.
+    /// Keys after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when very many were looked at and none was found.
     pub async fn keys_after(
         &self,
-        owner: Option<&str>,
-        after: &Position,
-        limit: i64,
-    ) -> Result<Vec<Listed<ApiKey>>, Error> {
-        self.list_after(KEYS, COLUMNS_KEY, key, owner, after, limit).await
+        now: Timestamp,
+        filter: KeyFilter<'_>,
+        after: Position,
+        limit: usize,
+    ) -> Result<Found<ApiKey>, Error> {
+        let KeyFilter { user, project, environment, status } = filter;
+        let scope = narrowest(&[user, project]);
+        let filters = binds![user, environment, status.map(KeyStatus::as_str), now];
+        self.search(&KEYS, scope, (after, None), limit, filters).await
     }
 
-    /// Projects, as [`Self::keys_after`].
+    /// Projects after `after`, at most `limit`: of this user, and only this one.
+    ///
+    /// # Errors
+    /// As [`Self::keys_after`].
     pub async fn projects_after(
         &self,
-        owner: Option<&str>,
-        after: &Position,
-        limit: i64,
-    ) -> Result<Vec<Listed<Project>>, Error> {
-        self.list_after(PROJECTS, 8, project, owner, after, limit).await
+        user: Option<&str>,
+        only: Option<&str>,
+        after: Position,
+        limit: usize,
+    ) -> Result<Found<Project>, Error> {
+        self.search(&PROJECTS, narrowest(&[user]), (after, None), limit, binds![only]).await
     }
 
-    /// Clients without their secrets, as [`Self::keys_after`].
+    /// Clients after `after` without their secrets, at most `limit`: of this user.
+    ///
+    /// # Errors
+    /// As [`Self::keys_after`].
     pub async fn clients_after(
         &self,
-        owner: Option<&str>,
-        after: &Position,
-        limit: i64,
-    ) -> Result<Vec<Listed<Client>>, Error> {
-        self.list_after(CLIENTS, 14, client, owner, after, limit).await
+        user: Option<&str>,
+        after: Position,
+        limit: usize,
+    ) -> Result<Found<Client>, Error> {
+        self.search(&CLIENTS, narrowest(&[user]), (after, None), limit, &[]).await
     }
 
-    /// Users after `after`, at most `limit`.
-    pub async fn users_after(&self, after: &Position, limit: i64) -> Result<Vec<Listed<User>>, Error> {
-        self.list_after(USERS, 6, user, None, after, limit).await
+    /// Users after `after`, at most `limit`: on this plan.
+    ///
+    /// # Errors
+    /// As [`Self::keys_after`].
+    pub async fn users_after(&self, plan: Option<&str>, after: Position, limit: usize) -> Result<Found<User>, Error> {
+        self.search(&USERS, narrowest(&[]), (after, None), limit, binds![plan]).await
     }
 
-    /// Refused requests, as [`Self::keys_after`].
+    /// Refused requests after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Self::keys_after`].
     pub async fn denials_after(
         &self,
-        owner: Option<&str>,
-        after: &Position,
-        limit: i64,
-    ) -> Result<Vec<Listed<DenialRecord>>, Error> {
-        self.list_after(DENIALS, COLUMNS_DENIAL, record, owner, after, limit).await
+        filter: DenialFilter<'_>,
+        after: Position,
+        limit: usize,
+    ) -> Result<Found<DenialRecord>, Error> {
+        let DenialFilter { user, key, api } = filter;
+        self.search(&DENIALS, narrowest(&[user, key]), (after, None), limit, binds![user, api]).await
     }
 
-    /// Audit entries that concern `owner`, or all, as [`Self::keys_after`].
+    /// Audit entries after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Self::keys_after`].
     pub async fn audit_after(
         &self,
-        owner: Option<&str>,
-        after: &Position,
-        limit: i64,
-    ) -> Result<Vec<Listed<AuditEntry>>, Error> {
-        self.list_after(AUDIT, 11, entry, owner, after, limit).await
+        filter: AuditFilter<'_>,
+        after: Position,
+        limit: usize,
+    ) -> Result<Found<AuditEntry>, Error> {
+        let AuditFilter { user, client, object, event, outcome, from, to } = filter;
+        let after = to.map_or(after.clone(), |to| after.min(Position::at(to)));
+        let (prefix, exact) = event.map_or((None, None), |event| match event.ends_with('.') {
+            true => (Some(event), None),
+            false => (None, Some(event)),
+        });
+        let filters = binds![user, client, exact, prefix, outcome];
+        self.search(&AUDIT, narrowest(&[user, client, object]), (after, from), limit, filters).await
     }
 
-    /// Reads one page. The columns of its position follow the `columns` of the value.
-    async fn list_after<T>(
+    /// Reads the list in its scope, window by window, until there are enough entries or it ends.
+    async fn search<T: Read>(
         &self,
-        (all, owned): Statements,
-        columns: usize,
-        value: impl Fn(&mut Row) -> Result<T, Error>,
-        owner: Option<&str>,
-        after: &Position,
-        limit: i64,
-    ) -> Result<Vec<Listed<T>>, Error> {
-        let place: [Bind<'_>; 3] = [after.at.into(), (&after.id).into(), limit.into()];
-        let rows = match owner {
-            Some(owner) => self.rows(owned, binds![place[0], place[1], place[2], owner]).await?,
-            None => self.rows(all, &place).await?,
-        };
-        let listed = |mut row: Row| {
-            let position = Position { at: row.at(columns)?, id: row.text(columns + 1)? };
-            Ok(Listed { position, value: value(&mut row)? })
-        };
-        rows.into_iter().map(listed).collect()
+        lists: &[List],
+        (list, scope): (usize, Option<&str>),
+        (mut after, from): (Position, Option<Timestamp>),
+        limit: usize,
+        filters: &[Bind<'_>],
+    ) -> Result<Found<T>, Error> {
+        let list = &lists[list];
+        let end = Position::at(from.unwrap_or(Timestamp(i64::MIN)));
+        let mut entries = Vec::with_capacity(limit);
+        for turn in 0..WINDOWS_MAX {
+            let window = if turn == 0 { FIRST_WINDOW } else { WINDOW };
+            let edge = self.find(list.window, binds![after.at, &after.id, end.at, scope, window]).await?;
+            let edge: Option<Position> = edge.map(|(at, id)| Position { at, id });
+            let until = edge.as_ref().unwrap_or(&end);
+            let room = i64::try_from(limit - entries.len()).unwrap_or(i64::MAX);
+            let mut values = binds![after.at, &after.id, until.at, scope, &until.id, room].to_vec();
+            values.extend_from_slice(filters);
+            let found: Vec<(T, Timestamp, String)> = self.list(list.entries, &values).await?;
+            entries.extend(found.into_iter().map(|(value, at, id)| Listed { position: Position { at, id }, value }));
+            match edge {
+                Some(edge) if entries.len() < limit => after = edge,
+                _ => return Ok(Found { entries, more: None }),
+            }
+            // On SQLite nothing above has waited: others have their turn.
+            tokio::task::yield_now().await;
+        }
+        if entries.is_empty() {
+            let words =
+                "none of the newest entries match, and there are very many: narrow the search by what they concern";
+            return Err(ModelError::invalid_request(words).into());
+        }
+        Ok(Found { entries, more: Some(after) })
     }
+}
+
+/// The scope to walk: the last that is given, by its place among a list's statements, with its value.
+fn narrowest<'s>(scopes: &[Option<&'s str>]) -> (usize, Option<&'s str>) {
+    scopes.iter().rposition(Option::is_some).map_or((0, None), |at| (at + 1, scopes[at]))
 }

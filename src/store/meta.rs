@@ -15,10 +15,7 @@ impl Store {
                     binds![name, &value],
                 )
                 .await?;
-                tx.row("SELECT value FROM meta WHERE name = $1", binds![name])
-                    .await?
-                    .ok_or(Error::Corrupt("meta is empty"))?
-                    .text(0)
+                tx.one("SELECT value FROM meta WHERE name = $1", binds![name]).await
             })
         })
         .await
@@ -26,15 +23,15 @@ impl Store {
 
     /// The value kept under `name`.
     pub async fn fact(&self, name: &str) -> Result<Option<String>, Error> {
-        let row = self.row("SELECT value FROM meta WHERE name = $1", binds![name]).await?;
-        row.map(|mut row| row.text(0)).transpose()
+        self.find("SELECT value FROM meta WHERE name = $1", binds![name]).await
     }
 
     /// Keeps that a backup was taken.
     pub async fn backed_up(&self, now: Timestamp) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                let keep = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+                let keep = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE
+                            SET value = excluded.value";
                 tx.execute(keep, binds![BACKUP, &now.0.to_string()]).await.map(drop)
             })
         })
@@ -49,9 +46,6 @@ impl Store {
 
     /// The time of the newest audit entry: a clock far behind it is wrong.
     pub async fn newest_entry_at(&self) -> Result<Option<Timestamp>, Error> {
-        match self.row("SELECT at FROM audit ORDER BY at DESC LIMIT 1", &[]).await? {
-            Some(row) => row.opt_at(0),
-            None => Ok(None),
-        }
+        self.find("SELECT at FROM audit ORDER BY at DESC LIMIT 1", &[]).await
     }
 }

@@ -41,7 +41,7 @@ impl Operation {
     /// Counts one that began then.
     pub(super) fn done<T>(&self, began: Instant, outcome: &Result<T, Error>) {
         self.took.record(began.elapsed());
-        if matches!(outcome, Err(Error::Unavailable(_) | Error::Corrupt(_))) {
+        if matches!(outcome, Err(Error::Unavailable(_) | Error::Corrupt(_) | Error::Bug(_))) {
             self.failed.one();
         }
     }

@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (16, include_str!("../../migrations/0016_hints.sql")),
     (19, include_str!("../../migrations/0019_denied_request.sql")),
     (20, include_str!("../../migrations/0020_opaque_keys.sql")),
+    (21, include_str!("../../migrations/0021_lists.sql")),
 ];
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)";
 /// One node migrates at a time: a number of our own for PostgreSQL's advisory locks.
@@ -66,14 +67,14 @@ impl Store {
         let exists = match self.is_embedded() {
             true => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'schema_migrations'",
             false => {
-                "SELECT COUNT(*) FROM pg_tables WHERE tablename = 'schema_migrations' AND schemaname = CURRENT_SCHEMA()"
+                "SELECT COUNT(*) FROM pg_tables WHERE tablename = 'schema_migrations'
+                 AND schemaname = CURRENT_SCHEMA()"
             }
         };
-        if self.row(exists, &[]).await?.map_or(Ok(0), |row| row.int(0))? == 0 {
+        if self.one::<i64>(exists, &[]).await? == 0 {
             return Ok(Schema::of(&[]));
         }
-        let rows = self.rows("SELECT version FROM schema_migrations ORDER BY version", &[]).await?;
-        Ok(Schema::of(&rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?))
+        Ok(Schema::of(&self.list::<i64>(DONE, &[]).await?))
     }
 }
 

@@ -5,6 +5,7 @@ mod activity;
 mod apis;
 mod audit;
 mod audit_chain;
+mod batch;
 mod bounds;
 mod census;
 mod changes;
@@ -27,6 +28,7 @@ mod plans;
 mod postgres;
 mod projects;
 mod purge;
+mod read;
 mod return_paths;
 mod row;
 mod rules;
@@ -63,10 +65,10 @@ pub use imports::{ImportBatch, ImportOutcome, ImportProgress, ImportedKey};
 pub use interactions::Interaction;
 pub use key_changes::{KeyChanges, Replacement};
 pub use keys::KeyRecord;
-pub use lists::{Listed, Position};
+pub use lists::{AuditFilter, DenialFilter, Found, KeyFilter, Listed, Position};
 pub use meter::{Connections, Operation, StoreMeter};
 pub use migrations::Schema;
-pub use projects::ProjectChanges;
+pub use projects::{ProjectChanges, ProjectKeys};
 pub use return_paths::LoginReason;
 pub use rules::RulePlace;
 pub use sessions::{NewSession, SessionLine, SessionRecord};
@@ -76,7 +78,6 @@ pub use users::NewUser;
 
 use self::{
     meter::Meter,
-    row::{Bind, Row},
     sqlite::Sqlite,
     tx::{Body, Handle, Tx},
 };
@@ -227,29 +228,7 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.row("SELECT seq FROM feed WHERE id = 1", &[]).await.map(drop)
-    }
-
-    async fn rows(&self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
-        self.rows_of(&self.meter.read, sql, binds).await
-    }
-
-    /// Rows, counted as this kind of work.
-    async fn rows_of(&self, operation: &Operation, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
-        let began = Instant::now();
-        let rows = match &*self.engine {
-            Engine::Sqlite(sqlite) => sqlite.rows(sql, binds),
-            Engine::Postgres(pool) => {
-                let fetch = async { tx::postgres_rows(&tx::bound(sql, binds).fetch_all(pool).await?) };
-                timeout(self.wait, fetch).await.unwrap_or_else(|_| Err(timed_out()))
-            }
-        };
-        operation.done(began, &rows);
-        rows
-    }
-
-    async fn row(&self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<Row>, Error> {
-        Ok(self.rows(sql, binds).await?.into_iter().next())
+        self.find::<i64>("SELECT seq FROM feed WHERE id = 1", &[]).await.map(drop)
     }
 
     /// Runs `body` in a transaction, with its changes appended to the feed; answers after the commit.

@@ -1,6 +1,10 @@
 //! Owns the `plans` table. Does not count requests; see `engine::limit`.
 
-use super::{Error, Store, row::binds, tx::Tx};
+use super::{
+    Error, Store,
+    row::{binds, record},
+    tx::Tx,
+};
 use crate::{
     cache::EntityKind,
     model::{
@@ -11,13 +15,17 @@ use crate::{
     },
 };
 
+record! {
+    plan_columns: Plan { name: "name", per_hour: "per_hour", burst: "burst" }
+}
+
 impl Tx {
     /// Refuses a plan that does not exist.
     pub(super) async fn check_plan(&mut self, plan: Option<&str>) -> Result<(), Error> {
         let Some(plan) = plan else { return Ok(()) };
-        match self.row("SELECT name FROM plans WHERE name = $1", binds![plan]).await? {
+        match self.find::<String>("SELECT name FROM plans WHERE name = $1", binds![plan]).await? {
             Some(_) => Ok(()),
-            None => Err(ModelError::invalid_request("there is no such plan; `grantd plan list` shows them").into()),
+            None => Err(ModelError::invalid_request("there is no such plan").into()),
         }
     }
 }
@@ -25,16 +33,8 @@ impl Tx {
 impl Store {
     /// Every plan, smallest first.
     pub async fn plans(&self) -> Result<Plans, Error> {
-        let rows = self.rows("SELECT name, per_hour, burst FROM plans ORDER BY burst, name", &[]).await?;
-        let number = |number: i64| u32::try_from(number).map_err(|_| Error::Corrupt("a plan"));
-        let plan = |mut row: super::Row| {
-            Ok(Plan {
-                name: row.text(0)?,
-                per_hour: row.opt_int(1)?.map(number).transpose()?,
-                burst: number(row.int(2)?)?,
-            })
-        };
-        rows.into_iter().map(plan).collect::<Result<_, Error>>().map(Plans)
+        const ALL: &str = concat!("SELECT ", plan_columns!(), " FROM plans ORDER BY burst, name");
+        self.list(ALL, &[]).await.map(Plans)
     }
 
     /// Makes or changes a plan; everybody on it is measured by it within a second.

@@ -1,8 +1,10 @@
 //! Owns the `projects` table. Does not hold keys; see `keys`.
 
+use std::collections::HashMap;
+
 use super::{
     Error, Store,
-    row::{Row, binds},
+    row::{binds, column, record},
 };
 use crate::{
     cache::EntityKind,
@@ -17,6 +19,39 @@ use crate::{
 
 /// Most projects of one user, and most listed.
 const PROJECTS_MAX: i64 = 200;
+
+record! {
+    project_columns: Project {
+        id: "id", user_id: "user_id", name: "name", key_form: "key_form", one_live_key: "one_live_key", plan: "plan",
+        disabled_by: "disabled_by", created_at: "created_at",
+    }
+}
+pub(super) use project_columns;
+column!(DisabledBy, DisabledBy::parse, "who disabled a project");
+
+const FIND: &str = concat!("SELECT ", project_columns!(), " FROM projects WHERE id = $1");
+const OF_USER: &str =
+    concat!("SELECT ", project_columns!(), " FROM projects WHERE user_id = $1 ORDER BY name LIMIT $2");
+/// Locks a project's row until the commit and reads it: of two changes at once neither undoes the other.
+const LOCK: &str = concat!("UPDATE projects SET name = name WHERE id = $1 RETURNING ", project_columns!());
+
+/// Keys of one user that are counted: the newest in projects.
+const KEYS_COUNTED: i64 = 20_000;
+const KEY_COUNTS: &str = "
+    SELECT project_id, SUM(CASE WHEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) THEN 1 ELSE 0 END),
+           MAX(last_used_at)
+    FROM (SELECT project_id, revoked_at, expires_at, last_used_at FROM api_keys
+          WHERE user_id = $1 AND project_id IS NOT NULL ORDER BY created_at DESC, id DESC LIMIT $3) AS keys
+    GROUP BY project_id";
+
+/// The keys of a project.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProjectKeys {
+    /// How many are live.
+    pub live: i64,
+    /// When one of them was last used.
+    pub last_used_at: Option<Timestamp>,
+}
 
 /// What of a project is changed; what is not here stays.
 #[derive(Clone, Debug, Default)]
@@ -44,14 +79,16 @@ impl Store {
         self.write(now, move |tx| {
             Box::pin(async move {
                 tx.check_user(&project.user_id).await?;
-                let count = tx.row("SELECT COUNT(*) FROM projects WHERE user_id = $1", binds![&project.user_id]).await?;
-                if count.ok_or(Error::Corrupt("a count"))?.int(0)? >= PROJECTS_MAX {
-                    let message = format!("a user has at most {PROJECTS_MAX} projects");
-                    return Err(ModelError::invalid_request(message).into());
+                let count: i64 =
+                    tx.one("SELECT COUNT(*) FROM projects WHERE user_id = $1", binds![&project.user_id]).await?;
+                if count >= PROJECTS_MAX {
+                    let words = format!("a user has at most {PROJECTS_MAX} projects");
+                    return Err(ModelError::invalid_request(words).into());
                 }
                 tx.check_plan(project.plan.as_deref()).await?;
                 tx.execute(
-                    "INSERT INTO projects (id, user_id, name, key_form, one_live_key, plan, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    "INSERT INTO projects (id, user_id, name, key_form, one_live_key, plan, created_at)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
                     binds![
                         &project.id,
                         &project.user_id,
@@ -82,20 +119,12 @@ impl Store {
     ) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                // Locked before it is read: of two changes at once neither undoes the other.
-                let found = tx
-                    .row(
-                        "UPDATE projects SET name = name WHERE id = $1
-                         RETURNING id, user_id, name, key_form, one_live_key, plan, disabled_by, created_at",
-                        binds![&id],
-                    )
-                    .await?;
-                let Some(mut row) = found else { return Ok(false) };
-                let old = project(&mut row)?;
+                let Some(old) = tx.find::<Project>(LOCK, binds![&id]).await? else { return Ok(false) };
                 tx.check_plan(changes.plan.as_ref().and_then(Option::as_deref)).await?;
                 let disabled_by = disabled_by(&old, &changes)?;
                 tx.execute(
-                    "UPDATE projects SET name = $2, key_form = $3, one_live_key = $4, plan = $5, disabled_by = $6 WHERE id = $1",
+                    "UPDATE projects SET name = $2, key_form = $3, one_live_key = $4, plan = $5, disabled_by = $6
+                     WHERE id = $1",
                     binds![
                         &id,
                         &changes.name.unwrap_or(old.name),
@@ -121,25 +150,44 @@ impl Store {
 
     /// The project with this id.
     pub async fn find_project(&self, id: &str) -> Result<Option<Project>, Error> {
-        let row = self
-            .row(
-                "SELECT id, user_id, name, key_form, one_live_key, plan, disabled_by, created_at FROM projects WHERE id = $1",
-                binds![id],
-            )
-            .await?;
-        row.map(|mut row| project(&mut row)).transpose()
+        self.find(FIND, binds![id]).await
+    }
+
+    /// A user's live keys and their last use by project; of the newest 20,000 keys.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn count_project_keys(
+        &self,
+        now: Timestamp,
+        user_id: &str,
+    ) -> Result<HashMap<String, ProjectKeys>, Error> {
+        let rows: Vec<(String, i64, Option<Timestamp>)> =
+            self.list(KEY_COUNTS, binds![user_id, now, KEYS_COUNTED]).await?;
+        Ok(rows.into_iter().map(|(id, live, last_used_at)| (id, ProjectKeys { live, last_used_at })).collect())
+    }
+
+    /// Names of these keys and projects of a user, by id.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn names(&self, user_id: &str, ids: &[&str]) -> Result<HashMap<String, String>, Error> {
+        const KEYS: &str = "SELECT k.id, k.name FROM api_keys k JOIN (VALUES ($1, $2)) AS v ON k.id = v.column1
+                            WHERE k.user_id = v.column2";
+        const PROJECTS: &str = "SELECT p.id, p.name FROM projects p JOIN (VALUES ($1, $2)) AS v ON p.id = v.column1
+                                WHERE p.user_id = v.column2";
+        let mut names = HashMap::new();
+        for (prefix, sql) in [("key_", KEYS), ("project_", PROJECTS)] {
+            let of: Vec<_> =
+                ids.iter().filter(|id| id.starts_with(prefix)).map(|id| binds![*id, user_id].to_vec()).collect();
+            names.extend(self.list_each::<(String, String)>(sql, &of).await?);
+        }
+        Ok(names)
     }
 
     /// A user's projects by name; at most 200.
     pub async fn list_projects(&self, user_id: &str) -> Result<Vec<Project>, Error> {
-        let rows = self
-            .rows(
-                "SELECT id, user_id, name, key_form, one_live_key, plan, disabled_by, created_at FROM projects
-                 WHERE user_id = $1 ORDER BY name LIMIT $2",
-                binds![user_id, PROJECTS_MAX],
-            )
-            .await?;
-        rows.into_iter().map(|mut row| project(&mut row)).collect()
+        self.list(OF_USER, binds![user_id, PROJECTS_MAX]).await
     }
 }
 
@@ -155,20 +203,4 @@ fn disabled_by(old: &Project, changes: &ProjectChanges) -> Result<Option<Disable
         }
         Some(false) => Ok(None),
     }
-}
-
-pub(super) fn project(row: &mut Row) -> Result<Project, Error> {
-    Ok(Project {
-        id: row.text(0)?,
-        user_id: row.text(1)?,
-        name: row.text(2)?,
-        key_form: KeyForm::parse(&row.text(3)?).ok_or(Error::Corrupt("a key's form"))?,
-        one_live_key: row.flag(4)?,
-        plan: row.opt_text(5)?,
-        disabled_by: match row.opt_text(6)? {
-            Some(word) => Some(DisabledBy::parse(&word).ok_or(Error::Corrupt("who disabled a project"))?),
-            None => None,
-        },
-        created_at: row.at(7)?,
-    })
 }

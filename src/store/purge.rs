@@ -16,6 +16,8 @@ const DENIALS_KEPT: i64 = 100_000;
 const DENIALS_OF_ONE_KEPT: i64 = 2000;
 /// Owners with more than that who are looked at in one transaction.
 const OWNERS: i64 = 20;
+/// How long the progress of an import that nobody finished stays.
+const IMPORTS_KEPT_SECONDS: i64 = 30 * DAY_SECONDS;
 /// How long an ended key stays, and how many go in one transaction with all they were used from.
 const KEYS_KEPT_SECONDS: i64 = 365 * DAY_SECONDS;
 const KEYS_BATCH: i64 = 100;
@@ -36,10 +38,9 @@ impl Tx {
         }
         let owners =
             "SELECT user_id FROM denials WHERE user_id IS NOT NULL GROUP BY user_id HAVING COUNT(*) > $1 LIMIT $2";
-        for mut owner in self.rows(owners, binds![DENIALS_OF_ONE_KEPT, OWNERS]).await? {
+        for owner in self.list::<String>(owners, binds![DENIALS_OF_ONE_KEPT, OWNERS]).await? {
             let too_many = "DELETE FROM denials WHERE id IN
                             (SELECT id FROM denials WHERE user_id = $1 ORDER BY at DESC, id DESC LIMIT $2 OFFSET $3)";
-            let owner = owner.text(0)?;
             deleted = deleted.max(self.execute(too_many, binds![&owner, BATCH, DENIALS_OF_ONE_KEPT]).await?);
         }
         Ok(deleted)
@@ -52,10 +53,10 @@ impl Tx {
             "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE revoked_at < $1 LIMIT $2) RETURNING id",
             "DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE expires_at < $1 LIMIT $2) RETURNING id",
         ] {
-            let keys = self.rows(ended, binds![before, KEYS_BATCH]).await?;
+            let keys: Vec<String> = self.list(ended, binds![before, KEYS_BATCH]).await?;
             most = most.max(keys.len());
-            for mut key in keys {
-                self.execute("DELETE FROM key_networks WHERE key_id = $1", binds![&key.text(0)?]).await?;
+            for key in &keys {
+                self.execute("DELETE FROM key_networks WHERE key_id = $1", binds![key]).await?;
             }
         }
         let may_be_more = most >= usize::try_from(KEYS_BATCH).unwrap_or_default();
@@ -63,55 +64,54 @@ impl Tx {
     }
 }
 
+/// Rows with an end: how long after it they stay, in seconds, and the statement that deletes some of those before `$1`.
+const ENDED: [(i64, &str); 9] = [
+    // A day's margin: the clocks of nodes differ, and a revoked token must not come back on a slower one.
+    (DAY_SECONDS, "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)"),
+    // A code that nobody redeemed leads nowhere.
+    (
+        DAY_SECONDS,
+        "DELETE FROM grants WHERE id IN
+         (SELECT id FROM grants WHERE generation = 0 AND code_expires_at < $1 LIMIT $2)",
+    ),
+    (
+        DAY_SECONDS,
+        "DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)",
+    ),
+    (0, "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 LIMIT $2)"),
+    (0, "DELETE FROM interactions WHERE digest IN (SELECT digest FROM interactions WHERE expires_at < $1 LIMIT $2)"),
+    (0, "DELETE FROM returns WHERE browser IN (SELECT browser FROM returns WHERE expires_at < $1 LIMIT $2)"),
+    (CHANGES_KEPT_SECONDS, "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < $1 LIMIT $2)"),
+    (
+        USAGE_KEPT_SECONDS,
+        "DELETE FROM key_usage WHERE (key_id, hour) IN (SELECT key_id, hour FROM key_usage WHERE hour < $1 LIMIT $2)",
+    ),
+    (
+        0,
+        "DELETE FROM idempotency WHERE (actor, name) IN
+         (SELECT actor, name FROM idempotency WHERE expires_at < $1 LIMIT $2)",
+    ),
+];
+
 impl Store {
-    /// Deletes expired rows, and audit entries older than `audit_seconds`, a bounded number of each kind.
-    /// Says whether there may be more.
+    /// Deletes expired rows, and audit entries older than `audit_seconds`: of each kind a bounded number, in a transaction
+    /// of its own. Says whether there may be more.
     pub async fn purge_expired(&self, now: Timestamp, audit_seconds: i64) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let feed_before = now.plus_seconds(-CHANGES_KEPT_SECONDS);
-                // A day's margin: the clocks of nodes differ, and a revoked token must not come back on a slower one.
-                let day_ago = now.plus_seconds(-DAY_SECONDS);
-                let deleted = [
-                    tx.execute("DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)", binds![day_ago, BATCH]).await?,
-                    // A code that nobody redeemed leads nowhere.
-                    tx.execute(
-                        "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE generation = 0 AND code_expires_at < $1 LIMIT $2)",
-                        binds![day_ago, BATCH],
-                    )
-                    .await?,
-                    tx.execute(
-                        "DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)",
-                        binds![day_ago, BATCH],
-                    )
-                    .await?,
-                    tx.execute("DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 LIMIT $2)", binds![now, BATCH])
-                        .await?,
-                    tx.execute(
-                        "DELETE FROM interactions WHERE digest IN (SELECT digest FROM interactions WHERE expires_at < $1 LIMIT $2)",
-                        binds![now, BATCH],
-                    )
-                    .await?,
-                    tx.execute("DELETE FROM returns WHERE browser IN (SELECT browser FROM returns WHERE expires_at < $1 LIMIT $2)", binds![now, BATCH])
-                        .await?,
-                    tx.execute("DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < $1 LIMIT $2)", binds![feed_before, BATCH]).await?,
-                    tx.trim_audit(now.plus_seconds(-audit_seconds)).await?,
-                    tx.execute(
-                        "DELETE FROM key_usage WHERE (key_id, hour) IN (SELECT key_id, hour FROM key_usage WHERE hour < $1 LIMIT $2)",
-                        binds![now.plus_seconds(-USAGE_KEPT_SECONDS), BATCH],
-                    )
-                    .await?,
-                    tx.purge_denials(now).await?,
-                    tx.purge_keys(now.plus_seconds(-KEYS_KEPT_SECONDS)).await?,
-                    tx.execute(
-                        "DELETE FROM idempotency WHERE (actor, name) IN (SELECT actor, name FROM idempotency WHERE expires_at < $1 LIMIT $2)",
-                        binds![now, BATCH],
-                    )
-                    .await?,
-                ];
-                Ok(deleted.into_iter().any(|count| count >= u64::try_from(BATCH).unwrap_or_default()))
-            })
-        })
-        .await
+        let mut most = 0;
+        for (kept_seconds, sql) in ENDED {
+            let before = now.plus_seconds(-kept_seconds);
+            let deleted = self
+                .write(now, move |tx| Box::pin(async move { tx.execute(sql, binds![before, BATCH]).await }))
+                .await?;
+            most = most.max(deleted);
+        }
+        let before = now.plus_seconds(-audit_seconds);
+        most = most.max(self.write(now, move |tx| Box::pin(tx.trim_audit(before))).await?);
+        most = most.max(self.write(now, move |tx| Box::pin(tx.purge_denials(now))).await?);
+        let before = now.plus_seconds(-KEYS_KEPT_SECONDS);
+        most = most.max(self.write(now, move |tx| Box::pin(tx.purge_keys(before))).await?);
+        let before = now.plus_seconds(-IMPORTS_KEPT_SECONDS);
+        self.write(now, move |tx| Box::pin(tx.purge_imports(before))).await?;
+        Ok(most >= BATCH.unsigned_abs())
     }
 }

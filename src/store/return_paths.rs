@@ -1,7 +1,10 @@
 //! Owns the `returns` table: the page that a browser asked for before it signed in. Does not decide which pages are kept; see
 //! `http::login_redirect`.
 
-use super::{Error, Store, row::binds};
+use super::{
+    Error, Store,
+    row::{binds, column},
+};
 use crate::model::{clock::Timestamp, secret::Digest};
 
 /// Why a page led to the sign-in page.
@@ -24,11 +27,12 @@ impl LoginReason {
         }
     }
 
-    fn parse(text: &str) -> Result<Self, Error> {
-        let all = [Self::NoSession, Self::Ended, Self::Form];
-        all.into_iter().find(|why| why.as_str() == text).ok_or(Error::Corrupt("a return"))
+    fn parse(text: &str) -> Option<Self> {
+        [Self::NoSession, Self::Ended, Self::Form].into_iter().find(|why| why.as_str() == text)
     }
 }
+
+column!(LoginReason, LoginReason::parse, "a return");
 
 impl Store {
     /// Keeps the page that this browser is led back to, in the place of the one before.
@@ -44,7 +48,8 @@ impl Store {
             Box::pin(async move {
                 tx.execute(
                     "INSERT INTO returns (browser, path, why, expires_at) VALUES ($1, $2, $3, $4)
-                     ON CONFLICT (browser) DO UPDATE SET path = excluded.path, why = excluded.why, expires_at = excluded.expires_at",
+                     ON CONFLICT (browser) DO UPDATE SET path = excluded.path, why = excluded.why,
+                     expires_at = excluded.expires_at",
                     binds![&browser.text(), &path, why.as_str(), expires_at],
                 )
                 .await
@@ -57,8 +62,7 @@ impl Store {
     /// Why this browser has to sign in, if it was led here from a page.
     pub async fn login_reason(&self, now: Timestamp, browser: &Digest) -> Result<Option<LoginReason>, Error> {
         let sql = "SELECT why FROM returns WHERE browser = $1 AND expires_at > $2";
-        let row = self.row(sql, binds![&browser.text(), now]).await?;
-        row.map(|mut row| LoginReason::parse(&row.text(0)?)).transpose()
+        self.find(sql, binds![&browser.text(), now]).await
     }
 
     /// The page to lead back to, once.
@@ -70,9 +74,8 @@ impl Store {
         self.write(now, move |tx| {
             Box::pin(async move {
                 let sql = "DELETE FROM returns WHERE browser = $1 RETURNING path, why, expires_at";
-                let Some(mut row) = tx.row(sql, binds![&browser.text()]).await? else { return Ok(None) };
-                let (path, why, ends) = (row.text(0)?, LoginReason::parse(&row.text(1)?)?, row.at(2)?);
-                Ok((ends > now).then_some((path, why)))
+                let kept: Option<(String, LoginReason, Timestamp)> = tx.find(sql, binds![&browser.text()]).await?;
+                Ok(kept.filter(|(_, _, ends)| *ends > now).map(|(path, why, _)| (path, why)))
             })
         })
         .await

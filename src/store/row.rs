@@ -1,6 +1,6 @@
-//! Owns values on their way in and out of either engine.
+//! Owns values on their way in and out of either engine, and how a record is read from its columns.
 
-use sqlx::{Column, Row as _, TypeInfo, postgres::PgRow};
+use sqlx::{Column as _, Row as _, TypeInfo, postgres::PgRow};
 
 use super::error::Error;
 use crate::model::{clock::Timestamp, scope::Scopes};
@@ -76,71 +76,176 @@ macro_rules! binds {
 }
 pub(super) use binds;
 
+/// What a column holds.
 #[derive(Debug)]
-enum Value {
+pub(super) enum Value {
     Null,
     Text(String),
     Int(i64),
 }
 
-/// A row of either engine; columns by position, in the order of the statement.
+/// A row of either engine. Its columns are read in the order of the statement, each once.
 #[derive(Debug)]
-pub struct Row(Vec<Value>);
+pub(super) struct Row(std::vec::IntoIter<Value>);
 
-impl Row {
-    /// A NOT NULL text.
-    pub fn text(&mut self, column: usize) -> Result<String, Error> {
-        self.opt_text(column)?.ok_or(Error::Corrupt("a text is missing"))
+/// What is read from the next columns of a row: a column, a tuple of such, or a record.
+pub(super) trait Read: Sized {
+    fn read(row: &mut Row) -> Result<Self, Error>;
+}
+
+/// What one column holds.
+pub(super) trait Column: Sized {
+    fn of(value: Value) -> Result<Self, Error>;
+}
+
+impl<T: Column> Read for T {
+    fn read(row: &mut Row) -> Result<Self, Error> {
+        T::of(row.0.next().ok_or(Error::Corrupt("a column is missing"))?)
     }
+}
 
-    /// A text.
-    pub fn opt_text(&mut self, column: usize) -> Result<Option<String>, Error> {
-        match self.0.get_mut(column).map(|value| std::mem::replace(value, Value::Null)) {
-            Some(Value::Text(text)) => Ok(Some(text)),
-            Some(Value::Null) => Ok(None),
+macro_rules! tuples {
+    ($(($($part:ident),+))*) => { $(
+        impl<$($part: Read),+> Read for ($($part),+) {
+            fn read(row: &mut Row) -> Result<Self, Error> {
+                Ok(($($part::read(row)?),+))
+            }
+        }
+    )* };
+}
+tuples!((A, B)(A, B, C)(A, B, C, D)(A, B, C, D, E)(A, B, C, D, E, F)(A, B, C, D, E, F, G));
+
+impl<T: Column> Column for Option<T> {
+    fn of(value: Value) -> Result<Self, Error> {
+        match value {
+            Value::Null => Ok(None),
+            value => T::of(value).map(Some),
+        }
+    }
+}
+
+impl Column for String {
+    fn of(value: Value) -> Result<Self, Error> {
+        match value {
+            Value::Text(text) => Ok(text),
             _ => Err(Error::Corrupt("a text was expected")),
         }
     }
+}
 
-    /// A NOT NULL number.
-    pub fn int(&self, column: usize) -> Result<i64, Error> {
-        self.opt_int(column)?.ok_or(Error::Corrupt("a number is missing"))
-    }
-
-    /// A number.
-    pub fn opt_int(&self, column: usize) -> Result<Option<i64>, Error> {
-        match self.0.get(column) {
-            Some(Value::Int(number)) => Ok(Some(*number)),
-            Some(Value::Null) => Ok(None),
+impl Column for i64 {
+    fn of(value: Value) -> Result<Self, Error> {
+        match value {
+            Value::Int(number) => Ok(number),
             _ => Err(Error::Corrupt("a number was expected")),
         }
     }
+}
 
-    /// A truth value; SQLite keeps them as numbers.
-    pub fn flag(&self, column: usize) -> Result<bool, Error> {
-        Ok(self.int(column)? != 0)
+impl Column for u16 {
+    fn of(value: Value) -> Result<Self, Error> {
+        i64::of(value)?.try_into().map_err(|_| Error::Corrupt("a number is out of range"))
     }
+}
 
-    /// A moment.
-    pub fn at(&self, column: usize) -> Result<Timestamp, Error> {
-        self.int(column).map(Timestamp)
+impl Column for u32 {
+    fn of(value: Value) -> Result<Self, Error> {
+        i64::of(value)?.try_into().map_err(|_| Error::Corrupt("a number is out of range"))
     }
+}
 
-    /// A moment that may be missing.
-    pub fn opt_at(&self, column: usize) -> Result<Option<Timestamp>, Error> {
-        Ok(self.opt_int(column)?.map(Timestamp))
+impl Column for bool {
+    /// SQLite keeps them as numbers.
+    fn of(value: Value) -> Result<Self, Error> {
+        Ok(i64::of(value)? != 0)
     }
+}
 
-    /// A set of scopes, stored space-delimited.
-    pub fn scopes(&mut self, column: usize) -> Result<Scopes, Error> {
-        Ok(split(&self.text(column)?).into_iter().collect())
+impl Column for Timestamp {
+    fn of(value: Value) -> Result<Self, Error> {
+        i64::of(value).map(Self)
     }
+}
 
-    /// Words, stored space-delimited.
-    pub fn list(&mut self, column: usize) -> Result<Vec<String>, Error> {
-        Ok(split(&self.text(column)?))
+impl Column for Scopes {
+    fn of(value: Value) -> Result<Self, Error> {
+        Ok(words(&String::of(value)?).map(ToOwned::to_owned).collect())
     }
+}
 
+impl Column for Vec<String> {
+    fn of(value: Value) -> Result<Self, Error> {
+        Ok(words(&String::of(value)?).map(ToOwned::to_owned).collect())
+    }
+}
+
+/// What is stored space-delimited.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(' ').filter(|word| !word.is_empty())
+}
+
+/// For a moment since which something does not hold: whether it holds.
+pub(super) fn is_unset(since: Option<Timestamp>) -> bool {
+    since.is_none()
+}
+
+/// For what is stored line by line.
+pub(super) fn lines(text: String) -> Vec<String> {
+    text.lines().map(ToOwned::to_owned).collect()
+}
+
+/// A type that is kept as text, and how it is read.
+macro_rules! column {
+    ($type:ty, $parse:expr, $what:literal) => {
+        impl $crate::store::row::Column for $type {
+            fn of(value: $crate::store::row::Value) -> Result<Self, $crate::store::Error> {
+                let text = <String as $crate::store::row::Column>::of(value)?;
+                let parse: fn(&str) -> Option<$type> = $parse;
+                parse(&text).ok_or($crate::store::Error::Corrupt($what))
+            }
+        }
+    };
+}
+pub(super) use column;
+
+/// A record: each field with its column, in one list. The macro called `$columns` is their text for a statement; whatever
+/// selects them first reads the record from them. `=> with` turns what the column holds into what the field is; fields after
+/// the semicolon come from elsewhere.
+macro_rules! record {
+    (
+        $columns:ident: $record:ident {
+            $first:ident: $first_column:expr $(, $field:ident: $column:expr $(=> $with:path)?)* $(,)?
+            $(; $($extra:ident: $value:expr),*)?
+        }
+    ) => {
+        macro_rules! $columns {
+            () => { concat!($first_column $(, ", ", $column)*) };
+        }
+
+        impl $crate::store::row::Read for $record {
+            fn read(row: &mut $crate::store::row::Row) -> Result<Self, $crate::store::Error> {
+                Ok(Self {
+                    $first: $crate::store::row::Read::read(row)?,
+                    $($field: $crate::store::row::field!(row $($with)?),)*
+                    $($($extra: $value),*)?
+                })
+            }
+        }
+    };
+}
+pub(super) use record;
+
+macro_rules! field {
+    ($row:ident) => {
+        $crate::store::row::Read::read($row)?
+    };
+    ($row:ident $with:path) => {
+        $with($crate::store::row::Read::read($row)?)
+    };
+}
+pub(super) use field;
+
+impl Row {
     pub(super) fn of_sqlite(row: &rusqlite::Row<'_>, columns: usize) -> Result<Self, Error> {
         use rusqlite::types::ValueRef;
         let value = |column| -> Result<Value, Error> {
@@ -153,7 +258,7 @@ impl Row {
                 ValueRef::Real(_) | ValueRef::Blob(_) => return Err(Error::Corrupt("a type that is not used")),
             })
         };
-        (0..columns).map(value).collect::<Result<_, _>>().map(Self)
+        Ok(Self((0..columns).map(value).collect::<Result<Vec<_>, _>>()?.into_iter()))
     }
 
     pub(super) fn of_postgres(row: &PgRow) -> Result<Self, Error> {
@@ -166,10 +271,6 @@ impl Row {
                 _ => return Err(Error::Corrupt("a type that is not used")),
             })
         };
-        row.columns().iter().map(value).collect::<Result<_, _>>().map(Self)
+        Ok(Self(row.columns().iter().map(value).collect::<Result<Vec<_>, _>>()?.into_iter()))
     }
-}
-
-fn split(text: &str) -> Vec<String> {
-    text.split(' ').filter(|word| !word.is_empty()).map(ToOwned::to_owned).collect()
 }

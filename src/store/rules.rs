@@ -14,6 +14,9 @@ use crate::{
 /// Most rules of one API: each request is checked against them in order.
 const RULES_MAX: usize = 200;
 
+/// Locks an API's row until the commit: two that change its rules at once do it one after the other.
+const LOCK_API: &str = "UPDATE apis SET name = name WHERE id = $1";
+
 /// The position of a new rule among those of its API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RulePlace {
@@ -50,7 +53,8 @@ impl Store {
                     RulePlace::First => rules.first().map_or(after_last, |(_, position)| position - 1),
                     RulePlace::Before(id) => {
                         let found = rules.iter().position(|(rule, _)| *rule == id);
-                        let at = found.ok_or_else(|| ModelError::invalid_request("`before` is not a rule of this API"))?;
+                        let at =
+                            found.ok_or_else(|| ModelError::invalid_request("`before` is not a rule of this API"))?;
                         // Made at once, two may share a position: from here on each gets one of its own.
                         for (next, (rule, _)) in (after_last + 1..).zip(&rules[at..]) {
                             tx.execute("UPDATE routes SET position = $2 WHERE id = $1", binds![rule, next]).await?;
@@ -59,8 +63,17 @@ impl Store {
                     }
                 };
                 tx.execute(
-                    "INSERT INTO routes (id, api_id, position, method, pattern, scopes, public) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                    binds![&rule.id, &api_id, position, &rule.method, &rule.pattern, &rule.scopes.to_string(), rule.public],
+                    "INSERT INTO routes (id, api_id, position, method, pattern, scopes, public)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    binds![
+                        &rule.id,
+                        &api_id,
+                        position,
+                        &rule.method,
+                        &rule.pattern,
+                        &rule.scopes.to_string(),
+                        rule.public
+                    ],
                 )
                 .await?;
                 tx.touch(EntityKind::Catalog, "");
@@ -78,8 +91,8 @@ impl Store {
     pub async fn delete_rule(&self, now: Timestamp, origin: Origin, id: String, open: bool) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                let found = tx.row("SELECT api_id FROM routes WHERE id = $1", binds![&id]).await?;
-                let Some(api_id) = found.map(|mut row| row.text(0)).transpose()? else { return Ok(false) };
+                let found = tx.find::<String>("SELECT api_id FROM routes WHERE id = $1", binds![&id]).await?;
+                let Some(api_id) = found else { return Ok(false) };
                 let rules = tx.lock_rules(&api_id).await?;
                 if !rules.iter().any(|(rule, _)| *rule == id) {
                     return Ok(false);
@@ -99,13 +112,9 @@ impl Store {
 }
 
 impl Tx {
-    /// An API's rules with their positions, in the order they are asked. The API's row stays locked: two that change its
-    /// rules at once do it one after the other.
+    /// An API's rules with their positions, in the order they are asked, with the API's row locked.
     async fn lock_rules(&mut self, api_id: &str) -> Result<Vec<(String, i64)>, Error> {
-        self.execute("UPDATE apis SET name = name WHERE id = $1", binds![api_id]).await?;
-        let rows = self
-            .rows("SELECT id, position FROM routes WHERE api_id = $1 ORDER BY position, id", binds![api_id])
-            .await?;
-        rows.into_iter().map(|mut row| Ok((row.text(0)?, row.int(1)?))).collect()
+        self.execute(LOCK_API, binds![api_id]).await?;
+        self.list("SELECT id, position FROM routes WHERE api_id = $1 ORDER BY position, id", binds![api_id]).await
     }
 }

@@ -1,6 +1,11 @@
 //! Owns the `sessions` table, keyed by the digest of the cookie. Does not make cookies; see `http::session`.
 
-use super::{Error, Store, row::binds, tx::Tx, users};
+use super::{
+    Error, Store,
+    row::{binds, record},
+    tx::Tx,
+    users::user_columns,
+};
 use crate::{
     cache::EntityKind,
     model::{
@@ -55,6 +60,21 @@ pub struct SessionRecord {
     pub expires_at: Timestamp,
 }
 
+record! {
+    line_columns: SessionLine { digest: "digest", auth_time: "auth_time", address: "address", agent: "agent" }
+}
+
+const FIND: &str = concat!(
+    "SELECT ",
+    user_columns!(),
+    ", s.auth_time, s.expires_at FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.digest = $1"
+);
+const LIVE: &str = concat!(
+    "SELECT ",
+    line_columns!(),
+    " FROM sessions WHERE user_id = $1 AND expires_at > $2 ORDER BY auth_time DESC, digest LIMIT $3"
+);
+
 impl Tx {
     /// Keeps a session in the place of the one it replaces. Its user's row is locked, by [`Tx::has_password`].
     pub(super) async fn keep_session(
@@ -69,7 +89,8 @@ impl Tx {
             self.touch(EntityKind::Session, old);
         }
         self.execute(
-            "INSERT INTO sessions (digest, user_id, auth_time, expires_at, address, agent) VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO sessions (digest, user_id, auth_time, expires_at, address, agent)
+             VALUES ($1, $2, $3, $4, $5, $6)",
             binds![&session.digest.text(), &session.user_id, now, session.expires_at, &origin.address, &session.agent],
         )
         .await
@@ -118,17 +139,8 @@ impl Store {
 
     /// The session of this cookie, whatever its state.
     pub async fn find_session(&self, digest: &Digest) -> Result<Option<SessionRecord>, Error> {
-        let row = self
-            .row(
-                "SELECT u.id, u.email, u.name, u.plan, u.admin, u.disabled_at, s.auth_time, s.expires_at
-                 FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.digest = $1",
-                binds![&digest.text()],
-            )
-            .await?;
-        row.map(|mut row| {
-            Ok(SessionRecord { user: users::user(&mut row)?, auth_time: row.at(6)?, expires_at: row.at(7)? })
-        })
-        .transpose()
+        let found = self.find(FIND, binds![&digest.text()]).await?;
+        Ok(found.map(|(user, auth_time, expires_at)| SessionRecord { user, auth_time, expires_at }))
     }
 
     /// Ends a session.
@@ -152,23 +164,7 @@ impl Store {
 
     /// A user's live sessions, newest first; at most 100.
     pub async fn list_sessions(&self, now: Timestamp, user_id: &str) -> Result<Vec<SessionLine>, Error> {
-        let rows = self
-            .rows(
-                "SELECT digest, auth_time, address, agent FROM sessions WHERE user_id = $1 AND expires_at > $2
-                 ORDER BY auth_time DESC, digest LIMIT $3",
-                binds![user_id, now, SESSIONS_LISTED],
-            )
-            .await?;
-        rows.into_iter()
-            .map(|mut row| {
-                Ok(SessionLine {
-                    digest: Digest::parse(&row.text(0)?).ok_or(Error::Corrupt("a digest"))?,
-                    auth_time: row.at(1)?,
-                    address: row.text(2)?,
-                    agent: row.text(3)?,
-                })
-            })
-            .collect()
+        self.list(LIVE, binds![user_id, now, SESSIONS_LISTED]).await
     }
 
     /// Ends one session of a user, or with none given all but `own`. False if there was nothing to end.
@@ -183,9 +179,10 @@ impl Store {
         self.write(now, move |tx| {
             Box::pin(async move {
                 let (own, only) = (own.text(), only.map(|digest| digest.text()));
-                let ended = tx
-                    .rows(
-                        "DELETE FROM sessions WHERE user_id = $1 AND digest <> $2 AND ($3 IS NULL OR digest = $3) RETURNING digest",
+                let ended: Vec<String> = tx
+                    .list(
+                        "DELETE FROM sessions WHERE user_id = $1 AND digest <> $2 AND ($3 IS NULL OR digest = $3)
+                         RETURNING digest",
                         binds![&user_id, &own, &only],
                     )
                     .await?;
@@ -193,8 +190,8 @@ impl Store {
                     return Ok(false);
                 }
                 let times = i64::try_from(ended.len()).unwrap_or(i64::MAX);
-                for mut row in ended {
-                    tx.touch(EntityKind::Session, row.text(0)?);
+                for session in ended {
+                    tx.touch(EntityKind::Session, session);
                 }
                 let event = Event::new("session.end").user(&user_id);
                 tx.audit(now, &origin, Event { times, ..event }).await?;

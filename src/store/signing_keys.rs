@@ -1,6 +1,9 @@
 //! Owns the `signing_keys` table. Does not open what is sealed; see `engine::signing`.
 
-use super::{Error, Store, row::binds};
+use super::{
+    Error, Store,
+    row::{binds, record},
+};
 use crate::{
     cache::EntityKind,
     model::{
@@ -28,28 +31,19 @@ pub struct SigningKeyRow {
     pub active_from: Timestamp,
 }
 
+record! {
+    signing_key_columns: SigningKeyRow {
+        kid: "kid", algorithm: "algorithm", generation: "generation", sealed: "sealed", public_jwk: "public_jwk",
+        created_at: "created_at", active_from: "active_from",
+    }
+}
+
 impl Store {
     /// Every signing key, oldest first.
     pub async fn signing_keys(&self) -> Result<Vec<SigningKeyRow>, Error> {
-        let rows = self
-            .rows(
-                "SELECT kid, algorithm, generation, sealed, public_jwk, created_at, active_from FROM signing_keys ORDER BY algorithm, generation",
-                &[],
-            )
-            .await?;
-        rows.into_iter()
-            .map(|mut row| {
-                Ok(SigningKeyRow {
-                    kid: row.text(0)?,
-                    algorithm: row.text(1)?,
-                    generation: row.int(2)?,
-                    sealed: row.text(3)?,
-                    public_jwk: row.text(4)?,
-                    created_at: row.at(5)?,
-                    active_from: row.at(6)?,
-                })
-            })
-            .collect()
+        const ALL: &str =
+            concat!("SELECT ", signing_key_columns!(), " FROM signing_keys ORDER BY algorithm, generation");
+        self.list(ALL, &[]).await
     }
 
     /// Adds a key, unless another node has added this generation first: then false.
@@ -58,9 +52,18 @@ impl Store {
             Box::pin(async move {
                 let new = tx
                     .execute(
-                        "INSERT INTO signing_keys (kid, algorithm, generation, sealed, public_jwk, created_at, active_from)
+                        "INSERT INTO signing_keys (kid, algorithm, generation, sealed, public_jwk, created_at,
+                         active_from)
                          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (algorithm, generation) DO NOTHING",
-                        binds![&key.kid, &key.algorithm, key.generation, &key.sealed, &key.public_jwk, key.created_at, key.active_from],
+                        binds![
+                            &key.kid,
+                            &key.algorithm,
+                            key.generation,
+                            &key.sealed,
+                            &key.public_jwk,
+                            key.created_at,
+                            key.active_from
+                        ],
                     )
                     .await?;
                 if new > 0 {

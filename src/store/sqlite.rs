@@ -296,10 +296,11 @@ mod tests {
                 .expect("opened");
         let (done, told) = std::sync::mpsc::channel();
         let job: Job = Box::new(move |tx| {
-            let read = async { [tx.rows("PRAGMA synchronous", &[]).await, tx.rows("PRAGMA journal_mode", &[]).await] };
+            let read = async {
+                (tx.one::<i64>("PRAGMA synchronous", &[]).await, tx.one::<String>("PRAGMA journal_mode", &[]).await)
+            };
             let found = super::super::tx::run_ready(Box::pin(async { Ok(read.await) })).expect("ready");
-            let [synchronous, mut mode] = found.map(|rows| rows.expect("rows").remove(0));
-            done.send((synchronous.int(0).expect("a number"), mode.text(0).expect("a word"))).expect("sent");
+            done.send((found.0.expect("a number"), found.1.expect("a word"))).expect("sent");
             (Ok(()), Box::new(drop))
         });
         sqlite.submit(job).expect("queued");

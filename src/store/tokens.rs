@@ -39,24 +39,18 @@ impl Store {
 
     /// What an access token of a client itself depends on.
     pub async fn client_token_state(&self, client_id: &str, jti: &str) -> Result<Option<TokenState>, Error> {
-        let row = self
-            .row(
-                concat!(
-                    "SELECT ",
-                    client_disabled_at!(),
-                    ", t.expires_at, c.owner_id FROM clients c LEFT JOIN revoked_tokens t ON t.jti = $2 WHERE c.id = $1"
-                ),
-                binds![client_id, jti],
-            )
-            .await?;
-        row.map(|mut row| {
-            Ok(TokenState {
-                disabled: row.opt_int(0)?.is_some(),
-                revoked: row.opt_int(1)?.is_some(),
-                user: None,
-                client_owner: row.opt_text(2)?,
-            })
-        })
-        .transpose()
+        const STATE: &str = concat!(
+            "SELECT ",
+            client_disabled_at!(),
+            ", t.expires_at, c.owner_id FROM clients c LEFT JOIN revoked_tokens t ON t.jti = $2 WHERE c.id = $1"
+        );
+        let row: Option<(Option<Timestamp>, Option<Timestamp>, Option<String>)> =
+            self.find(STATE, binds![client_id, jti]).await?;
+        Ok(row.map(|(disabled_at, revoked_until, client_owner)| TokenState {
+            disabled: disabled_at.is_some(),
+            revoked: revoked_until.is_some(),
+            user: None,
+            client_owner,
+        }))
     }
 }

@@ -1,6 +1,7 @@
 //! Owns a transaction of either engine, written once.
 
 use std::{
+    borrow::Cow,
     fmt,
     future::Future,
     pin::{Pin, pin},
@@ -8,14 +9,14 @@ use std::{
 };
 
 use sqlx::{
-    Postgres,
+    AssertSqlSafe, Postgres,
     postgres::{PgArguments, PgRow},
     query::Query,
 };
 
 use super::{
     error::Error,
-    row::{Bind, Row, binds},
+    row::{Bind, Read, Row, binds},
     statement,
 };
 use crate::{
@@ -23,12 +24,14 @@ use crate::{
     model::clock::Timestamp,
 };
 
+/// A statement: a constant, or one built from constants for a number of values.
+pub(super) type Sql = Cow<'static, str>;
 /// The future of a transaction's body.
 pub(super) type Body<'t, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 't>>;
 
 /// A transaction. Its changes are appended to the feed when its body has succeeded.
 pub struct Tx {
-    handle: Handle,
+    pub(super) handle: Handle,
     changes: Vec<Entity>,
     /// Whether an audit entry was appended: then something was done.
     pub(super) audited: bool,
@@ -57,24 +60,32 @@ impl Tx {
     }
 
     /// Runs a statement and says how many rows it changed.
-    pub(super) async fn execute(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<u64, Error> {
+    pub(super) async fn execute(&mut self, sql: impl Into<Sql>, binds: &[Bind<'_>]) -> Result<u64, Error> {
+        let sql = sql.into();
         match &mut self.handle {
-            Handle::Sqlite(connection) => statement::execute(connection, sql, binds),
+            Handle::Sqlite(connection) => statement::execute(connection, &sql, binds),
             Handle::Postgres(tx) => Ok(bound(sql, binds).execute(&mut **tx).await?.rows_affected()),
         }
     }
 
-    /// The rows of a statement.
-    pub(super) async fn rows(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
-        match &mut self.handle {
-            Handle::Sqlite(connection) => statement::rows(connection, sql, binds),
-            Handle::Postgres(tx) => postgres_rows(&bound(sql, binds).fetch_all(&mut **tx).await?),
-        }
+    /// Everything a statement selects or returns.
+    pub(super) async fn list<T: Read>(&mut self, sql: impl Into<Sql>, binds: &[Bind<'_>]) -> Result<Vec<T>, Error> {
+        let sql = sql.into();
+        let mut rows = match &mut self.handle {
+            Handle::Sqlite(connection) => statement::rows(connection, &sql, binds)?,
+            Handle::Postgres(tx) => postgres_rows(&bound(sql, binds).fetch_all(&mut **tx).await?)?,
+        };
+        rows.iter_mut().map(T::read).collect()
     }
 
-    /// The first row of a statement.
-    pub(super) async fn row(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<Row>, Error> {
-        Ok(self.rows(sql, binds).await?.into_iter().next())
+    /// The first of what a statement selects or returns.
+    pub(super) async fn find<T: Read>(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<T>, Error> {
+        Ok(self.list(sql, binds).await?.into_iter().next())
+    }
+
+    /// The one row of a statement that always has one, such as a count.
+    pub(super) async fn one<T: Read>(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<T, Error> {
+        self.find(sql, binds).await?.ok_or(Error::Corrupt("a row that is always there"))
     }
 
     /// Says that answers derived from this entity may change with this transaction.
@@ -86,8 +97,7 @@ impl Tx {
     pub(super) async fn append_changes(&mut self, now: Timestamp) -> Result<(), Error> {
         for at in 0..self.changes.len() {
             let entity = self.changes[at].clone();
-            let row = self.row("UPDATE feed SET seq = seq + 1 WHERE id = 1 RETURNING seq", &[]).await?;
-            let seq = row.ok_or(Error::Corrupt("the feed has no counter"))?.int(0)?;
+            let seq: i64 = self.one("UPDATE feed SET seq = seq + 1 WHERE id = 1 RETURNING seq", &[]).await?;
             self.execute(
                 "INSERT INTO changes (seq, kind, entity, at) VALUES ($1, $2, $3, $4)",
                 binds![seq, entity.kind.as_str(), &*entity.id, now],
@@ -148,8 +158,13 @@ pub(super) fn run_ready<T>(body: Body<'_, T>) -> Result<T, Error> {
     }
 }
 
-pub(super) fn bound<'q>(sql: &'static str, binds: &[Bind<'q>]) -> Query<'q, Postgres, PgArguments> {
-    binds.iter().fold(sqlx::query(sql), |query, bind| match *bind {
+pub(super) fn bound<'q>(sql: Sql, binds: &[Bind<'q>]) -> Query<'q, Postgres, PgArguments> {
+    let query = match sql {
+        Sql::Borrowed(sql) => sqlx::query(sql),
+        // Built from a constant by `batch` alone, for a number of rows that differs from one to the next.
+        Sql::Owned(sql) => sqlx::query(AssertSqlSafe(sql)).persistent(false),
+    };
+    binds.iter().fold(query, |query, bind| match *bind {
         Bind::Text(text) => query.bind(text),
         Bind::Int(number) => query.bind(number),
         Bind::Flag(flag) => query.bind(flag),

@@ -1,8 +1,10 @@
 //! Owns what is kept of keys' use: counts by hour, networks, last use, and what stands out among them.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{
     Error, Store,
-    row::{Row, binds},
+    row::{binds, record},
     tx::Tx,
 };
 use crate::model::{
@@ -47,96 +49,128 @@ pub struct KeyUse {
     pub networks: Vec<String>,
 }
 
+record! {
+    hour_columns: HourUsage { hour: "hour", allowed: "allowed", denied: "denied", limited: "limited" }
+}
+
+const KNOWN: &str = "SELECT k.id, k.uses, k.last_used_at, k.user_id
+                     FROM api_keys k JOIN (VALUES ($1)) AS v ON k.id = v.column1";
+const USED: &str = "
+    UPDATE api_keys SET uses = uses + v.column2,
+        last_used_at = CASE WHEN last_used_at > v.column3 THEN last_used_at ELSE v.column3 END,
+        last_address = COALESCE(v.column4, last_address), last_agent = COALESCE(v.column5, last_agent)
+    FROM (VALUES ($1, $2, $3, $4, $5)) AS v WHERE api_keys.id = v.column1";
+const ADD_HOUR: &str = "
+    INSERT INTO key_usage (key_id, hour, allowed, denied, limited) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (key_id, hour) DO UPDATE SET allowed = key_usage.allowed + excluded.allowed,
+        denied = key_usage.denied + excluded.denied, limited = key_usage.limited + excluded.limited
+    RETURNING key_id, allowed + denied + limited";
+const WEEK: &str = "
+    SELECT u.key_id, COUNT(*), CAST(SUM(u.allowed + u.denied + u.limited) AS BIGINT)
+    FROM key_usage u JOIN (VALUES ($1, $2, $3)) AS v ON u.key_id = v.column1
+    WHERE u.hour >= v.column2 AND u.hour < v.column3 GROUP BY u.key_id";
+const KNOWN_NETWORKS: &str = "SELECT n.key_id, COUNT(*) FROM key_networks n JOIN (VALUES ($1)) AS v
+                              ON n.key_id = v.column1 GROUP BY n.key_id";
+const ADD_NETWORK: &str = "INSERT INTO key_networks (key_id, network, first_seen) VALUES ($1, $2, $3)
+                           ON CONFLICT (key_id, network) DO NOTHING RETURNING key_id, network";
+const FORGET_OLDEST: &str = "
+    DELETE FROM key_networks WHERE key_id = $1 AND network IN
+        (SELECT network FROM key_networks WHERE key_id = $1 ORDER BY first_seen DESC, network DESC LIMIT $3 OFFSET $2)";
+
+/// What is known of a key before its use is added.
+type Before = (i64, Option<Timestamp>, String);
+
 impl Tx {
-    async fn flush_key_use(&mut self, now: Timestamp, of: &KeyUse) -> Result<(), Error> {
-        let before =
-            self.row("SELECT uses, last_used_at, user_id FROM api_keys WHERE id = $1", binds![&of.key_id]).await?;
-        let Some(mut before) = before else { return Ok(()) };
-        let (uses, last_used_at, user_id) = (before.int(0)?, before.opt_at(1)?, before.text(2)?);
-        let address = of.address.clone().unwrap_or_default();
-        let stands_out = |event: &'static str, address: &str| {
-            let origin = Origin { actor: "system".to_owned(), address: address.to_owned(), ..Origin::default() };
-            (origin, Event::new(event).user(&user_id).object(&of.key_id))
-        };
-        let mut events = Vec::new();
-        if let Some(at) = of.last_used_at {
-            self.execute(
-                "UPDATE api_keys SET uses = uses + $2, last_used_at = CASE WHEN last_used_at > $3 THEN last_used_at ELSE $3 END,
-                        last_address = COALESCE($4, last_address), last_agent = COALESCE($5, last_agent)
-                 WHERE id = $1",
-                binds![&of.key_id, of.allowed + of.limited, at, &of.address, &of.agent],
-            )
-            .await?;
-            if uses == 0 {
-                events.push(stands_out("key.first_use", &address));
+    async fn flush_key_uses(&mut self, now: Timestamp, uses: &[KeyUse]) -> Result<(), Error> {
+        let ids: Vec<_> = uses.iter().map(|of| binds![&of.key_id].to_vec()).collect();
+        let known: Vec<(String, i64, Option<Timestamp>, String)> = self.list_each(KNOWN, &ids).await?;
+        let known: HashMap<String, Before> =
+            known.into_iter().map(|(id, uses, last, user)| (id, (uses, last, user))).collect();
+        let uses: Vec<(&KeyUse, &Before)> = uses.iter().filter_map(|of| Some((of, known.get(&of.key_id)?))).collect();
+        // First, since this locks the rows in the order of the keys: two nodes that flush the same keys wait here, and have
+        // no other order below in which to wait for each other.
+        let spikes = self.add_hours(now, &uses).await?;
+        let used = uses.iter().filter_map(|(of, _)| {
+            let at = of.last_used_at?;
+            Some(binds![&of.key_id, of.allowed + of.limited, at, &of.address, &of.agent].to_vec())
+        });
+        let used: Vec<_> = used.collect();
+        self.execute_each(USED, &used).await?;
+        let mut places = self.new_networks(now, &uses).await?;
+        for (of, (total, last_used_at, user_id)) in uses {
+            let address = of.address.as_deref().unwrap_or_default();
+            let mut events = Vec::new();
+            if of.last_used_at.is_some() && *total == 0 {
+                events.push(("key.first_use", address));
             }
-            if last_used_at.is_some_and(|last| last.plus_seconds(SLEEP_SECONDS) < at) {
-                events.push(stands_out("key.long_sleep", &address));
+            if last_used_at.zip(of.last_used_at).is_some_and(|(last, at)| last.plus_seconds(SLEEP_SECONDS) < at) {
+                events.push(("key.long_sleep", address));
             }
-        }
-        if self.add_hour(now, of).await? {
-            events.push(stands_out("key.spike", &address));
-        }
-        for network in &of.networks {
-            if self.is_new_network(now, &of.key_id, network).await? {
-                events.push(stands_out("key.new_network", network));
+            if spikes.contains(&of.key_id) {
+                events.push(("key.spike", address));
             }
-        }
-        for (origin, event) in events {
-            self.audit(now, &origin, event).await?;
+            let places = places.remove(&of.key_id).unwrap_or_default();
+            events.extend(places.iter().map(|network| ("key.new_network", network.as_str())));
+            for (event, address) in events {
+                let origin = Origin { actor: "system".to_owned(), address: address.to_owned(), ..Origin::default() };
+                self.audit(now, &origin, Event::new(event).user(user_id).object(&of.key_id)).await?;
+            }
         }
         Ok(())
     }
 
-    /// Adds to the hour's counts; true when this makes the hour stand out against the key's own week.
-    async fn add_hour(&mut self, now: Timestamp, of: &KeyUse) -> Result<bool, Error> {
-        let row = self
-            .row(
-                "INSERT INTO key_usage (key_id, hour, allowed, denied, limited) VALUES ($1, $2, $3, $4, $5)
-                 ON CONFLICT (key_id, hour) DO UPDATE SET allowed = key_usage.allowed + excluded.allowed,
-                     denied = key_usage.denied + excluded.denied, limited = key_usage.limited + excluded.limited
-                 RETURNING allowed + denied + limited",
-                binds![&of.key_id, hour(now), of.allowed, of.denied, of.limited],
-            )
-            .await?;
-        let after = row.ok_or(Error::Corrupt("a count"))?.int(0)?;
-        let before = after - of.allowed - of.denied - of.limited;
-        if after < SPIKE_LEAST {
-            return Ok(false);
+    /// Adds to the hour's counts. Gives the keys for which this makes the hour stand out against their own week.
+    async fn add_hours(&mut self, now: Timestamp, uses: &[(&KeyUse, &Before)]) -> Result<HashSet<String>, Error> {
+        let hour = hour(now);
+        let row = |of: &KeyUse| binds![hour, of.allowed, of.denied, of.limited].to_vec();
+        let rows: Vec<_> = uses.iter().map(|(of, _)| [binds![&of.key_id].to_vec(), row(of)].concat()).collect();
+        let after: Vec<(String, i64)> = self.list_each(ADD_HOUR, &rows).await?;
+        let after: HashMap<String, i64> = after.into_iter().filter(|(_, after)| *after >= SPIKE_LEAST).collect();
+        let week = now.plus_seconds(-WEEK_SECONDS);
+        let busy: Vec<_> = after.keys().map(|id| binds![id, week, hour].to_vec()).collect();
+        let weeks: Vec<(String, i64, i64)> = self.list_each(WEEK, &busy).await?;
+        let mut spikes = HashSet::new();
+        for (key_id, hours, total) in weeks {
+            let now =
+                uses.iter().find(|(of, _)| of.key_id == key_id).map(|(of, _)| of.allowed + of.denied + of.limited);
+            let after = after.get(&key_id).copied().unwrap_or_default();
+            let (before, most) =
+                (after - now.unwrap_or_default(), (SPIKE_TIMES * total / hours.max(1)).max(SPIKE_LEAST));
+            // Once an hour: the flush that crosses the line says so, the next ones do not.
+            if hours >= SPIKE_HOURS_LEAST && before < most && after >= most {
+                spikes.insert(key_id);
+            }
         }
-        let row = self
-            .row(
-                "SELECT COUNT(*), CAST(COALESCE(SUM(allowed + denied + limited), 0) AS BIGINT) FROM key_usage
-                 WHERE key_id = $1 AND hour >= $2 AND hour < $3",
-                binds![&of.key_id, now.plus_seconds(-WEEK_SECONDS), hour(now)],
-            )
-            .await?
-            .ok_or(Error::Corrupt("a count"))?;
-        let (hours, total) = (row.int(0)?, row.int(1)?);
-        let most = (SPIKE_TIMES * total / hours.max(1)).max(SPIKE_LEAST);
-        // Once an hour: the flush that crosses the line says so, the next ones do not.
-        Ok(hours >= SPIKE_HOURS_LEAST && before < most && after >= most)
+        Ok(spikes)
     }
 
-    /// Remembers a network; true when the key was used before, and never from there.
-    async fn is_new_network(&mut self, now: Timestamp, key_id: &str, network: &str) -> Result<bool, Error> {
-        let known = self.row("SELECT COUNT(*) FROM key_networks WHERE key_id = $1", binds![key_id]).await?;
-        let known = known.ok_or(Error::Corrupt("a count"))?.int(0)?;
-        let new = self
-            .execute(
-                "INSERT INTO key_networks (key_id, network, first_seen) VALUES ($1, $2, $3) ON CONFLICT (key_id, network) DO NOTHING",
-                binds![key_id, network, now],
-            )
-            .await?;
-        if new > 0 && known >= NETWORKS_MAX {
-            self.execute(
-                "DELETE FROM key_networks WHERE key_id = $1 AND network IN
-                 (SELECT network FROM key_networks WHERE key_id = $1 ORDER BY first_seen, network LIMIT 1)",
-                binds![key_id],
-            )
-            .await?;
+    /// Remembers networks. Gives those that are new to a key that was used from elsewhere before.
+    async fn new_networks(
+        &mut self,
+        now: Timestamp,
+        uses: &[(&KeyUse, &Before)],
+    ) -> Result<HashMap<String, Vec<String>>, Error> {
+        let seen = || uses.iter().filter(|(of, _)| !of.networks.is_empty()).map(|(of, _)| *of);
+        let ids: Vec<_> = seen().map(|of| binds![&of.key_id].to_vec()).collect();
+        let known: Vec<(String, i64)> = self.list_each(KNOWN_NETWORKS, &ids).await?;
+        let known: HashMap<String, i64> = known.into_iter().collect();
+        let rows: Vec<_> =
+            seen().flat_map(|of| of.networks.iter().map(|network| binds![&of.key_id, network, now].to_vec())).collect();
+        let mut new: HashMap<String, Vec<String>> = HashMap::new();
+        for (key_id, network) in self.list_each::<(String, String)>(ADD_NETWORK, &rows).await? {
+            new.entry(key_id).or_default().push(network);
         }
-        Ok(new > 0 && known > 0)
+        for (key_id, networks) in &mut new {
+            let known = known.get(key_id).copied().unwrap_or_default();
+            if known + i64::try_from(networks.len()).unwrap_or(i64::MAX) > NETWORKS_MAX {
+                self.execute(FORGET_OLDEST, binds![key_id, NETWORKS_MAX, NETWORKS_MAX]).await?;
+            }
+            // The first of all is no news.
+            if known == 0 {
+                networks.remove(0);
+            }
+        }
+        Ok(new)
     }
 }
 
@@ -149,12 +183,8 @@ impl Store {
     pub async fn flush_key_uses(&self, now: Timestamp, uses: Vec<KeyUse>) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                for of in &uses {
-                    if of.allowed + of.denied + of.limited > 0 {
-                        tx.flush_key_use(now, of).await?;
-                    }
-                }
-                Ok(())
+                let uses: Vec<KeyUse> = uses.into_iter().filter(|of| of.allowed + of.denied + of.limited > 0).collect();
+                tx.flush_key_uses(now, &uses).await
             })
         })
         .await
@@ -162,40 +192,37 @@ impl Store {
 
     /// A key's counts by hour since `from`, oldest first.
     pub async fn key_usage(&self, key_id: &str, from: Timestamp) -> Result<Vec<HourUsage>, Error> {
-        let rows = self
-            .rows(
-                "SELECT hour, allowed, denied, limited FROM key_usage WHERE key_id = $1 AND hour >= $2 ORDER BY hour LIMIT $3",
-                binds![key_id, from, HOURS_MAX],
-            )
-            .await?;
-        rows.iter().map(hour_usage).collect()
+        self.list(
+            concat!(
+                "SELECT ",
+                hour_columns!(),
+                " FROM key_usage WHERE key_id = $1 AND hour >= $2 ORDER BY hour LIMIT $3"
+            ),
+            binds![key_id, from, HOURS_MAX],
+        )
+        .await
     }
 
     /// The counts by hour of a user's newest 5,000 keys together, from `from` until before `to`, oldest first.
     pub async fn user_usage(&self, user_id: &str, from: Timestamp, to: Timestamp) -> Result<Vec<HourUsage>, Error> {
-        let rows = self
-            .rows(
-                "SELECT u.hour, CAST(SUM(u.allowed) AS BIGINT), CAST(SUM(u.denied) AS BIGINT), CAST(SUM(u.limited) AS BIGINT)
+        self.list(
+            "SELECT u.hour, CAST(SUM(u.allowed) AS BIGINT), CAST(SUM(u.denied) AS BIGINT),
+                 CAST(SUM(u.limited) AS BIGINT)
                  FROM (SELECT id FROM api_keys WHERE user_id = $1 ORDER BY created_at DESC LIMIT $5) AS k
-                 JOIN key_usage u ON u.key_id = k.id WHERE u.hour >= $2 AND u.hour < $3 GROUP BY u.hour ORDER BY u.hour LIMIT $4",
-                binds![user_id, from, to, HOURS_MAX, KEYS_SUMMED],
-            )
-            .await?;
-        rows.iter().map(hour_usage).collect()
+                 JOIN key_usage u ON u.key_id = k.id WHERE u.hour >= $2 AND u.hour < $3 GROUP BY u.hour
+                 ORDER BY u.hour LIMIT $4",
+            binds![user_id, from, to, HOURS_MAX, KEYS_SUMMED],
+        )
+        .await
     }
 
     /// The networks a key was used from, newest first, with when each was first seen.
     pub async fn key_networks(&self, key_id: &str) -> Result<Vec<(String, Timestamp)>, Error> {
-        let rows = self
-            .rows(
-                "SELECT network, first_seen FROM key_networks WHERE key_id = $1 ORDER BY first_seen DESC, network LIMIT $2",
-                binds![key_id, NETWORKS_MAX],
-            )
-            .await?;
-        rows.into_iter().map(|mut row| Ok((row.text(0)?, row.at(1)?))).collect()
+        self.list(
+            "SELECT network, first_seen FROM key_networks WHERE key_id = $1
+                 ORDER BY first_seen DESC, network LIMIT $2",
+            binds![key_id, NETWORKS_MAX],
+        )
+        .await
     }
-}
-
-fn hour_usage(row: &Row) -> Result<HourUsage, Error> {
-    Ok(HourUsage { hour: row.at(0)?, allowed: row.int(1)?, denied: row.int(2)?, limited: row.int(3)? })
 }

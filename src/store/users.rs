@@ -2,7 +2,8 @@
 
 use super::{
     Error, Store,
-    row::{Row, binds},
+    row::{binds, is_unset, record},
+    sessions::NewSession,
     tx::Tx,
 };
 use crate::{
@@ -15,6 +16,20 @@ use crate::{
         user::User,
     },
 };
+
+record! {
+    user_columns: User {
+        id: "u.id", email: "u.email", name: "u.name", plan: "u.plan", admin: "u.admin", active: "u.disabled_at" => is_unset,
+    }
+}
+pub(super) use user_columns;
+
+const FIND: &str = concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id = $1");
+const FIND_BY_EMAIL: &str = concat!("SELECT ", user_columns!(), ", u.password FROM users u WHERE u.email = $1");
+const ALL: &str = concat!("SELECT ", user_columns!(), " FROM users u ORDER BY u.email LIMIT $1");
+/// Locks a user's row until the commit.
+const LOCK_ACTIVE: &str = "UPDATE users SET name = name WHERE id = $1 AND disabled_at IS NULL";
+const LOCK_WITH_PASSWORD: &str = "UPDATE users SET name = name WHERE id = $1 AND password = $2 AND disabled_at IS NULL";
 
 /// A user to be made.
 #[derive(Clone)]
@@ -41,8 +56,7 @@ impl Tx {
     /// Refuses what is created for a user who is unknown or disabled. The user's row stays locked until the commit: whoever
     /// disables the user, or counts what the user has, comes before or after all of this transaction.
     pub(super) async fn check_user(&mut self, id: &str) -> Result<(), Error> {
-        let sql = "UPDATE users SET name = name WHERE id = $1 AND disabled_at IS NULL";
-        match self.execute(sql, binds![id]).await? {
+        match self.execute(LOCK_ACTIVE, binds![id]).await? {
             0 => Err(ModelError::invalid_request("the user does not exist or is disabled").into()),
             _ => Ok(()),
         }
@@ -50,8 +64,7 @@ impl Tx {
 
     /// Whether this is still the password of a user who is not disabled; the row stays locked as in [`Self::check_user`].
     pub(super) async fn has_password(&mut self, id: &str, hash: &str) -> Result<bool, Error> {
-        let sql = "UPDATE users SET name = name WHERE id = $1 AND password = $2 AND disabled_at IS NULL";
-        Ok(self.execute(sql, binds![id, hash]).await? > 0)
+        Ok(self.execute(LOCK_WITH_PASSWORD, binds![id, hash]).await? > 0)
     }
 
     /// Sets the password and ends every session and every grant of the user, in this order: see [`Store::insert_grant`].
@@ -68,7 +81,8 @@ impl Tx {
         self.touch(EntityKind::User, id);
         self.execute("DELETE FROM sessions WHERE user_id = $1", binds![id]).await?;
         self.execute(
-            "UPDATE grants SET revoked_at = $2, revoked_because = 'password' WHERE user_id = $1 AND revoked_at IS NULL",
+            "UPDATE grants SET revoked_at = $2, revoked_because = 'password' WHERE user_id = $1
+             AND revoked_at IS NULL",
             binds![id, now],
         )
         .await?;
@@ -101,7 +115,8 @@ impl Store {
             Box::pin(async move {
                 tx.check_plan(Some(&user.plan)).await?;
                 tx.execute(
-                    "INSERT INTO users (id, email, name, password, plan, admin, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    "INSERT INTO users (id, email, name, password, plan, admin, created_at)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
                     binds![&id, &user.email, &user.name, &user.password, &user.plan, user.admin, now],
                 )
                 .await?;
@@ -114,29 +129,18 @@ impl Store {
     }
 
     /// The user with this address and the stored password.
-    pub async fn find_user(&self, email: &str) -> Result<Option<(User, Option<String>)>, Error> {
-        let row = self
-            .row(
-                "SELECT id, email, name, plan, admin, disabled_at, password FROM users WHERE email = $1",
-                binds![email],
-            )
-            .await?;
-        row.map(|mut row| Ok((user(&mut row)?, row.opt_text(6)?))).transpose()
+    pub async fn find_user_by_email(&self, email: &str) -> Result<Option<(User, Option<String>)>, Error> {
+        self.find(FIND_BY_EMAIL, binds![email]).await
     }
 
     /// The user with this id.
-    pub async fn user_by_id(&self, id: &str) -> Result<Option<User>, Error> {
-        let row =
-            self.row("SELECT id, email, name, plan, admin, disabled_at FROM users WHERE id = $1", binds![id]).await?;
-        row.map(|mut row| user(&mut row)).transpose()
+    pub async fn find_user(&self, id: &str) -> Result<Option<User>, Error> {
+        self.find(FIND, binds![id]).await
     }
 
     /// Up to `limit` users, by address.
     pub async fn list_users(&self, limit: i64) -> Result<Vec<User>, Error> {
-        let rows = self
-            .rows("SELECT id, email, name, plan, admin, disabled_at FROM users ORDER BY email LIMIT $1", binds![limit])
-            .await?;
-        rows.into_iter().map(|mut row| user(&mut row)).collect()
+        self.list(ALL, binds![limit]).await
     }
 
     /// Gives a user another name or plan; false if there is none.
@@ -205,15 +209,4 @@ impl Store {
     ) -> Result<bool, Error> {
         self.write(now, move |tx| Box::pin(async move { tx.put_password(now, &origin, &id, &password).await })).await
     }
-}
-
-pub(super) fn user(row: &mut Row) -> Result<User, Error> {
-    Ok(User {
-        id: row.text(0)?,
-        email: row.text(1)?,
-        name: row.text(2)?,
-        plan: row.text(3)?,
-        admin: row.flag(4)?,
-        active: row.opt_int(5)?.is_none(),
-    })
 }

@@ -58,7 +58,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     let is_more = found.len() > PAGE;
     found.truncate(PAGE);
     let (ids, entries): (Vec<_>, Vec<_>) = found.into_iter().map(|(id, entry)| (id, entry.seen_by(user_id))).unzip();
-    let names = Names::of(&app, &info, user_id, &entries).await?;
+    let names = Names::of(&app, user_id, &entries).await?;
     let mut days: Vec<ActivityDay> = Vec::new();
     for entry in &entries {
         let day = format::day(entry.at);

@@ -137,7 +137,7 @@ fn seen(asked: &Consent) -> String {
 /// Who registered an app that this server's operator does not vouch for.
 async fn registrant(app: &App, client: &Client) -> Result<Option<String>, Error> {
     let Some(owner_id) = client.owner_id.as_deref().filter(|_| !client.first_party) else { return Ok(None) };
-    let owner = app.store.user_by_id(owner_id).await?;
+    let owner = app.store.find_user(owner_id).await?;
     let name = owner.map(|owner| if owner.name.is_empty() { owner.email } else { owner.name });
     Ok(Some(format!("Registered by {} on {}", name.as_deref().unwrap_or("somebody"), client.created_at.day())))
 }

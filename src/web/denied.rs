@@ -100,7 +100,8 @@ async fn find(app: &App, info: &RequestInfo, signed_in: &SignedIn, request_id: &
     let user = &signed_in.user;
     let only = (!user.admin).then_some(user.id.as_str());
     let records = app.denials.of_request(&app.store, request_id, only).await?;
-    let mut names = Names::of(app, info, &user.id, &[]).await?;
+    let keys = records.iter().filter_map(|record| record.key_id.as_deref());
+    let mut names = Names::of_things(app, &user.id, keys).await?;
     let mut read = Vec::new();
     for record in &records {
         if let Some(id) = &record.client_id {
@@ -122,7 +123,8 @@ async fn find(app: &App, info: &RequestInfo, signed_in: &SignedIn, request_id: &
 async fn newest(app: &App, info: &RequestInfo, signed_in: &SignedIn) -> Result<Vec<DenialRow>, Error> {
     let user = &signed_in.user;
     let records = app.denials.newest(&app.store, &user.id, NEWEST_MAX).await?;
-    let mut names = Names::of(app, info, &user.id, &[]).await?;
+    let keys = records.iter().filter_map(|record| record.key_id.as_deref());
+    let mut names = Names::of_things(app, &user.id, keys).await?;
     for id in records.iter().filter_map(|record| record.client_id.as_ref()) {
         names.learn_client(app, id).await?;
     }

@@ -1,10 +1,9 @@
 //! Owns audit events as sentences for the person they concern.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::{
     app::App,
-    http::extract::RequestInfo,
     model::error::Error,
     store::AuditEntry,
     ui::{Tone, When, sentence},
@@ -32,10 +31,8 @@ pub struct EventLine {
 /// Names of what events are about.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// By key id.
-    pub keys: HashMap<String, String>,
-    /// By project id.
-    pub projects: HashMap<String, String>,
+    /// By the id of a key or project.
+    pub things: HashMap<String, String>,
     /// By client id.
     pub clients: HashMap<String, String>,
 }
@@ -50,24 +47,25 @@ enum About {
 }
 
 impl Names {
-    /// The names that this user knows, and those of the apps in these entries.
-    pub(super) async fn of(
-        app: &App,
-        info: &RequestInfo,
-        user_id: &str,
-        entries: &[AuditEntry],
-    ) -> Result<Self, Error> {
-        let keys = app.store.list_keys(info.now, user_id, None).await?;
-        let projects = app.store.list_projects(user_id).await?;
-        let mut names = Self {
-            keys: keys.into_iter().map(|key| (key.id, key.name)).collect(),
-            projects: projects.into_iter().map(|project| (project.id, project.name)).collect(),
-            clients: HashMap::new(),
-        };
+    /// The names of what these entries are about, as far as this user knows them.
+    pub(super) async fn of(app: &App, user_id: &str, entries: &[AuditEntry]) -> Result<Self, Error> {
+        let mut names =
+            Self::of_things(app, user_id, entries.iter().filter_map(|entry| entry.object.as_deref())).await?;
         for id in entries.iter().filter_map(|entry| entry.client_id.as_ref()) {
             names.learn_client(app, id).await?;
         }
         Ok(names)
+    }
+
+    /// The names of these keys and projects of the user.
+    pub(super) async fn of_things<'i>(
+        app: &App,
+        user_id: &str,
+        ids: impl Iterator<Item = &'i str>,
+    ) -> Result<Self, Error> {
+        let ids: BTreeSet<&str> = ids.collect();
+        let things = app.store.names(user_id, &ids.into_iter().collect::<Vec<_>>()).await?;
+        Ok(Self { things, clients: HashMap::new() })
     }
 
     /// Looks up the name of an app.
@@ -82,7 +80,7 @@ impl Names {
 
     /// A key as words that lead to its page.
     pub(super) fn key(&self, id: &str) -> Link {
-        let label = self.keys.get(id).map_or(id, String::as_str);
+        let label = self.things.get(id).map_or(id, String::as_str);
         Link { label: label.to_owned(), href: Some(format!("/settings/keys/{id}")) }
     }
 
@@ -94,7 +92,7 @@ impl Names {
             About::Project => entry
                 .object
                 .as_deref()
-                .map(|id| Link { label: named(&self.projects, id), href: Some(format!("/settings/projects/{id}")) }),
+                .map(|id| Link { label: named(&self.things, id), href: Some(format!("/settings/projects/{id}")) }),
             About::Client => entry.client_id.as_deref().map(|id| Link { label: named(&self.clients, id), href: None }),
         }
     }
@@ -207,7 +205,7 @@ mod tests {
             request_id: String::new(),
             times: 1,
         };
-        let names = Names { keys: HashMap::from([("key_1".to_owned(), "Backup".to_owned())]), ..Names::default() };
+        let names = Names { things: HashMap::from([("key_1".to_owned(), "Backup".to_owned())]), ..Names::default() };
         let at = When { iso: String::new(), text: String::new() };
         let EventLine { before, subject, after, by, .. } = line(&entry, &names, "user_1", at);
         format!("{before}{}{after} | {by}", subject.map(|link| link.label).unwrap_or_default())

@@ -97,7 +97,7 @@ async fn look(
         Err(Busy::All) => return Err(Error::unavailable("too many sign-ins wait")),
     };
     let found = match email {
-        Some(email) => app.store.find_user(email).await?,
+        Some(email) => app.store.find_user_by_email(email).await?,
         None => None,
     };
     let (user, stored) = found.filter(|(user, _)| user.active).unzip();

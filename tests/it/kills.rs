@@ -139,7 +139,8 @@ impl Lane {
         let (api, user) = (here.api(), here.user("alice@example.com"));
         let clients = [here.client_with_grace(true).await, here.client_with_grace(false).await];
         let cookie = data_encoding::BASE64URL_NOPAD.encode(&random_bytes::<32>());
-        let (_, password) = here.store().await.find_user("alice@example.com").await.expect("a look").expect("a user");
+        let (_, password) =
+            here.store().await.find_user_by_email("alice@example.com").await.expect("a look").expect("a user");
         let session = NewSession {
             digest: Digest::of(&cookie),
             user_id: user.clone(),

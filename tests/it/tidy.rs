@@ -9,6 +9,8 @@ use std::{
 
 const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
+/// As rustfmt.toml has it.
+const LINE_WIDTH_MAX: usize = 120;
 
 /// Imports go to a later row only, and never to a sibling of one's own row. `docs/design.md` shows them under "Layers".
 pub const ROWS: [&[&str]; 12] = [
@@ -166,6 +168,17 @@ pub fn imports(source: &Source) -> Vec<String> {
         }
     }
     found
+}
+
+/// A line that is wider makes rustfmt leave all of its statement as it stands.
+#[test]
+fn lines_of_code_are_narrow_enough_to_be_formatted() {
+    let mut wrong = Vec::new();
+    for source in files("src", ".rs") {
+        let wide = source.code().lines().enumerate().filter(|(_, line)| line.chars().count() > LINE_WIDTH_MAX);
+        wrong.extend(wide.map(|(at, _)| format!("{}:{}", source.path, at + 1)).collect::<Vec<_>>());
+    }
+    report(&format!("a line of code has at most {LINE_WIDTH_MAX} characters"), wrong);
 }
 
 #[test]

@@ -14,8 +14,9 @@ use axum::{
 use super::{
     auth::{Admin, ApisRead, ApisWrite, Authorized, CatalogRead, no_such},
     idempotency::{Guarded, JsonResponse, found},
-    page::{Page, Paging, Query, cut},
+    page::{Page, Paging, cut},
     path::{Id, Ids},
+    query::{ListQuery, NoFilter, Query},
 };
 use crate::{
     api::json::JsonBody,
@@ -45,10 +46,13 @@ const METHOD_MAX: usize = 20;
 /// List APIs
 #[utoipa::path(get, path = "/api/v1/apis", tag = "apis", params(Paging),
     responses((status = 200, body = Page<Api>)), security(("bearer" = ["grantd:apis:read"])))]
-pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, uri: Uri) -> Result<Response, Problem> {
-    let query = Query::parse(&uri, &["limit", "cursor"])?;
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Admin(..): Admin<ApisRead>,
+    ListQuery { paging, .. }: ListQuery<NoFilter>,
+) -> Result<Response, Problem> {
     let all: Vec<Api> = app.catalog.current().apis.iter().map(Into::into).collect();
-    Ok(reply::json(&cut(&app, "apis", &query.paging()?, all, |api| api.id.clone())?))
+    Ok(reply::json(&cut(&app, "apis", &paging, all, |api| api.id.clone())?))
 }
 
 /// Register an API
@@ -209,9 +213,8 @@ pub async fn remove_route(
 pub async fn scopes(
     State(app): State<Arc<App>>,
     Authorized(..): Authorized<CatalogRead>,
-    uri: Uri,
+    ListQuery { paging, .. }: ListQuery<NoFilter>,
 ) -> Result<Response, Problem> {
-    let query = Query::parse(&uri, &["limit", "cursor"])?;
     let catalog = app.catalog.current();
     let of = |api: &Record| {
         let listed = |scope: &ApiScope| ListedScope {
@@ -222,7 +225,7 @@ pub async fn scopes(
         api.scopes.iter().map(listed).collect::<Vec<_>>()
     };
     let all = catalog.apis.iter().chain(&catalog.management_api).flat_map(of).collect();
-    Ok(reply::json(&cut(&app, "scopes", &query.paging()?, all, |listed| listed.name.clone())?))
+    Ok(reply::json(&cut(&app, "scopes", &paging, all, |listed| listed.name.clone())?))
 }
 
 fn find(app: &App, id: &str) -> Result<Record, Error> {

@@ -126,7 +126,8 @@ pub struct RotateSecret {
 }
 
 /// Which clients.
-#[derive(Debug, utoipa::IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ClientFilter {
     /// Of this user, by id or address; for administrators, who else see everybody's

@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::{StatusCode, Uri},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 
 use super::{
     auth::{Authorized, Caller, ClientsRead, ClientsWrite, no_such},
     idempotency::{Guarded, JsonResponse, found},
-    page::{Page, Paging, Query, fill},
+    page::{Page, Paging, page},
     path::Id,
+    query::ListQuery,
 };
 use crate::{
     api::json::JsonBody,
@@ -41,14 +42,11 @@ pub use self::body::{ChangeClient, Client, ClientFilter, CreateClient, MadeClien
 pub async fn list(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ClientsRead>,
-    uri: Uri,
+    ListQuery { filter, paging }: ListQuery<ClientFilter>,
 ) -> Result<Response, Problem> {
-    let query = Query::parse(&uri, &["user", "limit", "cursor"])?;
-    let filter = ClientFilter { user: query.get("user").map(ToOwned::to_owned) };
-    let owner = caller.owner_filter(&app, filter.user.as_deref()).await?;
-    let (store, owner) = (&app.store, owner.as_deref());
-    let read = |place, limit| async move { store.clients_after(owner, &place, limit).await };
-    Ok(reply::json(&fill(&app, "clients", &query.paging()?, read, |client| Some(Client::from(client))).await?))
+    let user = caller.owner_filter(&app, filter.user.as_deref()).await?;
+    let read = |after, limit| app.store.clients_after(user.as_deref(), after, limit);
+    Ok(reply::json(&page(&app, "clients", &paging, read, Client::from).await?))
 }
 
 /// Register a client

@@ -5,10 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::super::page::Query;
 use crate::model::{
     clock::Timestamp,
-    error::Error,
     key::{ApiKey, KeyStatus},
 };
 
@@ -170,7 +168,8 @@ pub struct Rotate {
 pub struct Nothing {}
 
 /// Which keys.
-#[derive(Debug, utoipa::IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct KeyFilter {
     /// Of this user, by id or address; for administrators, who else see everybody's
@@ -182,8 +181,8 @@ pub struct KeyFilter {
     /// For this environment
     pub(super) environment: Option<String>,
     /// `active`, `expired` or `revoked`
-    #[param(format = "key-status")]
-    pub(super) status: Option<String>,
+    #[param(value_type = Option<String>, format = "key-status")]
+    pub(super) status: Option<KeyStatus>,
 }
 
 impl Key {
@@ -209,25 +208,5 @@ impl Key {
             last_address: key.last_address,
             last_agent: key.last_agent,
         }
-    }
-}
-
-impl KeyFilter {
-    pub(super) fn of(query: &Query<'_>) -> Result<Self, Error> {
-        let words = KeyStatus::ALL.map(KeyStatus::as_str);
-        let own = |text: Option<&str>| text.map(ToOwned::to_owned);
-        Ok(Self {
-            user: own(query.get("user")),
-            project: own(query.get("project")),
-            environment: own(query.get("environment")),
-            status: own(query.one_of("status", &words)?),
-        })
-    }
-
-    pub(super) fn matches(&self, now: Timestamp, key: &ApiKey) -> bool {
-        let is = |asked: &Option<String>, value: Option<&str>| asked.is_none() || asked.as_deref() == value;
-        is(&self.project, key.project_id.as_deref())
-            && is(&self.environment, Some(&key.environment))
-            && is(&self.status, Some(key.status(now).as_str()))
     }
 }

@@ -5,13 +5,14 @@ mod body;
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::Uri, response::Response};
+use axum::{extract::State, response::Response};
 
 use super::{
     auth::{Authorized, Caller, KeysRead, KeysWrite, no_such},
     idempotency::{Guarded, JsonResponse, found},
-    page::{Page, Paging, Query, fill},
+    page::{Page, Paging, page},
     path::Id,
+    query::ListQuery,
 };
 use crate::{
     api::json::JsonBody,
@@ -28,7 +29,7 @@ use crate::{
         project::Project,
         text,
     },
-    store::{KeyChanges, Replacement},
+    store::{self, KeyChanges, Replacement},
 };
 
 pub use self::body::{ChangeKey, CreateKey, Key, KeyDetail, KeyFilter, MadeKey, Nothing, Place, Rotate};
@@ -42,21 +43,22 @@ const OVERLAP_MAX: i64 = 31_536_000;
 pub async fn list(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<KeysRead>,
-    uri: Uri,
+    ListQuery { filter, paging }: ListQuery<KeyFilter>,
 ) -> Result<Response, Problem> {
-    let query = Query::parse(&uri, &["user", "project", "environment", "status", "limit", "cursor"])?;
-    let (mut filter, paging, now) = (KeyFilter::of(&query)?, query.paging()?, caller.info.now);
-    filter.project = caller.note_escalation(&app, attenuation::project(&caller.actor(), filter.project.take()))?;
-    let mut owner = caller.owner_filter(&app, filter.user.as_deref()).await?;
-    if let Some(project) = &filter.project {
-        // Its owner's keys are fewer than everybody's.
-        let project = visible_project(&app, &caller, project).await?.ok_or_else(|| no_such("project"))?;
-        owner = owner.or(Some(project.user_id));
+    let now = caller.info.now;
+    let project = caller.note_escalation(&app, attenuation::project(&caller.actor(), filter.project))?;
+    let user = caller.owner_filter(&app, filter.user.as_deref()).await?;
+    if let Some(project) = &project {
+        visible_project(&app, &caller, project).await?.ok_or_else(|| no_such("project"))?;
     }
-    let (store, owner) = (&app.store, owner.as_deref());
-    let read = |place, limit| async move { store.keys_after(owner, &place, limit).await };
-    let select = |key: ApiKey| filter.matches(now, &key).then(|| Key::of(now, key));
-    Ok(reply::json(&fill(&app, "keys", &paging, read, select).await?))
+    let filter = store::KeyFilter {
+        user: user.as_deref(),
+        project: project.as_deref(),
+        environment: filter.environment.as_deref(),
+        status: filter.status,
+    };
+    let read = |after, limit| app.store.keys_after(now, filter, after, limit);
+    Ok(reply::json(&page(&app, "keys", &paging, read, |key| Key::of(now, key)).await?))
 }
 
 /// Create a key
@@ -262,7 +264,7 @@ pub(super) async fn within_reach(app: &App, caller: &Caller, id: &str) -> Result
 
 /// The key with this id, if the caller's user may see it.
 async fn visible(app: &App, caller: &Caller, id: &str) -> Result<ApiKey, Problem> {
-    let key = app.store.key_by_id(id).await?.filter(|key| caller.sees(&key.user_id));
+    let key = app.store.find_key(id).await?.filter(|key| caller.sees(&key.user_id));
     Ok(key.ok_or_else(|| no_such("key"))?)
 }
 

@@ -19,11 +19,12 @@ pub use self::{
     row::{BITS_MIN, Defaults},
     source::Format,
 };
+use super::batch::BatchSize;
 use crate::{
     model::{
         audit::Origin,
         clock::Timestamp,
-        error::{Error, ErrorCode},
+        error::Error,
         secret::{self, Digest},
     },
     store::{ImportBatch, ImportOutcome, ImportProgress, ImportedKey, Store},
@@ -89,7 +90,7 @@ pub async fn run(
     let mut source = Source::open(file, options.format)?;
     let catalog = store.catalog().await?;
     if options.owners_plan.as_ref().is_some_and(|plan| catalog.plans.find(plan).is_none()) {
-        return Err(Error::invalid_request("there is no such plan; `grantd plan list` shows them"));
+        return Err(Error::invalid_request("there is no such plan"));
     }
     let id = identify(&source.digest, options);
     let begun = if options.dry_run { None } else { store.import_progress(&id).await? };
@@ -111,7 +112,7 @@ pub async fn run(
         judged: 0,
         scopes: HashMap::new(),
     };
-    let (rows, seen) = (FIRST_ROWS, HashSet::new());
+    let (rows, seen) = (BatchSize::new(FIRST_ROWS, BATCH_ROWS), HashSet::new());
     let mut import = Import { store, now, origin, id, options, watch, progress, rows, told: 0, seen };
     while import.batch(&mut source, &mut validator).await? {}
     if !options.dry_run {
@@ -130,7 +131,7 @@ struct Import<'a, W> {
     watch: &'a mut W,
     progress: ImportProgress,
     /// Of the next batch.
-    rows: usize,
+    rows: BatchSize,
     /// The last line of which was told that it is no key.
     told: u64,
     /// Keys of this file that a dry run has met.
@@ -142,9 +143,9 @@ impl<W: Watch> Import<'_, W> {
     async fn batch(&mut self, source: &mut Source, validator: &mut RowValidator<'_>) -> Result<bool, Error> {
         let began = Instant::now();
         let before = ImportProgress { offset: source.offset, line: source.line, ..self.progress };
-        let (mut lines, mut keys) = (Vec::with_capacity(self.rows), Vec::with_capacity(self.rows));
+        let (mut lines, mut keys) = (Vec::with_capacity(self.rows.rows()), Vec::with_capacity(self.rows.rows()));
         let mut read = 0;
-        while read < self.rows
+        while read < self.rows.rows()
             && let Some(line) = source.next()?
         {
             read += 1;
@@ -170,19 +171,20 @@ impl<W: Watch> Import<'_, W> {
         if let Err(error) = self.keep(&lines, keys).await {
             return self.fewer(source, before, error).await;
         }
-        let rows = if began.elapsed() < BATCH_TIME { self.rows * 2 } else { self.rows / 2 };
-        self.rows = rows.clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end());
+        if began.elapsed() < BATCH_TIME {
+            self.rows.grow();
+        } else {
+            self.rows.shrink();
+        }
         Ok(true)
     }
 
     /// Goes on with fewer rows, where a batch may have been too many for the time that a transaction may take. From where
     /// the database says: an answer that was late may have been a yes.
     async fn fewer(&mut self, source: &mut Source, before: ImportProgress, error: Error) -> Result<bool, Error> {
-        let least = *BATCH_ROWS.start();
-        if error.code != ErrorCode::TemporarilyUnavailable || self.rows <= least {
+        if !self.rows.failed(&error) {
             return Err(error);
         }
-        self.rows = (self.rows / 2).max(least);
         let kept = if self.options.dry_run { None } else { self.store.import_progress(&self.id).await? };
         self.progress = kept.unwrap_or(before);
         source.go_to(self.progress.offset, self.progress.line)?;

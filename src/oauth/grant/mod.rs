@@ -56,7 +56,7 @@ fn wrong_client(app: &App, info: &RequestInfo, client: &Client, unknown: &'stati
 /// Tells a user that an app's access ended because what it held was used twice (RFC 9700 §4.14.2): somebody else may have
 /// had it. The answer to the app does not depend on it.
 async fn tell_reuse(app: &App, client: &Client, user_id: &str) {
-    let user = match app.store.user_by_id(user_id).await {
+    let user = match app.store.find_user(user_id).await {
         Ok(Some(user)) => user,
         Ok(None) => return,
         Err(error) => return tracing::warn!(%error, "a user could not be told that a grant was revoked"),

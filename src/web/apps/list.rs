@@ -56,7 +56,7 @@ impl AppRow {
 /// `GET /apps`
 pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
-    let clients = app.store.list_clients(Some(&signed_in.user.id), APPS_MAX).await?;
+    let clients = app.store.list_clients(&signed_in.user.id, APPS_MAX).await?;
     let row = |client: Client| AppRow {
         kind: kind_word(client.kind).to_owned(),
         created: format::day(client.created_at),

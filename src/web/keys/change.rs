@@ -155,7 +155,7 @@ async fn not_replaced(
     new_id: &str,
     why: String,
 ) -> PageResult {
-    let made = app.store.key_by_id(new_id).await?.filter(|key| key.user_id == signed_in.user.id);
+    let made = app.store.find_key(new_id).await?.filter(|key| key.user_id == signed_in.user.id);
     let (key, flash) = match made {
         Some(key) => {
             let text = "This form was sent before, and this is the key it made. A key is shown only once.".to_owned();

@@ -130,7 +130,7 @@ pub(in crate::web) async fn page(
     let usage = app.store.key_usage(&key.id, first_day).await?;
     let places = app.store.key_networks(&key.id).await?;
     let entries = app.store.audit_of_object(user_id, &key.id, LINES_MAX).await?;
-    let names = Names::of(app, info, user_id, &entries).await?;
+    let names = Names::of(app, user_id, &entries).await?;
     let denials = app.store.denials_of_user(user_id, Some(&key.id)).await?;
     let shown = usize::try_from(LINES_MAX).unwrap_or_default();
     let form = signed_in.viewer.form_id(app);
@@ -216,7 +216,7 @@ fn columns(
 
 /// The key with this id and its project, if it is this user's.
 pub(super) async fn owned(app: &App, user: &User, id: &str) -> Result<(ApiKey, Option<Project>), Error> {
-    let key = app.store.key_by_id(id).await?.filter(|key| key.user_id == user.id).ok_or_else(Error::not_found)?;
+    let key = app.store.find_key(id).await?.filter(|key| key.user_id == user.id).ok_or_else(Error::not_found)?;
     let project = match &key.project_id {
         Some(id) => app.store.find_project(id).await?,
         None => None,

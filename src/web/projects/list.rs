@@ -16,13 +16,8 @@ use crate::{
         page::{render, shell},
         signed_in::SignedIn,
     },
-    model::{
-        clock::Timestamp,
-        key::{ApiKey, KeyForm, KeyStatus},
-        project::Project,
-        text,
-    },
-    store,
+    model::{clock::Timestamp, key::KeyForm, project::Project, text},
+    store::{self, ProjectKeys},
     ui::{Flash, Nav, Shell, Tone, When, monogram, sentence},
     web::{
         format,
@@ -120,7 +115,7 @@ async fn page(
     status: StatusCode,
 ) -> PageResult {
     let projects = app.store.list_projects(&signed_in.user.id).await?;
-    let keys = app.store.list_keys(info.now, &signed_in.user.id, None).await?;
+    let keys = app.store.count_project_keys(info.now, &signed_in.user.id).await?;
     let page = ProjectsPage {
         shell: shell(app, &signed_in.viewer, "Projects", Nav::Projects),
         flash,
@@ -132,25 +127,15 @@ async fn page(
     Ok(response)
 }
 
-fn rows(now: Timestamp, projects: Vec<Project>, keys: &[ApiKey]) -> Vec<ProjectRow> {
-    let mut live: HashMap<&str, usize> = HashMap::new();
-    let mut used: HashMap<&str, Timestamp> = HashMap::new();
-    for (project, key) in keys.iter().filter_map(|key| key.project_id.as_deref().zip(Some(key))) {
-        if key.status(now) == KeyStatus::Active {
-            *live.entry(project).or_default() += 1;
-        }
-        if let Some(at) = key.last_used_at {
-            let last = used.entry(project).or_insert(at);
-            *last = at.max(*last);
-        }
-    }
+fn rows(now: Timestamp, projects: Vec<Project>, keys: &HashMap<String, ProjectKeys>) -> Vec<ProjectRow> {
+    let of = |project: &Project| keys.get(&project.id).copied().unwrap_or_default();
     let row = |project: Project| ProjectRow {
-        keys: match live.get(project.id.as_str()) {
-            None => "no live key".to_owned(),
-            Some(1) => "1 live key".to_owned(),
-            Some(count) => format!("{count} live keys"),
+        keys: match of(&project).live {
+            0 => "no live key".to_owned(),
+            1 => "1 live key".to_owned(),
+            count => format!("{count} live keys"),
         },
-        last_used: used.get(project.id.as_str()).map(|at| format::ago(now, *at)),
+        last_used: of(&project).last_used_at.map(|at| format::ago(now, at)),
         one_live_key: project.one_live_key,
         is_uuid: project.key_form == KeyForm::Uuid,
         disabled: project.is_disabled(),

@@ -5,6 +5,7 @@ mod described;
 mod generated;
 mod keys;
 mod limits;
+mod lists;
 mod own;
 mod projects;
 mod requests;

@@ -211,7 +211,7 @@ async fn a_key_for_test_changes_and_revokes_no_live_key() {
     }
     let disable = json!({ "disabled": true });
     tester.patch(&format!("/projects/{project}"), disable).await.problem(403, "insufficient_scope");
-    let kept = app.app.store.key_by_id(&live).await.expect("found").expect("a key");
+    let kept = app.app.store.find_key(&live).await.expect("found").expect("a key");
     assert!(kept.revoked_at.is_none() && !kept.networks.is_any());
     tester.patch(&format!("/keys/{another}"), json!({ "name": "Mine" })).await.status(200);
     tester.post(&format!("/keys/{another}/revoke"), json!({})).await.status(200);

@@ -8,7 +8,7 @@ use crate::harness::TestApp;
 
 /// What administrators looked at, in the order of names: entries of one moment have none of their own.
 async fn looks(app: &TestApp) -> Vec<String> {
-    let entries = app.app.store.audit_entries(1000).await.expect("entries");
+    let entries = app.entries(1000).await;
     let looks = entries.into_iter().filter(|entry| entry.event == "admin.read");
     let mut looks: Vec<String> = looks.filter_map(|entry| entry.object).collect();
     looks.sort();
@@ -59,7 +59,7 @@ async fn an_administrator_who_looks_at_what_is_others_leaves_an_entry_by_every_m
     alice.get("/keys").await.status(200);
     expected.sort();
     assert_eq!(looks(&app).await, expected);
-    let entries = app.app.store.audit_entries(1000).await.expect("entries");
+    let entries = app.entries(1000).await;
     let look = entries.iter().find(|entry| entry.event == "admin.read").expect("a look");
     assert_eq!(look.actor, format!("{} {}", admin.user, admin.key_id));
 }
@@ -101,7 +101,7 @@ async fn users_are_told_that_an_administrator_acted_and_not_which_one() {
     admin.patch(&patch, json!({ "plan": "enterprise" })).await.status(200);
     app.advance(1);
     admin.post(&format!("/keys/{key}/revoke"), json!({})).await.status(200);
-    let id = app.app.store.audit_entries(1).await.expect("entries")[0].request_id.clone();
+    let id = app.entries(1).await[0].request_id.clone();
     let told = alice.get("/audit?limit=100").await;
     for entry in told.status(200).json()["items"].as_array().expect("entries") {
         let event = entry["event"].as_str().expect("an event");

@@ -153,7 +153,7 @@ async fn a_checkpoint_brings_everything_into_the_file_while_it_is_in_use() {
     store.checkpoint().await.expect("copied");
     fs::copy(file("a.db"), file("b.db")).expect("copied");
     let copy = crate::harness::database::open(&format!("sqlite:{}", file("b.db").display())).await.expect("a store");
-    assert!(copy.find_user("alice@example.com").await.expect("a look").is_some());
+    assert!(copy.find_user_by_email("alice@example.com").await.expect("a look").is_some());
     drop(store);
     assert!(!file("a.db-wal").exists() && !file("a.db-shm").exists());
 }

@@ -45,7 +45,7 @@ async fn make(app: &TestApp, of: &Project) -> Result<(String, String), store::Er
 
 /// A new key in the place of `old`; the old one ends at once, or after `overlap` seconds.
 async fn replace(app: &TestApp, old: &str, overlap: i64) -> Result<(String, String), store::Error> {
-    let old = app.app.store.key_by_id(old).await?.expect("a key");
+    let old = app.app.store.find_key(old).await?.expect("a key");
     let of = app.app.store.find_project(old.project_id.as_deref().expect("a project")).await?;
     let (secret, new) = apikey::make(app.now(), &app.app.config, NewKey::like(&old, of)).expect("a key");
     let id = new.id.clone();
@@ -209,7 +209,7 @@ async fn whoever_has_a_plan_of_its_own_is_counted_alone() {
     // A key that takes the place of one with a plan of its own is no new quota, also in the second generation.
     let mut old = app.introspect(&own).await.active()["key_id"].as_str().expect("an id").to_owned();
     for _ in 0..2 {
-        let like = app.app.store.key_by_id(&old).await.expect("found").expect("a key");
+        let like = app.app.store.find_key(&old).await.expect("found").expect("a key");
         let (secret, new) = apikey::make(app.now(), &app.app.config, NewKey::like(&like, None)).expect("a key");
         let replacement =
             Replacement { old_id: old, old_ends_at: None, user_id: None, digest: secret.digest(), new: new.clone() };
@@ -254,7 +254,7 @@ async fn a_key_that_was_given_a_thousand_years_is_followed_by_one_of_ten() {
     let user = app.user("alice@example.com").await;
     let (id, _) = app.key(&user, "read").await;
     app.database.run("UPDATE api_keys SET expires_at = 32472144000000").await;
-    let old = app.app.store.key_by_id(&id).await.expect("found").expect("a key");
+    let old = app.app.store.find_key(&id).await.expect("found").expect("a key");
     let (_, new) = apikey::make(app.now(), &app.app.config, NewKey::like(&old, None)).expect("a key");
     assert_eq!(new.expires_at, Some(app.now().plus_seconds(3650 * 86_400)));
 }

@@ -93,7 +93,7 @@ async fn a_key_is_kept_as_sha_256_and_nothing_else() {
     // One SHA-256: no salt to look up, and no slow hash that would stand on the path of every request.
     assert_eq!(kept, [BASE64URL_NOPAD.encode(digest(&SHA256, key.as_bytes()).as_ref())]);
     assert!(!app.database.dump().await.contains(&key["gd_live_".len()..]));
-    let found = app.app.store.key_by_id(&id).await.expect("found").expect("a key");
+    let found = app.app.store.find_key(&id).await.expect("found").expect("a key");
     let (secret, other) = like(&app, &found);
     let same = grantd::model::secret::Digest::of(&key);
     let conflict = app.app.store.insert_key(app.now(), Origin::default(), same, other.clone()).await;
@@ -188,7 +188,7 @@ async fn an_old_key_works_for_its_overlap_alone() {
     let user = app.user("alice@example.com").await;
     let (first_id, first) = app.key(&user, "read").await;
     let rotate = async |old: &str, overlap: i64| {
-        let found = app.app.store.key_by_id(old).await.expect("found").expect("a key");
+        let found = app.app.store.find_key(old).await.expect("found").expect("a key");
         let (secret, new) = like(&app, &found);
         let id = new.id.clone();
         let old_ends_at = Some(app.now().plus_seconds(overlap)).filter(|_| overlap > 0);

@@ -184,7 +184,7 @@ async fn why_a_key_is_refused_is_known_to_the_log_alone() {
         app.introspect(key).await.inactive();
     }
     app.app.background.flush().await.expect("flushed");
-    let entries = app.app.store.audit_entries(200).await.expect("entries");
+    let entries = app.entries(200).await;
     for event in ["credential", "introspect"] {
         let mut reasons: Vec<&str> =
             entries.iter().filter(|entry| entry.event == event).filter_map(|entry| entry.reason.as_deref()).collect();

@@ -237,7 +237,7 @@ async fn whoever_finds_a_key_can_end_it_with_the_key_alone() {
     app.send(bare.body(Body::empty()).expect("a request")).await.same_as(&answer);
     app.introspect(&untouched).await.inactive();
     // The owner sees it on the keys page and in the log.
-    let entry = app.app.store.audit_entries(50).await.expect("entries");
+    let entry = app.entries(50).await;
     let entry = entry.iter().find(|entry| entry.event == "key.revoke" && entry.object.as_deref() == Some(&id));
     assert_eq!(entry.and_then(|entry| entry.user_id.clone()), Some(user));
     let browser = app.browser();

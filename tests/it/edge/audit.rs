@@ -19,7 +19,7 @@ async fn everything_that_matters_is_in_the_log() {
     let app = TestApp::new().await;
     let secrets = story::tell(&app).await;
     app.app.background.flush().await.expect("flushed");
-    let entries = app.app.store.audit_entries(1000).await.expect("entries");
+    let entries = app.entries(1000).await;
     let told: BTreeSet<(&str, &str)> =
         entries.iter().map(|entry| (entry.event.as_str(), entry.outcome.as_str())).collect();
     for expected in [
@@ -100,7 +100,7 @@ async fn an_entry_says_who_did_what_to_which_from_where() {
     app.advance(5);
     let (_, refresh) = flow::tokens(&browser, &client).await;
     let revoked = app.post_as(&client, "/oauth/revoke", &[("token", &refresh)]).await;
-    let entries = app.app.store.audit_entries(100).await.expect("entries");
+    let entries = app.entries(100).await;
     let entry = |event: &str| {
         let mut found = entries.iter().filter(|entry| entry.event == event);
         let entry = found.next().unwrap_or_else(|| panic!("no {event}"));
@@ -199,7 +199,7 @@ async fn a_flood_from_many_addresses_is_a_few_entries_and_each_refusal_is_counte
     let id = refused.status(401).header("x-request-id");
     let noted = app.app.denials.of_request(&app.app.store, id, Some(alice.as_str())).await.expect("a look");
     assert_eq!(noted.len(), 1);
-    let entries = app.app.store.audit_entries(1000).await.expect("entries");
+    let entries = app.entries(1000).await;
     for (event, reason) in [("credential", "unknown"), ("client.authenticate", "wrong client credentials")] {
         let of = entries.iter().filter(|entry| entry.event == event && entry.reason.as_deref() == Some(reason));
         let (count, times) = of.fold((0, 0), |(count, times), entry| (count + 1, times + entry.times));

@@ -24,7 +24,7 @@ async fn logged_address(app: &TestApp, peer: &str, headers: &[(&str, &str)]) -> 
     let (id, key) = app.key(&user, "read").await;
     let request = request.body(encode(&[("token", &key)])).expect("a request");
     app.send_from(peer, request).await.status(200);
-    let entries = app.app.store.audit_entries(1000).await.expect("entries");
+    let entries = app.entries(1000).await;
     let revoke = entries.iter().find(|entry| entry.event == "key.revoke" && entry.object.as_deref() == Some(&id));
     revoke.expect("an entry").address.clone()
 }

@@ -90,7 +90,7 @@ async fn keys(app: &TestApp, browser: &Browser<'_>, user: &str, secrets: &mut Se
     let fields = [("csrf", csrf.as_str()), ("form", form.as_str()), ("scope", "read")];
     let key = after(&browser.post("/settings/keys", &fields).await, "gd_live_");
     let id = app.introspect(&key).await.active()["key_id"].as_str().expect("an id").to_owned();
-    let old = app.app.store.key_by_id(&id).await.expect("found").expect("a key");
+    let old = app.app.store.find_key(&id).await.expect("found").expect("a key");
     let (next, new) = apikey::make(app.now(), &app.app.config, NewKey::like(&old, None)).expect("a key");
     let replacement = Replacement { old_id: id, old_ends_at: None, user_id: None, digest: next.digest(), new };
     assert!(app.app.store.replace_key(app.now(), cli(), replacement).await.expect("replaced"));

@@ -58,7 +58,7 @@ async fn every_request_is_counted_by_hour_with_how_it_ended() {
     let counts = |usage: &HourUsage| (usage.allowed, usage.denied, usage.limited);
     assert_eq!(hours.iter().map(counts).collect::<Vec<_>>(), [(3, 1, 1), (1, 0, 0)]);
     assert_eq!(days(&hours).iter().map(counts).collect::<Vec<_>>(), [(4, 1, 1)]);
-    let kept = app.app.store.key_by_id(&id).await.expect("found").expect("a key");
+    let kept = app.app.store.find_key(&id).await.expect("found").expect("a key");
     assert_eq!(kept.last_used_at, Some(app.now()));
     assert_eq!((kept.last_address.as_deref(), kept.last_agent.as_deref()), (Some("192.0.2.7"), Some("tests/1.0")));
     // What has ended is still asked for, and that is counted too.
@@ -232,7 +232,7 @@ async fn the_log_says_why_and_counts_each_refusal_once() {
     assert!(app.app.store.revoke_key(app.now(), Default::default(), id, None).await.expect("revoked"));
     app.introspect(&key).await.inactive();
     app.app.background.flush().await.expect("flushed");
-    let entries = app.app.store.audit_entries(200).await.expect("entries");
+    let entries = app.entries(200).await;
     let mut told: Vec<(&str, &str, i64)> = entries
         .iter()
         .filter(|entry| ["credential", "introspect"].contains(&entry.event.as_str()))

@@ -34,7 +34,7 @@ use grantd::{
         secret::new_id,
     },
     router::router,
-    store::{NewUser, RulePlace},
+    store::{AuditEntry, NewUser, RulePlace},
 };
 use secrecy::SecretString;
 use tokio_util::{
@@ -43,7 +43,11 @@ use tokio_util::{
 };
 use tower::ServiceExt;
 
-use super::{Browser, Reply, database::Database, wait::PATIENT};
+use super::{
+    Browser, Reply,
+    database::{Database, entries},
+    wait::PATIENT,
+};
 
 pub const ISSUER: &str = "https://auth.example.test";
 pub const API: &str = "https://api.example.test";
@@ -257,10 +261,15 @@ impl TestApp {
         reply.text("access_token")
     }
 
+    /// The newest audit entries, newest first.
+    pub async fn entries(&self, limit: usize) -> Vec<AuditEntry> {
+        entries(&self.app.store, limit).await
+    }
+
     /// Names of the newest audit entries, newest first.
     pub async fn audit(&self) -> Vec<String> {
         self.app.background.flush().await.expect("flushed");
-        let entries = self.app.store.audit_entries(200).await.expect("entries");
+        let entries = self.entries(200).await;
         let times = |times: i64| usize::try_from(times).expect("a count");
         entries.into_iter().flat_map(|entry| std::iter::repeat_n(entry.event, times(entry.times))).collect()
     }

@@ -5,7 +5,7 @@ use std::env;
 
 use grantd::{
     model::secret::random_base62,
-    store::{Bounds, Error, Store},
+    store::{AuditEntry, AuditFilter, Bounds, Error, Position, Store},
 };
 use tempfile::TempDir;
 
@@ -58,6 +58,12 @@ impl Database {
 /// As [`Store::open`].
 pub async fn open(url: &str) -> Result<Store, Error> {
     Store::open_with(url, Bounds { wait: PATIENCE, ..Bounds::default() }, |_| Ok(None)).await
+}
+
+/// The newest audit entries, newest first.
+pub async fn entries(store: &Store, limit: usize) -> Vec<AuditEntry> {
+    let found = store.audit_after(AuditFilter::default(), Position::start(), limit).await.expect("entries");
+    found.entries.into_iter().map(|listed| listed.value).collect()
 }
 
 /// A new database on a PostgreSQL server, `postgres://user@host:port`.

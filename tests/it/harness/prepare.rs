@@ -34,8 +34,8 @@ pub fn grant(now: Timestamp, user_id: &str, client_id: &str) -> NewGrant {
 /// Keeps a grant that was approved in a session of its user, who has a password.
 pub async fn keep(store: &Store, now: Timestamp, grant: NewGrant) {
     if store.find_session(&grant.session).await.expect("a look").is_none() {
-        let user = store.user_by_id(&grant.user_id).await.expect("a look").expect("a user");
-        let (_, password) = store.find_user(&user.email).await.expect("a look").expect("a user");
+        let user = store.find_user(&grant.user_id).await.expect("a look").expect("a user");
+        let (_, password) = store.find_user_by_email(&user.email).await.expect("a look").expect("a user");
         let session = session(now, &user.id, grant.session, &password.expect("a password"));
         // Another task may have begun it meanwhile.
         drop(store.insert_session(now, Origin::default(), session).await);

@@ -62,7 +62,7 @@ async fn refreshes_of_a_grant_are_one_audit_entry_an_hour_that_says_how_many() {
     let client = app.confidential().await;
     let browser = signed_in(&app, "alice@example.com").await;
     let told = async |event: &str| {
-        let entries = app.app.store.audit_entries(1000).await.expect("entries");
+        let entries = app.entries(1000).await;
         entries.iter().filter(|entry| entry.event == event).map(|entry| entry.times).collect::<Vec<_>>()
     };
     let (_, first) = tokens(&browser, &client).await;
@@ -98,7 +98,7 @@ async fn tokens_of_a_client_on_its_own_are_two_audit_entries_an_hour_at_most() {
         token(&app, &client, &OWN).await.status(200);
     }
     app.app.background.flush().await.expect("flushed");
-    let entries = app.app.store.audit_entries(1000).await.expect("entries");
+    let entries = app.entries(1000).await;
     let issued: Vec<i64> = entries.iter().filter(|entry| entry.event == "token.issue").map(|e| e.times).collect();
     // The flush in the background may have come in between.
     assert!((1..=2).contains(&issued.len()) && issued.iter().sum::<i64>() == 300, "{issued:?}");

@@ -188,7 +188,7 @@ async fn what_was_revoked_does_not_come_back_within_the_window() {
     }
     let (_, first) = flow::tokens(&browser, &client).await;
     let second = next(&app, &client, &first).await;
-    let (alice, _) = app.app.store.find_user("alice@example.com").await.expect("looked").expect("Alice");
+    let (alice, _) = app.app.store.find_user_by_email("alice@example.com").await.expect("looked").expect("Alice");
     let store = &app.app.store;
     assert!(store.set_user_active(app.now(), Origin::default(), alice.id, false).await.expect("disabled"));
     for refresh_token in [&first, &second] {

@@ -46,21 +46,21 @@ impl Base {
     }
 
     async fn stored(&self, secret: &Secret) -> ApiKey {
-        self.store.find_key(&secret.digest()).await.expect("a look").expect("a key").key
+        self.store.find_key_by_digest(&secret.digest()).await.expect("a look").expect("a key").key
     }
 }
 
 async fn a_key_is_found_by_its_digest_alone(base: Base) {
     let (secret, key) = base.key().await;
-    let found = base.store.find_key(&secret.digest()).await.expect("a look").expect("a key");
+    let found = base.store.find_key_by_digest(&secret.digest()).await.expect("a look").expect("a key");
     assert_eq!((&found.key.id, &found.user.id, found.disabled), (&key.id, &base.user, false));
     assert_eq!((found.key.scopes.to_string().as_str(), found.key.hint.as_str()), ("read", secret.hint().as_str()));
-    assert!(base.store.find_key(&Digest::of(secret.hint().as_str())).await.expect("a look").is_none());
+    assert!(base.store.find_key_by_digest(&Digest::of(secret.hint().as_str())).await.expect("a look").is_none());
     assert!(base.store.set_user_active(NOW, who(), base.user.clone(), false).await.expect("an answer"));
-    assert!(base.store.find_key(&secret.digest()).await.expect("a look").expect("a key").disabled);
-    let by_id = base.store.key_by_id(&key.id).await.expect("a look").expect("a key");
+    assert!(base.store.find_key_by_digest(&secret.digest()).await.expect("a look").expect("a key").disabled);
+    let by_id = base.store.find_key(&key.id).await.expect("a look").expect("a key");
     assert_eq!(by_id.created_at, NOW);
-    assert!(base.store.key_by_id("key_none").await.expect("a look").is_none());
+    assert!(base.store.find_key("key_none").await.expect("a look").is_none());
 }
 
 async fn the_same_key_twice_is_a_conflict(base: Base) {
@@ -107,7 +107,7 @@ async fn a_rotated_key_ends_and_never_later_than_it_would(base: Base) {
     assert_eq!(base.stored(&next).await.expires_at, None);
     let (again, none, _) = rotate(&key, 200).await;
     assert!(matches!(again, Err(Error::Refused(_))), "it has a successor");
-    assert!(base.store.find_key(&none.digest()).await.expect("a look").is_none(), "nothing was made");
+    assert!(base.store.find_key_by_digest(&none.digest()).await.expect("a look").is_none(), "nothing was made");
     assert_eq!(base.stored(&secret).await.expires_at, Some(NOW.plus_seconds(100)), "not later");
     let (done, last, _) = rotate(&record, 0).await;
     assert!(done.expect("an answer"));

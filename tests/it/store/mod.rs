@@ -20,7 +20,7 @@ use grantd::{
 
 use crate::harness::{
     app::{API, CALLBACK, START},
-    database::Database,
+    database::{Database, entries},
 };
 
 /// Makes a test of each of these functions on each engine.
@@ -83,6 +83,11 @@ impl Base {
         crate::harness::database::open(&self.database.url).await.expect("a store")
     }
 
+    /// The database as it is, with no statement prepared before.
+    async fn other_view(&self) -> Store {
+        Store::look(&self.database.url).await.expect("a store")
+    }
+
     /// Seals the audit log, as the server does beside its requests.
     async fn seal(&self) {
         let key = hmac::Key::new(hmac::HMAC_SHA256, b"a key of the test");
@@ -90,8 +95,8 @@ impl Base {
     }
 
     /// Names of the newest audit entries, newest first.
-    async fn audit(&self, count: i64) -> Vec<String> {
-        self.store.audit_entries(count).await.expect("entries").into_iter().map(|entry| entry.event).collect()
+    async fn audit(&self, count: usize) -> Vec<String> {
+        entries(&self.store, count).await.into_iter().map(|entry| entry.event).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use grantd::{
         scope::Scopes,
         secret::Digest,
     },
-    store::{ClientChanges, Error, Interaction, NewSession},
+    store::{ClientChanges, Error, Interaction, NewSession, Position},
 };
 
 use super::{Base, NOW, PASSWORD, new_api, new_client, new_user, who};
@@ -29,28 +29,29 @@ on_each_engine!(
     what_is_kept_once_is_kept_by_the_first,
     a_sweep_deletes_what_has_ended_and_nothing_else,
     a_backup_is_whole,
+    a_wrong_statement_is_a_bug_and_no_outage,
 );
 
 async fn an_address_belongs_to_one_user(base: Base) {
     let again = base.store.insert_user(NOW, who(), new_user("alice@example.com")).await;
     assert!(matches!(again, Err(Error::Conflict)), "{again:?}");
-    let (user, password) = base.store.find_user("alice@example.com").await.expect("a look").expect("a user");
+    let (user, password) = base.store.find_user_by_email("alice@example.com").await.expect("a look").expect("a user");
     assert_eq!((user.id, password.as_deref()), (base.user.clone(), Some("$argon2id$…")));
-    assert!(base.store.find_user("Alice@example.com").await.expect("a look").is_none());
-    assert!(base.store.user_by_id(&base.user).await.expect("a look").is_some());
+    assert!(base.store.find_user_by_email("Alice@example.com").await.expect("a look").is_none());
+    assert!(base.store.find_user(&base.user).await.expect("a look").is_some());
     assert_eq!(base.store.list_users(10).await.expect("users").len(), 1);
 }
 
 async fn a_refused_transaction_leaves_nothing(base: Base) {
-    let clients = || base.store.list_clients(None, 100);
-    let before = (clients().await.expect("clients").len(), base.audit(100).await);
+    let clients = async || base.store.clients_after(None, Position::start(), 100).await.expect("clients").entries.len();
+    let before = (clients().await, base.audit(100).await);
     let (api, client) = new_api("other", "https://other.example.com", &["admin", "read"]);
     let taken = base.store.insert_api(NOW, who(), api, client).await;
     assert!(matches!(&taken, Err(Error::Refused(error)) if error.description.contains("scope read")), "{taken:?}");
     let (api, client) = new_api("example", "https://other.example.com", &["admin"]);
     let taken = base.store.insert_api(NOW, who(), api, client).await;
     assert!(matches!(taken, Err(Error::Conflict)), "{taken:?}");
-    assert_eq!((clients().await.expect("clients").len(), base.audit(100).await), before);
+    assert_eq!((clients().await, base.audit(100).await), before);
     assert_eq!(base.store.catalog().await.expect("a catalog").all_scopes().to_string(), "read write");
 }
 
@@ -232,7 +233,7 @@ async fn a_backup_is_whole(base: Base) {
     base.store.backup(&target).expect("a backup");
     writing.await.expect("written");
     let copy = crate::harness::database::open(&format!("sqlite:{}", target.display())).await.expect("a store");
-    assert!(copy.find_user("alice@example.com").await.expect("a look").is_some());
+    assert!(copy.find_user_by_email("alice@example.com").await.expect("a look").is_some());
     assert!(base.store.backup(&target).is_err(), "never over a file");
 }
 
@@ -254,4 +255,35 @@ pub(super) fn interaction(client: &str) -> Interaction {
         signed_in_at: None,
         decision: None,
     }
+}
+
+async fn a_wrong_statement_is_a_bug_and_no_outage(base: Base) {
+    use grantd::model::error::{Error as ModelError, ErrorCode};
+    let code = |error: Error| ModelError::from(error).code;
+    // A foreign key.
+    let answer = ConsentAnswer {
+        interaction: Digest::of("waiting"),
+        user_id: base.user.clone(),
+        client_id: "client_nobody".to_owned(),
+        asked: Consent {
+            scopes: Scopes::parse("read").expect("scopes"),
+            resources: Vec::new(),
+            client_name: "App".to_owned(),
+            hosts: Vec::new(),
+        },
+        allow: true,
+    };
+    base.store.insert_interaction(Digest::of("waiting"), interaction(&base.client)).await.expect("kept");
+    let refused = base.store.decide_consent(NOW, who(), answer).await.expect_err("no such client");
+    assert!(matches!(refused, Error::Bug(_)), "{refused:?}");
+    assert_eq!(code(refused), ErrorCode::ServerError);
+    // A column that is not there.
+    base.database.run("ALTER TABLE plans RENAME COLUMN burst TO gust").await;
+    let refused = base.other_view().await.plans().await.expect_err("no such column");
+    assert!(matches!(refused, Error::Bug(_)), "{refused:?}");
+    // A table that is away: somebody is at work on the database.
+    base.database.run("ALTER TABLE plans RENAME TO away").await;
+    let refused = base.other_view().await.plans().await.expect_err("no such table");
+    assert!(matches!(refused, Error::Unavailable(_)), "{refused:?}");
+    assert_eq!(code(refused), ErrorCode::TemporarilyUnavailable);
 }

@@ -134,6 +134,6 @@ async fn nothing_is_created_for_a_user_who_was_disabled(base: Base) {
     refused("a consent", store.decide_consent(NOW, who(), answer).await.map(drop));
     assert!(store.find_consent(&user, &base.client).await.expect("a look").is_none());
     base.set_active(true).await;
-    let kept = store.key_by_id(&old_key.id).await.expect("a look").expect("the old key");
+    let kept = store.find_key(&old_key.id).await.expect("a look").expect("the old key");
     assert!(kept.revoked_at.is_none(), "a refused replacement ends nothing");
 }

@@ -170,7 +170,7 @@ async fn a_report_that_is_not_signed_by_the_reporter_changes_nothing() {
     app.send(unsigned).await.status(403);
     // THREATS: AU1
     app.app.background.flush().await.expect("flushed");
-    let entries = app.app.store.audit_entries(100).await.expect("entries");
+    let entries = app.entries(100).await;
     let refused = entries.iter().filter(|entry| entry.event == "leak.report" && entry.outcome == "denied");
     assert_eq!(refused.map(|entry| entry.times).sum::<i64>(), 6, "each report with a wrong signature: {entries:?}");
     for (garbage, error) in [("{}", "invalid_request"), ("[{}]", "invalid_request"), ("\u{0}", "invalid_request")] {
@@ -270,7 +270,7 @@ async fn a_key_that_is_ended_by_its_holder_is_told_to_its_owner_and_not_as_the_o
     by_bearer(&next_key).await.status(200);
     let mail = next(&mut mails).await;
     assert!(mail.contains(&format!("{ISSUER}/settings/keys/{other}")), "told once: {mail}");
-    let entries = app.app.store.audit_entries(10).await.expect("entries");
+    let entries = app.entries(10).await;
     let of_key = |entry: &&AuditEntry| entry.event == "key.revoke" && entry.object.as_ref() == Some(&id);
     let entry = entries.iter().find(of_key).expect("an entry");
     assert_eq!((entry.actor.as_str(), entry.user_id.as_deref()), (id.as_str(), Some(user.as_str())));

@@ -87,7 +87,7 @@ async fn an_administrator_sees_anybodys_and_whoever_is_looked_at_can_tell() {
     assert!(page.body.contains("Revoked just now.") && page.body.contains(&ada), "{}", page.body);
     let page = browser.get(&format!("{DENIED}?request_id={}", nobodys.header("x-request-id"))).await;
     assert!(page.body.contains("This is why"), "{}", page.body);
-    let entries = app.app.store.audit_entries(100).await.expect("entries");
+    let entries = app.entries(100).await;
     let looks: Vec<_> = entries.iter().filter(|entry| entry.event == "denial.read").collect();
     assert_eq!(looks.len(), 1, "one for each owner of what was found");
     assert_eq!((looks[0].actor.as_str(), looks[0].user_id.as_deref()), (admin.as_str(), Some(ada.as_str())));

@@ -142,7 +142,7 @@ impl Run<'_> {
         };
         // One user for each operation: what a user may have is bounded.
         let email = format!("{}@example.com", self.operation["operationId"].as_str().expect("an id"));
-        let user = &match self.app.app.store.find_user(&email).await.expect("asked") {
+        let user = &match self.app.app.store.find_user_by_email(&email).await.expect("asked") {
             Some((user, _)) => user.id,
             None => self.app.user(&email).await,
         };

@@ -1,0 +1,69 @@
+//! Owns how many rows go into one transaction: fewer where the database took too long, and more again afterwards.
+
+use std::{
+    ops::RangeInclusive,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use crate::model::error::{Error, ErrorCode};
+
+/// Rows of the next transaction.
+#[derive(Debug)]
+pub struct BatchSize {
+    rows: AtomicUsize,
+    bounds: RangeInclusive<usize>,
+}
+
+impl BatchSize {
+    /// At first so many, and always within these bounds.
+    #[must_use]
+    pub const fn new(rows: usize, bounds: RangeInclusive<usize>) -> Self {
+        Self { rows: AtomicUsize::new(rows), bounds }
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// There was time for more.
+    pub fn grow(&self) {
+        self.set(self.rows().saturating_mul(2));
+    }
+
+    /// They were too many. False if there cannot be fewer.
+    pub fn shrink(&self) -> bool {
+        let before = self.rows();
+        self.set(before / 2);
+        self.rows() < before
+    }
+
+    /// The same after a failure: one that fewer rows may not meet changes nothing.
+    pub fn failed(&self, error: &Error) -> bool {
+        error.code == ErrorCode::TemporarilyUnavailable && self.shrink()
+    }
+
+    fn set(&self, rows: usize) {
+        self.rows.store(rows.clamp(*self.bounds.start(), *self.bounds.end()), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_shrinks_to_its_bound_where_the_database_is_slow_and_grows_again() {
+        let size = BatchSize::new(8, 3..=16);
+        let slow = Error::unavailable("the database did not answer in time");
+        assert!(!size.failed(&Error::invalid_request("wrong")), "fewer rows would fail too");
+        assert!(size.failed(&slow) && size.rows() == 4);
+        assert!(size.failed(&slow) && size.rows() == 3);
+        assert!(!size.failed(&slow));
+        for _ in 0..4 {
+            size.grow();
+        }
+        assert_eq!(size.rows(), 16);
+    }
+}
