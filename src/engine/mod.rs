@@ -2,6 +2,7 @@
 //! here: decisions that more than one kind of endpoint needs. Not here: axum (`http`) and SQL (`store`); each part is built
 //! from the few things it needs.
 
+mod accepted;
 pub mod apikey;
 pub mod apis;
 pub mod attenuation;
@@ -31,4 +32,3 @@ pub mod signing;
 pub mod usage;
 pub mod verify;
 pub mod verify_meters;
-mod weight;
