@@ -137,7 +137,7 @@ pub async fn list(
         store.audit_after(owner, &place, limit).await
     };
     let select = |entry: AuditEntry| {
-        let seen = match &caller.holder {
+        let seen = match caller.holder() {
             Some(Holder { user, .. }) if !user.admin => entry.seen_by(&user.id),
             _ => entry,
         };

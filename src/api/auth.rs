@@ -11,7 +11,7 @@ use axum::{
 
 use crate::{
     app::App,
-    engine::{attenuation::Actor, verify::Verified},
+    engine::{attenuation::Attenuation, verify::Verified},
     http::{
         credential,
         denials::names_credential,
@@ -20,7 +20,7 @@ use crate::{
         write_limit,
     },
     model::{
-        audit::{Event, Origin},
+        audit::{Act, Event, Origin},
         denial::DeniedRequest,
         email,
         error::{Error, ErrorCode},
@@ -97,13 +97,22 @@ pub struct Authorized<S>(pub Caller, pub(super) PhantomData<S>);
 #[derive(Debug)]
 pub struct Admin<S>(pub Caller, pub(super) PhantomData<S>);
 
-/// Whoever calls.
+/// A request, and whose it is.
 #[derive(Debug)]
 pub struct Caller {
     /// What the edge knows of the request.
     pub info: RequestInfo,
-    /// Nothing for the operator.
-    pub holder: Option<Holder>,
+    /// Whose it is.
+    pub who: Who,
+}
+
+/// Whoever calls.
+#[derive(Debug)]
+pub enum Who {
+    /// The command line beside the database, which may do everything.
+    Operator,
+    /// The holder of a credential.
+    Holder(Box<Holder>),
 }
 
 /// The holder of a credential.
@@ -118,32 +127,43 @@ pub struct Holder {
 }
 
 impl Caller {
+    /// The holder of a credential, if it is one.
+    #[must_use]
+    pub fn holder(&self) -> Option<&Holder> {
+        match &self.who {
+            Who::Operator => None,
+            Who::Holder(holder) => Some(holder),
+        }
+    }
+
     /// May act on what is others'.
     #[must_use]
     pub fn is_admin(&self) -> bool {
-        self.holder.as_ref().is_none_or(|holder| holder.user.admin)
+        self.bounds().is_admin()
     }
 
-    /// Whom the audit log names: the user with the key or client, or the command line.
+    /// What this request does. The audit log names the user with the key or client, or the command line.
     #[must_use]
-    pub fn origin(&self) -> Origin {
-        match &self.holder {
-            Some(holder) => self.info.origin(&holder.actor()),
-            None => Origin { actor: "cli".to_owned(), ..Origin::default() },
+    pub fn act(&self) -> Act {
+        match &self.who {
+            Who::Operator => {
+                Act { now: self.info.now, origin: Origin { actor: "cli".to_owned(), ..Origin::default() } }
+            }
+            Who::Holder(holder) => self.info.act(&holder.actor()),
         }
     }
 
     /// Whose things are meant: the caller's own, for an administrator everybody's (nothing) or those of the user named by
     /// id or address. Others' are nowhere to be found.
     pub async fn owner_filter(&self, app: &App, named: Option<&str>) -> Result<Option<String>, Problem> {
-        match (&self.holder, named) {
-            (Some(Holder { user, .. }), None) if !user.admin => Ok(Some(user.id.clone())),
-            (Some(Holder { user, .. }), Some(name)) if !user.admin => {
+        match (self.holder().map(|holder| &holder.user).filter(|user| !user.admin), named) {
+            (Some(user), None) => Ok(Some(user.id.clone())),
+            (Some(user), Some(name)) => {
                 let own = name == user.id || name.eq_ignore_ascii_case(&user.email);
                 if own { Ok(Some(user.id.clone())) } else { Err(no_such("user").into()) }
             }
-            (_, Some(name)) => Ok(Some(find_user(app, name).await?.ok_or_else(|| no_such("user"))?.id)),
-            (_, None) => Ok(None),
+            (None, Some(name)) => Ok(Some(find_user(app, name).await?.ok_or_else(|| no_such("user"))?.id)),
+            (None, None) => Ok(None),
         }
     }
 
@@ -154,10 +174,10 @@ impl Caller {
     pub async fn owner(&self, app: &App, named: Option<&str>) -> Result<User, Problem> {
         self.server_only("user", named.is_some())?;
         let missing = || Error::invalid_request("there is no such user");
-        match (named, &self.holder) {
+        match (named, &self.who) {
             (Some(name), _) => Ok(find_user(app, name).await?.ok_or_else(missing)?),
-            (None, Some(holder)) => Ok(holder.user.clone()),
-            (None, None) => Err(Error::invalid_request("user is required").into()),
+            (None, Who::Holder(holder)) => Ok(holder.user.clone()),
+            (None, Who::Operator) => Err(Error::invalid_request("user is required").into()),
         }
     }
 
@@ -175,15 +195,15 @@ impl Caller {
     /// Whether this caller sees what belongs to `user_id`.
     #[must_use]
     pub fn sees(&self, user_id: &str) -> bool {
-        self.is_admin() || self.holder.as_ref().is_some_and(|holder| holder.user.id == user_id)
+        self.is_admin() || self.bounds().is_user(user_id)
     }
 
-    /// The caller, as the rules of the engine see it.
+    /// What bounds the caller.
     #[must_use]
-    pub fn actor(&self) -> Actor<'_> {
-        match &self.holder {
-            Some(Holder { user, credential, .. }) => Actor::by(user, &credential.value.principal),
-            None => Actor::OPERATOR,
+    pub fn bounds(&self) -> Attenuation<'_> {
+        match &self.who {
+            Who::Operator => Attenuation::OPERATOR,
+            Who::Holder(holder) => Attenuation::by(&holder.user, &holder.credential.value.principal),
         }
     }
 
@@ -191,8 +211,9 @@ impl Caller {
     ///
     /// # Errors
     /// What the rules said.
-    pub fn note_escalation<T>(&self, app: &App, judged: Result<T, Error>) -> Result<T, Problem> {
-        if let (Err(error), Some(holder)) = (&judged, &self.holder)
+    pub fn note_escalation<T>(&self, app: &App, judged: Result<T, impl Into<Error>>) -> Result<T, Problem> {
+        let judged = judged.map_err(Into::into);
+        if let (Err(error), Some(holder)) = (&judged, self.holder())
             && error.code == ErrorCode::InsufficientScope
         {
             let (credential, asked) = (&holder.credential, holder.asked.clone());
@@ -262,7 +283,7 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     let operator = parts.extensions.get::<Operator>().is_some();
     let info = parts.extensions.remove::<RequestInfo>().ok_or_else(|| Error::server("the edge did not run"))?;
     if operator {
-        return Ok(Caller { info, holder: None });
+        return Ok(Caller { info, who: Who::Operator });
     }
     if names_credential(parts.uri.query().unwrap_or_default(), &[]) {
         app.event_counts.count(
@@ -293,7 +314,7 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     };
     app.verifier.count_use(info.now, &credential, outcome, &from);
     let user = judged.map_err(|(_, problem)| problem)?;
-    let caller = Caller { info, holder: Some(Holder { user, credential, asked }) };
+    let caller = Caller { info, who: Who::Holder(Box::new(Holder { user, credential, asked })) };
     if needs.of_people {
         audit_admin_read(app, &caller, parts).await?;
     }
@@ -383,7 +404,8 @@ async fn audit_admin_read(app: &App, caller: &Caller, parts: &Parts) -> Result<(
         let looked_at =
             whose.map_or_else(|| parts.uri.path().to_owned(), |whose| format!("{}?{whose}", parts.uri.path()));
         let event = Event::new("admin.read").object(&looked_at);
-        app.store.audit(caller.info.now, vec![(caller.origin(), event)]).await?;
+        let Act { now, origin } = caller.act();
+        app.store.audit(now, vec![(origin, event)]).await?;
     }
     Ok(())
 }

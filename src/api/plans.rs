@@ -18,7 +18,7 @@ use super::{
 use crate::{
     app::App,
     http::{problem::Problem, reply},
-    model::{error::Error, plan, text},
+    model::{audit::Act, error::Error, plan, text},
 };
 
 /// A tier.
@@ -78,7 +78,8 @@ pub async fn set(
         return Err(Error::invalid_request("burst is at least 1").into());
     }
     let plan = plan::Plan { name, per_hour: sent.per_hour, burst: sent.burst };
-    app.store.set_plan(caller.info.now, caller.origin(), plan.clone()).await?;
+    let Act { now, origin } = caller.act();
+    app.store.set_plan(now, origin, plan.clone()).await?;
     app.catalog.reload().await?;
     Ok(reply::json(&Plan::from(plan)))
 }

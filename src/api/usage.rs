@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{
     app::App,
-    engine::attenuation,
     http::{problem::Problem, reply},
     model::{
         clock::Timestamp,
@@ -206,10 +205,10 @@ pub async fn of_user(
     Authorized(caller, ..): Authorized<UsageRead>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    caller.note_escalation(&app, attenuation::reaches_project(&caller.actor(), None))?;
+    caller.note_escalation(&app, caller.bounds().reaches_project(None))?;
     let query = Query::parse(&uri, &["user", "from", "to", "by"])?;
     let (whose, span) = (Whose { user: query.get("user").map(ToOwned::to_owned) }, Span::of(&query, caller.info.now)?);
-    let owner = match (caller.owner_filter(&app, whose.user.as_deref()).await?, &caller.holder) {
+    let owner = match (caller.owner_filter(&app, whose.user.as_deref()).await?, caller.holder()) {
         (Some(owner), _) => owner,
         (None, Some(holder)) => holder.user.id.clone(),
         (None, None) => return Err(Error::invalid_request("user is required").into()),
@@ -240,7 +239,7 @@ pub async fn denials(
     Authorized(caller, ..): Authorized<UsageRead>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    caller.note_escalation(&app, attenuation::reaches_project(&caller.actor(), None))?;
+    caller.note_escalation(&app, caller.bounds().reaches_project(None))?;
     let query = Query::parse(&uri, &["user", "key_id", "api", "limit", "cursor"])?;
     let own = |name| query.get(name).map(ToOwned::to_owned);
     let filter = UsageFilter { user: own("user"), key_id: own("key_id"), api: own("api") };
@@ -264,7 +263,7 @@ pub async fn denial(
     Authorized(caller, ..): Authorized<UsageRead>,
     Id(request_id): Id,
 ) -> Result<Response, Problem> {
-    caller.note_escalation(&app, attenuation::reaches_project(&caller.actor(), None))?;
+    caller.note_escalation(&app, caller.bounds().reaches_project(None))?;
     let owner = caller.owner_filter(&app, None).await?;
     let found = app.denials.of_request(&app.store, &request_id, owner.as_deref()).await?;
     if found.is_empty() {

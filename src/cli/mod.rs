@@ -26,7 +26,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use self::api::make as make_api;
 use crate::{config, model::error::Error, openapi};
 
 /// An OAuth 2.0 authorization server with first-class API keys.

@@ -13,7 +13,7 @@ use axum::{
 
 use super::{
     auth::{Admin, ApisRead, ApisWrite, Authorized, CatalogRead, no_such},
-    idempotency::{Guarded, JsonResponse, found},
+    idempotency::Idempotent,
     page::{Page, Paging, Query, cut},
     path::{Id, Ids},
 };
@@ -21,12 +21,13 @@ use crate::{
     api::json::JsonBody,
     app::App,
     engine::{
-        apis::{self, NewApi},
+        apis::{self, RegisteredApi},
         signing::ACCESS_TOKEN_SECONDS_MAX,
     },
     http::{problem::Problem, reply},
     model::{
         api::{Algorithm, Api as Record, ApiScope},
+        audit::Act,
         error::Error,
         profile::Profile,
         rule::{self, is_pattern},
@@ -61,21 +62,19 @@ pub async fn create(
     Admin(caller, ..): Admin<ApisWrite>,
     JsonBody { value: sent, idempotency_key }: JsonBody<CreateApi>,
 ) -> Result<Response, Problem> {
-    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
-        Ok(guarded) => guarded,
-        Err(replayed) => return Ok(replayed),
+    let once = Idempotent::of(&app, &caller, idempotency_key);
+    let work = async {
+        let api = sent.parse(&app)?;
+        let along = |made: &RegisteredApi| {
+            once.created(&MadeApi { made: (&made.api).into(), client_secret: made.secret.expose().to_owned() })
+        };
+        caller.note_escalation(&app, apis::register(app.engine(), caller.act(), &caller.bounds(), api, along).await)
     };
-    let now = caller.info.now;
-    let new = NewApi::of(now, sent.api(&app)?);
-    let made = MadeApi { made: (&new.api).into(), client_secret: new.secret.expose().to_owned() };
-    let response = JsonResponse::created(&made)?;
-    let done = new.register(&guarded.store(&response)?, &app.signing, now, caller.origin()).await;
-    app.catalog.reload().await?;
-    guarded.end(response, done.map_err(Into::into)).await
+    once.run(work).await
 }
 
 impl CreateApi {
-    fn api(self, app: &App) -> Result<Record, Error> {
+    fn parse(self, app: &App) -> Result<Record, Error> {
         let name = text::name("the name", &self.name)?;
         let wrong = |what: &str| Error::invalid_request(format!("{what} is not one this server knows"));
         let seconds = self.access_token_seconds.unwrap_or(3600);
@@ -135,17 +134,14 @@ pub async fn add_route(
     Id(id): Id,
     JsonBody { value: sent, idempotency_key }: JsonBody<CreateRule>,
 ) -> Result<Response, Problem> {
-    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
-        Ok(guarded) => guarded,
-        Err(replayed) => return Ok(replayed),
+    let once = Idempotent::of(&app, &caller, idempotency_key);
+    let work = async {
+        let api = find(&app, &id)?;
+        let place = sent.place()?;
+        let rule = (sent.parse(&app, &api)?, place);
+        Ok(apis::add_rule(app.engine(), caller.act(), api.id, rule, |rule| once.created(&Rule::from(rule))).await?)
     };
-    let api = find(&app, &id)?;
-    let place = sent.place()?;
-    let rule = sent.rule(&app, &api)?;
-    let response = JsonResponse::created(&Rule::from(&rule))?;
-    let done = guarded.store(&response)?.insert_rule(caller.info.now, caller.origin(), api.id, rule, place).await;
-    app.catalog.reload().await?;
-    guarded.end(response, done.map_err(Into::into)).await
+    once.run(work).await
 }
 
 impl CreateRule {
@@ -158,7 +154,7 @@ impl CreateRule {
         }
     }
 
-    fn rule(self, app: &App, api: &Record) -> Result<rule::Rule, Error> {
+    fn parse(self, app: &App, api: &Record) -> Result<rule::Rule, Error> {
         let method = self.method.as_deref().unwrap_or("*").to_ascii_uppercase();
         let is_word = (1..=METHOD_MAX).contains(&method.len()) && method.bytes().all(|b| b.is_ascii_uppercase());
         if method != "*" && !is_word {
@@ -198,7 +194,10 @@ pub async fn remove_route(
     if !find(&app, &id)?.rules.iter().any(|rule| rule.id == route) {
         return Err(no_such("rule").into());
     }
-    found(app.store.delete_rule(caller.info.now, caller.origin(), route, open).await, || no_such("rule"))?;
+    let Act { now, origin } = caller.act();
+    if !app.store.delete_rule(now, origin, route, open).await? {
+        return Err(no_such("rule").into());
+    }
     app.catalog.reload().await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
