@@ -24,7 +24,7 @@ use crate::{
         denial::DeniedRequest,
         email,
         error::{Error, ErrorCode},
-        management_api,
+        management_api::{self, Needed, Scope},
         plan::Plan,
         principal::{Reason, Rejection},
         usage::Outcome,
@@ -32,61 +32,29 @@ use crate::{
     },
 };
 
+pub use crate::model::management_api::needs::*;
+
 /// Requests of one user within a second, whatever the plan: enough for any script, too few to wear the store out.
 const BURST: u32 = 100;
 /// Longest query filter that is recorded, in bytes: an email address, escaped for a URL.
 const WHOSE_MAX: usize = 800;
 
 /// What a key of a project may be used for: the rest is of its owner, or of everybody.
-const OF_A_PROJECT: [&str; 5] = [
-    management_api::KEYS_READ,
-    management_api::KEYS_WRITE,
-    management_api::PROJECTS_READ,
-    management_api::PROJECTS_WRITE,
-    management_api::USAGE_READ,
-];
+const OF_A_PROJECT: [Scope; 5] =
+    [Scope::KeysRead, Scope::KeysWrite, Scope::ProjectsRead, Scope::ProjectsWrite, Scope::UsageRead];
 
 /// The mark of the operator at this machine's own command line, who may do everything that can be done there anyway. A
 /// request over the network brings headers and a body, and no extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct Operator;
 
-/// A scope as a type, so that it stands in a handler's signature.
-pub trait Scope: Send + Sync + 'static {
-    /// Its name.
-    const NAME: &'static str;
-    /// It reads personal data: each read by an administrator is recorded.
-    const OF_PEOPLE: bool;
-}
+/// `grantd:keys:read`, for what is in the catalog: that is nobody's.
+#[derive(Debug)]
+pub struct CatalogRead;
 
-macro_rules! scopes {
-    ($($name:ident = $value:ident $(, of people = $people:literal)?);* $(;)?) => { $(
-        #[doc = concat!("The scope of `management_api::", stringify!($value), "`.")]
-        #[derive(Debug)]
-        pub struct $name;
-        impl Scope for $name {
-            const NAME: &'static str = management_api::$value;
-            const OF_PEOPLE: bool = true $(&& $people)?;
-        }
-    )* };
-}
-
-scopes! {
-    KeysRead = KEYS_READ;
-    KeysWrite = KEYS_WRITE;
-    ProjectsRead = PROJECTS_READ;
-    ProjectsWrite = PROJECTS_WRITE;
-    ClientsRead = CLIENTS_READ;
-    ClientsWrite = CLIENTS_WRITE;
-    UsersRead = USERS_READ;
-    UsersWrite = USERS_WRITE;
-    UsageRead = USAGE_READ;
-    AuditRead = AUDIT_READ;
-    CatalogRead = KEYS_READ, of people = false;
-    ApisRead = APIS_READ, of people = false;
-    ApisWrite = APIS_WRITE, of people = false;
-    PlansRead = PLANS_READ, of people = false;
-    PlansWrite = PLANS_WRITE, of people = false;
+impl Needed for CatalogRead {
+    const SCOPE: Scope = Scope::KeysRead;
+    const IS_PERSONAL: bool = false;
 }
 
 /// A caller who has this scope: for what is the caller's own, or an administrator's for everything.
@@ -247,20 +215,22 @@ async fn find_user(app: &App, name: &str) -> Result<Option<User>, Problem> {
     })
 }
 
-impl<S: Scope> FromRequestParts<Arc<App>> for Authorized<S> {
+impl<S: Needed> FromRequestParts<Arc<App>> for Authorized<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let needs = Needs { scope: S::NAME, of_people: S::OF_PEOPLE, admin: false, is_write: is_write(&parts.method) };
+        let needs =
+            Needs { scope: S::SCOPE, is_personal: S::IS_PERSONAL, admin: false, is_write: is_write(&parts.method) };
         Ok(Self(caller(parts, app, needs).await?, PhantomData))
     }
 }
 
-impl<S: Scope> FromRequestParts<Arc<App>> for Admin<S> {
+impl<S: Needed> FromRequestParts<Arc<App>> for Admin<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let needs = Needs { scope: S::NAME, of_people: S::OF_PEOPLE, admin: true, is_write: is_write(&parts.method) };
+        let needs =
+            Needs { scope: S::SCOPE, is_personal: S::IS_PERSONAL, admin: true, is_write: is_write(&parts.method) };
         Ok(Self(caller(parts, app, needs).await?, PhantomData))
     }
 }
@@ -268,8 +238,8 @@ impl<S: Scope> FromRequestParts<Arc<App>> for Admin<S> {
 /// What an endpoint needs.
 #[derive(Clone, Copy)]
 struct Needs {
-    scope: &'static str,
-    of_people: bool,
+    scope: Scope,
+    is_personal: bool,
     admin: bool,
     is_write: bool,
 }
@@ -315,7 +285,7 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     app.verifier.count_use(info.now, &credential, outcome, &from);
     let user = judged.map_err(|(_, problem)| problem)?;
     let caller = Caller { info, who: Who::Holder(Box::new(Holder { user, credential, asked })) };
-    if needs.of_people {
+    if needs.is_personal {
         audit_admin_read(app, &caller, parts).await?;
     }
     Ok(caller)
@@ -331,16 +301,16 @@ async fn judge(
 ) -> Result<User, (Outcome, Problem)> {
     let principal = &credential.value.principal;
     let note = |status, denial, reason: String| {
-        let needs = (denial == Reason::Scope).then(|| scope.to_owned());
+        let needs = (denial == Reason::Scope).then(|| scope.name().to_owned());
         let asked = DeniedRequest { needs, holds: Some(principal.scopes.to_string()), ..asked.clone() };
         note(app, info, credential, (status, denial), reason, asked);
     };
     let catalog = app.catalog.current();
     let is_ours = |uri: &String| catalog.management_api.as_ref().is_some_and(|api| api.identifier == *uri);
     let is_for_us = principal.audience.iter().any(is_ours);
-    if !is_for_us || !principal.scopes.contains(scope) {
-        note(403, if is_for_us { Reason::Scope } else { Reason::Audience }, format!("scope {scope} missing"));
-        return Err((Outcome::Denied, Problem::scope(scope)));
+    if !is_for_us || !principal.scopes.contains(scope.name()) {
+        note(403, if is_for_us { Reason::Scope } else { Reason::Audience }, format!("scope {} missing", scope.name()));
+        return Err((Outcome::Denied, Problem::scope(scope.name())));
     }
     let found = match &principal.user {
         Some(user) => app.store.user_by_id(&user.id).await.map_err(|error| (Outcome::Denied, error.into()))?,

@@ -118,7 +118,7 @@ impl From<Record> for Project {
 
 /// List projects
 #[utoipa::path(get, path = "/api/v1/projects", tag = "projects", params(ProjectFilter, Paging),
-    responses((status = 200, body = Page<Project>)), security(("bearer" = ["grantd:projects:read"])))]
+    responses((status = 200, body = Page<Project>)))]
 pub async fn list(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ProjectsRead>,
@@ -140,7 +140,7 @@ pub async fn list(
 
 /// Create a project
 #[utoipa::path(post, path = "/api/v1/projects", tag = "projects", request_body = CreateProject,
-    responses((status = 201, body = Project)), security(("bearer" = ["grantd:projects:write"])))]
+    responses((status = 201, body = Project)))]
 pub async fn create(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ProjectsWrite>,
@@ -166,7 +166,7 @@ pub async fn create(
 
 /// One project
 #[utoipa::path(get, path = "/api/v1/projects/{id}", tag = "projects", params(("id" = String, Path, format = "id")),
-    responses((status = 200, body = Project)), security(("bearer" = ["grantd:projects:read"])))]
+    responses((status = 200, body = Project)))]
 pub async fn get(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ProjectsRead>,
@@ -179,8 +179,7 @@ pub async fn get(
 
 /// Change a project, disable it or enable it again
 #[utoipa::path(patch, path = "/api/v1/projects/{id}", tag = "projects", params(("id" = String, Path, format = "id")),
-    request_body = ChangeProject, responses((status = 200, body = Project)),
-    security(("bearer" = ["grantd:projects:write"])))]
+    request_body = ChangeProject, responses((status = 200, body = Project)))]
 pub async fn update(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ProjectsWrite>,

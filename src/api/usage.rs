@@ -199,7 +199,7 @@ impl From<DenialRecord> for Refused {
 ///
 /// The newest 5,000 keys are added up.
 #[utoipa::path(get, path = "/api/v1/usage", tag = "usage", params(Whose, Span),
-    responses((status = 200, body = Usage)), security(("bearer" = ["grantd:usage:read"])))]
+    responses((status = 200, body = Usage)))]
 pub async fn of_user(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<UsageRead>,
@@ -218,7 +218,7 @@ pub async fn of_user(
 
 /// How often one key was used
 #[utoipa::path(get, path = "/api/v1/keys/{id}/usage", tag = "usage", params(("id" = String, Path, format = "id"), Span),
-    responses((status = 200, body = Usage)), security(("bearer" = ["grantd:usage:read"])))]
+    responses((status = 200, body = Usage)))]
 pub async fn of_key(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<UsageRead>,
@@ -233,7 +233,7 @@ pub async fn of_key(
 
 /// List refused requests
 #[utoipa::path(get, path = "/api/v1/denials", tag = "usage", params(UsageFilter, Paging),
-    responses((status = 200, body = Page<Refused>)), security(("bearer" = ["grantd:usage:read"])))]
+    responses((status = 200, body = Page<Refused>)))]
 pub async fn denials(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<UsageRead>,
@@ -257,7 +257,7 @@ pub async fn denials(
 ///
 /// The id is the `X-Request-ID` of a 401, 403 or 429. Known for what you own; to an administrator for everything.
 #[utoipa::path(get, path = "/api/v1/denials/{request_id}", tag = "usage", params(("request_id" = String, Path, format = "id")),
-    responses((status = 200, body = Page<Refused>)), security(("bearer" = ["grantd:usage:read"])))]
+    responses((status = 200, body = Page<Refused>)))]
 pub async fn denial(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<UsageRead>,

@@ -33,7 +33,7 @@ pub use self::body::{ChangeKey, CreateKey, Key, KeyDetail, KeyFilter, MadeKey, N
 
 /// List keys
 #[utoipa::path(get, path = "/api/v1/keys", tag = "keys", params(KeyFilter, Paging),
-    responses((status = 200, body = Page<Key>)), security(("bearer" = ["grantd:keys:read"])))]
+    responses((status = 200, body = Page<Key>)))]
 pub async fn list(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<KeysRead>,
@@ -58,7 +58,7 @@ pub async fn list(
 ///
 /// The answer shows the key, once. It has at most the scopes, the networks and the lifetime of the credential that makes it.
 #[utoipa::path(post, path = "/api/v1/keys", tag = "keys", request_body = CreateKey,
-    responses((status = 201, body = MadeKey)), security(("bearer" = ["grantd:keys:write"])))]
+    responses((status = 201, body = MadeKey)))]
 pub async fn create(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<KeysWrite>,
@@ -95,7 +95,7 @@ impl CreateKey {
 
 /// One key, with the places it was used from
 #[utoipa::path(get, path = "/api/v1/keys/{id}", tag = "keys", params(("id" = String, Path, format = "id")),
-    responses((status = 200, body = KeyDetail)), security(("bearer" = ["grantd:keys:read"])))]
+    responses((status = 200, body = KeyDetail)))]
 pub async fn get(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<KeysRead>,
@@ -112,7 +112,7 @@ pub async fn get(
 /// Its name, the networks it may be used from, and its end, which can only come sooner. A key that may be used from some
 /// networks alone widens none.
 #[utoipa::path(patch, path = "/api/v1/keys/{id}", tag = "keys", params(("id" = String, Path, format = "id")), request_body = ChangeKey,
-    responses((status = 200, body = Key)), security(("bearer" = ["grantd:keys:write"])))]
+    responses((status = 200, body = Key)))]
 pub async fn update(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<KeysWrite>,
@@ -128,7 +128,7 @@ pub async fn update(
 
 /// Revoke a key at once
 #[utoipa::path(post, path = "/api/v1/keys/{id}/revoke", tag = "keys", params(("id" = String, Path, format = "id")), request_body = Nothing,
-    responses((status = 200, body = Key)), security(("bearer" = ["grantd:keys:write"])))]
+    responses((status = 200, body = Key)))]
 pub async fn revoke(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<KeysWrite>,
@@ -147,7 +147,7 @@ pub async fn revoke(
 
 /// Rotate a key: a new one like it, and the old one still works for a while
 #[utoipa::path(post, path = "/api/v1/keys/{id}/rotate", tag = "keys", params(("id" = String, Path, format = "id")), request_body = Rotate,
-    responses((status = 201, body = MadeKey)), security(("bearer" = ["grantd:keys:write"])))]
+    responses((status = 201, body = MadeKey)))]
 pub async fn rotate(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<KeysWrite>,
@@ -159,7 +159,7 @@ pub async fn rotate(
 
 /// Regenerate a key: a new one like it, and the old one ends at once
 #[utoipa::path(post, path = "/api/v1/keys/{id}/regenerate", tag = "keys", params(("id" = String, Path, format = "id")), request_body = Nothing,
-    responses((status = 201, body = MadeKey)), security(("bearer" = ["grantd:keys:write"])))]
+    responses((status = 201, body = MadeKey)))]
 pub async fn regenerate(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<KeysWrite>,
