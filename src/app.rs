@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use crate::{
     config::Config,
     engine::{
+        Engine,
         background::{Background, TASKS},
         catalog::CatalogCache,
         census::Census,
@@ -175,6 +176,15 @@ impl App {
             leaks,
             background,
         })
+    }
+}
+
+impl App {
+    /// What the verbs of management work with.
+    #[must_use]
+    pub fn engine(&self) -> Engine<'_> {
+        let Self { config, store, catalog, signing, passwords, .. } = self;
+        Engine { config, store, catalog, signing, passwords }
     }
 }
 

@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, delete, get, post, put},
 };
+use serde_json::Value;
 use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -18,28 +19,42 @@ use tower_http::{
 };
 
 use crate::{
-    api::{self, clients},
+    api::{self, needs},
     app::App,
+    config::Config,
     gateway,
     http::{
         error::{OAuthError, nowhere},
         gzip::Compressed,
         layers, login_redirect, problem, reply,
     },
-    model::error::Error,
-    oauth::{authorize::authorize, introspect::introspect, metadata, revoke::revoke, token::token},
-    openapi, ops,
-    public::{leaks, me},
+    model::{error::Error, management_api::Scope},
+    oauth::{self, authorize::authorize, metadata},
+    openapi::{self, Described},
+    ops, public,
     web::{
         activity, apps, assets, callback, connected, consent, denied, keys, leaked, login, login_meter, projects,
         reference, security,
     },
 };
 
+/// Routes, and what their handlers say of themselves for the OpenAPI document. `$scope` finds the scope a handler needs.
+macro_rules! routes {
+    ($scope:path; $(.route($path:literal, $($method:ident($($handler:ident)::+)).+))*) => {{
+        #[derive(utoipa::OpenApi)]
+        #[openapi(paths($($($($handler)::+),+),*))]
+        struct Handlers;
+        let scopes = vec![$($(($path, stringify!($method), $scope(&$($handler)::+))),+),*];
+        let routes = Router::new()$(.route($path, $($method($($handler)::+)).+))*;
+        (routes, Described { document: <Handlers as utoipa::OpenApi>::openapi, scopes })
+    }};
+}
+
 /// Every route, with what stands around it: panics are caught inside the edge, so that their answers look like others.
 pub fn router(app: Arc<App>) -> Router {
     let base = app.config.issuer.base_path();
-    let routes = machines(&app).merge(management()).merge(described(&app)).merge(people(&app));
+    let management = management().0.method_not_allowed_fallback(problem::other_method);
+    let routes = machines(&app).merge(management).merge(described(&app)).merge(people(&app));
     let routes =
         if base.is_empty() { routes } else { Router::new().merge(issuer_with_path(&base)).nest(&base, routes) };
     routes
@@ -55,29 +70,53 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// For programs: JSON errors, no cookies.
 fn machines(app: &App) -> Router<Arc<App>> {
-    let from_scripts =
-        Router::new().route("/oauth/token", post(token)).route("/oauth/revoke", post(revoke)).layer(cors(app));
     Router::new()
-        .merge(from_scripts)
-        .route("/oauth/introspect", post(introspect))
-        .route("/.well-known/oauth-authorization-server", get(metadata::metadata))
+        .merge(from_scripts().0.layer(cors(app)))
+        .merge(protocol().0)
         .route("/.well-known/openid-configuration", get(metadata::metadata))
-        .route("/.well-known/jwks.json", get(metadata::jwks))
-        .route("/v1/users/me", get(me::me))
-        .route("/health", get(me::health))
-        .route("/gateway/verify", any(gateway::only))
-        .route("/gateway/verify/{api}", any(gateway::named))
         .route("/gateway/verify/{api}/", any(gateway::named))
         .route("/gateway/verify/{api}/{*rest}", any(gateway::appended))
-        .route("/leaks/secret-scanning", post(leaks::secret_scanning))
         .route("/livez", get(ops::livez))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))
 }
 
+/// For scripts in browsers too, from the origins that are configured.
+fn from_scripts() -> (Router<Arc<App>>, Described) {
+    routes! { nothing;
+        .route("/oauth/token", post(oauth::token::token))
+        .route("/oauth/revoke", post(oauth::revoke::revoke))
+    }
+}
+
+/// OAuth, the questions of a credential about itself, and what proxies and reporters ask.
+fn protocol() -> (Router<Arc<App>>, Described) {
+    routes! { nothing;
+        .route("/oauth/introspect", post(oauth::introspect::introspect))
+        .route("/.well-known/oauth-authorization-server", get(oauth::metadata::metadata))
+        .route("/.well-known/jwks.json", get(oauth::metadata::jwks))
+        .route("/v1/users/me", get(public::me::me))
+        .route("/health", get(public::me::health))
+        .route("/gateway/verify", any(gateway::only))
+        .route("/gateway/verify/{api}", any(gateway::named))
+        .route("/leaks/secret-scanning", post(public::leaks::secret_scanning))
+    }
+}
+
+/// No scope: the operation says itself what it needs.
+fn nothing<H>(_: &H) -> Option<Scope> {
+    None
+}
+
+/// The OpenAPI document of the server with this configuration.
+#[must_use]
+pub fn document(config: &Config) -> Value {
+    openapi::document(config, [management().1, from_scripts().1, protocol().1])
+}
+
 /// What programs and people read about the management API, made once.
 fn described(app: &App) -> Router<Arc<App>> {
-    let document = Arc::new(openapi::document(&app.config));
+    let document = Arc::new(document(&app.config));
     let shown = Arc::clone(&document);
     // Compressed when it is first asked for: most servers never are.
     let (text, page) = (Arc::new(OnceLock::<Compressed>::new()), Arc::new(OnceLock::new()));
@@ -90,8 +129,8 @@ fn described(app: &App) -> Router<Arc<App>> {
 }
 
 /// The management API: JSON, a Bearer credential with the scope that each handler names, errors as RFC 9457 has them.
-fn management() -> Router<Arc<App>> {
-    Router::new()
+fn management() -> (Router<Arc<App>>, Described) {
+    routes! { needs::scope;
         .route("/api/v1/keys", get(api::keys::list).post(api::keys::create))
         .route("/api/v1/keys/{id}", get(api::keys::get).patch(api::keys::update))
         .route("/api/v1/keys/{id}/revoke", post(api::keys::revoke))
@@ -103,9 +142,9 @@ fn management() -> Router<Arc<App>> {
         .route("/api/v1/denials/{request_id}", get(api::usage::denial))
         .route("/api/v1/projects", get(api::projects::list).post(api::projects::create))
         .route("/api/v1/projects/{id}", get(api::projects::get).patch(api::projects::update))
-        .route("/api/v1/clients", get(clients::list).post(clients::create))
-        .route("/api/v1/clients/{id}", get(clients::get).patch(clients::update).delete(clients::delete))
-        .route("/api/v1/clients/{id}/secret", post(clients::rotate_secret))
+        .route("/api/v1/clients", get(api::clients::list).post(api::clients::create))
+        .route("/api/v1/clients/{id}", get(api::clients::get).patch(api::clients::update).delete(api::clients::delete))
+        .route("/api/v1/clients/{id}/secret", post(api::clients::rotate_secret))
         .route("/api/v1/users", get(api::users::list).post(api::users::create))
         .route("/api/v1/users/{id}", get(api::users::get).patch(api::users::update))
         .route("/api/v1/apis", get(api::apis::list).post(api::apis::create))
@@ -116,7 +155,7 @@ fn management() -> Router<Arc<App>> {
         .route("/api/v1/plans", get(api::plans::list))
         .route("/api/v1/plans/{name}", put(api::plans::set))
         .route("/api/v1/audit", get(api::audit::list))
-        .method_not_allowed_fallback(problem::other_method)
+    }
 }
 
 /// For people: pages, cookies, forms.

@@ -12,7 +12,7 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use crate::{
     app::App,
-    engine::{attenuation::Actor, verify::Verified},
+    engine::{attenuation::Attenuation, verify::Verified},
     http::{
         credential,
         denials::names_credential,
@@ -21,11 +21,11 @@ use crate::{
         write_limit,
     },
     model::{
-        audit::{Event, Origin},
+        audit::{Act, Event, Origin},
         denial::DeniedRequest,
         email,
         error::{Error, ErrorCode},
-        management_api,
+        management_api::{self, Needed, Scope},
         plan::Plan,
         principal::{Reason, Rejection},
         usage::Outcome,
@@ -33,61 +33,29 @@ use crate::{
     },
 };
 
+pub use crate::model::management_api::needs::*;
+
 /// Requests of one user within a second, whatever the plan: enough for any script, too few to wear the store out.
 const BURST: u32 = 100;
 /// Longest query filter that is recorded, in bytes: an email address, escaped for a URL.
 const WHOSE_MAX: usize = 800;
 
 /// What a key of a project may be used for: the rest is of its owner, or of everybody.
-const OF_A_PROJECT: [&str; 5] = [
-    management_api::KEYS_READ,
-    management_api::KEYS_WRITE,
-    management_api::PROJECTS_READ,
-    management_api::PROJECTS_WRITE,
-    management_api::USAGE_READ,
-];
+const OF_A_PROJECT: [Scope; 5] =
+    [Scope::KeysRead, Scope::KeysWrite, Scope::ProjectsRead, Scope::ProjectsWrite, Scope::UsageRead];
 
 /// The mark of the operator at this machine's own command line, who may do everything that can be done there anyway. A
 /// request over the network brings headers and a body, and no extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct Operator;
 
-/// A scope as a type, so that it stands in a handler's signature.
-pub trait Scope: Send + Sync + 'static {
-    /// Its name.
-    const NAME: &'static str;
-    /// It reads personal data: each read by an administrator is recorded.
-    const OF_PEOPLE: bool;
-}
+/// `grantd:keys:read`, for what is in the catalog: that is nobody's.
+#[derive(Debug)]
+pub struct CatalogRead;
 
-macro_rules! scopes {
-    ($($name:ident = $value:ident $(, of people = $people:literal)?);* $(;)?) => { $(
-        #[doc = concat!("The scope of `management_api::", stringify!($value), "`.")]
-        #[derive(Debug)]
-        pub struct $name;
-        impl Scope for $name {
-            const NAME: &'static str = management_api::$value;
-            const OF_PEOPLE: bool = true $(&& $people)?;
-        }
-    )* };
-}
-
-scopes! {
-    KeysRead = KEYS_READ;
-    KeysWrite = KEYS_WRITE;
-    ProjectsRead = PROJECTS_READ;
-    ProjectsWrite = PROJECTS_WRITE;
-    ClientsRead = CLIENTS_READ;
-    ClientsWrite = CLIENTS_WRITE;
-    UsersRead = USERS_READ;
-    UsersWrite = USERS_WRITE;
-    UsageRead = USAGE_READ;
-    AuditRead = AUDIT_READ;
-    CatalogRead = KEYS_READ, of people = false;
-    ApisRead = APIS_READ, of people = false;
-    ApisWrite = APIS_WRITE, of people = false;
-    PlansRead = PLANS_READ, of people = false;
-    PlansWrite = PLANS_WRITE, of people = false;
+impl Needed for CatalogRead {
+    const SCOPE: Scope = Scope::KeysRead;
+    const IS_PERSONAL: bool = false;
 }
 
 /// A caller who has this scope: for what is the caller's own, or an administrator's for everything.
@@ -98,13 +66,22 @@ pub struct Authorized<S>(pub Caller, pub(super) PhantomData<S>);
 #[derive(Debug)]
 pub struct Admin<S>(pub Caller, pub(super) PhantomData<S>);
 
-/// Whoever calls.
+/// A request, and whose it is.
 #[derive(Debug)]
 pub struct Caller {
     /// What the edge knows of the request.
     pub info: RequestInfo,
-    /// Nothing for the operator.
-    pub holder: Option<Holder>,
+    /// Whose it is.
+    pub who: Who,
+}
+
+/// Whoever calls.
+#[derive(Debug)]
+pub enum Who {
+    /// The command line beside the database, which may do everything.
+    Operator,
+    /// The holder of a credential.
+    Holder(Box<Holder>),
 }
 
 /// The holder of a credential.
@@ -119,32 +96,43 @@ pub struct Holder {
 }
 
 impl Caller {
+    /// The holder of a credential, if it is one.
+    #[must_use]
+    pub fn holder(&self) -> Option<&Holder> {
+        match &self.who {
+            Who::Operator => None,
+            Who::Holder(holder) => Some(holder),
+        }
+    }
+
     /// May act on what is others'.
     #[must_use]
     pub fn is_admin(&self) -> bool {
-        self.holder.as_ref().is_none_or(|holder| holder.user.admin)
+        self.bounds().is_admin()
     }
 
-    /// Whom the audit log names: the user with the key or client, or the command line.
+    /// What this request does. The audit log names the user with the key or client, or the command line.
     #[must_use]
-    pub fn origin(&self) -> Origin {
-        match &self.holder {
-            Some(holder) => self.info.origin(&holder.actor()),
-            None => Origin { actor: "cli".to_owned(), ..Origin::default() },
+    pub fn act(&self) -> Act {
+        match &self.who {
+            Who::Operator => {
+                Act { now: self.info.now, origin: Origin { actor: "cli".to_owned(), ..Origin::default() } }
+            }
+            Who::Holder(holder) => self.info.act(&holder.actor()),
         }
     }
 
     /// Whose things are meant: the caller's own, for an administrator everybody's (nothing) or those of the user named by
     /// id or address. Others' are nowhere to be found.
     pub async fn owner_filter(&self, app: &App, named: Option<&str>) -> Result<Option<String>, Problem> {
-        match (&self.holder, named) {
-            (Some(Holder { user, .. }), None) if !user.admin => Ok(Some(user.id.clone())),
-            (Some(Holder { user, .. }), Some(name)) if !user.admin => {
+        match (self.holder().map(|holder| &holder.user).filter(|user| !user.admin), named) {
+            (Some(user), None) => Ok(Some(user.id.clone())),
+            (Some(user), Some(name)) => {
                 let own = name == user.id || name.eq_ignore_ascii_case(&user.email);
                 if own { Ok(Some(user.id.clone())) } else { Err(no_such("user").into()) }
             }
-            (_, Some(name)) => Ok(Some(find_user(app, name).await?.ok_or_else(|| no_such("user"))?.id)),
-            (_, None) => Ok(None),
+            (None, Some(name)) => Ok(Some(find_user(app, name).await?.ok_or_else(|| no_such("user"))?.id)),
+            (None, None) => Ok(None),
         }
     }
 
@@ -155,10 +143,10 @@ impl Caller {
     pub async fn owner(&self, app: &App, named: Option<&str>) -> Result<User, Problem> {
         self.server_only("user", named.is_some())?;
         let missing = || Error::invalid_request("there is no such user");
-        match (named, &self.holder) {
+        match (named, &self.who) {
             (Some(name), _) => Ok(find_user(app, name).await?.ok_or_else(missing)?),
-            (None, Some(holder)) => Ok(holder.user.clone()),
-            (None, None) => Err(Error::invalid_request("user is required").into()),
+            (None, Who::Holder(holder)) => Ok(holder.user.clone()),
+            (None, Who::Operator) => Err(Error::invalid_request("user is required").into()),
         }
     }
 
@@ -176,15 +164,15 @@ impl Caller {
     /// Whether this caller sees what belongs to `user_id`.
     #[must_use]
     pub fn sees(&self, user_id: &str) -> bool {
-        self.is_admin() || self.holder.as_ref().is_some_and(|holder| holder.user.id == user_id)
+        self.is_admin() || self.bounds().is_user(user_id)
     }
 
-    /// The caller, as the rules of the engine see it.
+    /// What bounds the caller.
     #[must_use]
-    pub fn actor(&self) -> Actor<'_> {
-        match &self.holder {
-            Some(Holder { user, credential, .. }) => Actor::by(user, &credential.value.principal),
-            None => Actor::OPERATOR,
+    pub fn bounds(&self) -> Attenuation<'_> {
+        match &self.who {
+            Who::Operator => Attenuation::OPERATOR,
+            Who::Holder(holder) => Attenuation::by(&holder.user, &holder.credential.value.principal),
         }
     }
 
@@ -192,8 +180,9 @@ impl Caller {
     ///
     /// # Errors
     /// What the rules said.
-    pub fn note_escalation<T>(&self, app: &App, judged: Result<T, Error>) -> Result<T, Problem> {
-        if let (Err(error), Some(holder)) = (&judged, &self.holder)
+    pub fn note_escalation<T>(&self, app: &App, judged: Result<T, impl Into<Error>>) -> Result<T, Problem> {
+        let judged = judged.map_err(Into::into);
+        if let (Err(error), Some(holder)) = (&judged, self.holder())
             && error.code == ErrorCode::InsufficientScope
         {
             let (credential, asked) = (&holder.credential, holder.asked.clone());
@@ -227,20 +216,22 @@ async fn find_user(app: &App, name: &str) -> Result<Option<User>, Problem> {
     })
 }
 
-impl<S: Scope> FromRequestParts<Arc<App>> for Authorized<S> {
+impl<S: Needed> FromRequestParts<Arc<App>> for Authorized<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let needs = Needs { scope: S::NAME, of_people: S::OF_PEOPLE, admin: false, is_write: is_write(&parts.method) };
+        let needs =
+            Needs { scope: S::SCOPE, is_personal: S::IS_PERSONAL, admin: false, is_write: is_write(&parts.method) };
         Ok(Self(caller(parts, app, needs).await?, PhantomData))
     }
 }
 
-impl<S: Scope> FromRequestParts<Arc<App>> for Admin<S> {
+impl<S: Needed> FromRequestParts<Arc<App>> for Admin<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let needs = Needs { scope: S::NAME, of_people: S::OF_PEOPLE, admin: true, is_write: is_write(&parts.method) };
+        let needs =
+            Needs { scope: S::SCOPE, is_personal: S::IS_PERSONAL, admin: true, is_write: is_write(&parts.method) };
         Ok(Self(caller(parts, app, needs).await?, PhantomData))
     }
 }
@@ -248,8 +239,8 @@ impl<S: Scope> FromRequestParts<Arc<App>> for Admin<S> {
 /// What an endpoint needs.
 #[derive(Clone, Copy)]
 struct Needs {
-    scope: &'static str,
-    of_people: bool,
+    scope: Scope,
+    is_personal: bool,
     admin: bool,
     is_write: bool,
 }
@@ -263,7 +254,7 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     let operator = parts.extensions.get::<Operator>().is_some();
     let info = parts.extensions.remove::<RequestInfo>().ok_or_else(|| Error::server("the edge did not run"))?;
     if operator {
-        return Ok(Caller { info, holder: None });
+        return Ok(Caller { info, who: Who::Operator });
     }
     if names_credential(parts.uri.query().unwrap_or_default(), &[]) {
         app.event_counts.count(
@@ -294,8 +285,8 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     };
     app.verifier.count_use(info.now, &credential, outcome, &from);
     let user = judged.map_err(|(_, problem)| problem)?;
-    let caller = Caller { info, holder: Some(Holder { user, credential, asked }) };
-    if needs.of_people {
+    let caller = Caller { info, who: Who::Holder(Box::new(Holder { user, credential, asked })) };
+    if needs.is_personal {
         audit_admin_read(app, &caller, parts).await?;
     }
     Ok(caller)
@@ -311,16 +302,16 @@ async fn judge(
 ) -> Result<User, (Outcome, Problem)> {
     let principal = &credential.value.principal;
     let note = |status, denial, reason: String| {
-        let needs = (denial == Reason::Scope).then(|| scope.to_owned());
+        let needs = (denial == Reason::Scope).then(|| scope.name().to_owned());
         let asked = DeniedRequest { needs, holds: Some(principal.scopes.to_string()), ..asked.clone() };
         note(app, info, credential, (status, denial), reason, asked);
     };
     let catalog = app.catalog.current();
     let is_ours = |uri: &String| catalog.management_api.as_ref().is_some_and(|api| api.identifier == *uri);
     let is_for_us = principal.audience.iter().any(is_ours);
-    if !is_for_us || !principal.scopes.contains(scope) {
-        note(403, if is_for_us { Reason::Scope } else { Reason::Audience }, format!("scope {scope} missing"));
-        return Err((Outcome::Denied, Problem::scope(scope)));
+    if !is_for_us || !principal.scopes.contains(scope.name()) {
+        note(403, if is_for_us { Reason::Scope } else { Reason::Audience }, format!("scope {} missing", scope.name()));
+        return Err((Outcome::Denied, Problem::scope(scope.name())));
     }
     let found = match &principal.user {
         Some(user) => app.store.find_user(&user.id).await.map_err(|error| (Outcome::Denied, error.into()))?,
@@ -384,7 +375,8 @@ async fn audit_admin_read(app: &App, caller: &Caller, parts: &Parts) -> Result<(
             None => parts.uri.path().to_owned(),
         };
         let event = Event::new("admin.read").object(&looked_at);
-        app.store.audit(caller.info.now, vec![(caller.origin(), event)]).await?;
+        let Act { now, origin } = caller.act();
+        app.store.audit(now, vec![(origin, event)]).await?;
     }
     Ok(())
 }

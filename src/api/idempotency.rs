@@ -2,31 +2,33 @@
 //! transaction that it reports. Of two at once, one waits and gets the other's response. Does not
 //! encrypt; see `engine::idempotency`.
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use serde::Serialize;
 
 use super::auth::Caller;
 use crate::{
     app::App,
-    engine::idempotency::{IdempotentRequest, Replay},
+    engine::{
+        Along,
+        idempotency::{IdempotentRequest, Replay},
+    },
     http::{problem::Problem, reply},
     model::{
         clock::Timestamp,
         error::{Error, ErrorCode},
         secret::Digest,
     },
-    store::{self, Store},
 };
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// A response, before it is sent. It may hold a key that is shown once.
-pub struct JsonResponse {
+struct JsonResponse {
     status: StatusCode,
     body: Vec<u8>,
 }
@@ -37,78 +39,75 @@ impl fmt::Debug for JsonResponse {
     }
 }
 
-/// A handler's work that is done once for each `Idempotency-Key`.
+/// A handler's work, which is done once for each `Idempotency-Key`.
 #[derive(Debug)]
-pub struct Guarded<'a> {
+pub struct Idempotent<'a> {
     app: &'a App,
     now: Timestamp,
     request: Option<IdempotentRequest>,
+    response: OnceLock<JsonResponse>,
 }
 
 impl JsonResponse {
-    /// 201: something was made.
-    pub fn created(value: &impl Serialize) -> Result<Self, Error> {
-        Self::of(StatusCode::CREATED, value)
-    }
-
-    /// 200.
-    pub fn done(value: &impl Serialize) -> Result<Self, Error> {
-        Self::of(StatusCode::OK, value)
-    }
-
     fn of(status: StatusCode, value: &impl Serialize) -> Result<Self, Error> {
         Ok(Self { status, body: serde_json::to_vec(value).map_err(Error::server)? })
     }
-}
 
-impl IntoResponse for JsonResponse {
-    fn into_response(self) -> Response {
-        let mut response = reply::json_bytes(self.body);
+    fn response(&self) -> Response {
+        let mut response = reply::json_bytes(self.body.clone());
         *response.status_mut() = self.status;
         response
     }
 }
 
-impl<'a> Guarded<'a> {
-    /// Begins; or the stored response, where the same was requested before.
-    ///
-    /// # Errors
-    /// `idempotency_mismatch`, `temporarily_unavailable`.
-    pub async fn begin(
-        app: &'a App,
-        caller: &Caller,
-        idempotency_key: Option<(String, Digest)>,
-    ) -> Result<Result<Self, Response>, Problem> {
+impl<'a> Idempotent<'a> {
+    /// For a request of this caller.
+    #[must_use]
+    pub fn of(app: &'a App, caller: &Caller, idempotency_key: Option<(String, Digest)>) -> Self {
         // The operator's command line runs once by itself.
-        let request = idempotency_key.zip(caller.holder.as_ref()).map(|((name, digest), holder)| {
+        let request = idempotency_key.zip(caller.holder()).map(|((name, digest), holder)| {
             let principal = &holder.credential.value.principal;
             // A refreshed token is the same app; with other scopes it must not be shown what the wider one made.
             let actor = principal.grant_id.as_ref().unwrap_or(&principal.token_id).clone();
             let request = Digest::of(&format!("{} {}", digest.text(), principal.scopes));
             IdempotentRequest { actor, name, request }
         });
-        let guarded = Self { app, now: caller.info.now, request };
-        match guarded.replay().await? {
-            Some(response) => Ok(Err(response)),
-            None => Ok(Ok(guarded)),
-        }
+        Self { app, now: caller.info.now, request, response: OnceLock::new() }
     }
 
-    /// The store, whose next write also stores `response`.
-    pub fn store(&self, response: &JsonResponse) -> Result<Store, Error> {
-        let seal = |request| self.app.idempotency.seal(self.now, request, response.status.as_u16(), &response.body);
-        Ok(self.app.store.storing(self.request.as_ref().map(seal).transpose()?))
-    }
-
-    /// Sends the response if the work was done; else that of an equal request that came first.
+    /// The response to work that was done, which called [`Self::created`] or [`Self::done`]; or the stored one, where an equal
+    /// request was answered before or came first.
     ///
     /// # Errors
-    /// Why the work was not done.
-    pub async fn end(self, response: JsonResponse, done: Result<(), Problem>) -> Result<Response, Problem> {
-        match done {
-            Ok(()) => Ok(response.into_response()),
+    /// Why the work was not done; `idempotency_mismatch`, `temporarily_unavailable`.
+    pub async fn run<T>(&self, work: impl Future<Output = Result<T, Problem>>) -> Result<Response, Problem> {
+        if let Some(response) = self.replay().await? {
+            return Ok(response);
+        }
+        match work.await {
+            Ok(_) => Ok(self.response.get().ok_or_else(|| Error::server("the work has no response"))?.response()),
             Err(problem) => self.replay().await?.ok_or(problem),
         }
+    }
+
+    /// Answers 201 with this: something was created.
+    pub fn created(&self, value: &impl Serialize) -> Along {
+        self.answer(StatusCode::CREATED, value)
+    }
+
+    /// Answers 200 with this.
+    pub fn done(&self, value: &impl Serialize) -> Along {
+        self.answer(StatusCode::OK, value)
+    }
+
+    /// What is stored along with the work that this answers.
+    fn answer(&self, status: StatusCode, value: &impl Serialize) -> Along {
+        let response = JsonResponse::of(status, value)?;
+        let seal = |request| self.app.idempotency.seal(self.now, request, response.status.as_u16(), &response.body);
+        let sealed = self.request.as_ref().map(seal).transpose()?;
+        // Work has one response.
+        drop(self.response.set(response));
+        Ok(sealed)
     }
 
     async fn replay(&self) -> Result<Option<Response>, Problem> {
@@ -129,21 +128,13 @@ impl<'a> Guarded<'a> {
     }
 }
 
-/// What the store found to be so, or else this problem.
-///
-/// # Errors
-/// The store's own, or `otherwise`.
-pub fn found(done: Result<bool, store::Error>, otherwise: impl FnOnce() -> Error) -> Result<(), Problem> {
-    if done? { Ok(()) } else { Err(otherwise().into()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_answer_that_shows_a_key_does_not_show_it_in_debug() {
-        let response = JsonResponse::created(&"gd_live_secret").expect("an answer");
+        let response = JsonResponse::of(StatusCode::CREATED, &"gd_live_secret").expect("an answer");
         assert_eq!(format!("{response:?}"), "JsonResponse { status: 201, .. }");
     }
 }

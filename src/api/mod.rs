@@ -9,6 +9,7 @@ pub mod clients;
 mod idempotency;
 pub mod json;
 pub mod keys;
+pub mod needs;
 mod page;
 mod path;
 pub mod plans;

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     app::App,
     http::{problem::Problem, reply},
-    model::{error::Error, plan, text},
+    model::{audit::Act, error::Error, plan, text},
 };
 
 /// A tier.
@@ -55,7 +55,7 @@ impl From<plan::Plan> for Plan {
 
 /// List plans, smallest first
 #[utoipa::path(get, path = "/api/v1/plans", tag = "plans",
-    responses((status = 200, body = Page<Plan>)), security(("bearer" = ["grantd:plans:read"])))]
+    responses((status = 200, body = Page<Plan>)))]
 pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<PlansRead>, uri: Uri) -> Result<Response, Problem> {
     no_query(&uri)?;
     let items: Vec<Plan> = app.store.plans().await?.0.into_iter().map(Into::into).collect();
@@ -66,7 +66,7 @@ pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<PlansRead>, uri:
 ///
 /// Everybody on it is measured by it within a second.
 #[utoipa::path(put, path = "/api/v1/plans/{name}", tag = "plans", params(("name" = String, Path, format = "name")), request_body = SetPlan,
-    responses((status = 200, body = Plan)), security(("bearer" = ["grantd:plans:write"])))]
+    responses((status = 200, body = Plan)))]
 pub async fn set(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<PlansWrite>,
@@ -78,7 +78,8 @@ pub async fn set(
         return Err(Error::invalid_request("burst is at least 1").into());
     }
     let plan = plan::Plan { name, per_hour: sent.per_hour, burst: sent.burst };
-    app.store.set_plan(caller.info.now, caller.origin(), plan.clone()).await?;
+    let Act { now, origin } = caller.act();
+    app.store.set_plan(now, origin, plan.clone()).await?;
     app.catalog.reload().await?;
     Ok(reply::json(&Plan::from(plan)))
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     auth::{Authorized, Caller, ProjectsRead, ProjectsWrite, no_such},
-    idempotency::{Guarded, JsonResponse},
+    idempotency::Idempotent,
     json::JsonBody,
     page::{Page, Paging, page},
     path::Id,
@@ -16,14 +16,12 @@ use super::{
 };
 use crate::{
     app::App,
-    engine::attenuation,
+    engine::projects::{self, NewProject},
     http::{problem::Problem, reply},
     model::{
         error::{Error, ErrorCode},
         key::KeyForm,
         project::Project as Record,
-        secret::new_id,
-        text,
     },
     store::{self, ProjectChanges},
 };
@@ -122,66 +120,60 @@ impl From<Record> for Project {
 
 /// List projects
 #[utoipa::path(get, path = "/api/v1/projects", tag = "projects", params(ProjectFilter, Paging),
-    responses((status = 200, body = Page<Project>)), security(("bearer" = ["grantd:projects:read"])))]
+    responses((status = 200, body = Page<Project>)))]
 pub async fn list(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ProjectsRead>,
     ListQuery { filter, paging }: ListQuery<ProjectFilter>,
 ) -> Result<Response, Problem> {
     let user = caller.owner_filter(&app, filter.user.as_deref()).await?;
-    let only = caller.note_escalation(&app, attenuation::project(&caller.actor(), None))?;
+    let only = caller.note_escalation(&app, caller.bounds().choose_project(None))?;
     let read = |after, limit| app.store.projects_after(user.as_deref(), only.as_deref(), after, limit);
     Ok(reply::json(&page(&app, "projects", &paging, read, Project::from).await?))
 }
 
 /// Create a project
 #[utoipa::path(post, path = "/api/v1/projects", tag = "projects", request_body = CreateProject,
-    responses((status = 201, body = Project)), security(("bearer" = ["grantd:projects:write"])))]
+    responses((status = 201, body = Project)))]
 pub async fn create(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ProjectsWrite>,
     JsonBody { value: sent, idempotency_key }: JsonBody<CreateProject>,
 ) -> Result<Response, Problem> {
-    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
-        Ok(guarded) => guarded,
-        Err(replayed) => return Ok(replayed),
+    let once = Idempotent::of(&app, &caller, idempotency_key);
+    let work = async {
+        caller.server_only("plan", sent.plan.is_some())?;
+        let new = NewProject {
+            id: None,
+            user_id: caller.owner(&app, sent.user.as_deref()).await?.id,
+            name: sent.name,
+            key_form: key_form(sent.key_form.as_deref())?.unwrap_or_default(),
+            one_live_key: sent.one_live_key,
+            plan: sent.plan,
+        };
+        let along = |project: &Record| once.created(&Project::from(project.clone()));
+        let made = projects::create(app.engine(), caller.act(), &caller.bounds(), new, along).await;
+        caller.note_escalation(&app, made.map_err(taken))
     };
-    caller.server_only("plan", sent.plan.is_some())?;
-    caller.note_escalation(&app, attenuation::reaches_project(&caller.actor(), None))?;
-    let owner = caller.owner(&app, sent.user.as_deref()).await?;
-    let now = caller.info.now;
-    let project = Record {
-        id: new_id("project"),
-        user_id: owner.id,
-        name: text::name("the project's name", &sent.name)?,
-        key_form: key_form(sent.key_form.as_deref())?.unwrap_or_default(),
-        one_live_key: sent.one_live_key,
-        plan: sent.plan,
-        disabled_by: None,
-        created_at: now,
-    };
-    let response = JsonResponse::created(&Project::from(project.clone()))?;
-    let done = guarded.store(&response)?.insert_project(now, caller.origin(), project).await;
-    guarded.end(response, done.map_err(taken)).await
+    once.run(work).await
 }
 
 /// One project
 #[utoipa::path(get, path = "/api/v1/projects/{id}", tag = "projects", params(("id" = String, Path, format = "id")),
-    responses((status = 200, body = Project)), security(("bearer" = ["grantd:projects:read"])))]
+    responses((status = 200, body = Project)))]
 pub async fn get(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ProjectsRead>,
     Id(id): Id,
 ) -> Result<Response, Problem> {
     let project = visible(&app, &caller, &id).await?;
-    caller.note_escalation(&app, attenuation::reaches_project(&caller.actor(), Some(&id)))?;
+    caller.note_escalation(&app, caller.bounds().reaches_project(Some(&id)))?;
     Ok(reply::json(&Project::from(project)))
 }
 
 /// Change a project, disable it or enable it again
 #[utoipa::path(patch, path = "/api/v1/projects/{id}", tag = "projects", params(("id" = String, Path, format = "id")),
-    request_body = ChangeProject, responses((status = 200, body = Project)),
-    security(("bearer" = ["grantd:projects:write"])))]
+    request_body = ChangeProject, responses((status = 200, body = Project)))]
 pub async fn update(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ProjectsWrite>,
@@ -190,17 +182,17 @@ pub async fn update(
 ) -> Result<Response, Problem> {
     caller.server_only("plan", sent.plan.is_some())?;
     visible(&app, &caller, &id).await?;
-    caller.note_escalation(&app, attenuation::changes_project(&caller.actor(), &app.config, &id))?;
-    let changes = ProjectChanges {
-        name: sent.name.map(|name| text::name("the project's name", &name)).transpose()?,
+    let to = ProjectChanges {
+        name: sent.name,
         key_form: key_form(sent.key_form.as_deref())?,
         one_live_key: sent.one_live_key,
         plan: sent.plan.map(|plan| Some(plan).filter(|plan| !plan.is_empty())),
         disabled: sent.disabled,
-        by_operator: caller.is_admin(),
+        ..ProjectChanges::default()
     };
-    app.store.update_project(caller.info.now, caller.origin(), id.clone(), changes).await.map_err(taken)?;
-    Ok(reply::json(&Project::from(visible(&app, &caller, &id).await?)))
+    let changed = projects::update(app.engine(), caller.act(), &caller.bounds(), &id, to).await;
+    let changed = caller.note_escalation(&app, changed.map_err(taken))?.ok_or_else(|| no_such("project"))?;
+    Ok(reply::json(&Project::from(changed)))
 }
 
 async fn visible(app: &App, caller: &Caller, id: &str) -> Result<Record, Problem> {
@@ -212,9 +204,9 @@ fn key_form(text: Option<&str>) -> Result<Option<KeyForm>, Error> {
     text.map(KeyForm::choose).transpose()
 }
 
-fn taken(error: store::Error) -> Problem {
+fn taken(error: store::Error) -> Error {
     match error {
-        store::Error::Conflict => Error::new(ErrorCode::Conflict, "a project of this name exists already").into(),
+        store::Error::Conflict => Error::new(ErrorCode::Conflict, "a project of this name exists already"),
         error => error.into(),
     }
 }

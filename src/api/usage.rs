@@ -16,7 +16,6 @@ use super::{
 };
 use crate::{
     app::App,
-    engine::attenuation,
     http::{problem::Problem, reply},
     model::{
         clock::Timestamp,
@@ -203,16 +202,16 @@ impl From<DenialRecord> for Refused {
 ///
 /// The newest 5,000 keys are added up.
 #[utoipa::path(get, path = "/api/v1/usage", tag = "usage", params(Whose, Span),
-    responses((status = 200, body = Usage)), security(("bearer" = ["grantd:usage:read"])))]
+    responses((status = 200, body = Usage)))]
 pub async fn of_user(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<UsageRead>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    caller.note_escalation(&app, attenuation::reaches_project(&caller.actor(), None))?;
+    caller.note_escalation(&app, caller.bounds().reaches_project(None))?;
     let query = Query::parse(&uri, &["user", "from", "to", "by"])?;
     let (whose, span) = (Whose { user: query.get("user").map(ToOwned::to_owned) }, Span::of(&query, caller.info.now)?);
-    let owner = match (caller.owner_filter(&app, whose.user.as_deref()).await?, &caller.holder) {
+    let owner = match (caller.owner_filter(&app, whose.user.as_deref()).await?, caller.holder()) {
         (Some(owner), _) => owner,
         (None, Some(holder)) => holder.user.id.clone(),
         (None, None) => return Err(Error::invalid_request("user is required").into()),
@@ -222,7 +221,7 @@ pub async fn of_user(
 
 /// How often one key was used
 #[utoipa::path(get, path = "/api/v1/keys/{id}/usage", tag = "usage", params(("id" = String, Path, format = "id"), Span),
-    responses((status = 200, body = Usage)), security(("bearer" = ["grantd:usage:read"])))]
+    responses((status = 200, body = Usage)))]
 pub async fn of_key(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<UsageRead>,
@@ -237,13 +236,13 @@ pub async fn of_key(
 
 /// List refused requests
 #[utoipa::path(get, path = "/api/v1/denials", tag = "usage", params(UsageFilter, Paging),
-    responses((status = 200, body = Page<Refused>)), security(("bearer" = ["grantd:usage:read"])))]
+    responses((status = 200, body = Page<Refused>)))]
 pub async fn denials(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<UsageRead>,
     ListQuery { filter, paging }: ListQuery<UsageFilter>,
 ) -> Result<Response, Problem> {
-    caller.note_escalation(&app, attenuation::reaches_project(&caller.actor(), None))?;
+    caller.note_escalation(&app, caller.bounds().reaches_project(None))?;
     let user = caller.owner_filter(&app, filter.user.as_deref()).await?;
     let filter = DenialFilter { user: user.as_deref(), key: filter.key_id.as_deref(), api: filter.api.as_deref() };
     let read = |after, limit| app.store.denials_after(filter, after, limit);
@@ -254,13 +253,13 @@ pub async fn denials(
 ///
 /// The id is the `X-Request-ID` of a 401, 403 or 429. Known for what you own; to an administrator for everything.
 #[utoipa::path(get, path = "/api/v1/denials/{request_id}", tag = "usage", params(("request_id" = String, Path, format = "id")),
-    responses((status = 200, body = Page<Refused>)), security(("bearer" = ["grantd:usage:read"])))]
+    responses((status = 200, body = Page<Refused>)))]
 pub async fn denial(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<UsageRead>,
     Id(request_id): Id,
 ) -> Result<Response, Problem> {
-    caller.note_escalation(&app, attenuation::reaches_project(&caller.actor(), None))?;
+    caller.note_escalation(&app, caller.bounds().reaches_project(None))?;
     let owner = caller.owner_filter(&app, None).await?;
     let found = app.denials.of_request(&app.store, &request_id, owner.as_deref()).await?;
     if found.is_empty() {

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    auth::{Admin, Caller, UsersRead, UsersWrite, no_such},
-    idempotency::{Guarded, JsonResponse, found},
+    auth::{Admin, UsersRead, UsersWrite, no_such},
+    idempotency::Idempotent,
     json::JsonBody,
     page::{Page, Paging, page},
     path::Id,
@@ -18,16 +18,9 @@ use super::{
 };
 use crate::{
     app::App,
-    engine::new_password::{NewPassword, PasswordOwner},
+    engine::users::{self, CreatedUser, UserUpdate},
     http::{problem::Problem, reply},
-    model::{
-        email,
-        error::{Error, ErrorCode},
-        secret::{new_id, random_base62},
-        text,
-        user::User as Record,
-    },
-    store::{self, NewUser},
+    model::{email, user::User as Record},
 };
 
 /// A person who signs in.
@@ -123,7 +116,7 @@ impl From<Record> for User {
 
 /// List users
 #[utoipa::path(get, path = "/api/v1/users", tag = "users", params(UserFilter, Paging),
-    responses((status = 200, body = Page<User>)), security(("bearer" = ["grantd:users:read"])))]
+    responses((status = 200, body = Page<User>)))]
 pub async fn list(
     State(app): State<Arc<App>>,
     Admin(..): Admin<UsersRead>,
@@ -140,51 +133,26 @@ pub async fn list(
 
 /// Create a user
 #[utoipa::path(post, path = "/api/v1/users", tag = "users", request_body = CreateUser,
-    responses((status = 201, body = MadeUser)), security(("bearer" = ["grantd:users:write"])))]
+    responses((status = 201, body = MadeUser)))]
 pub async fn create(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<UsersWrite>,
     JsonBody { value: sent, idempotency_key }: JsonBody<CreateUser>,
 ) -> Result<Response, Problem> {
-    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
-        Ok(guarded) => guarded,
-        Err(replayed) => return Ok(replayed),
+    let once = Idempotent::of(&app, &caller, idempotency_key);
+    let CreateUser { email, name, plan, password, admin } = sent;
+    let new = users::CreateUser { email, name, plan, password: password.map(SecretString::from), admin };
+    let along = |made: &CreatedUser| {
+        let password = made.password.as_ref().map(|password| password.expose_secret().to_owned());
+        once.created(&MadeUser { made: made.user.clone().into(), password })
     };
-    if sent.admin && caller.holder.is_some() {
-        let message = "administrators are made on the server itself, by `grantd user create --admin`";
-        return Err(Error::new(ErrorCode::Forbidden, message).into());
-    }
-    let email = email::normalize(&sent.email)?;
-    let name = sent.name.unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
-    let shown = sent.password.is_none().then(|| random_base62(20));
-    let password = SecretString::from(sent.password.or_else(|| shown.clone()).unwrap_or_default());
-    let name = text::name("the name", &name)?;
-    let whose = PasswordOwner { issuer: &app.config.issuer, email: &email, name: &name };
-    let password = NewPassword::accept(&password, whose)?;
-    let new = NewUser {
-        name,
-        password: Some(app.passwords.hash(password).await?),
-        plan: sent.plan.unwrap_or_else(|| "free".to_owned()),
-        admin: sent.admin,
-        email,
-    };
-    let id = new_id("user");
-    let made = User {
-        id: id.clone(),
-        email: new.email.clone(),
-        name: new.name.clone(),
-        plan: new.plan.clone(),
-        admin: new.admin,
-        active: true,
-    };
-    let response = JsonResponse::created(&MadeUser { made, password: shown })?;
-    let done = guarded.store(&response)?.insert_user_as(caller.info.now, caller.origin(), id, new).await;
-    guarded.end(response, done.map(drop).map_err(taken)).await
+    let work = async { Ok(users::create(app.engine(), caller.act(), &caller.bounds(), new, along).await?) };
+    once.run(work).await
 }
 
 /// One user
 #[utoipa::path(get, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path, format = "id")),
-    responses((status = 200, body = User)), security(("bearer" = ["grantd:users:read"])))]
+    responses((status = 200, body = User)))]
 pub async fn get(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, Id(id): Id) -> Result<Response, Problem> {
     let user = app.store.find_user(&id).await?.ok_or_else(|| no_such("user"))?;
     Ok(reply::json(&User::from(user)))
@@ -192,36 +160,14 @@ pub async fn get(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, Id(id
 
 /// Change a user, disable it or enable it again
 #[utoipa::path(patch, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path, format = "id")),
-    request_body = ChangeUser, responses((status = 200, body = User)), security(("bearer" = ["grantd:users:write"])))]
+    request_body = ChangeUser, responses((status = 200, body = User)))]
 pub async fn update(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<UsersWrite>,
     Id(id): Id,
     JsonBody { value: sent, .. }: JsonBody<ChangeUser>,
 ) -> Result<Response, Problem> {
-    if sent.active == Some(false) && is_self(&caller, &id) {
-        return Err(Error::new(ErrorCode::Conflict, "you would lock yourself out").into());
-    }
-    let name = sent.name.map(|name| text::name("the name", &name)).transpose()?;
-    let now = caller.info.now;
-    if name.is_some() || sent.plan.is_some() {
-        let done = app.store.update_user(now, caller.origin(), id.clone(), name, sent.plan).await;
-        found(done, || no_such("user"))?;
-    }
-    if let Some(active) = sent.active {
-        found(app.store.set_user_active(now, caller.origin(), id.clone(), active).await, || no_such("user"))?;
-    }
-    let user = app.store.find_user(&id).await?.ok_or_else(|| no_such("user"))?;
-    Ok(reply::json(&User::from(user)))
-}
-
-fn is_self(caller: &Caller, id: &str) -> bool {
-    caller.holder.as_ref().is_some_and(|holder| holder.user.id == id)
-}
-
-fn taken(error: store::Error) -> Problem {
-    match error {
-        store::Error::Conflict => Error::new(ErrorCode::Conflict, "a user with this address exists already").into(),
-        error => error.into(),
-    }
+    let to = UserUpdate { name: sent.name, plan: sent.plan, active: sent.active };
+    let changed = users::update(app.engine(), caller.act(), &caller.bounds(), &id, to).await?;
+    Ok(reply::json(&User::from(changed.ok_or_else(|| no_such("user"))?)))
 }

@@ -8,18 +8,11 @@ use serde_json::{Value, json};
 use super::{
     Global,
     admin::{Admin, Listed, sort_by},
-    context, output,
+    output,
 };
 use crate::{
-    app::App,
-    engine::{apis::NewApi, signing::ACCESS_TOKEN_SECONDS_MAX},
-    model::{
-        api::{Algorithm, Api},
-        clock::Timestamp,
-        error::Error,
-        profile::Profile,
-        secret::Secret,
-    },
+    engine::signing::ACCESS_TOKEN_SECONDS_MAX,
+    model::{api::Algorithm, error::Error, profile::Profile},
 };
 
 /// Most APIs listed.
@@ -137,14 +130,6 @@ impl Create {
         let made = Admin::open(global).await?.post("/apis", body).await?;
         output::answer(global, &made, &["id", "slug", "client_id", "client_secret"])
     }
-}
-
-/// Keeps an API with the client of its resource server, and returns that client's id and secret.
-pub async fn make(app: &App, now: Timestamp, api: Api) -> Result<(String, Secret), Error> {
-    let new = NewApi::of(now, api);
-    let (client_id, secret) = (new.client.id.clone(), new.secret.clone());
-    new.register(&app.store, &app.signing, now, context::origin()).await?;
-    Ok((client_id, secret))
 }
 
 impl AddRoute {

@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     engine::master::MasterKey,
     model::{
-        audit::Origin,
+        audit::{Act, Origin},
         clock::{Clock, Timestamp},
         error::Error,
     },
@@ -129,6 +129,12 @@ fn tell(config: &Config) {
         // Nothing can be done if standard error is closed.
         drop(writeln!(stderr(), "grantd: warning: {warning}"));
     }
+}
+
+/// What a command does.
+#[must_use]
+pub fn act(now: Timestamp) -> Act {
+    Act { now, origin: origin() }
 }
 
 /// Who acts on the command line, for the audit log.

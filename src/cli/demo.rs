@@ -7,10 +7,10 @@ use aws_lc_rs::digest;
 use clap::Args;
 use data_encoding::BASE64URL_NOPAD;
 use ipnet::IpNet;
-use secrecy::SecretString;
+use secrecy::ExposeSecret;
 
 use super::{
-    Global, api, context,
+    Global, context,
     demo_env::{FILE, Variables},
     output,
     serve::{Listening, prepare, serve},
@@ -19,11 +19,14 @@ use crate::{
     app::App,
     config::Config,
     engine::{
-        apikey::{self, NewKey},
-        attenuation::Actor,
-        client_rules,
-        clients::new_secret,
-        new_password::{NewPassword, PasswordOwner},
+        alone,
+        apikey::NewKey,
+        apis::{self, RegisteredApi},
+        attenuation::Attenuation,
+        clients::{self, WithSecret},
+        keys,
+        projects::{self, NewProject},
+        users::{self, CreateUser, CreatedUser},
     },
     model::{
         api::{Algorithm, Api, ApiScope},
@@ -32,20 +35,18 @@ use crate::{
         error::Error,
         key::KeyForm,
         profile::Profile,
-        project::Project,
         redirect_uri::RedirectUri,
         rule::Rule,
         scope::Scopes,
         secret::{self, Digest, Secret, new_id},
     },
-    store::{ClientChanges, NewUser, RulePlace},
+    store::{ClientChanges, RulePlace},
 };
 
 /// The demo's own database, never another.
 const DATABASE: &str = "grantd-demo.db";
 const LISTEN: &str = "127.0.0.1:8080";
 const EMAIL: &str = "demo@example.com";
-const NAME: &str = "Demo Person";
 const API: &str = "https://api.example.com";
 /// Names by which a browser on this machine may come, beside the issuer's.
 const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -162,7 +163,7 @@ async fn refresh(app: &App, user_id: &str, variables: &mut Variables) -> Result<
     if !client.redirect_uris.iter().any(|uri| uri.matches(&redirect)) {
         let redirect_uris = client.redirect_uris.iter().cloned().chain([RedirectUri::register(&redirect)?]).collect();
         let to = ClientChanges { redirect_uris: Some(redirect_uris), ..ClientChanges::default() };
-        app.store.update_client(now, context::origin(), client.id.clone(), None, to).await?;
+        clients::update(app.engine(), context::act(now), &Attenuation::OPERATOR, &client, (to, None)).await?;
     }
     for name in ["API_KEY", "PROJECT_KEY", "ADMIN_KEY"] {
         let kept = app.store.find_key_by_digest(&Digest::of(variables.get(name)?)).await?;
@@ -171,7 +172,7 @@ async fn refresh(app: &App, user_id: &str, variables: &mut Variables) -> Result<
             Some(id) => app.store.find_project(id).await?,
             None => None,
         };
-        let key = make_key(app, now, NewKey { user_id: user_id.to_owned(), ..NewKey::like(&old, project) }).await?;
+        let key = create_key(app, now, NewKey { user_id: user_id.to_owned(), ..NewKey::like(&old, project) }).await?;
         variables.set(name, key.expose());
     }
     Ok(())
@@ -183,38 +184,36 @@ fn redirect(config: &Config) -> String {
 
 /// Makes the example user, API, client, project and keys.
 async fn fill(app: &App) -> Result<Variables, Error> {
-    let now = app.clock.now();
-    let password = secret::random_base62(20);
-    let whose = PasswordOwner { issuer: &app.config.issuer, email: EMAIL, name: NAME };
-    let accepted = NewPassword::accept(&SecretString::from(password.clone()), whose)?;
-    let user = NewUser {
-        email: EMAIL.to_owned(),
-        name: NAME.to_owned(),
-        password: Some(app.passwords.hash(accepted).await?),
-        plan: "pro".to_owned(),
-        admin: true,
+    let (now, by) = (app.clock.now(), &Attenuation::OPERATOR);
+    let (name, plan) = (Some("Demo Person".to_owned()), Some("pro".to_owned()));
+    let user = CreateUser { email: EMAIL.to_owned(), name, password: None, plan, admin: true };
+    let CreatedUser { user, password } = users::create(app.engine(), context::act(now), by, user, alone).await?;
+    let (api_id, api_secret) = create_api(app, now).await?;
+    let (client_id, client_secret) = create_client(app, now).await?;
+    let key = create_key(app, now, NewKey::of(&user.id, "Example key", Scopes::parse("read")?)).await?;
+    let project = NewProject {
+        id: None,
+        user_id: user.id.clone(),
+        name: "Example project".to_owned(),
+        key_form: KeyForm::Prefixed,
+        one_live_key: false,
+        plan: None,
     };
-    let user_id = app.store.insert_user(now, context::origin(), user).await?;
-    let (api_id, api_secret) = make_api(app, now).await?;
-    let (client_id, client_secret) = make_client(app, now).await?;
-    let key = make_key(app, now, NewKey::of(&user_id, "Example key", Scopes::parse("read")?)).await?;
-    let project = make_project(app, now, &user_id).await?;
-    let project_key = NewKey::of(&user_id, "Example project's key", Scopes::parse("read")?);
-    let project_key = make_key(app, now, NewKey { project: Some(project), ..project_key }).await?;
+    let project = projects::create(app.engine(), context::act(now), by, project, alone).await?;
+    let project_key = NewKey::of(&user.id, "Example project's key", Scopes::parse("read")?);
+    let project_key = create_key(app, now, NewKey { project: Some(project), ..project_key }).await?;
     // With an API key of its own, the whole management API can be tried.
     let catalog = app.catalog.current();
     let apis = catalog.apis.iter().chain(&catalog.management_api);
     let everything = apis.flat_map(|api| &api.scopes).map(|scope| scope.name.as_str());
-    let new = NewKey::of(&user_id, "Administrator's key", everything.collect());
-    let (admin_key, record) = apikey::make(now, &app.config, new)?;
-    app.store.insert_key(now, context::origin(), admin_key.digest(), record).await?;
+    let admin_key = create_key(app, now, NewKey::of(&user.id, "Administrator's key", everything.collect())).await?;
     let verifier = secret::random_base62(64);
     let challenge = BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()).as_ref());
     let mut variables = Variables::default();
     for (name, value) in [
         ("GRANTD", &*app.config.issuer),
         ("EMAIL", EMAIL),
-        ("PASSWORD", &password),
+        ("PASSWORD", password.as_ref().map_or("", |password| password.expose_secret())),
         ("API_ID", &api_id),
         ("API_SECRET", api_secret.expose()),
         ("CLIENT_ID", &client_id),
@@ -230,25 +229,8 @@ async fn fill(app: &App) -> Result<Variables, Error> {
     Ok(variables)
 }
 
-async fn make_key(app: &App, now: Timestamp, new: NewKey) -> Result<Secret, Error> {
-    let (key, record) = apikey::make(now, &app.config, new)?;
-    app.store.insert_key(now, context::origin(), key.digest(), record).await?;
-    Ok(key)
-}
-
-async fn make_project(app: &App, now: Timestamp, user_id: &str) -> Result<Project, Error> {
-    let project = Project {
-        id: new_id("project"),
-        user_id: user_id.to_owned(),
-        name: "Example project".to_owned(),
-        key_form: KeyForm::Prefixed,
-        one_live_key: false,
-        plan: None,
-        disabled_by: None,
-        created_at: now,
-    };
-    app.store.insert_project(now, context::origin(), project.clone()).await?;
-    Ok(project)
+async fn create_key(app: &App, now: Timestamp, new: NewKey) -> Result<Secret, Error> {
+    Ok(keys::create(app.engine(), context::act(now), &Attenuation::OPERATOR, new, alone).await?.secret)
 }
 
 /// For a proxy: reading needs `read`, everything else `write`.
@@ -257,7 +239,7 @@ fn rule(method: &str, scope: &str) -> Result<Rule, Error> {
     Ok(Rule { id: new_id("route"), method, pattern: "/*".to_owned(), scopes, public: false })
 }
 
-async fn make_api(app: &App, now: Timestamp) -> Result<(String, Secret), Error> {
+async fn create_api(app: &App, now: Timestamp) -> Result<(String, Secret), Error> {
     let scope = |name: &str, description: &str| ApiScope { name: name.to_owned(), description: description.to_owned() };
     let api = Api {
         id: new_id("api"),
@@ -272,18 +254,17 @@ async fn make_api(app: &App, now: Timestamp) -> Result<(String, Secret), Error> 
         scopes: vec![scope("read", "Read your data"), scope("write", "Change your data")],
         rules: Vec::new(),
     };
-    let api_id = api.id.clone();
-    let made = api::make(app, now, api).await?;
+    let RegisteredApi { api, secret } =
+        apis::register(app.engine(), context::act(now), &Attenuation::OPERATOR, api, alone).await?;
     for rule in [rule("GET", "read")?, rule("*", "write")?] {
-        app.store.insert_rule(now, context::origin(), api_id.clone(), rule, RulePlace::Last).await?;
+        let rule = (rule, RulePlace::Last);
+        apis::add_rule(app.engine(), context::act(now), api.id.clone(), rule, alone).await?;
     }
-    app.catalog.reload().await?;
-    Ok(made)
+    Ok((api.client_id, secret))
 }
 
 /// The operator's app, which is vouched for; with a callback on this machine by whichever name, at any port (RFC 8252 §7.3).
-async fn make_client(app: &App, now: Timestamp) -> Result<(String, Secret), Error> {
-    let (shown, kept) = new_secret(now);
+async fn create_client(app: &App, now: Timestamp) -> Result<(String, Secret), Error> {
     let mut redirect_uris = vec![redirect(&app.config)];
     redirect_uris.extend(LOCAL.map(|host| format!("http://{host}:8080/apps/callback")));
     redirect_uris.dedup();
@@ -291,13 +272,11 @@ async fn make_client(app: &App, now: Timestamp) -> Result<(String, Secret), Erro
         redirect_uris: redirect_uris.iter().map(|uri| RedirectUri::register(uri)).collect::<Result<_, _>>()?,
         grant_types: GrantType::ALL.to_vec(),
         scopes: Scopes::parse("read write")?,
-        secrets: vec![kept],
         ..Client::new(now, "Example app".to_owned(), ClientType::Confidential)
     };
-    client_rules::may_register(&Actor::OPERATOR, &client)?;
-    let id = client.id.clone();
-    app.store.insert_client(now, context::origin(), client).await?;
-    Ok((id, shown))
+    let WithSecret { client, secret, .. } =
+        clients::register(app.engine(), context::act(now), &Attenuation::OPERATOR, client, alone).await?;
+    Ok((client.id, secret.ok_or_else(|| Error::server("a confidential client has a secret"))?))
 }
 
 /// What to do next, in a few lines: where to click first.

@@ -26,8 +26,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use self::api::make as make_api;
-use crate::{config, model::error::Error, openapi};
+use crate::{config, model::error::Error, router};
 
 /// An OAuth 2.0 authorization server with first-class API keys.
 ///
@@ -173,7 +172,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Config => output::text(config::DEFAULTS),
         Command::Openapi => {
             let config = context::config(&global, &[])?;
-            output::line(&format!("{:#}", openapi::document(&config)))
+            output::line(&format!("{:#}", router::document(&config)))
         }
     }
 }

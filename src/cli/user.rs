@@ -92,10 +92,9 @@ impl UserCommand {
 
 impl Create {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let (password, shown) = password(self.password_stdin)?;
         let mut body = json!({ "email": self.email, "name": self.name, "plan": self.plan, "admin": self.admin });
-        if shown.is_none() {
-            body["password"] = password.expose_secret().into();
+        if self.password_stdin {
+            body["password"] = typed()?.expose_secret().into();
         }
         let made = Admin::open(global).await?.post("/users", body).await?;
         output::answer(global, &made, &["id", "email", "password"])
@@ -116,11 +115,12 @@ impl SetPassword {
     async fn run(self, global: &Global) -> Result<(), Error> {
         let opened = context::store(global).await?;
         let (user, _) = opened.store.find_user_by_email(&email::normalize(&self.email)?).await?.ok_or_else(no_user)?;
-        let (password, shown) = password(self.password_stdin)?;
+        let random = (!self.password_stdin).then(|| secret::random_base62(20));
+        let password = random.clone().map_or_else(typed, |random| Ok(SecretString::from(random)))?;
         let whose = PasswordOwner { issuer: &opened.config.issuer, email: &user.email, name: &user.name };
         let hash = Passwords::default().hash(NewPassword::accept(&password, whose)?).await?;
         opened.store.set_password(opened.now, context::origin(), user.id.clone(), hash).await?;
-        output::one(global, &[("id", json!(user.id)), ("password", json!(shown))])
+        output::one(global, &[("id", json!(user.id)), ("password", json!(random))])
     }
 }
 
@@ -130,19 +130,15 @@ async fn list(global: &Global) -> Result<(), Error> {
     output::list(global, "users", &users, &["id", "email", "name", "plan", "admin", "active"])
 }
 
-/// The password from standard input, or a random one that is shown once.
-fn password(from_stdin: bool) -> Result<(SecretString, Option<String>), Error> {
-    if !from_stdin {
-        let random = secret::random_base62(20);
-        return Ok((SecretString::from(random.clone()), Some(random)));
-    }
+/// The password from standard input.
+fn typed() -> Result<SecretString, Error> {
     let mut text = String::new();
     std::io::stdin()
         .take(4096)
         .read_to_string(&mut text)
         .map_err(|_| Error::invalid_request("the password is not UTF-8"))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
-    Ok((SecretString::from(text.strip_suffix('\r').unwrap_or(text)), None))
+    Ok(SecretString::from(text.strip_suffix('\r').unwrap_or(text)))
 }
 
 fn no_user() -> Error {

@@ -1,19 +1,19 @@
 //! Owns registering an API with the client of its resource server. Does not decide how an API speaks; its profile does.
 
-use super::{clients::new_secret, signing::Signing};
+use super::{Along, Engine, attenuation::Attenuation, clients::new_secret};
 use crate::{
     model::{
         api::{Api, ApiScope},
-        audit::Origin,
+        audit::Act,
         client::{Client, ClientType},
-        clock::Timestamp,
         error::{Error, ErrorCode},
         management_api,
+        rule::Rule,
         scope::is_scope_token,
         secret::Secret,
         text,
     },
-    store::{self, Store},
+    store::{self, RulePlace},
 };
 
 /// Longest identifier, in bytes.
@@ -21,46 +21,63 @@ pub const IDENTIFIER_MAX: usize = 512;
 /// Longest slug, in bytes.
 pub const SLUG_MAX: usize = 60;
 
-/// An API and the client of its resource server, ready to be kept.
+/// An API that was registered, with the client of its resource server.
 #[derive(Debug)]
-pub struct NewApi {
+pub struct RegisteredApi {
     /// The API.
     pub api: Api,
-    /// The client.
-    pub client: Client,
     /// The client's secret, to be shown once.
     pub secret: Secret,
 }
 
-impl NewApi {
-    /// Gives an API a client.
-    #[must_use]
-    pub fn of(now: Timestamp, mut api: Api) -> Self {
-        let (secret, kept) = new_secret(now);
-        let name = format!("{} (resource server)", api.name).chars().take(100).collect();
-        let client = Client {
-            grant_types: Vec::new(),
-            api_id: Some(api.id.clone()),
-            secrets: vec![kept],
-            ..Client::new(now, name, ClientType::Confidential)
-        };
-        api.client_id.clone_from(&client.id);
-        Self { api, client, secret }
-    }
+/// Registers an API with a client for its resource server, and makes the signing key where the API's algorithm is new here.
+/// The client's secret has no bounds, so a credential that has some cannot create it.
+///
+/// # Errors
+/// `insufficient_scope`; `conflict` when identifier or slug is taken, `invalid_scope` when a scope is another API's.
+pub async fn register(
+    engine: Engine<'_>,
+    act: Act,
+    by: &Attenuation<'_>,
+    mut api: Api,
+    along: impl FnOnce(&RegisteredApi) -> Along,
+) -> Result<RegisteredApi, Error> {
+    by.unbounded_secret("an API's resource server")?;
+    let (secret, kept) = new_secret(act.now);
+    let name = format!("{} (resource server)", api.name).chars().take(100).collect();
+    let client = Client {
+        grant_types: Vec::new(),
+        api_id: Some(api.id.clone()),
+        secrets: vec![kept],
+        ..Client::new(act.now, name, ClientType::Confidential)
+    };
+    api.client_id.clone_from(&client.id);
+    engine.signing.ensure(act.now, &[api.algorithm]).await?;
+    let registered = RegisteredApi { api, secret };
+    let store = engine.store.storing(along(&registered)?);
+    store.insert_api(act.now, act.origin, registered.api.clone(), client).await.map_err(|error| match error {
+        store::Error::Conflict => Error::new(ErrorCode::Conflict, "an API with this identifier or slug exists already"),
+        error => error.into(),
+    })?;
+    engine.catalog.reload().await?;
+    Ok(registered)
+}
 
-    /// Keeps both, and makes the signing key where the API's algorithm is new here.
-    ///
-    /// # Errors
-    /// `conflict` when identifier or slug is taken, `invalid_scope` when a scope is another API's.
-    pub async fn register(self, store: &Store, signing: &Signing, now: Timestamp, origin: Origin) -> Result<(), Error> {
-        signing.ensure(now, &[self.api.algorithm]).await?;
-        store.insert_api(now, origin, self.api, self.client).await.map_err(|error| match error {
-            store::Error::Conflict => {
-                Error::new(ErrorCode::Conflict, "an API with this identifier or slug exists already")
-            }
-            error => error.into(),
-        })
-    }
+/// Adds a rule to an API.
+///
+/// # Errors
+/// `invalid_request` where there is no such place for it.
+pub async fn add_rule(
+    engine: Engine<'_>,
+    act: Act,
+    api_id: String,
+    (rule, place): (Rule, RulePlace),
+    along: impl FnOnce(&Rule) -> Along,
+) -> Result<Rule, Error> {
+    let store = engine.store.storing(along(&rule)?);
+    store.insert_rule(act.now, act.origin, api_id, rule.clone(), place).await?;
+    engine.catalog.reload().await?;
+    Ok(rule)
 }
 
 /// An audience URI, if it is one that another API may have.

@@ -1,7 +1,7 @@
 //! Owns what a client may be, and who may register and change it: the rules that the pages, the management API, the command
 //! line and the demo share. Does not keep or authenticate clients; see `store::clients` and `engine::clients`.
 
-use super::attenuation::{self, Actor};
+use super::attenuation::Attenuation;
 use crate::{
     model::{
         client::{AuthMethod, Client, ClientType, GrantType, REDIRECT_URIS_MAX},
@@ -14,17 +14,19 @@ use crate::{
 
 /// Longest grace window of a refresh token, in milliseconds.
 const GRACE_MAX_MS: i64 = 60_000;
-/// Longest that an old secret may go on beside a new one, in seconds: a year.
-const OVERLAP_MAX: i64 = 31_536_000;
+/// Longest overlap of two secrets, in seconds: 7 days. A secret is rotated because it may have leaked.
+pub const SECRET_OVERLAP_MAX: i64 = 604_800;
+/// A client that acts without a user, as errors call it.
+const ACTS_ALONE: &str = "a client with client_credentials";
 
-/// Whether `actor` may register `client`, and whether there can be such a client at all.
+/// Whether `by` may register `client`, and whether there can be such a client at all.
 ///
 /// # Errors
 /// `invalid_request` or `invalid_scope` for what cannot be, `insufficient_scope` for what is wider than the actor's own
 /// credential, `forbidden` for what only an administrator sets.
-pub fn may_register(actor: &Actor<'_>, client: &Client) -> Result<(), Error> {
+pub fn may_register(by: &Attenuation<'_>, client: &Client) -> Result<(), Error> {
     check(client)?;
-    if !actor.is_admin() {
+    if !by.is_admin() {
         let usual = Client::new(client.created_at, String::new(), client.kind);
         let is_usual = client.grant_types == usual.grant_types
             && client.auth_methods == usual.auth_methods
@@ -37,12 +39,12 @@ pub fn may_register(actor: &Actor<'_>, client: &Client) -> Result<(), Error> {
         }
         only_public(&client.scopes)?;
     }
-    attenuation::reaches_project(actor, None)?;
-    attenuation::may_delegate(actor, &reaches(client))?;
-    if acts_alone(client) { attenuation::unbounded_secret(actor) } else { Ok(()) }
+    by.reaches_project(None)?;
+    by.may_delegate(&reaches(client))?;
+    if acts_alone(client) { by.unbounded_secret(ACTS_ALONE) } else { Ok(()) }
 }
 
-/// What of `to` is to be written, if `actor` may change `before` so.
+/// What of `to` is to be written, if `by` may change `before` so.
 ///
 /// The scopes of a client that acts without a user are an administrator's to set, for nothing else bounds its tokens. So is
 /// all that users are told of a first-party client: the operator vouches for it, and consent is not asked. An owner's change
@@ -50,7 +52,7 @@ pub fn may_register(actor: &Actor<'_>, client: &Client) -> Result<(), Error> {
 ///
 /// # Errors
 /// As [`may_register`].
-pub fn may_change(actor: &Actor<'_>, before: &Client, to: ClientChanges) -> Result<ClientChanges, Error> {
+pub fn may_change(by: &Attenuation<'_>, before: &Client, to: ClientChanges) -> Result<ClientChanges, Error> {
     // What stays as it is is not written: it may have been changed meanwhile.
     let to = ClientChanges {
         name: to.name.filter(|name| *name != before.name),
@@ -63,7 +65,7 @@ pub fn may_change(actor: &Actor<'_>, before: &Client, to: ClientChanges) -> Resu
         ..before.clone()
     };
     check(&after)?;
-    if !actor.is_admin() {
+    if !by.is_admin() {
         if before.first_party && (to.name.is_some() || to.redirect_uris.is_some() || to.scopes.is_some()) {
             return Err(administrators("the name, redirect URIs and permissions of this app"));
         }
@@ -72,25 +74,29 @@ pub fn may_change(actor: &Actor<'_>, before: &Client, to: ClientChanges) -> Resu
         }
         only_public(&after.scopes.filter(|name| !before.scopes.contains(name)))?;
     }
-    attenuation::reaches_project(actor, None)?;
-    attenuation::may_delegate(actor, &reaches(&after))?;
+    by.reaches_project(None)?;
+    by.may_delegate(&reaches(&after))?;
     if acts_alone(before) && to.scopes.is_some() {
-        attenuation::unbounded_secret(actor)?;
+        by.unbounded_secret(ACTS_ALONE)?;
     }
     Ok(to)
 }
 
-/// Whether `actor` may give `client` a new secret while the old ones go on for `overlap` seconds.
+/// Whether `by` may give `client` a new secret while the old ones go on for `overlap` seconds.
 ///
 /// # Errors
 /// As [`may_register`].
-pub fn may_rotate_secret(actor: &Actor<'_>, client: &Client, overlap: i64) -> Result<(), Error> {
-    if !(0..=OVERLAP_MAX).contains(&overlap) {
-        return Err(Error::invalid_request(format!("overlap is 0 to {OVERLAP_MAX} seconds")));
+pub fn may_rotate_secret(by: &Attenuation<'_>, client: &Client, overlap: i64) -> Result<(), Error> {
+    if !(0..=SECRET_OVERLAP_MAX).contains(&overlap) {
+        return Err(Error::invalid_request(format!("overlap is 0 to {SECRET_OVERLAP_MAX} seconds")));
     }
-    attenuation::reaches_project(actor, None)?;
-    attenuation::may_delegate(actor, &reaches(client))?;
-    if acts_alone(client) { attenuation::unbounded_secret(actor) } else { Ok(()) }
+    by.reaches_project(None)?;
+    by.may_delegate(&reaches(client))?;
+    match &client.api_id {
+        Some(_) => by.unbounded_secret("an API's resource server"),
+        None if acts_alone(client) => by.unbounded_secret(ACTS_ALONE),
+        None => Ok(()),
+    }
 }
 
 /// Whether the scopes of this client are an administrator's to set.

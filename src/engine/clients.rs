@@ -1,18 +1,21 @@
-//! Owns finding and proving clients, from memory on a repeat. Does not read requests; see `http::client_auth`.
+//! Owns finding and proving clients, from memory on a repeat; and what is done with them, whoever asks: register, change, give
+//! a new secret. Does not read requests; see `http::client_auth`. Who may do what is `client_rules`.
 
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
 
+use super::{Along, Engine, attenuation::Attenuation, client_rules};
 use crate::{
     cache::{Cached, Entity, EntityKind},
     model::{
+        audit::Act,
         client::{AuthMethod, Client, ClientSecret},
         clock::Timestamp,
         error::Error,
         secret::{self, Digest, Secret},
     },
-    store::Store,
+    store::{self, ClientChanges, Store},
 };
 
 /// Clients remembered.
@@ -105,6 +108,85 @@ impl Clients {
         let client = self.find_in(id, standing).await?.ok_or_else(Error::invalid_client)?;
         if client.auth_methods.contains(&AuthMethod::None) { Ok(client) } else { Err(Error::invalid_client()) }
     }
+}
+
+/// A client with a new secret.
+#[derive(Debug)]
+pub struct WithSecret {
+    /// The client.
+    pub client: Client,
+    /// The secret of a confidential client, to be shown once.
+    pub secret: Option<Secret>,
+    /// When its other secrets end, where it had some.
+    pub others_end_at: Option<Timestamp>,
+}
+
+/// Registers a client, which gets its secret here.
+///
+/// # Errors
+/// As [`client_rules::may_register`]; [`store::Error::Conflict`] for an id that was used before.
+pub async fn register(
+    engine: Engine<'_>,
+    act: Act,
+    by: &Attenuation<'_>,
+    mut client: Client,
+    along: impl FnOnce(&WithSecret) -> Along,
+) -> Result<WithSecret, store::Error> {
+    client_rules::may_register(by, &client)?;
+    let secret = client.is_confidential().then(|| {
+        let (shown, kept) = new_secret(act.now);
+        client.secrets.push(kept);
+        shown
+    });
+    let registered = WithSecret { client, secret, others_end_at: None };
+    let store = engine.store.storing(along(&registered)?);
+    store.insert_client(act.now, act.origin, registered.client.clone()).await?;
+    Ok(registered)
+}
+
+/// Changes a client, and disables or enables it. Nothing if there is none.
+pub async fn update(
+    engine: Engine<'_>,
+    act: Act,
+    by: &Attenuation<'_>,
+    before: &Client,
+    (to, active): (ClientChanges, Option<bool>),
+) -> Result<Option<Client>, store::Error> {
+    let (id, Act { now, origin }) = (&before.id, act);
+    let to = client_rules::may_change(by, before, to)?;
+    let owner = before.owner_id.clone();
+    if !to.is_empty() && !engine.store.update_client(now, origin.clone(), id.clone(), owner, to).await? {
+        return Ok(None);
+    }
+    if let Some(active) = active
+        && !engine.store.set_client_active(now, origin, id.clone(), active).await?
+    {
+        return Ok(None);
+    }
+    engine.store.find_client(id).await
+}
+
+/// Gives a client a new secret; its others end after `overlap` seconds. `id` is that of the secret, where a form must not create
+/// two. Nothing for a public client.
+///
+/// # Errors
+/// As [`client_rules::may_rotate_secret`]; [`store::Error::Conflict`] for an id that was used before.
+pub async fn rotate_secret(
+    engine: Engine<'_>,
+    act: Act,
+    by: &Attenuation<'_>,
+    client: Client,
+    (id, overlap): (Option<String>, i64),
+    along: impl FnOnce(&WithSecret) -> Along,
+) -> Result<Option<WithSecret>, store::Error> {
+    client_rules::may_rotate_secret(by, &client, overlap)?;
+    let (shown, kept) = new_secret(act.now);
+    let kept = ClientSecret { id: id.unwrap_or(kept.id), ..kept };
+    let end = act.now.plus_seconds(overlap);
+    let rotated = WithSecret { client, secret: Some(shown), others_end_at: Some(end) };
+    let store = engine.store.storing(along(&rotated)?);
+    let (id, owner) = (rotated.client.id.clone(), rotated.client.owner_id.clone());
+    Ok(store.rotate_secret(act.now, act.origin, id, owner, kept, end).await?.then_some(rotated))
 }
 
 /// A new client secret: what is shown once, and what is kept.

@@ -2,6 +2,7 @@
 //! here: decisions that more than one kind of endpoint needs. Not here: axum (`http`) and SQL (`store`); each part is built
 //! from the few things it needs.
 
+mod accepted;
 pub mod apikey;
 pub mod apis;
 pub mod attenuation;
@@ -20,6 +21,7 @@ pub mod http_client;
 pub mod idempotency;
 pub mod import;
 pub mod interactions;
+pub mod keys;
 pub mod leaks;
 pub mod limit;
 pub mod mail;
@@ -27,9 +29,40 @@ pub mod master;
 pub mod mint;
 pub mod new_password;
 pub mod password;
+pub mod projects;
 pub mod sessions;
 pub mod signing;
 pub mod usage;
+pub mod users;
 pub mod verify;
 pub mod verify_meters;
-mod weight;
+
+use self::{catalog::CatalogCache, password::Passwords, signing::Signing};
+use crate::{
+    config::Config,
+    model::error::Error,
+    store::{Store, StoredResponse},
+};
+
+/// What the verbs of management work with, whether a page, the management API, a command or the demo calls them.
+#[derive(Clone, Copy, Debug)]
+pub struct Engine<'a> {
+    /// How the server runs.
+    pub config: &'a Config,
+    /// The database.
+    pub store: &'a Store,
+    /// The APIs and scopes.
+    pub catalog: &'a CatalogCache,
+    /// Signing keys.
+    pub signing: &'a Signing,
+    /// Hashes passwords.
+    pub passwords: &'a Passwords,
+}
+
+/// What a verb stores in the transaction of what it reports: the response to a request that may be sent again.
+pub type Along = Result<Option<StoredResponse>, Error>;
+
+/// Stores nothing along.
+pub fn alone<T>(_: &T) -> Along {
+    Ok(None)
+}

@@ -10,13 +10,14 @@ use tokio::{
     time::timeout,
 };
 
+pub use super::accepted::{Accepted, Verified};
 use super::{
+    accepted::{self, Credentials},
     catalog::CatalogCache,
     claims::{self, Claims, SignedToken},
     signing::Signing,
-    usage::{KeyCounter, Usage},
+    usage::Usage,
     verify_meters::VerifyMeters,
-    weight::{self, Credentials},
 };
 use crate::{
     cache::{Cached, Entity, EntityKind},
@@ -40,19 +41,6 @@ const FLIGHTS: usize = 256;
 const WAITING_MAX: usize = 64;
 /// Shortest text that may be an imported key, in bytes.
 const OPAQUE_MIN: usize = 8;
-
-/// What was accepted: the principal, and the counter of its uses where it is a key.
-#[derive(Debug)]
-pub struct Accepted {
-    /// What the credential stands for.
-    pub principal: Principal,
-    counter: Option<Arc<KeyCounter>>,
-    /// What it costs in memory, in bytes.
-    pub(super) weight: u64,
-}
-
-/// An accepted credential, as it is remembered.
-pub type Verified = Arc<Cached<Accepted>>;
 
 /// What came of checking a credential.
 pub type Found = Result<Verified, Rejection>;
@@ -118,7 +106,7 @@ impl Verifier {
             usage: parts.usage,
             issuer: parts.issuer,
             client_plan: parts.client_plan,
-            cache: weight::cache(parts.memory),
+            cache: accepted::cache(parts.memory),
             meters: VerifyMeters::default(),
             flights: (0..FLIGHTS)
                 .map(|_| Flight { last: Mutex::default(), waiting: Semaphore::new(WAITING_MAX) })
@@ -317,7 +305,7 @@ impl Verifier {
             quota,
             key: None,
         };
-        Ok(Ok((Accepted { weight: weight::of(&principal, &sources), principal, counter: None }, sources)))
+        Ok(Ok((Accepted { weight: accepted::weight(&principal, &sources), principal, counter: None }, sources)))
     }
 
     /// What a client on its own is measured by.
@@ -383,7 +371,7 @@ impl Verifier {
                 networks: key.networks,
             }),
         };
-        Ok(Ok((Accepted { weight: weight::of(&principal, &sources), principal, counter }, sources)))
+        Ok(Ok((Accepted { weight: accepted::weight(&principal, &sources), principal, counter }, sources)))
     }
 }
 

@@ -47,6 +47,11 @@ struct ForwardAuth<'a> {
 }
 
 /// `ANY /gateway/verify` where there is one API
+#[utoipa::path(get, path = "/gateway/verify", tag = "gateway", summary = "Judge a request for a reverse proxy, where there is one API",
+    description = "As /gateway/verify/{api}, on a server with a single API.",
+    security(("bearer" = [])), responses((status = 200, description = "It may; headers say who is calling"),
+        (status = 401, description = "No valid credential"), (status = 403, description = "Not with these scopes"),
+        (status = 429, description = "Too many requests")))]
 pub async fn only(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Response {
     let mut catalog = app.catalog.current();
     if catalog.apis.is_empty() {
@@ -66,7 +71,7 @@ pub async fn only(State(app): State<Arc<App>>, info: RequestInfo, request: Reque
 
 /// `ANY /gateway/verify/{api}`
 #[utoipa::path(get, path = "/gateway/verify/{api}", tag = "gateway", summary = "Judge a request for a reverse proxy",
-    description = "DeniedRequest by a reverse proxy before each request, by any method: may it pass, and who is calling?",
+    description = "Asked by a reverse proxy before each request, by any method: may it pass, and who is calling?",
     params(("api" = String, Path)),
     security(("bearer" = [])), responses((status = 200, description = "It may; headers say who is calling"),
         (status = 401, description = "No valid credential"), (status = 403, description = "Not with these scopes"),

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::error::OAuthError;
 use crate::model::{
-    audit::Origin,
+    audit::{Act, Origin},
     clock::Timestamp,
     error::{Error, ErrorCode},
     network::sender_network,
@@ -47,6 +47,12 @@ impl RequestInfo {
     #[must_use]
     pub fn origin(&self, actor: &str) -> Origin {
         Origin { actor: actor.to_owned(), address: self.address.to_string(), request_id: self.id.clone() }
+    }
+
+    /// What this request does.
+    #[must_use]
+    pub fn act(&self, actor: &str) -> Act {
+        Act { now: self.now, origin: self.origin(actor) }
     }
 }
 

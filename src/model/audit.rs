@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::clock::Timestamp;
+
 /// Where a request came from and who is behind it.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
@@ -11,6 +13,15 @@ pub struct Origin {
     pub address: String,
     /// Identifier of the request, as answered in `X-Request-ID`.
     pub request_id: String,
+}
+
+/// Something that is done: when, and by whom.
+#[derive(Clone, Debug)]
+pub struct Act {
+    /// When.
+    pub now: Timestamp,
+    /// By whom, from where.
+    pub origin: Origin,
 }
 
 /// One thing that happened. Never a token, code, secret, verifier or password.

@@ -14,60 +14,83 @@ pub const SCOPE_PREFIX: &str = "grantd:";
 /// Below the issuer: its audience URI, and where it answers.
 pub const PATH: &str = "/api/v1";
 
-/// See keys.
-pub const KEYS_READ: &str = "grantd:keys:read";
-/// Make, change and end keys.
-pub const KEYS_WRITE: &str = "grantd:keys:write";
-/// See projects.
-pub const PROJECTS_READ: &str = "grantd:projects:read";
-/// Make and change projects.
-pub const PROJECTS_WRITE: &str = "grantd:projects:write";
-/// See clients.
-pub const CLIENTS_READ: &str = "grantd:clients:read";
-/// Make, change and delete clients.
-pub const CLIENTS_WRITE: &str = "grantd:clients:write";
-/// See users.
-pub const USERS_READ: &str = "grantd:users:read";
-/// Make and change users.
-pub const USERS_WRITE: &str = "grantd:users:write";
-/// See APIs and their rules.
-pub const APIS_READ: &str = "grantd:apis:read";
-/// Make APIs, add and remove rules.
-pub const APIS_WRITE: &str = "grantd:apis:write";
-/// See plans.
-pub const PLANS_READ: &str = "grantd:plans:read";
-/// Change plans.
-pub const PLANS_WRITE: &str = "grantd:plans:write";
-/// See how keys are used, and why requests were refused.
-pub const USAGE_READ: &str = "grantd:usage:read";
-/// See what happened.
-pub const AUDIT_READ: &str = "grantd:audit:read";
+/// A scope as a type, so that the signature of a handler names the one it needs.
+pub trait Needed: Send + Sync + 'static {
+    /// The scope.
+    const SCOPE: Scope;
+    /// What it permits to see is personal data: each look by an administrator is recorded.
+    const IS_PERSONAL: bool = Self::SCOPE.is_personal();
+}
 
-/// Its scopes, in words for consent pages and key forms.
-const SCOPES: [(&str, &str); 14] = [
-    (KEYS_READ, "See API keys"),
-    (KEYS_WRITE, "Make, change and revoke API keys"),
-    (PROJECTS_READ, "See projects"),
-    (PROJECTS_WRITE, "Make and change projects"),
-    (CLIENTS_READ, "See apps"),
-    (CLIENTS_WRITE, "Make, change and delete apps"),
-    (USERS_READ, "See users (administrators)"),
-    (USERS_WRITE, "Make and change users (administrators)"),
-    (APIS_READ, "See APIs and their rules (administrators)"),
-    (APIS_WRITE, "Make APIs and change their rules (administrators)"),
-    (PLANS_READ, "See plans (administrators)"),
-    (PLANS_WRITE, "Change plans (administrators)"),
-    (USAGE_READ, "See how keys are used and why requests were refused"),
-    (AUDIT_READ, "See what happened"),
-];
+macro_rules! scopes {
+    ($($name:ident = $token:literal, $description:literal;)*) => {
+        /// A scope of the management API.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Scope {
+            $(#[doc = concat!("`", $token, "`: ", $description, ".")] $name,)*
+        }
+
+        impl Scope {
+            /// Every one.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The scope-token.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $token,)* }
+            }
+
+            /// What it permits, in words for consent pages and key forms.
+            #[must_use]
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$name => $description,)* }
+            }
+        }
+
+        /// The scopes as types.
+        pub mod needs {
+            $(
+                #[doc = concat!("`", $token, "`.")]
+                #[derive(Debug)]
+                pub struct $name;
+
+                impl super::Needed for $name {
+                    const SCOPE: super::Scope = super::Scope::$name;
+                }
+            )*
+        }
+    };
+}
+
+scopes! {
+    KeysRead = "grantd:keys:read", "See API keys";
+    KeysWrite = "grantd:keys:write", "Make, change and revoke API keys";
+    ProjectsRead = "grantd:projects:read", "See projects";
+    ProjectsWrite = "grantd:projects:write", "Make and change projects";
+    ClientsRead = "grantd:clients:read", "See apps";
+    ClientsWrite = "grantd:clients:write", "Make, change and delete apps";
+    UsersRead = "grantd:users:read", "See users (administrators)";
+    UsersWrite = "grantd:users:write", "Make and change users (administrators)";
+    ApisRead = "grantd:apis:read", "See APIs and their rules (administrators)";
+    ApisWrite = "grantd:apis:write", "Make APIs and change their rules (administrators)";
+    PlansRead = "grantd:plans:read", "See plans (administrators)";
+    PlansWrite = "grantd:plans:write", "Change plans (administrators)";
+    UsageRead = "grantd:usage:read", "See how keys are used and why requests were refused";
+    AuditRead = "grantd:audit:read", "See what happened";
+}
+
+impl Scope {
+    /// Whether what it permits to see is personal data.
+    #[must_use]
+    pub const fn is_personal(self) -> bool {
+        !matches!(self, Self::ApisRead | Self::ApisWrite | Self::PlansRead | Self::PlansWrite)
+    }
+}
 
 /// The management API of this issuer.
 #[must_use]
 pub fn api(issuer: &str) -> Api {
-    let scope = |(name, description): &(&str, &str)| ApiScope {
-        name: (*name).to_owned(),
-        description: (*description).to_owned(),
-    };
+    let scope = |scope: &Scope| ApiScope { name: scope.name().to_owned(), description: scope.description().to_owned() };
     Api {
         id: "api_grantd".to_owned(),
         slug: SLUG.to_owned(),
@@ -78,7 +101,7 @@ pub fn api(issuer: &str) -> Api {
         access_token_seconds: 3600,
         client_id: String::new(),
         counts_introspection: false,
-        scopes: SCOPES.iter().map(scope).collect(),
+        scopes: Scope::ALL.iter().map(scope).collect(),
         rules: Vec::new(),
     }
 }

@@ -6,81 +6,58 @@ mod protocol;
 mod shapes;
 
 use serde_json::{Map, Value, json};
-use utoipa::OpenApi;
+use utoipa::openapi::OpenApi;
 
-use crate::{api, config::Config, gateway, http::problem, model::management_api, oauth, public};
+use crate::{
+    config::Config,
+    http::problem,
+    model::management_api::{self, Scope},
+};
 
 /// The media type of errors.
 const PROBLEM: &str = "application/problem+json";
 
-#[derive(OpenApi)]
-#[openapi(
-    paths(
-        api::keys::list,
-        api::keys::create,
-        api::keys::get,
-        api::keys::update,
-        api::keys::revoke,
-        api::keys::rotate,
-        api::keys::regenerate,
-        api::usage::of_key,
-        api::usage::of_user,
-        api::usage::denials,
-        api::usage::denial,
-        api::projects::list,
-        api::projects::create,
-        api::projects::get,
-        api::projects::update,
-        api::clients::list,
-        api::clients::create,
-        api::clients::get,
-        api::clients::update,
-        api::clients::delete,
-        api::clients::rotate_secret,
-        api::users::list,
-        api::users::create,
-        api::users::get,
-        api::users::update,
-        api::apis::list,
-        api::apis::create,
-        api::apis::get,
-        api::apis::routes,
-        api::apis::add_route,
-        api::apis::remove_route,
-        api::apis::scopes,
-        api::plans::list,
-        api::plans::set,
-        api::audit::list,
-        oauth::token::token,
-        oauth::introspect::introspect,
-        oauth::revoke::revoke,
-        oauth::metadata::metadata,
-        oauth::metadata::jwks,
-        public::me::me,
-        public::me::health,
-        gateway::named,
-    ),
-    tags(
-        (name = "keys", description = "API keys: make, watch, rotate, revoke."),
-        (name = "projects", description = "Containers of keys with a policy."),
-        (name = "usage", description = "How keys are used, and why requests were refused."),
-        (name = "clients", description = "OAuth apps."),
-        (name = "users", description = "People who sign in. For administrators."),
-        (name = "apis", description = "Protected resources, their scopes and rules. For administrators."),
-        (name = "plans", description = "How much each tier may ask for. For administrators."),
-        (name = "audit", description = "What happened."),
-        (name = "self", description = "What a credential says of itself."),
-        (name = "oauth", description = "The authorization server."),
-        (name = "gateway", description = "Forward-auth for a reverse proxy."),
-    )
-)]
-struct Described;
+/// What operations are grouped by.
+const TAGS: [(&str, &str); 12] = [
+    ("keys", "API keys: make, watch, rotate, revoke."),
+    ("projects", "Containers of keys with a policy."),
+    ("usage", "How keys are used, and why requests were refused."),
+    ("clients", "OAuth apps."),
+    ("users", "People who sign in. For administrators."),
+    ("apis", "Protected resources, their scopes and rules. For administrators."),
+    ("plans", "How much each tier may ask for. For administrators."),
+    ("audit", "What happened."),
+    ("self", "What a credential says of itself."),
+    ("oauth", "The authorization server."),
+    ("gateway", "Forward-auth for a reverse proxy."),
+    ("leaks", "Reports of keys that were found in public."),
+];
 
-/// The document of the server with this configuration.
+/// What handlers say of themselves, and the scope that each of them needs by its signature.
+#[derive(Debug)]
+pub struct Described {
+    /// Their operations, with the schemas of what they read and answer.
+    pub document: fn() -> OpenApi,
+    /// Path, method, scope.
+    pub scopes: Vec<(&'static str, &'static str, Option<Scope>)>,
+}
+
+/// The document of the server with this configuration, of these handlers.
 #[must_use]
-pub fn document(config: &Config) -> Value {
+pub fn document(config: &Config, described: impl IntoIterator<Item = Described>) -> Value {
     let issuer: &str = &config.issuer;
-    let mut document = serde_json::to_value(Described::openapi()).unwrap_or_default();
+    let (mut merged, mut scopes) = (OpenApi::default(), Vec::new());
+    for described in described {
+        merged.merge((described.document)());
+        scopes.extend(described.scopes);
+    }
+    let mut document = serde_json::to_value(merged).unwrap_or_default();
+    for (path, method, scope) in scopes {
+        if let Some(scope) = scope {
+            document["paths"][path][method]["security"] = json!([{ "bearer": [scope.name()] }]);
+        }
+    }
+    document["tags"] = TAGS.map(|(name, description)| json!({ "name": name, "description": description })).into();
     document["info"] = json!({
         "title": "grantd",
         "version": env!("CARGO_PKG_VERSION"),

@@ -12,6 +12,7 @@ use crate::{
         token_request::RESOURCES_MAX,
     },
     oauth::introspect::TOKENS_MAX,
+    public::leaks::REPORTED_MAX,
 };
 
 /// The media types of parameters.
@@ -41,6 +42,18 @@ pub(super) fn complete(path: &str, operation: &mut Value) {
             answers(operation, &Value::Null, "Refusal", &["400", "401", "403", "404", "429"]);
             operation["responses"]["404"]["content"] = content(JSON, &reference("OAuthError"));
         }
+        "/gateway/verify" => {
+            answers(operation, &Value::Null, "Refusal", &["400", "401", "403", "429"]);
+            // Without a single API there is nobody's form to answer in.
+            let either = json!({ "oneOf": [reference("Refusal"), reference("OAuthError")] });
+            operation["responses"]["400"]["content"] = content(JSON, &either);
+        }
+        "/leaks/secret-scanning" => {
+            body(operation, &[JSON], &reports());
+            answers(operation, &labels(), "OAuthError", &["400", "403", "404", "413"]);
+            operation["responses"]["403"]["description"] = "The report is not signed by the reporter".into();
+            operation["responses"]["404"]["description"] = "Reports are not configured".into();
+        }
         "/.well-known/oauth-authorization-server" => answers(operation, &metadata(), "OAuthError", &[]),
         "/.well-known/jwks.json" => answers(operation, &jwks(), "OAuthError", &[]),
         _ => {}
@@ -57,6 +70,7 @@ pub(super) fn oauth_error() -> Value {
         "unsupported_grant_type",
         "invalid_scope",
         "invalid_target",
+        "forbidden",
         "not_found",
         "content_too_large",
         "unsupported_media_type",
@@ -267,6 +281,21 @@ fn introspection() -> Value {
     let one = json!([credential, refresh_token, inactive]);
     let many = object(&json!({ "tokens": { "type": "array", "maxItems": TOKENS_MAX, "items": { "oneOf": one } } }));
     json!({ "oneOf": [one[0], one[1], one[2], many] })
+}
+
+/// GitHub's secret scanning partner program.
+fn reports() -> Value {
+    let report = some(&["token", "type"], &json!({ "token": text(), "type": text(), "url": text() }));
+    json!({ "type": "array", "maxItems": REPORTED_MAX, "items": report })
+}
+
+fn labels() -> Value {
+    let label = object(&json!({
+        "token_hash": { "type": "string", "description": "SHA-256, base64" },
+        "token_type": text(),
+        "label": { "type": "string", "enum": ["true_positive", "false_positive"] },
+    }));
+    json!({ "type": "array", "items": label })
 }
 
 /// RFC 7009 §2.1.

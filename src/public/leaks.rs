@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Reported texts read from one request.
-const REPORTED_MAX: usize = 100;
+pub const REPORTED_MAX: usize = 100;
 /// Longest place named in the mail to the owner, in characters.
 const PLACE_MAX: usize = 500;
 
@@ -40,7 +40,14 @@ struct Label {
     label: &'static str,
 }
 
-/// `POST /leaks/secret-scanning`
+/// Report keys that were found in public
+///
+/// For GitHub's secret scanning, which signs the request; each key that is one of this server's is revoked, and its owner told.
+#[utoipa::path(post, path = "/leaks/secret-scanning", tag = "leaks",
+    params(("Github-Public-Key-Identifier" = String, Header, description = "Which of the reporter's keys signed the body"),
+        ("Github-Public-Key-Signature" = String, Header, description = "ECDSA on P-256 with SHA-256, ASN.1, base64")),
+    request_body(content = serde_json::Value, description = "The keys, with where they were found"), security(()),
+    responses((status = 200, description = "Whether each is a key of this server")))]
 pub async fn secret_scanning(
     State(app): State<Arc<App>>,
     info: RequestInfo,

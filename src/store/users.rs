@@ -3,7 +3,6 @@
 use super::{
     Error, Store,
     row::{binds, is_unset, record},
-    sessions::NewSession,
     tx::Tx,
 };
 use crate::{

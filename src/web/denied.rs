@@ -79,7 +79,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     let params = query(&uri)?;
     let request_id: String = params.get("request_id").unwrap_or_default().trim().chars().take(REQUEST_ID_MAX).collect();
     let found = find(&app, &info, &signed_in, &request_id).await?;
-    let newest = if request_id.is_empty() { newest(&app, &info, &signed_in).await? } else { Vec::new() };
+    let newest = if request_id.is_empty() { newest(&app, &signed_in).await? } else { Vec::new() };
     let problem = (!request_id.is_empty() && found.is_empty())
         .then(|| "Nothing found. Either no request had this id, or it carried nothing of yours.".to_owned());
     let page = DeniedPage {
@@ -120,7 +120,7 @@ async fn find(app: &App, info: &RequestInfo, signed_in: &SignedIn, request_id: &
 }
 
 /// The viewer's own, of all keys and apps.
-async fn newest(app: &App, info: &RequestInfo, signed_in: &SignedIn) -> Result<Vec<DenialRow>, Error> {
+async fn newest(app: &App, signed_in: &SignedIn) -> Result<Vec<DenialRow>, Error> {
     let user = &signed_in.user;
     let records = app.denials.newest(&app.store, &user.id, NEWEST_MAX).await?;
     let keys = records.iter().filter_map(|record| record.key_id.as_deref());

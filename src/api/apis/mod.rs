@@ -13,7 +13,7 @@ use axum::{
 
 use super::{
     auth::{Admin, ApisRead, ApisWrite, Authorized, CatalogRead, no_such},
-    idempotency::{Guarded, JsonResponse, found},
+    idempotency::Idempotent,
     page::{Page, Paging, cut},
     path::{Id, Ids},
     query::{ListQuery, NoFilter, Query},
@@ -22,12 +22,13 @@ use crate::{
     api::json::JsonBody,
     app::App,
     engine::{
-        apis::{self, NewApi},
+        apis::{self, RegisteredApi},
         signing::ACCESS_TOKEN_SECONDS_MAX,
     },
     http::{problem::Problem, reply},
     model::{
         api::{Algorithm, Api as Record, ApiScope},
+        audit::Act,
         error::Error,
         profile::Profile,
         rule::{self, is_pattern},
@@ -45,7 +46,7 @@ const METHOD_MAX: usize = 20;
 
 /// List APIs
 #[utoipa::path(get, path = "/api/v1/apis", tag = "apis", params(Paging),
-    responses((status = 200, body = Page<Api>)), security(("bearer" = ["grantd:apis:read"])))]
+    responses((status = 200, body = Page<Api>)))]
 pub async fn list(
     State(app): State<Arc<App>>,
     Admin(..): Admin<ApisRead>,
@@ -59,27 +60,25 @@ pub async fn list(
 ///
 /// The answer shows the secret with which its resource server introspects, once.
 #[utoipa::path(post, path = "/api/v1/apis", tag = "apis", request_body = CreateApi,
-    responses((status = 201, body = MadeApi)), security(("bearer" = ["grantd:apis:write"])))]
+    responses((status = 201, body = MadeApi)))]
 pub async fn create(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<ApisWrite>,
     JsonBody { value: sent, idempotency_key }: JsonBody<CreateApi>,
 ) -> Result<Response, Problem> {
-    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
-        Ok(guarded) => guarded,
-        Err(replayed) => return Ok(replayed),
+    let once = Idempotent::of(&app, &caller, idempotency_key);
+    let work = async {
+        let api = sent.parse(&app)?;
+        let along = |made: &RegisteredApi| {
+            once.created(&MadeApi { made: (&made.api).into(), client_secret: made.secret.expose().to_owned() })
+        };
+        caller.note_escalation(&app, apis::register(app.engine(), caller.act(), &caller.bounds(), api, along).await)
     };
-    let now = caller.info.now;
-    let new = NewApi::of(now, sent.api(&app)?);
-    let made = MadeApi { made: (&new.api).into(), client_secret: new.secret.expose().to_owned() };
-    let response = JsonResponse::created(&made)?;
-    let done = new.register(&guarded.store(&response)?, &app.signing, now, caller.origin()).await;
-    app.catalog.reload().await?;
-    guarded.end(response, done.map_err(Into::into)).await
+    once.run(work).await
 }
 
 impl CreateApi {
-    fn api(self, app: &App) -> Result<Record, Error> {
+    fn parse(self, app: &App) -> Result<Record, Error> {
         let name = text::name("the name", &self.name)?;
         let wrong = |what: &str| Error::invalid_request(format!("{what} is not one this server knows"));
         let seconds = self.access_token_seconds.unwrap_or(3600);
@@ -117,14 +116,14 @@ impl CreateApi {
 
 /// One API, by id or slug
 #[utoipa::path(get, path = "/api/v1/apis/{id}", tag = "apis", params(("id" = String, Path, format = "id")),
-    responses((status = 200, body = Api)), security(("bearer" = ["grantd:apis:read"])))]
+    responses((status = 200, body = Api)))]
 pub async fn get(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, Id(id): Id) -> Result<Response, Problem> {
     Ok(reply::json(&Api::from(&find(&app, &id)?)))
 }
 
 /// List an API's rules, in the order they are evaluated
 #[utoipa::path(get, path = "/api/v1/apis/{id}/routes", tag = "apis", params(("id" = String, Path, format = "id")),
-    responses((status = 200, body = Page<Rule>)), security(("bearer" = ["grantd:apis:read"])))]
+    responses((status = 200, body = Page<Rule>)))]
 pub async fn routes(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, Id(id): Id) -> Result<Response, Problem> {
     let items: Vec<Rule> = find(&app, &id)?.rules.iter().map(Into::into).collect();
     Ok(reply::json(&Page { items, next: None }))
@@ -132,24 +131,21 @@ pub async fn routes(State(app): State<Arc<App>>, Admin(..): Admin<ApisRead>, Id(
 
 /// Add a rule, after the others or before one of them
 #[utoipa::path(post, path = "/api/v1/apis/{id}/routes", tag = "apis", params(("id" = String, Path, format = "id")),
-    request_body = CreateRule, responses((status = 201, body = Rule)), security(("bearer" = ["grantd:apis:write"])))]
+    request_body = CreateRule, responses((status = 201, body = Rule)))]
 pub async fn add_route(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<ApisWrite>,
     Id(id): Id,
     JsonBody { value: sent, idempotency_key }: JsonBody<CreateRule>,
 ) -> Result<Response, Problem> {
-    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
-        Ok(guarded) => guarded,
-        Err(replayed) => return Ok(replayed),
+    let once = Idempotent::of(&app, &caller, idempotency_key);
+    let work = async {
+        let api = find(&app, &id)?;
+        let place = sent.place()?;
+        let rule = (sent.parse(&app, &api)?, place);
+        Ok(apis::add_rule(app.engine(), caller.act(), api.id, rule, |rule| once.created(&Rule::from(rule))).await?)
     };
-    let api = find(&app, &id)?;
-    let place = sent.place()?;
-    let rule = sent.rule(&app, &api)?;
-    let response = JsonResponse::created(&Rule::from(&rule))?;
-    let done = guarded.store(&response)?.insert_rule(caller.info.now, caller.origin(), api.id, rule, place).await;
-    app.catalog.reload().await?;
-    guarded.end(response, done.map_err(Into::into)).await
+    once.run(work).await
 }
 
 impl CreateRule {
@@ -162,7 +158,7 @@ impl CreateRule {
         }
     }
 
-    fn rule(self, app: &App, api: &Record) -> Result<rule::Rule, Error> {
+    fn parse(self, app: &App, api: &Record) -> Result<rule::Rule, Error> {
         let method = self.method.as_deref().unwrap_or("*").to_ascii_uppercase();
         let is_word = (1..=METHOD_MAX).contains(&method.len()) && method.bytes().all(|b| b.is_ascii_uppercase());
         if method != "*" && !is_word {
@@ -190,8 +186,7 @@ impl CreateRule {
 /// Without rules, every credential for an API passes everywhere: its last one goes only with `open=yes`.
 #[utoipa::path(delete, path = "/api/v1/apis/{id}/routes/{route}", tag = "apis",
     params(("id" = String, Path, format = "id"), ("route" = String, Path, format = "id"), ("open" = Option<String>, Query, format = "yes")),
-    responses((status = 204, description = "It is gone"), (status = 409)),
-    security(("bearer" = ["grantd:apis:write"])))]
+    responses((status = 204, description = "It is gone"), (status = 409)))]
 pub async fn remove_route(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<ApisWrite>,
@@ -202,14 +197,17 @@ pub async fn remove_route(
     if !find(&app, &id)?.rules.iter().any(|rule| rule.id == route) {
         return Err(no_such("rule").into());
     }
-    found(app.store.delete_rule(caller.info.now, caller.origin(), route, open).await, || no_such("rule"))?;
+    let Act { now, origin } = caller.act();
+    if !app.store.delete_rule(now, origin, route, open).await? {
+        return Err(no_such("rule").into());
+    }
     app.catalog.reload().await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// List scopes that a key or client may have
 #[utoipa::path(get, path = "/api/v1/scopes", tag = "apis", params(Paging),
-    responses((status = 200, body = Page<ListedScope>)), security(("bearer" = ["grantd:keys:read"])))]
+    responses((status = 200, body = Page<ListedScope>)))]
 pub async fn scopes(
     State(app): State<Arc<App>>,
     Authorized(..): Authorized<CatalogRead>,

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::model::client::Client as Record;
+use crate::{
+    engine::clients::WithSecret,
+    model::{client::Client as Record, clock::Timestamp},
+};
 
 /// An OAuth client (RFC 6749 §2).
 #[derive(Debug, Serialize, ToSchema)]
@@ -60,6 +63,16 @@ pub struct MadeClient {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub(super) others_end_at: Option<String>,
+}
+
+impl MadeClient {
+    pub(super) fn of(made: &WithSecret) -> Self {
+        Self {
+            made: made.client.clone().into(),
+            client_secret: made.secret.as_ref().map(|secret| secret.expose().to_owned()),
+            others_end_at: made.others_end_at.map(Timestamp::rfc3339),
+        }
+    }
 }
 
 /// A client to register.
@@ -120,8 +133,8 @@ pub struct ChangeClient {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateSecret {
-    /// Seconds for which the old secrets still work; a day if left out
-    #[schema(minimum = 0, maximum = 31_536_000)]
+    /// Seconds for which the old secrets still work, at most 7 days; a day if left out
+    #[schema(minimum = 0, maximum = 604_800)]
     pub(super) overlap: Option<i64>,
 }
 

@@ -1,5 +1,5 @@
-//! Owns `/api/v1/clients`: OAuth clients, one's own or for administrators all. Does not authenticate them; see
-//! `engine::clients`. Who may register and change what is `engine::client_rules`.
+//! Owns `/api/v1/clients`: OAuth clients, one's own or for administrators all. What is done is
+//! `engine::clients`; who may register and change what is `engine::client_rules`.
 
 mod body;
 
@@ -13,7 +13,7 @@ use axum::{
 
 use super::{
     auth::{Authorized, Caller, ClientsRead, ClientsWrite, no_such},
-    idempotency::{Guarded, JsonResponse, found},
+    idempotency::Idempotent,
     page::{Page, Paging, page},
     path::Id,
     query::ListQuery,
@@ -21,14 +21,13 @@ use super::{
 use crate::{
     api::json::JsonBody,
     app::App,
-    engine::{client_rules, clients::new_secret},
+    engine::clients::{self, WithSecret},
     http::{problem::Problem, reply},
     model::{
+        audit::Act,
         client::{AuthMethod, Client as Record, ClientType, GrantType},
-        clock::Timestamp,
         error::Error,
         redirect_uri::RedirectUri,
-        secret::Secret,
         text,
     },
     store::ClientChanges,
@@ -38,7 +37,7 @@ pub use self::body::{ChangeClient, Client, ClientFilter, CreateClient, MadeClien
 
 /// List clients
 #[utoipa::path(get, path = "/api/v1/clients", tag = "clients", params(ClientFilter, Paging),
-    responses((status = 200, body = Page<Client>)), security(("bearer" = ["grantd:clients:read"])))]
+    responses((status = 200, body = Page<Client>)))]
 pub async fn list(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ClientsRead>,
@@ -53,28 +52,24 @@ pub async fn list(
 ///
 /// The answer shows the secret of a confidential client, once.
 #[utoipa::path(post, path = "/api/v1/clients", tag = "clients", request_body = CreateClient,
-    responses((status = 201, body = MadeClient)), security(("bearer" = ["grantd:clients:write"])))]
+    responses((status = 201, body = MadeClient)))]
 pub async fn create(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ClientsWrite>,
     JsonBody { value: sent, idempotency_key }: JsonBody<CreateClient>,
 ) -> Result<Response, Problem> {
-    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
-        Ok(guarded) => guarded,
-        Err(replayed) => return Ok(replayed),
+    let once = Idempotent::of(&app, &caller, idempotency_key);
+    let work = async {
+        let client = sent.parse(&app, &caller).await?;
+        let along = |made: &WithSecret| once.created(&MadeClient::of(made));
+        caller
+            .note_escalation(&app, clients::register(app.engine(), caller.act(), &caller.bounds(), client, along).await)
     };
-    let (client, secret) = sent.client(&app, &caller).await?;
-    caller.note_escalation(&app, client_rules::may_register(&caller.actor(), &client))?;
-    let secret = secret.map(|secret| secret.expose().to_owned());
-    let made = MadeClient { made: client.clone().into(), client_secret: secret, others_end_at: None };
-    let response = JsonResponse::created(&made)?;
-    let done = guarded.store(&response)?.insert_client(caller.info.now, caller.origin(), client).await;
-    guarded.end(response, done.map_err(Into::into)).await
+    once.run(work).await
 }
 
 impl CreateClient {
-    /// The client that is asked for, with its secret to show.
-    async fn client(self, app: &App, caller: &Caller) -> Result<(Record, Option<Secret>), Problem> {
+    async fn parse(self, app: &App, caller: &Caller) -> Result<Record, Problem> {
         for (member, is_given) in [
             ("grant_types", self.grant_types.is_some()),
             ("auth_method", self.auth_method.is_some()),
@@ -102,10 +97,8 @@ impl CreateClient {
         };
         let method =
             self.auth_method.map(|text| AuthMethod::parse(&text).ok_or_else(|| words("auth_method"))).transpose()?;
-        let now = caller.info.now;
-        let secret = (kind == ClientType::Confidential).then(|| new_secret(now));
-        let usual = Record::new(now, text::name("the name", &self.name)?, kind);
-        let client = Record {
+        let usual = Record::new(caller.info.now, text::name("the name", &self.name)?, kind);
+        Ok(Record {
             owner_id,
             auth_methods: method.map_or(usual.auth_methods, |method| vec![method]),
             redirect_uris: redirect_uris(&self.redirect_uris)?,
@@ -114,16 +107,14 @@ impl CreateClient {
             first_party: self.first_party.unwrap_or(usual.first_party),
             require_pkce: self.require_pkce.unwrap_or(usual.require_pkce),
             refresh_grace_ms: self.refresh_grace.map_or(usual.refresh_grace_ms, |seconds| seconds.saturating_mul(1000)),
-            secrets: secret.iter().map(|(_, kept)| kept.clone()).collect(),
             ..usual
-        };
-        Ok((client, secret.map(|(shown, _)| shown)))
+        })
     }
 }
 
 /// One client
 #[utoipa::path(get, path = "/api/v1/clients/{id}", tag = "clients", params(("id" = String, Path, format = "id")),
-    responses((status = 200, body = Client)), security(("bearer" = ["grantd:clients:read"])))]
+    responses((status = 200, body = Client)))]
 pub async fn get(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ClientsRead>,
@@ -136,8 +127,7 @@ pub async fn get(
 ///
 /// A redirect URI that is gone ends the codes sent to it.
 #[utoipa::path(patch, path = "/api/v1/clients/{id}", tag = "clients", params(("id" = String, Path, format = "id")),
-    request_body = ChangeClient, responses((status = 200, body = Client)),
-    security(("bearer" = ["grantd:clients:write"])))]
+    request_body = ChangeClient, responses((status = 200, body = Client)))]
 pub async fn update(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ClientsWrite>,
@@ -146,64 +136,51 @@ pub async fn update(
 ) -> Result<Response, Problem> {
     caller.server_only("active", sent.active.is_some())?;
     let old = visible(&app, &caller, &id).await?;
-    let now = caller.info.now;
-    let catalog = app.catalog.current();
     let to = ClientChanges {
         name: sent.name.map(|name| text::name("the name", &name)).transpose()?,
         redirect_uris: sent.redirect_uris.as_deref().map(redirect_uris).transpose()?,
-        scopes: sent.scopes.map(|names| catalog.choose_with_management(&names)).transpose()?,
+        scopes: sent.scopes.map(|names| app.catalog.current().choose_with_management(&names)).transpose()?,
     };
-    let to = caller.note_escalation(&app, client_rules::may_change(&caller.actor(), &old, to))?;
-    if !to.is_empty() {
-        found(app.store.update_client(now, caller.origin(), id.clone(), None, to).await, no_client)?;
-    }
-    if let Some(active) = sent.active {
-        found(app.store.set_client_active(now, caller.origin(), id.clone(), active).await, no_client)?;
-    }
-    Ok(reply::json(&Client::from(visible(&app, &caller, &id).await?)))
+    let changed = clients::update(app.engine(), caller.act(), &caller.bounds(), &old, (to, sent.active)).await;
+    Ok(reply::json(&Client::from(caller.note_escalation(&app, changed)?.ok_or_else(no_client)?)))
 }
 
 /// Delete a client with everything issued to it
 #[utoipa::path(delete, path = "/api/v1/clients/{id}", tag = "clients", params(("id" = String, Path, format = "id")),
-    responses((status = 204, description = "It is gone")), security(("bearer" = ["grantd:clients:write"])))]
+    responses((status = 204, description = "It is gone")))]
 pub async fn delete(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ClientsWrite>,
     Id(id): Id,
 ) -> Result<Response, Problem> {
     let client = visible(&app, &caller, &id).await?;
-    found(app.store.delete_client(caller.info.now, caller.origin(), id, client.owner_id).await, no_client)?;
+    let Act { now, origin } = caller.act();
+    if !app.store.delete_client(now, origin, id, client.owner_id).await? {
+        return Err(no_client().into());
+    }
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Create a new secret; the old ones still work for a while
 #[utoipa::path(post, path = "/api/v1/clients/{id}/secret", tag = "clients", params(("id" = String, Path, format = "id")),
-    request_body = RotateSecret, responses((status = 201, body = MadeClient)),
-    security(("bearer" = ["grantd:clients:write"])))]
+    request_body = RotateSecret, responses((status = 201, body = MadeClient)))]
 pub async fn rotate_secret(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ClientsWrite>,
     Id(id): Id,
     JsonBody { value: sent, idempotency_key }: JsonBody<RotateSecret>,
 ) -> Result<Response, Problem> {
-    let overlap = sent.overlap.unwrap_or(86_400);
-    let guarded = match Guarded::begin(&app, &caller, idempotency_key).await? {
-        Ok(guarded) => guarded,
-        Err(replayed) => return Ok(replayed),
+    let once = Idempotent::of(&app, &caller, idempotency_key);
+    let work = async {
+        let client = visible(&app, &caller, &id).await?;
+        let how = (None, sent.overlap.unwrap_or(86_400));
+        let along = |made: &WithSecret| once.created(&MadeClient::of(made));
+        let made = clients::rotate_secret(app.engine(), caller.act(), &caller.bounds(), client, how, along).await;
+        Ok(caller
+            .note_escalation(&app, made)?
+            .ok_or_else(|| Error::invalid_request("a public client has no secret"))?)
     };
-    let client = visible(&app, &caller, &id).await?;
-    caller.note_escalation(&app, client_rules::may_rotate_secret(&caller.actor(), &client, overlap))?;
-    let now: Timestamp = caller.info.now;
-    let (owner, others_end_at) = (client.owner_id.clone(), now.plus_seconds(overlap));
-    let (shown, kept) = new_secret(now);
-    let made = MadeClient {
-        made: client.into(),
-        client_secret: Some(shown.expose().to_owned()),
-        others_end_at: Some(others_end_at.rfc3339()),
-    };
-    let response = JsonResponse::created(&made)?;
-    let done = guarded.store(&response)?.rotate_secret(now, caller.origin(), id, owner, kept, others_end_at).await;
-    guarded.end(response, found(done, || Error::invalid_request("a public client has no secret"))).await
+    once.run(work).await
 }
 
 fn redirect_uris(texts: &[String]) -> Result<Vec<RedirectUri>, Error> {

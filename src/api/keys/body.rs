@@ -5,9 +5,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::model::{
-    clock::Timestamp,
-    key::{ApiKey, KeyStatus},
+use crate::{
+    engine::keys::Created,
+    model::{
+        clock::Timestamp,
+        key::{ApiKey, KeyStatus},
+    },
 };
 
 /// An API key, as its owner sees it. The key itself was shown once.
@@ -107,6 +110,18 @@ impl fmt::Debug for MadeKey {
     }
 }
 
+impl MadeKey {
+    pub(super) fn of(now: Timestamp, created: &Created) -> Self {
+        let (replaces, old_ends_at) = created.replaces.clone().unzip();
+        Self {
+            made: Key::of(now, created.key.clone()),
+            key: created.secret.expose().to_owned(),
+            replaces,
+            old_ends_at: old_ends_at.map(Timestamp::rfc3339),
+        }
+    }
+}
+
 /// A key to make. It is never wider than the credential that makes it.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -157,8 +172,8 @@ pub struct ChangeKey {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotate {
-    /// Seconds for which the old key still works; a day if left out
-    #[schema(minimum = 0, maximum = 31_536_000)]
+    /// Seconds for which the old key still works, at most 30 days; a day if left out
+    #[schema(minimum = 0, maximum = 2_592_000)]
     pub(super) overlap: Option<i64>,
 }
 

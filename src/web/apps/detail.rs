@@ -16,7 +16,12 @@ use super::{
 };
 use crate::{
     app::App,
-    engine::{attenuation::Actor, client_rules, clients::new_secret},
+    engine::{
+        alone,
+        attenuation::Attenuation,
+        client_rules,
+        clients::{self, WithSecret},
+    },
     http::{
         extract::RequestInfo,
         page::{render, shell},
@@ -134,7 +139,8 @@ pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
     // Scopes of the management API are not on the form, so leaving them out takes none away.
     let scopes = changes.scopes.map(|scopes| scopes.union(&management_api::of(&client.scopes)));
     let changes = ClientChanges { scopes, ..changes };
-    let changes = match client_rules::may_change(&Actor::signed_in(&signed_in.user), &client, changes) {
+    let by = Attenuation::signed_in(&signed_in.user);
+    let changes = match client_rules::may_change(&by, &client, changes) {
         Ok(changes) => changes,
         Err(error) => {
             let flash = Some(Flash { tone: Tone::Bad, text: sentence(&error.description) });
@@ -150,10 +156,8 @@ pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
             let feedback = Feedback { form: Some(form), ..Feedback::password(Part::Details, why) };
             return Ok(page(&app, &info, &signed_in, client, feedback));
         }
-        let user_id = signed_in.user.id;
-        if !app.store.update_client(info.now, info.origin(&user_id), client.id.clone(), user_id, changes).await? {
-            return Err(Error::not_found().into());
-        }
+        let act = info.act(&signed_in.user.id);
+        clients::update(app.engine(), act, &by, &client, (changes, None)).await?.ok_or_else(Error::not_found)?;
     }
     Ok(redirect(&app, &format!("/apps/{}?done=saved", client.id)))
 }
@@ -168,30 +172,26 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
     let chosen = OVERLAPS.iter().find(|(value, _)| *value == params.get("overlap").unwrap_or("0s"));
     let (value, _) = chosen.ok_or_else(|| Error::invalid_request("overlap is one of 0s, 1h, 24h and 7d"))?;
     let overlap = span::seconds(value)?;
-    client_rules::may_rotate_secret(&Actor::signed_in(&signed_in.user), &client, overlap)?;
     let password = params.get("password");
     if let Err(why) = reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
         return Ok(page(&app, &info, &signed_in, client, Feedback::password(Part::Rotate, why)));
     }
-    let (shown, kept) = new_secret(info.now);
-    let kept = ClientSecret { id: format!("secret_{form_id}"), ..kept };
-    let ends = info.now.plus_seconds(overlap);
-    let user_id = signed_in.user.id.clone();
-    let origin = info.origin(&user_id);
-    match app.store.rotate_secret(info.now, origin, client.id.clone(), Some(user_id), kept, ends).await {
-        Ok(true) => {
+    let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
+    let how = (Some(format!("secret_{form_id}")), overlap);
+    match clients::rotate_secret(app.engine(), act, &by, client.clone(), how, alone).await {
+        Ok(Some(WithSecret { client, secret, others_end_at })) => {
             let page = AppSecretPage {
                 shell: shell(&app, &signed_in.viewer, "New secret", Nav::Apps),
                 exchange: exchange(&app, &client),
                 client_id: client.id,
                 name: client.name,
-                secret: Some(shown.expose().to_owned()),
+                secret: secret.map(|secret| secret.expose().to_owned()),
                 rotated: true,
-                previous_ends: (overlap > 0).then(|| format::moment(ends)),
+                previous_ends: others_end_at.filter(|_| overlap > 0).map(format::moment),
             };
             Ok(render(&page))
         }
-        Ok(false) => Err(Error::not_found().into()),
+        Ok(None) => Err(Error::not_found().into()),
         // The id comes from the form, so the form was sent before: its answer had the secret.
         Err(store::Error::Conflict) => {
             let text = "This form was sent before, and the secret was rotated then. It is shown only once.".to_owned();
@@ -246,7 +246,7 @@ fn stored(app: &App, client: &Client) -> AppForm {
 
 /// The parts that this owner cannot change, as [`client_rules::may_change`] decides.
 fn fixed(user: &User, client: &Client) -> Fixed {
-    match (Actor::signed_in(user).is_admin(), client.first_party, client_rules::acts_alone(client)) {
+    match (Attenuation::signed_in(user).is_admin(), client.first_party, client_rules::acts_alone(client)) {
         (true, ..) | (false, false, false) => Fixed::Nothing,
         (false, true, _) => Fixed::Details,
         (false, false, true) => Fixed::Scopes,

@@ -12,7 +12,11 @@ use axum::{
 use super::secret::{AppSecretPage, exchange};
 use crate::{
     app::App,
-    engine::{attenuation::Actor, client_rules, clients::new_secret},
+    engine::{
+        alone,
+        attenuation::Attenuation,
+        clients::{self, WithSecret},
+    },
     http::{
         extract::RequestInfo,
         page::{render, shell},
@@ -110,27 +114,22 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
         return Ok(form_page(&app, &signed_in, None, form, StatusCode::BAD_REQUEST));
     }
     let user_id = signed_in.user.id.clone();
-    let (shown, kept) = new_secret(info.now);
-    let mut client = Client {
+    let client = Client {
         id: format!("client_{id}"),
         owner_id: Some(user_id),
         redirect_uris: changes.redirect_uris.unwrap_or_default(),
         scopes: changes.scopes.unwrap_or_default(),
         ..Client::new(info.now, changes.name.unwrap_or_default(), kind)
     };
-    client_rules::may_register(&Actor::signed_in(&signed_in.user), &client)?;
-    if client.is_confidential() {
-        client.secrets.push(kept);
-    }
-    match app.store.insert_client(info.now, info.origin(&signed_in.user.id), client.clone()).await {
-        Ok(()) => {
-            let secret = client.is_confidential().then(|| shown.expose().to_owned());
+    let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
+    match clients::register(app.engine(), act, &by, client, alone).await {
+        Ok(WithSecret { client, secret, .. }) => {
             let page = AppSecretPage {
                 shell: shell(&app, &signed_in.viewer, "App registered", Nav::Apps),
                 exchange: exchange(&app, &client),
                 client_id: client.id,
                 name: client.name,
-                secret,
+                secret: secret.map(|secret| secret.expose().to_owned()),
                 rotated: false,
                 previous_ends: None,
             };

@@ -10,14 +10,17 @@ use axum::{
 use super::{
     created,
     detail::{self, Feedback, OVERLAPS, owned},
-    form,
 };
 use crate::{
     app::App,
-    engine::apikey::{self, NewKey},
+    engine::{
+        alone,
+        attenuation::Attenuation,
+        keys::{self, Created, KeyUpdate},
+    },
     http::{extract::RequestInfo, signed_in::SignedIn},
-    model::{error::Error, key::ApiKey, network::Networks, params::Params, project::Project, span},
-    store::{self, KeyChanges, Replacement},
+    model::{clock::Timestamp, error::Error, key::ApiKey, network::Networks, params::Params, project::Project, span},
+    store,
     ui::{Flash, Tone, sentence},
     web::{
         format, reauth,
@@ -60,8 +63,9 @@ pub async fn networks(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id
         };
         return detail::page(&app, &info, &signed_in, key, project, feedback).await;
     }
-    let changes = KeyChanges { networks: Some(networks), ..KeyChanges::default() };
-    if !app.store.update_key(info.now, info.origin(&signed_in.user.id), id.clone(), changes).await? {
+    let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
+    let to = KeyUpdate { networks: Some(networks), ..KeyUpdate::default() };
+    if keys::update(app.engine(), act, &by, &key, to).await?.is_none() {
         let text = "This key no longer works, so there is nothing to change.".to_owned();
         let flash = Some(Flash { tone: Tone::Bad, text });
         let feedback = Feedback { flash, status: StatusCode::CONFLICT, ..Feedback::default() };
@@ -90,10 +94,9 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
 /// `POST /settings/keys/{id}/revoke`
 pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, _) = signed_form(&app, &info, request).await?;
-    let user_id = signed_in.user.id;
-    if !app.store.revoke_key(info.now, info.origin(&user_id), id, Some(user_id)).await? {
-        return Err(Error::not_found().into());
-    }
+    let (key, _) = owned(&app, &signed_in.user, &id).await?;
+    let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
+    keys::revoke(app.engine(), act, &by, key, alone).await?.ok_or_else(Error::not_found)?;
     Ok(redirect(&app, "/settings/keys?done=revoked"))
 }
 
@@ -118,30 +121,18 @@ async fn replace(
         let feedback = Feedback { status: StatusCode::BAD_REQUEST, ..feedback };
         return detail::page(app, info, signed_in, old, project, feedback).await;
     }
-    let new = NewKey { id: Some(new_id.clone()), ..NewKey::like(&old, project.clone()) };
-    let why = match apikey::make(info.now, &app.config, new) {
-        Ok((secret, key)) => {
-            let replacement = Replacement {
-                old_id: old.id.clone(),
-                old_ends_at: overlap_seconds.map(|seconds| info.now.plus_seconds(seconds)),
-                user_id: Some(signed_in.user.id.clone()),
-                digest: secret.digest(),
-                new: key.clone(),
-            };
-            let before = what_becomes(&old, &replacement);
-            match app.store.replace_key(info.now, info.origin(&signed_in.user.id), replacement).await {
-                Ok(true) => {
-                    form::reload_catalog_if_needed(app, &key).await;
-                    return Ok(created::created(app, signed_in, secret.expose(), &key, project.as_ref(), Some(before)));
-                }
-                Ok(false) | Err(store::Error::Conflict) => {
-                    "This key no longer works, so nothing can take its place. Generate a new one.".to_owned()
-                }
-                Err(store::Error::Refused(error)) => sentence(&error.description),
-                Err(error) => return Err(error.into()),
-            }
+    let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
+    let how = (Some(new_id.clone()), overlap_seconds.unwrap_or_default());
+    let why = match keys::replace(app.engine(), act, &by, &old, how, alone).await {
+        Ok(Some(Created { secret, key, .. })) => {
+            let before = what_becomes(&old, overlap_seconds.map(|seconds| info.now.plus_seconds(seconds)));
+            return Ok(created::created(app, signed_in, secret.expose(), &key, project.as_ref(), Some(before)));
         }
-        Err(error) => sentence(&error.description),
+        Ok(None) | Err(store::Error::Conflict) => {
+            "This key no longer works, so nothing can take its place. Generate a new one.".to_owned()
+        }
+        Err(store::Error::Refused(error)) => sentence(&error.description),
+        Err(error) => return Err(error.into()),
     };
     not_replaced(app, info, signed_in, (old, project), &new_id, why).await
 }
@@ -167,9 +158,9 @@ async fn not_replaced(
     detail::page(app, info, signed_in, key, project, feedback).await
 }
 
-fn what_becomes(old: &ApiKey, replacement: &Replacement) -> String {
+fn what_becomes(old: &ApiKey, old_ends_at: Option<Timestamp>) -> String {
     let hint = format!("{}…{}", old.prefix, old.hint);
-    match replacement.old_ends_at {
+    match old_ends_at {
         None => format!("The old key {hint} no longer works."),
         Some(end) => {
             let end = old.expires_at.map_or(end, |expires| expires.min(end));

@@ -2,16 +2,15 @@
 
 use crate::{
     app::App,
-    engine::apikey::{self, NewKey},
+    engine::{
+        alone,
+        apikey::NewKey,
+        attenuation::Attenuation,
+        keys::{self, Created},
+    },
     http::{extract::RequestInfo, signed_in::SignedIn},
     model::{
-        error::Error,
-        key::{ApiKey, KeyForm as Looks},
-        network::Networks,
-        params::Params,
-        project::Project,
-        secret::Secret,
-        span, text,
+        error::Error, key::ApiKey, network::Networks, params::Params, project::Project, secret::Secret, span, text,
     },
     store,
     ui::{Choice, ScopeGroup, sentence},
@@ -104,13 +103,9 @@ pub(in crate::web) async fn submit(
         return Ok(Submission::Wrong(Box::new(form)));
     };
     let in_project = new.project.is_some();
-    let (secret, key) = apikey::make(info.now, &app.config, new)?;
-    let origin = info.origin(&signed_in.user.id);
-    match app.store.insert_key(info.now, origin, secret.digest(), key.clone()).await {
-        Ok(()) => {
-            reload_catalog_if_needed(app, &key).await;
-            Ok(Submission::Made(secret, Box::new(key)))
-        }
+    let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
+    match keys::create(app.engine(), act, &by, new, alone).await {
+        Ok(Created { secret, key, .. }) => Ok(Submission::Made(secret, Box::new(key))),
         // The id comes from the form, so the form was sent before.
         Err(store::Error::Conflict) => Ok(Submission::Again),
         Err(store::Error::Refused(why)) if in_project => {
@@ -118,14 +113,6 @@ pub(in crate::web) async fn submit(
             Ok(Submission::Wrong(Box::new(form)))
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-/// The first key that any text may be changes what this node takes for a key at all. Others hear of it by the feed, and so
-/// would this one: a failure here only means that the key works a moment later.
-pub(in crate::web) async fn reload_catalog_if_needed(app: &App, key: &ApiKey) {
-    if key.form != Looks::Prefixed && !app.catalog.current().has_opaque_keys {
-        drop(app.catalog.reload().await);
     }
 }
 

@@ -12,7 +12,7 @@ use axum::{
 use super::form::{NAME_TAKEN, ProjectForm, key_form as chosen_form, typed};
 use crate::{
     app::App,
-    engine::attenuation::Actor,
+    engine::{self, attenuation::Attenuation},
     http::{
         extract::RequestInfo,
         page::{render, shell},
@@ -157,9 +157,10 @@ pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
                 one_live_key: Some(form.one_live_key),
                 ..ProjectChanges::default()
             };
-            match app.store.update_project(info.now, info.origin(&signed_in.user.id), id.clone(), changes).await {
-                Ok(true) => return Ok(redirect(&app, &format!("/settings/projects/{id}?done=saved"))),
-                Ok(false) => return Err(Error::not_found().into()),
+            let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
+            match engine::projects::update(app.engine(), act, &by, &id, changes).await {
+                Ok(Some(_)) => return Ok(redirect(&app, &format!("/settings/projects/{id}?done=saved"))),
+                Ok(None) => return Err(Error::not_found().into()),
                 Err(store::Error::Conflict) => (NAME_TAKEN.to_owned(), StatusCode::CONFLICT),
                 Err(error) => return Err(error.into()),
             }
@@ -190,12 +191,9 @@ async fn set_disabled(app: &App, info: &RequestInfo, id: String, request: Reques
             Feedback { switch_password_error: Some(why), status: StatusCode::BAD_REQUEST, ..Feedback::default() };
         return page(app, info, &signed_in, project, feedback).await;
     }
-    // As by the management API: an administrator's word is an administrator's also on a project of their own.
-    let by_operator = Actor::signed_in(&signed_in.user).is_admin();
-    let changes = ProjectChanges { disabled: Some(disabled), by_operator, ..ProjectChanges::default() };
-    if !app.store.update_project(info.now, info.origin(&signed_in.user.id), id.clone(), changes).await? {
-        return Err(Error::not_found().into());
-    }
+    let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
+    let changes = ProjectChanges { disabled: Some(disabled), ..ProjectChanges::default() };
+    engine::projects::update(app.engine(), act, &by, &id, changes).await?.ok_or_else(Error::not_found)?;
     Ok(redirect(app, &format!("/settings/projects/{id}?done={}", if disabled { "disabled" } else { "enabled" })))
 }
 

@@ -11,6 +11,7 @@ use axum::{
 use super::form::{NAME_TAKEN, ProjectForm, key_form, typed};
 use crate::{
     app::App,
+    engine::{self, alone, attenuation::Attenuation, projects::NewProject},
     http::{
         extract::RequestInfo,
         page::{render, shell},
@@ -78,18 +79,11 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
         }
     };
     let user_id = signed_in.user.id.clone();
-    let project = Project {
-        id: id.clone(),
-        user_id: user_id.clone(),
-        name,
-        key_form,
-        one_live_key: form.one_live_key,
-        plan: None,
-        disabled_by: None,
-        created_at: info.now,
-    };
-    match app.store.insert_project(info.now, info.origin(&user_id), project).await {
-        Ok(()) => Ok(redirect(&app, &format!("/settings/projects/{id}?done=made"))),
+    let (act, by) = (info.act(&user_id), Attenuation::signed_in(&signed_in.user));
+    let one_live_key = form.one_live_key;
+    let new = NewProject { id: Some(id.clone()), user_id: user_id.clone(), name, key_form, one_live_key, plan: None };
+    match engine::projects::create(app.engine(), act, &by, new, alone).await {
+        Ok(_) => Ok(redirect(&app, &format!("/settings/projects/{id}?done=made"))),
         Err(store::Error::Conflict) => {
             // The id comes from the form: sent twice, it leads to the one project it made.
             if app.store.find_project(&id).await?.is_some_and(|made| made.user_id == user_id) {

@@ -45,9 +45,16 @@ async fn every_route_of_the_management_api_is_described_and_nothing_else() {
         let there = routes.get(path).unwrap_or_else(|| panic!("{path} is no route"));
         assert!(there.contains("any") || methods.is_subset(there), "{path}: {methods:?}");
     }
-    for path in
-        ["/oauth/token", "/oauth/introspect", "/oauth/revoke", "/v1/users/me", "/health", "/gateway/verify/{api}"]
-    {
+    for path in [
+        "/oauth/token",
+        "/oauth/introspect",
+        "/oauth/revoke",
+        "/v1/users/me",
+        "/health",
+        "/gateway/verify",
+        "/gateway/verify/{api}",
+        "/leaks/secret-scanning",
+    ] {
         assert!(described.contains_key(path), "{path}");
     }
 }

@@ -1,5 +1,5 @@
-//! Owns what the owner of a client may change of it, on the page and by the management API alike, and what a bounded key may
-//! not create.
+//! Owns what the owner of a client may change of it, on the page and by the management API alike, what a bounded key may
+//! not create, and how long an old secret or key overlaps.
 
 use axum::http::Method;
 use grantd::{
@@ -157,6 +157,45 @@ async fn a_bounded_key_creates_no_client_that_acts_alone_and_rotates_no_secret_o
     assert_eq!(scopes(&app, &client).await, "read");
     admin.post("/clients", machine).await.status(201);
     admin.post(&secret, json!({})).await.status(201);
+}
+
+#[tokio::test]
+async fn a_bounded_key_registers_no_api_and_rotates_no_secret_of_a_resource_server() {
+    // THREATS: AK6
+    let app = TestApp::new().await;
+    let admin = Caller::admin(&app, EVERYTHING).await;
+    let api = |name: &str| json!({ "name": name, "identifier": format!("https://{name}.example.com") });
+    let secret = format!("/clients/{}/secret", app.api.id);
+    let here = Networks::parse("192.0.2.0/24").expect("networks");
+    let with = async |change: &dyn Fn(&mut NewKey)| {
+        let (key_id, key) = app.key_with(&admin.user, EVERYTHING, |new| change(new)).await;
+        Caller { app: &app, user: admin.user.clone(), key_id, key }
+    };
+    for bounded in
+        [with(&|new| new.expires_in_seconds = Some(300)).await, with(&|new| new.networks = here.clone()).await]
+    {
+        bounded.post("/apis", api("orders")).await.problem(403, "insufficient_scope");
+        bounded.post(&secret, json!({})).await.problem(403, "insufficient_scope");
+    }
+    let slugs: Vec<String> =
+        app.app.store.catalog().await.expect("read").apis.into_iter().map(|api| api.slug).collect();
+    assert_eq!(slugs, ["example-api"]);
+    admin.post("/apis", api("orders")).await.status(201);
+    admin.post(&secret, json!({})).await.status(201);
+}
+
+#[tokio::test]
+async fn an_old_secret_overlaps_for_a_week_and_an_old_key_for_thirty_days_at_most() {
+    let app = TestApp::new().await;
+    let alice = Caller::new(&app, "alice", EVERYTHING).await;
+    let body = json!({ "name": "App", "redirect_uris": [CALLBACK], "scopes": ["read"] });
+    let client = alice.post("/clients", body).await.status(201).text("id");
+    let key = alice.post("/keys", json!({ "scopes": ["read"] })).await.status(201).text("id");
+    for (path, most) in [(format!("/clients/{client}/secret"), 604_800), (format!("/keys/{key}/rotate"), 2_592_000)] {
+        alice.post(&path, json!({ "overlap": most + 1 })).await.problem(400, "invalid_request");
+        alice.post(&path, json!({ "overlap": -1 })).await.problem(400, "invalid_request");
+        alice.post(&path, json!({ "overlap": most })).await.status(201);
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,6 @@ use std::time::Duration;
 use data_encoding::BASE64URL_NOPAD;
 use grantd::{
     cache::TRUST_MS,
-    cli,
     model::{
         api::{Algorithm, Api, ApiScope},
         client::{ClientType, GrantType},
@@ -31,7 +30,11 @@ use grantd::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{ISSUER, OAuthClient, Reply, TestApp, app::API, wait};
+use crate::harness::{
+    ISSUER, OAuthClient, Reply, TestApp,
+    app::{API, register_api},
+    wait,
+};
 
 /// A text in the form of an access token, its signature made by `sign`.
 fn jws(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
@@ -95,9 +98,9 @@ async fn api_signed_by(app: &TestApp, algorithm: Algorithm, identifier: &str, sc
         rules: Vec::new(),
         scopes: vec![ApiScope { name: scope.to_owned(), description: "May do it".to_owned() }],
     };
-    let (id, secret) = cli::make_api(&app.app, app.now(), api).await.expect("an API");
+    let client = register_api(&app.app, api).await;
     look(app).await;
-    OAuthClient { id, secret: Some(secret.expose().to_owned()) }
+    client
 }
 
 /// One look at the feed by this node, as its feed takes five times a second.

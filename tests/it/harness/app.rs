@@ -14,17 +14,19 @@ use axum::{
 use data_encoding::BASE64;
 use grantd::{
     app::App,
-    cli,
     config::Config,
     engine::{
+        alone,
         apikey::{self, NewKey},
+        apis,
+        attenuation::Attenuation,
         clients::new_secret,
         master::MasterKey,
         new_password::{NewPassword, PasswordOwner},
     },
     model::{
         api::{Algorithm, Api, ApiScope},
-        audit::Origin,
+        audit::{Act, Origin},
         client::{Client, ClientType, GrantType},
         clock::{Clock, Timestamp},
         profile::Profile,
@@ -308,7 +310,12 @@ async fn make_api(app: &App, name: &str, identifier: &str, scopes: &[&str]) -> O
             .collect(),
         rules: Vec::new(),
     };
-    let (id, secret) = cli::make_api(app, app.clock.now(), api).await.expect("an API");
-    app.catalog.reload().await.expect("a catalog");
-    OAuthClient { id, secret: Some(secret.expose().to_owned()) }
+    register_api(app, api).await
+}
+
+/// Registers an API, as the command line does.
+pub async fn register_api(app: &App, api: Api) -> OAuthClient {
+    let act = Act { now: app.clock.now(), origin: Origin { actor: "cli".to_owned(), ..Origin::default() } };
+    let registered = apis::register(app.engine(), act, &Attenuation::OPERATOR, api, alone).await.expect("an API");
+    OAuthClient { id: registered.api.client_id, secret: Some(registered.secret.expose().to_owned()) }
 }

@@ -57,7 +57,14 @@ async fn report(app: &TestApp, identifier: &str, signature: &str, body: &str) ->
         .header("github-public-key-identifier", identifier)
         .header("github-public-key-signature", signature)
         .header("content-type", "application/json");
-    app.send(request.body(Body::from(body.to_owned())).expect("a request")).await
+    let reply = app.send(request.body(Body::from(body.to_owned())).expect("a request")).await;
+    let document = app.get("/openapi.json").await.json();
+    let described = &document["paths"]["/leaks/secret-scanning"]["post"]["responses"][reply.status.as_str()];
+    let mut schema = described["content"]["application/json"]["schema"].clone();
+    assert!(schema.is_object(), "{} is not described", reply.status);
+    schema["components"] = document["components"].clone();
+    assert!(jsonschema::validator_for(&schema).expect("a schema").is_valid(&reply.json()), "{}", reply.body);
+    reply
 }
 
 #[tokio::test]

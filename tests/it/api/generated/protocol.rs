@@ -191,11 +191,14 @@ async fn what_a_credential_is_told_of_itself_is_as_described() {
         let etag = asker.get(path, None).await.status(200).header("etag").to_owned();
         asker.send(Method::GET, path, path, &[("if-none-match", &etag)], "").await.status(304);
     }
+    let bearer = format!("Bearer {key}");
+    let path = "/gateway/verify";
+    asker.send(Method::GET, path, path, &[("authorization", &bearer)], "").await.status(200);
+    asker.send(Method::GET, path, path, &[("authorization", "Bearer x")], "").await.status(401);
     let path = "/gateway/verify/{api}";
     let verify = async |slug: &str, headers: &[(&str, &str)], status: u16| {
         asker.send(Method::GET, path, &format!("/gateway/verify/{slug}"), headers, "").await.status(status);
     };
-    let bearer = format!("Bearer {key}");
     verify("example-api", &[("authorization", &bearer)], 200).await;
     verify("example-api", &[("authorization", "Bearer x")], 401).await;
     verify("example-api", &[], 401).await;
@@ -208,4 +211,8 @@ async fn what_a_credential_is_told_of_itself_is_as_described() {
         .send(Method::GET, path, "/gateway/verify/example-api/v1/x", &[("authorization", &bearer)], "")
         .await
         .status(403);
+    app.api("Second API", "https://second.example.test", &["second"]).await;
+    asker.send(Method::GET, "/gateway/verify", "/gateway/verify", &[("authorization", &bearer)], "").await.status(400);
+    let path = "/leaks/secret-scanning";
+    asker.send(Method::POST, path, path, &[], "[]").await.status(404);
 }

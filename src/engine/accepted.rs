@@ -1,11 +1,11 @@
-//! Owns what a checked credential costs in memory, so that their cache is bounded in bytes. Does not decide what is cached.
+//! Owns an accepted credential as it is cached, and what it costs in memory, so that the cache is bounded in bytes.
 
-use std::mem::size_of;
+use std::{mem::size_of, sync::Arc};
 
 use ipnet::IpNet;
 use quick_cache::{Weighter, sync::Cache};
 
-use super::verify::{Accepted, Verified};
+use super::usage::KeyCounter;
 use crate::{
     cache::{Cached, Entity},
     model::{principal::Principal, secret::Digest},
@@ -17,6 +17,19 @@ const PIECE: usize = 16;
 const TYPICAL: u64 = 1200;
 /// A place in the cache, and the counter of a key's uses, in bytes.
 const PLACE: usize = 400;
+
+/// What was accepted: the principal, and the counter of its uses where it is a key.
+#[derive(Debug)]
+pub struct Accepted {
+    /// What the credential stands for.
+    pub principal: Principal,
+    pub(super) counter: Option<Arc<KeyCounter>>,
+    /// What it costs in memory, in bytes.
+    pub(super) weight: u64,
+}
+
+/// An accepted credential, as it is remembered.
+pub type Verified = Arc<Cached<Accepted>>;
 
 /// Checked credentials by the digest of their text.
 pub(super) type Credentials = Cache<Digest, Verified, ByWeight>;
@@ -37,7 +50,7 @@ pub(super) fn cache(bytes: u64) -> Credentials {
 }
 
 /// What a principal and the entities it was derived from cost, in bytes.
-pub(super) fn of(principal: &Principal, sources: &[Entity]) -> u64 {
+pub(super) fn weight(principal: &Principal, sources: &[Entity]) -> u64 {
     let Principal { subject, client_id, user, scopes, audience, token_id, grant_id, quota, key, .. } = principal;
     let optional = [client_id, grant_id].into_iter().flatten();
     let texts = [subject, token_id].into_iter().chain(optional).chain(audience);
