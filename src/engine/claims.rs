@@ -7,7 +7,8 @@ use super::signing::Signing;
 use crate::model::{
     api::Algorithm,
     clock::Timestamp,
-    principal::{CredentialKind, Reason, Rejection},
+    principal::{CredentialKind, Rejection},
+    reason::Reason,
 };
 
 /// How far a token's `iat` may lie ahead, in seconds: clocks of several nodes differ.
@@ -79,7 +80,6 @@ pub fn read(signing: &Signing, issuer: &str, token: &str) -> Result<Claims, Reas
 
 impl Claims {
     /// This token, refused.
-    #[must_use]
     pub fn denied(&self, reason: Reason) -> Rejection {
         Rejection {
             reason,
@@ -88,7 +88,6 @@ impl Claims {
             // Only a token of a grant has a user.
             user_id: self.gid.is_some().then(|| self.sub.clone()),
             client_id: Some(self.client_id.clone()),
-            since: (reason == Reason::Expired).then(|| Timestamp::from_seconds(self.exp)),
         }
     }
 

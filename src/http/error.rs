@@ -6,8 +6,13 @@ use axum::{
 };
 use serde_json::json;
 
-use super::reply;
-use crate::model::error::{Error, ErrorCode};
+use super::{refusal, reply};
+use crate::model::{
+    error::{Error, ErrorCode},
+    principal::Rejection,
+    profile::Profile,
+    reason::{Reason, challenge},
+};
 
 /// Travels with a response to the edge, which knows the request's id and renders it.
 #[derive(Clone, Debug)]
@@ -63,6 +68,22 @@ impl From<crate::store::Error> for PageError {
     }
 }
 
+impl From<Error> for BearerError {
+    fn from(error: Error) -> Self {
+        Self { name: error.code.as_str(), error }
+    }
+}
+
+impl From<Rejection> for BearerError {
+    fn from(rejection: Rejection) -> Self {
+        if let Reason::Limited { retry_after, why } = rejection.reason {
+            return Error::too_many(retry_after, why).into();
+        }
+        let (name, message) = refusal::words(Profile::Bearer, &rejection);
+        Self { error: Error::new(ErrorCode::InvalidToken, message), name }
+    }
+}
+
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         reply::oauth_error(self.0)
@@ -89,15 +110,14 @@ impl IntoResponse for BearerError {
         let error = self.error;
         let body = json!({ "error": self.name, "message": error.description });
         let mut response = reply::json_bytes(body.to_string().into_bytes());
-        // RFC 6750 §3.1: without a credential, no error code is named.
         let challenge = match (error.code, self.name) {
-            (ErrorCode::InvalidToken, "missing_api_key") => Some("Bearer realm=\"grantd\""),
-            (ErrorCode::InvalidToken, _) => Some("Bearer realm=\"grantd\", error=\"invalid_token\""),
-            (ErrorCode::InvalidRequest, _) => Some("Bearer realm=\"grantd\", error=\"invalid_request\""),
+            (ErrorCode::InvalidToken, "missing_api_key") => Some(challenge("", "")),
+            (ErrorCode::InvalidToken, _) => Some(challenge("invalid_token", "")),
+            (ErrorCode::InvalidRequest, _) => Some(challenge("invalid_request", "")),
             _ => None,
         };
-        if let Some(challenge) = challenge {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        if let Some(challenge) = challenge.and_then(|challenge| HeaderValue::try_from(challenge).ok()) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         reply::finish(response, error)
     }

@@ -5,7 +5,6 @@
 pub mod client_auth;
 pub mod connections;
 pub mod credential;
-pub mod denials;
 pub mod error;
 pub mod extract;
 pub mod gzip;
@@ -13,6 +12,7 @@ pub mod layers;
 pub mod login_redirect;
 pub mod page;
 pub mod problem;
+pub mod refusal;
 pub mod reply;
 pub mod session;
 pub mod signed_in;

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod principal;
 pub mod profile;
 pub mod project;
+pub mod reason;
 pub mod redirect_uri;
 pub mod rule;
 pub mod scope;

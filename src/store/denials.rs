@@ -7,7 +7,7 @@ use super::{
 use crate::model::{
     clock::Timestamp,
     denial::{DenialRecord, DeniedRequest},
-    principal::Reason,
+    reason::Reason,
     secret,
 };
 
@@ -48,7 +48,7 @@ impl Store {
                             &record.user_id,
                             &record.client_id,
                             &record.address,
-                            record.kind.map(Reason::as_str),
+                            record.kind,
                             &record.asked.method,
                             &record.asked.path,
                             &record.asked.needs,
@@ -111,7 +111,7 @@ pub(super) fn record(row: &mut Row) -> Result<DenialRecord, Error> {
         user_id: row.opt_text(6)?,
         client_id: row.opt_text(7)?,
         address: row.text(8)?,
-        kind: row.opt_text(9)?.as_deref().and_then(Reason::parse),
+        kind: row.opt_text(9)?.and_then(|word| Reason::WORDS.into_iter().find(|known| *known == word)),
         asked: DeniedRequest {
             method: row.opt_text(10)?,
             path: row.opt_text(11)?,
