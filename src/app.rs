@@ -151,7 +151,7 @@ impl App {
             url => Limiter::shared(url, master.mac(Purpose::Limits)?, &config.limits).await?,
         };
         Ok(Self {
-            mint: Mint::new(config.issuer.clone(), Arc::clone(&catalog), Arc::clone(&signing)),
+            mint: Mint::new(config.issuer.clone(), Arc::clone(&signing)),
             clients: Clients::new(Arc::clone(&store)),
             sessions: Sessions::new(Arc::clone(&store)),
             grant_tokens: GrantTokens::new(&master)?,

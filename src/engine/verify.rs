@@ -14,7 +14,7 @@ pub use super::accepted::{Accepted, Verified};
 use super::{
     accepted::{self, Credentials},
     catalog::CatalogCache,
-    claims::{self, Claims, SignedToken},
+    claims,
     signing::Signing,
     usage::Usage,
     verify_meters::VerifyMeters,
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     cache::{Cached, Entity, EntityKind},
     model::{
+        access_token::Claims,
         clock::Timestamp,
         error::Error,
         key::KeyStatus,
@@ -192,8 +193,8 @@ impl Verifier {
 
     /// Reads an access token's identity without asking whether it still counts, to revoke it.
     #[must_use]
-    pub fn signed_token(&self, token: &str) -> Option<SignedToken> {
-        claims::read(&self.signing, &self.issuer, token).ok().map(Claims::into)
+    pub fn signed_token(&self, token: &str) -> Option<Claims> {
+        claims::read(&self.signing, &self.issuer, token).ok()
     }
 
     /// Whether `text` may be an API key: of our own form, checksum included, or of any form once some were imported.
@@ -226,8 +227,7 @@ impl Verifier {
         // Everything that needs no query comes first, so that garbage costs none.
         let kind = match self.classify(credential) {
             Ok(Lookup::Token(claims)) if !claims.is_current(now) => {
-                let expired_at = Timestamp::from_seconds(claims.exp);
-                return Ok(claims.denied(Reason::Expired(Some(expired_at))).into());
+                return Ok(claims.denied(Reason::Expired(Some(claims.expires_at()))).into());
             }
             Ok(kind) => kind,
             Err(reason) => return Ok(Rejection::unknown(reason).into()),
@@ -318,13 +318,13 @@ impl Verifier {
         }
         let principal = Principal {
             kind: CredentialKind::AccessToken,
+            expires_at: Some(claims.expires_at()),
             subject: claims.sub,
             client_id: Some(claims.client_id),
             user,
             scopes: Scopes::parse(&claims.scope).unwrap_or_default(),
             audience: vec![claims.aud],
             issued_at: Timestamp::from_seconds(claims.iat),
-            expires_at: Some(Timestamp::from_seconds(claims.exp)),
             token_id: claims.jti,
             grant_id: claims.gid,
             quota,
