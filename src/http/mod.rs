@@ -2,6 +2,7 @@
 //! reading requests, cookies, client authentication, errors, layers, connections. Not here: what only one folder of
 //! endpoints uses, which is in that folder.
 
+pub mod audience;
 pub mod client_auth;
 pub mod connections;
 pub mod credential;

@@ -1,8 +1,6 @@
 //! Owns errors of the management API: `application/problem+json` (RFC 9457). Rendered at the edge, which knows the request's
 //! id, and so for every error below `/api/v1`, whoever made it.
 
-use std::sync::Arc;
-
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -15,7 +13,6 @@ use crate::{
     app::App,
     model::{
         error::{Error, ErrorCode},
-        management_api,
         reason::Reason,
     },
     store,
@@ -83,25 +80,10 @@ impl IntoResponse for Problem {
     }
 }
 
-/// A path below the management API where there is nothing.
-pub async fn nothing() -> Problem {
-    Error::not_found().into()
-}
-
-/// A path of the management API with another method; the router adds `Allow`.
-pub async fn other_method() -> Problem {
-    Error::new(ErrorCode::MethodNotAllowed, "method not allowed; see the Allow header").into()
-}
-
-/// Gives an error answer from below `/api/v1` its body.
+/// Gives an error answer of the management API its body.
 #[must_use]
-pub fn rendered(app: &App, path: &str, id: &str, response: Response) -> Response {
-    let ours = format!("{}{}/", app.config.base_path(), management_api::PATH);
-    let Some(LoggedError(error)) = response.extensions().get::<LoggedError>().filter(|_| path.starts_with(&ours))
-    else {
-        return response;
-    };
-    let error = Arc::clone(error);
+pub fn rendered(app: &App, id: &str, response: Response) -> Response {
+    let Some(LoggedError(error)) = response.extensions().get::<LoggedError>().cloned() else { return response };
     let issuer = &app.config.issuer;
     let status = response.status();
     let scope = response.extensions().get::<MissingScope>().map(|scope| scope.0.clone());

@@ -80,6 +80,11 @@ pub async fn health(
     })
 }
 
+/// Another method than `GET`. The router adds `Allow`.
+pub async fn other_method() -> BearerError {
+    Error::new(ErrorCode::MethodNotAllowed, "use a method that is named in Allow").into()
+}
+
 async fn credential(
     app: &App,
     info: &RequestInfo,
