@@ -279,8 +279,8 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     let catalog = app.catalog.current();
     let check = CredentialCheck::of(app, &info, &parts.headers, catalog.management_api.as_ref());
     if check.is_in_url(parts.uri.query().unwrap_or_default(), &[]) {
-        let words = "a credential belongs in the Authorization header, not in the URL: revoke this one";
-        return Err(Error::invalid_request(words).into());
+        let message = "a credential belongs in the Authorization header, not in the URL: revoke this one";
+        return Err(Error::invalid_request(message).into());
     }
     let presented = bearer(&parts.headers).map_err(|_| Reason::Unknown)?.ok_or(Reason::Missing)?;
     let asked = DeniedRequest::of(parts.method.as_str(), parts.uri.path());

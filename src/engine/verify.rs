@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-pub use super::accepted::{Accepted, Verified};
+pub use super::accepted::{Accepted, Verification, Verified};
 use super::{
     accepted::{self, Credentials},
     catalog::CatalogCache,
@@ -43,22 +43,6 @@ const FLIGHTS: usize = 256;
 const WAITING_MAX: usize = 64;
 /// Shortest text that may be an imported key, in bytes.
 const OPAQUE_MIN: usize = 8;
-
-/// What became of a credential: what it stands for, or why it stands for nothing.
-#[derive(Clone, Debug)]
-#[must_use]
-pub enum Verification<T = Verified> {
-    /// It is valid, as far as the verifier can tell.
-    Accepted(T),
-    /// It is not.
-    Rejected(Rejection),
-}
-
-impl<T> From<Rejection> for Verification<T> {
-    fn from(rejection: Rejection) -> Self {
-        Self::Rejected(rejection)
-    }
-}
 
 /// Answers the question, from memory on a repeat.
 #[derive(Debug)]
@@ -330,7 +314,8 @@ impl Verifier {
             quota,
             key: None,
         };
-        Ok(Verification::Accepted((Accepted { weight: accepted::weight(&principal, &sources), principal, counter: None }, sources)))
+        let weight = accepted::weight(&principal, &sources);
+        Ok(Verification::Accepted((Accepted { principal, counter: None, weight }, sources)))
     }
 
     /// What a client on its own is measured by.
@@ -388,7 +373,8 @@ impl Verifier {
                 networks: key.networks,
             }),
         };
-        Ok(Verification::Accepted((Accepted { weight: accepted::weight(&principal, &sources), principal, counter }, sources)))
+        let weight = accepted::weight(&principal, &sources);
+        Ok(Verification::Accepted((Accepted { principal, counter, weight }, sources)))
     }
 }
 

@@ -36,13 +36,13 @@ impl Audience {
     /// A path of ours, asked by a method that it does not take. The router adds `Allow`.
     #[must_use]
     pub fn other_method(self, method: &Method) -> Response {
-        let words = match (self, matches!(*method, Method::GET | Method::HEAD)) {
+        let message = match (self, matches!(*method, Method::GET | Method::HEAD)) {
             (Self::Management, _) => "method not allowed; see the Allow header",
             (Self::Program, true) => "use POST",
             (Self::Program, false) => "use a method that is named in Allow",
             (Self::Person, true) => "this address takes what a form sends; go back and use the button there",
             (Self::Person, false) => "this address is a page to open, and takes no form",
         };
-        self.error(Error::new(ErrorCode::MethodNotAllowed, words))
+        self.error(Error::new(ErrorCode::MethodNotAllowed, message))
     }
 }

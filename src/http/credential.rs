@@ -121,8 +121,8 @@ impl<'c> CredentialCheck<'c> {
         let is_one = |name: &str| IN_URLS.iter().chain(more).any(|known| known.eq_ignore_ascii_case(name));
         let is_named = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| is_one(&name));
         if is_named {
-            let (origin, words) = (self.info.origin("anonymous"), "a credential was sent in a URL");
-            self.app.event_counts.count("credential_in_url", None, &origin, Some(words));
+            let (origin, outcome) = (self.info.origin("anonymous"), "a credential was sent in a URL");
+            self.app.event_counts.count("credential_in_url", None, &origin, Some(outcome));
         }
         is_named
     }

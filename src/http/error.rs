@@ -81,7 +81,7 @@ impl From<Rejection> for BearerError {
         if let Reason::Limited { retry_after, why } = rejection.reason {
             return Error::too_many(retry_after, why).into();
         }
-        let (name, message) = refusal::words(Profile::Bearer, &rejection);
+        let (name, message) = refusal::message(Profile::Bearer, &rejection);
         Self { error: Error::new(ErrorCode::InvalidToken, message), name }
     }
 }

@@ -13,7 +13,7 @@ use crate::model::{
 /// The body.
 #[must_use]
 pub fn body(profile: Profile, rejection: &Rejection) -> Value {
-    let (code, message) = words(profile, rejection);
+    let (code, message) = message(profile, rejection);
     if profile != Profile::Ensemble {
         return json!({ "error": code, "message": message });
     }
@@ -28,7 +28,7 @@ pub fn body(profile: Profile, rejection: &Rejection) -> Value {
 
 /// Code and message. The holder is told that a token has expired; whatever else is not accepted looks alike.
 #[must_use]
-pub fn words(profile: Profile, rejection: &Rejection) -> (&'static str, Cow<'static, str>) {
+pub fn message(profile: Profile, rejection: &Rejection) -> (&'static str, Cow<'static, str>) {
     match &rejection.reason {
         Reason::Missing => {
             ("missing_api_key", format!("No API key provided in the {} header.", header(profile)).into())

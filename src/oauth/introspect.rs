@@ -218,8 +218,8 @@ async fn answer(
         _ => app.limiter.retry_after(info.now, Throttle::INTROSPECTION, client).await,
     };
     if wait.is_some() {
-        let words = "too many unknown tokens";
-        app.event_counts.count("introspection_scan", Some(client), &info.origin(client), Some(words));
+        let outcome = "too many unknown tokens";
+        app.event_counts.count("introspection_scan", Some(client), &info.origin(client), Some(outcome));
     }
     Ok(wait.map_or(Credential::Inactive, Credential::Scanned))
 }

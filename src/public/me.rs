@@ -99,8 +99,8 @@ async fn credential(
         return Err(error.into());
     }
     let presented = bearer(headers).map_err(|_| {
-        let words = "The Authorization header is not a Bearer credential.";
-        BearerError { error: Error::new(ErrorCode::InvalidToken, words), name: "invalid_api_key" }
+        let message = "The Authorization header is not a Bearer credential.";
+        BearerError { error: Error::new(ErrorCode::InvalidToken, message), name: "invalid_api_key" }
     })?;
     let Some(presented) = presented else { return Ok(None) };
     match check.verify(presented).await? {

@@ -76,8 +76,8 @@ async fn redeemed<T>(
             Err(error)
         }
         Redemption::WrongClient => {
-            let (origin, words) = (info.origin(&client.id), "issued to another client");
-            app.event_counts.count("grant.wrong_client", Some(&client.id), &origin, Some(words));
+            let (origin, outcome) = (info.origin(&client.id), "issued to another client");
+            app.event_counts.count("grant.wrong_client", Some(&client.id), &origin, Some(outcome));
             Err(Error::invalid_grant(unknown))
         }
     }
