@@ -152,7 +152,7 @@ impl App {
             url => Limiter::shared(url, master.mac(Purpose::Limits)?, &config.limits).await?,
         };
         Ok(Self {
-            mint: Mint::new(config.issuer.to_string(), Arc::clone(&catalog), Arc::clone(&signing)),
+            mint: Mint::new(config.issuer.to_string(), Arc::clone(&signing)),
             clients: Clients::new(Arc::clone(&store)),
             sessions: Sessions::new(Arc::clone(&store)),
             grant_tokens: GrantTokens::new(&master)?,

@@ -1,15 +1,18 @@
-//! Owns EVERY route on one page, and the order of what stands around them.
+//! Owns EVERY route on one page, in groups by who reads their answers, and the order of what stands around them.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    any::Any,
+    sync::{Arc, OnceLock},
+};
 
 use axum::{
     Router,
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderValue, Method, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, header},
     middleware::from_fn_with_state,
-    response::{IntoResponse, Response},
-    routing::{any, delete, get, post, put},
+    response::Response,
+    routing::{MethodRouter, any, delete, get, post, put},
 };
 use serde_json::Value;
 use tower::ServiceBuilder;
@@ -23,12 +26,11 @@ use crate::{
     app::App,
     config::Config,
     gateway,
-    http::{
-        error::{OAuthError, nowhere},
-        gzip::Compressed,
-        layers, login_redirect, problem, reply,
+    http::{audience::Audience, gzip::Compressed, layers, login_redirect, reply},
+    model::{
+        error::Error,
+        management_api::{self, Scope},
     },
-    model::{error::Error, management_api::Scope},
     oauth::{self, authorize::authorize, metadata},
     openapi::{self, Described},
     ops, public,
@@ -50,35 +52,55 @@ macro_rules! routes {
     }};
 }
 
-/// Every route, with what stands around it: panics are caught inside the edge, so that their answers look like others.
+/// Every route.
 pub fn router(app: Arc<App>) -> Router {
     let base = app.config.issuer.base_path();
-    let management = management().0.method_not_allowed_fallback(problem::other_method);
+    let management = group_below(&app, Audience::Management, &[management_api::PATH], management().0);
     let routes = machines(&app).merge(management).merge(described(&app)).merge(people(&app));
-    let routes =
-        if base.is_empty() { routes } else { Router::new().merge(issuer_with_path(&base)).nest(&base, routes) };
+    let routes = if base.is_empty() { routes } else { issuer_with_path(&app, base).nest(base, routes) };
+    routes.with_state(app)
+}
+
+/// A group of routes with what stands around each: its errors have the form that `audience` reads, whoever made them. Panics
+/// are caught inside the edge, so that their answers look like others.
+pub fn group(app: &Arc<App>, audience: Audience, routes: Router<Arc<App>>) -> Router<Arc<App>> {
+    let panicked = move |_: Box<dyn Any + Send>| audience.error(Error::server("a handler panicked"));
     routes
-        .fallback(|uri: Uri| async move { nowhere(uri.path()) })
+        .method_not_allowed_fallback(move |method: Method| async move { audience.other_method(&method) })
         // One stack and not two layers: each layer of its own is boxed once more for every request.
         .layer(
             ServiceBuilder::new()
-                .layer(from_fn_with_state(Arc::clone(&app), layers::edge))
+                .layer(from_fn_with_state((Arc::clone(app), audience), layers::edge))
                 .layer(CatchPanicLayer::custom(panicked)),
         )
-        .with_state(app)
+}
+
+/// A group that has `paths` to itself: whatever is no route below them is not found, in the form of the group's errors.
+fn group_below(app: &Arc<App>, audience: Audience, paths: &[&str], mut routes: Router<Arc<App>>) -> Router<Arc<App>> {
+    let nowhere = move || async move { audience.error(Error::not_found()) };
+    for path in paths {
+        routes = routes
+            .route(&format!("{path}/"), any(nowhere))
+            .route(&format!("{path}/{}", layers::UNMATCHED), any(nowhere));
+    }
+    group(app, audience, routes)
 }
 
 /// For programs: JSON errors, no cookies.
-fn machines(app: &App) -> Router<Arc<App>> {
-    Router::new()
+fn machines(app: &Arc<App>) -> Router<Arc<App>> {
+    let routes = Router::new()
         .merge(from_scripts().0.layer(cors(app)))
         .merge(protocol().0)
         .route("/.well-known/openid-configuration", get(metadata::metadata))
+        // Its own words for another method, which callers of other providers know.
+        .route("/v1/users/me", MethodRouter::new().fallback(public::me::other_method))
         .route("/gateway/verify/{api}/", any(gateway::named))
         .route("/gateway/verify/{api}/{*rest}", any(gateway::appended))
         .route("/livez", get(ops::livez))
         .route("/readyz", get(ops::readyz))
-        .route("/metrics", get(ops::metrics))
+        .route("/metrics", get(ops::metrics));
+    let paths = ["/oauth", "/v1", "/api", "/.well-known", "/leaks", "/gateway"];
+    group_below(app, Audience::Program, &paths, routes)
 }
 
 /// For scripts in browsers too, from the origins that are configured.
@@ -115,7 +137,7 @@ pub fn document(config: &Config) -> Value {
 }
 
 /// What programs and people read about the management API, made once.
-fn described(app: &App) -> Router<Arc<App>> {
+fn described(app: &Arc<App>) -> Router<Arc<App>> {
     let document = Arc::new(document(&app.config));
     let shown = Arc::clone(&document);
     // Compressed when it is first asked for: most servers never are.
@@ -125,7 +147,11 @@ fn described(app: &App) -> Router<Arc<App>> {
     };
     let shown =
         async move |State(app): State<Arc<App>>, headers: HeaderMap| reference::page(&app, &shown, &page, &headers);
-    Router::new().route("/openapi.json", get(described)).route("/api/docs", get(shown))
+    group(app, Audience::Program, Router::new().route("/openapi.json", get(described))).merge(group(
+        app,
+        Audience::Person,
+        Router::new().route("/api/docs", get(shown)),
+    ))
 }
 
 /// The management API: JSON, a Bearer credential with the scope that each handler names, errors as RFC 9457 has them.
@@ -160,7 +186,7 @@ fn management() -> (Router<Arc<App>>, Described) {
 
 /// For people: pages, cookies, forms.
 fn people(app: &Arc<App>) -> Router<Arc<App>> {
-    Router::new()
+    let routes = Router::new()
         .route("/oauth/authorize", get(authorize).post(authorize))
         .route("/", get(assets::root))
         .route("/login", get(login::show).post(login_meter::sign_in))
@@ -193,17 +219,30 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/apps/{id}", get(apps::detail::show).post(apps::detail::update))
         .route("/apps/{id}/secret", post(apps::detail::rotate))
         .route("/apps/{id}/delete", post(apps::detail::delete))
+        .method_not_allowed_fallback(|method: Method| async move { Audience::Person.other_method(&method) })
         .layer(from_fn_with_state(Arc::clone(app), login_redirect::remember))
         .layer(from_fn_with_state(Arc::clone(app), layers::our_host))
         // By any name: they are the same for everybody, and the page that says where we are needs them.
         .route("/assets/{name}", get(assets::asset))
+        .fallback(nowhere);
+    group(app, Audience::Person, routes)
+}
+
+/// Outside of all groups: somebody mistyped an address.
+async fn nowhere() -> Response {
+    Audience::Person.error(Error::not_found())
 }
 
 /// An issuer with a path has its metadata at the root too, the path after the well-known part (RFC 8414 §3.1).
-fn issuer_with_path(base: &str) -> Router<Arc<App>> {
-    Router::new()
+fn issuer_with_path(app: &Arc<App>, base: &str) -> Router<Arc<App>> {
+    let routes = Router::new()
         .route(&format!("/.well-known/oauth-authorization-server{base}"), get(metadata::metadata))
-        .route(&format!("/.well-known/openid-configuration{base}"), get(metadata::metadata))
+        .route(&format!("/.well-known/openid-configuration{base}"), get(metadata::metadata));
+    group_below(app, Audience::Program, &["/.well-known"], routes).merge(group(
+        app,
+        Audience::Person,
+        Router::new().fallback(nowhere),
+    ))
 }
 
 fn cors(app: &App) -> CorsLayer {
@@ -212,34 +251,4 @@ fn cors(app: &App) -> CorsLayer {
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::POST])
         .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION])
-}
-
-/// The process lives on; the caller learns nothing of what happened.
-fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    OAuthError(Error::server("a handler panicked")).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::{body::Body, http::Request};
-    use tower::ServiceExt;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_is_a_500_without_detail() {
-        // THREATS: HX5
-        async fn panics() -> &'static str {
-            panic!("what nobody should read")
-        }
-        let routes: Router = Router::new().route("/panics", get(panics)).layer(CatchPanicLayer::custom(panicked));
-        for _ in 0..2 {
-            let request = Request::get("/panics").body(Body::empty()).expect("a request");
-            let response = routes.clone().oneshot(request).await.expect("infallible");
-            assert_eq!(response.status(), 500);
-            let body = axum::body::to_bytes(response.into_body(), 1000).await.expect("a body");
-            let words = r#"{"error":"server_error","error_description":"something went wrong on our side"}"#;
-            assert_eq!(body, words);
-        }
-    }
 }

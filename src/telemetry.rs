@@ -9,7 +9,7 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberI
 
 use crate::{
     meters::{Count, Latency, Named},
-    model::{error::Error, principal::Reason},
+    model::{error::Error, reason::Reason},
 };
 
 /// How sign-ins end.
@@ -38,11 +38,7 @@ pub struct Route {
 impl Default for Telemetry {
     /// Nothing counted yet.
     fn default() -> Self {
-        Self {
-            routes: Named::default(),
-            sign_ins: Named::of(SIGN_INS),
-            refusals: Named::of(Reason::ALL.map(Reason::as_str)),
-        }
+        Self { routes: Named::default(), sign_ins: Named::of(SIGN_INS), refusals: Named::of(Reason::WORDS) }
     }
 }
 

@@ -12,23 +12,26 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use crate::{
     app::App,
-    engine::{attenuation::Attenuation, verify::Verified},
+    engine::{
+        attenuation::Attenuation,
+        verify::{Verification, Verified},
+    },
     http::{
-        credential,
-        denials::names_credential,
+        credential::CredentialCheck,
         extract::{RequestInfo, bearer},
         problem::Problem,
         write_limit,
     },
     model::{
         audit::{Act, Event, Origin},
+        clock::Timestamp,
         denial::DeniedRequest,
         email,
         error::{Error, ErrorCode},
         management_api::{self, Needed, Scope},
         plan::Plan,
-        principal::{Reason, Rejection},
-        usage::Outcome,
+        principal::{Presentation, Principal, Rejection},
+        reason::Reason,
         user::User,
     },
 };
@@ -185,8 +188,11 @@ impl Caller {
         if let (Err(error), Some(holder)) = (&judged, self.holder())
             && error.code == ErrorCode::InsufficientScope
         {
-            let (credential, asked) = (&holder.credential, holder.asked.clone());
-            note(app, &self.info, credential, (403, Reason::Scope), error.description.to_string(), asked);
+            let catalog = app.catalog.current();
+            let (from, api) = (Presentation::default(), catalog.management_api.as_ref());
+            let check = CredentialCheck { app, info: &self.info, from, api, introspected_by: None };
+            let reason = Reason::Narrow(error.description.clone());
+            drop(check.refuse(Rejection::of(reason, &holder.credential.value.principal), holder.asked.clone()));
         }
         Ok(judged?)
     }
@@ -245,6 +251,12 @@ struct Needs {
     is_write: bool,
 }
 
+/// Whether the holder of a valid credential may do this.
+enum Judged {
+    Allowed(User),
+    Refused(Reason),
+}
+
 /// Whether a request of this method may change something (RFC 9110 §9.2.1).
 fn is_write(method: &Method) -> bool {
     !method.is_safe()
@@ -256,35 +268,22 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     if operator {
         return Ok(Caller { info, who: Who::Operator });
     }
-    if names_credential(parts.uri.query().unwrap_or_default(), &[]) {
-        app.event_counts.count(
-            "credential_in_url",
-            None,
-            &info.origin("anonymous"),
-            Some("a credential was sent in a URL"),
-        );
+    let catalog = app.catalog.current();
+    let check = CredentialCheck::of(app, &info, &parts.headers, catalog.management_api.as_ref());
+    if check.is_in_url(parts.uri.query().unwrap_or_default(), &[]) {
         let message = "a credential belongs in the Authorization header, not in the URL: revoke this one";
         return Err(Error::invalid_request(message).into());
     }
-    let invalid = || Error::new(ErrorCode::InvalidToken, "the credential is not valid");
-    let presented = bearer(&parts.headers).map_err(|_| invalid())?.ok_or_else(Problem::unauthenticated)?;
-    let from = info.presentation(&parts.headers);
+    let presented = bearer(&parts.headers).map_err(|_| Reason::Unknown)?.ok_or(Reason::Missing)?;
     let asked = DeniedRequest::of(parts.method.as_str(), parts.uri.path());
-    let credential = match credential::verify(app, &info, presented, &from).await? {
-        Ok(credential) => credential,
-        Err(denied) => {
-            info.record_rejection(app, 401, Some(management_api::SLUG), denied, asked);
-            return Err(invalid().into());
-        }
+    let used = match check.verify(presented).await? {
+        Verification::Accepted(used) => used,
+        Verification::Rejected(rejection) => return Err(check.deny(rejection, asked).reason.into()),
     };
-    let judged = judge(app, &info, &credential, needs, &asked).await;
-    let outcome = match &judged {
-        Ok(_) => Outcome::Allowed,
-        Err((Outcome::Limited, _)) => Outcome::Limited,
-        Err(_) => Outcome::Denied,
+    let (user, credential) = match judge(app, info.now, used.principal(), needs).await? {
+        Judged::Allowed(user) => (user, used.allow()),
+        Judged::Refused(reason) => return Err(used.deny(reason, asked).reason.into()),
     };
-    app.verifier.count_use(info.now, &credential, outcome, &from);
-    let user = judged.map_err(|(_, problem)| problem)?;
     let caller = Caller { info, who: Who::Holder(Box::new(Holder { user, credential, asked })) };
     if needs.is_personal {
         audit_admin_read(app, &caller, parts).await?;
@@ -293,73 +292,41 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
 }
 
 /// A valid credential: is it for this, is there a user behind it, and does it ask too often?
-async fn judge(
-    app: &App,
-    info: &RequestInfo,
-    credential: &Verified,
-    Needs { scope, admin, is_write, .. }: Needs,
-    asked: &DeniedRequest,
-) -> Result<User, (Outcome, Problem)> {
-    let principal = &credential.value.principal;
-    let note = |status, denial, reason: String| {
-        let needs = (denial == Reason::Scope).then(|| scope.name().to_owned());
-        let asked = DeniedRequest { needs, holds: Some(principal.scopes.to_string()), ..asked.clone() };
-        note(app, info, credential, (status, denial), reason, asked);
-    };
-    let catalog = app.catalog.current();
-    let is_ours = |uri: &String| catalog.management_api.as_ref().is_some_and(|api| api.identifier == *uri);
-    let is_for_us = principal.audience.iter().any(is_ours);
-    if !is_for_us || !principal.scopes.contains(scope.name()) {
-        note(403, if is_for_us { Reason::Scope } else { Reason::Audience }, format!("scope {} missing", scope.name()));
-        return Err((Outcome::Denied, Problem::scope(scope.name())));
+async fn judge(app: &App, now: Timestamp, principal: &Principal, needs: Needs) -> Result<Judged, Error> {
+    let refused = |reason| Ok(Judged::Refused(reason));
+    // A credential for another API has none of our scopes.
+    if !principal.scopes.contains(needs.scope.name()) {
+        return refused(Reason::Scope(needs.scope.name().to_owned()));
     }
     let found = match &principal.user {
-        Some(user) => app.store.find_user(&user.id).await.map_err(|error| (Outcome::Denied, error.into()))?,
+        Some(user) => app.store.find_user(&user.id).await?,
         None => None,
     };
     let Some(user) = found.filter(|user| user.active) else {
-        note(403, Reason::Forbidden, "no user is behind this credential".to_owned());
-        let message = "a client on its own has no user, as whom to act: use an API key";
-        return Err((Outcome::Denied, Error::new(ErrorCode::Forbidden, message).into()));
+        return refused(Reason::Forbidden("a client on its own has no user, as whom to act: use an API key"));
     };
-    if admin && !user.admin {
-        note(403, Reason::Forbidden, "an administrator is needed".to_owned());
-        return Err((Outcome::Denied, Error::new(ErrorCode::Forbidden, "this is for administrators").into()));
+    if needs.admin && !user.admin {
+        return refused(Reason::Forbidden("this is for administrators"));
     }
     let of_project = principal.key.as_ref().is_some_and(|key| key.project.is_some());
-    if of_project && !OF_A_PROJECT.contains(&scope) {
-        let message = "a key of a project reaches that project alone";
-        note(403, Reason::Scope, message.to_owned());
-        return Err((Outcome::Denied, Error::new(ErrorCode::InsufficientScope, message).into()));
+    if of_project && !OF_A_PROJECT.contains(&needs.scope) {
+        return refused(Reason::Narrow("a key of a project reaches that project alone".into()));
     }
     let plan = Plan { name: String::new(), per_hour: None, burst: BURST };
-    let verdict = app.limiter.count(info.now, &plan, &user.id, management_api::SLUG).await;
-    if verdict.map_err(|error| (Outcome::Denied, error.into()))?.is_some_and(|verdict| verdict.exceeded) {
-        note(429, Reason::Limited, format!("more than {BURST} requests within a second"));
-        let message = format!("at most {BURST} requests within a second");
-        return Err((Outcome::Limited, Error::too_many(1, message).into()));
+    let verdict = app.limiter.count(now, &plan, &user.id, management_api::SLUG).await?;
+    if verdict.is_some_and(|verdict| verdict.exceeded) {
+        return refused(Reason::Limited {
+            retry_after: 1,
+            why: format!("at most {BURST} requests within a second").into(),
+        });
     }
-    if is_write {
+    if needs.is_write {
         let key = principal.key.as_ref().map(|key| key.id.as_str());
-        write_limit::admit(app, info.now, &user.id, key).await.map_err(|error| {
-            note(429, Reason::Limited, error.description.to_string());
-            (Outcome::Limited, error.into())
-        })?;
+        if let Err(Error { retry_after, description: why, .. }) = write_limit::admit(app, now, &user.id, key).await {
+            return refused(Reason::Limited { retry_after: retry_after.unwrap_or(1), why });
+        }
     }
-    Ok(user)
-}
-
-/// Notes a refusal of a valid credential, for its owner.
-fn note(
-    app: &App,
-    info: &RequestInfo,
-    credential: &Verified,
-    (status, denial): (u16, Reason),
-    reason: String,
-    asked: DeniedRequest,
-) {
-    let denied = Rejection::of(denial, &credential.value.principal);
-    info.record_rejection_because(app, (status, reason), Some(management_api::SLUG), denied, asked);
+    Ok(Judged::Allowed(user))
 }
 
 /// An administrator's look at what is others' is worth an entry of its own, by whichever method; where that cannot be

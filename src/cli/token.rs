@@ -39,7 +39,8 @@ async fn revoke(app: &App, token: &str) -> Result<&'static str, Error> {
         return Ok("grant");
     }
     if let Some(signed) = app.verifier.signed_token(token) {
-        app.store.revoke_token(now, context::origin(), signed.jti, signed.client_id, signed.expires_at).await?;
+        let expires_at = signed.expires_at();
+        app.store.revoke_token(now, context::origin(), signed.jti, signed.client_id, expires_at).await?;
         return Ok("access_token");
     }
     if let Some(record) = app.store.find_key_by_digest(&Digest::of(token)).await? {

@@ -1,4 +1,5 @@
-//! Owns an accepted credential as it is cached, and what it costs in memory, so that the cache is bounded in bytes.
+//! Owns what checking a credential finds: an accepted one as it is cached, with what it costs in memory, so that the cache
+//! is bounded in bytes; or a rejection.
 
 use std::{mem::size_of, sync::Arc};
 
@@ -8,7 +9,10 @@ use quick_cache::{Weighter, sync::Cache};
 use super::usage::KeyCounter;
 use crate::{
     cache::{Cached, Entity},
-    model::{principal::Principal, secret::Digest},
+    model::{
+        principal::{Principal, Rejection},
+        secret::Digest,
+    },
 };
 
 /// What the allocator adds to one piece of memory, in bytes, rounded up.
@@ -30,6 +34,22 @@ pub struct Accepted {
 
 /// An accepted credential, as it is remembered.
 pub type Verified = Arc<Cached<Accepted>>;
+
+/// What became of a credential: what it stands for, or why it stands for nothing.
+#[derive(Clone, Debug)]
+#[must_use]
+pub enum Verification<T = Verified> {
+    /// It is valid, as far as the verifier can tell.
+    Accepted(T),
+    /// It is not.
+    Rejected(Rejection),
+}
+
+impl<T> From<Rejection> for Verification<T> {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
 
 /// Checked credentials by the digest of their text.
 pub(super) type Credentials = Cache<Digest, Verified, ByWeight>;

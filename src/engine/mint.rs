@@ -3,101 +3,86 @@
 use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
-use serde::Serialize;
 
-use super::{catalog::CatalogCache, signing::Signing};
+use super::signing::Signing;
 use crate::model::{
+    access_token::Claims,
+    api::Target,
     clock::Timestamp,
     error::{Error, ErrorCode},
-    scope::Scopes,
-    secret,
+    secret::{self, Secret},
 };
 
-/// What an access token is to say.
+/// What a grant authorizes.
 #[derive(Debug)]
-pub struct Order<'o> {
+pub struct Authorization {
     /// `sub`.
-    pub subject: &'o str,
-    /// `client_id`.
-    pub client_id: &'o str,
-    /// `scope`.
-    pub scopes: &'o Scopes,
-    /// Audience URIs that the grant is limited to; empty means no limit.
-    pub granted: &'o [String],
-    /// Audience URIs that the token request names.
-    pub resources: &'o [String],
+    pub subject: String,
+    /// The client that gets the tokens.
+    pub client_id: String,
+    /// The API that the access token is for, with its scopes.
+    pub target: Target,
     /// The grant behind it.
-    pub grant_id: Option<&'o str>,
-    /// It ends no later than this.
+    pub grant_id: Option<String>,
+    /// The access token ends no later than this.
     pub not_after: Option<Timestamp>,
+    /// The refresh token that is now current.
+    pub refresh_token: Option<Secret>,
 }
 
-/// A minted token.
+/// The tokens of one response.
 #[derive(Debug)]
 pub struct Minted {
     /// The JWT.
     pub access_token: String,
     /// Seconds until it expires.
     pub expires_in: i64,
-    /// What it may do.
-    pub scopes: Scopes,
-}
-
-#[derive(Serialize)]
-struct Claims<'c> {
-    iss: &'c str,
-    sub: &'c str,
-    aud: &'c str,
-    exp: i64,
-    iat: i64,
-    jti: String,
-    client_id: &'c str,
-    scope: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gid: Option<&'c str>,
+    /// What it may do, space-delimited.
+    pub scope: String,
+    /// As the grant has it.
+    pub refresh_token: Option<Secret>,
 }
 
 /// Makes access tokens.
 #[derive(Debug)]
 pub struct Mint {
     issuer: String,
-    catalog: Arc<CatalogCache>,
     signing: Arc<Signing>,
 }
 
 impl Mint {
     /// For this issuer.
     #[must_use]
-    pub fn new(issuer: String, catalog: Arc<CatalogCache>, signing: Arc<Signing>) -> Self {
-        Self { issuer, catalog, signing }
+    pub fn new(issuer: String, signing: Arc<Signing>) -> Self {
+        Self { issuer, signing }
     }
 
-    /// Issues a token for one API, with the scopes that belong to it; see `Catalog::target`.
+    /// Issues what was authorized.
     ///
     /// # Errors
-    /// `invalid_target`, `invalid_scope`, `invalid_grant` when the grant has ended, `server_error`.
-    pub fn access_token(&self, now: Timestamp, order: &Order<'_>) -> Result<Minted, Error> {
-        let catalog = self.catalog.current();
-        let (api, scopes) = catalog.target(order.scopes, order.granted, order.resources)?;
-        let seconds = api.access_token_seconds;
-        let expires_at =
-            order.not_after.map_or_else(|| now.plus_seconds(seconds), |end| end.min(now.plus_seconds(seconds)));
+    /// `invalid_grant` when the grant has ended, `server_error`.
+    pub fn issue(&self, now: Timestamp, authorization: Authorization) -> Result<Minted, Error> {
+        let Authorization { subject, client_id, target, grant_id, not_after, refresh_token } = authorization;
+        let expires_at = now.plus_seconds(target.access_token_seconds);
+        let expires_at = not_after.map_or(expires_at, |end| end.min(expires_at));
         let expires_in = expires_at.seconds() - now.seconds();
         if expires_in <= 0 {
             return Err(Error::new(ErrorCode::InvalidGrant, "the grant has ended"));
         }
         let claims = Claims {
-            iss: &self.issuer,
-            sub: order.subject,
-            aud: &api.identifier,
+            iss: self.issuer.clone(),
+            sub: subject,
+            aud: target.audience,
             exp: expires_at.seconds(),
             iat: now.seconds(),
+            nbf: None,
             jti: BASE64URL_NOPAD.encode(&secret::random_bytes::<16>()),
-            client_id: order.client_id,
-            scope: scopes.to_string(),
-            gid: order.grant_id,
+            client_id,
+            scope: target.scopes.to_string(),
+            gid: grant_id,
         };
-        let claims = serde_json::to_vec(&claims).map_err(Error::server)?;
-        Ok(Minted { access_token: self.signing.sign(now, api.algorithm, &claims)?, expires_in, scopes })
+        let payload = serde_json::to_vec(&claims).map_err(Error::server)?;
+        let access_token = self.signing.sign(now, target.algorithm, &payload)?;
+        Ok(Minted { access_token, expires_in, scope: claims.scope, refresh_token })
     }
 }

@@ -147,8 +147,8 @@ impl Usage {
         self.queue(counter);
     }
 
-    /// Counts one refusal of a key that has ended, and so is not in memory.
-    pub fn count_ended(&self, key_id: &str) {
+    /// Counts one refusal of a key by its id: it was revoked or has expired, or came from outside its networks.
+    pub fn count_rejected(&self, key_id: &str) {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = ended.get_mut(key_id) {
             *count += 1;

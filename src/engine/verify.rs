@@ -10,11 +10,11 @@ use tokio::{
     time::timeout,
 };
 
-pub use super::accepted::{Accepted, Verified};
+pub use super::accepted::{Accepted, Verification, Verified};
 use super::{
     accepted::{self, Credentials},
     catalog::CatalogCache,
-    claims::{self, Claims, SignedToken},
+    claims,
     signing::Signing,
     usage::Usage,
     verify_meters::VerifyMeters,
@@ -22,10 +22,12 @@ use super::{
 use crate::{
     cache::{Cached, Entity, EntityKind},
     model::{
+        access_token::Claims,
         clock::Timestamp,
         error::Error,
         key::KeyStatus,
-        principal::{CredentialKind, Presentation, Principal, PrincipalKey, PrincipalUser, Quota, Reason, Rejection},
+        principal::{CredentialKind, Presentation, Principal, PrincipalKey, PrincipalUser, Quota, Rejection},
+        reason::Reason,
         scope::Scopes,
         secret::{self, Digest},
         usage::Outcome,
@@ -41,9 +43,6 @@ const FLIGHTS: usize = 256;
 const WAITING_MAX: usize = 64;
 /// Shortest text that may be an imported key, in bytes.
 const OPAQUE_MIN: usize = 8;
-
-/// What came of checking a credential.
-pub type Found = Result<Verified, Rejection>;
 
 /// Answers the question, from memory on a repeat.
 #[derive(Debug)]
@@ -73,7 +72,7 @@ struct Flight {
 struct Read {
     digest: Digest,
     began: u64,
-    found: Found,
+    found: Verification,
 }
 
 /// Parts the verifier is built from.
@@ -115,15 +114,23 @@ impl Verifier {
         }
     }
 
-    /// What `credential` stands for at `now`, or why it stands for nothing. What passes is counted by
-    /// [`Self::count_use`], once it is known how its request ended.
+    /// What `credential` stands for at `now`, or why it stands for nothing. Its use is counted by [`Self::count_use`] or
+    /// [`Self::count_rejected`], once it is known how its request ended.
     ///
     /// # Errors
     /// `temporarily_unavailable` when the store must be asked and cannot be: never a guess.
-    pub async fn verify(&self, now: Timestamp, credential: &str, from: &Presentation<'_>) -> Result<Found, Error> {
-        self.check(now, credential, from)
-            .await
-            .inspect(|found| self.meters.count(found.as_ref().map(|accepted| accepted.value.principal.kind)))
+    pub async fn verify(
+        &self,
+        now: Timestamp,
+        credential: &str,
+        from: &Presentation<'_>,
+    ) -> Result<Verification, Error> {
+        let found = self.check(now, credential, from).await?;
+        match &found {
+            Verification::Accepted(accepted) => self.meters.count(Some(accepted.value.principal.kind), None),
+            Verification::Rejected(rejection) => self.meters.count(rejection.kind, Some(rejection.reason.as_str())),
+        }
+        Ok(found)
     }
 
     /// What is counted of credentials, how many are cached, and their bytes.
@@ -132,35 +139,28 @@ impl Verifier {
         (&self.meters, self.cache.len(), self.cache.weight())
     }
 
-    async fn check(&self, now: Timestamp, credential: &str, from: &Presentation<'_>) -> Result<Found, Error> {
+    async fn check(&self, now: Timestamp, credential: &str, from: &Presentation<'_>) -> Result<Verification, Error> {
         if credential.len() > CREDENTIAL_MAX {
-            return Ok(Err(Rejection::unknown(Reason::Unknown)));
+            return Ok(Rejection::unknown(Reason::Unknown).into());
         }
         let digest = Digest::of(credential);
         let found = match self.meters.looked_up(self.cached(&digest)) {
-            Some(found) => Ok(found),
+            Some(found) => Verification::Accepted(found),
             None => self.load(now, credential, digest).await?,
         };
         let accepted = match found {
-            Ok(accepted) => accepted,
-            Err(denied) => {
-                if let Some(key_id) = &denied.key_id {
-                    self.usage.count_ended(key_id);
-                }
-                return Ok(Err(denied));
-            }
+            Verification::Accepted(accepted) => accepted,
+            rejected => return Ok(rejected),
         };
         let principal = &accepted.value.principal;
         let reason = match principal.expires_at {
-            Some(end) if end <= now => Some((Reason::Expired, Some(end))),
+            Some(end) if end <= now => Reason::Expired(Some(end)),
             _ if principal.key.as_ref().is_some_and(|key| !key.networks.allow(from.address)) => {
-                Some((if from.address.is_some() { Reason::Network } else { Reason::NoAddress }, None))
+                if from.address.is_some() { Reason::Network } else { Reason::NoAddress }
             }
-            _ => None,
+            _ => return Ok(Verification::Accepted(accepted)),
         };
-        let Some((reason, since)) = reason else { return Ok(Ok(accepted)) };
-        self.count_use(now, &accepted, Outcome::Denied, from);
-        Ok(Err(Rejection { since, ..Rejection::of(reason, principal) }))
+        Ok(Rejection::of(reason, principal).into())
     }
 
     /// Counts how the request of an accepted credential ended.
@@ -170,10 +170,15 @@ impl Verifier {
         }
     }
 
+    /// Counts a rejected use of a key.
+    pub fn count_rejected(&self, key_id: &str) {
+        self.usage.count_rejected(key_id);
+    }
+
     /// Reads an access token's identity without asking whether it still counts, to revoke it.
     #[must_use]
-    pub fn signed_token(&self, token: &str) -> Option<SignedToken> {
-        claims::read(&self.signing, &self.issuer, token).ok().map(Claims::into)
+    pub fn signed_token(&self, token: &str) -> Option<Claims> {
+        claims::read(&self.signing, &self.issuer, token).ok()
     }
 
     /// Whether `text` may be an API key: of our own form, checksum included, or of any form once some were imported.
@@ -199,15 +204,17 @@ impl Verifier {
         self.cache.get(digest).filter(|cached| feed.is_fresh(cached))
     }
 
-    async fn load(&self, now: Timestamp, credential: &str, digest: Digest) -> Result<Found, Error> {
+    async fn load(&self, now: Timestamp, credential: &str, digest: Digest) -> Result<Verification, Error> {
         // The position comes before everything the answer is made of, the signing keys too: a change that races this
         // makes it a miss.
         let position = self.store.freshness().position();
         // Everything that needs no query comes first, so that garbage costs none.
         let kind = match self.classify(credential) {
-            Ok(Lookup::Token(claims)) if !claims.is_current(now) => return Ok(Err(claims.denied(Reason::Expired))),
+            Ok(Lookup::Token(claims)) if !claims.is_current(now) => {
+                return Ok(claims.denied(Reason::Expired(Some(claims.expires_at()))).into());
+            }
             Ok(kind) => kind,
-            Err(denial) => return Ok(Err(Rejection::unknown(denial))),
+            Err(reason) => return Ok(Rejection::unknown(reason).into()),
         };
         let arrived = self.order.fetch_add(1, Ordering::AcqRel);
         let flight = &self.flights[digest.shard(FLIGHTS)];
@@ -229,19 +236,21 @@ impl Verifier {
         timeout(self.store.wait(), read).await.map_err(Error::unavailable)?
     }
 
-    async fn read(&self, now: Timestamp, kind: Lookup, digest: Digest, position: u64) -> Result<Found, Error> {
+    async fn read(&self, now: Timestamp, kind: Lookup, digest: Digest, position: u64) -> Result<Verification, Error> {
         if let Some(found) = self.cached(&digest) {
-            return Ok(Ok(found));
+            return Ok(Verification::Accepted(found));
         }
         let read = match kind {
             Lookup::Token(claims) => self.read_token(*claims).await?,
             Lookup::Key => self.read_key(now, &digest).await?,
         };
-        Ok(read.map(|(accepted, sources)| {
-            let entry = Arc::new(Cached::new(accepted, position, sources));
-            self.cache.insert(digest, Arc::clone(&entry));
-            entry
-        }))
+        let (accepted, sources) = match read {
+            Verification::Accepted(read) => read,
+            Verification::Rejected(rejection) => return Ok(rejection.into()),
+        };
+        let entry = Arc::new(Cached::new(accepted, position, sources));
+        self.cache.insert(digest, Arc::clone(&entry));
+        Ok(Verification::Accepted(entry))
     }
 
     fn classify(&self, credential: &str) -> Result<Lookup, Reason> {
@@ -255,21 +264,21 @@ impl Verifier {
         Err(if secret::is_other_kind(credential) { Reason::WrongKind } else { Reason::Unknown })
     }
 
-    async fn read_token(&self, claims: Claims) -> Result<Result<(Accepted, Vec<Entity>), Rejection>, Error> {
+    async fn read_token(&self, claims: Claims) -> Result<Verification<(Accepted, Vec<Entity>)>, Error> {
         let state = match &claims.gid {
             Some(grant) => self.store.grant_token_state(grant, &claims.jti).await?,
             None => self.store.client_token_state(&claims.client_id, &claims.jti).await?,
         };
-        let Some(state) = state else { return Ok(Err(claims.denied(Reason::Revoked))) };
+        let Some(state) = state else { return Ok(claims.denied(Reason::Revoked(None)).into()) };
         if state.revoked {
-            return Ok(Err(claims.denied(Reason::Revoked)));
+            return Ok(claims.denied(Reason::Revoked(None)).into());
         }
         if state.disabled {
-            return Ok(Err(claims.denied(Reason::Disabled)));
+            return Ok(claims.denied(Reason::Disabled).into());
         }
         // Deleted since: there is no longer anything that it opens.
         if self.catalog.current().by_identifier(&claims.aud).is_none() {
-            return Ok(Err(claims.denied(Reason::Disabled)));
+            return Ok(claims.denied(Reason::Disabled).into());
         }
         let mut sources = vec![
             Entity::new(EntityKind::Token, claims.jti.as_str()),
@@ -293,19 +302,20 @@ impl Verifier {
         }
         let principal = Principal {
             kind: CredentialKind::AccessToken,
+            expires_at: Some(claims.expires_at()),
             subject: claims.sub,
             client_id: Some(claims.client_id),
             user,
             scopes: Scopes::parse(&claims.scope).unwrap_or_default(),
             audience: vec![claims.aud],
             issued_at: Timestamp::from_seconds(claims.iat),
-            expires_at: Some(Timestamp::from_seconds(claims.exp)),
             token_id: claims.jti,
             grant_id: claims.gid,
             quota,
             key: None,
         };
-        Ok(Ok((Accepted { weight: accepted::weight(&principal, &sources), principal, counter: None }, sources)))
+        let weight = accepted::weight(&principal, &sources);
+        Ok(Verification::Accepted((Accepted { principal, counter: None, weight }, sources)))
     }
 
     /// What a client on its own is measured by.
@@ -314,33 +324,26 @@ impl Verifier {
         (!plan.is_empty()).then(|| Quota { plan, subject: client_id.to_owned() })
     }
 
-    async fn read_key(
-        &self,
-        now: Timestamp,
-        digest: &Digest,
-    ) -> Result<Result<(Accepted, Vec<Entity>), Rejection>, Error> {
+    async fn read_key(&self, now: Timestamp, digest: &Digest) -> Result<Verification<(Accepted, Vec<Entity>)>, Error> {
         let Some(KeyRecord { key, user, project, quota, disabled }) = self.store.find_key_by_digest(digest).await?
         else {
-            return Ok(Err(Rejection::unknown(Reason::Unknown)));
+            return Ok(Rejection::unknown(Reason::Unknown).into());
         };
-        let denied = |reason, since| Rejection {
-            reason,
-            kind: Some(CredentialKind::ApiKey),
-            key_id: Some(key.id.clone()),
-            user_id: Some(key.user_id.clone()),
-            client_id: None,
-            since,
+        let denied = |reason| {
+            let (kind, key_id, user_id) =
+                (Some(CredentialKind::ApiKey), Some(key.id.clone()), Some(key.user_id.clone()));
+            Verification::Rejected(Rejection { reason, kind, key_id, user_id, client_id: None })
         };
         match key.status(now) {
             KeyStatus::Active => {}
-            KeyStatus::Expired => return Ok(Err(denied(Reason::Expired, key.expires_at))),
-            KeyStatus::Revoked => return Ok(Err(denied(Reason::Revoked, key.revoked_at))),
+            KeyStatus::Expired => return Ok(denied(Reason::Expired(key.expires_at))),
+            KeyStatus::Revoked => return Ok(denied(Reason::Revoked(key.revoked_at))),
         }
         let catalog = self.catalog.current();
         let scopes = key.scopes.filter(|name| catalog.scope(name).is_some());
         let audience: Vec<String> = catalog.of_scopes(&scopes).into_iter().map(|api| api.identifier.clone()).collect();
         if disabled || audience.is_empty() {
-            return Ok(Err(denied(Reason::Disabled, None)));
+            return Ok(denied(Reason::Disabled));
         }
         let mut sources = vec![
             Entity::new(EntityKind::Key, key.id.as_str()),
@@ -371,7 +374,8 @@ impl Verifier {
                 networks: key.networks,
             }),
         };
-        Ok(Ok((Accepted { weight: accepted::weight(&principal, &sources), principal, counter }, sources)))
+        let weight = accepted::weight(&principal, &sources);
+        Ok(Verification::Accepted((Accepted { principal, counter, weight }, sources)))
     }
 }
 

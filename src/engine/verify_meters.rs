@@ -2,7 +2,7 @@
 
 use crate::{
     meters::{Count, Named},
-    model::principal::{CredentialKind, Reason, Rejection},
+    model::principal::CredentialKind,
 };
 
 /// What is counted of credentials.
@@ -25,8 +25,8 @@ struct Kind {
 }
 
 impl Kind {
-    fn of<const N: usize>(denials: [Reason; N]) -> Self {
-        Self { accepted: Count::default(), denied: Named::of(denials.map(Reason::as_str)) }
+    fn of<const N: usize>(reasons: [&str; N]) -> Self {
+        Self { accepted: Count::default(), denied: Named::of(reasons) }
     }
 }
 
@@ -36,9 +36,9 @@ impl Default for VerifyMeters {
         Self {
             hits: Count::default(),
             misses: Count::default(),
-            tokens: Kind::of([Reason::Expired, Reason::Revoked, Reason::Disabled]),
-            keys: Kind::of([Reason::Expired, Reason::Revoked, Reason::Disabled, Reason::Network]),
-            unknown: Kind::of([Reason::Unknown, Reason::WrongKind]),
+            tokens: Kind::of(["expired", "revoked", "disabled"]),
+            keys: Kind::of(["expired", "revoked", "disabled", "network"]),
+            unknown: Kind::of(["unknown", "wrong_kind"]),
         }
     }
 }
@@ -54,11 +54,12 @@ impl VerifyMeters {
         cached
     }
 
-    /// Counts one check: the kind of an accepted credential, or why it was rejected.
-    pub(super) fn count(&self, found: Result<CredentialKind, &Rejection>) {
-        match found {
-            Ok(kind) => self.kind(Some(kind)).accepted.one(),
-            Err(rejection) => self.kind(rejection.kind).denied.with(rejection.reason.as_str(), Count::one),
+    /// Counts one check: the kind of the credential, and why it was rejected where it was.
+    pub(super) fn count(&self, kind: Option<CredentialKind>, rejected: Option<&'static str>) {
+        let kind = self.kind(kind);
+        match rejected {
+            None => kind.accepted.one(),
+            Some(reason) => kind.denied.with(reason, Count::one),
         }
     }
 

@@ -6,40 +6,43 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{ForwardAuth, error::GatewayError};
-use crate::{engine::limit::Verdict, http::reply, model::principal::Principal};
-
-/// A decision, before it is rendered.
-pub(super) struct Decision<'a> {
-    pub(super) principal: Option<&'a Principal>,
-    pub(super) verdict: Option<Verdict>,
-    pub(super) outcome: Result<(), GatewayError>,
-}
+use super::ForwardAuth;
+use crate::{
+    engine::limit::Verdict,
+    http::{refusal, reply},
+    model::{
+        principal::{Principal, Rejection},
+        reason::Reason,
+    },
+};
 
 impl ForwardAuth<'_> {
-    pub(super) fn refuse(&self, refusal: GatewayError) -> Response {
-        self.render(&Decision { principal: None, verdict: None, outcome: Err(refusal) })
+    /// The API answers `principal`, or anybody where there is none.
+    pub(super) fn pass(&self, principal: Option<&Principal>, verdict: Option<Verdict>) -> Response {
+        self.finish(StatusCode::OK.into_response(), principal, verdict)
     }
 
-    pub(super) fn render(&self, decision: &Decision<'_>) -> Response {
-        let mut response = match &decision.outcome {
-            Ok(()) => StatusCode::OK.into_response(),
-            Err(refusal) => {
-                let mut response = reply::json(&refusal.body(self.api.profile));
-                *response.status_mut() = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);
-                response
-            }
-        };
+    pub(super) fn refuse(&self, rejection: &Rejection, verdict: Option<Verdict>) -> Response {
+        let reason = &rejection.reason;
+        let mut response = reply::json(&refusal::body(self.api.profile, rejection));
+        *response.status_mut() = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::FORBIDDEN);
         let headers = response.headers_mut();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Err(refusal) = &decision.outcome {
-            challenge(headers, refusal);
+        if let Some(challenge) = reason.challenge() {
+            set(headers, header::WWW_AUTHENTICATE, &challenge);
         }
-        if let Err(GatewayError::Limited { retry_after }) = &decision.outcome {
+        if let Reason::Limited { retry_after, .. } = reason {
             set(headers, header::RETRY_AFTER, &retry_after.max(&1).to_string());
         }
-        limits(headers, decision);
-        self.identity(headers, decision.principal.filter(|_| decision.outcome.is_ok()));
+        self.finish(response, None, verdict)
+    }
+
+    fn finish(&self, mut response: Response, principal: Option<&Principal>, verdict: Option<Verdict>) -> Response {
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(verdict) = verdict {
+            limits(headers, verdict);
+        }
+        self.identity(headers, principal);
         response
     }
 
@@ -72,8 +75,7 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 /// `X-RateLimit-*` as API users know them, and the IETF's `RateLimit` fields.
-fn limits(headers: &mut HeaderMap, decision: &Decision<'_>) {
-    let Some(verdict) = decision.verdict else { return };
+fn limits(headers: &mut HeaderMap, verdict: Verdict) {
     if let (Some(limit), Some(remaining)) = (verdict.limit, verdict.remaining) {
         set(headers, HeaderName::from_static("x-ratelimit-limit"), &limit.to_string());
         set(headers, HeaderName::from_static("x-ratelimit-remaining"), &remaining.to_string());
@@ -85,17 +87,4 @@ fn limits(headers: &mut HeaderMap, decision: &Decision<'_>) {
         );
     }
     set(headers, HeaderName::from_static("x-ratelimit-reset"), &verdict.reset.to_string());
-}
-
-/// RFC 6750 §3: what a Bearer client can do about it.
-fn challenge(headers: &mut HeaderMap, refusal: &GatewayError) {
-    let value = match refusal {
-        GatewayError::Missing => "Bearer realm=\"grantd\"".to_owned(),
-        GatewayError::Invalid | GatewayError::Expired => "Bearer realm=\"grantd\", error=\"invalid_token\"".to_owned(),
-        GatewayError::Forbidden { scope } if !scope.is_empty() => {
-            format!("Bearer realm=\"grantd\", error=\"insufficient_scope\", scope=\"{scope}\"")
-        }
-        _ => return,
-    };
-    set(headers, HeaderName::from_static("www-authenticate"), &value);
 }

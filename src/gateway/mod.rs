@@ -5,7 +5,6 @@
 //! Authentication comes before the result of the rules, so that anonymous callers cannot map the rules.
 
 mod answer;
-mod error;
 mod nginx;
 mod request;
 
@@ -17,23 +16,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use self::{answer::Decision, error::GatewayError};
 use crate::{
     app::App,
-    engine::{limit::Verdict, verify::Verified},
+    engine::{limit::Verdict, verify::Verification},
     http::{
-        credential,
+        credential::{CredentialCheck, Use},
         error::{BearerError, OAuthError},
         extract::RequestInfo,
     },
-    model::{
-        api::Api,
-        denial::DenialRecord,
-        error::Error,
-        principal::{CredentialKind, Presentation, Principal, Reason, Rejection},
-        rule::RuleMatch,
-        usage::Outcome,
-    },
+    model::{api::Api, error::Error, principal::Rejection, reason::Reason, rule::RuleMatch},
 };
 
 /// What is asked: by whom, about which API.
@@ -116,74 +107,49 @@ impl<'q> ForwardAuth<'q> {
     }
 
     async fn decide(&self) -> Response {
-        let headers = &self.parts.headers;
-        let rule_match = self.rule_match();
-        let presented = match request::credential(self.api, headers) {
-            Ok(Some(presented)) => presented,
-            Ok(None) => return self.without_credential(rule_match),
-            Err(refusal) => {
-                self.note(&refusal, None);
-                return self.refuse(refusal);
-            }
+        let check = CredentialCheck::of(self.app, self.info, &self.parts.headers, Some(self.api));
+        let rule_match = self.rule_match(&check);
+        let verified = match request::credential(self.api, &self.parts.headers) {
+            Ok(Some(credential)) => check.verify(credential).await,
+            Ok(None) => return self.without_credential(&check, rule_match),
+            Err(reason) => Ok(Rejection::unknown(reason).into()),
         };
-        let from = self.info.presentation(headers);
-        let accepted = match credential::verify(self.app, self.info, presented, &from).await {
-            Ok(Ok(accepted)) => accepted,
-            Ok(Err(denied)) => return self.deny(denied),
-            Err(Error { retry_after: Some(retry_after), description, .. }) => {
-                let denied = Rejection::unknown(Reason::Limited);
-                let slug = Some(self.api.slug.as_str());
-                self.info.record_rejection_because(
-                    self.app,
-                    (429, description.into_owned()),
-                    slug,
-                    denied,
-                    self.asked(),
-                );
-                return self.refuse(GatewayError::Limited { retry_after });
-            }
-            Err(error) => return BearerError { name: error.code.as_str(), error }.into_response(),
+        let judged = match verified {
+            Ok(Verification::Accepted(used)) => self.judge(rule_match, used).await,
+            Ok(Verification::Rejected(rejection)) => Ok(self.refuse(&check.deny(rejection, self.asked()), None)),
+            Err(error) => Err(error),
         };
-        if !accepted.value.principal.audience.contains(&self.api.identifier) {
-            self.app.verifier.count_use(self.info.now, &accepted, Outcome::Denied, &from);
-            return self.deny(Rejection::of(Reason::Audience, &accepted.value.principal));
-        }
-        match self.judge(rule_match, &accepted, &from).await {
-            Ok(response) => response,
-            Err(error) => BearerError { name: error.code.as_str(), error }.into_response(),
-        }
+        judged.unwrap_or_else(|error| BearerError { name: error.code.as_str(), error }.into_response())
     }
 
     /// Without one, the rules tell themselves by one thing alone: what is public.
-    fn without_credential(&self, rule_match: Result<Option<RuleMatch<'q>>, GatewayError>) -> Response {
-        let (refusal, denial, why) = match rule_match {
-            Ok(Some(rule_match)) if rule_match.is_public() => {
-                return self.render(&Decision { principal: None, verdict: None, outcome: Ok(()) });
-            }
-            Err(GatewayError::Malformed(why)) => (GatewayError::Malformed(why), Reason::Malformed, Some(why)),
-            _ => (GatewayError::Missing, Reason::Missing, None),
+    fn without_credential(
+        &self,
+        check: &CredentialCheck<'_>,
+        rule_match: Result<Option<RuleMatch<'q>>, Reason>,
+    ) -> Response {
+        let reason = match rule_match {
+            Ok(Some(rule_match)) if rule_match.is_public() => return self.pass(None, None),
+            Err(Reason::Malformed(why)) => Reason::Malformed(why),
+            _ => Reason::Missing,
         };
         // Not counted: that no credential was sent says nothing of one.
-        let denied = Rejection::unknown(denial);
-        let why = why.map_or_else(|| denied.why(self.info.now), ToOwned::to_owned);
-        let record = DenialRecord::of(self.info.now, refusal.status(), why, denied, self.asked());
-        self.info.record_denial(self.app, Some(&self.api.slug), None, record);
-        self.refuse(refusal)
+        let rejection = Rejection::unknown(reason);
+        check.record(&rejection, self.asked());
+        self.refuse(&rejection, None)
     }
 
-    /// A valid credential: is there a rule, does it have the scopes, and something left of its plan?
-    async fn judge(
-        &self,
-        rule_match: Result<Option<RuleMatch<'q>>, GatewayError>,
-        accepted: &Verified,
-        from: &Presentation<'_>,
-    ) -> Result<Response, Error> {
-        let (app, now, principal) = (self.app, self.info.now, &accepted.value.principal);
+    /// A valid credential: is it for this API, is there a rule, does it have the scopes, and something left of its plan?
+    async fn judge(&self, rule_match: Result<Option<RuleMatch<'q>>, Reason>, used: Use<'_>) -> Result<Response, Error> {
+        let (app, now, principal) = (self.app, self.info.now, used.principal());
+        if !principal.audience.contains(&self.api.identifier) {
+            return Ok(self.refuse(&used.deny(Reason::Audience, self.asked()), None));
+        }
         let missing = |rule_match: RuleMatch<'q>| {
             let missing = rule_match.missing(&principal.scopes);
-            if missing.is_empty() { Ok(()) } else { Err(GatewayError::Forbidden { scope: missing.to_string() }) }
+            if missing.is_empty() { Ok(()) } else { Err(Reason::Scope(missing.to_string())) }
         };
-        let mut outcome = rule_match.and_then(|rule_match| rule_match.map_or(Ok(()), missing));
+        let outcome = rule_match.and_then(|rule_match| rule_match.map_or(Ok(()), missing));
         let catalog = app.catalog.current();
         let plan = principal.quota.as_ref().and_then(|quota| Some((catalog.plans.find(&quota.plan)?, quota)));
         let verdict = match plan {
@@ -191,56 +157,17 @@ impl<'q> ForwardAuth<'q> {
                 app.limiter.count(now, plan, &quota.subject, &self.api.id).await?
             }
             // Told what is left like everybody whose key is known, and not counted.
-            Some((plan, quota)) => {
-                let left = app.limiter.peek(now, plan, &quota.subject, &self.api.id).await?;
-                left.map(|left| Verdict { exceeded: false, ..left })
-            }
+            Some((plan, quota)) => app.limiter.peek(now, plan, &quota.subject, &self.api.id).await?,
             None => None,
         };
-        if let Some(Verdict { exceeded: true, retry_after, .. }) = verdict {
-            outcome = Err(GatewayError::Limited { retry_after });
-        }
-        let used = match &outcome {
-            Ok(()) => Outcome::Allowed,
-            Err(GatewayError::Limited { .. }) => Outcome::Limited,
-            Err(_) => Outcome::Denied,
-        };
-        app.verifier.count_use(now, accepted, used, from);
-        if let Err(refusal) = &outcome {
-            self.note(refusal, Some(principal));
-        }
-        Ok(self.render(&Decision { principal: Some(principal), verdict, outcome }))
-    }
-
-    /// Notes a refusal that is none of the credential's, for its owner.
-    fn note(&self, refusal: &GatewayError, principal: Option<&Principal>) {
-        let (denial, why) = match refusal {
-            GatewayError::Malformed(why) => (Reason::Malformed, Some((*why).to_owned())),
-            GatewayError::Forbidden { scope } if scope.is_empty() => (Reason::Route, None),
-            GatewayError::Forbidden { scope } => (Reason::Scope, Some(format!("scope {scope} missing"))),
-            GatewayError::Limited { retry_after } => {
-                (Reason::Limited, Some(format!("over the plan: try again in {retry_after} s")))
+        let reason = match (outcome, verdict) {
+            (Err(reason), _) => reason,
+            (Ok(()), Some(Verdict { exceeded: true, retry_after, .. })) => {
+                let why = format!("over the plan: try again in {retry_after} s").into();
+                Reason::Limited { retry_after, why }
             }
-            GatewayError::Missing => (Reason::Missing, None),
-            GatewayError::Invalid | GatewayError::Expired => (Reason::Unknown, None),
+            (Ok(()), _) => return Ok(self.pass(Some(&used.allow().value.principal), verdict)),
         };
-        let denied = principal.map_or_else(|| Rejection::unknown(denial), |principal| Rejection::of(denial, principal));
-        let why = why.unwrap_or_else(|| denied.why(self.info.now));
-        let mut asked = self.asked();
-        if let GatewayError::Forbidden { scope } = refusal {
-            asked.needs = Some(scope.clone()).filter(|scope| !scope.is_empty());
-            let own = |principal: &Principal| {
-                principal.scopes.filter(|name| self.api.scopes.iter().any(|own| own.name == name))
-            };
-            asked.holds = principal.map(|principal| own(principal).to_string());
-        }
-        self.info.record_rejection_because(self.app, (refusal.status(), why), Some(&self.api.slug), denied, asked);
-    }
-
-    /// A credential that is not accepted. Only a token's end is told to its holder; all else looks alike.
-    fn deny(&self, denied: Rejection) -> Response {
-        let is_expired_token = denied.reason == Reason::Expired && denied.kind == Some(CredentialKind::AccessToken);
-        self.info.record_rejection(self.app, 401, Some(&self.api.slug), denied, self.asked());
-        self.refuse(if is_expired_token { GatewayError::Expired } else { GatewayError::Invalid })
+        Ok(self.refuse(&used.deny(reason, self.asked()), verdict))
     }
 }

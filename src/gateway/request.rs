@@ -3,10 +3,13 @@
 
 use axum::http::HeaderMap;
 
-use super::{ForwardAuth, error::GatewayError, nginx};
+use super::{ForwardAuth, nginx};
 use crate::{
-    http::{denials::names_credential, extract::from_trusted_proxy},
-    model::{api::Api, denial::DeniedRequest, path::normal_path, profile::Carrier, rule::RuleMatch},
+    http::{
+        credential::CredentialCheck,
+        extract::{from_trusted_proxy, of_bearer},
+    },
+    model::{api::Api, denial::DeniedRequest, path::normal_path, profile::Carrier, reason::Reason, rule::RuleMatch},
 };
 
 /// How proxies say what they were asked for: the method and the URI, each family on its own. One that sets its own two
@@ -25,29 +28,26 @@ struct Original<'r> {
 impl<'q> ForwardAuth<'q> {
     /// What this request needs, nothing where its API has no rules: then any of the API's credentials will do. An API with
     /// rules wants one to match.
-    pub(super) fn rule_match(&self) -> Result<Option<RuleMatch<'q>>, GatewayError> {
-        let original = self.original().map_err(GatewayError::Malformed)?;
+    pub(super) fn rule_match(&self, check: &CredentialCheck<'_>) -> Result<Option<RuleMatch<'q>>, Reason> {
+        let original = self.original().map_err(Reason::Malformed)?;
         let Some(target) = original.target else {
             let why = "The proxy does not forward the original URI.";
-            return if self.api.rules.is_empty() { Ok(None) } else { Err(GatewayError::Malformed(why)) };
+            return if self.api.rules.is_empty() { Ok(None) } else { Err(Reason::Malformed(why)) };
         };
-        if target.split_once('?').is_some_and(|(_, query)| names_credential(query, &[])) {
-            let origin = self.info.origin("anonymous");
-            self.app.event_counts.count("credential_in_url", None, &origin, Some("a credential was sent in a URL"));
+        if target.split_once('?').is_some_and(|(_, query)| check.is_in_url(query, &[])) {
             let why = "A credential belongs in a header, not in the URL: revoke this one.";
-            return Err(GatewayError::Malformed(why));
+            return Err(Reason::Malformed(why));
         }
-        let path = normal_path(target).ok_or(GatewayError::Malformed("The path has more than one reading."))?;
+        let path = normal_path(target).ok_or(Reason::Malformed("The path has more than one reading."))?;
         if self.api.rules.is_empty() {
             return Ok(None);
         }
-        let method =
-            original.method.ok_or(GatewayError::Malformed("The proxy does not forward the original method."))?;
+        let method = original.method.ok_or(Reason::Malformed("The proxy does not forward the original method."))?;
         let names_other = |name: &&str| self.parts.headers.get_all(*name).iter().any(|other| other != method);
         if OVERRIDES.iter().any(names_other) && self.api.rules.iter().any(|rule| rule.method != "*") {
-            return Err(GatewayError::Malformed("The request names two methods."));
+            return Err(Reason::Malformed("The request names two methods."));
         }
-        RuleMatch::of(&self.api.rules, method, path).map(Some).ok_or(GatewayError::Forbidden { scope: String::new() })
+        RuleMatch::of(&self.api.rules, method, path).map(Some).ok_or(Reason::Route)
     }
 
     /// The request as the owner of a refused credential sees it; empty if the proxy does not forward it.
@@ -101,7 +101,7 @@ fn one<'r>(headers: &'r HeaderMap, name: &str) -> Result<Option<&'r str>, &'stat
 }
 
 /// The one credential of a request; two that disagree are refused, not chosen between.
-pub(super) fn credential<'r>(api: &Api, headers: &'r HeaderMap) -> Result<Option<&'r str>, GatewayError> {
+pub(super) fn credential<'r>(api: &Api, headers: &'r HeaderMap) -> Result<Option<&'r str>, Reason> {
     let mut found: Option<&str> = None;
     for carrier in api.profile.carriers() {
         let name = match carrier {
@@ -109,16 +109,13 @@ pub(super) fn credential<'r>(api: &Api, headers: &'r HeaderMap) -> Result<Option
             Carrier::Header(name) => name,
         };
         for value in headers.get_all(name) {
-            let text = value.to_str().map_err(|_| GatewayError::Invalid)?.trim();
             let text = match carrier {
-                Carrier::Bearer => match text.split_once(' ') {
-                    Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim(),
-                    _ => return Err(GatewayError::Invalid),
-                },
-                Carrier::Header(_) => text,
+                Carrier::Bearer => of_bearer(value),
+                Carrier::Header(_) => value.to_str().ok().map(str::trim),
             };
+            let text = text.ok_or(Reason::Unknown)?;
             if found.is_some_and(|before| before != text) {
-                return Err(GatewayError::Malformed("The request carries two different credentials."));
+                return Err(Reason::Malformed("The request carries two different credentials."));
             }
             found = Some(text);
         }

@@ -1,35 +1,161 @@
-//! Owns what stands between a stranger's credential and the store: of a sender who tried too many unknown ones, no more are
-//! looked up for a while. Does not decide validity; see `engine::verify`.
+//! Owns a presented credential from its arrival to the end of its request: one lookup, and one place where its use, its
+//! refusal and their counts are recorded. Does not decide validity; see `engine::verify`.
+
+use axum::http::{HeaderMap, header};
 
 use super::extract::RequestInfo;
 use crate::{
     app::App,
-    engine::{limit::Throttle, verify::Verified},
+    engine::{
+        limit::Throttle,
+        verify::{Verification, Verified},
+    },
+    meters::Count,
     model::{
+        api::Api,
+        denial::{DenialRecord, DeniedRequest},
         error::Error,
-        principal::{Presentation, Reason, Rejection},
+        principal::{Presentation, Principal, Rejection},
+        reason::Reason,
+        usage::Outcome,
     },
 };
 
-/// What a credential stands for that its holder presents here.
-///
-/// # Errors
-/// `temporarily_unavailable`; `too_many_requests` where this sender tried too many that are unknown. One that this node
-/// accepted before passes all the same: nobody is kept out by what others behind the same address try.
-pub async fn verify(
-    app: &App,
-    info: &RequestInfo,
-    credential: &str,
-    from: &Presentation<'_>,
-) -> Result<Result<Verified, Rejection>, Error> {
-    admit(app, info, credential)?;
-    let found = app.verifier.verify(info.now, credential, from).await?;
-    // What cannot be a key was refused without a look, and costs no more the next time.
-    let is_miss = |denied: &Rejection| denied.reason == Reason::Unknown && app.verifier.may_be_api_key(credential);
-    if found.as_ref().is_err_and(is_miss) {
-        missed(app, info).await;
+/// How people name a credential in a URL, where it does not belong (RFC 6750 §5.3).
+const IN_URLS: [&str; 3] = ["api_key", "apikey", "access_token"];
+
+/// Where a credential is presented.
+#[derive(Clone, Copy, Debug)]
+pub struct CredentialCheck<'c> {
+    /// The server.
+    pub app: &'c App,
+    /// What the edge knows of the request.
+    pub info: &'c RequestInfo,
+    /// From where and by what, as far as it is known.
+    pub from: Presentation<'c>,
+    /// The API it is for, where that is known.
+    pub api: Option<&'c Api>,
+    /// The client that introspects it; without one, its holder is here.
+    pub introspected_by: Option<&'c str>,
+}
+
+/// An accepted credential whose request has not ended.
+#[derive(Debug)]
+#[must_use = "a use is recorded when it ends: allow or deny it"]
+pub struct Use<'c> {
+    check: &'c CredentialCheck<'c>,
+    verified: Verified,
+}
+
+impl<'c> CredentialCheck<'c> {
+    /// Of a request by the holder.
+    #[must_use]
+    pub fn of(app: &'c App, info: &'c RequestInfo, headers: &'c HeaderMap, api: Option<&'c Api>) -> Self {
+        let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        let from = Presentation { address: info.is_sender.then_some(info.address), agent };
+        Self { app, info, from, api, introspected_by: None }
     }
-    Ok(found)
+
+    /// What `credential` stands for. A holder who tried too many unknown ones is told to wait, unless this node accepted the
+    /// credential before: nobody is kept out by what others behind the same address try.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub async fn verify(&self, credential: &str) -> Result<Verification<Use<'_>>, Error> {
+        let (app, info) = (self.app, self.info);
+        let by_holder = self.introspected_by.is_none();
+        if by_holder && let Err(Error { retry_after, description: why, .. }) = admit(app, info, credential) {
+            let retry_after = retry_after.unwrap_or_default();
+            return Ok(Rejection::unknown(Reason::Limited { retry_after, why }).into());
+        }
+        Ok(match app.verifier.verify(info.now, credential, &self.from).await? {
+            Verification::Accepted(verified) => Verification::Accepted(Use { check: self, verified }),
+            Verification::Rejected(rejection) => {
+                // What cannot be a key was refused without a lookup, and costs no more the next time.
+                if by_holder && rejection.reason == Reason::Unknown && app.verifier.may_be_api_key(credential) {
+                    missed(app, info).await;
+                }
+                rejection.into()
+            }
+        })
+    }
+
+    /// Records what the verifier rejected: as a denied use of the key, and as [`Self::refuse`] does.
+    pub fn deny(&self, rejection: Rejection, asked: DeniedRequest) -> Rejection {
+        if let Some(key_id) = &rejection.key_id {
+            self.app.verifier.count_rejected(key_id);
+        }
+        self.refuse(rejection, asked)
+    }
+
+    /// Records a refusal that is not, or was already, counted as a use: for the audit log and for the owner.
+    pub fn refuse(&self, rejection: Rejection, asked: DeniedRequest) -> Rejection {
+        let (event, actor) = self.introspected_by.map_or(("credential", "anonymous"), |client| ("introspect", client));
+        let reason = Some(rejection.reason.as_str());
+        // Counted with others of its sender too: the record is one of a bounded number.
+        self.app.event_counts.count(event, self.introspected_by, &self.info.origin(actor), reason);
+        if self.introspected_by.is_none() || rejection.user_id.is_some() {
+            self.record(&rejection, asked);
+        }
+        rejection
+    }
+
+    /// Records for the owner alone why a request was refused.
+    pub fn record(&self, rejection: &Rejection, asked: DeniedRequest) {
+        // Introspection answers 200 and is counted as credentials checked.
+        let status = if self.introspected_by.is_some() { 200 } else { rejection.reason.status() };
+        if status >= 400 {
+            self.app.telemetry.refusals.with(rejection.reason.as_str(), Count::one);
+        }
+        self.app.denials.note(DenialRecord {
+            request_id: self.info.id.clone(),
+            api: self.api.map(|api| api.slug.clone()),
+            address: self.from.address.unwrap_or(self.info.address).to_string(),
+            ..DenialRecord::of(self.info.now, status, rejection, asked)
+        });
+    }
+
+    /// Whether a query names a credential (RFC 6750 §2.3 is not supported: URLs are logged). That is counted.
+    #[must_use]
+    pub fn is_in_url(&self, query: &str, more: &[&str]) -> bool {
+        let is_one = |name: &str| IN_URLS.iter().chain(more).any(|known| known.eq_ignore_ascii_case(name));
+        let is_named = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| is_one(&name));
+        if is_named {
+            let (origin, outcome) = (self.info.origin("anonymous"), "a credential was sent in a URL");
+            self.app.event_counts.count("credential_in_url", None, &origin, Some(outcome));
+        }
+        is_named
+    }
+}
+
+impl Use<'_> {
+    /// What the credential stands for.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.verified.value.principal
+    }
+
+    /// Records that the request passed.
+    pub fn allow(self) -> Verified {
+        self.count(Outcome::Allowed);
+        self.verified
+    }
+
+    /// Records that the credential is valid, and the request refused all the same.
+    pub fn deny(self, reason: Reason, mut asked: DeniedRequest) -> Rejection {
+        self.count(if matches!(reason, Reason::Limited { .. }) { Outcome::Limited } else { Outcome::Denied });
+        if let Reason::Scope(needs) = &reason {
+            asked.needs = Some(needs.clone());
+        }
+        if reason.status() == 403 {
+            asked.holds = self.check.api.map(|api| api.own_scopes(&self.principal().scopes));
+        }
+        self.check.refuse(Rejection::of(reason, self.principal()), asked)
+    }
+
+    fn count(&self, outcome: Outcome) {
+        self.check.app.verifier.count_use(self.check.info.now, &self.verified, outcome, &self.check.from);
+    }
 }
 
 /// Whether the store may be asked for a credential that may be a key.

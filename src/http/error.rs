@@ -1,13 +1,18 @@
 //! Owns the renderings of an error. The cause goes along for the log and is never sent.
 
 use axum::{
-    http::{HeaderValue, Method, header},
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
 
-use super::reply;
-use crate::model::error::{Error, ErrorCode};
+use super::{refusal, reply};
+use crate::model::{
+    error::{Error, ErrorCode},
+    principal::Rejection,
+    profile::Profile,
+    reason::{Reason, challenge},
+};
 
 /// Travels with a response to the edge, which knows the request's id and renders it.
 #[derive(Clone, Debug)]
@@ -20,6 +25,8 @@ pub struct PendingNotice {
     pub message: String,
     /// Where to go from here: label and URL.
     pub link: Option<(String, String)>,
+    /// Seconds after which to try again, where that may help and they are known.
+    pub retry_after: Option<i64>,
 }
 
 /// JSON as RFC 6749 §5.2 wants it.
@@ -63,6 +70,22 @@ impl From<crate::store::Error> for PageError {
     }
 }
 
+impl From<Error> for BearerError {
+    fn from(error: Error) -> Self {
+        Self { name: error.code.as_str(), error }
+    }
+}
+
+impl From<Rejection> for BearerError {
+    fn from(rejection: Rejection) -> Self {
+        if let Reason::Limited { retry_after, why } = rejection.reason {
+            return Error::too_many(retry_after, why).into();
+        }
+        let (name, message) = refusal::message(Profile::Bearer, &rejection);
+        Self { error: Error::new(ErrorCode::InvalidToken, message), name }
+    }
+}
+
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         reply::oauth_error(self.0)
@@ -78,6 +101,7 @@ impl IntoResponse for PageError {
             heading: title(error.code),
             message: error.description.to_string(),
             link: None,
+            retry_after: error.retry_after,
         };
         response.extensions_mut().insert(pending);
         reply::finish(response, error)
@@ -89,53 +113,17 @@ impl IntoResponse for BearerError {
         let error = self.error;
         let body = json!({ "error": self.name, "message": error.description });
         let mut response = reply::json_bytes(body.to_string().into_bytes());
-        // RFC 6750 §3.1: without a credential, no error code is named.
         let challenge = match (error.code, self.name) {
-            (ErrorCode::InvalidToken, "missing_api_key") => Some("Bearer realm=\"grantd\""),
-            (ErrorCode::InvalidToken, _) => Some("Bearer realm=\"grantd\", error=\"invalid_token\""),
-            (ErrorCode::InvalidRequest, _) => Some("Bearer realm=\"grantd\", error=\"invalid_request\""),
+            (ErrorCode::InvalidToken, "missing_api_key") => Some(challenge("", "")),
+            (ErrorCode::InvalidToken, _) => Some(challenge("invalid_token", "")),
+            (ErrorCode::InvalidRequest, _) => Some(challenge("invalid_request", "")),
             _ => None,
         };
-        if let Some(challenge) = challenge {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        if let Some(challenge) = challenge.and_then(|challenge| HeaderValue::try_from(challenge).ok()) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         reply::finish(response, error)
     }
-}
-
-/// Nothing here: JSON below the paths that programs use, else a page.
-#[must_use]
-pub fn nowhere(path: &str) -> Response {
-    if is_for_programs(path) {
-        OAuthError(Error::not_found()).into_response()
-    } else {
-        PageError(Error::not_found()).into_response()
-    }
-}
-
-/// An address of ours, asked by a method that it does not take: in the form of its other errors. The router adds `Allow`.
-#[must_use]
-pub fn other_method(path: &str, method: &Method) -> Response {
-    let wrong = |message: &'static str| Error::new(ErrorCode::MethodNotAllowed, message);
-    let is_read = matches!(*method, Method::GET | Method::HEAD);
-    let message = if is_read { "use POST" } else { "use a method that is named in Allow" };
-    if path.starts_with("/v1/") {
-        let error = wrong(message);
-        BearerError { name: error.code.as_str(), error }.into_response()
-    } else if is_for_programs(path) {
-        OAuthError(wrong(message)).into_response()
-    } else if is_read {
-        PageError(wrong("this address takes what a form sends; go back and use the button there")).into_response()
-    } else {
-        PageError(wrong("this address is a page to open, and takes no form")).into_response()
-    }
-}
-
-/// Whether the answers at this path are read by programs.
-fn is_for_programs(path: &str) -> bool {
-    let below = ["/oauth/", "/v1/", "/api/", "/.well-known/", "/leaks/", "/gateway/"];
-    below.iter().any(|prefix| path.starts_with(prefix))
-        || ["/livez", "/readyz", "/metrics", "/health", "/openapi.json"].contains(&path)
 }
 
 fn title(code: ErrorCode) -> &'static str {

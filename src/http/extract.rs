@@ -217,21 +217,21 @@ pub async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<
 /// # Errors
 /// `invalid_request` when the header is repeated or malformed.
 pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
-    let malformed = || Error::invalid_request("the Authorization header is malformed");
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(malformed());
+    let is_token68 =
+        |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b));
+    match (of_bearer(value).filter(is_token68), values.next()) {
+        (Some(credential), None) => Ok(Some(credential)),
+        _ => Err(Error::invalid_request("the Authorization header is malformed")),
     }
-    let (scheme, credential) = value.to_str().map_err(|_| malformed())?.split_once(' ').ok_or_else(malformed)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(malformed());
-    }
-    let token68 = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
-    if credential.is_empty() || !credential.bytes().all(token68) {
-        return Err(malformed());
-    }
-    Ok(Some(credential))
+}
+
+/// What follows the scheme in one `Authorization: Bearer`. Imported keys may be any text.
+#[must_use]
+pub fn of_bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, credential) = value.to_str().ok()?.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
 }
 
 #[cfg(test)]

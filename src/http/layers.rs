@@ -9,14 +9,15 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use percent_encoding::percent_decode_str;
 
 use super::{
-    error::{self, OAuthError, PageError, PendingNotice, nowhere},
+    audience::Audience,
+    error::{PageError, PendingNotice},
     extract::{RequestInfo, Sender, sender},
     page, problem,
     reply::{self, LoggedError},
@@ -38,8 +39,11 @@ const REQUEST_ID_MAX: usize = 64;
 /// Longest URI read, in bytes: a state of 4 KB, percent-encoded, and the rest.
 const URI_MAX: usize = 24 * 1024;
 
-/// Around every request.
-pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+/// Ends the path of a route that stands for whatever is no other route: such requests are counted together.
+pub const UNMATCHED: &str = "{*unmatched}";
+
+/// Around every request of a group of routes that `audience` reads.
+pub async fn edge(State((app, audience)): State<(Arc<App>, Audience)>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
     let Sender { address, is_known, is_unheard, share } = sender(&request, &app.config.trusted_proxies);
@@ -50,40 +54,39 @@ pub async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let route = request.extensions().get::<MatchedPath>().cloned();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let too_long = request.uri().path_and_query().is_some_and(|target| target.as_str().len() > URI_MAX);
-    let no_text = (!is_text(request.uri().path())).then(|| nowhere(request.uri().path()));
+    let is_text = is_text(request.uri().path());
     let (now, cookies) = (info.now, request.headers().get(header::COOKIE).cloned());
     request.extensions_mut().insert(info);
     let limit = Duration::from_secs(app.config.limits.request_seconds);
     let mut response = if too_long {
         StatusCode::URI_TOO_LONG.into_response()
-    } else if let Some(response) = no_text {
-        response
+    } else if !is_text {
+        audience.error(Error::not_found())
     } else {
         match tokio::time::timeout(limit, next.run(request)).await {
             Ok(response) => response,
-            Err(late) => OAuthError(Error::unavailable(late)).into_response(),
+            Err(late) => audience.error(Error::unavailable(late)),
         }
     };
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.extensions().get::<LoggedError>().is_none() {
-        let base = app.config.issuer.base_path();
-        let path = uri.path().strip_prefix(base).unwrap_or_default();
-        response = other_method(path, &method, response);
-    }
-    if let Some(pending) = response.extensions_mut().remove::<PendingNotice>() {
+    if let Some(mut pending) = response.extensions_mut().remove::<PendingNotice>() {
         let viewer = match cookies {
             // A page that says what went wrong must not fail because the store is away.
             Some(cookies) => Viewer::of(&app, now, &HeaderMap::from_iter([(header::COOKIE, cookies)])).await.ok(),
             None => None,
         };
+        if viewer.as_ref().and_then(Viewer::user).is_none() && matches!(pending.status, 429 | 503) {
+            pending.link = pending.link.or(try_again(&app, &method, &uri, pending.retry_after));
+        }
         let bare = std::mem::replace(&mut response, page::notice(&app, &pending, &id, viewer.as_ref()));
         response.extensions_mut().extend(bare.extensions().clone());
         response.headers_mut().extend(bare.headers().clone());
     }
-    if response.status().as_u16() >= 400 {
-        response = problem::rendered(&app, uri.path(), &id, response);
+    if audience == Audience::Management && response.status().as_u16() >= 400 {
+        response = problem::rendered(&app, &id, response);
     }
     let took = started.elapsed();
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let route = route.as_ref().map(MatchedPath::as_str).filter(|route| !route.ends_with(UNMATCHED));
+    let route = route.unwrap_or("unmatched");
     app.telemetry.request(route, response.status().as_u16(), took);
     log(&id, &method, route, &response, took);
     headers(&app, response.headers_mut(), &id);
@@ -101,13 +104,21 @@ fn unheard(app: &App, peer: IpAddr, may_be_ours: bool) {
     });
 }
 
-/// The router's own refusal of a method, which has no body, with one.
-fn other_method(path: &str, method: &Method, bare: Response) -> Response {
-    let mut response = error::other_method(path, method);
-    let (parts, _) = bare.into_parts();
-    let told = parts.headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
-    response.headers_mut().extend(told.filter(|(name, _)| name != header::CONTENT_LENGTH));
-    response
+/// What somebody who is signed out does next where we could not answer: the same again. What a form has sent is not there
+/// to be sent again by a link.
+fn try_again(app: &App, method: &Method, uri: &Uri, retry_after: Option<i64>) -> Option<(String, String)> {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return Some(("Go to the start page".to_owned(), format!("{}/", app.config.issuer)));
+    }
+    let label = match retry_after {
+        None => "Try again".to_owned(),
+        Some(..=1) => "Try again in a second".to_owned(),
+        Some(seconds @ ..=90) => format!("Try again in {seconds} seconds"),
+        Some(seconds) => format!("Try again in {} minutes", (seconds + 59) / 60),
+    };
+    // Below the issuer, wherever the path would like to lead.
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    Some((label, format!("{}{path}", app.config.issuer)))
 }
 
 /// Around the pages: a browser that was led to us by a name of somebody else's (DNS rebinding) gets none, and is sent to the

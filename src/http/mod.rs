@@ -2,10 +2,10 @@
 //! reading requests, cookies, client authentication, errors, layers, connections. Not here: what only one folder of
 //! endpoints uses, which is in that folder.
 
+pub mod audience;
 pub mod client_auth;
 pub mod connections;
 pub mod credential;
-pub mod denials;
 pub mod error;
 pub mod extract;
 pub mod gzip;
@@ -13,6 +13,7 @@ pub mod layers;
 pub mod login_redirect;
 pub mod page;
 pub mod problem;
+pub mod refusal;
 pub mod reply;
 pub mod session;
 pub mod signed_in;

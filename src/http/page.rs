@@ -11,7 +11,7 @@ use axum::{
 };
 
 use super::{
-    error::{OAuthError, PendingNotice},
+    error::{PageError, PendingNotice},
     gzip::Compressed,
     session::Viewer,
 };
@@ -69,7 +69,7 @@ pub fn render_once<T: Template>(
 ) -> Response {
     let packed = match kept.get().map_or_else(|| page().render().map(Compressed::new), |packed| Ok(packed.clone())) {
         Ok(packed) => kept.get_or_init(|| packed),
-        Err(error) => return OAuthError(Error::server(error)).into_response(),
+        Err(error) => return PageError(Error::server(error)).into_response(),
     };
     packed.fill(headers, policed(Html(Body::empty()).into_response(), "; form-action 'self'"))
 }
@@ -77,7 +77,7 @@ pub fn render_once<T: Template>(
 fn with_policy(page: &impl Template, form_action: &str) -> Response {
     match page.render() {
         Ok(html) => policed(Html(html).into_response(), form_action),
-        Err(error) => OAuthError(Error::server(error)).into_response(),
+        Err(error) => PageError(Error::server(error)).into_response(),
     }
 }
 

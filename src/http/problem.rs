@@ -1,8 +1,6 @@
 //! Owns errors of the management API: `application/problem+json` (RFC 9457). Rendered at the edge, which knows the request's
 //! id, and so for every error below `/api/v1`, whoever made it.
 
-use std::sync::Arc;
-
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -15,7 +13,7 @@ use crate::{
     app::App,
     model::{
         error::{Error, ErrorCode},
-        management_api,
+        reason::Reason,
     },
     store,
 };
@@ -27,33 +25,34 @@ const MEDIA: &str = "application/problem+json";
 #[derive(Debug)]
 pub struct Problem {
     error: Error,
-    scope: Option<&'static str>,
-    missing: bool,
+    /// Why what was presented is not accepted or not enough.
+    reason: Option<Reason>,
 }
 
 /// The scope that a request lacked, for the body.
-#[derive(Clone, Copy, Debug)]
-struct MissingScope(&'static str);
-
-impl Problem {
-    /// No credential (RFC 6750 §3.1: then no error is named).
-    #[must_use]
-    pub fn unauthenticated() -> Self {
-        let error = Error::new(ErrorCode::InvalidToken, "send an API key or access token as Authorization: Bearer");
-        Self { error, scope: None, missing: true }
-    }
-
-    /// A good credential without this scope.
-    #[must_use]
-    pub fn scope(scope: &'static str) -> Self {
-        let error = Error::new(ErrorCode::InsufficientScope, format!("this needs the scope {scope}"));
-        Self { error, scope: Some(scope), missing: false }
-    }
-}
+#[derive(Clone, Debug)]
+struct MissingScope(String);
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        Self { error, scope: None, missing: false }
+        Self { error, reason: None }
+    }
+}
+
+impl From<Reason> for Problem {
+    fn from(reason: Reason) -> Self {
+        let error = match &reason {
+            Reason::Missing => {
+                Error::new(ErrorCode::InvalidToken, "send an API key or access token as Authorization: Bearer")
+            }
+            Reason::Scope(scope) => Error::new(ErrorCode::InsufficientScope, format!("this needs the scope {scope}")),
+            Reason::Narrow(why) => Error::new(ErrorCode::InsufficientScope, why.clone()),
+            Reason::Forbidden(why) => Error::new(ErrorCode::Forbidden, *why),
+            Reason::Malformed(why) => Error::invalid_request(*why),
+            Reason::Limited { retry_after, why } => Error::too_many(*retry_after, why.clone()),
+            _ => Error::new(ErrorCode::InvalidToken, "the credential is not valid"),
+        };
+        Self { error, reason: Some(reason) }
     }
 }
 
@@ -70,46 +69,24 @@ impl IntoResponse for Problem {
     /// Without a body: the edge renders it.
     fn into_response(self) -> Response {
         let mut response = Response::default();
-        let challenge = match (self.error.code, self.scope) {
-            (ErrorCode::InvalidToken, _) if self.missing => Some("Bearer realm=\"grantd\"".to_owned()),
-            (ErrorCode::InvalidToken, _) => Some("Bearer realm=\"grantd\", error=\"invalid_token\"".to_owned()),
-            (_, Some(scope)) => {
-                Some(format!("Bearer realm=\"grantd\", error=\"insufficient_scope\", scope=\"{scope}\""))
-            }
-            _ => None,
-        };
+        let challenge = self.reason.as_ref().and_then(Reason::challenge);
         if let Some(challenge) = challenge.and_then(|challenge| HeaderValue::try_from(challenge).ok()) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if let Some(scope) = self.scope {
+        if let Some(Reason::Scope(scope)) = self.reason {
             response.extensions_mut().insert(MissingScope(scope));
         }
         finish(response, self.error)
     }
 }
 
-/// A path below the management API where there is nothing.
-pub async fn nothing() -> Problem {
-    Error::not_found().into()
-}
-
-/// A path of the management API with another method; the router adds `Allow`.
-pub async fn other_method() -> Problem {
-    Error::new(ErrorCode::MethodNotAllowed, "method not allowed; see the Allow header").into()
-}
-
-/// Gives an error answer from below `/api/v1` its body.
+/// Gives an error answer of the management API its body.
 #[must_use]
-pub fn rendered(app: &App, path: &str, id: &str, response: Response) -> Response {
-    let ours = format!("{}{}/", app.config.issuer.base_path(), management_api::PATH);
-    let Some(LoggedError(error)) = response.extensions().get::<LoggedError>().filter(|_| path.starts_with(&ours))
-    else {
-        return response;
-    };
-    let error = Arc::clone(error);
+pub fn rendered(app: &App, id: &str, response: Response) -> Response {
+    let Some(LoggedError(error)) = response.extensions().get::<LoggedError>().cloned() else { return response };
     let issuer = &app.config.issuer;
     let status = response.status();
-    let scope = response.extensions().get::<MissingScope>().map(|scope| scope.0);
+    let scope = response.extensions().get::<MissingScope>().map(|scope| scope.0.clone());
     let mut body = json!({
         "type": format!("{issuer}/api/docs#{}", error.code.as_str()),
         "title": title(error.code),

@@ -101,6 +101,19 @@ impl Api {
     }
 }
 
+/// The one API that an access token is for, and what it may do there.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// `aud`.
+    pub audience: String,
+    /// How the token is signed.
+    pub algorithm: Algorithm,
+    /// Lifetime of the token, in seconds.
+    pub access_token_seconds: i64,
+    /// Those of the granted scopes that are the API's own.
+    pub scopes: Scopes,
+}
+
 /// Every API of the deployment, and grantd's own. A scope belongs to exactly one.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
@@ -201,7 +214,7 @@ impl Catalog {
     ///
     /// # Errors
     /// `invalid_target` naming the choices (RFC 8707 §2.2), `invalid_scope` when there is none.
-    pub fn target(&self, scopes: &Scopes, granted: &[String], resources: &[String]) -> Result<(&Api, Scopes), Error> {
+    pub fn target(&self, scopes: &Scopes, granted: &[String], resources: &[String]) -> Result<Target, Error> {
         let is_granted = |uri: &String| granted.is_empty() || granted.contains(uri);
         let mut choices = self.of_scopes(scopes);
         choices.retain(|api| is_granted(&api.identifier));
@@ -225,7 +238,12 @@ impl Catalog {
                 return refused(format!("an access token is for one API: send resource once, with one of {names}"));
             }
         };
-        Ok((api, scopes.filter(|name| api.has_scope(name))))
+        Ok(Target {
+            audience: api.identifier.clone(),
+            algorithm: api.algorithm,
+            access_token_seconds: api.access_token_seconds,
+            scopes: scopes.filter(|name| api.has_scope(name)),
+        })
     }
 
     /// The APIs that the `resource` parameters of an authorization request name, or all (RFC 8707 §2).

@@ -9,8 +9,8 @@ use super::{
     params::Params,
     pkce::CodeChallenge,
     redirect_uri::display_host,
+    resource::resources,
     scope::Scopes,
-    token_request::resources,
 };
 
 /// Longest `state` echoed, in bytes.

@@ -1,9 +1,6 @@
 //! Owns what is kept of one refused request, for the owner of what it carried.
 
-use super::{
-    clock::Timestamp,
-    principal::{Reason, Rejection},
-};
+use super::{clock::Timestamp, principal::Rejection};
 
 /// Longest method and path kept, in characters.
 const METHOD_MAX: usize = 20;
@@ -43,8 +40,8 @@ pub struct DenialRecord {
     pub status: u16,
     /// Why, in words for the owner.
     pub reason: String,
-    /// The kind of reason; unknown for refusals that older versions wrote.
-    pub kind: Option<Reason>,
+    /// The word of its `Reason`; unknown for refusals that older versions wrote.
+    pub kind: Option<&'static str>,
     /// What was asked for.
     pub asked: DeniedRequest,
     /// Slug of the API it was for.
@@ -60,20 +57,20 @@ pub struct DenialRecord {
 }
 
 impl DenialRecord {
-    /// A refusal for this reason, of what `denied` knows.
+    /// That this was rejected with `status`; the request's id, API and sender are for the caller to fill in.
     #[must_use]
-    pub fn of(now: Timestamp, status: u16, reason: String, denied: Rejection, asked: DeniedRequest) -> Self {
+    pub fn of(now: Timestamp, status: u16, rejection: &Rejection, asked: DeniedRequest) -> Self {
         Self {
             request_id: String::new(),
             at: now,
             status,
-            reason,
-            kind: Some(denied.reason),
+            reason: rejection.reason.owner_text(now).into_owned(),
+            kind: Some(rejection.reason.as_str()),
             asked,
             api: None,
-            key_id: denied.key_id,
-            user_id: denied.user_id,
-            client_id: denied.client_id,
+            key_id: rejection.key_id.clone(),
+            user_id: rejection.user_id.clone(),
+            client_id: rejection.client_id.clone(),
             address: String::new(),
         }
     }

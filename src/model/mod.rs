@@ -1,6 +1,7 @@
 //! Owns the nouns: values that cannot be wrong once parsed. What belongs here: types, their grammars, and functions of
 //! values alone. Not here: I/O, and any reading of the clock but in `clock`.
 
+pub mod access_token;
 pub mod api;
 pub mod audit;
 pub mod authorize_request;
@@ -20,12 +21,13 @@ pub mod plan;
 pub mod principal;
 pub mod profile;
 pub mod project;
+pub mod reason;
 pub mod redirect_uri;
+pub mod resource;
 pub mod rule;
 pub mod scope;
 pub mod secret;
 pub mod span;
 pub mod text;
-pub mod token_request;
 pub mod usage;
 pub mod user;

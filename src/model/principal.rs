@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::{clock::Timestamp, network::Networks, scope::Scopes};
+use super::{clock::Timestamp, network::Networks, reason::Reason, scope::Scopes};
 
 /// What was presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,41 +96,9 @@ pub struct PrincipalKey {
     pub networks: Networks,
 }
 
-/// Why a request is refused. For the owner and the audit log; the caller learns no more than the RFC says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// Not one of ours, or damaged.
-    Unknown,
-    /// Past its end.
-    Expired,
-    /// Revoked, or its grant was.
-    Revoked,
-    /// The user, client or API behind it is disabled or gone.
-    Disabled,
-    /// Of a kind that is not accepted here, such as a refresh token.
-    WrongKind,
-    /// A key that may not be used from where it was.
-    Network,
-    /// A key that is bound to networks was used from an address that is not known.
-    NoAddress,
-    /// For another API.
-    Audience,
-    /// Good, and without a scope that is needed.
-    Scope,
-    /// Good, and its user may not.
-    Forbidden,
-    /// Good, and no rule of the API allows the request.
-    Route,
-    /// Asked more often than it may.
-    Limited,
-    /// Two readings of the request.
-    Malformed,
-    /// There was none.
-    Missing,
-}
-
-/// A credential that is not accepted, as far as it is known whose it is.
+/// A credential that is not accepted or not enough, as far as it is known whose it is.
 #[derive(Clone, Debug)]
+#[must_use = "a rejection is recorded"]
 pub struct Rejection {
     /// Why.
     pub reason: Reason,
@@ -142,19 +110,15 @@ pub struct Rejection {
     pub user_id: Option<String>,
     /// The client that holds the token.
     pub client_id: Option<String>,
-    /// When it ended.
-    pub since: Option<Timestamp>,
 }
 
 impl Rejection {
-    /// A credential of nobody.
-    #[must_use]
+    /// A credential of nobody, or none.
     pub fn unknown(reason: Reason) -> Self {
-        Self { reason, kind: None, key_id: None, user_id: None, client_id: None, since: None }
+        Self { reason, kind: None, key_id: None, user_id: None, client_id: None }
     }
 
     /// What `principal` stands for, and yet it is refused.
-    #[must_use]
     pub fn of(reason: Reason, principal: &Principal) -> Self {
         Self {
             reason,
@@ -162,90 +126,6 @@ impl Rejection {
             key_id: principal.key.as_ref().map(|key| key.id.clone()),
             user_id: principal.user.as_ref().map(|user| user.id.clone()),
             client_id: principal.client_id.clone(),
-            since: None,
-        }
-    }
-
-    /// The reason in words for the owner, such as "expired 3 h ago".
-    #[must_use]
-    pub fn why(&self, now: Timestamp) -> String {
-        let since = self.since.map(|at| format!(" {}", ago(now, at))).unwrap_or_default();
-        match self.reason {
-            Reason::Unknown => "no credential of this server, or one with a typing error".to_owned(),
-            Reason::Expired => format!("expired{since}"),
-            Reason::Revoked => format!("revoked{since}"),
-            Reason::Disabled => "its user, project, app or API is disabled".to_owned(),
-            Reason::WrongKind => "not a credential for calling APIs, such as a refresh token".to_owned(),
-            Reason::Network => "the address is not in the key's list".to_owned(),
-            Reason::NoAddress => {
-                "the key is bound to networks, and nobody knows the sender's address: a proxy is missing in \
-                                  trusted_proxies, or the API did not send ip_address"
-                    .to_owned()
-            }
-            Reason::Audience => "it is for another API".to_owned(),
-            Reason::Scope => "a scope is missing".to_owned(),
-            Reason::Forbidden => "its user may not do this".to_owned(),
-            Reason::Route => "no rule of the API allows this request".to_owned(),
-            Reason::Limited => "too many requests".to_owned(),
-            Reason::Malformed => "the request has more than one reading".to_owned(),
-            Reason::Missing => "no credential was sent".to_owned(),
-        }
-    }
-}
-
-/// How long ago, in its largest whole unit.
-fn ago(now: Timestamp, at: Timestamp) -> String {
-    match now.seconds() - at.seconds() {
-        ..60 => "just now".to_owned(),
-        seconds @ ..3600 => format!("{} min ago", seconds / 60),
-        seconds @ ..86_400 => format!("{} h ago", seconds / 3600),
-        seconds => format!("{} days ago", seconds / 86_400),
-    }
-}
-
-impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 14] = [
-        Self::Unknown,
-        Self::Expired,
-        Self::Revoked,
-        Self::Disabled,
-        Self::WrongKind,
-        Self::Network,
-        Self::NoAddress,
-        Self::Audience,
-        Self::Scope,
-        Self::Forbidden,
-        Self::Route,
-        Self::Limited,
-        Self::Malformed,
-        Self::Missing,
-    ];
-
-    /// The kind that [`Self::as_str`] names.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|denial| denial.as_str() == text)
-    }
-
-    /// One word for logs and metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-            Self::Disabled => "disabled",
-            Self::WrongKind => "wrong_kind",
-            Self::Network => "network",
-            Self::NoAddress => "no_address",
-            Self::Audience => "audience",
-            Self::Scope => "scope",
-            Self::Forbidden => "forbidden",
-            Self::Route => "route",
-            Self::Limited => "limited",
-            Self::Malformed => "malformed",
-            Self::Missing => "missing",
         }
     }
 }

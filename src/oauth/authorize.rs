@@ -121,6 +121,7 @@ impl ReturnPath {
             heading: "This app's request cannot be completed",
             message: format!("The app “{name}” sent a request that cannot be completed: {}", error.description),
             link: Some((format!("Go back to {host}"), self.error_url(app, &error))),
+            retry_after: None,
         };
         let mut response = PageError(error).into_response();
         response.extensions_mut().insert(notice);

@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use crate::{
     app::App,
-    engine::limit::Throttle,
+    engine::{limit::Throttle, verify::Verification},
     http::{
         client_auth,
+        credential::CredentialCheck,
         error::OAuthError,
         extract::{BodyKind, ParamsBody, RequestInfo},
         reply,
@@ -21,10 +22,10 @@ use crate::{
         api::Api,
         client::Client,
         clock::Timestamp,
-        denial::{DenialRecord, DeniedRequest},
+        denial::DeniedRequest,
         error::Error,
-        principal::{Presentation, Principal, Reason, Rejection},
-        usage::Outcome,
+        principal::{Presentation, Principal},
+        reason::Reason,
     },
 };
 
@@ -80,6 +81,8 @@ struct RateLimit {
     remaining: Option<u32>,
     reset: i64,
     exceeded: bool,
+    #[serde(skip)]
+    retry_after: i64,
     // The question was itself the call.
     #[serde(skip)]
     is_call: bool,
@@ -116,13 +119,19 @@ pub async fn introspect(
         Some(Ok(address)) => Some(address),
         None => None,
     };
-    let from = Presentation { address, agent: params.get("user_agent") };
     let catalog = app.catalog.current();
     let caller =
         catalog.by_client(&client.id).map_or(IntrospectionCaller::Owner(&client), IntrospectionCaller::ResourceServer);
+    let check = CredentialCheck {
+        app: &app,
+        info: &info,
+        from: Presentation { address, agent: params.get("user_agent") },
+        api: caller.api(),
+        introspected_by: Some(&client.id),
+    };
     if let Some(token) = params.get("token") {
         let mut out = Vec::with_capacity(512);
-        if let Credential::Scanned(wait) = answer(&app, &info, caller, token, &from, &mut out).await? {
+        if let Credential::Scanned(wait) = answer(&check, caller, token, &mut out).await? {
             return Err(scanned(wait).into());
         }
         return Ok(reply::json_bytes(out));
@@ -137,7 +146,7 @@ pub async fn introspect(
         if at > 0 {
             out.push(b',');
         }
-        match answer(&app, &info, caller, token, &from, &mut out).await? {
+        match answer(&check, caller, token, &mut out).await? {
             Credential::Active => any_active = true,
             Credential::Inactive => {}
             Credential::Scanned(wait) => scan = Some(wait),
@@ -163,79 +172,70 @@ fn scanned(wait: i64) -> Error {
 }
 
 async fn answer(
-    app: &App,
-    info: &RequestInfo,
+    check: &CredentialCheck<'_>,
     caller: IntrospectionCaller<'_>,
     token: &str,
-    from: &Presentation<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Credential, Error> {
-    let denied = match app.verifier.verify(info.now, token, from).await? {
-        Ok(accepted) if caller.may_know(&accepted.value.principal) => {
-            let principal = &accepted.value.principal;
-            let rate_limit = rate_limit(app, info.now, caller, principal).await?;
-            let is_refused = rate_limit.as_ref().is_some_and(|limit| limit.is_call && limit.exceeded);
-            let outcome = if is_refused { Outcome::Limited } else { Outcome::Allowed };
-            app.verifier.count_use(info.now, &accepted, outcome, from);
-            return render(app, info.now, caller, principal, rate_limit, out).map(|()| Credential::Active);
+    let (app, info) = (check.app, check.info);
+    let rejection = match check.verify(token).await? {
+        Verification::Accepted(used) if caller.may_know(used.principal()) => {
+            let rate_limit = rate_limit(app, info.now, caller, used.principal()).await?;
+            let over =
+                rate_limit.as_ref().filter(|limit| limit.is_call && limit.exceeded).map(|limit| limit.retry_after);
+            render(app, info.now, caller, used.principal(), rate_limit, out)?;
+            match over {
+                Some(retry_after) => {
+                    let why = format!("over the plan: try again in {retry_after} s").into();
+                    drop(used.deny(Reason::Limited { retry_after, why }, DeniedRequest::default()));
+                }
+                None => drop(used.allow()),
+            }
+            return Ok(Credential::Active);
         }
-        Ok(accepted) => Rejection::of(Reason::Audience, &accepted.value.principal),
-        Err(denied) => denied,
+        Verification::Accepted(used) => used.deny(Reason::Audience, DeniedRequest::default()),
+        Verification::Rejected(rejection) => {
+            if let (IntrospectionCaller::Owner(client), Reason::WrongKind) = (caller, &rejection.reason)
+                && let Some((grant, generation)) = app.grant_tokens.read_refresh_token(token)
+                && let Some(live) = app.store.live_grant(info.now, &grant, &client.id, generation).await?
+            {
+                let body = serde_json::json!({
+                    "active": true, "scope": live.scopes.to_string(), "client_id": client.id, "sub": live.user_id,
+                    "iss": &*app.config.issuer, "exp": live.expires_at.seconds(), "token_type": "refresh_token",
+                });
+                out.extend_from_slice(body.to_string().as_bytes());
+                return Ok(Credential::Active);
+            }
+            check.deny(rejection, DeniedRequest::default())
+        }
     };
-    if let (IntrospectionCaller::Owner(client), Reason::WrongKind) = (caller, denied.reason)
-        && let Some((grant, generation)) = app.grant_tokens.read_refresh_token(token)
-        && let Some(live) = app.store.live_grant(info.now, &grant, &client.id, generation).await?
-    {
-        let body = serde_json::json!({
-            "active": true, "scope": live.scopes.to_string(), "client_id": client.id, "sub": live.user_id, "iss": &*app.config.issuer,
-            "exp": live.expires_at.seconds(), "token_type": "refresh_token",
-        });
-        out.extend_from_slice(body.to_string().as_bytes());
-        return Ok(Credential::Active);
-    }
-    let reason = denied.reason;
-    app.event_counts.count(
-        "introspect",
-        Some(caller.client_id()),
-        &info.origin(caller.client_id()),
-        Some(reason.as_str()),
-    );
-    if denied.user_id.is_some() {
-        let why = denied.why(info.now);
-        let record = DenialRecord::of(info.now, 200, why, denied, DeniedRequest::default());
-        info.record_denial(app, caller.slug(), from.address, record);
-    }
     out.extend_from_slice(b"{\"active\":false}");
-    let caller = caller.client_id();
+    let client = caller.client_id();
     // What has ended is no guess and is not counted; yet nobody who guesses learns by it that a guess was once right. What
     // is live is always answered: a caller that sends on what strangers try must not lose its own users by it.
-    let wait = match reason {
-        Reason::Unknown => app.limiter.hit(info.now, Throttle::INTROSPECTION, caller).await,
-        _ => app.limiter.retry_after(info.now, Throttle::INTROSPECTION, caller).await,
+    let wait = match rejection.reason {
+        Reason::Unknown => app.limiter.hit(info.now, Throttle::INTROSPECTION, client).await,
+        _ => app.limiter.retry_after(info.now, Throttle::INTROSPECTION, client).await,
     };
     if wait.is_some() {
-        app.event_counts.count(
-            "introspection_scan",
-            Some(caller),
-            &info.origin(caller),
-            Some("too many unknown tokens"),
-        );
+        let outcome = "too many unknown tokens";
+        app.event_counts.count("introspection_scan", Some(client), &info.origin(client), Some(outcome));
     }
     Ok(wait.map_or(Credential::Inactive, Credential::Scanned))
 }
 
-impl IntrospectionCaller<'_> {
+impl<'c> IntrospectionCaller<'c> {
+    fn api(self) -> Option<&'c Api> {
+        match self {
+            Self::ResourceServer(api) => Some(api),
+            Self::Owner(_) => None,
+        }
+    }
+
     fn may_know(&self, principal: &Principal) -> bool {
         match self {
             Self::ResourceServer(api) => principal.audience.contains(&api.identifier),
             Self::Owner(client) => principal.client_id.as_ref() == Some(&client.id),
-        }
-    }
-
-    fn slug(&self) -> Option<&str> {
-        match self {
-            Self::ResourceServer(api) => Some(&api.slug),
-            Self::Owner(_) => None,
         }
     }
 
@@ -318,5 +318,6 @@ async fn rate_limit(
         remaining: verdict.remaining,
         reset: verdict.reset,
         exceeded: verdict.exceeded,
+        retry_after: verdict.retry_after,
     }))
 }

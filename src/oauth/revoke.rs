@@ -56,8 +56,9 @@ async fn revoke_for(app: &App, info: &RequestInfo, client: &Client, token: &str)
         if signed.client_id != client.id {
             return Err(others());
         }
-        if signed.expires_at > info.now {
-            app.store.revoke_token(info.now, origin, signed.jti, signed.client_id, signed.expires_at).await?;
+        let expires_at = signed.expires_at();
+        if expires_at > info.now {
+            app.store.revoke_token(info.now, origin, signed.jti, signed.client_id, expires_at).await?;
         }
         return Ok(());
     }

@@ -8,10 +8,10 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::grant;
+use super::grant::TokenRequest;
 use crate::{
     app::App,
-    engine::{limit::Throttle, mint::Order},
+    engine::limit::Throttle,
     http::{
         client_auth,
         error::OAuthError,
@@ -19,10 +19,9 @@ use crate::{
         reply,
     },
     model::{
-        client::Client,
+        client::{Client, GrantType},
         error::{Error, ErrorCode},
         secret::Secret,
-        token_request::TokenRequest,
     },
 };
 
@@ -31,7 +30,7 @@ struct TokenResponse<'r> {
     access_token: &'r str,
     token_type: &'static str,
     expires_in: i64,
-    scope: String,
+    scope: &'r str,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'r str>,
 }
@@ -53,43 +52,24 @@ pub async fn token(State(app): State<Arc<App>>, info: RequestInfo, request: Requ
     let client = client_auth::authenticate(&app, &info, &headers, &params).await?;
     admit(&app, &info, &client).await?;
     // 2. Parse.
-    let request = TokenRequest::parse(&params)?;
-    if !client.may_use(request.grant_type()) {
+    let grant_type = params.get("grant_type").ok_or_else(|| Error::invalid_request("grant_type is missing"))?;
+    let unsupported = || Error::new(ErrorCode::UnsupportedGrantType, "grant_type is not one this server supports");
+    let grant_type = GrantType::parse(grant_type).ok_or_else(unsupported)?;
+    let request = TokenRequest::parse(grant_type, &params)?;
+    if !client.may_use(grant_type) {
         return Err(Error::new(ErrorCode::UnauthorizedClient, "this client may not use this grant type").into());
     }
     // 3. Redeem.
-    let decision = match request {
-        TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier, resources } => {
-            let presented = grant::authorization_code::CodeRequest { code, redirect_uri, code_verifier, resources };
-            grant::authorization_code::redeem(&app, &info, &client, presented).await?
-        }
-        TokenRequest::RefreshToken { refresh_token, scope, resources } => {
-            grant::refresh_token::redeem(&app, &info, &client, &refresh_token, scope, resources).await?
-        }
-        TokenRequest::ClientCredentials { scope, resources } => {
-            grant::client_credentials::redeem(&app, &info, &client, scope, resources)?
-        }
-    };
+    let authorization = request.redeem(&app, &info, &client).await?;
     // 4. Mint.
-    let minted = app.mint.access_token(
-        info.now,
-        &Order {
-            subject: &decision.subject,
-            client_id: &client.id,
-            scopes: &decision.scopes,
-            granted: &decision.granted,
-            resources: &decision.resources,
-            grant_id: decision.grant_id.as_deref(),
-            not_after: decision.not_after,
-        },
-    )?;
+    let minted = app.mint.issue(info.now, authorization)?;
     // 5. Reply.
     Ok(reply::json(&TokenResponse {
         access_token: &minted.access_token,
         token_type: "Bearer",
         expires_in: minted.expires_in,
-        scope: minted.scopes.to_string(),
-        refresh_token: decision.refresh_token.as_ref().map(Secret::expose),
+        scope: &minted.scope,
+        refresh_token: minted.refresh_token.as_ref().map(Secret::expose),
     }))
 }
 

@@ -8,8 +8,8 @@ use crate::{
     model::{
         client::GrantType,
         pkce,
+        resource::RESOURCES_MAX,
         scope::{SCOPE_NAME_MAX, SCOPE_PARAMETER_MAX},
-        token_request::RESOURCES_MAX,
     },
     oauth::introspect::TOKENS_MAX,
     public::leaks::REPORTED_MAX,

@@ -12,10 +12,9 @@ use serde_json::json;
 
 use crate::{
     app::App,
-    engine::verify::Verified,
+    engine::verify::{Verification, Verified},
     http::{
-        credential,
-        denials::names_credential,
+        credential::CredentialCheck,
         error::BearerError,
         extract::{RequestInfo, bearer},
         reply,
@@ -23,8 +22,8 @@ use crate::{
     model::{
         denial::DeniedRequest,
         error::{Error, ErrorCode},
-        principal::{CredentialKind, Reason},
-        usage::Outcome,
+        principal::Rejection,
+        reason::Reason,
     },
 };
 
@@ -42,9 +41,7 @@ pub async fn me(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, BearerError> {
-    let accepted = credential(&app, &info, &uri, &headers)
-        .await?
-        .ok_or_else(|| refused("missing_api_key", "No API key provided in the Authorization header."))?;
+    let accepted = credential(&app, &info, &uri, &headers).await?.ok_or_else(|| Rejection::unknown(Reason::Missing))?;
     let principal = &accepted.value.principal;
     let user = principal.user.as_ref();
     Ok(reply::json(&json!({
@@ -83,46 +80,31 @@ pub async fn health(
     })
 }
 
+/// Another method than `GET`. The router adds `Allow`.
+pub async fn other_method() -> BearerError {
+    Error::new(ErrorCode::MethodNotAllowed, "use a method that is named in Allow").into()
+}
+
 async fn credential(
     app: &App,
     info: &RequestInfo,
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Option<Verified>, BearerError> {
-    if names_credential(uri.query().unwrap_or_default(), &MORE_IN_URLS) {
-        app.event_counts.count(
-            "credential_in_url",
-            None,
-            &info.origin("anonymous"),
-            Some("a credential was sent in a URL"),
-        );
+    let check = CredentialCheck::of(app, info, headers, None);
+    if check.is_in_url(uri.query().unwrap_or_default(), &MORE_IN_URLS) {
         let error = Error::invalid_request(
             "A credential belongs in the Authorization header, not in the URL: revoke this one.",
         );
-        return Err(BearerError { error, name: "invalid_request" });
+        return Err(error.into());
     }
-    let presented = bearer(headers)
-        .map_err(|_| refused("invalid_api_key", "The Authorization header is not a Bearer credential."))?;
+    let presented = bearer(headers).map_err(|_| {
+        let message = "The Authorization header is not a Bearer credential.";
+        BearerError { error: Error::new(ErrorCode::InvalidToken, message), name: "invalid_api_key" }
+    })?;
     let Some(presented) = presented else { return Ok(None) };
-    let from = info.presentation(headers);
-    let denied = match credential::verify(app, info, presented, &from).await {
-        Err(error) => return Err(BearerError { name: error.code.as_str(), error }),
-        Ok(Ok(accepted)) => {
-            app.verifier.count_use(info.now, &accepted, Outcome::Allowed, &from);
-            return Ok(Some(accepted));
-        }
-        Ok(Err(denied)) => denied,
-    };
-    // A token says itself when it ends; a key does not, and all its refusals look alike.
-    let is_expired_token = denied.reason == Reason::Expired && denied.kind == Some(CredentialKind::AccessToken);
-    info.record_rejection(app, 401, None, denied, DeniedRequest::of("GET", uri.path()));
-    Err(if is_expired_token {
-        refused("token_expired", "The access token has expired.")
-    } else {
-        refused("invalid_api_key", "The API key provided is invalid.")
-    })
-}
-
-fn refused(name: &'static str, message: &'static str) -> BearerError {
-    BearerError { error: Error::new(ErrorCode::InvalidToken, message), name }
+    match check.verify(presented).await? {
+        Verification::Accepted(used) => Ok(Some(used.allow())),
+        Verification::Rejected(rejection) => Err(check.deny(rejection, DeniedRequest::of("GET", uri.path())).into()),
+    }
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::model::{
     clock::Timestamp,
     denial::{DenialRecord, DeniedRequest},
-    principal::Reason,
+    reason::Reason,
 };
 
 record! {
@@ -37,7 +37,6 @@ const INSERT: &str = concat!(
 fn values<'r>(id: &'r String, record: &'r DenialRecord) -> Vec<Bind<'r>> {
     let DenialRecord { request_id, at, status, reason, kind, asked, api, key_id, user_id, client_id, address } = record;
     let DeniedRequest { method, path, needs, holds } = asked;
-    let kind = kind.map(Reason::as_str);
     binds![
         id,
         request_id,
@@ -49,7 +48,7 @@ fn values<'r>(id: &'r String, record: &'r DenialRecord) -> Vec<Bind<'r>> {
         user_id,
         client_id,
         address,
-        kind,
+        *kind,
         method,
         path,
         needs,
@@ -59,8 +58,8 @@ fn values<'r>(id: &'r String, record: &'r DenialRecord) -> Vec<Bind<'r>> {
 }
 
 /// The kind of reason, unless a newer grantd wrote it.
-fn known(kind: Option<String>) -> Option<Reason> {
-    kind.as_deref().and_then(Reason::parse)
+fn known(kind: Option<String>) -> Option<&'static str> {
+    kind.and_then(|word| Reason::WORDS.into_iter().find(|known| *known == word))
 }
 
 /// Rows read at most.

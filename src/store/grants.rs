@@ -22,9 +22,10 @@ const REPLAYS_MAX: i64 = 256;
 
 /// How a redemption ended. A refusal is committed too: it may have revoked the grant.
 #[derive(Debug)]
-pub enum Redemption {
+pub enum Redemption<T = ()> {
     /// Exactly one caller gets this for one generation, or the same successor again within its grace window.
-    Redeemed(Redeemed),
+    /// With what its check found.
+    Redeemed(Redeemed, T),
     /// Nobody gets anything.
     Refused(ModelError),
     /// It was used before, so the grant was revoked now with everything issued from it. Its user should hear of it.
@@ -150,7 +151,7 @@ impl Store {
     /// Redeems a code: generation 0 becomes 1, once. `check` sees the grant before the commit; its refusal burns the code,
     /// unless it is `invalid_target`.
     /// A second redemption by the same client revokes the grant and everything issued from it (RFC 6749 §4.1.2).
-    pub async fn redeem_code<C>(
+    pub async fn redeem_code<C, T>(
         &self,
         now: Timestamp,
         origin: Origin,
@@ -158,26 +159,29 @@ impl Store {
         client_id: String,
         idle_expires_at: Timestamp,
         check: C,
-    ) -> Result<Redemption, Error>
+    ) -> Result<Redemption<T>, Error>
     where
-        C: FnOnce(&Redeemed) -> Result<(), ModelError> + Send + 'static,
+        C: FnOnce(&Redeemed) -> Result<T, ModelError> + Send + 'static,
+        T: Send + 'static,
     {
         self.write(now, move |tx| {
             Box::pin(async move {
                 let won = tx.find::<Redeemed>(REDEEM, binds![&id, &client_id, now, idle_expires_at]).await?;
                 let Some(redeemed) = won else { return refuse(tx, now, &origin, &id, &client_id, "code").await };
                 let event = Event::new("code.redeem").user(&redeemed.user_id).client(&client_id).object(&id);
-                if let Err(error) = check(&redeemed) {
-                    // The client has proven all it must and only left open for which API: the code still works.
-                    if error.code == ErrorCode::InvalidTarget {
-                        return Err(Error::Refused(error));
+                match check(&redeemed) {
+                    Ok(checked) => {
+                        tx.audit(now, &origin, event).await?;
+                        Ok(Redemption::Redeemed(redeemed, checked))
                     }
-                    revoke(tx, now, &id, "code refused").await?;
-                    tx.audit(now, &origin, event.denied(error.description.clone())).await?;
-                    return Ok(Redemption::Refused(error));
+                    // The client has proven all it must and only left open for which API: the code still works.
+                    Err(error) if error.code == ErrorCode::InvalidTarget => Err(Error::Refused(error)),
+                    Err(error) => {
+                        revoke(tx, now, &id, "code refused").await?;
+                        tx.audit(now, &origin, event.denied(error.description.clone())).await?;
+                        Ok(Redemption::Refused(error))
+                    }
                 }
-                tx.audit(now, &origin, event).await?;
-                Ok(Redemption::Redeemed(redeemed))
             })
         })
         .await
@@ -189,7 +193,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`], or [`Error::Refused`] by `check`.
-    pub async fn rotate<C>(
+    pub async fn rotate<C, T>(
         &self,
         now: Timestamp,
         origin: Origin,
@@ -197,9 +201,10 @@ impl Store {
         client_id: String,
         rotation: Rotation,
         check: C,
-    ) -> Result<Redemption, Error>
+    ) -> Result<Redemption<T>, Error>
     where
-        C: FnOnce(&Redeemed) -> Result<(), ModelError> + Send + 'static,
+        C: FnOnce(&Redeemed) -> Result<T, ModelError> + Send + 'static,
+        T: Send + 'static,
     {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -214,10 +219,10 @@ impl Store {
                 let Some((redeemed, audited)) = won else {
                     return refuse(tx, now, &origin, &id, &client_id, "refresh token").await;
                 };
-                check(&redeemed)?;
+                let checked = check(&redeemed)?;
                 let entry = Event::new(event).user(&redeemed.user_id).client(&client_id).object(&id);
                 audit_refresh(tx, now, &origin, entry, &redeemed, &audited).await?;
-                Ok(Redemption::Redeemed(redeemed))
+                Ok(Redemption::Redeemed(redeemed, checked))
             })
         })
         .await
@@ -299,14 +304,14 @@ async fn replay(
 }
 
 /// Nobody won: finds out why, and revokes the grant if its own client used something twice.
-async fn refuse(
+async fn refuse<T>(
     tx: &mut Tx,
     now: Timestamp,
     origin: &Origin,
     id: &str,
     client_id: &str,
     what: &'static str,
-) -> Result<Redemption, Error> {
+) -> Result<Redemption<T>, Error> {
     let refused =
         |why: &'static str| Ok(Redemption::Refused(ModelError::invalid_grant(format!("the {what} is {why}"))));
     const STATE: &str = "

@@ -25,7 +25,6 @@ use crate::{
         audit::Event,
         denial::{DenialRecord, DeniedRequest},
         error::Error,
-        principal::Reason,
     },
     ui::{Nav, Shell, When, sentence},
 };
@@ -140,7 +139,7 @@ fn advice(record: &DenialRecord) -> Option<String> {
     };
     let what = if record.key_id.is_some() { "key" } else { "token" };
     Some(match (record.kind?, needs) {
-        (Reason::Scope, Some(needs)) => {
+        ("scope", Some(needs)) => {
             let held = match holds.as_deref().unwrap_or_default() {
                 "" => format!("This {what} has no permission of this API."),
                 held => format!("This {what} has {held}."),
@@ -148,21 +147,21 @@ fn advice(record: &DenialRecord) -> Option<String> {
             let next = if what == "key" { "Create a key with it." } else { "Let the app ask for it." };
             format!("{held} {request} needs {needs}. {next}")
         }
-        (Reason::Route, _) => format!("{request} is not part of what this API allows. Check the method and the path."),
-        (Reason::Limited, _) => "Send fewer requests, or ask for a larger plan.".to_owned(),
-        (Reason::Network, _) => {
+        ("route", _) => format!("{request} is not part of what this API allows. Check the method and the path."),
+        ("limited", _) => "Send fewer requests, or ask for a larger plan.".to_owned(),
+        ("network", _) => {
             "Send it from an address on the key's allow-list, or change the list on the key's page.".to_owned()
         }
-        (Reason::NoAddress, _) => {
+        ("no_address", _) => {
             "This key has an allow-list, and the API did not say which address the request came from. Tell whoever runs \
              the API, or empty the list on the key's page."
                 .to_owned()
         }
-        (Reason::Expired | Reason::Revoked, _) if what == "key" => "Create a new key and use it instead.".to_owned(),
-        (Reason::Expired | Reason::Revoked, _) => "The app has to refresh its token or ask you again.".to_owned(),
-        (Reason::Audience, _) => format!("Create a {what} with a permission of this API."),
-        (Reason::WrongKind, _) => "Send an access token or an API key.".to_owned(),
-        (Reason::Disabled, _) => "Enable the project or the app, or ask the administrator.".to_owned(),
+        ("expired" | "revoked", _) if what == "key" => "Create a new key and use it instead.".to_owned(),
+        ("expired" | "revoked", _) => "The app has to refresh its token or ask you again.".to_owned(),
+        ("audience", _) => format!("Create a {what} with a permission of this API."),
+        ("wrong_kind", _) => "Send an access token or an API key.".to_owned(),
+        ("disabled", _) => "Enable the project or the app, or ask the administrator.".to_owned(),
         _ => return None,
     })
 }

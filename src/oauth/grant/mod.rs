@@ -1,33 +1,86 @@
-//! Owns the grant types: each file decides what one grant type authorizes. What several share is here. Not here: parsing
-//! the request (`oauth::token`) and making tokens (`engine::mint`).
+//! Owns the grant types: each file parses the request of one and decides what it authorizes. What several share is here.
+//! Not here: making tokens (`engine::mint`).
 
-pub(super) mod authorization_code;
-pub(super) mod client_credentials;
-pub(super) mod refresh_token;
+mod authorization_code;
+mod client_credentials;
+mod refresh_token;
+
+use std::sync::Arc;
 
 use crate::{
     app::App,
+    engine::mint::Authorization,
     http::extract::RequestInfo,
-    model::{client::Client, clock::Timestamp, error::Error, scope::Scopes, secret::Secret},
+    model::{
+        client::{Client, GrantType},
+        error::Error,
+        grant::Redeemed,
+        params::Params,
+        scope::Scopes,
+    },
+    store::Redemption,
 };
 
-/// What a grant decided; the mint does the rest.
-#[derive(Debug)]
-pub struct Authorization {
-    /// `sub`.
-    pub subject: String,
-    /// What the access token may do.
-    pub scopes: Scopes,
-    /// Audience URIs that the grant is limited to; empty means no limit.
-    pub granted: Vec<String>,
-    /// Audience URIs that the request names.
-    pub resources: Vec<String>,
-    /// The grant behind it.
-    pub grant_id: Option<String>,
-    /// The access token ends no later than this.
-    pub not_after: Option<Timestamp>,
-    /// The refresh token that is now current.
-    pub refresh_token: Option<Secret>,
+/// A token request, parsed: a variant for each grant type.
+pub enum TokenRequest {
+    Code(authorization_code::Request),
+    Refresh(refresh_token::Request),
+    ClientCredentials(client_credentials::Request),
+}
+
+impl TokenRequest {
+    /// Parses the parameters that belong to this grant type.
+    ///
+    /// # Errors
+    /// `invalid_request`, `invalid_scope`, `invalid_target`.
+    pub fn parse(grant_type: GrantType, params: &Params<'_>) -> Result<Self, Error> {
+        Ok(match grant_type {
+            GrantType::AuthorizationCode => Self::Code(authorization_code::Request::parse(params)?),
+            GrantType::RefreshToken => Self::Refresh(refresh_token::Request::parse(params)?),
+            GrantType::ClientCredentials => Self::ClientCredentials(client_credentials::Request::parse(params)?),
+        })
+    }
+
+    /// What the request authorizes. What it presents may be used up by it.
+    ///
+    /// # Errors
+    /// As RFC 6749 §5.2 has them, `temporarily_unavailable`.
+    pub async fn redeem(self, app: &App, info: &RequestInfo, client: &Arc<Client>) -> Result<Authorization, Error> {
+        match self {
+            Self::Code(request) => request.redeem(app, info, client).await,
+            Self::Refresh(request) => request.redeem(app, info, client).await,
+            Self::ClientCredentials(request) => request.redeem(app, info, client),
+        }
+    }
+}
+
+/// A parameter that must be there.
+fn need(params: &Params<'_>, name: &'static str) -> Result<String, Error> {
+    params.get(name).map(ToOwned::to_owned).ok_or_else(|| Error::invalid_request(format!("{name} is missing")))
+}
+
+/// What a redemption yields. Another client's code or token: it learns no more than of an `unknown` one, and the attempt is
+/// counted.
+async fn redeemed<T>(
+    app: &App,
+    info: &RequestInfo,
+    client: &Client,
+    outcome: Redemption<T>,
+    unknown: &'static str,
+) -> Result<(Redeemed, T), Error> {
+    match outcome {
+        Redemption::Redeemed(redeemed, checked) => Ok((redeemed, checked)),
+        Redemption::Refused(error) => Err(error),
+        Redemption::Reused(user_id, error) => {
+            tell_reuse(app, client, &user_id).await;
+            Err(error)
+        }
+        Redemption::WrongClient => {
+            let (origin, outcome) = (info.origin(&client.id), "issued to another client");
+            app.event_counts.count("grant.wrong_client", Some(&client.id), &origin, Some(outcome));
+            Err(Error::invalid_grant(unknown))
+        }
+    }
 }
 
 /// Refuses a grant whose client lost one of its scopes since.
@@ -40,17 +93,6 @@ fn still_allowed(client: &Client, scopes: &Scopes) -> Result<(), Error> {
     } else {
         Err(Error::invalid_grant("the client may no longer have every scope of the grant"))
     }
-}
-
-/// Another client's code or token: it learns no more than of one that never was, and the attempt is counted.
-fn wrong_client(app: &App, info: &RequestInfo, client: &Client, unknown: &'static str) -> Error {
-    app.event_counts.count(
-        "grant.wrong_client",
-        Some(&client.id),
-        &info.origin(&client.id),
-        Some("issued to another client"),
-    );
-    Error::invalid_grant(unknown)
 }
 
 /// Tells a user that an app's access ended because what it held was used twice (RFC 9700 §4.14.2): somebody else may have

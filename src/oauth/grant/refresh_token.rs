@@ -2,58 +2,70 @@
 
 use std::sync::Arc;
 
-use super::{Authorization, still_allowed, tell_reuse, wrong_client};
+use super::{need, redeemed, still_allowed};
 use crate::{
     app::App,
+    engine::mint::Authorization,
     http::extract::RequestInfo,
-    model::{client::Client, error::Error, grant::Redeemed, scope::Scopes},
-    store::{Redemption, Rotation},
+    model::{
+        api::{Catalog, Target},
+        client::Client,
+        error::Error,
+        grant::Redeemed,
+        params::Params,
+        resource::resources,
+        scope::Scopes,
+    },
+    store::Rotation,
 };
 
-/// Rotates a refresh token. What the request itself got wrong is refused before: the token still works.
-pub async fn redeem(
-    app: &Arc<App>,
-    info: &RequestInfo,
-    client: &Arc<Client>,
-    refresh_token: &str,
+/// RFC 6749 §6.
+pub struct Request {
+    refresh_token: String,
+    /// A narrower scope for this access token.
     scope: Option<Scopes>,
+    /// RFC 8707 §2.2.
     resources: Vec<String>,
-) -> Result<Authorization, Error> {
-    let unknown = || Error::invalid_grant("the refresh token is not known");
-    let (id, generation) = app.grant_tokens.read_refresh_token(refresh_token).ok_or_else(unknown)?;
-    let rotation = Rotation {
-        generation,
-        grace_ms: client.refresh_grace_ms,
-        idle_expires_at: info.now.plus_seconds(app.config.lifetimes.refresh_idle_seconds),
-    };
-    let (checked_app, checked_client, asked, wanted) =
-        (Arc::clone(app), Arc::clone(client), scope.clone(), resources.clone());
-    let check = move |redeemed: &Redeemed| {
-        still_allowed(&checked_client, &redeemed.scopes)?;
-        let scopes = asked.as_ref().unwrap_or(&redeemed.scopes);
-        if scopes.is_empty() || !scopes.is_subset(&redeemed.scopes) {
+}
+
+impl Request {
+    pub fn parse(params: &Params<'_>) -> Result<Self, Error> {
+        let resources = resources(params)?;
+        let refresh_token = need(params, "refresh_token")?;
+        Ok(Self { refresh_token, scope: params.get("scope").map(Scopes::parse).transpose()?, resources })
+    }
+
+    /// Rotates the refresh token. What the request itself got wrong is refused before: the token still works.
+    pub async fn redeem(self, app: &App, info: &RequestInfo, client: &Arc<Client>) -> Result<Authorization, Error> {
+        const UNKNOWN: &str = "the refresh token is not known";
+        let presented = app.grant_tokens.read_refresh_token(&self.refresh_token);
+        let (id, generation) = presented.ok_or_else(|| Error::invalid_grant(UNKNOWN))?;
+        let rotation = Rotation {
+            generation,
+            grace_ms: client.refresh_grace_ms,
+            idle_expires_at: info.now.plus_seconds(app.config.lifetimes.refresh_idle_seconds),
+        };
+        let (checked_client, catalog) = (Arc::clone(client), app.catalog.current());
+        let check = move |redeemed: &Redeemed| self.target(&checked_client, &catalog, redeemed);
+        let rotated =
+            app.store.rotate(info.now, info.origin(&client.id), id, client.id.clone(), rotation, check).await?;
+        let (grant, target) = redeemed(app, info, client, rotated, UNKNOWN).await?;
+        Ok(Authorization {
+            subject: grant.user_id,
+            client_id: client.id.clone(),
+            target,
+            refresh_token: Some(app.grant_tokens.refresh_token(&grant.grant_id, grant.generation)?),
+            grant_id: Some(grant.grant_id),
+            not_after: Some(grant.expires_at),
+        })
+    }
+
+    fn target(&self, client: &Client, catalog: &Catalog, grant: &Redeemed) -> Result<Target, Error> {
+        still_allowed(client, &grant.scopes)?;
+        let scopes = self.scope.as_ref().unwrap_or(&grant.scopes);
+        if scopes.is_empty() || !scopes.is_subset(&grant.scopes) {
             return Err(Error::invalid_scope("scope is wider than the grant"));
         }
-        checked_app.catalog.current().target(scopes, &redeemed.resources, &wanted).map(drop)
-    };
-    let redeemed =
-        match app.store.rotate(info.now, info.origin(&client.id), id, client.id.clone(), rotation, check).await? {
-            Redemption::Redeemed(redeemed) => redeemed,
-            Redemption::Refused(error) => return Err(error),
-            Redemption::Reused(user_id, error) => {
-                tell_reuse(app, client, &user_id).await;
-                return Err(error);
-            }
-            Redemption::WrongClient => return Err(wrong_client(app, info, client, "the refresh token is not known")),
-        };
-    let refresh_token = app.grant_tokens.refresh_token(&redeemed.grant_id, redeemed.generation)?;
-    Ok(Authorization {
-        subject: redeemed.user_id,
-        scopes: scope.unwrap_or(redeemed.scopes),
-        granted: redeemed.resources,
-        resources,
-        grant_id: Some(redeemed.grant_id),
-        not_after: Some(redeemed.expires_at),
-        refresh_token: Some(refresh_token),
-    })
+        catalog.target(scopes, &grant.resources, &self.resources)
+    }
 }

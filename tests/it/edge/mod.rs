@@ -1,6 +1,7 @@
 //! Owns what holds at the edge and everywhere: input, forwarded addresses, the audit log, time, secrets. Does not own any
 //! one endpoint.
 
+mod audience;
 mod audit;
 mod clock;
 mod connections;

@@ -34,7 +34,7 @@ fn later(seconds: i64) -> Timestamp {
 #[track_caller]
 fn redeemed(outcome: Result<Redemption, Error>) -> Redeemed {
     match outcome.expect("an outcome") {
-        Redemption::Redeemed(redeemed) => redeemed,
+        Redemption::Redeemed(redeemed, ()) => redeemed,
         Redemption::Refused(error) | Redemption::Reused(_, error) => panic!("refused: {error}"),
         Redemption::WrongClient => panic!("another client's"),
     }
@@ -43,7 +43,7 @@ fn redeemed(outcome: Result<Redemption, Error>) -> Redeemed {
 #[track_caller]
 fn refused(outcome: Result<Redemption, Error>, because: &str) {
     match outcome.expect("an outcome") {
-        Redemption::Redeemed(redeemed) => panic!("{redeemed:?}"),
+        Redemption::Redeemed(redeemed, ()) => panic!("{redeemed:?}"),
         Redemption::Refused(error) | Redemption::Reused(_, error) => {
             assert!(error.description.contains(because), "{error}")
         }
@@ -123,7 +123,7 @@ async fn only_one_of_many_redeems_a_code(base: Base) {
             tasks.spawn(async move { store.redeem_code(later(1), who(), id, client, later(3600), |_| Ok(())).await });
         }
         let outcomes = tasks.join_all().await;
-        let won = outcomes.into_iter().filter(|outcome| matches!(outcome, Ok(Redemption::Redeemed(_)))).count();
+        let won = outcomes.into_iter().filter(|outcome| matches!(outcome, Ok(Redemption::Redeemed(..)))).count();
         assert_eq!(won, 1);
         assert!(base.is_revoked(&id).await, "the second use ended the grant");
     }
@@ -176,7 +176,7 @@ async fn a_refused_check_leaves_the_refresh_token_alive(base: Base) {
     let id = base.grant().await;
     redeemed(base.redeem(NOW, &id, &base.client).await);
     let rotation = Rotation { generation: 1, grace_ms: 0, idle_expires_at: later(3600) };
-    let check = |_: &Redeemed| Err(Refusal::invalid_scope("wider"));
+    let check = |_: &Redeemed| Err::<(), _>(Refusal::invalid_scope("wider"));
     let outcome = base.store.rotate(later(1), who(), id.clone(), base.client.clone(), rotation, check).await;
     assert!(matches!(&outcome, Err(Error::Refused(error)) if error.description == "wider"), "{outcome:?}");
     assert_eq!(redeemed(base.rotate(later(2), &id, 1, 0).await).generation, 2);
@@ -195,7 +195,7 @@ async fn only_one_of_many_rotates_without_grace(base: Base) {
         }
         let outcomes = tasks.join_all().await;
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
-        let won = outcomes.into_iter().filter(|outcome| matches!(outcome, Ok(Redemption::Redeemed(_)))).count();
+        let won = outcomes.into_iter().filter(|outcome| matches!(outcome, Ok(Redemption::Redeemed(..)))).count();
         assert_eq!(won, 1);
         assert!(base.is_revoked(&id).await, "reuse ended the grant");
     }

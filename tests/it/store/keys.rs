@@ -204,7 +204,7 @@ async fn refusals_of_ended_keys_are_kept_until_they_are_written(base: Base) {
         ids.push(base.key().await.1.id);
     }
     let usage = Usage::default();
-    ids.iter().for_each(|id| usage.count_ended(id));
+    ids.iter().for_each(|id| usage.count_rejected(id));
     base.database.run("ALTER TABLE key_usage RENAME TO gone").await;
     usage.flush(&base.store, NOW).await.expect_err("nothing can be written");
     base.database.run("ALTER TABLE gone RENAME TO key_usage").await;

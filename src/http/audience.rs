@@ -1,0 +1,48 @@
+//! Owns who reads the answers of a group of routes, and so in which form an error goes out that no handler has rendered.
+
+use axum::{
+    http::Method,
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    error::{OAuthError, PageError},
+    problem::Problem,
+};
+use crate::model::error::{Error, ErrorCode};
+
+/// Who reads the answers of a group of routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// OAuth clients, resource servers and proxies: JSON as RFC 6749 §5.2 has it.
+    Program,
+    /// People: pages.
+    Person,
+    /// Callers of the management API: RFC 9457.
+    Management,
+}
+
+impl Audience {
+    /// The answer of an error, in the form of this audience.
+    #[must_use]
+    pub fn error(self, error: Error) -> Response {
+        match self {
+            Self::Program => OAuthError(error).into_response(),
+            Self::Person => PageError(error).into_response(),
+            Self::Management => Problem::from(error).into_response(),
+        }
+    }
+
+    /// A path of ours, asked by a method that it does not take. The router adds `Allow`.
+    #[must_use]
+    pub fn other_method(self, method: &Method) -> Response {
+        let message = match (self, matches!(*method, Method::GET | Method::HEAD)) {
+            (Self::Management, _) => "method not allowed; see the Allow header",
+            (Self::Program, true) => "use POST",
+            (Self::Program, false) => "use a method that is named in Allow",
+            (Self::Person, true) => "this address takes what a form sends; go back and use the button there",
+            (Self::Person, false) => "this address is a page to open, and takes no form",
+        };
+        self.error(Error::new(ErrorCode::MethodNotAllowed, message))
+    }
+}
