@@ -154,7 +154,7 @@ async fn an_ordinary_user_has_their_own_and_is_told_what_is_wrong() {
         &["key", "import", "keys.csv"],
         &["audit", "verify"],
     ] {
-        says(command, "works beside the database");
+        says(command, "needs direct access to the database");
     }
     // With a key that has ended.
     here.json(&["key", "revoke", text(&made, "id")]);

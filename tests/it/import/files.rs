@@ -35,7 +35,7 @@ async fn garbage_is_refused_whole() {
     File::create(here.path("huge.csv")).and_then(|file| file.set_len(100 << 20)).expect("a file");
     assert!(here.refused(&["key", "import", "huge.csv"]).contains("line 1 is longer"));
     assert!(here.refused(&["key", "import", "missing.csv"]).contains("missing.csv"));
-    assert!(here.refused(&["key", "import", ".", "--format", "csv"]).contains("plain file"));
+    assert!(here.refused(&["key", "import", ".", "--format", "csv"]).contains("regular file"));
     for (words, reason) in [(["--owners-plan", "gold"], "no such plan"), (["--report", "missing/report.csv"], "report")]
     {
         fs::write(here.path("good.csv"), &good).expect("a file");

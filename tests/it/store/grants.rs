@@ -80,7 +80,7 @@ async fn a_code_is_redeemed_once_and_a_second_time_ends_the_grant(base: Base) {
     assert_eq!((first.generation, first.user_id.as_str()), (1, base.user.as_str()));
     assert_eq!(first.scopes.to_string(), "read write");
     assert!(!base.is_revoked(&id).await);
-    refused(base.redeem(later(2), &id, &base.client).await, "used before");
+    refused(base.redeem(later(2), &id, &base.client).await, "already used");
     assert!(base.is_revoked(&id).await);
     refused(base.rotate(later(3), &id, 1, GRACE_MS).await, "revoked");
     refused(base.redeem(later(4), &id, &base.client).await, "revoked");
@@ -152,7 +152,7 @@ async fn reuse_outside_the_grace_window_ends_the_grant(base: Base) {
         for generation in 1..=first {
             redeemed(base.rotate(NOW, &id, generation, grace_ms).await);
         }
-        refused(base.rotate(later(seconds), &id, second, grace_ms).await, "used before");
+        refused(base.rotate(later(seconds), &id, second, grace_ms).await, "already used");
         assert!(base.is_revoked(&id).await);
         refused(base.rotate(later(seconds), &id, first + 1, grace_ms).await, "revoked");
         assert_eq!(base.audit(50).await.iter().filter(|event| *event == "refresh.reuse").count(), 1);
@@ -168,7 +168,7 @@ async fn a_predecessor_is_answered_a_bounded_number_of_times(base: Base) {
     for _ in 0..256 {
         assert_eq!(redeemed(base.rotate(later(1), &id, 1, GRACE_MS).await).generation, 2);
     }
-    refused(base.rotate(later(1), &id, 1, GRACE_MS).await, "used before");
+    refused(base.rotate(later(1), &id, 1, GRACE_MS).await, "already used");
     assert!(base.is_revoked(&id).await);
 }
 
