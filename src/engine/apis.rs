@@ -42,7 +42,7 @@ pub async fn register(
     mut api: Api,
     along: impl FnOnce(&RegisteredApi) -> Along,
 ) -> Result<RegisteredApi, Error> {
-    by.unbounded_secret("an API's resource server")?;
+    by.unbounded(engine.config, "the secret of an API's resource server")?;
     let (secret, kept) = new_secret(act.now);
     let name = format!("{} (resource server)", api.name).chars().take(100).collect();
     let client = Client {

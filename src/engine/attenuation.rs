@@ -137,12 +137,10 @@ impl<'a> Attenuation<'a> {
     pub fn changes_project(&self, config: &Config, project: &str) -> Result<(), Error> {
         self.reaches_project(Some(project))?;
         match self.key() {
-            Some(own) if own.environment != LIVE && config.environments.iter().any(|name| name == LIVE) => {
-                deny_escalation(format!(
-                    "a key for {} changes no project: its live keys would change with it",
-                    own.environment
-                ))
-            }
+            Some(own) if is_narrow(config, own) => deny_escalation(format!(
+                "a key for {} changes no project: its live keys would change with it",
+                own.environment
+            )),
             _ => Ok(()),
         }
     }
@@ -167,19 +165,20 @@ impl<'a> Attenuation<'a> {
         }
     }
 
-    /// Refuses the secret of a client, which nothing bounds, to an actor whose own credential is bounded.
+    /// Refuses what nothing bounds, such as the secret of a client, to an actor whose own credential is bounded.
     ///
     /// # Errors
     /// `insufficient_scope` saying what bounds it.
-    pub fn unbounded_secret(&self, client: &str) -> Result<(), Error> {
+    pub fn unbounded(&self, config: &Config, what: &str) -> Result<(), Error> {
         let Some(principal) = self.credential else { return Ok(()) };
         let bound = match &principal.key {
-            _ if principal.expires_at.is_some() => "ends by itself",
-            Some(key) if !key.networks.is_any() => "may be used from some networks alone",
+            _ if principal.expires_at.is_some() => "expires",
+            Some(key) if !key.networks.is_any() => "works from some networks only",
             Some(key) if key.project.is_some() => "belongs to a project",
+            Some(key) if is_narrow(config, key) => "is for one environment",
             _ => return Ok(()),
         };
-        deny_escalation(format!("this credential {bound}, and the secret of {client} would not"))
+        deny_escalation(format!("this credential {bound}, and {what} would not"))
     }
 
     fn narrow(&self, now: Timestamp, config: &Config, new: &mut NewKey) -> Result<(), Error> {
@@ -205,6 +204,11 @@ impl<'a> Attenuation<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a key is for an environment that is less than `live`.
+fn is_narrow(config: &Config, key: &PrincipalKey) -> bool {
+    key.environment != LIVE && config.environments.iter().any(|name| name == LIVE)
 }
 
 fn deny_escalation<T>(message: impl Into<String>) -> Result<T, Error> {

@@ -3,6 +3,7 @@
 
 use super::attenuation::Attenuation;
 use crate::{
+    config::Config,
     model::{
         client::{AuthMethod, Client, ClientType, GrantType, REDIRECT_URIS_MAX},
         error::{Error, ErrorCode},
@@ -17,14 +18,14 @@ const GRACE_MAX_MS: i64 = 60_000;
 /// Longest overlap of two secrets, in seconds: 7 days. A secret is rotated because it may have leaked.
 pub const SECRET_OVERLAP_MAX: i64 = 604_800;
 /// A client that acts without a user, as errors call it.
-const ACTS_ALONE: &str = "a client with client_credentials";
+const ACTS_ALONE: &str = "the secret of a client with client_credentials";
 
 /// Whether `by` may register `client`, and whether there can be such a client at all.
 ///
 /// # Errors
 /// `invalid_request` or `invalid_scope` for what cannot be, `insufficient_scope` for what is wider than the actor's own
 /// credential, `forbidden` for what only an administrator sets.
-pub fn may_register(by: &Attenuation<'_>, client: &Client) -> Result<(), Error> {
+pub fn may_register(config: &Config, by: &Attenuation<'_>, client: &Client) -> Result<(), Error> {
     check(client)?;
     if !by.is_admin() {
         let usual = Client::new(client.created_at, String::new(), client.kind);
@@ -41,7 +42,7 @@ pub fn may_register(by: &Attenuation<'_>, client: &Client) -> Result<(), Error> 
     }
     by.reaches_project(None)?;
     by.may_delegate(&reaches(client))?;
-    if acts_alone(client) { by.unbounded_secret(ACTS_ALONE) } else { Ok(()) }
+    if acts_alone(client) { by.unbounded(config, ACTS_ALONE) } else { Ok(()) }
 }
 
 /// What of `to` is to be written, if `by` may change `before` so.
@@ -52,7 +53,12 @@ pub fn may_register(by: &Attenuation<'_>, client: &Client) -> Result<(), Error> 
 ///
 /// # Errors
 /// As [`may_register`].
-pub fn may_change(by: &Attenuation<'_>, before: &Client, to: ClientChanges) -> Result<ClientChanges, Error> {
+pub fn may_change(
+    config: &Config,
+    by: &Attenuation<'_>,
+    before: &Client,
+    to: ClientChanges,
+) -> Result<ClientChanges, Error> {
     // What stays as it is is not written: it may have been changed meanwhile.
     let to = ClientChanges {
         name: to.name.filter(|name| *name != before.name),
@@ -77,7 +83,7 @@ pub fn may_change(by: &Attenuation<'_>, before: &Client, to: ClientChanges) -> R
     by.reaches_project(None)?;
     by.may_delegate(&reaches(&after))?;
     if acts_alone(before) && to.scopes.is_some() {
-        by.unbounded_secret(ACTS_ALONE)?;
+        by.unbounded(config, ACTS_ALONE)?;
     }
     Ok(to)
 }
@@ -86,15 +92,15 @@ pub fn may_change(by: &Attenuation<'_>, before: &Client, to: ClientChanges) -> R
 ///
 /// # Errors
 /// As [`may_register`].
-pub fn may_rotate_secret(by: &Attenuation<'_>, client: &Client, overlap: i64) -> Result<(), Error> {
+pub fn may_rotate_secret(config: &Config, by: &Attenuation<'_>, client: &Client, overlap: i64) -> Result<(), Error> {
     if !(0..=SECRET_OVERLAP_MAX).contains(&overlap) {
         return Err(Error::invalid_request(format!("overlap is 0 to {SECRET_OVERLAP_MAX} seconds")));
     }
     by.reaches_project(None)?;
     by.may_delegate(&reaches(client))?;
     match &client.api_id {
-        Some(_) => by.unbounded_secret("an API's resource server"),
-        None if acts_alone(client) => by.unbounded_secret(ACTS_ALONE),
+        Some(_) => by.unbounded(config, "the secret of an API's resource server"),
+        None if acts_alone(client) => by.unbounded(config, ACTS_ALONE),
         None => Ok(()),
     }
 }

@@ -132,7 +132,7 @@ pub async fn register(
     mut client: Client,
     along: impl FnOnce(&WithSecret) -> Along,
 ) -> Result<WithSecret, store::Error> {
-    client_rules::may_register(by, &client)?;
+    client_rules::may_register(engine.config, by, &client)?;
     let secret = client.is_confidential().then(|| {
         let (shown, kept) = new_secret(act.now);
         client.secrets.push(kept);
@@ -153,7 +153,7 @@ pub async fn update(
     (to, active): (ClientChanges, Option<bool>),
 ) -> Result<Option<Client>, store::Error> {
     let (id, Act { now, origin }) = (&before.id, act);
-    let to = client_rules::may_change(by, before, to)?;
+    let to = client_rules::may_change(engine.config, by, before, to)?;
     let owner = before.owner_id.clone();
     if !to.is_empty() && !engine.store.update_client(now, origin.clone(), id.clone(), owner, to).await? {
         return Ok(None);
@@ -179,7 +179,7 @@ pub async fn rotate_secret(
     (id, overlap): (Option<String>, i64),
     along: impl FnOnce(&WithSecret) -> Along,
 ) -> Result<Option<WithSecret>, store::Error> {
-    client_rules::may_rotate_secret(by, &client, overlap)?;
+    client_rules::may_rotate_secret(engine.config, by, &client, overlap)?;
     let (shown, kept) = new_secret(act.now);
     let kept = ClientSecret { id: id.unwrap_or(kept.id), ..kept };
     let end = act.now.plus_seconds(overlap);

@@ -69,6 +69,7 @@ pub async fn create(
         let words = "administrators are made on the server itself, by `grantd user create --admin`";
         return Err(Error::new(ErrorCode::Forbidden, words));
     }
+    by.unbounded(engine.config, "the password of a user")?;
     let email = email::normalize(&new.email)?;
     let name = new.name.unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
     let name = text::name("the name", &name)?;

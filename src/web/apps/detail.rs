@@ -140,7 +140,7 @@ pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
     let scopes = changes.scopes.map(|scopes| scopes.union(&management_api::of(&client.scopes)));
     let changes = ClientChanges { scopes, ..changes };
     let by = Attenuation::signed_in(&signed_in.user);
-    let changes = match client_rules::may_change(&by, &client, changes) {
+    let changes = match client_rules::may_change(&app.config, &by, &client, changes) {
         Ok(changes) => changes,
         Err(error) => {
             let flash = Some(Flash { tone: Tone::Bad, text: sentence(&error.description) });

@@ -145,7 +145,11 @@ async fn a_bounded_key_creates_no_client_that_acts_alone_and_rotates_no_secret_o
         ("expiry", with(&|new| new.expires_in_seconds = Some(300)).await),
         ("networks", with(&|new| new.networks = here.clone()).await),
         ("project", with(&|new| new.project = Some(project.clone())).await),
+        ("environment", with(&|new| new.environment = Some("test".to_owned())).await),
     ] {
+        // Whoever signs in as that user creates keys that nothing bounds.
+        let user = json!({ "email": format!("{what}@example.com"), "password": "a long enough passphrase" });
+        bounded.post("/users", user).await.problem(403, "insufficient_scope");
         bounded.post("/clients", machine.clone()).await.problem(403, "insufficient_scope");
         bounded.post(&secret, json!({})).await.problem(403, "insufficient_scope");
         let more = json!({ "scopes": ["read", "write"] });
