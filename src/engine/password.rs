@@ -87,7 +87,8 @@ impl Passwords {
     /// # Errors
     /// `temporarily_unavailable` when too many wait.
     pub async fn hash(&self, NewPassword(password): NewPassword) -> Result<String, Error> {
-        let waiting = self.waiting.try_acquire().map_err(|_| Error::unavailable("too many sign-ins wait"))?;
+        let waiting = Arc::clone(&self.waiting).try_acquire_owned();
+        let waiting = waiting.map_err(|_| Error::unavailable("too many sign-ins wait"))?;
         self.run(waiting, move || hash_now(&password)).await?
     }
 
@@ -131,14 +132,16 @@ impl Passwords {
         Ok(same && known)
     }
 
-    /// Works on a blocking thread as soon as a core is free; `_place` in the queue is kept until then.
-    async fn run<T, P>(&self, _place: P, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error>
+    /// Works on a blocking thread as soon as a core is free. `place` in the queue is kept until the work has ended, also where
+    /// nobody waits for it any more.
+    async fn run<T, P>(&self, place: P, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error>
     where
         T: Send + 'static,
+        P: Send + 'static,
     {
         let running = Arc::clone(&self.running).acquire_owned().await.map_err(Error::server)?;
         spawn_blocking(move || {
-            let _running = running;
+            let _held = (running, place);
             work()
         })
         .await

@@ -1,12 +1,14 @@
 //! Owns proving who somebody is by password, with the counts that stop guessing.
 
-use secrecy::SecretString;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     app::App,
     engine::{limit::Throttle, password::Busy},
     http::{extract::RequestInfo, session::Viewer},
-    model::{clock::Timestamp, email, error::Error, user::User},
+    model::{audit::Origin, clock::Timestamp, email, error::Error, user::User},
     ui::Step,
 };
 
@@ -30,85 +32,108 @@ pub(super) enum PasswordCheck {
 /// Checks a password, unless there were too many failures, or too many checks for this account or sender are under way.
 ///
 /// A failure counts before the check, so that many at once cannot outrun the count. It is forgotten after a success, and
-/// taken back where the password could not be looked at: that was no guess.
+/// taken back where the password could not be looked at: that was no guess. All of this happens in a task of its own, so that
+/// a client that hangs up, or a request that runs out of time, changes nothing of it.
 pub(super) async fn verify_password(
-    app: &App,
+    app: &Arc<App>,
     info: &RequestInfo,
     viewer: &Viewer,
     address: &str,
     password: &str,
 ) -> Result<PasswordCheck, Error> {
-    let limits = &app.config.limits;
-    let known = email::normalize(address).ok();
-    let (sender, by_address) = (info.network(), Throttle::address(limits.login_failures_per_address));
-    let by_account = Throttle::account(limits.login_failures_per_account);
+    let email = email::normalize(address).ok();
     // A browser that signed in as this user before has a count of its own: strangers cannot lock its owner out.
-    let account = known.as_deref().map(|email| match viewer.knows(app, email) {
+    let account = email.as_deref().map(|email| match viewer.knows(app, email) {
         true => format!("device:{email}"),
         false => format!("account:{email}"),
     });
-    let of_sender = app.limiter.retry_after(info.now, by_address, &sender).await;
-    let of_account = match &account {
-        Some(account) if of_sender.is_none() => app.limiter.hit(info.now, by_account, account).await,
-        Some(account) => app.limiter.retry_after(info.now, by_account, account).await,
-        None => None,
+    let attempt = Attempt {
+        now: info.now,
+        origin: info.origin("anonymous"),
+        sender: info.network(),
+        email,
+        account,
+        password: SecretString::from(password),
     };
-    if let Some(seconds) = of_sender.max(of_account) {
-        app.event_counts.count("login", None, &info.origin("anonymous"), Some("too many failures"));
-        return Ok(PasswordCheck::Wait(seconds));
-    }
-    let looked = look(app, info.now, known.as_deref(), account.as_deref(), &sender, password).await;
-    if !matches!(looked, Ok(PasswordCheck::Wrong))
-        && let Some(account) = &account
-    {
-        match looked {
-            Ok(PasswordCheck::Correct(..)) => app.limiter.reset(info.now, by_account, account).await,
-            _ => app.limiter.release(info.now, by_account, account).await,
-        }
-    }
-    if matches!(looked, Ok(PasswordCheck::Wrong)) {
-        app.limiter.hit(info.now, by_address, &sender).await;
-        app.event_counts.count("login", None, &info.origin("anonymous"), Some("wrong address or password"));
-    }
-    looked
+    let app = Arc::clone(app);
+    tokio::spawn(async move { attempt.verify(&app).await }).await.map_err(Error::server)?
 }
 
-/// Compares the password with the stored one. Checks are shared out: however often one account or sender asks, and with
-/// whatever success, the others' sign-ins go on.
-async fn look(
-    app: &App,
+/// One try of a password.
+struct Attempt {
     now: Timestamp,
-    email: Option<&str>,
-    account: Option<&str>,
-    sender: &str,
-    password: &str,
-) -> Result<PasswordCheck, Error> {
-    let of_sender = app.limiter.retry_after(now, Throttle::SIGN_INS_OF_ADDRESS, sender).await;
-    let of_account = match account {
-        Some(account) => app.limiter.retry_after(now, Throttle::SIGN_INS_OF_ACCOUNT, account).await,
-        None => None,
-    };
-    if let Some(seconds) = of_sender.max(of_account) {
-        return Ok(PasswordCheck::Wait(seconds));
+    origin: Origin,
+    sender: String,
+    email: Option<String>,
+    /// What the failures of this account are counted under.
+    account: Option<String>,
+    password: SecretString,
+}
+
+impl Attempt {
+    async fn verify(&self, app: &App) -> Result<PasswordCheck, Error> {
+        let limits = &app.config.limits;
+        let (now, sender) = (self.now, self.sender.as_str());
+        let by_address = Throttle::address(limits.login_failures_per_address);
+        let by_account = Throttle::account(limits.login_failures_per_account);
+        let of_sender = app.limiter.retry_after(now, by_address, sender).await;
+        let of_account = match &self.account {
+            Some(account) if of_sender.is_none() => app.limiter.hit(now, by_account, account).await,
+            Some(account) => app.limiter.retry_after(now, by_account, account).await,
+            None => None,
+        };
+        if let Some(seconds) = of_sender.max(of_account) {
+            app.event_counts.count("login", None, &self.origin, Some("too many failures"));
+            return Ok(PasswordCheck::Wait(seconds));
+        }
+        let looked = self.look(app).await;
+        if !matches!(looked, Ok(PasswordCheck::Wrong))
+            && let Some(account) = &self.account
+        {
+            match looked {
+                Ok(PasswordCheck::Correct(..)) => app.limiter.reset(now, by_account, account).await,
+                _ => app.limiter.release(now, by_account, account).await,
+            }
+        }
+        if matches!(looked, Ok(PasswordCheck::Wrong)) {
+            app.limiter.hit(now, by_address, sender).await;
+            app.event_counts.count("login", None, &self.origin, Some("wrong address or password"));
+        }
+        looked
     }
-    let turn = match app.passwords.turn(account, sender) {
-        Ok(turn) => turn,
-        Err(Busy::Own) => return Ok(PasswordCheck::Wait(TURN_SECONDS)),
-        Err(Busy::All) => return Err(Error::unavailable("too many sign-ins wait")),
-    };
-    let found = match email {
-        Some(email) => app.store.find_user_by_email(email).await?,
-        None => None,
-    };
-    let (user, stored) = found.filter(|(user, _)| user.active).unzip();
-    let stored = stored.flatten();
-    let right = app.passwords.check(turn, stored.clone(), SecretString::from(password)).await?;
-    let Some((user, hash)) = user.zip(stored).filter(|_| right) else { return Ok(PasswordCheck::Wrong) };
-    app.limiter.hit(now, Throttle::SIGN_INS_OF_ADDRESS, sender).await;
-    if let Some(account) = account {
-        app.limiter.hit(now, Throttle::SIGN_INS_OF_ACCOUNT, account).await;
+
+    /// Compares the password with the stored one. Checks are shared out: however often one account or sender asks, and with
+    /// whatever success, the others' sign-ins go on.
+    async fn look(&self, app: &App) -> Result<PasswordCheck, Error> {
+        let (now, sender, account) = (self.now, self.sender.as_str(), self.account.as_deref());
+        let of_sender = app.limiter.retry_after(now, Throttle::SIGN_INS_OF_ADDRESS, sender).await;
+        let of_account = match account {
+            Some(account) => app.limiter.retry_after(now, Throttle::SIGN_INS_OF_ACCOUNT, account).await,
+            None => None,
+        };
+        if let Some(seconds) = of_sender.max(of_account) {
+            return Ok(PasswordCheck::Wait(seconds));
+        }
+        let turn = match app.passwords.turn(account, sender) {
+            Ok(turn) => turn,
+            Err(Busy::Own) => return Ok(PasswordCheck::Wait(TURN_SECONDS)),
+            Err(Busy::All) => return Err(Error::unavailable("too many sign-ins wait")),
+        };
+        let found = match &self.email {
+            Some(email) => app.store.find_user_by_email(email).await?,
+            None => None,
+        };
+        let (user, stored) = found.filter(|(user, _)| user.active).unzip();
+        let stored = stored.flatten();
+        let password = SecretString::from(self.password.expose_secret());
+        let right = app.passwords.check(turn, stored.clone(), password).await?;
+        let Some((user, hash)) = user.zip(stored).filter(|_| right) else { return Ok(PasswordCheck::Wrong) };
+        app.limiter.hit(now, Throttle::SIGN_INS_OF_ADDRESS, sender).await;
+        if let Some(account) = account {
+            app.limiter.hit(now, Throttle::SIGN_INS_OF_ACCOUNT, account).await;
+        }
+        Ok(PasswordCheck::Correct(user, hash))
     }
-    Ok(PasswordCheck::Correct(user, hash))
 }
 
 /// Whether a sensitive step asks for the password again (ASVS 7.5).
@@ -124,7 +149,7 @@ pub(super) fn step(app: &App, now: Timestamp, viewer: &Viewer, wrong: Option<Str
 /// Whether the signed-in user may take a sensitive step: the sign-in is recent, or the password was given again.
 /// What is wrong otherwise, in words to show beside the field.
 pub(super) async fn require_recent_login(
-    app: &App,
+    app: &Arc<App>,
     info: &RequestInfo,
     viewer: &Viewer,
     user: &User,

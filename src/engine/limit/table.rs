@@ -2,9 +2,11 @@
 //!
 //! A stranger can invent names without end, so what must not happen is that new names push out one that is being guessed
 //! at. Each name has a few places, by a hash that nobody outside can compute. Where all of them are taken, the emptiest
-//! goes: names that were tried once replace each other, and one that is full stays until its window ends.
+//! goes, of equals the newest: names that were tried once replace each other, one that was counted before them stays, and one
+//! that is full stays until its window ends.
 
 use std::{
+    cmp::Reverse,
     hash::{BuildHasher, RandomState},
     sync::{Mutex, PoisonError},
 };
@@ -63,14 +65,13 @@ impl Table {
             windows[0] = window(&places[at]);
         }
         let result = act(&mut windows);
-        let emptiest = || (0..WAYS).min_by_key(|&at| weight(&places[at], now)).unwrap_or_default();
         let slot = |[one, two]: [u64; 2]| [one, two, (u64::from(windows[0].ends) << 32) | u64::from(windows[0].count)];
         match (known, windows[0].count) {
             (None, 0) => {}
             (Some(at), 0) => places[at] = [0; 3],
             (Some(at), _) => places[at] = slot(name),
             (None, _) => {
-                let at = emptiest();
+                let at = to_replace(places, now);
                 places[at] = slot(name);
             }
         }
@@ -87,10 +88,18 @@ fn window(slot: &Slot) -> Window {
     Window { ends: half(slot[2] >> 32), count: half(slot[2]) }
 }
 
-/// What is lost with a place: nothing where its window has ended, else its count; of equals, that which ends first goes.
-fn weight(slot: &Slot, now: i64) -> (u32, u32) {
-    let Window { ends, count } = window(slot);
-    if i64::from(ends) <= now { (0, 0) } else { (count, ends) }
+/// The place for a new name: the first that is free or whose window has ended. Otherwise the one with the lowest count, and
+/// of equal counts the newest: a flood of new names then replaces its own names and none that was counted before.
+fn to_replace(places: &[Slot], now: i64) -> usize {
+    let has_ended = |slot: &Slot| i64::from(window(slot).ends) <= now;
+    let lowest = || {
+        let order = |at: &usize| {
+            let Window { ends, count } = window(&places[*at]);
+            (count, Reverse(ends), Reverse(*at))
+        };
+        (0..places.len()).min_by_key(order).unwrap_or_default()
+    };
+    places.iter().position(has_ended).unwrap_or_else(lowest)
 }
 
 #[cfg(test)]
@@ -132,6 +141,18 @@ mod tests {
         assert!(count(&table, NOW, "newest"));
         // And a window that has ended makes room.
         assert!(!count(&table, NOW + 900, "alice"));
+    }
+
+    #[test]
+    fn a_flood_does_not_make_a_name_forgotten_that_was_guessed_as_often_as_each_of_the_floods() {
+        // THREATS: CA12 RL3
+        let table = Table::new(1024);
+        count(&table, NOW, "alice");
+        for name in 0..40 * 1024 {
+            count(&table, NOW + name / 1024, &name.to_string());
+        }
+        let stands = table.ask(Ask::Peek, NOW + 60, subject("alice"), RULE);
+        assert_eq!(stands.windows[0].count, 1, "the guess from before the flood is still counted");
     }
 
     #[test]

@@ -102,7 +102,7 @@ pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
 
 /// Puts a new key in the place of one. The new one is like the old: nothing the form says makes it wider.
 async fn replace(
-    app: &App,
+    app: &Arc<App>,
     info: &RequestInfo,
     signed_in: &SignedIn,
     (old, project): (ApiKey, Option<Project>),

@@ -1,5 +1,7 @@
 //! Owns the form for a new key, on the list and on the page of a project: what it offers, what was typed, what it creates.
 
+use std::sync::Arc;
+
 use crate::{
     app::App,
     engine::{
@@ -81,7 +83,7 @@ pub(in crate::web) fn blank(app: &App, info: &RequestInfo, signed_in: &SignedIn,
 
 /// Makes the key that a form asks for. On the page of a project, the form's own choice of one does not count.
 pub(in crate::web) async fn submit(
-    app: &App,
+    app: &Arc<App>,
     info: &RequestInfo,
     signed_in: &SignedIn,
     params: &Params<'_>,
@@ -134,7 +136,7 @@ fn typed(app: &App, info: &RequestInfo, signed_in: &SignedIn, params: &Params<'_
 
 /// What the form asks for, or nothing and the reasons in `form`. Fields that are not an owner's to say are not read.
 async fn check(
-    app: &App,
+    app: &Arc<App>,
     info: &RequestInfo,
     signed_in: &SignedIn,
     params: &Params<'_>,

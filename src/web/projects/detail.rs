@@ -180,7 +180,7 @@ pub async fn enable(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
     set_disabled(&app, &info, id, request, false).await
 }
 
-async fn set_disabled(app: &App, info: &RequestInfo, id: String, request: Request, disabled: bool) -> PageResult {
+async fn set_disabled(app: &Arc<App>, info: &RequestInfo, id: String, request: Request, disabled: bool) -> PageResult {
     let (signed_in, body) = signed_form(app, info, request).await?;
     let project = owned(app, &signed_in.user, &id).await?;
     let params = body.params()?;

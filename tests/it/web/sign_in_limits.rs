@@ -1,9 +1,9 @@
 //! Owns tests of what sign-ins cost others: what counts as a guess, how many succeed, whose turn it is. See `login` for the
 //! page itself.
 
-use grantd::model::audit::Origin;
+use grantd::{engine::limit::Throttle, model::audit::Origin};
 
-use crate::harness::{TestApp, app::PASSWORD};
+use crate::harness::{Browser, TestApp, app::PASSWORD, wait::until};
 
 const ADA: &str = "ada@example.com";
 
@@ -93,4 +93,37 @@ async fn an_old_password_signs_nobody_in_after_a_reset() {
     assert!(app.app.store.set_password(app.now(), Origin::default(), user, hash).await.expect("set"));
     assert_eq!(browser.get("/settings/keys").await.location(), "/login");
     browser.submit("/login", "/login", &[("email", ADA), ("password", PASSWORD)]).await.page(401);
+}
+
+#[tokio::test]
+async fn hanging_up_during_a_check_changes_nothing_of_what_is_counted() {
+    // THREATS: SE7
+    let bounds = [("limits.login_failures_per_address", "3"), ("limits.login_failures_per_account", "1")];
+    let app = TestApp::with(&bounds).await;
+    app.user(ADA).await;
+    let mut browser = app.browser();
+    let csrf = browser.get("/login").await.input("csrf");
+    let (by_account, by_address) = (Throttle::account(1), Throttle::address(3));
+    let wait = async |guard, name: &str| app.app.limiter.retry_after(app.now(), guard, name).await;
+    // Sends the form, and hangs up as soon as the attempt is counted for its account.
+    let hang_up = async |browser: &Browser<'_>, email: &str, password: &str| {
+        let form = [("csrf", csrf.as_str()), ("email", email), ("password", password)];
+        let account = format!("account:{email}");
+        tokio::select! {
+            biased;
+            _ = browser.post("/login", &form) => {}
+            _ = until("the attempt is counted", async || wait(by_account, &account).await) => {}
+        }
+    };
+    for attempt in 0..3 {
+        hang_up(&browser, &format!("nobody{attempt}@example.com"), "guess").await;
+    }
+    until("its address is refused", async || wait(by_address, "192.0.2.7").await).await;
+    browser.submit("/login", "/login", &[("email", ADA), ("password", PASSWORD)]).await.page(429);
+    // Nor is the right password a failure.
+    browser.address = "203.0.113.5".to_owned();
+    hang_up(&browser, ADA, PASSWORD).await;
+    let account = format!("account:{ADA}");
+    until("it is no failure", async || wait(by_account, &account).await.is_none().then_some(())).await;
+    browser.log_in(ADA).await;
 }
