@@ -21,8 +21,8 @@ const KEYS_KEPT_SECONDS: i64 = 3600;
 const KEYS_READ_SECONDS: i64 = 60;
 /// After a reading that failed the next one waits, twice as long each time, in seconds: at first, …
 const REST_SECONDS: i64 = 10;
-/// … and at most.
-const REST_SECONDS_MAX: i64 = 3600;
+/// … and at most: reports come from anybody, so nobody must be able to keep signed ones out for long.
+const REST_SECONDS_MAX: i64 = 60;
 const FETCH_MAX: Duration = Duration::from_secs(5);
 /// Largest list of keys read, in bytes.
 const KEYS_BYTES_MAX: usize = 65_536;
@@ -33,11 +33,17 @@ pub struct Leaks {
     store: Arc<Store>,
     mailer: Arc<Mailer>,
     issuer: String,
+    reporter: Arc<Reporter>,
+    /// Held while the keys are read: one reading at a time.
+    reading: Arc<Mutex<Rest>>,
+}
+
+/// Where the reporter's keys are, and what was read last.
+#[derive(Debug)]
+struct Reporter {
     keys_url: String,
     http: reqwest::Client,
     keys: ArcSwapOption<Known>,
-    /// Held while the keys are read: one reading at a time.
-    reading: Mutex<Rest>,
 }
 
 /// The next fetch waits until then.
@@ -78,13 +84,14 @@ impl Leaks {
     /// `server_error` when TLS cannot be set up.
     pub fn new(store: Arc<Store>, mailer: Arc<Mailer>, issuer: String, keys_url: String) -> Result<Self, Error> {
         let http = http_client::build(&keys_url).timeout(FETCH_MAX).build().map_err(Error::server)?;
-        Ok(Self { store, mailer, issuer, keys_url, http, keys: ArcSwapOption::empty(), reading: Mutex::default() })
+        let reporter = Arc::new(Reporter { keys_url, http, keys: ArcSwapOption::empty() });
+        Ok(Self { store, mailer, issuer, reporter, reading: Arc::default() })
     }
 
     /// Whether signed reports are accepted.
     #[must_use]
     pub fn is_configured(&self) -> bool {
-        !self.keys_url.is_empty()
+        !self.reporter.keys_url.is_empty()
     }
 
     /// Whether `body` was signed (ECDSA on P-256 with SHA-256, ASN.1, base64) by the reporter's key called `identifier`.
@@ -165,11 +172,11 @@ impl Leaks {
             let has_it = known.keys.iter().any(|key| key.key_identifier == identifier);
             age < KEYS_READ_SECONDS || (has_it && age < KEYS_KEPT_SECONDS)
         };
-        if let Some(known) = self.keys.load_full().filter(&is_enough) {
+        if let Some(known) = self.reporter.keys.load_full().filter(&is_enough) {
             return Ok(known);
         }
-        let mut rest = self.reading.lock().await;
-        if let Some(known) = self.keys.load_full().filter(&is_enough) {
+        let mut rest = Arc::clone(&self.reading).lock_owned().await;
+        if let Some(known) = self.reporter.keys.load_full().filter(&is_enough) {
             return Ok(known);
         }
         if now < rest.until {
@@ -177,16 +184,29 @@ impl Leaks {
             let error = Error::unavailable("the reporter's keys could not be read a moment ago");
             return Err(Error { retry_after: Some(wait.max(1)), ..error });
         }
-        // Before the reading and not after it: whoever goes away meanwhile does not undo it.
-        rest.until = now.plus_seconds(rest.seconds);
-        rest.seconds = (rest.seconds * 2).min(REST_SECONDS_MAX);
-        let keys = self.fetch().await?.public_keys;
-        *rest = Rest::default();
-        let known = Arc::new(Known { read_at: now, keys });
-        self.keys.store(Some(Arc::clone(&known)));
-        Ok(known)
+        // A task of its own: a client that hangs up does not end the reading, so only one that failed causes a pause.
+        let reporter = Arc::clone(&self.reporter);
+        let reading = tokio::spawn(async move {
+            let fetched = reporter.fetch().await;
+            match fetched {
+                Ok(PublicKeys { public_keys: keys }) => {
+                    *rest = Rest::default();
+                    let known = Arc::new(Known { read_at: now, keys });
+                    reporter.keys.store(Some(Arc::clone(&known)));
+                    Ok(known)
+                }
+                Err(error) => {
+                    rest.until = now.plus_seconds(rest.seconds);
+                    rest.seconds = (rest.seconds * 2).min(REST_SECONDS_MAX);
+                    Err(error)
+                }
+            }
+        });
+        reading.await.map_err(Error::server)?
     }
+}
 
+impl Reporter {
     async fn fetch(&self) -> Result<PublicKeys, Error> {
         let mut response = self.http.get(&self.keys_url).send().await.map_err(Error::unavailable)?;
         if !response.status().is_success() {

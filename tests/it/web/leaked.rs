@@ -16,7 +16,7 @@ use axum::{Json, Router, body::Body, http::Request, routing::get};
 use data_encoding::BASE64;
 use grantd::{config::Config, engine::mail::Mailer, store::AuditEntry};
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt, net::TcpListener, time::Instant};
+use tokio::{io::AsyncWriteExt, net::TcpListener, sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::{
@@ -29,10 +29,17 @@ use crate::harness::{
 struct Reporter {
     pair: EcdsaKeyPair,
     url: String,
+    /// How often its keys were asked for.
+    asked: Arc<AtomicUsize>,
 }
 
 impl Reporter {
     async fn new() -> Self {
+        Self::behind(Arc::new(Semaphore::new(1))).await
+    }
+
+    /// Its server answers while this is open.
+    async fn behind(gate: Arc<Semaphore>) -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key pair");
         let point = pair.public_key().as_ref();
         // SubjectPublicKeyInfo of a P-256 point (RFC 5480 §2): a fixed head, then the point.
@@ -42,9 +49,16 @@ impl Reporter {
         let keys = json!({ "public_keys": [{ "key_identifier": "key-1", "key": pem, "is_current": true }] });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
-        let routes = Router::new().route("/keys", get(move || async move { Json(keys) }));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let answer = async move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            let _open = gate.acquire().await.expect("an open gate");
+            Json(keys)
+        };
+        let routes = Router::new().route("/keys", get(answer));
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        Self { pair, url }
+        Self { pair, url, asked }
     }
 
     fn signature(&self, body: &str) -> String {
@@ -218,7 +232,7 @@ async fn while_the_reporters_keys_cannot_be_read_reports_cause_few_requests_to_i
     };
     assert_eq!(reports(5).await, ["1", "10", "10", "10", "10"]);
     assert_eq!(asked.load(Ordering::SeqCst), 1);
-    // The pause doubles, up to an hour.
+    // The pause doubles, up to a minute.
     let mut pause = 10;
     for reading in 2..12 {
         app.advance(pause - 1);
@@ -227,8 +241,28 @@ async fn while_the_reporters_keys_cannot_be_read_reports_cause_few_requests_to_i
         app.advance(1);
         reports(2).await;
         assert_eq!(asked.load(Ordering::SeqCst), reading, "after a pause of {pause} s");
-        pause = (pause * 2).min(3600);
+        pause = (pause * 2).min(60);
     }
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_a_report_does_not_keep_the_next_one_out() {
+    let gate = Arc::new(Semaphore::new(0));
+    let reporter = Reporter::behind(Arc::clone(&gate)).await;
+    let app = TestApp::with(&[("leaks.keys_url", &reporter.url)]).await;
+    let user = app.user("alice@example.com").await;
+    let (_, key) = app.key(&user, "read").await;
+    let asked =
+        wait::until("the keys are asked for", async || (reporter.asked.load(Ordering::SeqCst) > 0).then_some(()));
+    tokio::select! {
+        reply = report(&app, "key-1", "c2ln", "[]") => panic!("answered: {}", reply.body),
+        () = asked => {}
+    }
+    gate.add_permits(1);
+    let body = json!([{ "token": key, "type": "grantd_api_key", "url": "" }]).to_string();
+    report(&app, "key-1", &reporter.signature(&body), &body).await.status(200);
+    app.introspect(&key).await.inactive();
+    assert_eq!(reporter.asked.load(Ordering::SeqCst), 1, "what was asked for is used");
 }
 
 #[tokio::test(start_paused = true)]
