@@ -19,6 +19,9 @@ use crate::{
 
 /// Answers of one successor within its grace window. A bound, far above what a retrying client sends.
 const REPLAYS_MAX: i64 = 256;
+/// Live grants of one user and client, a device or sign-in each. What ends all of a user's grants, such as a new password,
+/// has to be done with them in one statement.
+const LIVE_MAX: i64 = 100;
 
 /// How a redemption ended. A refusal is committed too: it may have revoked the grant.
 #[derive(Debug)]
@@ -65,13 +68,17 @@ record! {
     }
 }
 
-/// Locks the session in which a grant is made until the commit, if its user and client may have one.
+/// Locks the session in which a grant is made until the commit, if its user and client may have one. Returns the grant of
+/// both that was not used for longest, where they have as many as they may.
 const LOCK_SESSION: &str = concat!(
     "UPDATE sessions SET user_id = user_id WHERE digest = $1 AND user_id = $2 AND expires_at > $3
        AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.disabled_at IS NULL)
        AND EXISTS (SELECT 1 FROM clients c WHERE c.id = $4 AND ",
     client_disabled_at!(),
-    " IS NULL)"
+    " IS NULL)
+     RETURNING (SELECT g.id FROM grants g WHERE g.user_id = $2 AND g.client_id = $4 AND g.revoked_at IS NULL
+                ORDER BY g.generation = 0 AND g.code_expires_at <= $3, COALESCE(g.rotated_at, g.created_at) DESC, g.id
+                LIMIT 1 OFFSET $5)"
 );
 const REDEEM: &str = concat!(
     "UPDATE grants SET generation = 1, rotated_at = $3, idle_expires_at = $4
@@ -103,17 +110,19 @@ const REPLAY: &str = concat!(
 
 impl Store {
     /// Keeps a new grant; its code may be redeemed until it expires. False if the session in which it was approved has ended,
-    /// or its user or client was disabled: then nothing has happened.
+    /// or its user or client was disabled: then nothing has happened. Of too many grants of one user and client, the one that was
+    /// not used for longest is revoked.
     pub async fn insert_grant(&self, now: Timestamp, origin: Origin, grant: NewGrant) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
                 // The session's row stays locked until the commit. A new password deletes the sessions before it revokes the
                 // grants, so it either finds this grant or leaves no session to make it in.
-                let in_session = tx
-                    .execute(LOCK_SESSION, binds![&grant.session.text(), &grant.user_id, now, &grant.client_id])
-                    .await?;
-                if in_session == 0 {
-                    return Ok(false);
+                let place = binds![&grant.session.text(), &grant.user_id, now, &grant.client_id, LIVE_MAX - 1];
+                let Some(unused) = tx.find::<Option<String>>(LOCK_SESSION, place).await? else { return Ok(false) };
+                if let Some(unused) = unused {
+                    revoke(tx, now, &unused, "too many").await?;
+                    let event = Event::new("grant.revoke").user(&grant.user_id).client(&grant.client_id);
+                    tx.audit(now, &origin, event.object(&unused)).await?;
                 }
                 let id = grant.id.text();
                 tx.execute(

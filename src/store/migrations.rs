@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (19, include_str!("../../migrations/0019_denied_request.sql")),
     (20, include_str!("../../migrations/0020_opaque_keys.sql")),
     (21, include_str!("../../migrations/0021_lists.sql")),
+    (22, include_str!("../../migrations/0022_live_grants.sql")),
 ];
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)";
 /// One node migrates at a time: a number of our own for PostgreSQL's advisory locks.

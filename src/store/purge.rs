@@ -65,7 +65,7 @@ impl Tx {
 }
 
 /// Rows with an end: how long after it they stay, in seconds, and the statement that deletes some of those before `$1`.
-const ENDED: [(i64, &str); 9] = [
+const ENDED: [(i64, &str); 10] = [
     // A day's margin: the clocks of nodes differ, and a revoked token must not come back on a slower one.
     (DAY_SECONDS, "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)"),
     // A code that nobody redeemed leads nowhere.
@@ -74,6 +74,8 @@ const ENDED: [(i64, &str); 9] = [
         "DELETE FROM grants WHERE id IN
          (SELECT id FROM grants WHERE generation = 0 AND code_expires_at < $1 LIMIT $2)",
     ),
+    // What is known of a revoked grant from then on is in the audit log.
+    (DAY_SECONDS, "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE revoked_at < $1 LIMIT $2)"),
     (
         DAY_SECONDS,
         "DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)",

@@ -1,7 +1,11 @@
 //! Owns what a grant's row promises (DESIGN idea 2): single use, rotation, replay, reuse, revocation.
 
 use grantd::{
-    model::{clock::Timestamp, error::Error as Refusal, grant::Redeemed},
+    model::{
+        clock::Timestamp,
+        error::Error as Refusal,
+        grant::{NewGrant, Redeemed},
+    },
     store::{Error, Redemption, Rotation},
 };
 
@@ -22,6 +26,8 @@ on_each_engine!(
     a_revoked_grant_stays_revoked,
     a_disabled_user_redeems_nothing_and_loses_nothing,
     a_new_password_ends_grants,
+    one_user_and_client_have_a_hundred_live_grants,
+    a_revoked_grant_is_deleted_after_a_day,
 );
 
 const GRACE_MS: i64 = 10_000;
@@ -255,4 +261,50 @@ async fn a_new_password_ends_grants(base: Base) {
     assert!(!set("user_none").await.expect("an answer"));
     assert!(set(&base.user).await.expect("an answer"));
     refused(base.rotate(later(2), &id, 1, GRACE_MS).await, "revoked");
+}
+
+async fn one_user_and_client_have_a_hundred_live_grants(base: Base) {
+    let mut ids = Vec::new();
+    let add = async |at: i64| {
+        let grant = grant(later(at), &base.user, &base.client);
+        let id = grant.id.text();
+        keep(&base.store, later(at), grant).await;
+        id
+    };
+    for at in 0..100 {
+        ids.push(add(at).await);
+    }
+    redeemed(base.redeem(later(100), &ids[0], &base.client).await);
+    ids.push(add(101).await);
+    for (at, id) in ids.iter().enumerate() {
+        assert_eq!(base.is_revoked(id).await, at == 1, "{at}: the one that was not used for longest");
+    }
+    assert_eq!(base.audit(2).await, ["code.issue", "grant.revoke"]);
+    // Of another client's there may be as many.
+    let other = new_client();
+    let other_id = other.id.clone();
+    base.store.insert_client(NOW, who(), other).await.expect("a client");
+    keep(&base.store, later(102), grant(later(102), &base.user, &other_id)).await;
+    assert!(!base.is_revoked(&ids[2]).await);
+}
+
+async fn a_revoked_grant_is_deleted_after_a_day(base: Base) {
+    const DAY: i64 = 86_400;
+    let long = || NewGrant { expires_at: later(10 * DAY), ..grant(NOW, &base.user, &base.client) };
+    let (live, revoked) = (long(), long());
+    let ids = [live.id.text(), revoked.id.text()];
+    for grant in [live, revoked] {
+        keep(&base.store, NOW, grant).await;
+    }
+    for id in &ids {
+        redeemed(base.redeem(later(1), id, &base.client).await);
+    }
+    assert!(base.store.revoke_grant(later(2), who(), ids[1].clone(), base.client.clone()).await.expect("an answer"));
+    let left = async |at: i64| {
+        base.store.purge_expired(later(at), 400 * DAY).await.expect("purged");
+        let kept = |id: String| async move { base.store.grant_client(&id).await.expect("a look").is_some() };
+        [kept(ids[0].clone()).await, kept(ids[1].clone()).await]
+    };
+    assert_eq!(left(DAY).await, [true, true]);
+    assert_eq!(left(DAY + 3).await, [true, false]);
 }
