@@ -104,14 +104,15 @@ impl ReturnPath {
 
     /// Whether an error may send the browser there at once. Anybody can register an app, and a link to this server that
     /// leads on to it would lend it our good name. So it is followed for the operator's clients and for people who are
-    /// signed in; without a page (`prompt=none`) also for apps that somebody else than their owner has allowed (RFC 9700
-    /// §4.11.2).
+    /// signed in; without a page (`prompt=none`) also for apps that somebody else than their owner has allowed, under the
+    /// same name and to the same host (RFC 9700 §4.11.2).
     async fn is_trusted(&self, app: &App, viewer: &Viewer, is_silent: bool) -> Result<bool, AuthorizeError> {
         let Some(owner) = &self.client.owner_id else { return Ok(true) };
-        if viewer.user().is_some() {
+        if viewer.user().is_some() || self.client.first_party {
             return Ok(true);
         }
-        Ok(is_silent && app.store.is_allowed_by_others(&self.client.id, owner).await?)
+        let (client, host) = (&self.client, display_host(&self.redirect_uri));
+        Ok(is_silent && app.store.is_allowed_by_others(&client.id, owner, &client.name, &host).await?)
     }
 
     /// Says what the app asked for wrongly, and leaves it to the reader to go there.

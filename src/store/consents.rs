@@ -19,10 +19,19 @@ impl Store {
         self.find(FIND, binds![user_id, client_id]).await
     }
 
-    /// Whether a user other than `owner` has allowed this client.
-    pub async fn is_allowed_by_others(&self, client_id: &str, owner: &str) -> Result<bool, Error> {
-        let sql = "SELECT user_id FROM consents WHERE client_id = $1 AND user_id <> $2 LIMIT 1";
-        Ok(self.find::<String>(sql, binds![client_id, owner]).await?.is_some())
+    /// Whether a user other than `owner` has allowed this client, under this name and to lead to this host.
+    pub async fn is_allowed_by_others(
+        &self,
+        client_id: &str,
+        owner: &str,
+        client_name: &str,
+        host: &str,
+    ) -> Result<bool, Error> {
+        // Hosts are kept one on a line. The host is found without LIKE, for which some of its characters are patterns.
+        let sql = "SELECT user_id FROM consents WHERE client_id = $1 AND user_id <> $2 AND client_name = $3
+                     AND REPLACE($4 || hosts || $4, $5, '') <> $4 || hosts || $4 LIMIT 1";
+        let line = format!("\n{host}\n");
+        Ok(self.find::<String>(sql, binds![client_id, owner, client_name, "\n", &line]).await?.is_some())
     }
 
     /// Records an answer on the consent page; "allow" is remembered beyond its interaction. False if that has ended.

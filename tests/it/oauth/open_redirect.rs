@@ -1,6 +1,9 @@
 //! Owns the tests of RFC 9700 §4.11.2: a link to this server does not lead a stranger on to an app that anybody registered.
 
-use grantd::model::client::ClientType;
+use grantd::{
+    model::{audit::Origin, client::ClientType, redirect_uri::RedirectUri},
+    store::ClientChanges,
+};
 
 use super::{assert_sent_back, once, signed_in};
 use crate::harness::{
@@ -81,4 +84,36 @@ async fn an_app_that_somebody_has_allowed_may_ask_silently_and_its_owner_does_no
     assert_sent_back(&app.browser().get(&silent).await, "login_required");
     // What has a page is still no way on.
     assert_page(&app.browser().get(&authorize_url(&client, &[("scope", "nosuch")])).await, "invalid_scope");
+}
+
+#[tokio::test]
+async fn what_somebody_allowed_is_an_app_by_its_name_and_host() {
+    // THREATS: AZ7
+    let app = TestApp::new().await;
+    let mallory = app.user("mallory@example.com").await;
+    let client = of(&app, &mallory).await;
+    let alice = signed_in(&app, "alice@example.com").await;
+    once(&authorize(&alice, &client, &[]).await, "code");
+    let change = async |to: ClientChanges| {
+        let changed = app.app.store.update_client(app.now(), Origin::default(), client.id.clone(), None, to).await;
+        assert!(changed.expect("an answer"));
+    };
+    let elsewhere = "https://evil.example/phish";
+    let uris = [CALLBACK, elsewhere].map(|uri| RedirectUri::register(uri).expect("a URI")).to_vec();
+    change(ClientChanges { redirect_uris: Some(uris), ..ClientChanges::default() }).await;
+    let silent = |uri: &str| authorize_url(&client, &[("prompt", "none"), ("redirect_uri", uri)]);
+    let page = app.browser().get(&silent(elsewhere)).await;
+    assert!(page.page(400).body.contains("Go back to evil.example"), "{}", page.body);
+    assert_sent_back(&app.browser().get(&silent(CALLBACK)).await, "login_required");
+    change(ClientChanges { name: Some("Your Bank".to_owned()), ..ClientChanges::default() }).await;
+    app.browser().get(&silent(CALLBACK)).await.page(400);
+    // For a first-party client the operator vouches, whoever owns it.
+    let first_party = app
+        .client(ClientType::Confidential, |client| {
+            client.owner_id = Some(mallory.clone());
+            client.first_party = true;
+        })
+        .await;
+    let silent = authorize_url(&first_party, &[("prompt", "none")]);
+    assert_sent_back(&app.browser().get(&silent).await, "login_required");
 }
