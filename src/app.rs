@@ -186,6 +186,11 @@ impl App {
         let Self { config, store, catalog, signing, passwords, .. } = self;
         Engine { config, store, catalog, signing, passwords }
     }
+
+    /// The same, writing by `store`.
+    pub fn engine_on<'a>(&'a self, store: &'a Store) -> Engine<'a> {
+        Engine { store, ..self.engine() }
+    }
 }
 
 /// Warns that `limits.client_plan` names no plan. The start is not refused: the plan can still be created.

@@ -9,6 +9,7 @@ use super::{error::PageError, reply, session::Viewer};
 use crate::{
     app::App,
     model::{clock::Timestamp, user::User},
+    store::Store,
 };
 
 /// Attached to a redirect to the sign-in page: the browser that has to sign in.
@@ -25,6 +26,15 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
+    /// The store for this person's changes: what is asked for in a session that ends meanwhile does not happen.
+    #[must_use]
+    pub fn store(&self, app: &App) -> Store {
+        match self.viewer.session() {
+            Some(session) => app.store.in_session(session, self.user.id.clone()),
+            None => (*app.store).clone(),
+        }
+    }
+
     /// The signed-in user of a request.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use rusqlite::{ErrorCode as Sqlite, ffi};
 
-use crate::model::error::Error as ModelError;
+use crate::model::error::{Error as ModelError, ErrorCode};
 
 /// Why a statement did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,9 @@ pub enum Error {
     /// A unique value is taken.
     #[error("already exists")]
     Conflict,
+    /// The session in which somebody asked for it has ended: nothing has happened.
+    #[error("the session has ended")]
+    SessionEnded,
     /// A row does not hold what it must.
     #[error("unexpected data: {0}")]
     Corrupt(&'static str),
@@ -97,6 +100,10 @@ impl From<Error> for ModelError {
             Error::Refused(error) => error,
             Error::Setup(message) => Self::invalid_request(message),
             Error::Conflict => Self::invalid_request("that already exists"),
+            Error::SessionEnded => {
+                let message = "you were signed out meanwhile, so nothing was changed; sign in and try again";
+                Self::new(ErrorCode::Forbidden, message)
+            }
             Error::Corrupt(_) | Error::Bug(_) => Self::server(error),
             Error::Unavailable(_) => Self::unavailable(error),
         }

@@ -117,7 +117,8 @@ impl Store {
             Box::pin(async move {
                 // The session's row stays locked until the commit. A new password deletes the sessions before it revokes the
                 // grants, so it either finds this grant or leaves no session to make it in.
-                let place = binds![&grant.session.text(), &grant.user_id, now, &grant.client_id, LIVE_MAX - 1];
+                let session = grant.session.text();
+                let place = binds![&session, &grant.user_id, now, &grant.client_id, LIVE_MAX - 1];
                 let Some(unused) = tx.find::<Option<String>>(LOCK_SESSION, place).await? else { return Ok(false) };
                 if let Some(unused) = unused {
                     revoke(tx, now, &unused, "too many").await?;

@@ -77,13 +77,9 @@ impl Store {
     /// This store, whose next write also stores `response`, in the same transaction: either both happen or neither.
     #[must_use]
     pub fn storing(&self, response: Option<StoredResponse>) -> Self {
-        Self {
-            engine: Arc::clone(&self.engine),
-            freshness: Arc::clone(&self.freshness),
-            meter: Arc::clone(&self.meter),
-            wait: self.wait,
-            response: response.map(Arc::new),
-        }
+        let mut store = self.clone();
+        store.around.response = response.map(Arc::new);
+        store
     }
 
     /// The response stored for this caller under this name.

@@ -79,7 +79,7 @@ pub use users::NewUser;
 use self::{
     meter::Meter,
     sqlite::Sqlite,
-    tx::{Body, Handle, Tx},
+    tx::{Around, Body, Handle, Tx},
 };
 use crate::{
     cache::Freshness,
@@ -87,14 +87,13 @@ use crate::{
 };
 
 /// The database, of either engine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Store {
     engine: Arc<Engine>,
     freshness: Arc<Freshness>,
     meter: Meter,
     wait: Duration,
-    /// Stored with the next write; see [`Self::storing`].
-    response: Option<Arc<StoredResponse>>,
+    around: Around,
 }
 
 #[derive(Debug)]
@@ -138,7 +137,7 @@ impl Store {
                 Engine::Postgres(pool)
             }
         };
-        Ok(Self { engine: Arc::new(engine), freshness, meter, wait: bounds.wait, response: None })
+        Ok(Self { engine: Arc::new(engine), freshness, meter, wait: bounds.wait, around: Around::default() })
     }
 
     /// Opens a database that exists as it is: its schema is not brought up to date. For what every schema has.
@@ -155,7 +154,7 @@ impl Store {
             }
             None => Engine::Postgres(postgres::connect(url, bounds.wait).await?.0),
         };
-        Ok(Self { engine: Arc::new(engine), freshness, meter, wait: bounds.wait, response: None })
+        Ok(Self { engine: Arc::new(engine), freshness, meter, wait: bounds.wait, around: Around::default() })
     }
 
     /// Copies what an embedded database has only in its write-ahead log into its file. PostgreSQL does so by itself.
@@ -176,7 +175,7 @@ impl Store {
             None => Engine::Postgres(postgres::connect(url, Bounds::default().wait).await?.0),
         };
         let (engine, wait) = (Arc::new(engine), Bounds::default().wait);
-        Ok(Self { engine, freshness: Arc::default(), meter: Meter::default(), wait, response: None })
+        Ok(Self { engine, freshness: Arc::default(), meter: Meter::default(), wait, around: Around::default() })
     }
 
     fn is_embedded(&self) -> bool {
@@ -239,13 +238,11 @@ impl Store {
     {
         let (_writing, began) = (self.meter.writing.enter(), Instant::now());
         let written = match &*self.engine {
-            Engine::Sqlite(sqlite) => write_sqlite(sqlite, now, self.wait, self.response.clone(), body).await,
+            Engine::Sqlite(sqlite) => write_sqlite(sqlite, now, self.wait, self.around.clone(), body).await,
             Engine::Postgres(pool) => {
                 let work = async {
                     let mut tx = Tx::new(Handle::Postgres(pool.begin().await?));
-                    let value = body(&mut tx).await?;
-                    tx.store_response(now, self.response.as_deref()).await?;
-                    tx.append_changes(now).await?;
+                    let value = tx.run(now, &self.around, body).await?;
                     let committing = Instant::now();
                     let committed = tx.commit().await;
                     self.meter.commit.done(committing, &committed);
@@ -264,7 +261,7 @@ async fn write_sqlite<T, F>(
     sqlite: &Sqlite,
     now: Timestamp,
     wait: Duration,
-    response: Option<Arc<StoredResponse>>,
+    around: Around,
     body: F,
 ) -> Result<T, Error>
 where
@@ -279,10 +276,7 @@ where
         }
         let value = tx::run_ready(Box::pin(async {
             tx.begin();
-            let value = body(tx).await?;
-            tx.store_response(now, response.as_deref()).await?;
-            tx.append_changes(now).await?;
-            Ok(value)
+            tx.run(now, &around, body).await
         }));
         let kept = value.as_ref().map(drop).map_err(drop);
         let ack = Box::new(move |committed: Result<(), Error>| {

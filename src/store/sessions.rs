@@ -33,6 +33,13 @@ pub struct NewSession {
     pub replaces: Option<Digest>,
 }
 
+/// A session and whose it is: what a change by that person depends on.
+#[derive(Clone, Debug)]
+pub(super) struct SessionOf {
+    digest: Digest,
+    user_id: String,
+}
+
 /// A session as its user sees it in a list.
 #[derive(Clone, Debug)]
 pub struct SessionLine {
@@ -76,6 +83,19 @@ const LIVE: &str = concat!(
 );
 
 impl Tx {
+    /// Refuses to go on where a session has ended. Its user's row stays locked until the commit, and a new password locks it
+    /// too: so that ends the sessions either before this is asked or after all that is written here.
+    pub(super) async fn check_session(&mut self, now: Timestamp, session: &SessionOf) -> Result<(), Error> {
+        let lock = "UPDATE users SET name = name WHERE id = $1 AND disabled_at IS NULL";
+        let live = "SELECT digest FROM sessions WHERE digest = $1 AND user_id = $2 AND expires_at > $3";
+        if self.execute(lock, binds![&session.user_id]).await? == 0
+            || self.find::<String>(live, binds![&session.digest.text(), &session.user_id, now]).await?.is_none()
+        {
+            return Err(Error::SessionEnded);
+        }
+        Ok(())
+    }
+
     /// Keeps a session in the place of the one it replaces. Its user's row is locked, by [`Tx::has_password`].
     pub(super) async fn keep_session(
         &mut self,
@@ -99,6 +119,15 @@ impl Tx {
 }
 
 impl Store {
+    /// This store, whose writes happen only while this session of this user lasts; else they are
+    /// [`Error::SessionEnded`].
+    #[must_use]
+    pub fn in_session(&self, digest: Digest, user_id: String) -> Self {
+        let mut store = self.clone();
+        store.around.session = Some(SessionOf { digest, user_id });
+        store
+    }
+
     /// Begins a session, ending the one it replaces. False if the user's password was changed or the user was disabled since
     /// the password was checked: then nothing has happened.
     pub async fn insert_session(&self, now: Timestamp, origin: Origin, session: NewSession) -> Result<bool, Error> {

@@ -5,6 +5,7 @@ use std::{
     fmt,
     future::Future,
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -16,7 +17,9 @@ use sqlx::{
 
 use super::{
     error::Error,
+    idempotency::StoredResponse,
     row::{Bind, Read, Row, binds},
+    sessions::SessionOf,
     statement,
 };
 use crate::{
@@ -35,6 +38,15 @@ pub struct Tx {
     changes: Vec<Entity>,
     /// Whether an audit entry was appended: then something was done.
     pub(super) audited: bool,
+}
+
+/// What belongs to a write beside its body.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Around {
+    /// The session that must not have ended; see [`super::Store::in_session`].
+    pub session: Option<SessionOf>,
+    /// Stored with the write; see [`super::Store::storing`].
+    pub response: Option<Arc<StoredResponse>>,
 }
 
 /// The engine's own handle.
@@ -57,6 +69,20 @@ impl Tx {
     /// Begins another job in the same transaction; for SQLite's writer alone.
     pub(super) fn begin(&mut self) {
         self.audited = false;
+    }
+
+    /// Runs a whole transaction, but for its commit.
+    pub(super) async fn run<T, F>(&mut self, now: Timestamp, around: &Around, body: F) -> Result<T, Error>
+    where
+        F: for<'t> FnOnce(&'t mut Self) -> Body<'t, T>,
+    {
+        if let Some(session) = &around.session {
+            self.check_session(now, session).await?;
+        }
+        let value = body(self).await?;
+        self.store_response(now, around.response.as_deref()).await?;
+        self.append_changes(now).await?;
+        Ok(value)
     }
 
     /// Runs a statement and says how many rows it changed.

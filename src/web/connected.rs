@@ -81,8 +81,8 @@ pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
 /// `POST /settings/apps/{client_id}/revoke`
 pub async fn remove(State(app): State<Arc<App>>, info: RequestInfo, Id(client_id): Id, request: Request) -> PageResult {
     let (signed_in, _) = signed_form(&app, &info, request).await?;
-    let user_id = signed_in.user.id;
-    if !app.store.withdraw_consent(info.now, info.origin(&user_id), user_id, client_id).await? {
+    let user_id = signed_in.user.id.clone();
+    if !signed_in.store(&app).withdraw_consent(info.now, info.origin(&user_id), user_id, client_id).await? {
         return Err(Error::not_found().into());
     }
     Ok(redirect(&app, "/settings/apps?done=removed"))

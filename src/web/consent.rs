@@ -105,7 +105,7 @@ pub async fn decide(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     let id = params.get("interaction").unwrap_or_default();
     let request = interactions::find(&app.store, info.now, viewer.browser(), id).await?.request;
     let back = redirect(&app, &format!("/oauth/authorize?interaction={id}"));
-    let Some(user) = viewer.user() else { return Ok(back) };
+    let (Some(user), Some(session)) = (viewer.user(), viewer.session()) else { return Ok(back) };
     viewer.check_form(&app, &headers, &params)?;
     write_limit::admit(&app, info.now, &user.id, None).await?;
     let allow = match params.get("decision") {
@@ -122,7 +122,7 @@ pub async fn decide(State(app): State<Arc<App>>, info: RequestInfo, request: Req
         return Ok(back);
     }
     let answer = ConsentAnswer { interaction: Digest::of(id), user_id, client_id: client.id.clone(), asked, allow };
-    if app.store.decide_consent(info.now, origin, answer).await? {
+    if app.store.in_session(session, user.id.clone()).decide_consent(info.now, origin, answer).await? {
         Ok(back)
     } else {
         Err(Error::invalid_request("this sign-in has ended or was completed; start again from the app").into())

@@ -156,8 +156,10 @@ pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
             let feedback = Feedback { form: Some(form), ..Feedback::password(Part::Details, why) };
             return Ok(page(&app, &info, &signed_in, client, feedback));
         }
-        let act = info.act(&signed_in.user.id);
-        clients::update(app.engine(), act, &by, &client, (changes, None)).await?.ok_or_else(Error::not_found)?;
+        let (store, act) = (signed_in.store(&app), info.act(&signed_in.user.id));
+        clients::update(app.engine_on(&store), act, &by, &client, (changes, None))
+            .await?
+            .ok_or_else(Error::not_found)?;
     }
     Ok(redirect(&app, &format!("/apps/{}?done=saved", client.id)))
 }
@@ -176,9 +178,10 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
     if let Err(why) = reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
         return Ok(page(&app, &info, &signed_in, client, Feedback::password(Part::Rotate, why)));
     }
+    let store = signed_in.store(&app);
     let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
     let how = (Some(format!("secret_{form_id}")), overlap);
-    match clients::rotate_secret(app.engine(), act, &by, client.clone(), how, alone).await {
+    match clients::rotate_secret(app.engine_on(&store), act, &by, client.clone(), how, alone).await {
         Ok(Some(WithSecret { client, secret, others_end_at })) => {
             let page = AppSecretPage {
                 shell: shell(&app, &signed_in.viewer, "New secret", Nav::Apps),
@@ -218,8 +221,8 @@ pub async fn delete(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
     if let Err(why) = reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
         return Ok(page(&app, &info, &signed_in, client, Feedback::password(Part::Delete, why)));
     }
-    let user_id = signed_in.user.id;
-    if !app.store.delete_client(info.now, info.origin(&user_id), id, Some(user_id)).await? {
+    let user_id = signed_in.user.id.clone();
+    if !signed_in.store(&app).delete_client(info.now, info.origin(&user_id), id, Some(user_id)).await? {
         return Err(Error::not_found().into());
     }
     Ok(redirect(&app, "/apps?done=deleted"))

@@ -121,8 +121,9 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
         scopes: changes.scopes.unwrap_or_default(),
         ..Client::new(info.now, changes.name.unwrap_or_default(), kind)
     };
+    let store = signed_in.store(&app);
     let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
-    match clients::register(app.engine(), act, &by, client, alone).await {
+    match clients::register(app.engine_on(&store), act, &by, client, alone).await {
         Ok(WithSecret { client, secret, .. }) => {
             let page = AppSecretPage {
                 shell: shell(&app, &signed_in.viewer, "App registered", Nav::Apps),

@@ -63,9 +63,10 @@ pub async fn networks(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id
         };
         return detail::page(&app, &info, &signed_in, key, project, feedback).await;
     }
+    let store = signed_in.store(&app);
     let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
     let to = KeyUpdate { networks: Some(networks), ..KeyUpdate::default() };
-    if keys::update(app.engine(), act, &by, &key, to).await?.is_none() {
+    if keys::update(app.engine_on(&store), act, &by, &key, to).await?.is_none() {
         let text = "This key no longer works, so there is nothing to change.".to_owned();
         let flash = Some(Flash { tone: Tone::Bad, text });
         let feedback = Feedback { flash, status: StatusCode::CONFLICT, ..Feedback::default() };
@@ -95,8 +96,9 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
 pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, _) = signed_form(&app, &info, request).await?;
     let (key, _) = owned(&app, &signed_in.user, &id).await?;
+    let store = signed_in.store(&app);
     let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
-    keys::revoke(app.engine(), act, &by, key, alone).await?.ok_or_else(Error::not_found)?;
+    keys::revoke(app.engine_on(&store), act, &by, key, alone).await?.ok_or_else(Error::not_found)?;
     Ok(redirect(&app, "/settings/keys?done=revoked"))
 }
 
@@ -121,9 +123,10 @@ async fn replace(
         let feedback = Feedback { status: StatusCode::BAD_REQUEST, ..feedback };
         return detail::page(app, info, signed_in, old, project, feedback).await;
     }
+    let store = signed_in.store(&app);
     let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
     let how = (Some(new_id.clone()), overlap_seconds.unwrap_or_default());
-    let why = match keys::replace(app.engine(), act, &by, &old, how, alone).await {
+    let why = match keys::replace(app.engine_on(&store), act, &by, &old, how, alone).await {
         Ok(Some(Created { secret, key, .. })) => {
             let before = what_becomes(&old, overlap_seconds.map(|seconds| info.now.plus_seconds(seconds)));
             return Ok(created::created(app, signed_in, secret.expose(), &key, project.as_ref(), Some(before)));

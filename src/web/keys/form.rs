@@ -105,8 +105,9 @@ pub(in crate::web) async fn submit(
         return Ok(Submission::Wrong(Box::new(form)));
     };
     let in_project = new.project.is_some();
+    let store = signed_in.store(&app);
     let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
-    match keys::create(app.engine(), act, &by, new, alone).await {
+    match keys::create(app.engine_on(&store), act, &by, new, alone).await {
         Ok(Created { secret, key, .. }) => Ok(Submission::Made(secret, Box::new(key))),
         // The id comes from the form, so the form was sent before.
         Err(store::Error::Conflict) => Ok(Submission::Again),

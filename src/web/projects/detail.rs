@@ -157,8 +157,9 @@ pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
                 one_live_key: Some(form.one_live_key),
                 ..ProjectChanges::default()
             };
+            let store = signed_in.store(&app);
             let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
-            match engine::projects::update(app.engine(), act, &by, &id, changes).await {
+            match engine::projects::update(app.engine_on(&store), act, &by, &id, changes).await {
                 Ok(Some(_)) => return Ok(redirect(&app, &format!("/settings/projects/{id}?done=saved"))),
                 Ok(None) => return Err(Error::not_found().into()),
                 Err(store::Error::Conflict) => (NAME_TAKEN.to_owned(), StatusCode::CONFLICT),
@@ -191,9 +192,10 @@ async fn set_disabled(app: &Arc<App>, info: &RequestInfo, id: String, request: R
             Feedback { switch_password_error: Some(why), status: StatusCode::BAD_REQUEST, ..Feedback::default() };
         return page(app, info, &signed_in, project, feedback).await;
     }
+    let store = signed_in.store(&app);
     let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
     let changes = ProjectChanges { disabled: Some(disabled), ..ProjectChanges::default() };
-    engine::projects::update(app.engine(), act, &by, &id, changes).await?.ok_or_else(Error::not_found)?;
+    engine::projects::update(app.engine_on(&store), act, &by, &id, changes).await?.ok_or_else(Error::not_found)?;
     Ok(redirect(app, &format!("/settings/projects/{id}?done={}", if disabled { "disabled" } else { "enabled" })))
 }
 

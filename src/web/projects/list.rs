@@ -79,10 +79,11 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
         }
     };
     let user_id = signed_in.user.id.clone();
+    let store = signed_in.store(&app);
     let (act, by) = (info.act(&user_id), Attenuation::signed_in(&signed_in.user));
     let one_live_key = form.one_live_key;
     let new = NewProject { id: Some(id.clone()), user_id: user_id.clone(), name, key_form, one_live_key, plan: None };
-    match engine::projects::create(app.engine(), act, &by, new, alone).await {
+    match engine::projects::create(app.engine_on(&store), act, &by, new, alone).await {
         Ok(_) => Ok(redirect(&app, &format!("/settings/projects/{id}?done=made"))),
         Err(store::Error::Conflict) => {
             // The id comes from the form: sent twice, it leads to the one project it made.

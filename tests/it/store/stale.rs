@@ -22,6 +22,7 @@ on_each_engine!(
     a_session_begins_only_with_the_password_that_was_checked,
     a_grant_is_kept_only_in_a_session_that_lives,
     nothing_is_created_for_a_user_who_was_disabled,
+    what_is_written_in_a_session_is_written_only_while_it_lasts,
 );
 
 const NEW_PASSWORD: &str = "$argon2id$new";
@@ -136,4 +137,26 @@ async fn nothing_is_created_for_a_user_who_was_disabled(base: Base) {
     base.set_active(true).await;
     let kept = store.find_key(&old_key.id).await.expect("a look").expect("the old key");
     assert!(kept.revoked_at.is_none(), "a refused replacement ends nothing");
+}
+
+async fn what_is_written_in_a_session_is_written_only_while_it_lasts(base: Base) {
+    // THREATS: SE15
+    let digest = Digest::of("cookie");
+    assert!(base.begins("cookie", PASSWORD).await);
+    let store = base.store.in_session(digest, base.user.clone());
+    let add = async || store.insert_client(NOW, who(), new_client()).await;
+    let clients = async || base.store.list_clients(None, 100).await.expect("clients").len();
+    add().await.expect("a client");
+    let before = (clients().await, base.audit(100).await.len());
+    let strange = base.store.in_session(digest, "user_other".to_owned());
+    let late = NOW.plus_seconds(86_400);
+    for refused in
+        [strange.insert_client(NOW, who(), new_client()).await, store.insert_client(late, who(), new_client()).await]
+    {
+        assert!(matches!(refused, Err(Error::SessionEnded)), "{refused:?}");
+    }
+    base.store.set_password(NOW, who(), base.user.clone(), NEW_PASSWORD.to_owned()).await.expect("an answer");
+    let refused = add().await;
+    assert!(matches!(refused, Err(Error::SessionEnded)), "{refused:?}");
+    assert_eq!((clients().await, base.audit(100).await.len()), (before.0, before.1 + 1), "the new password alone");
 }

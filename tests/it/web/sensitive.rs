@@ -1,9 +1,12 @@
 //! Owns tests of steps that want a recent sign-in or the password again.
 
+use grantd::model::{audit::Origin, client::ClientType};
+
 use super::{element, submit};
 use crate::harness::{
     TestApp,
     app::{CALLBACK, PASSWORD},
+    flow::authorize_url,
 };
 
 #[tokio::test]
@@ -123,4 +126,61 @@ async fn changing_a_project_after_ten_minutes_wants_the_password() {
     browser.submit(&path, &enable, &[("password", "wrong")]).await.page(400);
     assert!(browser.get(&path).await.body.contains("This project is disabled"));
     browser.submit(&path, &enable, &[proof]).await.status(303);
+}
+
+#[tokio::test]
+async fn a_form_that_is_sent_while_the_password_is_reset_changes_nothing() {
+    // THREATS: SE15
+    let app = TestApp::new().await;
+    let user = app.user("ada@example.com").await;
+    let (key, _) = app.key(&user, "read").await;
+    let client = app.client(ClientType::Confidential, |client| client.owner_id = Some(user.clone())).await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    let page = browser.get("/settings/keys").await;
+    let csrf = page.input("csrf");
+    let asked = browser.follow(browser.get(&authorize_url(&client, &[])).await).await;
+    let (interaction, seen) = (asked.input("interaction"), asked.input("seen"));
+    let key_page = format!("/settings/keys/{key}");
+    let app_page = format!("/apps/{}", client.id);
+    let details = [("name", "Changed"), ("redirect_uris", CALLBACK), ("scope", "read")];
+    let consent = [("interaction", interaction.as_str()), ("seen", &seen), ("decision", "allow")];
+    let forms = [
+        ("/settings/keys".to_owned(), &[("name", "New"), ("scope", "read")][..]),
+        (format!("{key_page}/regenerate"), &[]),
+        (format!("{key_page}/rotate"), &[("overlap", "24h")]),
+        (format!("{key_page}/networks"), &[("networks", "192.0.2.0/24")]),
+        (format!("{key_page}/revoke"), &[]),
+        ("/apps".to_owned(), &details),
+        (app_page.clone(), &details),
+        (format!("{app_page}/secret"), &[("overlap", "24h")]),
+        (format!("{app_page}/delete"), &[]),
+        ("/settings/projects".to_owned(), &[("name", "New")]),
+        ("/consent".to_owned(), &consent),
+    ];
+    // Another node sets the password: whether or not this one has heard of it, the session is over.
+    let elsewhere = app.beside().await;
+    let hash = app.hash("kestrel over a quiet lake").await;
+    let set = elsewhere.app.store.set_password(app.now(), Origin::default(), user.clone(), hash).await;
+    assert!(set.expect("an answer"));
+    let before = (state(&app, &user, &client.id).await, app.audit().await.len());
+    for (number, (action, fields)) in forms.iter().enumerate() {
+        let id = page.input("form");
+        let form = [("csrf", csrf.as_str()), ("form", &id)];
+        let reply = browser.post(action, &[&form[..], fields].concat()).await;
+        let is_refused = reply.status.as_u16() == 403 || reply.location() == "/login" || action == "/consent";
+        assert!(is_refused, "{number} {action}: {} {}", reply.status, reply.body);
+    }
+    assert_eq!((state(&app, &user, &client.id).await, app.audit().await.len()), before);
+}
+
+/// What a user's forms would change.
+async fn state(app: &TestApp, user: &str, client: &str) -> String {
+    let store = &app.app.store;
+    let keys = store.list_keys(app.now(), user, None).await.expect("keys");
+    let apps = store.list_clients(Some(user), 100).await.expect("apps");
+    let secrets = store.find_client(client).await.expect("a look").map(|client| client.secrets.len());
+    let consent = store.find_consent(user, client).await.expect("a look");
+    let projects = store.list_projects(user).await.expect("projects").len();
+    format!("{keys:?} {apps:?} {secrets:?} {consent:?} {projects}")
 }
