@@ -64,6 +64,8 @@ pub fn may_change(
         name: to.name.filter(|name| *name != before.name),
         redirect_uris: to.redirect_uris.filter(|uris| *uris != before.redirect_uris),
         scopes: to.scopes.filter(|scopes| *scopes != before.scopes),
+        // The password may be asked for before it is written, which takes a while.
+        allowed_for: Some(Box::new(before.clone())),
     };
     let after = Client {
         redirect_uris: to.redirect_uris.clone().unwrap_or_else(|| before.redirect_uris.clone()),

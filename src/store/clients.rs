@@ -11,7 +11,7 @@ use crate::{
         audit::{Event, Origin},
         client::{AuthMethod, Client, ClientSecret, ClientType, GrantType},
         clock::Timestamp,
-        error::Error as ModelError,
+        error::{Error as ModelError, ErrorCode},
         redirect_uri::RedirectUri,
         scope::Scopes,
         secret::Digest,
@@ -70,6 +70,8 @@ pub struct ClientChanges {
     pub redirect_uris: Option<Vec<RedirectUri>>,
     /// The scopes it may ask for.
     pub scopes: Option<Scopes>,
+    /// The client for which this was found to be allowed; if it is another by now, nothing is written.
+    pub allowed_for: Option<Box<Client>>,
 }
 
 impl ClientChanges {
@@ -78,6 +80,19 @@ impl ClientChanges {
     pub fn is_empty(&self) -> bool {
         self.name.is_none() && self.redirect_uris.is_none() && self.scopes.is_none()
     }
+}
+
+/// Refuses changes that were allowed for a client which is not as it was; its row is locked.
+async fn check_unchanged(tx: &mut Tx, id: &str, was: &Client) -> Result<(), Error> {
+    let sql = "UPDATE clients SET name = name WHERE id = $1 RETURNING name, redirect_uris, scopes, first_party";
+    type Judged = (String, Vec<RedirectUri>, Scopes, bool);
+    let Some(now) = tx.find::<Judged>(sql, binds![id]).await? else { return Ok(()) };
+    let is_same = now == (was.name.clone(), was.redirect_uris.clone(), was.scopes.clone(), was.first_party);
+    if is_same {
+        return Ok(());
+    }
+    let message = "this app was changed by somebody else meanwhile; look at it again before you change it";
+    Err(ModelError::new(ErrorCode::Conflict, message).into())
 }
 
 impl Tx {
@@ -160,6 +175,9 @@ impl Store {
 
     /// Changes a client, with an owner given only that owner's; false if there is none, or it is an API's own.
     /// A redirect URI that is gone ends the codes sent to it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where it is not any more the client for which the changes were allowed.
     pub async fn update_client(
         &self,
         now: Timestamp,
@@ -171,6 +189,9 @@ impl Store {
         let owner_id = owner_id.into();
         self.write(now, move |tx| {
             Box::pin(async move {
+                if let Some(was) = &to.allowed_for {
+                    check_unchanged(tx, &id, was).await?;
+                }
                 let (uris, scopes) =
                     (to.redirect_uris.as_deref().map(uris), to.scopes.map(|scopes| scopes.to_string()));
                 let owner = tx

@@ -140,6 +140,7 @@ pub async fn update(
         name: sent.name.map(|name| text::name("the name", &name)).transpose()?,
         redirect_uris: sent.redirect_uris.as_deref().map(redirect_uris).transpose()?,
         scopes: sent.scopes.map(|names| app.catalog.current().choose_with_management(&names)).transpose()?,
+        allowed_for: None,
     };
     let changed = clients::update(app.engine(), caller.act(), &caller.bounds(), &old, (to, sent.active)).await;
     Ok(reply::json(&Client::from(caller.note_escalation(&app, changed)?.ok_or_else(no_client)?)))

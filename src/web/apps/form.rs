@@ -171,7 +171,7 @@ pub(in crate::web) fn check(app: &App, params: &Params<'_>, form: &mut AppForm, 
     };
     match (name, redirect_uris, scopes) {
         (Ok(name), Ok(redirect_uris), Ok(scopes)) => {
-            Some(ClientChanges { name: Some(name), redirect_uris: Some(redirect_uris), scopes })
+            Some(ClientChanges { name: Some(name), redirect_uris: Some(redirect_uris), scopes, allowed_for: None })
         }
         (name, redirect_uris, scopes) => {
             form.name_error = name.err().map(|error| sentence(&error.description));

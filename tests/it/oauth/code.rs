@@ -182,6 +182,7 @@ async fn what_was_taken_back_since_the_code_was_made_is_not_issued() {
                     name: None,
                     redirect_uris: Some(vec![RedirectUri::register(uri).expect("a URI")]),
                     scopes: Some(Scopes::parse(scope).expect("scopes")),
+                    allowed_for: None,
                 };
                 store.update_client(app.now(), origin(), client.id.clone(), owner.clone(), to).await
             }

@@ -130,7 +130,11 @@ async fn what_was_taken_back_since_is_not_issued_again() {
             "scope" => {
                 let redirect_uris = vec![RedirectUri::register(CALLBACK).expect("a URI")];
                 let scopes = Scopes::parse("read").expect("scopes");
-                let to = ClientChanges { name: None, redirect_uris: Some(redirect_uris), scopes: Some(scopes) };
+                let to = ClientChanges {
+                    redirect_uris: Some(redirect_uris),
+                    scopes: Some(scopes),
+                    ..ClientChanges::default()
+                };
                 store.update_client(now, origin, client.id.clone(), owner.clone(), to).await
             }
             _ => Ok(true),

@@ -3,16 +3,21 @@
 
 use grantd::{
     config::Config,
-    engine::apikey::{self, NewKey},
+    engine::{
+        apikey::{self, NewKey},
+        attenuation::Actor,
+        client_rules::may_change,
+    },
     model::{
         client::Client,
+        error::ErrorCode,
         grant::{Consent, ConsentAnswer, NewGrant},
         key::KeyForm,
         project::Project,
         scope::Scopes,
         secret::{Digest, new_id},
     },
-    store::{Error, NewSession, Replacement},
+    store::{ClientChanges, Error, NewSession, Replacement},
 };
 
 use super::{Base, NOW, PASSWORD, new_client, who};
@@ -23,6 +28,7 @@ on_each_engine!(
     a_grant_is_kept_only_in_a_session_that_lives,
     nothing_is_created_for_a_user_who_was_disabled,
     what_is_written_in_a_session_is_written_only_while_it_lasts,
+    a_client_is_changed_only_as_it_was_when_the_change_was_allowed,
 );
 
 const NEW_PASSWORD: &str = "$argon2id$new";
@@ -159,4 +165,31 @@ async fn what_is_written_in_a_session_is_written_only_while_it_lasts(base: Base)
     let refused = add().await;
     assert!(matches!(refused, Err(Error::SessionEnded)), "{refused:?}");
     assert_eq!((clients().await, base.audit(100).await.len()), (before.0, before.1 + 1), "the new password alone");
+}
+
+async fn a_client_is_changed_only_as_it_was_when_the_change_was_allowed(base: Base) {
+    let owned = Client { owner_id: Some(base.user.clone()), ..new_client() };
+    let id = owned.id.clone();
+    base.store.insert_client(NOW, who(), owned).await.expect("a client");
+    let read = async || base.store.find_client(&id).await.expect("a look").expect("a client");
+    let owner = base.store.user_by_id(&base.user).await.expect("a look").expect("a user");
+    let rename = async |before: &Client, name: &str| {
+        let to = ClientChanges {
+            name: Some(name.to_owned()),
+            scopes: Some(before.scopes.clone()),
+            ..ClientChanges::default()
+        };
+        let to = may_change(&Actor::signed_in(&owner), before, to).expect("allowed");
+        base.store.update_client(NOW, who(), id.clone(), base.user.clone(), to).await
+    };
+    let before = read().await;
+    // It is allowed here; then an administrator takes a scope away; then it would be written.
+    let scopes = Some(Scopes::parse("read").expect("scopes"));
+    let less = ClientChanges { scopes, ..ClientChanges::default() };
+    assert!(base.store.update_client(NOW, who(), id.clone(), None, less).await.expect("an answer"));
+    let refused = rename(&before, "Late").await;
+    assert!(matches!(&refused, Err(Error::Refused(error)) if error.code == ErrorCode::Conflict), "{refused:?}");
+    assert_eq!((read().await.name, read().await.scopes.to_string()), ("Test app".to_owned(), "read".to_owned()));
+    assert!(rename(&read().await, "Again").await.expect("an answer"));
+    assert_eq!(read().await.name, "Again");
 }
