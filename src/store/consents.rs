@@ -86,8 +86,8 @@ impl Store {
         .await
     }
 
-    /// The clients that may act for the user: those the user allowed, and those with a grant that nobody asked the user
-    /// for, because the operator trusts them. By name, at most 200 of each.
+    /// The clients that may act for the user: those the user allowed, and those with a grant and no consent, most often
+    /// because the operator trusts them. By name, at most 200 of each.
     pub async fn connected_apps(&self, now: Timestamp, user_id: &str) -> Result<Vec<ConnectedApp>, Error> {
         let mut apps: Vec<ConnectedApp> = self.list(ALLOWED, binds![user_id]).await?;
         for one in self.list::<ConnectedApp>(NEVER_ASKED, binds![user_id, now]).await? {
@@ -105,7 +105,8 @@ impl Store {
         Ok(apps)
     }
 
-    /// Withdraws consent: every grant of this user to this client ends with it. False if there was nothing.
+    /// Withdraws consent: every grant of this user to this client ends with it, and the user is asked again where an answer
+    /// has not been acted on yet. False if there was nothing.
     pub async fn withdraw_consent(
         &self,
         now: Timestamp,
@@ -115,6 +116,12 @@ impl Store {
     ) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
+                // In the order of an answer that is being given: interactions first.
+                tx.execute(
+                    "UPDATE interactions SET decided_by = NULL, decision = NULL WHERE decided_by = $1",
+                    binds![&user_id],
+                )
+                .await?;
                 let found = tx
                     .execute("DELETE FROM consents WHERE user_id = $1 AND client_id = $2", binds![&user_id, &client_id])
                     .await?
@@ -149,8 +156,8 @@ record! {
     allowed_columns: ConnectedApp {
         client_id: "c.id", client_name: "c.name", scopes: "s.scopes", allowed_at: "s.created_at",
         last_used_at: "(SELECT MAX(g.rotated_at) FROM grants g
-                        WHERE g.user_id = s.user_id AND g.client_id = s.client_id AND g.generation > 0)",
-        hosts: "s.hosts" => lines, by_operator: "FALSE",
+                        WHERE g.user_id = s.user_id AND g.client_id = s.client_id AND g.revoked_at IS NULL AND g.generation > 0)",
+        hosts: "s.hosts" => lines, by_operator: "c.first_party",
     }
 }
 
@@ -162,8 +169,8 @@ const ALLOWED: &str = concat!(
 );
 /// The same columns of grants without a consent.
 const NEVER_ASKED: &str = "
-    SELECT c.id, c.name, g.scopes, MIN(g.created_at), MAX(g.rotated_at), '', TRUE
+    SELECT c.id, c.name, g.scopes, MIN(g.created_at), MAX(g.rotated_at), '', c.first_party
     FROM grants g JOIN clients c ON c.id = g.client_id
     WHERE g.user_id = $1 AND g.revoked_at IS NULL AND g.expires_at > $2 AND g.generation > 0
       AND NOT EXISTS (SELECT 1 FROM consents s WHERE s.user_id = g.user_id AND s.client_id = g.client_id)
-    GROUP BY c.id, c.name, g.scopes ORDER BY c.name, c.id LIMIT 200";
+    GROUP BY c.id, c.name, c.first_party, g.scopes ORDER BY c.name, c.id LIMIT 200";

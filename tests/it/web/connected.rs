@@ -4,7 +4,8 @@ use grantd::model::client::ClientType;
 
 use crate::harness::{
     TestApp,
-    flow::{authorize, authorize_url, refresh, tokens},
+    flow::{authorize, authorize_url, exchange, refresh, tokens},
+    prepare,
 };
 
 const PAGE: &str = "/settings/apps";
@@ -81,4 +82,37 @@ async fn an_app_that_never_exchanged_its_code_was_never_used() {
     authorize(&browser, &client, &[]).await;
     let page = browser.get(PAGE).await.body;
     assert!(page.contains("Test app") && page.contains("never") && !page.contains("just now"), "{page}");
+}
+
+#[tokio::test]
+async fn an_app_of_somebody_else_is_not_shown_as_the_operators_where_there_is_no_consent() {
+    // THREATS: SE12
+    let app = TestApp::new().await;
+    let user = app.user("ada@example.com").await;
+    let client = app.confidential().await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    let code = prepare::code(&app.app.store, &app.app.grant_tokens, app.now(), &user, &client.id).await;
+    exchange(&app, &client, &code).await.status(200);
+    let page = browser.get(PAGE).await.body;
+    assert!(page.contains("Test app") && !page.contains("allowed by the operator"), "{page}");
+}
+
+#[tokio::test]
+async fn removing_access_takes_back_an_answer_that_was_not_acted_on() {
+    // THREATS: SE12
+    let app = TestApp::new().await;
+    app.user("ada@example.com").await;
+    let client = app.confidential().await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    let asked = browser.follow(browser.get(&authorize_url(&client, &[])).await).await;
+    let inputs = ["csrf", "interaction", "seen"].map(|name| (name, asked.input(name)));
+    let mut form: Vec<(&str, &str)> = inputs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    form.push(("decision", "allow"));
+    let allowed = browser.post("/consent", &form).await;
+    let reply = browser.submit(PAGE, &format!("{PAGE}/{}/revoke", client.id), &[]).await;
+    assert_eq!(reply.location(), "/settings/apps?done=removed");
+    let again = browser.follow(allowed).await;
+    assert!(again.body.contains("name=\"decision\""), "{}", again.body);
 }
