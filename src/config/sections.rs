@@ -68,7 +68,8 @@ pub struct Lifetimes {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Connections {
-    /// Most from one network: an IPv4 address or an IPv6 /64. Trusted proxies have no such bound.
+    /// Most from one network: an IPv4 address or an IPv6 /64; from an IPv6 /48 eight times as many.
+    /// Trusted proxies have no such bound.
     pub per_network: usize,
     /// Most in all; 0 for as many as descriptors allow.
     pub total: usize,

@@ -31,10 +31,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Connections, model::network::sender_network};
+use crate::config::Connections;
 
-/// Bytes of a request's head; hyper itself takes at most 100 headers.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a request's head, somewhat more than of the longest URI; hyper itself takes at most 100 headers.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Networks whose connections an IPv6 site, a /48, may have together.
+const NETWORKS_OF_SITE: usize = 8;
 /// Pause after a connection could not be taken, such as for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// For a first request that is on its way when the server stops.
@@ -172,9 +174,9 @@ impl Connection {
     }
 }
 
-/// How many connections each network has.
+/// How many connections each network and each IPv6 site has.
 struct Slots {
-    taken: Mutex<HashMap<String, SlotGuard>>,
+    taken: Mutex<HashMap<IpNet, SlotGuard>>,
     most: usize,
 }
 
@@ -184,22 +186,34 @@ struct SlotGuard {
     is_told: bool,
 }
 
-/// One connection's place among those of its network, until it is dropped.
+/// One connection's place among those of its networks, until it is dropped.
 struct Slot {
     places: Arc<Slots>,
-    network: String,
+    networks: Vec<IpNet>,
+}
+
+/// The networks that an address belongs to: an IPv4 address is one, and an IPv6 address has its subscriber's and its site's,
+/// which may have more connections.
+fn networks(address: IpAddr) -> Vec<(IpNet, usize)> {
+    let lengths: &[(u8, usize)] = if address.is_ipv4() { &[(32, 1)] } else { &[(64, 1), (48, NETWORKS_OF_SITE)] };
+    let network = |&(length, times): &(u8, usize)| Some((IpNet::new(address, length).ok()?.trunc(), times));
+    lengths.iter().filter_map(network).collect()
 }
 
 impl Slots {
-    /// A place, unless the network has as many connections as it may. That is logged once, until it has none.
+    /// A place, unless one of its networks has as many connections as it may. That is logged once, until it has none.
     fn take(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
-        let network = sender_network(address);
+        let of = networks(address);
         let mut all = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = all.entry(network.clone()).or_default();
-        if taken.connections >= self.most {
+        for (network, times) in &of {
+            let Some(taken) =
+                all.get_mut(network).filter(|taken| taken.connections >= self.most.saturating_mul(*times))
+            else {
+                continue;
+            };
             if !std::mem::replace(&mut taken.is_told, true) {
                 tracing::warn!(
-                    network,
+                    %network,
                     connections = taken.connections,
                     "too many connections from one network, more are closed: if it is a proxy of yours, add it to \
                      trusted_proxies; else see connections.per_network"
@@ -207,19 +221,24 @@ impl Slots {
             }
             return None;
         }
-        taken.connections += 1;
+        let networks: Vec<IpNet> = of.into_iter().map(|(network, _)| network).collect();
+        for network in &networks {
+            all.entry(*network).or_default().connections += 1;
+        }
         drop(all);
-        Some(Slot { places: Arc::clone(self), network })
+        Some(Slot { places: Arc::clone(self), networks })
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut all = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(taken) = all.get_mut(&self.network) else { return };
-        taken.connections -= 1;
-        if taken.connections == 0 {
-            all.remove(&self.network);
+        for network in &self.networks {
+            let Some(taken) = all.get_mut(network) else { continue };
+            taken.connections -= 1;
+            if taken.connections == 0 {
+                all.remove(network);
+            }
         }
     }
 }
@@ -294,6 +313,26 @@ mod tests {
         drop(held);
         assert!(places.taken.lock().expect("places").is_empty());
         assert!(take("2001:db8:1:2::3").is_some());
+    }
+
+    #[test]
+    fn a_site_with_many_networks_has_the_places_of_eight() {
+        // THREATS: HX3
+        let places = Arc::new(Slots { taken: Mutex::default(), most: 2 });
+        let take = |address: &str| places.take(address.parse().expect("an address"));
+        let held: Vec<_> = (0..20).map(|subnet| take(&format!("2001:db8:1:{subnet:x}::1"))).collect();
+        assert_eq!(held.iter().filter(|place| place.is_some()).count(), 16, "of one /48");
+        assert!(take("2001:db8:2:1::1").is_some() && take("192.0.2.1").is_some(), "others are not affected");
+        drop(held);
+        assert!(places.taken.lock().expect("places").is_empty());
+    }
+
+    #[test]
+    fn by_default_what_unfinished_heads_take_is_bounded() {
+        // THREATS: HX3
+        let config = crate::config::Config::load(None, [], &[("issuer", "https://auth.example.test".to_owned())]);
+        let bounds = config.expect("a configuration").connections;
+        assert!(most(&bounds, u64::MAX) * HEAD_BYTES_MAX <= 256 << 20, "256 MiB");
     }
 
     #[test]
