@@ -70,8 +70,12 @@ fn group_below(app: &Arc<App>, audience: Audience, paths: &[&str], mut routes: R
 
 /// For programs: JSON errors, no cookies.
 fn machines(app: &Arc<App>) -> Router<Arc<App>> {
-    let from_scripts =
-        Router::new().route("/oauth/token", post(token)).route("/oauth/revoke", post(revoke)).layer(cors(app));
+    let from_scripts = Router::new()
+        .route("/oauth/token", post(token))
+        .route("/oauth/revoke", post(revoke))
+        // Before CORS, which answers preflight requests in its place.
+        .method_not_allowed_fallback(|method: Method| async move { Audience::Program.other_method(&method) })
+        .layer(cors(app));
     let routes = Router::new()
         .merge(from_scripts)
         .route("/oauth/introspect", post(introspect))
