@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, header},
     middleware::from_fn_with_state,
     response::Response,
-    routing::{MethodRouter, any, delete, get, post, put},
+    routing::{any, delete, get, post, put},
 };
 use serde_json::Value;
 use tower::ServiceBuilder;
@@ -40,14 +40,15 @@ use crate::{
     },
 };
 
-/// Routes, and what their handlers say of themselves for the OpenAPI document. `$scope` finds the scope a handler needs.
+/// Routes, and what their handlers say of themselves for the OpenAPI document. `$scope` finds the scope a handler needs,
+/// `$other` answers methods that none of them takes.
 macro_rules! routes {
-    ($scope:path; $(.route($path:literal, $($method:ident($($handler:ident)::+)).+))*) => {{
+    ($scope:path; $(.route($path:literal, $($method:ident($($handler:ident)::+)).+ $(, otherwise $other:path)?))*) => {{
         #[derive(utoipa::OpenApi)]
         #[openapi(paths($($($($handler)::+),+),*))]
         struct Handlers;
         let scopes = vec![$($(($path, stringify!($method), $scope(&$($handler)::+))),+),*];
-        let routes = Router::new()$(.route($path, $($method($($handler)::+)).+))*;
+        let routes = Router::new()$(.route($path, $($method($($handler)::+)).+ $(.fallback($other))?))*;
         (routes, Described { document: <Handlers as utoipa::OpenApi>::openapi, scopes })
     }};
 }
@@ -88,12 +89,15 @@ fn group_below(app: &Arc<App>, audience: Audience, paths: &[&str], mut routes: R
 
 /// For programs: JSON errors, no cookies.
 fn machines(app: &Arc<App>) -> Router<Arc<App>> {
+    let from_scripts = from_scripts()
+        .0
+        // Before CORS, which answers preflight requests in its place.
+        .method_not_allowed_fallback(|method: Method| async move { Audience::Program.other_method(&method) })
+        .layer(cors(app));
     let routes = Router::new()
-        .merge(from_scripts().0.layer(cors(app)))
+        .merge(from_scripts)
         .merge(protocol().0)
         .route("/.well-known/openid-configuration", get(metadata::metadata))
-        // Its own words for another method, which callers of other providers know.
-        .route("/v1/users/me", MethodRouter::new().fallback(public::me::other_method))
         .route("/gateway/verify/{api}/", any(gateway::named))
         .route("/gateway/verify/{api}/{*rest}", any(gateway::appended))
         .route("/livez", get(ops::livez))
@@ -117,7 +121,7 @@ fn protocol() -> (Router<Arc<App>>, Described) {
         .route("/oauth/introspect", post(oauth::introspect::introspect))
         .route("/.well-known/oauth-authorization-server", get(oauth::metadata::metadata))
         .route("/.well-known/jwks.json", get(oauth::metadata::jwks))
-        .route("/v1/users/me", get(public::me::me))
+        .route("/v1/users/me", get(public::me::me), otherwise public::me::other_method)
         .route("/health", get(public::me::health))
         .route("/gateway/verify", any(gateway::only))
         .route("/gateway/verify/{api}", any(gateway::named))

@@ -110,7 +110,7 @@ pub(super) fn credential<'r>(api: &Api, headers: &'r HeaderMap) -> Result<Option
         };
         for value in headers.get_all(name) {
             let text = match carrier {
-                Carrier::Bearer => of_bearer(value),
+                Carrier::Bearer => of_bearer(value).map(str::trim),
                 Carrier::Header(_) => value.to_str().ok().map(str::trim),
             };
             let text = text.ok_or(Reason::Unknown)?;

@@ -230,8 +230,8 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
 /// What follows the scheme in one `Authorization: Bearer`. Imported keys may be any text.
 #[must_use]
 pub fn of_bearer(value: &HeaderValue) -> Option<&str> {
-    let (scheme, credential) = value.to_str().ok()?.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
+    let (scheme, credential) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(credential)
 }
 
 #[cfg(test)]

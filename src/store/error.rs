@@ -48,6 +48,8 @@ impl From<rusqlite::Error> for Error {
             (_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => Self::Conflict,
             // A table that is away was there at the start: somebody is at work on the database.
             (Sqlite::Unknown, _) if words.contains("no such table") => Self::Unavailable(words),
+            // A trigger is somebody else's: this database takes no such write for now.
+            (_, ffi::SQLITE_CONSTRAINT_TRIGGER) => Self::Unavailable(words),
             // SQLite has no code for a statement it cannot compile but "error".
             (
                 Sqlite::Unknown

@@ -5,27 +5,11 @@ use std::sync::Arc;
 
 use super::{
     Error, Store,
+    around::StoredResponse,
     row::{binds, record},
     tx::Tx,
 };
 use crate::model::clock::Timestamp;
-
-/// A response to be stored with the write that it reports.
-#[derive(Debug)]
-pub struct StoredResponse {
-    /// Who asked.
-    pub actor: String,
-    /// The `Idempotency-Key`.
-    pub name: String,
-    /// Digest of the request.
-    pub request: String,
-    /// HTTP status.
-    pub status: u16,
-    /// The body, sealed.
-    pub sealed: String,
-    /// Until when it is given again.
-    pub expires_at: Timestamp,
-}
 
 /// A stored response.
 #[derive(Debug)]

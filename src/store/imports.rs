@@ -307,7 +307,7 @@ impl Tx {
         }
     }
 
-    /// Forgets how far imports have come that nobody has gone on with since `before`: begun again, they find their keys
+    /// Forgets how far imports have come that were not resumed since `before`: begun again, they find their keys
     /// present.
     pub(super) async fn purge_imports(&mut self, before: Timestamp) -> Result<(), Error> {
         let sql = "SELECT name, value FROM meta WHERE SUBSTR(name, 1, 7) = 'import:'";

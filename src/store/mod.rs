@@ -3,6 +3,7 @@
 
 mod activity;
 mod apis;
+mod around;
 mod audit;
 mod audit_chain;
 mod batch;
@@ -51,6 +52,7 @@ use rusqlite::OptionalExtension;
 use sqlx::PgPool;
 use tokio::{sync::oneshot, time::timeout};
 
+pub use around::StoredResponse;
 pub use audit::AuditEntry;
 pub use audit_chain::{ChainPosition, SealedEntry};
 pub use bounds::Bounds;
@@ -60,7 +62,7 @@ pub use clients::ClientChanges;
 pub use error::Error;
 pub use grant_state::TokenState;
 pub use grants::{Redemption, Rotation};
-pub use idempotency::{SealedResponse, StoredResponse};
+pub use idempotency::SealedResponse;
 pub use imports::{ImportBatch, ImportOutcome, ImportProgress, ImportedKey};
 pub use interactions::Interaction;
 pub use key_changes::{KeyChanges, Replacement};
@@ -77,9 +79,10 @@ pub use usage::KeyUse;
 pub use users::NewUser;
 
 use self::{
+    around::Around,
     meter::Meter,
     sqlite::Sqlite,
-    tx::{Around, Body, Handle, Tx},
+    tx::{Body, Handle, Tx},
 };
 use crate::{
     cache::Freshness,

@@ -2,6 +2,7 @@
 
 use super::{
     Error, Store,
+    around::SessionOf,
     row::{binds, record},
     tx::Tx,
     users::user_columns,
@@ -31,13 +32,6 @@ pub struct NewSession {
     pub agent: String,
     /// The session this one replaces.
     pub replaces: Option<Digest>,
-}
-
-/// A session and whose it is: what a change by that person depends on.
-#[derive(Clone, Debug)]
-pub(super) struct SessionOf {
-    digest: Digest,
-    user_id: String,
 }
 
 /// A session as its user sees it in a list.

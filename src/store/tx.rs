@@ -5,7 +5,6 @@ use std::{
     fmt,
     future::Future,
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -16,10 +15,9 @@ use sqlx::{
 };
 
 use super::{
+    around::Around,
     error::Error,
-    idempotency::StoredResponse,
     row::{Bind, Read, Row, binds},
-    sessions::SessionOf,
     statement,
 };
 use crate::{
@@ -38,15 +36,6 @@ pub struct Tx {
     changes: Vec<Entity>,
     /// Whether an audit entry was appended: then something was done.
     pub(super) audited: bool,
-}
-
-/// What belongs to a write beside its body.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Around {
-    /// The session that must not have ended; see [`super::Store::in_session`].
-    pub session: Option<SessionOf>,
-    /// Stored with the write; see [`super::Store::storing`].
-    pub response: Option<Arc<StoredResponse>>,
 }
 
 /// The engine's own handle.

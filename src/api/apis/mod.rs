@@ -185,7 +185,8 @@ impl CreateRule {
 ///
 /// Without rules, every credential for an API passes everywhere: its last one goes only with `open=yes`.
 #[utoipa::path(delete, path = "/api/v1/apis/{id}/routes/{route}", tag = "apis",
-    params(("id" = String, Path, format = "id"), ("route" = String, Path, format = "id"), ("open" = Option<String>, Query, format = "yes")),
+    params(("id" = String, Path, format = "id"), ("route" = String, Path, format = "id"),
+        ("open" = Option<String>, Query, format = "yes")),
     responses((status = 204, description = "It is gone"), (status = 409)))]
 pub async fn remove_route(
     State(app): State<Arc<App>>,

@@ -163,7 +163,8 @@ pub async fn delete(
 }
 
 /// Create a new secret; the old ones still work for a while
-#[utoipa::path(post, path = "/api/v1/clients/{id}/secret", tag = "clients", params(("id" = String, Path, format = "id")),
+#[utoipa::path(post, path = "/api/v1/clients/{id}/secret", tag = "clients",
+    params(("id" = String, Path, format = "id")),
     request_body = RotateSecret, responses((status = 201, body = MadeClient)))]
 pub async fn rotate_secret(
     State(app): State<Arc<App>>,

@@ -114,7 +114,8 @@ pub async fn get(
 ///
 /// Its name, the networks it may be used from, and its end, which can only come sooner. A key that may be used from some
 /// networks alone widens none.
-#[utoipa::path(patch, path = "/api/v1/keys/{id}", tag = "keys", params(("id" = String, Path, format = "id")), request_body = ChangeKey,
+#[utoipa::path(patch, path = "/api/v1/keys/{id}", tag = "keys",
+    params(("id" = String, Path, format = "id")), request_body = ChangeKey,
     responses((status = 200, body = Key)))]
 pub async fn update(
     State(app): State<Arc<App>>,
@@ -130,7 +131,8 @@ pub async fn update(
 }
 
 /// Revoke a key at once
-#[utoipa::path(post, path = "/api/v1/keys/{id}/revoke", tag = "keys", params(("id" = String, Path, format = "id")), request_body = Nothing,
+#[utoipa::path(post, path = "/api/v1/keys/{id}/revoke", tag = "keys",
+    params(("id" = String, Path, format = "id")), request_body = Nothing,
     responses((status = 200, body = Key)))]
 pub async fn revoke(
     State(app): State<Arc<App>>,
@@ -149,7 +151,8 @@ pub async fn revoke(
 }
 
 /// Rotate a key: a new one like it, and the old one still works for a while
-#[utoipa::path(post, path = "/api/v1/keys/{id}/rotate", tag = "keys", params(("id" = String, Path, format = "id")), request_body = Rotate,
+#[utoipa::path(post, path = "/api/v1/keys/{id}/rotate", tag = "keys",
+    params(("id" = String, Path, format = "id")), request_body = Rotate,
     responses((status = 201, body = MadeKey)))]
 pub async fn rotate(
     State(app): State<Arc<App>>,
@@ -161,7 +164,8 @@ pub async fn rotate(
 }
 
 /// Regenerate a key: a new one like it, and the old one ends at once
-#[utoipa::path(post, path = "/api/v1/keys/{id}/regenerate", tag = "keys", params(("id" = String, Path, format = "id")), request_body = Nothing,
+#[utoipa::path(post, path = "/api/v1/keys/{id}/regenerate", tag = "keys",
+    params(("id" = String, Path, format = "id")), request_body = Nothing,
     responses((status = 201, body = MadeKey)))]
 pub async fn regenerate(
     State(app): State<Arc<App>>,

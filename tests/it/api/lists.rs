@@ -102,7 +102,7 @@ async fn pages_of_users_clients_and_projects_are_full() {
         register(&bob, format!("New {at}")).await;
     }
     import(&app, |at| format!("owner{at}@example.com")).await;
-    assert_eq!(pages(&admin, "/users?limit=2&plan=pro").await, [1]);
+    assert_eq!(pages(&admin, "/users?limit=2&plan=pro").await, [2, 1]);
     assert_eq!(pages(&admin, "/users?limit=100&plan=enterprise").await, [0]);
     for list in ["clients", "projects"] {
         assert_eq!(pages(&admin, &format!("/{list}?limit=2&user={}", alice.user)).await, [2, 1], "{list}");

@@ -121,7 +121,7 @@ fn our_own_code_only_appends_seals_and_removes_the_old_end() {
     found.sort();
     assert_eq!(
         found,
-        ["DELETE FROM audit WHERE seq <= $1", "INTO audit", "UPDATE audit SET seq = $2, seal = $3 WHERE id = $1"]
+        ["DELETE FROM audit WHERE seq <= $1", "INTO audit", "UPDATE audit SET seq = v.column2, seal = v.column3"]
     );
 }
 

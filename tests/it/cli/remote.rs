@@ -137,7 +137,7 @@ async fn an_ordinary_user_has_their_own_and_is_told_what_is_wrong() {
         assert!(error.contains(words) && error.lines().count() == 1, "{command:?}: {error}");
     };
     says(&["key", "create", "--scope", "write"], "the credential itself does not have write");
-    says(&["key", "create", "--scope", "read", "--user", "bob@example.com"], "user only an administrator may set");
+    says(&["key", "create", "--scope", "read", "--user", "bob@example.com"], "only an administrator may set user");
     says(&["key", "list", "--user", "bob@example.com"], "there is no such user");
     says(&["key", "revoke", "key_x"], "there is no such key; `grantd key list");
     says(&["project", "list"], "this needs the scope grantd:projects:read");

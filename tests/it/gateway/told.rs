@@ -122,6 +122,24 @@ async fn a_spike_is_measured_against_the_keys_own_week() {
 }
 
 #[tokio::test]
+async fn a_key_for_another_api_is_a_denied_use_at_the_gateway_and_at_introspection() {
+    let app = app().await;
+    app.api("Other API", "https://other.example.test", &["other"]).await;
+    let user = app.user("alice@example.com").await;
+    let (id, key) = app.key(&user, "other").await;
+    let at_the_gateway = ask(&app, &key, "/read", "192.0.2.7").await;
+    let introspected = app.introspect(&key).await;
+    at_the_gateway.status(401);
+    introspected.inactive();
+    for (reply, status) in [(&at_the_gateway, 401), (&introspected, 200)] {
+        assert_eq!(why(&app, reply, &user).await, [(status, "it is for another API".to_owned())]);
+    }
+    app.app.background.flush().await.expect("flushed");
+    let hours = app.app.store.key_usage(&id, app.now()).await.expect("usage");
+    assert_eq!(hours.iter().map(|hour| (hour.allowed, hour.denied)).collect::<Vec<_>>(), [(0, 2)]);
+}
+
+#[tokio::test]
 async fn the_owner_learns_why_and_nobody_else() {
     // THREATS: AK13
     let app = app().await;

@@ -302,8 +302,8 @@ async fn a_revoked_grant_is_deleted_after_a_day(base: Base) {
     assert!(base.store.revoke_grant(later(2), who(), ids[1].clone(), base.client.clone()).await.expect("an answer"));
     let left = async |at: i64| {
         base.store.purge_expired(later(at), 400 * DAY).await.expect("purged");
-        let kept = |id: String| async move { base.store.grant_client(&id).await.expect("a look").is_some() };
-        [kept(ids[0].clone()).await, kept(ids[1].clone()).await]
+        let kept = async |id: &str| base.store.grant_client(id).await.expect("a look").is_some();
+        [kept(&ids[0]).await, kept(&ids[1]).await]
     };
     assert_eq!(left(DAY).await, [true, true]);
     assert_eq!(left(DAY + 3).await, [true, false]);

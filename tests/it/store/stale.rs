@@ -5,7 +5,7 @@ use grantd::{
     config::Config,
     engine::{
         apikey::{self, NewKey},
-        attenuation::Actor,
+        attenuation::Attenuation,
         client_rules::may_change,
     },
     model::{
@@ -150,15 +150,14 @@ async fn what_is_written_in_a_session_is_written_only_while_it_lasts(base: Base)
     let digest = Digest::of("cookie");
     assert!(base.begins("cookie", PASSWORD).await);
     let store = base.store.in_session(digest, base.user.clone());
-    let add = async || store.insert_client(NOW, who(), new_client()).await;
-    let clients = async || base.store.list_clients(None, 100).await.expect("clients").len();
+    let owned = || Client { owner_id: Some(base.user.clone()), ..new_client() };
+    let add = async || store.insert_client(NOW, who(), owned()).await;
+    let clients = async || base.store.list_clients(&base.user, 100).await.expect("clients").len();
     add().await.expect("a client");
     let before = (clients().await, base.audit(100).await.len());
     let strange = base.store.in_session(digest, "user_other".to_owned());
     let late = NOW.plus_seconds(86_400);
-    for refused in
-        [strange.insert_client(NOW, who(), new_client()).await, store.insert_client(late, who(), new_client()).await]
-    {
+    for refused in [strange.insert_client(NOW, who(), owned()).await, store.insert_client(late, who(), owned()).await] {
         assert!(matches!(refused, Err(Error::SessionEnded)), "{refused:?}");
     }
     base.store.set_password(NOW, who(), base.user.clone(), NEW_PASSWORD.to_owned()).await.expect("an answer");
@@ -172,14 +171,15 @@ async fn a_client_is_changed_only_as_it_was_when_the_change_was_allowed(base: Ba
     let id = owned.id.clone();
     base.store.insert_client(NOW, who(), owned).await.expect("a client");
     let read = async || base.store.find_client(&id).await.expect("a look").expect("a client");
-    let owner = base.store.user_by_id(&base.user).await.expect("a look").expect("a user");
+    let owner = base.store.find_user(&base.user).await.expect("a look").expect("a user");
+    let config = Config::load(None, [], &[]).expect("a configuration");
     let rename = async |before: &Client, name: &str| {
         let to = ClientChanges {
             name: Some(name.to_owned()),
             scopes: Some(before.scopes.clone()),
             ..ClientChanges::default()
         };
-        let to = may_change(&Actor::signed_in(&owner), before, to).expect("allowed");
+        let to = may_change(&config, &Attenuation::signed_in(&owner), before, to).expect("allowed");
         base.store.update_client(NOW, who(), id.clone(), base.user.clone(), to).await
     };
     let before = read().await;

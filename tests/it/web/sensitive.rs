@@ -178,7 +178,7 @@ async fn a_form_that_is_sent_while_the_password_is_reset_changes_nothing() {
 async fn state(app: &TestApp, user: &str, client: &str) -> String {
     let store = &app.app.store;
     let keys = store.list_keys(app.now(), user, None).await.expect("keys");
-    let apps = store.list_clients(Some(user), 100).await.expect("apps");
+    let apps = store.list_clients(user, 100).await.expect("apps");
     let secrets = store.find_client(client).await.expect("a look").map(|client| client.secrets.len());
     let consent = store.find_consent(user, client).await.expect("a look");
     let projects = store.list_projects(user).await.expect("projects").len();

@@ -50,7 +50,7 @@ async fn sign_ins_that_succeed_are_bounded_for_each_account() {
     let app = TestApp::new().await;
     app.user(ADA).await;
     app.user("bob@example.com").await;
-    let guard = grantd::engine::limit::Throttle::SIGN_INS_OF_ACCOUNT;
+    let guard = Throttle::SIGN_INS_OF_ACCOUNT;
     for _ in 0..99 {
         assert_eq!(app.app.limiter.hit(app.now(), guard, &format!("account:{ADA}")).await, None);
     }
