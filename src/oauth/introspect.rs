@@ -97,7 +97,7 @@ enum Audience<'a> {
 
 /// `POST /oauth/introspect`
 #[utoipa::path(post, path = "/oauth/introspect", tag = "oauth", summary = "Ask what a credential stands for",
-    description = "DeniedRequest by an API about whatever came to it as a credential (RFC 7662): access token or API key.",
+    description = "Asked by an API about a credential that it was sent (RFC 7662): access token or API key.",
     security(("client" = [])),
     request_body(content = serde_json::Value, content_type = "application/x-www-form-urlencoded",
         description = "token, or tokens[] for up to 100 at once"),

@@ -156,7 +156,8 @@ record! {
     allowed_columns: ConnectedApp {
         client_id: "c.id", client_name: "c.name", scopes: "s.scopes", allowed_at: "s.created_at",
         last_used_at: "(SELECT MAX(g.rotated_at) FROM grants g
-                        WHERE g.user_id = s.user_id AND g.client_id = s.client_id AND g.revoked_at IS NULL AND g.generation > 0)",
+                        WHERE g.user_id = s.user_id AND g.client_id = s.client_id AND g.revoked_at IS NULL
+                          AND g.generation > 0)",
         hosts: "s.hosts" => lines, by_operator: "c.first_party",
     }
 }

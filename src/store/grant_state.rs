@@ -32,8 +32,8 @@ impl Store {
              LEFT JOIN revoked_tokens t ON t.jti = $2 WHERE g.id = $1"
         );
         type Since = Option<Timestamp>;
-        let row: Option<(Since, Since, Since, Since, String, String, Option<String>)> =
-            self.find(STATE, binds![grant_id, jti]).await?;
+        type State = (Since, Since, Since, Since, String, String, Option<String>);
+        let row = self.find::<State>(STATE, binds![grant_id, jti]).await?;
         Ok(row.map(|(grant_revoked, token_revoked, user_disabled, client_disabled, name, plan, client_owner)| {
             TokenState {
                 revoked: grant_revoked.is_some() || token_revoked.is_some(),

@@ -65,8 +65,8 @@ fn unreachable(place: &str, error: &sqlx::Error) -> Error {
         sqlx::Error::Database(cause) => format!("{place} refused: {}", cause.message()),
         sqlx::Error::Io(cause) => format!("cannot reach {place}: {cause}"),
         sqlx::Error::Tls(cause) => format!(
-            "{place}: {cause}; between machines TLS is wanted: turn it on there, or add ?sslmode=disable to the URL where \
-             nobody else can listen on that network"
+            "{place}: {cause}; between machines TLS is required: turn it on there, or add ?sslmode=disable to the URL \
+             where nobody else can listen on that network"
         ),
         error => format!("cannot connect to {place}: {error}"),
     })

@@ -190,6 +190,7 @@ pub(super) fn is_unset(since: Option<Timestamp>) -> bool {
 }
 
 /// For what is stored line by line.
+#[expect(clippy::needless_pass_by_value, reason = "a column's value is handed over")]
 pub(super) fn lines(text: String) -> Vec<String> {
     text.lines().map(ToOwned::to_owned).collect()
 }

@@ -129,7 +129,10 @@ impl Tx {
     /// A statement of the engine itself, such as SAVEPOINT; for SQLite's writer alone.
     pub(super) fn statement(&mut self, sql: &str) -> Result<(), Error> {
         match &self.handle {
-            Handle::Sqlite(connection) => statement::execute(connection, sql, &[]).map(drop),
+            // That there is no transaction to end is the consequence of a full disk, and no bug.
+            Handle::Sqlite(connection) => statement::execute(connection, sql, &[])
+                .map(drop)
+                .map_err(|error| Error::Unavailable(error.to_string())),
             Handle::Postgres(_) => Err(Error::Corrupt("PostgreSQL has its own transactions")),
         }
     }

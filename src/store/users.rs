@@ -18,7 +18,8 @@ use crate::{
 
 record! {
     user_columns: User {
-        id: "u.id", email: "u.email", name: "u.name", plan: "u.plan", admin: "u.admin", active: "u.disabled_at" => is_unset,
+        id: "u.id", email: "u.email", name: "u.name", plan: "u.plan", admin: "u.admin",
+        active: "u.disabled_at" => is_unset,
     }
 }
 pub(super) use user_columns;

@@ -170,11 +170,11 @@ pub fn imports(source: &Source) -> Vec<String> {
     found
 }
 
-/// A line that is wider makes rustfmt leave all of its statement as it stands.
+/// A line that is wider makes rustfmt leave all of its statement as it stands; SQL is what grows so wide.
 #[test]
 fn lines_of_code_are_narrow_enough_to_be_formatted() {
     let mut wrong = Vec::new();
-    for source in files("src", ".rs") {
+    for source in files("src/store", ".rs") {
         let code = source.code();
         let wide = code.lines().enumerate().filter(|(_, line)| line.chars().count() > LINE_WIDTH_MAX);
         wrong.extend(wide.map(|(at, _)| format!("{}:{}", source.path, at + 1)).collect::<Vec<_>>());

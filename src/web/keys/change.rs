@@ -123,7 +123,7 @@ async fn replace(
         let feedback = Feedback { status: StatusCode::BAD_REQUEST, ..feedback };
         return detail::page(app, info, signed_in, old, project, feedback).await;
     }
-    let store = signed_in.store(&app);
+    let store = signed_in.store(app);
     let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
     let how = (Some(new_id.clone()), overlap_seconds.unwrap_or_default());
     let why = match keys::replace(app.engine_on(&store), act, &by, &old, how, alone).await {

@@ -105,7 +105,7 @@ pub(in crate::web) async fn submit(
         return Ok(Submission::Wrong(Box::new(form)));
     };
     let in_project = new.project.is_some();
-    let store = signed_in.store(&app);
+    let store = signed_in.store(app);
     let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
     match keys::create(app.engine_on(&store), act, &by, new, alone).await {
         Ok(Created { secret, key, .. }) => Ok(Submission::Made(secret, Box::new(key))),

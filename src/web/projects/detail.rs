@@ -192,7 +192,7 @@ async fn set_disabled(app: &Arc<App>, info: &RequestInfo, id: String, request: R
             Feedback { switch_password_error: Some(why), status: StatusCode::BAD_REQUEST, ..Feedback::default() };
         return page(app, info, &signed_in, project, feedback).await;
     }
-    let store = signed_in.store(&app);
+    let store = signed_in.store(app);
     let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
     let changes = ProjectChanges { disabled: Some(disabled), ..ProjectChanges::default() };
     engine::projects::update(app.engine_on(&store), act, &by, &id, changes).await?.ok_or_else(Error::not_found)?;
