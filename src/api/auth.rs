@@ -294,7 +294,11 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
 /// A valid credential: is it for this, is there a user behind it, and does it ask too often?
 async fn judge(app: &App, now: Timestamp, principal: &Principal, needs: Needs) -> Result<Judged, Error> {
     let refused = |reason| Ok(Judged::Refused(reason));
-    // A credential for another API has none of our scopes.
+    let catalog = app.catalog.current();
+    let is_ours = |uri: &String| catalog.management_api.as_ref().is_some_and(|api| api.identifier == *uri);
+    if !principal.audience.iter().any(is_ours) {
+        return refused(Reason::AudienceScope(needs.scope.name().to_owned()));
+    }
     if !principal.scopes.contains(needs.scope.name()) {
         return refused(Reason::Scope(needs.scope.name().to_owned()));
     }

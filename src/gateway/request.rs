@@ -110,10 +110,10 @@ pub(super) fn credential<'r>(api: &Api, headers: &'r HeaderMap) -> Result<Option
         };
         for value in headers.get_all(name) {
             let text = match carrier {
-                Carrier::Bearer => of_bearer(value).map(str::trim),
-                Carrier::Header(_) => value.to_str().ok().map(str::trim),
+                Carrier::Bearer => of_bearer(value),
+                Carrier::Header(_) => value.to_str().ok(),
             };
-            let text = text.ok_or(Reason::Unknown)?;
+            let text = text.ok_or(Reason::Unknown)?.trim();
             if found.is_some_and(|before| before != text) {
                 return Err(Reason::Malformed("The request carries two different credentials."));
             }

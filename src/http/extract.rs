@@ -231,7 +231,7 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
 #[must_use]
 pub fn of_bearer(value: &HeaderValue) -> Option<&str> {
     let (scheme, credential) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(credential)
+    (scheme.eq_ignore_ascii_case("bearer") && !credential.trim().is_empty()).then_some(credential)
 }
 
 #[cfg(test)]

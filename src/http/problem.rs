@@ -45,7 +45,9 @@ impl From<Reason> for Problem {
             Reason::Missing => {
                 Error::new(ErrorCode::InvalidToken, "send an API key or access token as Authorization: Bearer")
             }
-            Reason::Scope(scope) => Error::new(ErrorCode::InsufficientScope, format!("this needs the scope {scope}")),
+            Reason::Scope(scope) | Reason::AudienceScope(scope) => {
+                Error::new(ErrorCode::InsufficientScope, format!("this needs the scope {scope}"))
+            }
             Reason::Narrow(why) => Error::new(ErrorCode::InsufficientScope, why.clone()),
             Reason::Forbidden(why) => Error::new(ErrorCode::Forbidden, *why),
             Reason::Malformed(why) => Error::invalid_request(*why),
@@ -73,7 +75,7 @@ impl IntoResponse for Problem {
         if let Some(challenge) = challenge.and_then(|challenge| HeaderValue::try_from(challenge).ok()) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if let Some(Reason::Scope(scope)) = self.reason {
+        if let Some(Reason::Scope(scope) | Reason::AudienceScope(scope)) = self.reason {
             response.extensions_mut().insert(MissingScope(scope));
         }
         finish(response, self.error)

@@ -28,6 +28,8 @@ pub enum Reason {
     NoAddress,
     /// For another API.
     Audience,
+    /// For another API, and so without this scope of the management API.
+    AudienceScope(String),
     /// Valid, and without these scopes, space-delimited.
     Scope(String),
     /// Valid, and too narrow for what was asked, whatever its scopes.
@@ -77,7 +79,7 @@ impl Reason {
             Self::Disabled => "disabled",
             Self::Network => "network",
             Self::NoAddress => "no_address",
-            Self::Audience => "audience",
+            Self::Audience | Self::AudienceScope(_) => "audience",
             Self::Scope(_) | Self::Narrow(_) => "scope",
             Self::Forbidden(_) => "forbidden",
             Self::Route => "route",
@@ -90,7 +92,7 @@ impl Reason {
     pub fn status(&self) -> u16 {
         match self {
             Self::Malformed(_) => 400,
-            Self::Scope(_) | Self::Narrow(_) | Self::Forbidden(_) | Self::Route => 403,
+            Self::AudienceScope(_) | Self::Scope(_) | Self::Narrow(_) | Self::Forbidden(_) | Self::Route => 403,
             Self::Limited { .. } => 429,
             _ => 401,
         }
@@ -102,7 +104,7 @@ impl Reason {
     pub fn challenge(&self) -> Option<String> {
         match self {
             Self::Missing => Some(challenge("", "")),
-            Self::Scope(scope) => Some(challenge("insufficient_scope", scope)),
+            Self::Scope(scope) | Self::AudienceScope(scope) => Some(challenge("insufficient_scope", scope)),
             reason => (reason.status() == 401).then(|| challenge("invalid_token", "")),
         }
     }
@@ -129,7 +131,7 @@ impl Reason {
                     .into()
             }
             Self::Audience => "it is for another API".into(),
-            Self::Scope(scope) => format!("scope {scope} missing").into(),
+            Self::Scope(scope) | Self::AudienceScope(scope) => format!("scope {scope} missing").into(),
             Self::Narrow(why) | Self::Limited { why, .. } => why.clone(),
             Self::Route => "no rule of the API allows this request".into(),
         }

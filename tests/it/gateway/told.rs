@@ -257,8 +257,7 @@ async fn the_log_says_why_and_counts_each_refusal_once() {
         .map(|entry| (entry.event.as_str(), entry.reason.as_deref().unwrap_or_default(), entry.times))
         .collect();
     told.sort_unstable();
-    // A key for another API lacks the scope that the management API needs.
-    let counted = [("credential", "limited", 1), ("credential", "scope", 1), ("credential", "scope", 2)];
+    let counted = [("credential", "audience", 1), ("credential", "limited", 1), ("credential", "scope", 2)];
     assert_eq!(told, [&counted[..], &[("introspect", "revoked", 1)]].concat());
 }
 
