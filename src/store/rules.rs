@@ -98,8 +98,8 @@ impl Store {
                     return Ok(false);
                 }
                 if rules.len() == 1 && !open {
-                    let message = "this is the API's last rule: without it every credential for the API passes everywhere; \
-                                   pass open=yes to confirm";
+                    let message = "this is the API's last rule: without it every credential for the API passes \
+                                   everywhere; pass open=yes to confirm";
                     return Err(ModelError::new(ErrorCode::Conflict, message).into());
                 }
                 tx.execute("DELETE FROM routes WHERE id = $1", binds![&id]).await?;

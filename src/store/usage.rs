@@ -1,6 +1,6 @@
 //! Owns what is kept of keys' use: counts by hour, networks, last use, and what stands out among them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, btree_map::Entry};
 
 use super::{
     Error, Store,
@@ -49,6 +49,23 @@ pub struct KeyUse {
     pub networks: Vec<String>,
 }
 
+impl KeyUse {
+    /// Adds what the same key did beside this.
+    fn add(&mut self, other: Self) {
+        self.allowed += other.allowed;
+        self.denied += other.denied;
+        self.limited += other.limited;
+        if other.last_used_at > self.last_used_at {
+            self.last_used_at = other.last_used_at;
+            self.address = other.address.or(self.address.take());
+            self.agent = other.agent.or(self.agent.take());
+        }
+        let new = other.networks.into_iter().filter(|network| !self.networks.contains(network));
+        let new: Vec<String> = new.collect();
+        self.networks.extend(new);
+    }
+}
+
 record! {
     hour_columns: HourUsage { hour: "hour", allowed: "allowed", denied: "denied", limited: "limited" }
 }
@@ -76,6 +93,18 @@ const ADD_NETWORK: &str = "INSERT INTO key_networks (key_id, network, first_seen
 const FORGET_OLDEST: &str = "
     DELETE FROM key_networks WHERE key_id = $1 AND network IN
         (SELECT network FROM key_networks WHERE key_id = $1 ORDER BY first_seen DESC, network DESC LIMIT $3 OFFSET $2)";
+
+/// One use for each key, in the order of the keys: a row that stands twice in one statement is refused by PostgreSQL.
+fn by_key(uses: Vec<KeyUse>) -> Vec<KeyUse> {
+    let mut keys: BTreeMap<String, KeyUse> = BTreeMap::new();
+    for of in uses.into_iter().filter(|of| of.allowed + of.denied + of.limited > 0) {
+        match keys.entry(of.key_id.clone()) {
+            Entry::Vacant(vacant) => drop(vacant.insert(of)),
+            Entry::Occupied(mut occupied) => occupied.get_mut().add(of),
+        }
+    }
+    keys.into_values().collect()
+}
 
 /// What is known of a key before its use is added.
 type Before = (i64, Option<Timestamp>, String);
@@ -181,13 +210,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`]; the caller keeps its counts.
     pub async fn flush_key_uses(&self, now: Timestamp, uses: Vec<KeyUse>) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let uses: Vec<KeyUse> = uses.into_iter().filter(|of| of.allowed + of.denied + of.limited > 0).collect();
-                tx.flush_key_uses(now, &uses).await
-            })
-        })
-        .await
+        self.write(now, move |tx| Box::pin(async move { tx.flush_key_uses(now, &by_key(uses)).await })).await
     }
 
     /// A key's counts by hour since `from`, oldest first.
