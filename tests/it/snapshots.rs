@@ -69,6 +69,7 @@ async fn pictured(browser: &Browser<'_>, pages: &[(&str, &str)]) {
 async fn the_words_of_every_page() {
     let app = TestApp::new().await;
     let user = app.user("ada@example.com").await;
+    app.advance(60);
     let browser = app.browser();
     pictured(&browser, &[("page_sign_in", "/login"), ("page_report_a_leak", "/leaked")]).await;
     same("page_not_found", &said(&browser.get("/nothing").await.body));
