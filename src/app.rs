@@ -1,4 +1,4 @@
-//! Owns the wiring: every part built from the few things it needs. No part sees `App`.
+//! Owns the wiring: builds every part from the few values it needs. No part has access to `App`.
 
 use std::sync::{Arc, Once};
 
@@ -45,68 +45,68 @@ const CLOCK_BEHIND_SECONDS: i64 = 300;
 /// The server's parts.
 #[derive(Debug)]
 pub struct App {
-    /// How it runs.
+    /// Configuration.
     pub config: Config,
-    /// What time it is.
+    /// Clock.
     pub clock: Arc<Clock>,
     /// The database.
     pub store: Arc<Store>,
-    /// The APIs and scopes.
+    /// APIs and scopes.
     pub catalog: Arc<CatalogCache>,
     /// Signing keys.
     pub signing: Arc<Signing>,
-    /// Makes access tokens.
+    /// Creates access tokens.
     pub mint: Mint,
     /// Credential → principal.
     pub verifier: Verifier,
-    /// Finds and proves clients.
+    /// Finds and authenticates clients.
     pub clients: Clients,
     /// Finds sessions.
     pub sessions: Sessions,
-    /// Codes and refresh tokens.
+    /// Authorization codes and refresh tokens.
     pub grant_tokens: GrantTokens,
-    /// People's passwords.
+    /// User passwords.
     pub passwords: Passwords,
-    /// Counts requests against plans, and failed guesses.
+    /// Counts requests against plans, and failed attempts.
     pub limiter: Limiter,
     /// Counts frequent events.
     pub event_counts: Arc<EventCounts>,
-    /// Responses stored for retries.
+    /// Stored responses for retries.
     pub idempotency: Idempotency,
-    /// Cursors of lists.
+    /// Pagination cursors.
     pub cursors: Cursors,
-    /// Why requests were refused.
+    /// Reasons why requests were refused.
     pub denials: Arc<Denials>,
-    /// Ends keys that were found in public.
+    /// Revokes keys that were found in public.
     pub leaks: Leaks,
-    /// Names of the headers that tell an upstream who is calling, in the order of `config::Gateway::names`.
+    /// Names of the headers that identify the caller to an upstream, in the order of `config::Gateway::names`.
     pub identity_headers: Vec<HeaderName>,
     /// Authenticates forms.
     pub forms: aws_lc_rs::hmac::Key,
-    /// Recognises browsers that signed in before.
+    /// Recognizes browsers that signed in before.
     pub devices: aws_lc_rs::hmac::Key,
-    /// Whether it was said that a peer is not in `trusted_proxies` and yet forwards: one of strangers, one that may be ours.
+    /// Whether an untrusted forwarding peer was already warned about: unknown peers first, possible own proxies second.
     pub unheard_proxies: [Once; 2],
-    /// Work beside requests.
+    /// Background tasks.
     pub background: Background,
-    /// What is counted of requests.
+    /// Request metrics.
     pub telemetry: Telemetry,
 }
 
 impl App {
-    /// Opens the database and builds every part. Nothing runs in the background yet.
+    /// Opens the database and builds every part. Starts no background tasks.
     ///
     /// # Errors
-    /// When the database cannot be opened, belongs to another master key, or the clock is plainly wrong.
+    /// When the database cannot be opened or belongs to another master key, or the clock is clearly wrong.
     pub async fn new(config: Config, master: MasterKey, clock: Clock) -> Result<Self, Error> {
         let store = Store::open_with(config.database.expose(), Bounds::from(&config.limits), |_| Ok(None)).await?;
         Self::on(store, config, master, clock).await
     }
 
-    /// As [`Self::new`], on a database that was opened before.
+    /// As [`Self::new`], on a database that is already open.
     ///
     /// # Errors
-    /// When the database belongs to another master key, or the clock is plainly wrong.
+    /// When the database belongs to another master key, or the clock is clearly wrong.
     pub async fn on(store: Store, config: Config, master: MasterKey, clock: Clock) -> Result<Self, Error> {
         let store = Arc::new(store);
         let now = clock.now();
@@ -135,7 +135,7 @@ impl App {
             audit_key: master.mac(Purpose::Audit)?,
             audit_seconds: config.lifetimes.audit_seconds,
         };
-        // Until the first poll nothing cached is trusted; after it, the first request already is quick.
+        // Cached answers are not trusted until the first poll. Polling here makes the first request fast.
         background.poll(&mut ChangeFeed::default()).await?;
         let verifier = Verifier::new(VerifierParts {
             store: Arc::clone(&store),
@@ -180,20 +180,20 @@ impl App {
 }
 
 impl App {
-    /// What the verbs of management work with.
+    /// The parts that management operations need.
     #[must_use]
     pub fn engine(&self) -> Engine<'_> {
         let Self { config, store, catalog, signing, passwords, .. } = self;
         Engine { config, store, catalog, signing, passwords }
     }
 
-    /// The same, writing by `store`.
+    /// As [`Self::engine`], but writes go through `store`.
     pub fn engine_on<'a>(&'a self, store: &'a Store) -> Engine<'a> {
         Engine { store, ..self.engine() }
     }
 }
 
-/// Warns that `limits.client_plan` names no plan. The start is not refused: the plan can still be created.
+/// Warns if `limits.client_plan` names a plan that does not exist. Startup continues: the plan can still be created.
 fn warn_of_plan(client_plan: &str, catalog: &CatalogCache) {
     if !client_plan.is_empty() && catalog.current().plans.find(client_plan).is_none() {
         tracing::warn!(client_plan, "limits.client_plan: there is no such plan, clients on their own have no limit");
@@ -205,7 +205,7 @@ fn identity_headers(config: &Config) -> Result<Vec<HeaderName>, Error> {
     config.gateway.names().into_iter().map(|(_, text)| name(text)).collect()
 }
 
-/// Refuses a database of another master key.
+/// Refuses a database that was created with another master key.
 ///
 /// # Errors
 /// `invalid_request`, `temporarily_unavailable`.
@@ -217,7 +217,7 @@ pub async fn check_master(store: &Store, master: &MasterKey, now: Timestamp) -> 
     Ok(())
 }
 
-/// Refuses a database of another master key, and a clock that is plainly wrong.
+/// Refuses a database that was created with another master key, and a clock that is clearly wrong.
 async fn check(store: &Store, master: &MasterKey, now: Timestamp) -> Result<(), Error> {
     check_master(store, master, now).await?;
     if let Some(newest) = store.newest_entry_at().await?

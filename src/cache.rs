@@ -1,8 +1,8 @@
 //! Owns when a cached answer may be trusted (DESIGN idea 3). Does not read the feed; see `store::changes`.
 //!
-//! Positions are ticks of this node: a change gets the next tick when this node learns of it, and a fill remembers the
-//! tick that was current before it read its rows. A change committed after that read is learned later, so its tick is
-//! greater, whatever order the sequence numbers of the database were handed out in.
+//! Positions are ticks of this node. A change gets the next tick when this node reads it from the feed. A cached value
+//! records the tick that was current before its rows were read. A change committed after that read is seen later, so
+//! its tick is greater, in whatever order the database assigned the sequence numbers.
 
 use std::{
     collections::HashMap,
@@ -14,9 +14,9 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Entities remembered as changed; beyond it everything cached is read again once.
+/// Most changed entities kept; above this, every cached value is read again once.
 const CHANGED_MAX: usize = 65_536;
-/// Without word from the feed for this long, a node stops trusting its cache. In milliseconds.
+/// A node stops trusting its cache after this long without a successful read of the feed. In milliseconds.
 pub const TRUST_MS: u64 = 1000;
 
 /// What an answer can be derived from.
@@ -55,7 +55,7 @@ impl EntityKind {
         Self::SigningKeys,
     ];
 
-    /// The word in the feed.
+    /// Its name in the feed.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl EntityKind {
         }
     }
 
-    /// The kind of a word in the feed.
+    /// The kind with this name in the feed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
@@ -81,38 +81,38 @@ impl EntityKind {
 /// One thing that can change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Entity {
-    /// Of which kind.
+    /// Its kind.
     pub kind: EntityKind,
-    /// Its identifier; empty where the kind is one whole.
+    /// Its identifier; empty for kinds that change as a whole.
     pub id: Box<str>,
 }
 
 impl Entity {
-    /// The entity of this kind and identifier.
+    /// The entity with this kind and identifier.
     pub fn new(kind: EntityKind, id: impl Into<Box<str>>) -> Self {
         Self { kind, id: id.into() }
     }
 }
 
-/// A value with what it was derived from and when it was read.
+/// A value, the entities it was derived from and the tick at which it was read.
 #[derive(Debug)]
 pub struct Cached<T> {
     /// The value.
     pub value: T,
     sources: Box<[Entity]>,
     read_at: u64,
-    // The tick at which no source had changed: makes the next look one comparison.
+    // The last tick at which no source had changed: the next check is then one comparison.
     checked_at: AtomicU64,
 }
 
 impl<T> Cached<T> {
-    /// A value read at `position` (taken before its rows were read) from `sources`.
+    /// A value read from `sources` at `position`, which was taken before its rows were read.
     pub fn new(value: T, position: u64, sources: impl Into<Box<[Entity]>>) -> Self {
         Self { value, sources: sources.into(), read_at: position, checked_at: AtomicU64::new(position) }
     }
 }
 
-/// What this node knows of the feed.
+/// The state of the feed as this node has read it.
 #[derive(Debug)]
 pub struct Freshness {
     started: Instant,
@@ -124,13 +124,13 @@ pub struct Freshness {
 #[derive(Debug, Default)]
 struct Changed {
     at: HashMap<Entity, u64>,
-    // Values read before this tick are no longer told apart.
+    // Values read before this tick are never fresh.
     floor: u64,
 }
 
 impl Default for Freshness {
     fn default() -> Self {
-        // Not confirmed until the feed has read the feed once.
+        // Not confirmed until the feed has been read once.
         Self {
             started: Instant::now(),
             confirmed_ms: AtomicU64::new(0),
@@ -141,13 +141,13 @@ impl Default for Freshness {
 }
 
 impl Freshness {
-    /// The position to read before reading rows.
+    /// The current position. Take it before reading rows.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.tick.load(Ordering::Acquire)
     }
 
-    /// Records changes: everything derived from these entities is read again.
+    /// Records changes: every value derived from these entities is read again.
     pub fn apply(&self, entities: impl IntoIterator<Item = Entity>) {
         let mut entities = entities.into_iter().peekable();
         if entities.peek().is_none() {
@@ -163,7 +163,7 @@ impl Freshness {
         self.tick.store(tick, Ordering::Release);
     }
 
-    /// Forgets everything read so far: changes may have been missed.
+    /// Invalidates everything read so far: changes may have been missed.
     pub fn distrust_all(&self) {
         let mut changed = self.changed.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         let tick = self.tick.load(Ordering::Acquire) + 1;
@@ -172,13 +172,13 @@ impl Freshness {
         self.tick.store(tick, Ordering::Release);
     }
 
-    /// Milliseconds on this node's own steady clock.
+    /// Milliseconds on this node's own monotonic clock.
     #[must_use]
     pub fn steady_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
     }
 
-    /// The feed was read to its end by a look that began at `steady_ms`.
+    /// Records that the feed was read to its end by a poll that began at `steady_ms`.
     pub fn confirm(&self, steady_ms: u64) {
         self.confirmed_ms.fetch_max(steady_ms, Ordering::AcqRel);
     }
@@ -190,13 +190,13 @@ impl Freshness {
         confirmed > 0 && self.steady_ms().saturating_sub(confirmed) < TRUST_MS
     }
 
-    /// Milliseconds since the look by which the feed was last confirmed; since the start where it never was.
+    /// Milliseconds since the start of the poll that last confirmed the feed; since startup if there was none.
     #[must_use]
     pub fn lag_ms(&self) -> u64 {
         self.steady_ms().saturating_sub(self.confirmed_ms.load(Ordering::Acquire))
     }
 
-    /// Whether nothing `cached` came from has changed since it was read.
+    /// Whether no source of `cached` has changed since it was read.
     #[must_use]
     pub fn is_fresh<T>(&self, cached: &Cached<T>) -> bool {
         let tick = self.position();

@@ -1,11 +1,11 @@
 //! grantd, an OAuth 2.0 authorization server with first-class API keys.
 //!
-//! The path of a request: [`router`] lists every route. Around each stands `http::layers::edge` (id, sender, time limit,
-//! headers, log). A handler in [`oauth`], [`api`] or [`web`] reads its request once through [`http`] into types of [`model`]
-//! that cannot be wrong, asks [`engine`] (`verify`: credential → principal; `mint`: the one place tokens are made), which
-//! asks [`store`], where all the SQL is, one text for SQLite and PostgreSQL. [`cache`] knows when an answer may be reused:
-//! every change that matters is appended to the changes feed in its own transaction, and each node follows it.
-//! [`app`] builds all parts once. Imports go only downward in this list:
+//! A request takes this path: [`router`] lists every route. `http::layers::edge` wraps each one (request id, client
+//! address, time limit, headers, log). A handler in [`oauth`], [`api`] or [`web`] parses its request once through
+//! [`http`] into validated types of [`model`]. It calls [`engine`] (`verify`: credential → principal; `mint`: the one
+//! place where tokens are created), which calls [`store`]. All SQL is in [`store`], one text for SQLite and PostgreSQL.
+//! [`cache`] decides when an answer may be reused: every relevant change is appended to the changes feed in its own
+//! transaction, and each node reads that feed. [`app`] builds all parts once. Imports go only downward in this list:
 
 pub mod cli;
 

@@ -1,4 +1,4 @@
-//! Owns the process: parse the command line, run it, print the error.
+//! Owns the process: parses the command line, runs the command and prints the error.
 
 use std::{io::Write, process::ExitCode};
 
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Words for the person at the terminal, who may see the cause.
+/// The message for the terminal, including the cause.
 fn describe(error: &Error) -> String {
     match &error.cause {
         Some(cause) => format!("{}: {cause}", error.description),

@@ -1,7 +1,7 @@
-//! Owns the instruments, plain atomics that cost an addition, and the page that shows them in Prometheus' text format. Does
-//! not know what is measured; every family stands in `ops::metrics`.
+//! Owns the metric types, plain atomics that cost one addition, and the page in Prometheus' text format. Contains no
+//! metric families; those are all in `ops::metrics`.
 //!
-//! No registry: whoever counts owns its counters and finds them without a look-up, and nothing piles up between two scrapes.
+//! No registry: each component owns its counters and needs no look-up, and nothing accumulates between two scrapes.
 
 use std::{
     collections::HashMap,
@@ -23,39 +23,39 @@ const BOUNDS_NANOS: [u64; 8] =
 /// Most names in one [`Named`]; further ones are counted as `other`.
 const NAMES_MAX: usize = 256;
 
-/// How often something happened.
+/// Number of times that something happened.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
 
 impl Count {
-    /// Once more.
+    /// Adds one.
     pub fn one(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often so far.
+    /// The count so far.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// How much is under way.
+/// Number of things in progress.
 #[derive(Debug, Default)]
 pub struct Level(AtomicU64);
 
-/// One thing that is under way until this is dropped.
+/// One thing that is in progress until this is dropped.
 #[derive(Debug)]
 pub struct UnderWay<'l>(&'l Level);
 
 impl Level {
-    /// Counts one thing for as long as the answer is held.
+    /// Counts one thing for as long as the returned value is held.
     pub fn enter(&self) -> UnderWay<'_> {
         self.0.fetch_add(1, Ordering::Relaxed);
         UnderWay(self)
     }
 
-    /// How much now.
+    /// The current number.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -68,7 +68,7 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// How long something took, in buckets.
+/// Durations, in buckets.
 #[derive(Debug, Default)]
 pub struct Latency {
     buckets: [AtomicU64; BOUNDS.len() + 1],
@@ -76,7 +76,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Once more, and how long it took.
+    /// Records one duration.
     pub fn record(&self, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BOUNDS_NANOS.iter().position(|&bound| nanos <= bound).unwrap_or(BOUNDS.len());
@@ -85,7 +85,7 @@ impl Latency {
     }
 }
 
-/// Instruments told apart by a name, of which there are few. A look-up takes no lock.
+/// Metrics distinguished by a name, of which there are few. A look-up takes no lock.
 #[derive(Debug)]
 pub struct Named<T> {
     known: ArcSwap<HashMap<Box<str>, Arc<T>>>,
@@ -93,14 +93,14 @@ pub struct Named<T> {
 }
 
 impl<T> Default for Named<T> {
-    /// Without a name.
+    /// Without names.
     fn default() -> Self {
         Self { known: ArcSwap::default(), adding: Mutex::default() }
     }
 }
 
 impl<T: Default> Named<T> {
-    /// With these names from the beginning, so that their first event is an increase and not a new series.
+    /// With these names from the start, so that their first event is an increase and not a new series.
     pub fn of<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
         let named = Self::default();
         for name in names {
@@ -109,7 +109,7 @@ impl<T: Default> Named<T> {
         named
     }
 
-    /// Uses the instrument of this name.
+    /// Calls `then` with the metric of this name.
     pub fn with<R>(&self, name: &str, then: impl FnOnce(&T) -> R) -> R {
         if let Some(known) = self.known.load().get(name) {
             return then(known);
@@ -117,7 +117,7 @@ impl<T: Default> Named<T> {
         then(&self.add(name))
     }
 
-    /// Every name with its instrument, in order.
+    /// Every name with its metric, sorted.
     #[must_use]
     pub fn all(&self) -> Vec<(Box<str>, Arc<T>)> {
         let known = self.known.load();
@@ -136,10 +136,10 @@ impl<T: Default> Named<T> {
     }
 }
 
-/// What a family is to Prometheus.
+/// Prometheus type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Only grows.
+    /// Only increases.
     Counter,
     /// Goes up and down.
     Gauge,
@@ -152,7 +152,7 @@ pub enum Kind {
 pub struct Page(String);
 
 impl Page {
-    /// Begins a family; its samples follow.
+    /// Starts a family; its samples follow.
     pub fn family(&mut self, kind: Kind, name: &'static str, help: &'static str) -> Family<'_> {
         let kind = match kind {
             Kind::Counter => "counter",
@@ -175,7 +175,7 @@ impl Page {
     }
 }
 
-/// A family that takes samples.
+/// A family to which samples are added.
 #[derive(Debug)]
 pub struct Family<'p> {
     page: &'p mut Page,
@@ -183,12 +183,12 @@ pub struct Family<'p> {
 }
 
 impl Family<'_> {
-    /// One sample.
+    /// Adds one sample.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) -> &mut Self {
         self.line("", labels, None, value)
     }
 
-    /// One histogram.
+    /// Adds one histogram.
     pub fn latency(&mut self, labels: &[(&str, &str)], latency: &Latency) -> &mut Self {
         let mut count = 0;
         let bounds = BOUNDS.iter().map(f64::to_string).chain(["+Inf".to_owned()]);

@@ -1,4 +1,4 @@
-//! Owns EVERY route on one page, in groups by who reads their answers, and the order of what stands around them.
+//! Owns EVERY route in one file, grouped by audience, and the order of the layers around them.
 
 use std::{
     any::Any,
@@ -40,8 +40,8 @@ use crate::{
     },
 };
 
-/// Routes, and what their handlers say of themselves for the OpenAPI document. `$scope` finds the scope a handler needs,
-/// `$other` answers methods that none of them takes.
+/// Routes, and the OpenAPI descriptions of their handlers. `$scope` returns the scope that a handler needs, `$other`
+/// answers methods that no handler accepts.
 macro_rules! routes {
     ($scope:path; $(.route($path:literal, $($method:ident($($handler:ident)::+)).+ $(, otherwise $other:path)?))*) => {{
         #[derive(utoipa::OpenApi)]
@@ -62,13 +62,13 @@ pub fn router(app: Arc<App>) -> Router {
     routes.with_state(app)
 }
 
-/// A group of routes with what stands around each: its errors have the form that `audience` reads, whoever made them. Panics
-/// are caught inside the edge, so that their answers look like others.
+/// A group of routes with its layers: every error has the format for `audience`, wherever it was created. Panics are
+/// caught inside the edge layer, so that their responses look like any other.
 pub fn group(app: &Arc<App>, audience: Audience, routes: Router<Arc<App>>) -> Router<Arc<App>> {
     let panicked = move |_: Box<dyn Any + Send>| audience.error(Error::server("a handler panicked"));
     routes
         .method_not_allowed_fallback(move |method: Method| async move { audience.other_method(&method) })
-        // One stack and not two layers: each layer of its own is boxed once more for every request.
+        // One `ServiceBuilder` stack: each separate layer would add one boxed future per request.
         .layer(
             ServiceBuilder::new()
                 .layer(from_fn_with_state((Arc::clone(app), audience), layers::edge))
@@ -76,7 +76,7 @@ pub fn group(app: &Arc<App>, audience: Audience, routes: Router<Arc<App>>) -> Ro
         )
 }
 
-/// A group that has `paths` to itself: whatever is no route below them is not found, in the form of the group's errors.
+/// A group that owns `paths`: any unmatched path below them returns 404, in the error format of the group.
 fn group_below(app: &Arc<App>, audience: Audience, paths: &[&str], mut routes: Router<Arc<App>>) -> Router<Arc<App>> {
     let nowhere = move || async move { audience.error(Error::not_found()) };
     for path in paths {
@@ -91,7 +91,7 @@ fn group_below(app: &Arc<App>, audience: Audience, paths: &[&str], mut routes: R
 fn machines(app: &Arc<App>) -> Router<Arc<App>> {
     let from_scripts = from_scripts()
         .0
-        // Before CORS, which answers preflight requests in its place.
+        // Added before CORS, so that CORS answers preflight requests instead of this fallback.
         .method_not_allowed_fallback(|method: Method| async move { Audience::Program.other_method(&method) })
         .layer(cors(app));
     let routes = Router::new()
@@ -107,7 +107,7 @@ fn machines(app: &Arc<App>) -> Router<Arc<App>> {
     group_below(app, Audience::Program, &paths, routes)
 }
 
-/// For scripts in browsers too, from the origins that are configured.
+/// Also for browser scripts, from the configured origins.
 fn from_scripts() -> (Router<Arc<App>>, Described) {
     routes! { nothing;
         .route("/oauth/token", post(oauth::token::token))
@@ -115,7 +115,7 @@ fn from_scripts() -> (Router<Arc<App>>, Described) {
     }
 }
 
-/// OAuth, the questions of a credential about itself, and what proxies and reporters ask.
+/// OAuth, endpoints about the presented credential, and endpoints for proxies and leak reporters.
 fn protocol() -> (Router<Arc<App>>, Described) {
     routes! { nothing;
         .route("/oauth/introspect", post(oauth::introspect::introspect))
@@ -129,22 +129,22 @@ fn protocol() -> (Router<Arc<App>>, Described) {
     }
 }
 
-/// No scope: the operation says itself what it needs.
+/// No scope: the operation's own description names what it needs.
 fn nothing<H>(_: &H) -> Option<Scope> {
     None
 }
 
-/// The OpenAPI document of the server with this configuration.
+/// The OpenAPI document of a server with this configuration.
 #[must_use]
 pub fn document(config: &Config) -> Value {
     openapi::document(config, [management().1, from_scripts().1, protocol().1])
 }
 
-/// What programs and people read about the management API, made once.
+/// The description of the management API for programs and people, created once.
 fn described(app: &Arc<App>) -> Router<Arc<App>> {
     let document = Arc::new(document(&app.config));
     let shown = Arc::clone(&document);
-    // Compressed when it is first asked for: most servers never are.
+    // Compressed on the first request: most servers never get one.
     let (text, page) = (Arc::new(OnceLock::<Compressed>::new()), Arc::new(OnceLock::new()));
     let described = async move |headers: HeaderMap| {
         text.get_or_init(|| Compressed::new(document.to_string())).fill(&headers, reply::public_json(Body::empty()))
@@ -158,7 +158,7 @@ fn described(app: &Arc<App>) -> Router<Arc<App>> {
     ))
 }
 
-/// The management API: JSON, a Bearer credential with the scope that each handler names, errors as RFC 9457 has them.
+/// The management API: JSON, a Bearer credential with the scope of each handler, RFC 9457 errors.
 fn management() -> (Router<Arc<App>>, Described) {
     routes! { needs::scope;
         .route("/api/v1/keys", get(api::keys::list).post(api::keys::create))
@@ -226,18 +226,18 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
         .method_not_allowed_fallback(|method: Method| async move { Audience::Person.other_method(&method) })
         .layer(from_fn_with_state(Arc::clone(app), login_redirect::remember))
         .layer(from_fn_with_state(Arc::clone(app), layers::our_host))
-        // By any name: they are the same for everybody, and the page that says where we are needs them.
+        // On any host name: assets are the same for everyone, and the page that names the right host needs them.
         .route("/assets/{name}", get(assets::asset))
         .fallback(nowhere);
     group(app, Audience::Person, routes)
 }
 
-/// Outside of all groups: somebody mistyped an address.
+/// A path outside all groups, such as a mistyped address.
 async fn nowhere() -> Response {
     Audience::Person.error(Error::not_found())
 }
 
-/// An issuer with a path has its metadata at the root too, the path after the well-known part (RFC 8414 §3.1).
+/// An issuer with a path also has its metadata at the root, with the path after the well-known part (RFC 8414 §3.1).
 fn issuer_with_path(app: &Arc<App>, base: &str) -> Router<Arc<App>> {
     let routes = Router::new()
         .route(&format!("/.well-known/oauth-authorization-server{base}"), get(metadata::metadata))

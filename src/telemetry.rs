@@ -1,4 +1,4 @@
-//! Owns logs, and what is counted of requests. Does not decide what is logged; no secret is ever handed to it.
+//! Owns logging and request metrics. Does not decide what is logged; secrets are never passed to it.
 
 use std::{
     io::{IsTerminal, stderr},
@@ -12,26 +12,26 @@ use crate::{
     model::{error::Error, reason::Reason},
 };
 
-/// How sign-ins end.
+/// Outcomes of sign-ins.
 pub const SIGN_INS: [&str; 4] = ["success", "wrong", "limited", "unavailable"];
 
-/// What is counted of requests.
+/// Request metrics.
 #[derive(Debug)]
 pub struct Telemetry {
-    /// By the router's own pattern.
+    /// By route pattern.
     pub routes: Named<Route>,
-    /// Sign-ins by how they ended, see [`SIGN_INS`].
+    /// Sign-ins by outcome, see [`SIGN_INS`].
     pub sign_ins: Named<Count>,
     /// Refused requests by [`Reason::as_str`].
     pub refusals: Named<Count>,
 }
 
-/// What is counted of one route.
+/// Metrics of one route.
 #[derive(Debug, Default)]
 pub struct Route {
-    /// Answers by the first digit of their status; those of none of HTTP's own classes first.
+    /// Responses by the first digit of their status; statuses outside HTTP's classes come first.
     pub answers: [Count; 6],
-    /// From the request's head to the answer's.
+    /// From the request head to the response head.
     pub took: Latency,
 }
 
@@ -43,7 +43,7 @@ impl Default for Telemetry {
 }
 
 impl Telemetry {
-    /// Counts one answered request. `route` is one of the router's own patterns, so there are few.
+    /// Counts one answered request. `route` is a route pattern of the router, so there are few.
     pub fn request(&self, route: &str, status: u16, took: Duration) {
         self.routes.with(route, |route| {
             route.answers.get(usize::from(status / 100)).unwrap_or(&route.answers[0]).one();
@@ -52,10 +52,10 @@ impl Telemetry {
     }
 }
 
-/// Starts logging to standard error: lines for people, or JSON objects.
+/// Starts logging to standard error: text for people, or JSON objects.
 ///
 /// # Errors
-/// `invalid_request` when the filter cannot be read.
+/// `invalid_request` when the filter cannot be parsed.
 pub fn start_log(filter: &str, json: bool) -> Result<(), Error> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|_| Error::invalid_request("log: a level such as info, or grantd=debug,info"))?;
@@ -63,7 +63,7 @@ pub fn start_log(filter: &str, json: bool) -> Result<(), Error> {
     let started = if json {
         registry.with(fmt::layer().json().with_writer(stderr)).try_init()
     } else {
-        // Colours are for terminals; in a file they are noise.
+        // Colors are for terminals only.
         let layer = fmt::layer().with_target(false).with_ansi(stderr().is_terminal()).with_writer(stderr);
         registry.with(layer).try_init()
     };

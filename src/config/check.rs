@@ -1,4 +1,4 @@
-//! Owns which settings are refused, and which are allowed and warned of.
+//! Owns the validation of settings: those that are refused, and those that are allowed with a warning.
 
 use lettre::{AsyncSmtpTransport, Tokio1Executor, message::Mailbox};
 use redis::IntoConnectionInfo;
@@ -17,10 +17,10 @@ fn wrong(key: &str, right: &str) -> Result<(), ConfigError> {
 }
 
 impl Config {
-    /// Refuses what cannot be right.
+    /// Refuses invalid settings.
     ///
     /// # Errors
-    /// [`ConfigError`] naming the key and what would be right; not yet where it was found.
+    /// [`ConfigError`] naming the key and what would be valid, but not yet where the value was set.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let issuer = Url::parse(&self.issuer)
             .map_err(|_| ConfigError::of("issuer", "an absolute URL, such as https://auth.example.com"))?;
@@ -46,7 +46,7 @@ impl Config {
                 "sqlite:PATH or postgres://user:password@host/database, such as sqlite:grantd.db",
             );
         }
-        // An origin as browsers send it; `*` would open the token endpoint to every script there is.
+        // An origin as browsers send it; `*` would open the token endpoint to scripts of every site.
         let is_origin = |text: &String| Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == *text);
         if !self.cors_origins.iter().all(is_origin) {
             return wrong(
@@ -90,7 +90,7 @@ impl Config {
             ("lifetimes.signing_key_seconds", lifetimes.signing_key_seconds, 315_360_000),
             ("lifetimes.audit_seconds", lifetimes.audit_seconds, 3_153_600_000),
         ] {
-            // A signing key needs time to be announced before it signs; a log of seconds is none.
+            // A signing key must be announced before it signs, and an audit log of a few seconds would be useless.
             let least = if key.ends_with("signing_key_seconds") || key.ends_with("audit_seconds") { 86_400 } else { 1 };
             if seconds < least || seconds > most {
                 return wrong(key, &format!("{least} to {most} seconds"));
@@ -156,7 +156,7 @@ impl Config {
         Ok(())
     }
 
-    /// A word that is no level would be taken for the name of a module and turn everything else off.
+    /// Checks the log filter. A word that is not a level would be read as a module name and turn off all other logging.
     fn check_log(&self) -> Result<(), ConfigError> {
         let is_level = |word: &str| {
             ["off", "error", "warn", "info", "debug", "trace"].contains(&word.trim().to_ascii_lowercase().as_str())
@@ -168,7 +168,7 @@ impl Config {
         Ok(())
     }
 
-    /// What becomes part of keys and of headers.
+    /// Checks names that become part of keys and headers.
     fn check_names(&self) -> Result<(), ConfigError> {
         let prefix = self.key_prefix.as_str();
         if prefix.is_empty()
@@ -198,7 +198,7 @@ impl Config {
         Ok(())
     }
 
-    /// What is allowed and yet should be known.
+    /// Warnings about settings that are allowed but risky.
     pub(super) fn warnings(&self, layers: &Layers) -> Vec<String> {
         let mut warnings = layers.warnings.clone();
         if matches!(layers.source("database"), Source::Flag(_)) && self.database.has_password() {

@@ -1,20 +1,20 @@
-//! Owns how a configuration is wrong, in words.
+//! Owns the configuration error and its message.
 
 use std::fmt;
 
-/// What was wrong with the configuration: the key, what would be right, and what was found where. Never a secret.
+/// An invalid configuration: the key, what would be valid, and the value found with its source. Never holds a secret.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Such as `limits.body_bytes`; empty where no one key is to blame.
+    /// The key, such as `limits.body_bytes`; empty if no single key is to blame.
     pub(super) key: String,
-    /// What would be right, with an example.
+    /// What would be valid, with an example.
     pub(super) right: String,
-    /// What was found, and in which file and line, variable or flag.
+    /// The value found, with its file and line, variable or flag.
     pub(super) found: Option<String>,
 }
 
 impl ConfigError {
-    /// A wrong value of one key.
+    /// An error about the value of one key.
     pub(super) fn of(key: &str, right: impl Into<String>) -> Self {
         Self { key: key.to_owned(), right: right.into(), found: None }
     }

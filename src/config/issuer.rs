@@ -1,11 +1,11 @@
-//! Owns the issuer: one URL, read once, and what follows from it. Does not judge it; see `check`.
+//! Owns the issuer: one URL, parsed once, and the values derived from it. Does not validate it; see `check`.
 
 use std::{fmt, ops::Deref};
 
 use serde::Deserialize;
 use url::Url;
 
-/// The URL by which everybody reaches this server, byte for byte as the metadata shows it (RFC 8414 §2).
+/// The public URL of this server, byte for byte as in the metadata (RFC 8414 §2).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "String")]
 pub struct Issuer {
@@ -22,7 +22,7 @@ impl Issuer {
         &self.host
     }
 
-    /// Its path, such as `/auth`; empty where it is only a host.
+    /// Its path, such as `/auth`; empty if there is none.
     #[must_use]
     pub fn base_path(&self) -> &str {
         &self.base_path
@@ -34,7 +34,7 @@ impl Issuer {
         &self.origin
     }
 
-    /// Whether browsers reach this server by TLS, so that cookies may be `Secure`.
+    /// Whether browsers reach this server over TLS, so that cookies can be `Secure`.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.text.starts_with("https://")
@@ -42,7 +42,7 @@ impl Issuer {
 }
 
 impl From<String> for Issuer {
-    /// What is no URL has none of the parts, and is refused before anything asks for them.
+    /// Text that is not a URL leaves every part empty; `check` refuses it before the parts are used.
     fn from(text: String) -> Self {
         let url = Url::parse(&text).ok();
         let part = |of: fn(&Url) -> Option<String>| url.as_ref().and_then(of).unwrap_or_default();

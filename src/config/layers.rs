@@ -1,5 +1,5 @@
-//! Owns the layers of a configuration: which settings there are, who set each one last, and where. Knows that a number is
-//! wanted where the default is one; does not judge values further.
+//! Owns the layers of a configuration: the available settings, and the last source to set each one. Checks that a value
+//! has the type of its default; does not validate values further.
 
 use std::{collections::BTreeMap, fs, io::ErrorKind, os::unix::fs::PermissionsExt, path::Path};
 
@@ -8,11 +8,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::{DEFAULTS, error::ConfigError};
 
-/// Read where it exists and no other file is named.
+/// Read if it exists and no other file is named.
 const DEFAULT_FILE: &str = "grantd.toml";
-/// Variables that are not configuration: the file's own name, and what the command line reads.
+/// Variables that are not settings: the path of the file, and those read by the command line.
 const NOT_KEYS: [&str; 3] = ["GRANTD_CONFIG", "GRANTD_API_KEY", "GRANTD_SERVER"];
-/// Examples for settings whose default is empty.
+/// Examples for settings with an empty default.
 const EXAMPLES: [(&str, &str); 9] = [
     ("master_key", "what `openssl rand -base64 32` prints"),
     ("trusted_proxies", "[\"10.0.0.7\"]"),
@@ -24,11 +24,11 @@ const EXAMPLES: [(&str, &str); 9] = [
     ("mail.from", "Example <keys@example.com>"),
     ("leaks.keys_url", "https://api.github.com/meta/public_keys/secret_scanning"),
 ];
-/// Settings whose value is never shown, besides those whose names end like [`SECRET_ENDS`].
+/// Settings whose value is never shown, in addition to those whose names end in one of [`SECRET_ENDS`].
 const SECRETS: [&str; 2] = ["database", "limits.shared"];
 const SECRET_ENDS: [&str; 5] = ["_key", "_token", "secret", "password", "url"];
 
-/// Who set a value.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     Default,
@@ -48,7 +48,7 @@ pub(super) struct Setting {
 pub(super) struct Layers {
     settings: BTreeMap<String, Setting>,
     defaults: BTreeMap<String, Value>,
-    /// What a person should know who starts with these.
+    /// Warnings for the operator.
     pub(super) warnings: Vec<String>,
 }
 
@@ -61,7 +61,7 @@ impl Layers {
         Ok(Self { settings: found, defaults, warnings: Vec::new() })
     }
 
-    /// The file's settings on top. The default file need not exist.
+    /// Applies the file's settings. The default file need not exist.
     pub(super) fn read_file(&mut self, named: Option<&Path>) -> Result<(), ConfigError> {
         let path = named.unwrap_or(Path::new(DEFAULT_FILE));
         let name = path.display().to_string();
@@ -73,7 +73,7 @@ impl Layers {
         let place = |at: usize| Source::File(name.clone(), line(&text, at));
         let mut found = BTreeMap::new();
         flatten("", parse(&text, &name)?, &place, &mut found);
-        // A file that others can read holds no secret.
+        // A file that others can read should not hold secrets.
         let is_open = fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
         let held = |key: &String| is_secret(key) && found[key].value.as_str().is_some_and(has_secret);
         let secrets: Vec<String> = found.keys().filter(|key| held(key)).cloned().collect();
@@ -88,8 +88,8 @@ impl Layers {
         found.into_iter().try_for_each(|(key, setting)| self.set(&key, setting))
     }
 
-    /// The variables' settings on top. Those that name no setting are reported, not refused: Kubernetes and Docker put such
-    /// into the environment of every container beside a service named `grantd`.
+    /// Applies the variables' settings. Variables that match no setting are ignored, with a warning unless they look
+    /// like those that Kubernetes and Docker set in every container next to a service named `grantd`.
     pub(super) fn read_variables(
         &mut self,
         variables: impl IntoIterator<Item = (String, String)>,
@@ -116,7 +116,7 @@ impl Layers {
         Ok(())
     }
 
-    /// A flag's setting on top.
+    /// Applies a flag's setting.
     pub(super) fn set_flag(&mut self, key: &str, text: &str) -> Result<(), ConfigError> {
         self.set_text(key, text, Source::Flag(key.to_owned()))
     }
@@ -130,7 +130,7 @@ impl Layers {
         tree(self.settings.iter().map(|(key, setting)| (key, &setting.value)))
     }
 
-    /// The defaults with one setting put in, for each that somebody set: whoever makes those unreadable is to blame.
+    /// For each setting that was set explicitly, the defaults with only that one changed, to find an unreadable value.
     pub(super) fn one_by_one(&self) -> impl Iterator<Item = (&String, Value)> {
         self.settings.iter().filter(|(_, setting)| setting.source != Source::Default).map(|(key, setting)| {
             let others = self.defaults.iter().filter(move |(other, _)| *other != key);
@@ -138,7 +138,7 @@ impl Layers {
         })
     }
 
-    /// The same error with what was found where, and an example.
+    /// Adds an example to an error, and the value found with its source.
     pub(super) fn explain(&self, mut error: ConfigError) -> ConfigError {
         if let Some(default) = self.defaults.get(&error.key)
             && !error.right.contains("such as")
@@ -154,7 +154,7 @@ impl Layers {
                 Source::Variable(name) => name.clone(),
                 Source::Flag(name) => format!("--{}", name.replace('_', "-")),
             };
-            // A number is no secret, whatever it is called.
+            // A number is not a secret, whatever the name of its key.
             let is_text = self.defaults.get(&error.key).is_some_and(Value::is_string);
             error.found = Some(match is_text && is_secret(&error.key) {
                 true => format!("set in {place}; its value is not shown"),
@@ -194,7 +194,7 @@ impl Layers {
         ConfigError { found: Some(format!("{name}, line {line}")), ..ConfigError::of(key, right) }
     }
 
-    /// The setting that was probably meant: the nearest whole key, or the same name in another section.
+    /// The setting that was probably meant: the closest full key, or the same name in another section.
     fn nearest(&self, key: &str) -> Option<&str> {
         let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
         let likeness =
@@ -207,7 +207,7 @@ impl Layers {
 fn parse<'t>(text: &'t str, name: &str) -> Result<DeTable<'t>, ConfigError> {
     let parsed = DeTable::parse(text).map_err(|error| {
         let line = line(text, error.span().map_or(0, |span| span.start));
-        // The message may quote the line, which may hold a secret: it is left out.
+        // The parser's message may quote a line that holds a secret, so it is left out.
         ConfigError::of("", format!("{name}, line {line}: this is not valid TOML; write it such as key = \"text\""))
     })?;
     Ok(parsed.into_inner())
@@ -224,7 +224,7 @@ fn flatten(path: &str, table: DeTable<'_>, place: &dyn Fn(usize) -> Source, out:
     }
 }
 
-/// A value of the file as a plain one. What no setting can be becomes text, which is refused where text is wrong.
+/// Converts a TOML value to JSON. A value that no setting can have becomes null, which every setting refuses.
 fn plain(value: DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => json!(text),
@@ -238,7 +238,7 @@ fn plain(value: DeValue<'_>) -> Value {
     }
 }
 
-/// What would be right where a value is of another type than the default.
+/// The expected type, if the value's type differs from the default's.
 fn right_type(default: &Value, value: &Value) -> Option<&'static str> {
     match default {
         Value::Number(_) if !value.is_i64() => Some("a whole number"),
@@ -274,7 +274,7 @@ fn is_secret(key: &str) -> bool {
     SECRETS.contains(&key) || SECRET_ENDS.iter().any(|end| key.ends_with(end))
 }
 
-/// Whether the value of a setting that may hold a secret does hold one: a key, or a URL with a password.
+/// Whether a setting that may hold a secret does hold one: a key, or a URL with a password.
 fn has_secret(text: &str) -> bool {
     match text.split_once("://") {
         Some((_, rest)) => rest.contains('@') || rest.contains("password="),
@@ -295,7 +295,7 @@ fn variable(key: &str) -> String {
     format!("GRANTD_{}", key.to_uppercase().replace('.', "__"))
 }
 
-/// A value as it would stand in the file.
+/// A value in the syntax of the file.
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "something else".to_owned(),

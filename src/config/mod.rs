@@ -1,5 +1,5 @@
-//! Owns configuration: embedded defaults, then a file, then `GRANTD_*` variables, then flags; resolved once. What belongs
-//! here: sections, their types, checks and warnings. Not here: opening what a setting names, or reading a setting again.
+//! Owns configuration: embedded defaults, then a file, then `GRANTD_*` variables, then flags; resolved once. Includes
+//! sections, their types, checks and warnings. Does not open what a setting names, or read a setting again.
 
 mod check;
 mod error;
@@ -25,64 +25,64 @@ pub use self::{
 /// The embedded defaults, with a comment for every key.
 pub const DEFAULTS: &str = include_str!("default.toml");
 
-/// How this server runs.
+/// The configuration of this server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where to listen.
+    /// The address to listen on.
     #[serde(deserialize_with = "value::listen")]
     pub listen: SocketAddr,
-    /// The URL by which everybody reaches this server, byte for byte as the metadata says it.
+    /// The public URL of this server, byte for byte as in the metadata.
     pub issuer: Issuer,
     /// `sqlite:PATH` or `postgres://…`.
     pub database: DatabaseUrl,
     /// 32 bytes in base64, or empty.
     pub master_key: SecretString,
-    /// Networks whose forwarded addresses are believed.
+    /// Networks whose forwarded addresses are trusted.
     #[serde(deserialize_with = "value::networks")]
     pub trusted_proxies: Vec<IpNet>,
-    /// Other host names by which browsers may reach the pages.
+    /// Other host names under which browsers may open the pages.
     pub hosts: Vec<String>,
     /// Origins whose scripts may call the token endpoint.
     pub cors_origins: Vec<String>,
-    /// How API keys start.
+    /// The first part of every prefixed API key.
     pub key_prefix: String,
-    /// What keys can be for.
+    /// The environments that keys can be for.
     pub environments: Vec<String>,
-    /// Bearer token of `/metrics`; empty turns it off.
+    /// Bearer token for `/metrics`; empty disables it.
     pub metrics_token: SecretString,
-    /// Filter of the log.
+    /// The log filter.
     pub log: String,
     /// `text` or `json`.
     pub log_format: LogFormat,
-    /// How long things live.
+    /// Lifetimes of credentials and stored records.
     pub lifetimes: Lifetimes,
-    /// What connections may cost.
+    /// Limits on connections.
     pub connections: Connections,
-    /// Bounds.
+    /// Limits on requests and resources.
     pub limits: Limits,
-    /// Forward-auth.
+    /// Header names for forward-auth.
     pub gateway: Gateway,
     /// Outgoing mail.
     pub mail: Mail,
     /// Reports of leaked keys.
     pub leaks: Leaks,
-    /// What a person should know who runs it so, one sentence each; never a secret.
+    /// Warnings for the operator, one sentence each; never a secret.
     #[serde(skip)]
     pub warnings: Vec<String>,
 }
 
 impl Config {
-    /// What a key is for when nobody says: the first of the environments.
+    /// The environment of a key if none is given: the first one configured.
     #[must_use]
     pub fn default_environment(&self) -> &str {
         self.environments.first().map_or("", String::as_str)
     }
 
-    /// Reads every layer. `overrides` are the command line's, by key.
+    /// Reads every layer. `overrides` are command-line flags, by key.
     ///
     /// # Errors
-    /// [`ConfigError`] naming the key and what would be right.
+    /// [`ConfigError`] naming the key and what would be valid.
     pub fn load(
         file: Option<&Path>,
         variables: impl IntoIterator<Item = (String, String)>,
@@ -103,7 +103,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The default issuer for a server that listens here: its address if that is loopback, else `localhost`.
+    /// The default issuer for a listen address: the address itself if it is loopback, else `localhost`.
     #[must_use]
     pub fn issuer_at(listen: SocketAddr) -> String {
         match listen.ip().is_loopback() {
@@ -118,7 +118,7 @@ impl Config {
         self.database.file().is_some()
     }
 
-    /// What is wrong where a proxy must stand in front of this server and none is trusted, and what to do.
+    /// The problem and its remedy, if a proxy is required but none is trusted.
     #[must_use]
     pub fn missing_proxy(&self) -> Option<&'static str> {
         (self.issuer.is_https() && self.trusted_proxies.is_empty()).then_some(
@@ -127,7 +127,7 @@ impl Config {
         )
     }
 
-    /// Whether `host`, without its port, is a name of ours.
+    /// Whether `host`, without its port, is one of this server's names.
     #[must_use]
     pub fn is_our_host(&self, host: &str) -> bool {
         let mut names = iter::once(self.issuer.host()).chain(self.hosts.iter().map(String::as_str));
@@ -135,7 +135,7 @@ impl Config {
     }
 }
 
-/// Which setting cannot be read, and why.
+/// The setting that cannot be read, and the reason.
 fn blame(layers: &Layers, whole: &serde_json::Error) -> ConfigError {
     let unreadable = |(key, tree): (&String, serde_json::Value)| {
         let error = serde_json::from_value::<Config>(tree).err()?.to_string();

@@ -10,9 +10,9 @@ use super::is_local_host;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mail {
-    /// `smtp://` or `smtps://`, perhaps with a password; empty for none.
+    /// `smtp://` or `smtps://` URL, optionally with a password; empty for none.
     pub url: SecretString,
-    /// Who mails are from.
+    /// The sender's address.
     pub from: String,
 }
 
@@ -30,130 +30,130 @@ impl Mail {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Leaks {
-    /// Where the reporter's public keys are; empty for none.
+    /// URL of the reporter's public keys; empty for none.
     pub keys_url: String,
 }
 
-/// Shape of log lines.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// How long things live, in seconds.
+/// Lifetimes, in seconds.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lifetimes {
     /// An authorization code.
     pub code_seconds: i64,
-    /// A sign-in page that is open.
+    /// An open sign-in page.
     pub interaction_seconds: i64,
-    /// A browser's session.
+    /// A browser session.
     pub session_seconds: i64,
-    /// A refresh token that is not used.
+    /// An unused refresh token.
     pub refresh_idle_seconds: i64,
     /// A grant, however often it is refreshed.
     pub grant_seconds: i64,
-    /// A signing key, until the next one takes over.
+    /// A signing key, until the next one replaces it.
     pub signing_key_seconds: i64,
     /// An audit entry.
     pub audit_seconds: i64,
 }
 
-/// What connections may cost.
+/// Limits on connections.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Connections {
-    /// Most from one network: an IPv4 address or an IPv6 /64; from an IPv6 /48 eight times as many.
-    /// Trusted proxies have no such bound.
+    /// Maximum from one network: an IPv4 address or an IPv6 /64; eight times as many from an IPv6 /48. Does not apply
+    /// to trusted proxies.
     pub per_network: usize,
-    /// Most in all; 0 for as many as descriptors allow.
+    /// Maximum in total; 0 for as many as file descriptors allow.
     pub total: usize,
-    /// From a connection's begin to the end of its first request's head, in seconds.
+    /// Longest time from the start of a connection to the end of its first request head, in seconds.
     pub first_head_seconds: u64,
-    /// Between two requests on a connection, with the next one's head, in seconds.
+    /// Longest time between two requests on a connection, including the head of the next one, in seconds.
     pub idle_seconds: u64,
-    /// Without progress in writing an answer, in seconds.
+    /// Longest time without progress in writing a response, in seconds.
     pub write_seconds: u64,
-    /// For requests under way when the server stops, in seconds.
+    /// Longest time for requests in progress when the server stops, in seconds.
     pub stop_seconds: u64,
 }
 
-/// Bounds.
+/// Limits on requests and resources.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Largest request body, in bytes.
     pub body_bytes: usize,
-    /// Memory for checked credentials, in MiB.
+    /// Memory for cached credentials, in MiB.
     pub credential_cache_mebibytes: u32,
-    /// Memory for pages of the embedded database over all its connections, in MiB.
+    /// Memory for cached pages of the embedded database across all its connections, in MiB.
     pub page_cache_mebibytes: u32,
     /// Failed sign-ins for one account within 15 minutes.
     pub login_failures_per_account: u32,
     /// Failed sign-ins from one address within 15 minutes.
     pub login_failures_per_address: u32,
-    /// Authorization requests that wait for their user, begun from one address within 15 minutes.
+    /// Authorization requests that await their user, started from one address within 15 minutes.
     pub interactions_per_address: u32,
-    /// Codes that one user asked for and no client redeemed, within 15 minutes.
+    /// Authorization codes of one user that no client redeemed, within 15 minutes.
     pub unredeemed_codes_per_user: u32,
     /// Unknown credentials from one address within a minute.
     pub unknown_credentials_per_address: u32,
-    /// Requests of one client to the token endpoint within a minute; of a public client, from one address.
+    /// Requests by one client to the token endpoint within a minute; for a public client, from one address.
     pub token_requests_per_client: u32,
-    /// Requests of one user that change something, by page or management API, within a minute.
+    /// Requests by one user that change something, on pages or through the management API, within a minute.
     pub writes_per_user: u32,
-    /// The same by one API key.
+    /// The same for one API key.
     pub writes_per_key: u32,
-    /// Name of the plan by which a client on its own is measured; empty for none.
+    /// Name of the plan that limits a client acting on its own; empty for none.
     pub client_plan: String,
-    /// A whole request, in seconds.
+    /// Time for a whole request, in seconds.
     pub request_seconds: u64,
-    /// A read or write of the database, in seconds.
+    /// Time for one read or write of the database, in seconds.
     pub database_seconds: u64,
-    /// URL of the Redis or Valkey in which all nodes count; empty where each counts for itself.
+    /// URL of the Redis or Valkey in which all nodes count; empty if each node counts separately.
     pub shared: SecretString,
-    /// What counts while that is gone.
+    /// Behavior while the shared limits are unavailable.
     pub shared_failure: SharedFailure,
-    /// Longest wait for its answer to one decision, in milliseconds.
+    /// Longest wait for one decision of the shared limits, in milliseconds.
     pub shared_milliseconds: u64,
 }
 
 impl Limits {
-    /// Memory for checked credentials, in bytes.
+    /// Memory for cached credentials, in bytes.
     #[must_use]
     pub fn credential_cache(&self) -> u64 {
         u64::from(self.credential_cache_mebibytes) << 20
     }
 }
 
-/// What counts while the shared limits cannot be reached.
+/// Behavior while the shared limits are unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SharedFailure {
-    /// Each node for itself.
+    /// Each node counts separately.
     Local,
-    /// Nothing: the request is told to try again.
+    /// Nothing is counted, and the request is refused with advice to retry.
     Refuse,
-    /// Nothing: the request passes.
+    /// Nothing is counted, and the request is allowed.
     Allow,
 }
 
-/// Names of the headers that tell an upstream who is calling.
+/// Names of the headers that identify the caller to an upstream.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
-    /// A user, or a client on its own.
+    /// A user, or a client acting on its own.
     pub subject_header: String,
     /// The user's name.
     pub user_header: String,
     /// The client that holds the token.
     pub client_header: String,
-    /// The key's id.
+    /// The key's ID.
     pub key_header: String,
     /// The key's project.
     pub project_header: String,
@@ -168,7 +168,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Every name with the key it is configured by.
+    /// Every header name with its configuration key.
     #[must_use]
     pub fn names(&self) -> [(&'static str, &str); 9] {
         [

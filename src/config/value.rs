@@ -1,4 +1,4 @@
-//! Owns how single settings are read from their text, and which hosts are this machine.
+//! Owns parsing single settings from text, and recognizing hosts that are this machine.
 
 use std::{
     fmt,
@@ -11,13 +11,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de::Error};
 use url::Url;
 
-/// `sqlite:PATH` or `postgres://…`, which may hold a password: not printed.
+/// `sqlite:PATH` or `postgres://…`. The latter may hold a password, so it is not printed.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct DatabaseUrl(SecretString);
 
 impl DatabaseUrl {
-    /// The whole URL, for whoever opens the database.
+    /// The whole URL, for opening the database.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
@@ -36,7 +36,7 @@ impl DatabaseUrl {
             .is_ok_and(|url| url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password"))
     }
 
-    /// Whether what is said to PostgreSQL may travel unencrypted between machines, because the URL allows it.
+    /// Whether the URL allows unencrypted traffic to PostgreSQL on another machine.
     #[must_use]
     pub fn is_in_the_clear(&self) -> bool {
         let Ok(url) = Url::parse(self.expose()) else { return false };
@@ -56,20 +56,20 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// What a PostgreSQL URL says about TLS, in its own words.
+/// The TLS mode of a PostgreSQL URL, in lower case.
 #[must_use]
 pub fn ssl_mode(url: &Url) -> Option<String> {
     url.query_pairs().find(|(name, _)| name == "sslmode" || name == "ssl-mode").map(|(_, mode)| mode.to_lowercase())
 }
 
-/// Whether a PostgreSQL URL names this machine, by address or by the directory of a socket.
+/// Whether a PostgreSQL URL names this machine, by address or by socket directory.
 fn postgres_is_local(url: &Url) -> bool {
     let query = url.query_pairs().filter(|(name, _)| name == "host" || name == "hostaddr").last();
     query.map_or_else(|| is_local_host(url.host_str().unwrap_or_default()), |(_, host)| is_local_host(&host))
 }
 
-/// Whether a host is this machine: a loopback address, a name that always means one (RFC 6761 §6.3), or the directory of a
-/// socket, percent-encoded or not.
+/// Whether a host is this machine: a loopback address, a name that always means one (RFC 6761 §6.3), or a socket
+/// directory, percent-encoded or not.
 #[must_use]
 pub fn is_local_host(host: &str) -> bool {
     let name = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
@@ -83,7 +83,7 @@ fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// Whether what travels to this URL is protected: by TLS, or by never leaving the machine.
+/// Whether traffic to this URL is protected: by TLS, or by never leaving the machine.
 #[must_use]
 pub fn is_protected(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
@@ -91,7 +91,7 @@ pub fn is_protected(url: &str) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && loopback)
 }
 
-/// Where to listen: an address and port, `localhost:8080`, or `:8080` for every IPv4 address of the machine.
+/// The listen address: an address and port, `localhost:8080`, or `:8080` for every IPv4 address of the machine.
 pub(super) fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(from)?;
     let named = || {
@@ -108,7 +108,7 @@ pub(super) fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D
     })
 }
 
-/// Networks, or single addresses.
+/// Networks or single addresses.
 pub(super) fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
     let read = |text: &String| {
         text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {

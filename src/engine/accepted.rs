@@ -1,5 +1,5 @@
-//! Owns what checking a credential finds: an accepted one as it is cached, with what it costs in memory, so that the cache
-//! is bounded in bytes; or a rejection.
+//! Owns the result of checking a credential: an accepted one as cached, with its memory cost so that the cache is
+//! bounded in bytes; or a rejection.
 
 use std::{mem::size_of, sync::Arc};
 
@@ -15,33 +15,33 @@ use crate::{
     },
 };
 
-/// What the allocator adds to one piece of memory, in bytes, rounded up.
+/// Allocator overhead per allocation, in bytes, rounded up.
 const PIECE: usize = 16;
-/// A credential of one or two scopes, in bytes, with its place in the cache.
+/// Size of a credential with one or two scopes, in bytes, including its cache entry.
 const TYPICAL: u64 = 1200;
-/// A place in the cache, and the counter of a key's uses, in bytes.
+/// Size of a cache entry and a key's usage counter, in bytes.
 const PLACE: usize = 400;
 
-/// What was accepted: the principal, and the counter of its uses where it is a key.
+/// An accepted credential: its principal, and a usage counter if it is a key.
 #[derive(Debug)]
 pub struct Accepted {
-    /// What the credential stands for.
+    /// The principal that the credential represents.
     pub principal: Principal,
     pub(super) counter: Option<Arc<KeyCounter>>,
-    /// What it costs in memory, in bytes.
+    /// Its memory cost, in bytes.
     pub(super) weight: u64,
 }
 
-/// An accepted credential, as it is remembered.
+/// An accepted credential in the cache.
 pub type Verified = Arc<Cached<Accepted>>;
 
-/// What became of a credential: what it stands for, or why it stands for nothing.
+/// The result of verification: an accepted credential, or the reason for its rejection.
 #[derive(Clone, Debug)]
 #[must_use]
 pub enum Verification<T = Verified> {
-    /// It is valid, as far as the verifier can tell.
+    /// Valid, as far as the verifier can tell.
     Accepted(T),
-    /// It is not.
+    /// Not valid.
     Rejected(Rejection),
 }
 
@@ -51,10 +51,10 @@ impl<T> From<Rejection> for Verification<T> {
     }
 }
 
-/// Checked credentials by the digest of their text.
+/// Cached credentials by the digest of their text.
 pub(super) type Credentials = Cache<Digest, Verified, ByWeight>;
 
-/// Weighs a credential by what it costs, in bytes.
+/// Weighs a credential by its memory cost, in bytes.
 #[derive(Clone, Debug)]
 pub(super) struct ByWeight;
 
@@ -64,12 +64,12 @@ impl Weighter<Digest, Verified> for ByWeight {
     }
 }
 
-/// A cache of at most so many bytes.
+/// A cache of at most this many bytes.
 pub(super) fn cache(bytes: u64) -> Credentials {
     Cache::with_weighter(usize::try_from(bytes / TYPICAL).unwrap_or(usize::MAX), bytes, ByWeight)
 }
 
-/// What a principal and the entities it was derived from cost, in bytes.
+/// The memory cost of a principal and the entities it was derived from, in bytes.
 pub(super) fn weight(principal: &Principal, sources: &[Entity]) -> u64 {
     let Principal { subject, client_id, user, scopes, audience, token_id, grant_id, quota, key, .. } = principal;
     let optional = [client_id, grant_id].into_iter().flatten();

@@ -1,4 +1,4 @@
-//! Owns making API keys: shown once, kept as a digest. Does not verify them; see `engine::verify`.
+//! Owns creating API keys: shown once, stored as a digest. Does not verify them; see `engine::verify`.
 
 use crate::{
     config::Config,
@@ -14,36 +14,36 @@ use crate::{
     },
 };
 
-/// Longest lifetime that can be asked for, in seconds: ten years.
+/// Longest lifetime that can be requested, in seconds: ten years.
 pub const LIFETIME_MAX_SECONDS: i64 = 315_360_000;
 
-/// A key to be made.
+/// A key to be created.
 #[derive(Clone, Debug)]
 pub struct NewKey {
-    /// Its id, where a form must not make two; else one is made.
+    /// Its ID, if submitting a form twice must not create two keys; generated if absent.
     pub id: Option<String>,
     /// The owner.
     pub user_id: String,
-    /// What it is for.
+    /// Its name.
     pub name: String,
-    /// What it may do: at least one scope.
+    /// Its scopes: at least one.
     pub scopes: Scopes,
-    /// `live`, `test`, or another name the deployment knows; nothing means the first of them.
+    /// `live`, `test`, or another configured environment; `None` means the first of them.
     pub environment: Option<String>,
-    /// Seconds until it ends by itself.
+    /// Seconds until it expires.
     pub expires_in_seconds: Option<i64>,
-    /// The project it belongs to, one of its owner's.
+    /// The project it belongs to, which must have the same owner.
     pub project: Option<Project>,
-    /// A plan of its own; not for owners to choose.
+    /// A plan of its own; owners cannot choose it.
     pub plan: Option<String>,
-    /// Who is counted by that plan, where it is not the key itself.
+    /// The subject that the plan counts, if it is not the key itself.
     pub metered_as: Option<String>,
-    /// From where it may be used.
+    /// The networks from which it may be used.
     pub networks: Networks,
 }
 
 impl NewKey {
-    /// A key of this user for the deployment's first environment, without an end, a project or bounds.
+    /// A key of this user for the first configured environment, without expiry, project, plan or networks.
     #[must_use]
     pub fn of(user_id: &str, name: &str, scopes: Scopes) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl NewKey {
         }
     }
 
-    /// A key to take the place of `old`: never wider, and with as long a life as the old one was given, up to ten years.
+    /// A replacement for `old`: never wider, and with the lifetime that the old key was given, up to ten years.
     #[must_use]
     pub fn like(old: &ApiKey, project: Option<Project>) -> Self {
         Self {
@@ -69,23 +69,23 @@ impl NewKey {
             name: old.name.clone(),
             scopes: old.scopes.clone(),
             environment: Some(old.environment.clone()),
-            // An imported key may have been given longer than a new one can be.
+            // An imported key may have a longer lifetime than a new one can.
             expires_in_seconds: old
                 .expires_at
                 .map(|end| (end.seconds() - old.created_at.seconds()).clamp(1, LIFETIME_MAX_SECONDS)),
             project,
             plan: old.plan.clone(),
-            // Counted on together with the old one: a new key is no new quota.
+            // Counted together with the old key: a new key gets no new quota.
             metered_as: old.plan.is_some().then(|| old.metered_as.clone().unwrap_or_else(|| old.id.clone())),
             networks: old.networks.clone(),
         }
     }
 }
 
-/// Makes a key: the secret to show once, and the record to keep.
+/// Creates a key: the secret to show once, and the record to store.
 ///
 /// # Errors
-/// `invalid_request` or `invalid_scope` saying what would be right.
+/// `invalid_request` or `invalid_scope`, saying what would be valid.
 pub fn make(now: Timestamp, config: &Config, new: NewKey) -> Result<(Secret, ApiKey), Error> {
     if new.scopes.is_empty() {
         return Err(Error::invalid_scope("a key needs at least one scope"));

@@ -1,4 +1,4 @@
-//! Owns registering an API with the client of its resource server. Does not decide how an API speaks; its profile does.
+//! Owns registering an API with the client of its resource server. Does not define its HTTP format; see its profile.
 
 use super::{Along, Engine, attenuation::Attenuation, clients::new_secret};
 use crate::{
@@ -21,7 +21,7 @@ pub const IDENTIFIER_MAX: usize = 512;
 /// Longest slug, in bytes.
 pub const SLUG_MAX: usize = 60;
 
-/// An API that was registered, with the client of its resource server.
+/// A registered API, with the client of its resource server.
 #[derive(Debug)]
 pub struct RegisteredApi {
     /// The API.
@@ -30,11 +30,11 @@ pub struct RegisteredApi {
     pub secret: Secret,
 }
 
-/// Registers an API with a client for its resource server, and makes the signing key where the API's algorithm is new here.
-/// The client's secret has no bounds, so a credential that has some cannot create it.
+/// Registers an API with a client for its resource server, and creates a signing key if the API's algorithm is new. The
+/// client's secret is unrestricted, so a restricted credential cannot create it.
 ///
 /// # Errors
-/// `insufficient_scope`; `conflict` when identifier or slug is taken, `invalid_scope` when a scope is another API's.
+/// `insufficient_scope`; `conflict` if identifier or slug is taken; `invalid_scope` if a scope belongs to another API.
 pub async fn register(
     engine: Engine<'_>,
     act: Act,
@@ -66,7 +66,7 @@ pub async fn register(
 /// Adds a rule to an API.
 ///
 /// # Errors
-/// `invalid_request` where there is no such place for it.
+/// `invalid_request` if there is no such place for it.
 pub async fn add_rule(
     engine: Engine<'_>,
     act: Act,
@@ -80,10 +80,10 @@ pub async fn add_rule(
     Ok(rule)
 }
 
-/// An audience URI, if it is one that another API may have.
+/// Checks that an audience URI can identify a new API.
 ///
 /// # Errors
-/// `invalid_request` saying what would be right.
+/// `invalid_request`, saying what would be valid.
 pub fn identifier(issuer: &str, text: String) -> Result<String, Error> {
     let absolute = url::Url::parse(&text).is_ok()
         && !text.contains(['#', ' '])
@@ -99,10 +99,10 @@ pub fn identifier(issuer: &str, text: String) -> Result<String, Error> {
     Ok(text)
 }
 
-/// A short name for URLs, from any name.
+/// A short name for URLs, derived from any name.
 ///
 /// # Errors
-/// `invalid_request` saying what would be right.
+/// `invalid_request`, saying what would be valid.
 pub fn slug(text: &str) -> Result<String, Error> {
     let mapped: String = text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let slug = mapped.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
@@ -115,12 +115,12 @@ pub fn slug(text: &str) -> Result<String, Error> {
     Ok(slug)
 }
 
-/// A scope that an API may have.
+/// A new scope of an API.
 ///
 /// # Errors
-/// `invalid_scope` saying what would be right.
+/// `invalid_scope`, saying what would be valid.
 pub fn scope(name: &str, description: &str) -> Result<ApiScope, Error> {
-    // "all" means every scope, so no scope can be called that.
+    // "all" means every scope, so no scope can have that name.
     if !is_scope_token(name) || name == "all" {
         return Err(Error::invalid_scope("a scope's name has no spaces, quotes or backslashes and is not \"all\""));
     }

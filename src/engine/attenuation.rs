@@ -1,6 +1,6 @@
-//! Owns the one rule that a credential never makes a wider one: its scopes, lifetime, networks, environment and project
-//! bound the keys and clients it creates, and what it changes. Nothing bounds the operator or a person on the pages. Does
-//! not create keys or clients; see `engine::keys` and `engine::clients`.
+//! Owns the rule that a credential never creates a wider one: its scopes, lifetime, networks, environment and project
+//! limit the keys and clients it creates and the changes it makes. The operator and users on the pages are not limited.
+//! Does not create keys or clients; see `engine::keys` and `engine::clients`.
 
 use crate::{
     config::Config,
@@ -20,25 +20,25 @@ use super::apikey::NewKey;
 /// The environment whose keys may manage those of every other.
 const LIVE: &str = "live";
 
-/// What bounds whoever creates or changes something, on a page, by the management API or by command.
+/// The limits of an actor that creates or changes something, on a page, through the management API or by command.
 #[derive(Clone, Copy, Debug)]
 pub struct Attenuation<'a> {
-    /// Nobody for the operator.
+    /// `None` for the operator.
     user: Option<&'a User>,
     credential: Option<&'a Principal>,
 }
 
 impl<'a> Attenuation<'a> {
-    /// Whoever runs the command line beside the database.
+    /// The operator, at the command line with access to the database.
     pub const OPERATOR: Self = Self { user: None, credential: None };
 
-    /// A user who signed in on the pages.
+    /// A user signed in on the pages.
     #[must_use]
     pub fn signed_in(user: &'a User) -> Self {
         Self { user: Some(user), credential: None }
     }
 
-    /// A user by a credential, which bounds what it creates.
+    /// A user acting through a credential, which limits what it creates.
     #[must_use]
     pub fn by(user: &'a User, credential: &'a Principal) -> Self {
         Self { user: Some(user), credential: Some(credential) }
@@ -50,13 +50,13 @@ impl<'a> Attenuation<'a> {
         self.user.is_none_or(|user| user.admin)
     }
 
-    /// Whether this is the operator, at the command line beside the database.
+    /// Whether this is the operator, at the command line with access to the database.
     #[must_use]
     pub fn is_operator(&self) -> bool {
         self.user.is_none()
     }
 
-    /// Whether this is the user with this id.
+    /// Whether this is the user with this ID.
     #[must_use]
     pub fn is_user(&self, id: &str) -> bool {
         self.user.is_some_and(|user| user.id == id)
@@ -73,18 +73,18 @@ impl<'a> Attenuation<'a> {
     /// Refuses scopes that the actor's own credential does not have.
     ///
     /// # Errors
-    /// `insufficient_scope` naming what is too much.
+    /// `insufficient_scope` naming the excess scopes.
     pub fn may_delegate(&self, scopes: &Scopes) -> Result<(), Error> {
         let Some(principal) = self.credential else { return Ok(()) };
         let more = scopes.filter(|name| !principal.scopes.contains(name));
         if more.is_empty() { Ok(()) } else { deny_escalation(format!("the credential itself does not have {more}")) }
     }
 
-    /// Bounds a key that is to be created by what creates it. What was not asked for is taken over; what is asked for and wider
-    /// is refused.
+    /// Limits a new key to its creator's credential. Omitted values are taken from the credential; wider ones are
+    /// refused.
     ///
     /// # Errors
-    /// `insufficient_scope` saying what is too much.
+    /// `insufficient_scope` saying what is too wide.
     pub fn bound(&self, now: Timestamp, config: &Config, new: &mut NewKey) -> Result<(), Error> {
         self.may_delegate(&new.scopes)?;
         let asked = new.expires_in_seconds;
@@ -95,10 +95,10 @@ impl<'a> Attenuation<'a> {
         Ok(())
     }
 
-    /// Bounds the successor of a key. A key may create its own equal; any other actor none wider than itself.
+    /// Limits the successor of a key: a key may create its own equal, other actors none wider than their credential.
     ///
     /// # Errors
-    /// As [`Self::bound`]; an end that comes too late comes sooner instead.
+    /// As [`Self::bound`], but an expiry that is too late is brought forward instead.
     pub fn bound_successor(
         &self,
         now: Timestamp,
@@ -113,8 +113,8 @@ impl<'a> Attenuation<'a> {
         self.narrow(now, config, new)
     }
 
-    /// Refuses to change or revoke a key outside the project of the actor's own key, or, for a key that is not for `live`, one
-    /// for another environment.
+    /// Refuses to change or revoke a key outside the project of the actor's own key, or, if that one is not for `live`,
+    /// a key for another environment.
     pub fn reaches_key(&self, key: &ApiKey) -> Result<(), Error> {
         self.reaches_project(key.project_id.as_deref())?;
         match self.key() {
@@ -125,7 +125,7 @@ impl<'a> Attenuation<'a> {
         }
     }
 
-    /// Refuses to see or change another project (or with none given what is in no project) than that of the actor's own key.
+    /// Refuses access to any project but that of the actor's own key; `None` stands for everything outside projects.
     pub fn reaches_project(&self, project: Option<&str>) -> Result<(), Error> {
         match self.own_project() {
             Some(own) if project != Some(own) => deny_escalation("a key of a project reaches that project alone"),
@@ -133,7 +133,7 @@ impl<'a> Attenuation<'a> {
         }
     }
 
-    /// Refuses to change a project, whose keys are for every environment, by a key that is not for `live`.
+    /// Refuses to change a project with a key that is not for `live`: a project's keys are for every environment.
     pub fn changes_project(&self, config: &Config, project: &str) -> Result<(), Error> {
         self.reaches_project(Some(project))?;
         match self.key() {
@@ -145,7 +145,7 @@ impl<'a> Attenuation<'a> {
         }
     }
 
-    /// The project of a new key, or of the keys that are listed. A project's key may name only its own project.
+    /// The project of a new key, or of the keys to list. A project's key may name only its own project.
     pub fn choose_project(&self, asked: Option<String>) -> Result<Option<String>, Error> {
         match (self.own_project(), asked) {
             (Some(own), Some(asked)) if own != asked => {
@@ -165,10 +165,10 @@ impl<'a> Attenuation<'a> {
         }
     }
 
-    /// Refuses what nothing bounds, such as the secret of a client, to an actor whose own credential is bounded.
+    /// Refuses an unlimited result, such as a client's secret, to an actor whose own credential is limited.
     ///
     /// # Errors
-    /// `insufficient_scope` saying what bounds it.
+    /// `insufficient_scope` naming the limit.
     pub fn unbounded(&self, config: &Config, what: &str) -> Result<(), Error> {
         let Some(principal) = self.credential else { return Ok(()) };
         let bound = match &principal.key {
@@ -196,7 +196,7 @@ impl<'a> Attenuation<'a> {
         if key.environment != LIVE && asked != key.environment {
             return deny_escalation(format!("a key for {} makes keys for {0} alone", key.environment));
         }
-        // Each key that has a plan of its own is counted apart: creating more would make more of the plan.
+        // Each key with its own plan is counted separately, so creating more keys would multiply the quota.
         let shared = [Some(principal.subject.as_str()), self.own_project()];
         let has_own_plan = principal.quota.as_ref().is_some_and(|quota| !shared.contains(&Some(&quota.subject)));
         if has_own_plan && new.plan.is_none() {
@@ -206,7 +206,7 @@ impl<'a> Attenuation<'a> {
     }
 }
 
-/// Whether a key is for an environment that is less than `live`.
+/// Whether a key is for another environment than `live` in a deployment that has `live`.
 fn is_narrow(config: &Config, key: &PrincipalKey) -> bool {
     key.environment != LIVE && config.environments.iter().any(|name| name == LIVE)
 }

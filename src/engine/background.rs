@@ -1,5 +1,5 @@
 //! Owns background work: polling the changes feed, flushing counts, rotating signing keys, deleting expired rows. Each
-//! task ends when told to; none is needed for a response to be correct.
+//! task ends when cancelled; no response depends on one to be correct.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,10 +18,10 @@ use crate::{
     store::{ChangeFeed, Store},
 };
 
-/// Between two looks at the feed. A change elsewhere is seen within this and the look itself.
+/// Interval between polls of the feed. A change on another node is seen within this time plus the poll itself.
 const POLL_EVERY: Duration = Duration::from_millis(200);
-/// Between two flushes of counts: at most this much is lost by a kill. What floods write is counted by the hour; see
-/// `event_counts`.
+/// Interval between flushes of counts: a killed process loses at most this much. Counts of floods are written by the
+/// hour; see `event_counts`.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 const MAINTAIN_EVERY: Duration = Duration::from_secs(60);
 
@@ -29,7 +29,7 @@ const MAINTAIN_EVERY: Duration = Duration::from_secs(60);
 pub const TASKS: [&str; 3] = [CHANGES, Task::Flush.as_str(), Task::Maintenance.as_str()];
 const CHANGES: &str = "follow";
 
-/// Work that is repeated at an interval.
+/// Work repeated at an interval.
 #[derive(Clone, Copy, Debug)]
 enum Task {
     /// Writing counts.
@@ -54,37 +54,37 @@ impl Task {
     }
 }
 
-/// What the tasks work on.
+/// The dependencies of the tasks.
 #[derive(Clone, Debug)]
 pub struct Background {
     /// The database.
     pub store: Arc<Store>,
-    /// The APIs.
+    /// The catalog of APIs.
     pub catalog: Arc<CatalogCache>,
-    /// The keys.
+    /// The signing keys.
     pub signing: Arc<Signing>,
-    /// Counted uses.
+    /// Usage counts.
     pub usage: Arc<Usage>,
-    /// Counted events.
+    /// Event counts.
     pub event_counts: Arc<EventCounts>,
     /// Refused requests.
     pub denials: Arc<Denials>,
     /// The clock.
     pub clock: Arc<Clock>,
-    /// Mail that waits.
+    /// Outgoing mail.
     pub mailer: Arc<Mailer>,
-    /// Counts keys and grants.
+    /// Counts of keys and grants.
     pub census: Arc<Census>,
-    /// How often each task failed, see [`TASKS`].
+    /// The number of failures of each task; see [`TASKS`].
     pub failures: Arc<Named<Count>>,
-    /// Seals the audit log.
+    /// The key that seals the audit log.
     pub audit_key: hmac::Key,
-    /// How long an audit entry is kept, in seconds.
+    /// Retention of an audit entry, in seconds.
     pub audit_seconds: i64,
 }
 
 impl Background {
-    /// Starts every task; each ends after `stop`.
+    /// Starts every task; each runs until `stop` is cancelled.
     pub fn start(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         let (background, until) = (self.clone(), stop.clone());
         tasks.spawn(async move { background.poll_changes(until).await });
@@ -96,12 +96,12 @@ impl Background {
         tasks.spawn(async move { background.mailer.run(&until).await });
     }
 
-    /// Writes everything that is counted in memory: the last act of a graceful stop.
+    /// Writes all counts held in memory: the last step of a graceful shutdown.
     pub async fn flush(&self) -> Result<(), Error> {
         self.write(true).await
     }
 
-    /// Writes what is counted in memory, as far as it is due; with `is_last`, everything.
+    /// Writes the counts in memory that are due; with `is_last`, all of them.
     async fn write(&self, is_last: bool) -> Result<(), Error> {
         let now = self.clock.now();
         let used = self.usage.flush(&self.store, now).await;
@@ -114,19 +114,19 @@ impl Background {
         counted.and(used).and(noted).and(sealed.map(drop).map_err(Error::from))
     }
 
-    /// One look at the feed, with the catalog or keys read again where they changed.
+    /// Polls the feed once, and reloads the catalog or the signing keys if they changed.
     pub async fn poll(&self, feed: &mut ChangeFeed) -> Result<(), Error> {
         let poll = feed.poll(&self.store).await?;
         let reloaded = self.reload(&poll.kinds).await;
         match &reloaded {
             Ok(()) => poll.confirm(&self.store),
-            // What changed must not be forgotten: the next look begins from nothing and reads everything again.
+            // The change must not be lost: the next poll starts with an empty feed and reloads everything.
             Err(_) => *feed = ChangeFeed::default(),
         }
         reloaded
     }
 
-    /// Reads again what is held whole. Keys first: an API may need a key that is as new as itself.
+    /// Reloads data that is cached as a whole. Signing keys come first, because a new API may need a new key.
     async fn reload(&self, kinds: &[EntityKind]) -> Result<(), Error> {
         if kinds.contains(&EntityKind::SigningKeys) {
             self.signing.reload().await?;
@@ -141,7 +141,7 @@ impl Background {
         Ok(())
     }
 
-    /// What was derived between the change and the reading above came from the old set.
+    /// Invalidates entries that were derived from the old data between the change and the reload.
     fn changed_again(&self, kind: EntityKind) {
         self.store.freshness().apply([Entity::new(kind, "")]);
     }
@@ -184,7 +184,7 @@ impl Background {
 
     async fn maintain(&self) -> Result<(), Error> {
         let now = self.clock.now();
-        // Whoever copies the file alone misses a minute at most, and nothing lives in the log for weeks.
+        // A copy of the database file alone lacks a minute at most, and the WAL retains no data for weeks.
         self.store.checkpoint().await?;
         self.signing.maintain(now).await?;
         while self.store.purge_expired(now, self.audit_seconds).await? {

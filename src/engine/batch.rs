@@ -1,4 +1,4 @@
-//! Owns how many rows go into one transaction: fewer where the database took too long, and more again afterwards.
+//! Owns the number of rows per transaction: fewer after the database took too long, and more again later.
 
 use std::{
     ops::RangeInclusive,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::model::error::{Error, ErrorCode};
 
-/// Rows of the next transaction.
+/// The number of rows for the next transaction.
 #[derive(Debug)]
 pub struct BatchSize {
     rows: AtomicUsize,
@@ -15,31 +15,31 @@ pub struct BatchSize {
 }
 
 impl BatchSize {
-    /// At first so many, and always within these bounds.
+    /// Starts with `rows`, and stays within `bounds`.
     #[must_use]
     pub const fn new(rows: usize, bounds: RangeInclusive<usize>) -> Self {
         Self { rows: AtomicUsize::new(rows), bounds }
     }
 
-    /// How many.
+    /// The current number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows.load(Ordering::Relaxed)
     }
 
-    /// There was time for more.
+    /// Doubles the number, after a transaction with time to spare.
     pub fn grow(&self) {
         self.set(self.rows().saturating_mul(2));
     }
 
-    /// They were too many. False if there cannot be fewer.
+    /// Halves the number. False if it cannot be lower.
     pub fn shrink(&self) -> bool {
         let before = self.rows();
         self.set(before / 2);
         self.rows() < before
     }
 
-    /// The same after a failure: one that fewer rows may not meet changes nothing.
+    /// Shrinks after a failure, but only one that fewer rows may avoid. False if nothing changed.
     pub fn failed(&self, error: &Error) -> bool {
         error.code == ErrorCode::TemporarilyUnavailable && self.shrink()
     }

@@ -1,4 +1,4 @@
-//! Owns the catalog in memory. Reads it again when the feed says so; does not change it.
+//! Owns the catalog in memory. Reloads it after changes in the feed; does not change it.
 
 use std::sync::{
     Arc,
@@ -13,23 +13,23 @@ use crate::{
     store::Store,
 };
 
-/// Between two readings for the sake of names that are not known, in milliseconds.
+/// Interval between reloads because of unknown names, in milliseconds.
 const SEEK_EVERY_MS: i64 = 1000;
 
-/// The APIs and scopes, as of the last change this node knows of.
+/// The APIs and scopes, as of the last change seen by this node.
 #[derive(Debug)]
 pub struct CatalogCache {
     store: Arc<Store>,
     issuer: String,
     current: ArcSwap<Catalog>,
-    /// Held from reading to keeping: a slow reading must not replace what a later one found.
+    /// Held from the read to the replacement, so that a slow read does not overwrite a later one.
     reading: Mutex<()>,
-    /// When it was last read for the sake of a name that was not known.
+    /// The time of the last reload because of an unknown name.
     sought_at: AtomicI64,
 }
 
 impl CatalogCache {
-    /// Reads the catalog for the first time.
+    /// Loads the catalog for the first time.
     pub async fn load(store: Arc<Store>, issuer: String) -> Result<Self, Error> {
         let catalog = Self {
             store,
@@ -42,14 +42,14 @@ impl CatalogCache {
         Ok(catalog)
     }
 
-    /// The catalog.
+    /// The current catalog.
     #[must_use]
     pub fn current(&self) -> Arc<Catalog> {
         self.current.load_full()
     }
 
-    /// The catalog, for somebody who asks for what is not in it: it may have been made elsewhere this moment. Read again at
-    /// most once a second, however many ask; who comes in between is answered from what was found.
+    /// The catalog, for a lookup that did not find a name: another node may have just created it. Reloads at most once
+    /// a second for all callers; in between, returns the current catalog.
     pub async fn seek(&self, now: Timestamp) -> Result<Arc<Catalog>, Error> {
         let last = self.sought_at.load(Ordering::Relaxed);
         let is_due = now.0.saturating_sub(last) >= SEEK_EVERY_MS;
@@ -59,10 +59,10 @@ impl CatalogCache {
         Ok(self.current())
     }
 
-    /// Reads it again.
+    /// Reloads the catalog.
     ///
     /// # Errors
-    /// `temporarily_unavailable`; the old one stays.
+    /// `temporarily_unavailable`; the old catalog is kept.
     pub async fn reload(&self) -> Result<(), Error> {
         let _reading = self.reading.lock().await;
         let stored = self.store.catalog().await?;

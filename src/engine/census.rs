@@ -1,7 +1,7 @@
-//! Owns how many keys and grants there are in each state: counted beside requests, a bounded part of the table a minute.
+//! Owns the number of keys and grants in each state: counted in the background, a bounded part of the table per minute.
 //!
-//! A lap goes through a table in pages of a thousand rows. Up to forty thousand rows it is done, and exact, within each
-//! minute; of ten million a lap takes four hours, and the last whole lap is what is totals.
+//! A lap reads a table in pages of a thousand rows. With up to forty thousand rows, it completes every minute and is
+//! exact; with ten million, it takes four hours. Totals are those of the last complete lap.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,10 +12,10 @@ use crate::{
     store::{GRANT_STATES, KEY_STATES, Store},
 };
 
-/// Pages counted in one go, of each table.
+/// Pages counted per run, for each table.
 const PAGES: usize = 40;
 
-/// The counts of the last whole lap, and the lap that is under way.
+/// The counts of the last complete lap, and the lap in progress.
 #[derive(Debug, Default)]
 pub struct Census {
     laps: AsyncMutex<[Lap; 2]>,
@@ -28,20 +28,20 @@ struct Lap {
     states: Vec<i64>,
 }
 
-/// A whole lap.
+/// The result of a complete lap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Totals {
-    /// When it was done.
+    /// When it was completed.
     pub at: Timestamp,
-    /// How many in each state, in the order of [`KEY_STATES`] or [`GRANT_STATES`].
+    /// The number in each state, in the order of [`KEY_STATES`] or [`GRANT_STATES`].
     pub states: Vec<i64>,
 }
 
 impl Census {
-    /// Goes on counting, at most forty thousand rows of each table.
+    /// Continues counting, up to forty thousand rows of each table.
     ///
     /// # Errors
-    /// `temporarily_unavailable`; then it goes on from there the next time.
+    /// `temporarily_unavailable`; the next call continues from the same place.
     pub async fn advance(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
         let mut laps = self.laps.lock().await;
         for (table, lap) in laps.iter_mut().enumerate() {
@@ -65,7 +65,7 @@ impl Census {
         Ok(())
     }
 
-    /// Keys and grants: the names of the states, and the last whole lap if there was one.
+    /// For keys and grants: the names of the states, and the last complete lap, if any.
     #[must_use]
     pub fn totals(&self) -> [(&'static [&'static str], Option<Totals>); 2] {
         let [keys, grants] = self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -1,4 +1,4 @@
-//! Owns reading an access token: signature, type, issuer, its own times. Does not ask whether it still counts; see `verify`.
+//! Owns reading an access token: signature, type, issuer, plausible times. Does not check its status; see `verify`.
 
 use jsonwebtoken::Validation;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ struct Header {
     b64: Option<serde_json::Value>,
 }
 
-/// The claims of a token that we signed (RFC 9068 §4); the algorithm is the key's, never the header's choice.
+/// The claims of a token signed by this server (RFC 9068 §4). The algorithm comes from the key, not from the header.
 ///
 /// # Errors
 /// [`Reason::Unknown`] for anything else.
@@ -37,7 +37,7 @@ pub fn read(signing: &Signing, issuer: &str, token: &str) -> Result<Claims, Reas
         Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
         Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
     });
-    // Times and audience are checked by us: against our clock, strictly typed.
+    // Times and audience are checked by our own code: against our clock, strictly typed.
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
     validation.validate_nbf = false;

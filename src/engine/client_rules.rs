@@ -1,5 +1,5 @@
-//! Owns what a client may be, and who may register and change it: the rules that the pages, the management API, the command
-//! line and the demo share. Does not keep or authenticate clients; see `store::clients` and `engine::clients`.
+//! Owns the rules for valid clients, and for registering and changing them, shared by the pages, the management API,
+//! the command line and the demo. Does not store or authenticate clients; see `store::clients` and `engine::clients`.
 
 use super::attenuation::Attenuation;
 use crate::{
@@ -17,14 +17,14 @@ use crate::{
 const GRACE_MAX_MS: i64 = 60_000;
 /// Longest overlap of two secrets, in seconds: 7 days. A secret is rotated because it may have leaked.
 pub const SECRET_OVERLAP_MAX: i64 = 604_800;
-/// A client that acts without a user, as errors call it.
+/// The name in errors for the secret of a client that acts without a user.
 const ACTS_ALONE: &str = "the secret of a client with client_credentials";
 
-/// Whether `by` may register `client`, and whether there can be such a client at all.
+/// Whether `by` may register `client`, and whether the client is valid at all.
 ///
 /// # Errors
-/// `invalid_request` or `invalid_scope` for what cannot be, `insufficient_scope` for what is wider than the actor's own
-/// credential, `forbidden` for what only an administrator sets.
+/// `invalid_request` or `invalid_scope` for an invalid client, `insufficient_scope` for one wider than the actor's own
+/// credential, `forbidden` for settings reserved for administrators.
 pub fn may_register(config: &Config, by: &Attenuation<'_>, client: &Client) -> Result<(), Error> {
     check(client)?;
     if !by.is_admin() {
@@ -45,11 +45,11 @@ pub fn may_register(config: &Config, by: &Attenuation<'_>, client: &Client) -> R
     if acts_alone(client) { by.unbounded(config, ACTS_ALONE) } else { Ok(()) }
 }
 
-/// What of `to` is to be written, if `by` may change `before` so.
+/// The parts of `to` that must be written, if `by` may change `before` in this way.
 ///
-/// The scopes of a client that acts without a user are an administrator's to set, for nothing else bounds its tokens. So is
-/// all that users are told of a first-party client: the operator vouches for it, and consent is not asked. An owner's change
-/// is refused rather than ending first_party, because users of a working app would be asked for consent all at once.
+/// Only administrators set the scopes of a client that acts without a user, because nothing else limits its tokens. The
+/// same goes for what users see of a first-party client: the operator vouches for it, so they give no consent. An
+/// owner's change is refused instead of ending first_party, because then all users would be asked for consent at once.
 ///
 /// # Errors
 /// As [`may_register`].
@@ -59,12 +59,12 @@ pub fn may_change(
     before: &Client,
     to: ClientChanges,
 ) -> Result<ClientChanges, Error> {
-    // What stays as it is is not written: it may have been changed meanwhile.
+    // Unchanged values are not written: they may have been changed meanwhile.
     let to = ClientChanges {
         name: to.name.filter(|name| *name != before.name),
         redirect_uris: to.redirect_uris.filter(|uris| *uris != before.redirect_uris),
         scopes: to.scopes.filter(|scopes| *scopes != before.scopes),
-        // The password may be asked for before it is written, which takes a while.
+        // The write may come much later, because a password may be requested first.
         allowed_for: Some(Box::new(before.clone())),
     };
     let after = Client {
@@ -90,7 +90,7 @@ pub fn may_change(
     Ok(to)
 }
 
-/// Whether `by` may give `client` a new secret while the old ones go on for `overlap` seconds.
+/// Whether `by` may give `client` a new secret while the old ones stay valid for `overlap` seconds.
 ///
 /// # Errors
 /// As [`may_register`].
@@ -107,18 +107,18 @@ pub fn may_rotate_secret(config: &Config, by: &Attenuation<'_>, client: &Client,
     }
 }
 
-/// Whether the scopes of this client are an administrator's to set.
+/// Whether the client acts without a user, so that only an administrator may set its scopes.
 #[must_use]
 pub fn acts_alone(client: &Client) -> bool {
     client.may_use(GrantType::ClientCredentials)
 }
 
-/// The scopes that a client's secret gives by itself, and the reserved ones.
+/// The scopes that a client's secret grants by itself; of a client that needs a user, the reserved ones.
 fn reaches(client: &Client) -> Scopes {
     if acts_alone(client) { client.scopes.clone() } else { management_api::of(&client.scopes) }
 }
 
-/// Whether there can be such a client, whoever registers it.
+/// Whether the client is valid, regardless of the actor.
 fn check(client: &Client) -> Result<(), Error> {
     let wrong = |message: &'static str| Err(Error::invalid_request(message));
     let uses_codes = client.may_use(GrantType::AuthorizationCode);
@@ -141,7 +141,7 @@ fn check(client: &Client) -> Result<(), Error> {
     Ok(())
 }
 
-/// Scopes of the management API are for an administrator to give to a client.
+/// Only an administrator may give a client scopes of the management API.
 fn only_public(scopes: &Scopes) -> Result<(), Error> {
     let reserved = management_api::of(scopes);
     if reserved.is_empty() {

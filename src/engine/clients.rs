@@ -1,5 +1,5 @@
-//! Owns finding and proving clients, from memory on a repeat; and what is done with them, whoever asks: register, change, give
-//! a new secret. Does not read requests; see `http::client_auth`. Who may do what is `client_rules`.
+//! Owns finding and authenticating clients, with a cache; and registering and changing them and rotating their secrets,
+//! for any actor. Does not read requests; see `http::client_auth`. Permissions are in `client_rules`.
 
 use std::sync::Arc;
 
@@ -18,21 +18,21 @@ use crate::{
     store::{self, ClientChanges, Store},
 };
 
-/// Clients remembered.
+/// Maximum number of cached clients.
 const CLIENTS_MAX: usize = 8192;
-/// Longest client id looked up, in bytes.
+/// Longest client ID looked up, in bytes.
 const ID_MAX: usize = 128;
 
-/// Which clients may prove themselves.
+/// Which clients may authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Those that are not disabled.
+    /// Clients that are not disabled.
     Active,
-    /// Disabled ones too: to give up what they hold.
+    /// Disabled clients too, so that they can revoke their tokens.
     Any,
 }
 
-/// Finds clients and proves them.
+/// Finds and authenticates clients.
 #[derive(Debug)]
 pub struct Clients {
     store: Arc<Store>,
@@ -40,13 +40,13 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// With an empty memory.
+    /// Starts with an empty cache.
     #[must_use]
     pub fn new(store: Arc<Store>) -> Self {
         Self { store, cache: Cache::new(CLIENTS_MAX) }
     }
 
-    /// The client with this id, if neither it nor its owner is disabled.
+    /// The client with this ID, unless it or its owner is disabled.
     pub async fn find(&self, id: &str) -> Result<Option<Arc<Client>>, Error> {
         self.find_in(id, Standing::Active).await
     }
@@ -68,20 +68,20 @@ impl Clients {
             return Ok((standing == Standing::Any).then_some(client));
         }
         let mut sources = vec![Entity::new(EntityKind::Client, id)];
-        // A client is disabled with its owner.
+        // Disabling an owner also disables the client.
         sources.extend(client.owner_id.as_deref().map(|owner| Entity::new(EntityKind::User, owner)));
         let entry = Cached::new(Arc::clone(&client), position, sources);
         self.cache.insert(id.to_owned(), Arc::new(entry));
         Ok(Some(client))
     }
 
-    /// Whether this node remembers a client with this id. Reads memory only.
+    /// Whether this node has cached a client with this ID. Reads memory only.
     #[must_use]
     pub fn is_known(&self, id: &str) -> bool {
         self.cache.contains_key(id)
     }
 
-    /// The client that proves itself with `secret` by `method`; an unknown one gets the same answer as a wrong secret.
+    /// Authenticates a client with `secret` by `method`; an unknown client gets the same error as a wrong secret.
     ///
     /// # Errors
     /// `invalid_client`, or `temporarily_unavailable`.
@@ -100,7 +100,7 @@ impl Clients {
         if proven && client.auth_methods.contains(&method) { Ok(client) } else { Err(Error::invalid_client()) }
     }
 
-    /// The public client that names itself.
+    /// Identifies a public client by its ID alone.
     ///
     /// # Errors
     /// `invalid_client` for a confidential one, or `temporarily_unavailable`.
@@ -110,21 +110,21 @@ impl Clients {
     }
 }
 
-/// A client with a new secret.
+/// A client, with its new secret if it is confidential.
 #[derive(Debug)]
 pub struct WithSecret {
     /// The client.
     pub client: Client,
     /// The secret of a confidential client, to be shown once.
     pub secret: Option<Secret>,
-    /// When its other secrets end, where it had some.
+    /// When its other secrets expire, if it had any.
     pub others_end_at: Option<Timestamp>,
 }
 
-/// Registers a client, which gets its secret here.
+/// Registers a client, and creates the secret of a confidential one.
 ///
 /// # Errors
-/// As [`client_rules::may_register`]; [`store::Error::Conflict`] for an id that was used before.
+/// As [`client_rules::may_register`]; [`store::Error::Conflict`] for an ID that was used before.
 pub async fn register(
     engine: Engine<'_>,
     act: Act,
@@ -144,7 +144,7 @@ pub async fn register(
     Ok(registered)
 }
 
-/// Changes a client, and disables or enables it. Nothing if there is none.
+/// Changes a client, and disables or enables it. `None` if there is no such client.
 pub async fn update(
     engine: Engine<'_>,
     act: Act,
@@ -166,11 +166,11 @@ pub async fn update(
     engine.store.find_client(id).await
 }
 
-/// Gives a client a new secret; its others end after `overlap` seconds. `id` is that of the secret, where a form must not create
-/// two. Nothing for a public client.
+/// Gives a client a new secret; its others expire after `overlap` seconds. `id` is the ID of the secret, for forms that
+/// must not create two. `None` for a public client.
 ///
 /// # Errors
-/// As [`client_rules::may_rotate_secret`]; [`store::Error::Conflict`] for an id that was used before.
+/// As [`client_rules::may_rotate_secret`]; [`store::Error::Conflict`] for an ID that was used before.
 pub async fn rotate_secret(
     engine: Engine<'_>,
     act: Act,
@@ -189,7 +189,7 @@ pub async fn rotate_secret(
     Ok(store.rotate_secret(act.now, act.origin, id, owner, kept, end).await?.then_some(rotated))
 }
 
-/// A new client secret: what is shown once, and what is kept.
+/// A new client secret: the value to show once, and the record to store.
 #[must_use]
 pub fn new_secret(now: Timestamp) -> (Secret, ClientSecret) {
     let shown = Secret::generate(secret::CLIENT_SECRET);

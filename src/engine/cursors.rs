@@ -1,4 +1,4 @@
-//! Owns the cursors of lists. A cursor is authenticated: text from elsewhere is not accepted as one.
+//! Owns the cursors of lists. A cursor is authenticated, so text from elsewhere is not accepted.
 
 use aws_lc_rs::{constant_time, hmac};
 use data_encoding::BASE64URL_NOPAD;
@@ -10,7 +10,7 @@ use crate::{
 };
 
 const TAG_BYTES: usize = 16;
-/// Longest cursor read, in bytes.
+/// Longest cursor accepted, in bytes.
 const CURSOR_MAX: usize = 256;
 
 /// Creates and reads cursors.
@@ -20,12 +20,12 @@ pub struct Cursors {
 }
 
 impl Cursors {
-    /// Under a subkey of its own.
+    /// Uses a subkey of its own.
     pub fn new(master: &MasterKey) -> Result<Self, Error> {
         Ok(Self { key: master.mac(Purpose::Cursors)? })
     }
 
-    /// The cursor of a place in the list called `list`.
+    /// The cursor of a position in the list called `list`.
     #[must_use]
     pub fn cursor(&self, list: &str, place: &Position) -> String {
         let place = format!("{} {}", place.at.0, place.id);
@@ -34,7 +34,7 @@ impl Cursors {
         BASE64URL_NOPAD.encode(&bytes)
     }
 
-    /// The place that a cursor of this list stands for; nothing if it is none.
+    /// The position of a cursor of this list; `None` if the cursor is invalid.
     #[must_use]
     pub fn place(&self, list: &str, cursor: &str) -> Option<Position> {
         let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok().filter(|_| cursor.len() <= CURSOR_MAX)?;

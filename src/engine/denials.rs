@@ -1,5 +1,5 @@
-//! Owns why requests were refused: noted in memory, flushed in batches, bounded by the hour so that a flood fills no
-//! disk and hides nobody's.
+//! Owns the reasons for refused requests: recorded in memory, flushed in batches, limited per hour so that a flood
+//! cannot fill the disk or hide the refusals of others.
 
 use std::{
     collections::HashMap,
@@ -15,14 +15,14 @@ use crate::{
 };
 
 const HOUR_SECONDS: i64 = 3600;
-/// Most refusals kept of one hour whose credential has an owner; and as many without an owner.
+/// Maximum refusals recorded per hour for credentials with an owner; the same number applies to those without one.
 const NOTED_MAX: u32 = 6000;
-/// Most of them of one owner, of one app's tokens, and of one sender whose credential has no owner.
+/// Maximum of these per owner, per app's tokens, and per sender whose credential has no owner.
 const NOTED_OF_ONE_MAX: u32 = 600;
-/// Of them, those of one credential for one kind of reason: examples. Whoever sends an expired token again and again hides
-/// nothing else that happens to its owner.
+/// Maximum of these per credential and kind of reason, as examples: an expired token that is sent repeatedly hides no
+/// other refusals of its owner.
 const NOTED_ALIKE_MAX: u32 = 60;
-/// Refusals written in one transaction, at least and at most.
+/// Minimum and maximum number of refusals written in one transaction.
 const BATCH: RangeInclusive<usize> = 10..=500;
 
 /// Refusals since the last flush.
@@ -31,7 +31,7 @@ pub struct Denials {
     owned: Mutex<Noted>,
     anonymous: Mutex<Noted>,
     batch: BatchSize,
-    /// Refusals of which no record is kept: more than fit between two flushes.
+    /// Refusals without a record, because a limit was reached.
     pub dropped: Count,
 }
 
@@ -50,16 +50,16 @@ impl Default for Denials {
 struct Noted {
     /// Not yet written.
     records: Vec<DenialRecord>,
-    /// Since the epoch.
+    /// Hours since the epoch.
     hour: i64,
-    /// Noted within this hour, written or not.
+    /// Recorded within this hour, written or not.
     count: u32,
-    /// The same by owner, and by kind.
+    /// The same for each name from `bounds`.
     counts: HashMap<String, u32>,
 }
 
 impl Noted {
-    /// Whether there was room for it.
+    /// Records a refusal. False if a limit is reached.
     fn note(&mut self, record: DenialRecord) -> bool {
         let hour = record.at.seconds().div_euclid(HOUR_SECONDS);
         if hour != self.hour {
@@ -80,12 +80,12 @@ impl Noted {
     }
 }
 
-/// What a refusal is counted under, and how often it may be.
+/// The names under which a refusal is counted, with their limits.
 fn bounds(record: &DenialRecord) -> Vec<(String, u32)> {
     let sender = record.address.parse().map_or_else(|_| record.address.clone(), sender_network);
     let whose = record.user_id.as_deref().unwrap_or(&sender);
     let credential = record.key_id.as_deref().or(record.client_id.as_deref()).unwrap_or_default();
-    // Reasons end in times and names; they begin with what happened.
+    // Reasons begin with a keyword; times and names may follow.
     let reason = record.reason.split(' ').next().unwrap_or_default();
     let mut bounds =
         vec![(format!("{whose} {credential} {reason}"), NOTED_ALIKE_MAX), (format!("{whose} "), NOTED_OF_ONE_MAX)];
@@ -94,7 +94,7 @@ fn bounds(record: &DenialRecord) -> Vec<(String, u32)> {
 }
 
 impl Denials {
-    /// Notes one; of more than fit into an hour, the first are kept.
+    /// Records a refusal, unless a limit of this hour is reached.
     pub fn note(&self, record: DenialRecord) {
         let noted = if record.user_id.is_some() { &self.owned } else { &self.anonymous };
         self.push(&mut noted.lock().unwrap_or_else(PoisonError::into_inner), record);
@@ -106,7 +106,7 @@ impl Denials {
         }
     }
 
-    /// Writes what was noted. What cannot be written is kept for the next time.
+    /// Writes the recorded refusals. Those that cannot be written are kept for the next time.
     pub async fn flush(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
         let mut failed = None;
         for list in [&self.owned, &self.anonymous] {
@@ -116,12 +116,12 @@ impl Denials {
                 let written = batch.len();
                 if let Err(error) = store.insert_denials(now, batch).await {
                     let error = Error::from(error);
-                    // Next time fewer at once: they may have been too many for the time a transaction has.
+                    // Write fewer at once next time: these may have been too many for the transaction timeout.
                     self.batch.failed(&error);
                     failed = Some(error);
                     let mut kept = list.lock().unwrap_or_else(PoisonError::into_inner);
                     records.append(&mut kept.records);
-                    // While nothing can be written, no more than an hour's.
+                    // While writes fail, keep no more than one hour's limit.
                     let most = usize::try_from(NOTED_MAX).unwrap_or_default();
                     (most..records.len()).for_each(|_| self.dropped.one());
                     records.truncate(most);
@@ -135,7 +135,7 @@ impl Denials {
         failed.map_or(Ok(()), Err)
     }
 
-    /// A user's newest refusals, also those not yet written; at most `most`.
+    /// A user's newest refusals, including those not yet written; at most `most`.
     pub async fn newest(&self, store: &Store, user_id: &str, most: usize) -> Result<Vec<DenialRecord>, Error> {
         let mut found: Vec<DenialRecord> = {
             let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,7 +146,7 @@ impl Denials {
         Ok(found)
     }
 
-    /// Refusals of a request, also those not yet written: with `user_id`, only that user's. At most 20.
+    /// Refusals of a request, including those not yet written; with `user_id`, only that user's. At most 20.
     pub async fn of_request(
         &self,
         store: &Store,

@@ -1,9 +1,9 @@
-//! Owns events that happen too often for a row each: counted together by the hour. A flood fills no disk, whoever sends it,
-//! and issuing a token writes nothing on its way.
+//! Owns events that are too frequent for one row each, so they are counted by the hour. No flood can fill the disk, and
+//! issuing a token writes nothing on the request path.
 //!
-//! Of one event, reason and sender (or client) there are at most two audit entries an hour: one soon after the first time,
-//! and one with the rest when the hour has ended. How many senders and clients are told apart is bounded; what the others do
-//! is counted together, so that nothing is lost but whose it was.
+//! For each event, reason and sender (or client), there are at most two audit entries an hour: one soon after the first
+//! event, and one with the rest when the hour has ended. The number of separate senders and clients is limited; the
+//! others are counted together, which loses only their identity.
 
 use std::{
     collections::HashMap,
@@ -21,14 +21,14 @@ use crate::{
 };
 
 const HOUR_SECONDS: i64 = 3600;
-/// Senders told apart of one event and reason within an hour.
+/// Maximum senders counted separately within an hour, for each event and reason.
 const SENDERS_MAX: usize = 16;
-/// Clients told apart within an hour, by event and reason: of what succeeded, and as many of what was refused.
+/// Maximum clients counted separately within an hour, by event and reason: for successes, and again for refusals.
 const CLIENTS_MAX: usize = 1024;
 /// The address under which all others are counted.
 const MANY: &str = "many";
 
-/// Of what events are counted together.
+/// The subject of a count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct CountedEvent {
     event: &'static str,
@@ -43,7 +43,7 @@ enum CountedParty {
     Others,
 }
 
-/// How often since it was last written, with the first of them as an example.
+/// The count since the last write, with the first event as an example.
 #[derive(Clone, Debug, Default)]
 struct EventCount {
     times: i64,
@@ -57,7 +57,7 @@ struct Counts {
     hour: i64,
     subjects: HashMap<CountedEvent, EventCount>,
     senders: HashMap<(&'static str, Option<&'static str>), usize>,
-    /// Clients of what was refused, and of what succeeded.
+    /// Clients counted for refusals, and for successes.
     clients: [usize; 2],
 }
 
@@ -68,7 +68,7 @@ pub struct EventCounts {
 }
 
 impl Counts {
-    /// The subject to count under: its own, or that of all others once too many are counted apart.
+    /// The subject to count under: its own, or the shared one once too many are counted separately.
     fn distinguish(&mut self, subject: CountedEvent) -> CountedEvent {
         if self.subjects.contains_key(&subject) {
             return subject;
@@ -85,7 +85,7 @@ impl Counts {
         subject
     }
 
-    /// What is to be written now: what is new in this hour, and everything where the hour or all has ended.
+    /// Takes the counts to write now: those new in this hour; all of them if the hour has ended, or with `is_last`.
     fn take(&mut self, now: Timestamp, is_last: bool) -> Vec<(CountedEvent, EventCount)> {
         let hour = now.seconds().div_euclid(HOUR_SECONDS);
         let has_ended = self.hour != 0 && hour != self.hour;
@@ -105,7 +105,7 @@ impl Counts {
 }
 
 impl EventCounts {
-    /// Counts one event of a client, or of nobody, from an address.
+    /// Counts one event of a client, or of an anonymous sender, from an address.
     pub fn count(&self, event: &'static str, client_id: Option<&str>, origin: &Origin, denied: Option<&'static str>) {
         let whose =
             client_id.map_or_else(|| CountedParty::Sender(sender(origin)), |id| CountedParty::Client(id.to_owned()));
@@ -114,13 +114,13 @@ impl EventCounts {
         let count = counts.subjects.entry(subject).or_default();
         if count.times == 0 {
             count.request_id.clone_from(&origin.request_id);
-            // A client that succeeds is counted by its id alone: a busy one has many addresses.
+            // Successes are counted by client ID alone: a busy client has many addresses.
             count.address = if denied.is_some() { sender(origin) } else { String::new() };
         }
         count.times += 1;
     }
 
-    /// Writes what is due at `now`; with `is_last`, everything. What cannot be written is kept for the next time.
+    /// Writes the counts due at `now`; with `is_last`, all. Those that cannot be written are kept for the next time.
     pub async fn flush(&self, store: &Store, now: Timestamp, is_last: bool) -> Result<(), Error> {
         let due = self.counts.lock().unwrap_or_else(PoisonError::into_inner).take(now, is_last);
         if due.is_empty() {
@@ -161,7 +161,7 @@ fn entry(subject: &CountedEvent, count: &EventCount) -> (Origin, Event) {
     (origin, event)
 }
 
-/// Refusals are told apart by sender, so that one with many addresses is still one.
+/// Refusals are counted by sender network, so that a sender with many addresses counts as one.
 fn sender(origin: &Origin) -> String {
     origin.address.parse().map_or_else(|_| origin.address.clone(), sender_network)
 }
@@ -181,7 +181,7 @@ mod tests {
         // THREATS: AU5
         let event_counts = EventCounts::default();
         let (mut entries, mut times) = (0, 0);
-        // Six flushes a minute for an hour, each after a hundred refusals from addresses that were never seen.
+        // Six flushes a minute for an hour, each after a hundred refusals from new addresses.
         for flush in 0..=360_i64 {
             for sender in 0..100 {
                 let address = format!("2001:db8:{flush:x}:{sender:x}::1");
@@ -192,7 +192,7 @@ mod tests {
             times += due.iter().map(|(_, count)| count.times).sum::<i64>();
         }
         assert_eq!(times, 36_100, "each is counted");
-        // Sixteen senders as examples and all others together, soon and at the end of the hour.
+        // Sixteen senders as examples and all others together, once early and once at the end of the hour.
         assert!(entries <= 34, "{entries} entries");
         assert!(event_counts.counts.lock().expect("counts").subjects.is_empty(), "a new hour begins with nothing");
     }

@@ -1,5 +1,5 @@
-//! Owns codes and refresh tokens: self-describing, authenticated strings over a grant id and generation (DESIGN idea 2).
-//! Garbage is refused before any query. Does not know whether a grant is alive; see `store::grants`.
+//! Owns codes and refresh tokens: self-describing, authenticated strings over grant ID and generation (DESIGN idea 2).
+//! Garbage is refused before any query. Does not check whether a grant is active; see `store::grants`.
 
 use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
@@ -14,7 +14,7 @@ use crate::model::{
 const ID_BYTES: usize = 16;
 const GENERATION_BYTES: usize = 4;
 
-/// Makes and reads codes and refresh tokens.
+/// Creates and reads codes and refresh tokens.
 #[derive(Debug)]
 pub struct GrantTokens {
     codes: hmac::Key,
@@ -22,35 +22,35 @@ pub struct GrantTokens {
 }
 
 impl GrantTokens {
-    /// With subkeys of `master`.
+    /// Uses subkeys of `master`.
     pub fn new(master: &MasterKey) -> Result<Self, Error> {
         Ok(Self { codes: master.mac(Purpose::Code)?, refresh: master.mac(Purpose::Refresh)? })
     }
 
-    /// The code of a grant. Its 256-bit MAC is what makes it unguessable.
+    /// The authorization code of a grant. Its 256-bit MAC makes it unguessable.
     #[must_use]
     pub fn code(&self, id: &GrantId) -> Secret {
         seal(secret::CODE, &self.codes, &id.0)
     }
 
-    /// The grant of a code, if it is one of ours to the last character.
+    /// The grant ID of a code, if this server issued exactly this text.
     #[must_use]
     pub fn read_code(&self, code: &str) -> Option<String> {
         let payload = open(secret::CODE, &self.codes, code)?;
         Some(GrantId(payload.try_into().ok()?).text())
     }
 
-    /// The refresh token of one generation of a grant: always the same, so a retry gets the same successor.
+    /// The refresh token of one generation of a grant. It is deterministic, so a retry gets the same successor.
     ///
     /// # Errors
-    /// `server_error` when the grant id is not one of ours.
+    /// `server_error` if the grant ID is invalid.
     pub fn refresh_token(&self, grant_id: &str, generation: u32) -> Result<Secret, Error> {
         let mut payload = BASE64URL_NOPAD.decode(grant_id.as_bytes()).map_err(|_| Error::server("a grant id"))?;
         payload.extend_from_slice(&generation.to_be_bytes());
         Ok(seal(secret::REFRESH_TOKEN, &self.refresh, &payload))
     }
 
-    /// Grant and generation of a refresh token, if it is one of ours to the last character.
+    /// The grant ID and generation of a refresh token, if this server issued exactly this text.
     #[must_use]
     pub fn read_refresh_token(&self, token: &str) -> Option<(String, u32)> {
         let payload = open(secret::REFRESH_TOKEN, &self.refresh, token)?;

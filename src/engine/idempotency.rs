@@ -1,5 +1,5 @@
-//! Owns responses that a retry with the same `Idempotency-Key` gets again. A response may hold a key that is shown once, so
-//! it is stored encrypted.
+//! Owns responses that are repeated for a retry with the same `Idempotency-Key`. A response may hold a key that is
+//! shown once, so it is stored encrypted.
 
 use zeroize::Zeroizing;
 
@@ -9,13 +9,13 @@ use crate::{
     store::{Store, StoredResponse},
 };
 
-/// How long a response is kept for retries, in seconds.
+/// Retention of a response for retries, in seconds.
 const KEPT_SECONDS: i64 = 86_400;
 
 /// A request with an `Idempotency-Key`.
 #[derive(Clone, Debug)]
 pub struct IdempotentRequest {
-    /// The credential that sends it.
+    /// The credential that sent it.
     pub actor: String,
     /// The `Idempotency-Key`.
     pub name: String,
@@ -23,14 +23,14 @@ pub struct IdempotentRequest {
     pub request: Digest,
 }
 
-/// What was answered before.
+/// The outcome of looking for an earlier response.
 #[derive(Debug)]
 pub enum Replay {
-    /// Nothing.
+    /// There is none.
     None,
-    /// Another request under the same name.
+    /// The name was used for a different request.
     Mismatch,
-    /// This: status and body.
+    /// The stored status and body.
     Stored(u16, Zeroizing<Vec<u8>>),
 }
 
@@ -41,13 +41,13 @@ pub struct Idempotency {
 }
 
 impl Idempotency {
-    /// Under a subkey of its own.
+    /// Uses a subkey of its own.
     #[must_use]
     pub fn new(master: MasterKey) -> Self {
         Self { master }
     }
 
-    /// The response to an earlier request of this name.
+    /// The response to an earlier request with this name.
     pub async fn find(&self, store: &Store, now: Timestamp, request: &IdempotentRequest) -> Result<Replay, Error> {
         let Some(stored) = store.find_response(now, &request.actor, &request.name).await? else {
             return Ok(Replay::None);
@@ -59,7 +59,7 @@ impl Idempotency {
         Ok(Replay::Stored(stored.status, body))
     }
 
-    /// A response to store.
+    /// Encrypts a response for storage.
     pub fn seal(
         &self,
         now: Timestamp,
@@ -78,7 +78,7 @@ impl Idempotency {
     }
 }
 
-/// What a response is bound to: it decrypts for the same request alone.
+/// The encryption context of a response: it decrypts only for the same request.
 fn context(request: &IdempotentRequest) -> String {
     format!("{} {} {}", request.actor, request.request.text(), request.name)
 }

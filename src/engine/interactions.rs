@@ -1,5 +1,4 @@
-//! Owns finding the authorization request that a page belongs to, bound to its browser, and whether it needs another
-//! sign-in.
+//! Owns finding the authorization request of a page, bound to its browser, and whether it requires another sign-in.
 
 use crate::{
     model::{
@@ -11,10 +10,10 @@ use crate::{
     store::{Interaction, Store},
 };
 
-/// The waiting request with this id, if it began in the browser with this digest.
+/// The pending request with this ID, if it began in the browser with this digest.
 ///
 /// # Errors
-/// `invalid_request` when it has ended, `forbidden` when it began elsewhere, `temporarily_unavailable`.
+/// `invalid_request` if it has ended, `forbidden` if it began in another browser, `temporarily_unavailable`.
 pub async fn find(store: &Store, now: Timestamp, browser: Option<Digest>, id: &str) -> Result<Interaction, Error> {
     let ended = || Error::invalid_request("this sign-in has ended or was completed; start again from the app");
     let interaction = store.find_interaction(now, &Digest::of(id)).await?.ok_or_else(ended)?;
@@ -27,8 +26,8 @@ pub async fn find(store: &Store, now: Timestamp, browser: Option<Digest>, id: &s
     Ok(interaction)
 }
 
-/// Whether a request needs the user to sign in, who may have signed in at `auth_time`: nobody is, or not recently enough, or the app
-/// asks for it (`prompt=login`, OIDC Core §3.1.2.1) and it has not been done since the request began.
+/// Whether a request requires a sign-in: `auth_time`, the last one, is missing; or it is too old or the app requests
+/// another (`prompt=login`, OIDC Core §3.1.2.1), and none was completed since the request began.
 #[must_use]
 pub fn must_sign_in(
     now: Timestamp,

@@ -1,5 +1,5 @@
-//! Owns what is done with API keys, whoever asks: create, change, replace, revoke. Does not make secrets; see `apikey`. What a
-//! credential may delegate is `attenuation`.
+//! Owns operations on API keys, for any actor: create, change, replace, revoke. Does not generate secrets; see
+//! `apikey`. The limits of what a credential may delegate are in `attenuation`.
 
 use super::{
     Along, Engine,
@@ -22,33 +22,33 @@ use crate::{
 /// Longest overlap of two keys, in seconds: 30 days.
 pub const KEY_OVERLAP_MAX: i64 = 2_592_000;
 
-/// A key that was created.
+/// A created key.
 #[derive(Debug)]
 pub struct Created {
     /// Its text, to be shown once.
     pub secret: Secret,
     /// The key.
     pub key: ApiKey,
-    /// The key it takes the place of, and when that one ends.
+    /// The key that it replaces, and when that one expires.
     pub replaces: Option<(String, Timestamp)>,
 }
 
-/// What of a key is to be changed; what is not here stays.
+/// Changes to a key; absent values stay unchanged.
 #[derive(Debug, Default)]
 pub struct KeyUpdate {
-    /// What it is for.
+    /// Its name.
     pub name: Option<String>,
-    /// From where it may be used.
+    /// The networks from which it may be used.
     pub networks: Option<Networks>,
-    /// Seconds from now until it ends: sooner than so far.
+    /// Seconds from now until it expires; the expiry can only become earlier.
     pub expires_in: Option<i64>,
 }
 
-/// Creates a key, bounded by the credential that creates it.
+/// Creates a key, limited by the credential that creates it.
 ///
 /// # Errors
-/// [`Error::Conflict`] for an id that was used before, [`Error::Refused`] with `insufficient_scope` for a key that is wider than
-/// the credential, or with what would be right.
+/// [`Error::Conflict`] for an ID that was used before; [`Error::Refused`] with `insufficient_scope` for a key wider
+/// than the credential, or saying what would be valid.
 pub async fn create(
     engine: Engine<'_>,
     act: Act,
@@ -65,8 +65,8 @@ pub async fn create(
     Ok(created)
 }
 
-/// Puts a new key like the old one in its place. The old one ends after `overlap` seconds, with none at once. `id` is that of the
-/// new key, where a form must not create two. Nothing if the old key has ended.
+/// Replaces a key with a new one like it. The old one expires after `overlap` seconds; with 0, at once. `id` is the ID
+/// of the new key, for forms that must not create two. `None` if the old key has ended.
 pub async fn replace(
     engine: Engine<'_>,
     act: Act,
@@ -103,7 +103,7 @@ pub async fn replace(
     Ok(Some(created))
 }
 
-/// Changes a key. Nothing if it has ended.
+/// Changes a key. `None` if it has ended.
 pub async fn update(
     engine: Engine<'_>,
     act: Act,
@@ -134,7 +134,7 @@ pub async fn update(
     }
 }
 
-/// Revokes a key at once; one that was revoked before stays as it is. Nothing if there is none.
+/// Revokes a key at once; a key that is already revoked stays as it is. `None` if there is no such key.
 pub async fn revoke(
     engine: Engine<'_>,
     act: Act,
@@ -149,8 +149,8 @@ pub async fn revoke(
     Ok(store.revoke_key(act.now, act.origin, id, owner).await?.then_some(revoked))
 }
 
-/// The first key of a form that any text may have changes what this node takes for a key at all. Others hear of it by the feed,
-/// and so would this one: a failure here only means that the key works a moment later.
+/// The first key of a form that any text can have changes which texts this node treats as keys. The feed announces it
+/// to every node, so a failure here only means that the key works a moment later.
 async fn accept_form(engine: Engine<'_>, form: KeyForm) {
     if form != KeyForm::Prefixed && !engine.catalog.current().has_opaque_keys {
         drop(engine.catalog.reload().await);

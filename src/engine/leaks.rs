@@ -1,5 +1,5 @@
-//! Owns what happens to a key that was found in public: it ends, its owner is told. And whether a report is signed by
-//! who it says it is from, as GitHub's secret scanning signs them.
+//! Owns the response to a key found in public: it is revoked and its owner is notified. Also verifies the signature of
+//! a report, as in GitHub's secret scanning.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,30 +15,30 @@ use crate::{
     store::{KeyRecord, Store},
 };
 
-/// The reporter's keys are read again after this long, in seconds, …
+/// The reporter's keys are fetched again after this long, in seconds, …
 const KEYS_KEPT_SECONDS: i64 = 3600;
-/// … and not more often than this, whatever identifiers are sent.
+/// … but not more often than this, whatever identifiers are sent.
 const KEYS_READ_SECONDS: i64 = 60;
-/// After a reading that failed the next one waits, twice as long each time, in seconds: at first, …
+/// After a failed fetch there is a pause, twice as long each time, in seconds: at first, …
 const REST_SECONDS: i64 = 10;
-/// … and at most: reports come from anybody, so nobody must be able to keep signed ones out for long.
+/// … and at most: anybody can send reports, so nobody must be able to block signed ones for long.
 const REST_SECONDS_MAX: i64 = 60;
 const FETCH_MAX: Duration = Duration::from_secs(5);
-/// Largest list of keys read, in bytes.
+/// Largest list of keys accepted, in bytes.
 const KEYS_BYTES_MAX: usize = 65_536;
 
-/// Ends leaked keys.
+/// Revokes leaked keys.
 #[derive(Debug)]
 pub struct Leaks {
     store: Arc<Store>,
     mailer: Arc<Mailer>,
     issuer: String,
     reporter: Arc<Reporter>,
-    /// Held while the keys are read: one reading at a time.
+    /// Held during a fetch: one at a time.
     reading: Arc<Mutex<Rest>>,
 }
 
-/// Where the reporter's keys are, and what was read last.
+/// The reporter's URL, and the keys last fetched from it.
 #[derive(Debug)]
 struct Reporter {
     keys_url: String,
@@ -46,7 +46,7 @@ struct Reporter {
     keys: ArcSwapOption<Known>,
 }
 
-/// The next fetch waits until then.
+/// The pause before the next fetch.
 #[derive(Debug)]
 struct Rest {
     until: Timestamp,
@@ -65,7 +65,7 @@ struct Known {
     keys: Vec<PublicKey>,
 }
 
-/// One of the reporter's keys, as GitHub publishes them.
+/// One of the reporter's keys, as published by GitHub.
 #[derive(Debug, Deserialize)]
 struct PublicKey {
     key_identifier: String,
@@ -78,10 +78,10 @@ struct PublicKeys {
 }
 
 impl Leaks {
-    /// Reports count when a key at `keys_url` has signed them; with an empty one none do.
+    /// Accepts reports that are signed by a key from `keys_url`; none if that is empty.
     ///
     /// # Errors
-    /// `server_error` when TLS cannot be set up.
+    /// `server_error` if TLS cannot be set up.
     pub fn new(store: Arc<Store>, mailer: Arc<Mailer>, issuer: String, keys_url: String) -> Result<Self, Error> {
         let http = http_client::build(&keys_url).timeout(FETCH_MAX).build().map_err(Error::server)?;
         let reporter = Arc::new(Reporter { keys_url, http, keys: ArcSwapOption::empty() });
@@ -94,10 +94,10 @@ impl Leaks {
         !self.reporter.keys_url.is_empty()
     }
 
-    /// Whether `body` was signed (ECDSA on P-256 with SHA-256, ASN.1, base64) by the reporter's key called `identifier`.
+    /// Whether the reporter's key `identifier` signed `body` (ECDSA on P-256 with SHA-256, ASN.1, base64).
     ///
     /// # Errors
-    /// `temporarily_unavailable` when the reporter's keys cannot be read: never a guess.
+    /// `temporarily_unavailable` if the reporter's keys cannot be fetched; never a guess.
     pub async fn is_signed(
         &self,
         now: Timestamp,
@@ -113,10 +113,10 @@ impl Leaks {
         Ok(key.verify(body, &signature).is_ok())
     }
 
-    /// Ends the key with this text, if there is one and it lives, and tells its owner. False where there is none at all.
+    /// Revokes the key with this text, if it exists and is active, and notifies its owner. False if it does not exist.
     ///
     /// # Errors
-    /// `temporarily_unavailable`; then it was not ended.
+    /// `temporarily_unavailable`; the key may then still be active.
     pub async fn end(&self, now: Timestamp, origin: Origin, key: &str, found_at: Option<&str>) -> Result<bool, Error> {
         let Some(record) = self.store.find_key_by_digest(&Digest::of(key)).await? else { return Ok(false) };
         if !self.store.revoke_leaked_key(now, origin, record.key.id.clone()).await? {
@@ -129,10 +129,10 @@ impl Leaks {
         Ok(true)
     }
 
-    /// Ends a key on the word of whoever holds it, and tells its owner.
+    /// Revokes a key at the request of its holder, and notifies its owner.
     ///
     /// # Errors
-    /// `temporarily_unavailable`; then it was not ended.
+    /// `temporarily_unavailable`; the key may then still be active.
     pub async fn end_by_holder(&self, now: Timestamp, origin: Origin, record: &KeyRecord) -> Result<(), Error> {
         if record.key.revoked_at.is_some() {
             return Ok(());
@@ -164,8 +164,8 @@ impl Leaks {
         Ok(())
     }
 
-    /// The reporter's keys, read again where they are old or lack this one. Reports come from anybody: while the keys cannot
-    /// be read, most are refused without a try.
+    /// The reporter's keys, fetched again if they are old or lack this one. Anybody can send reports: while fetches
+    /// fail, most reports are refused without an attempt.
     async fn known(&self, now: Timestamp, identifier: &str) -> Result<Arc<Known>, Error> {
         let is_enough = |known: &Arc<Known>| {
             let age = now.seconds() - known.read_at.seconds();
@@ -184,7 +184,7 @@ impl Leaks {
             let error = Error::unavailable("the reporter's keys could not be read a moment ago");
             return Err(Error { retry_after: Some(wait.max(1)), ..error });
         }
-        // A task of its own: a client that hangs up does not end the reading, so only one that failed causes a pause.
+        // A separate task: a client that disconnects does not abort the fetch, so only a failed one causes a pause.
         let reporter = Arc::clone(&self.reporter);
         let reading = tokio::spawn(async move {
             let fetched = reporter.fetch().await;

@@ -1,4 +1,4 @@
-//! Owns sending mail: queued in memory, sent beside requests, tried again a few times.
+//! Owns sending mail: queued in memory, sent in the background, retried a few times.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -22,17 +22,16 @@ use crate::{
     model::{error::Error, secret},
 };
 
-/// Mails waiting to be sent; more are dropped with a warning.
+/// Maximum mails in the queue; more are dropped with a warning.
 const WAITING_MAX: usize = 256;
-/// Pauses before a mail is tried again; after the last it is given up.
+/// Pauses before each retry of a mail; after the last retry, it is given up.
 const AGAIN_AFTER: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(60)];
-/// Longest one attempt may take.
+/// Timeout of one attempt.
 const ATTEMPT_MAX: Duration = Duration::from_secs(15);
-/// Longest a stop waits for mail, in all.
+/// Longest time that a shutdown waits for mail, in total.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
-/// What becomes of a mail: sent; an attempt that failed; given up after the last; dropped, for
-/// too many waited.
+/// The outcomes of a mail: sent; a failed attempt; given up after the last one; dropped because the queue was full.
 pub const MAILS: [&str; 4] = ["sent", "failed", "given_up", "dropped"];
 
 /// Sends mail, if it is configured.
@@ -51,16 +50,16 @@ struct Out {
 }
 
 impl Mailer {
-    /// As configured; without a URL it sends nothing.
+    /// Uses the configured server; without a URL, sends nothing.
     ///
     /// # Errors
-    /// `invalid_request` naming the key that is wrong.
+    /// `invalid_request` naming the invalid key.
     pub fn new(config: &config::Mail) -> Result<Self, Error> {
         let url = config.url.expose_secret();
         if url.is_empty() {
             return Ok(Self { out: None });
         }
-        // The URL may hold a password: what is wrong with it is not repeated.
+        // The URL may hold a password, so the error does not repeat it.
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
             .map_err(|_| Error::invalid_request("mail.url: such as smtps://user:password@mail.example.com"))?
             .timeout(Some(ATTEMPT_MAX))
@@ -73,7 +72,7 @@ impl Mailer {
         Ok(Self { out: Some(Out { transport, from, queue, waiting, mails: Named::of(MAILS) }) })
     }
 
-    /// Connects, greets and signs in as for a mail, and sends none; nothing where mail is not configured.
+    /// Connects, greets and authenticates as for a mail, but sends none; `None` if mail is not configured.
     pub async fn test(&self) -> Option<Result<(), String>> {
         let out = self.out.as_ref()?;
         Some(match out.transport.test_connection().await {
@@ -83,13 +82,13 @@ impl Mailer {
         })
     }
 
-    /// Mails that wait to be sent.
+    /// The number of mails in the queue.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.out.as_ref().map_or(0, |out| out.queue.max_capacity() - out.queue.capacity())
     }
 
-    /// Mails by what became of them, see [`MAILS`]; nothing where none is sent.
+    /// The number of mails by outcome, see [`MAILS`]; `None` if mail is not configured.
     #[must_use]
     pub fn mails(&self) -> Option<&Named<Count>> {
         self.out.as_ref().map(|out| &out.mails)
@@ -119,7 +118,7 @@ impl Mailer {
         }
     }
 
-    /// Sends what is queued until `stop`; what waits then is tried once more, for five seconds in all.
+    /// Sends queued mail until `stop`; the rest is tried once more, for five seconds in total.
     pub async fn run(&self, stop: &CancellationToken) {
         let Some(out) = &self.out else { return };
         let waiting = out.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,4 +1,4 @@
-//! Owns the master key and the subkeys derived from it, one per purpose. Does not find the key; see `cli::context`.
+//! Owns the master key and the subkeys derived from it, one per purpose. Does not locate the key; see `cli::context`.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, RandomizedNonceKey},
@@ -11,28 +11,28 @@ use crate::model::{error::Error, secret};
 
 const KEY_BYTES: usize = 32;
 
-/// What a subkey is for; each purpose has its own.
+/// The purpose of a subkey; each has its own.
 #[derive(Clone, Copy, Debug)]
 pub enum Purpose {
     /// Authorization codes.
     Code,
     /// Refresh tokens.
     Refresh,
-    /// CSRF tokens and one-time form ids.
+    /// CSRF tokens and one-time form IDs.
     Forms,
     /// "Known device" cookies.
     Device,
-    /// Names of those who are counted where nodes count together.
+    /// Names of the subjects in limits that nodes share.
     Limits,
     /// Seals of the audit log.
     Audit,
     /// Sealing of signing keys.
     SigningKeys,
-    /// Sealing of answers that are given again.
+    /// Sealing of responses stored for retries.
     Responses,
-    /// Places in lists.
+    /// Cursors of lists.
     Cursors,
-    /// The check that this is the key the database was made with.
+    /// The check that this is the key with which the database was created.
     Check,
 }
 
@@ -53,7 +53,7 @@ impl Purpose {
     }
 }
 
-/// The one secret outside the database.
+/// The only secret outside the database.
 #[derive(Clone)]
 pub struct MasterKey(Zeroizing<[u8; KEY_BYTES]>);
 
@@ -70,10 +70,10 @@ impl MasterKey {
         Self(Zeroizing::new(secret::random_bytes()))
     }
 
-    /// Parses 32 bytes in base64. A key that is plainly a sample is refused.
+    /// Parses 32 bytes in base64. An obvious sample is refused.
     ///
     /// # Errors
-    /// `invalid_request` saying what would be right; the text is not repeated.
+    /// `invalid_request` saying what would be valid, without repeating the text.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let right = || {
             Error::invalid_request(
@@ -90,7 +90,7 @@ impl MasterKey {
         let mut distinct = key.to_vec();
         distinct.sort_unstable();
         distinct.dedup();
-        // 32 random bytes have about 30 distinct values; fewer than 16 happens to nobody by chance.
+        // 32 random bytes have about 30 distinct values; fewer than 16 do not occur by chance.
         if distinct.len() < 16 || key.iter().all(u8::is_ascii) {
             return Err(Error::invalid_request(
                 "the master key looks like a sample; make one with `openssl rand -base64 32`",
@@ -99,7 +99,7 @@ impl MasterKey {
         Ok(Self(Zeroizing::new(key)))
     }
 
-    /// The key in base64, for the file beside an embedded database.
+    /// The key in base64, for the file next to an embedded database.
     #[must_use]
     pub fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(BASE64.encode(&*self.0))
@@ -115,7 +115,7 @@ impl MasterKey {
         Ok(out)
     }
 
-    /// A key to authenticate with, for one purpose.
+    /// An authentication key for one purpose.
     pub fn mac(&self, purpose: Purpose) -> Result<hmac::Key, Error> {
         Ok(hmac::Key::new(hmac::HMAC_SHA256, &*self.subkey(purpose)?))
     }
@@ -131,10 +131,10 @@ impl MasterKey {
         Ok(BASE64URL_NOPAD.encode(&out))
     }
 
-    /// Opens what [`Self::seal`] made for the same context.
+    /// Opens data sealed by [`Self::seal`] for the same context.
     ///
     /// # Errors
-    /// `server_error` when it was sealed under another key, for another context, or was changed.
+    /// `server_error` if it was sealed under another key, for another context, or was changed.
     pub fn open(&self, purpose: Purpose, context: &str, sealed: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
         let failed = || Error::server("the sealed data does not belong to this master key");
         let bytes = BASE64URL_NOPAD.decode(sealed.as_bytes()).map_err(|_| failed())?;
@@ -147,7 +147,7 @@ impl MasterKey {
         Ok(data)
     }
 
-    /// A value by which a database recognises the key it was made with. Reveals nothing about the key.
+    /// A value by which a database recognizes the key it was created with. Reveals nothing about the key.
     pub fn fingerprint(&self) -> Result<String, Error> {
         Ok(BASE64URL_NOPAD.encode(hmac::sign(&self.mac(Purpose::Check)?, b"fingerprint").as_ref()))
     }

@@ -1,4 +1,4 @@
-//! Owns the one mint: every access token is made here (RFC 9068). Does not decide who gets one; a grant does.
+//! Owns the mint: every access token is created here (RFC 9068). Does not decide who receives one; a grant does.
 
 use std::sync::Arc;
 
@@ -18,15 +18,15 @@ use crate::model::{
 pub struct Authorization {
     /// `sub`.
     pub subject: String,
-    /// The client that gets the tokens.
+    /// The client that receives the tokens.
     pub client_id: String,
     /// The API that the access token is for, with its scopes.
     pub target: Target,
-    /// The grant behind it.
+    /// The grant that authorized it, if any.
     pub grant_id: Option<String>,
-    /// The access token ends no later than this.
+    /// The latest time at which the access token may expire.
     pub not_after: Option<Timestamp>,
-    /// The refresh token that is now current.
+    /// The current refresh token.
     pub refresh_token: Option<Secret>,
 }
 
@@ -37,13 +37,13 @@ pub struct Minted {
     pub access_token: String,
     /// Seconds until it expires.
     pub expires_in: i64,
-    /// What it may do, space-delimited.
+    /// Its scopes, space-delimited.
     pub scope: String,
-    /// As the grant has it.
+    /// The refresh token of the authorization, unchanged.
     pub refresh_token: Option<Secret>,
 }
 
-/// Makes access tokens.
+/// Creates access tokens.
 #[derive(Debug)]
 pub struct Mint {
     issuer: String,
@@ -51,16 +51,16 @@ pub struct Mint {
 }
 
 impl Mint {
-    /// For this issuer.
+    /// Creates tokens of this issuer.
     #[must_use]
     pub fn new(issuer: String, signing: Arc<Signing>) -> Self {
         Self { issuer, signing }
     }
 
-    /// Issues what was authorized.
+    /// Issues the tokens of an authorization.
     ///
     /// # Errors
-    /// `invalid_grant` when the grant has ended, `server_error`.
+    /// `invalid_grant` if the grant has ended, `server_error`.
     pub fn issue(&self, now: Timestamp, authorization: Authorization) -> Result<Minted, Error> {
         let Authorization { subject, client_id, target, grant_id, not_after, refresh_token } = authorization;
         let expires_at = now.plus_seconds(target.access_token_seconds);

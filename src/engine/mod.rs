@@ -1,6 +1,6 @@
-//! Owns the verbs that endpoints share: verify, mint, sign, limit, import, and the rules for clients and keys. What belongs
-//! here: decisions that more than one kind of endpoint needs. Not here: axum (`http`) and SQL (`store`); each part is built
-//! from the few things it needs.
+//! Owns the operations that endpoints share: verify, mint, sign, limit, import, and the rules for clients and keys.
+//! Includes decisions that more than one kind of endpoint needs. Excludes axum (`http`) and SQL (`store`); each part is
+//! constructed from only what it needs.
 
 mod accepted;
 pub mod apikey;
@@ -44,25 +44,25 @@ use crate::{
     store::{Store, StoredResponse},
 };
 
-/// What the verbs of management work with, whether a page, the management API, a command or the demo calls them.
+/// The dependencies of management operations, whether called by a page, the management API, a command or the demo.
 #[derive(Clone, Copy, Debug)]
 pub struct Engine<'a> {
-    /// How the server runs.
+    /// The configuration.
     pub config: &'a Config,
     /// The database.
     pub store: &'a Store,
     /// The APIs and scopes.
     pub catalog: &'a CatalogCache,
-    /// Signing keys.
+    /// The signing keys.
     pub signing: &'a Signing,
     /// Hashes passwords.
     pub passwords: &'a Passwords,
 }
 
-/// What a verb stores in the transaction of what it reports: the response to a request that may be sent again.
+/// What an operation stores in its own transaction: the response to a request that may be retried.
 pub type Along = Result<Option<StoredResponse>, Error>;
 
-/// Stores nothing along.
+/// Stores nothing in addition.
 pub fn alone<T>(_: &T) -> Along {
     Ok(None)
 }

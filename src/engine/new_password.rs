@@ -1,23 +1,23 @@
-//! Owns which passwords may be set (NIST SP 800-63B-4 §3.1.1.2): long enough, and not one that guessers try first. Does not
-//! hash, and has no say at sign-in: a password that was set before stays good.
+//! Owns the rules for new passwords (NIST SP 800-63B-4 §3.1.1.2): long enough, and not one that attackers try first.
+//! Does not hash, and does not apply at sign-in: existing passwords stay valid.
 
 use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::model::error::Error;
 
-/// Shortest password, in Unicode code points after NFC: it is the only factor.
+/// Shortest password, in Unicode code points after NFC, given that it is the only factor.
 pub const LENGTH_MIN: usize = 15;
 /// Longest password, in Unicode code points after NFC.
 pub const LENGTH_MAX: usize = 128;
-/// A password that is found within ten to this many guesses is refused. Two listed words in a row are, three unrelated
-/// ones are not.
+/// A password that fewer than ten to the power of this many guesses would find is refused. This refuses two listed
+/// words in a row, but not three unrelated ones.
 const GUESSES_LOG10_MIN: f64 = 9.0;
-/// Longest and shortest of the user's and server's own names that are looked for, in characters.
+/// Longest and shortest names of the user and the server that are searched for, in characters.
 const OWN_MAX: usize = 100;
 const OWN_MIN: usize = 3;
 
-/// A password that may be set, in the form in which it is hashed.
+/// A new password that was accepted, in the form in which it is hashed.
 pub struct NewPassword(pub(super) SecretString);
 
 impl std::fmt::Debug for NewPassword {
@@ -26,14 +26,14 @@ impl std::fmt::Debug for NewPassword {
     }
 }
 
-/// What an attacker knows about the user and the server. None of it makes a password stronger.
+/// What an attacker may know about the user and the server. None of it makes a password stronger.
 #[derive(Clone, Copy, Debug)]
 pub struct PasswordOwner<'a> {
     /// The deployment's issuer.
     pub issuer: &'a str,
-    /// The address to sign in with.
+    /// The e-mail address for sign-in.
     pub email: &'a str,
-    /// The name to show.
+    /// The display name.
     pub name: &'a str,
 }
 
@@ -41,7 +41,7 @@ impl NewPassword {
     /// Checks a password that a user chose.
     ///
     /// # Errors
-    /// `invalid_request` saying what would be right.
+    /// `invalid_request`, saying what would be valid.
     pub fn accept(chosen: &SecretString, whose: PasswordOwner<'_>) -> Result<Self, Error> {
         let text = normal(chosen.expose_secret());
         let length = text.chars().count();
@@ -63,22 +63,22 @@ impl NewPassword {
     }
 }
 
-/// How many guesses find a text, as a power of ten. Hyphens and spaces between words add nothing.
+/// The number of guesses needed to find a text, as a power of ten. Hyphens and spaces between words add nothing.
 fn guesses_log10(text: &str, own: &[String]) -> f64 {
     let own: Vec<&str> = own.iter().map(String::as_str).collect();
     let guesses = |text: &str| zxcvbn::zxcvbn(text, &own).guesses_log10();
     let bare: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
-    // With more punctuation than that, it is not a sequence of words.
+    // With more punctuation than this, it is not a sequence of words.
     let is_words = bare.chars().count() * 4 >= text.chars().count() * 3;
     if is_words { guesses(text).min(guesses(&bare)) } else { guesses(text) }
 }
 
-/// The one spelling of a text that keyboards and systems write in several ways (NFC).
+/// The normal form (NFC) of a text that keyboards and systems encode in several ways.
 pub(super) fn normal(text: &str) -> String {
     text.nfc().collect()
 }
 
-/// Each name as it is, without its punctuation, and in its pieces.
+/// Each name as it is, without its punctuation, and split into parts.
 fn own_words(whose: PasswordOwner<'_>) -> Vec<String> {
     let host = whose.issuer.split_once("://").map_or(whose.issuer, |(_, rest)| rest);
     let mut words = vec!["grantd".to_owned()];
@@ -112,7 +112,7 @@ mod tests {
         // THREATS: SE9
         assert_eq!(accept("xk9vtq2lmpz8rwy").expect("15 characters").chars().count(), 15);
         assert!(accept("xk9vtq2lmpz8rw").expect_err("14 characters").contains("at least 15 characters"));
-        // Fourteen letters, one of them written in two code points.
+        // Fourteen letters, one of them written as two code points.
         assert!(accept("gru\u{308}nes Pferd x").expect_err("14 characters").contains("at least 15"));
         let long = "kestrel quarry mitten ".repeat(6);
         assert_eq!(long.chars().count(), 132);

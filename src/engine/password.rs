@@ -1,4 +1,4 @@
-//! Owns people's passwords: Argon2id on a bounded blocking pool. Generated secrets never come here.
+//! Owns users' passwords: Argon2id on a bounded blocking pool. Does not handle generated secrets.
 
 use std::{
     collections::HashMap,
@@ -15,19 +15,19 @@ use tokio::{
 use super::new_password::{NewPassword, normal};
 use crate::model::error::Error;
 
-/// Longest password that is hashed, in bytes: more than any that was ever accepted.
+/// Longest password that is hashed, in bytes: longer than any that was ever accepted.
 const PASSWORD_MAX: usize = 1024;
-/// Sign-ins that wait for a core; more are told to try again.
+/// Maximum sign-ins in the queue for a core; more are refused with advice to retry.
 const QUEUE_MAX: usize = 64;
-/// Checks for one account that are under way at once.
+/// Maximum checks in progress for one account.
 const TURNS_OF_ACCOUNT: u32 = 2;
-/// Checks for one sender that are under way at once: a tenth of the queue, so that no one sender fills it.
+/// Maximum checks in progress for one sender: a tenth of the queue, so that no single sender fills it.
 const TURNS_OF_SENDER: u32 = 6;
-/// The hash of no password, with the parameters of every other: an unknown user costs what a known one does.
+/// A hash that no password matches, with the usual parameters, so that an unknown user costs the same as a known one.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ibw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Hashes and checks passwords, as many at once as there are cores.
+/// Hashes and checks passwords, with one operation per core at a time.
 #[derive(Debug)]
 pub struct Passwords {
     running: Arc<Semaphore>,
@@ -35,10 +35,10 @@ pub struct Passwords {
     turns: Arc<Turns>,
 }
 
-/// Checks under way by account and network. Bounded by the queue: each entry belongs to a queued check.
+/// Checks in progress by account and sender. Bounded by the queue: each entry belongs to a queued check.
 type Turns = Mutex<HashMap<String, u32>>;
 
-/// The right to one check; the next of the same account or sender may have it when this is dropped.
+/// The right to one check. Dropping it frees a place for the same account or sender.
 #[derive(Debug)]
 pub struct Turn {
     turns: Arc<Turns>,
@@ -60,17 +60,17 @@ impl Drop for Turn {
     }
 }
 
-/// Why there is no turn now.
+/// The reason why there is no turn now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Busy {
-    /// This account or sender has enough checks under way.
+    /// This account or sender has too many checks in progress.
     Own,
     /// The queue is full.
     All,
 }
 
 impl Default for Passwords {
-    /// With nobody waiting.
+    /// Starts with an empty queue.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
@@ -85,17 +85,17 @@ impl Passwords {
     /// The PHC string of a new password.
     ///
     /// # Errors
-    /// `temporarily_unavailable` when too many wait.
+    /// `temporarily_unavailable` if too many are queued.
     pub async fn hash(&self, NewPassword(password): NewPassword) -> Result<String, Error> {
         let waiting = Arc::clone(&self.waiting).try_acquire_owned();
         let waiting = waiting.map_err(|_| Error::unavailable("too many sign-ins wait"))?;
         self.run(waiting, move || hash_now(&password)).await?
     }
 
-    /// A turn for a check of this account, asked for by this sender.
+    /// A turn for a check of this account, requested by this sender.
     ///
     /// # Errors
-    /// Whose checks have to end before there is one.
+    /// [`Busy`], saying whether the account or sender, or the whole queue, is at its limit.
     pub fn turn(&self, account: Option<&str>, sender: &str) -> Result<Turn, Busy> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         let of_account = account.map(|account| (format!("account {account}"), TURNS_OF_ACCOUNT));
@@ -111,10 +111,10 @@ impl Passwords {
         Ok(Turn { turns: Arc::clone(&self.turns), of, _waiting })
     }
 
-    /// Whether `password` is the one of `stored`; the same work is done where there is none.
+    /// Whether `password` matches `stored`; the same work is done if there is none.
     ///
     /// # Errors
-    /// `server_error` when the work could not be done.
+    /// `server_error` if the work could not be done.
     pub async fn check(&self, turn: Turn, stored: Option<String>, password: SecretString) -> Result<bool, Error> {
         if password.expose_secret().len() > PASSWORD_MAX {
             return Ok(false);
@@ -125,15 +125,15 @@ impl Passwords {
             let is_it = |text: &str| Argon2::default().verify_password(text.as_bytes(), hash.as_str()).is_ok();
             let typed = password.expose_secret();
             let text = SecretString::from(normal(typed));
-            // One that was set before passwords were normalised was hashed as it was typed.
+            // A password set before normalization was introduced was hashed as typed.
             is_it(text.expose_secret()) || (text.expose_secret() != typed && is_it(typed))
         };
         let same = self.run(turn, work).await?;
         Ok(same && known)
     }
 
-    /// Works on a blocking thread as soon as a core is free. `place` in the queue is kept until the work has ended, also where
-    /// nobody waits for it any more.
+    /// Runs on a blocking thread as soon as a core is free. `place` in the queue is held until the work ends, even if
+    /// the caller no longer waits for it.
     async fn run<T, P>(&self, place: P, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error>
     where
         T: Send + 'static,
@@ -181,7 +181,7 @@ mod tests {
             let stored = passwords.hash(new(set)).await.expect("a hash");
             assert!(check(&stored, composed).await && check(&stored, decomposed).await, "{set:?}");
         }
-        // Set by a version that neither normalised nor asked for fifteen characters.
+        // Set by a version that neither normalized nor required fifteen characters.
         for old in ["short1", decomposed] {
             let stored = hash_now(&SecretString::from(old)).expect("a hash");
             assert!(check(&stored, old).await, "{old:?}");
@@ -211,7 +211,7 @@ mod tests {
         // THREATS: SE7
         let passwords = Arc::new(Passwords::default());
         let right = passwords.hash(new(WORDS)).await.expect("a hash");
-        // No core is free until the test says so: whatever is taken now stays in the queue.
+        // No core is free until the test releases them, so turns taken now stay in the queue.
         let cores = u32::try_from(passwords.running.available_permits()).expect("a count");
         let pause = Arc::clone(&passwords.running).acquire_many_owned(cores).await.expect("every core");
         let flood: Vec<_> = (0..75).map(|from| passwords.turn(Some("ada"), &format!("192.0.2.{from}"))).collect();

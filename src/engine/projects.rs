@@ -1,4 +1,4 @@
-//! Owns what is done with projects, whoever asks: create and change. Does not hold keys; see `keys`.
+//! Owns operations on projects, for any actor: create and change. Does not manage keys; see `keys`.
 
 use super::{Along, Engine, attenuation::Attenuation};
 use crate::{
@@ -9,24 +9,24 @@ use crate::{
 /// A project to create.
 #[derive(Debug)]
 pub struct NewProject {
-    /// Its id, where a form must not create two.
+    /// Its ID, for forms that must not create two.
     pub id: Option<String>,
     /// The owner.
     pub user_id: String,
-    /// Its name; one user has no two alike.
+    /// Its name, unique for the user.
     pub name: String,
-    /// How its keys look.
+    /// The form of its keys.
     pub key_form: KeyForm,
-    /// At most one of its keys is live at a time.
+    /// Whether at most one of its keys is live at a time.
     pub one_live_key: bool,
-    /// The plan its keys are measured by together; not for owners to choose.
+    /// The plan that its keys share; owners cannot choose it.
     pub plan: Option<String>,
 }
 
 /// Creates a project.
 ///
 /// # Errors
-/// [`Error::Conflict`] where the user has one of this name, or the id was used before; [`Error::Refused`].
+/// [`Error::Conflict`] if the user has a project of this name, or the ID was used before; [`Error::Refused`].
 pub async fn create(
     engine: Engine<'_>,
     act: Act,
@@ -49,8 +49,8 @@ pub async fn create(
     Ok(project)
 }
 
-/// Changes a project, disables it or enables it again. An administrator's word is an administrator's also on a project of their
-/// own. Nothing if there is none.
+/// Changes a project, disables it or enables it again. An administrator acts as one even on a project of their own.
+/// `None` if there is no such project.
 pub async fn update(
     engine: Engine<'_>,
     act: Act,

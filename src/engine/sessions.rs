@@ -1,4 +1,4 @@
-//! Owns finding sessions, from memory on a repeat. Does not make cookies; see `http::session`.
+//! Owns finding sessions, with a cache. Does not create cookies; see `http::session`.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{
     store::{SessionRecord, Store},
 };
 
-/// Sessions remembered.
+/// Maximum number of cached sessions.
 const SESSIONS_MAX: usize = 16_384;
 
 /// Finds sessions.
@@ -21,13 +21,13 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// With an empty memory.
+    /// Starts with an empty cache.
     #[must_use]
     pub fn new(store: Arc<Store>) -> Self {
         Self { store, cache: Cache::new(SESSIONS_MAX) }
     }
 
-    /// The live session of a cookie whose user is not disabled.
+    /// The active session of a cookie, if its user is not disabled.
     pub async fn find(&self, now: Timestamp, digest: Digest) -> Result<Option<Arc<Cached<SessionRecord>>>, Error> {
         let feed = self.store.freshness();
         let live = |cached: &Arc<Cached<SessionRecord>>| cached.value.expires_at > now && cached.value.user.active;

@@ -1,7 +1,7 @@
-//! Owns signing keys: made, sealed, announced, used, retired, by themselves. Does not choose what is signed; see `engine::mint`.
+//! Owns signing keys, from creation to retirement. Does not choose what is signed; see `engine::mint`.
 //!
-//! `jsonwebtoken` parses its key at each signature, so signing is ours: header and claims in base64url, signed by a key
-//! pair that was parsed once. Verifying is `jsonwebtoken`'s, with our own strict checks around it (`engine::claims`).
+//! `jsonwebtoken` parses its key for each signature, so we sign ourselves: header and claims in base64url, signed by a
+//! key pair that was parsed once. `jsonwebtoken` verifies, with our own strict checks around it (`engine::claims`).
 
 use std::sync::Arc;
 
@@ -28,11 +28,11 @@ use crate::{
     store::{SigningKeyRow, Store},
 };
 
-/// How long a resource server may keep the JWKS, in seconds.
+/// How long a resource server may cache the JWKS, in seconds.
 pub const JWKS_MAX_AGE_SECONDS: i64 = 300;
-/// A new key is announced this long before it signs, in seconds: many times the JWKS's age.
+/// A new key is announced this long before it signs, in seconds: many times the JWKS's maximum age.
 const LEAD_SECONDS: i64 = 3600;
-/// Longest lifetime of an access token, in seconds; a key is kept that long after it stopped signing.
+/// Longest lifetime of an access token, in seconds; a key is kept that long after it stops signing.
 pub const ACCESS_TOKEN_SECONDS_MAX: i64 = 86_400;
 const SKEW_SECONDS: i64 = 3600;
 
@@ -42,13 +42,13 @@ enum Signer {
     Rsa(RsaKeyPair),
 }
 
-/// A key that is loaded.
+/// A loaded key.
 pub struct LoadedKey {
-    /// Key id.
+    /// Key ID.
     pub kid: String,
-    /// What it signs with.
+    /// The algorithm with which it signs.
     pub algorithm: Algorithm,
-    /// Verifies what it signed.
+    /// Verifies its signatures.
     pub verifier: DecodingKey,
     generation: i64,
     created_at: Timestamp,
@@ -63,7 +63,7 @@ impl std::fmt::Debug for LoadedKey {
     }
 }
 
-/// The keys of the moment, and the JWKS that announces them.
+/// The current keys, and the JWKS that announces them.
 #[derive(Debug, Default)]
 pub struct KeySet {
     keys: Vec<LoadedKey>,
@@ -74,7 +74,7 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// The key with this id.
+    /// The key with this ID.
     #[must_use]
     pub fn find(&self, kid: &str) -> Option<&LoadedKey> {
         self.keys.iter().find(|key| key.kid == kid)
@@ -83,7 +83,7 @@ impl KeySet {
     fn current(&self, algorithm: Algorithm, now: Timestamp) -> Option<&LoadedKey> {
         let keys = || self.keys.iter().filter(|key| key.algorithm == algorithm);
         let active = keys().filter(|key| key.active_from <= now).max_by_key(|key| key.generation);
-        // None is active yet where the maker's clock is ahead of ours: better its key than no answer.
+        // No key is active yet if the clock of its creator is ahead of ours: using it early is better than failing.
         active.or_else(|| keys().min_by_key(|key| key.active_from))
     }
 
@@ -97,7 +97,7 @@ impl KeySet {
     }
 }
 
-/// Signs, and looks after the keys.
+/// Signs, and manages the keys.
 #[derive(Debug)]
 pub struct Signing {
     store: Arc<Store>,
@@ -105,15 +105,15 @@ pub struct Signing {
     lifetime_seconds: i64,
     rng: SystemRandom,
     current: ArcSwap<KeySet>,
-    /// Held from reading to keeping: a slow reading must not replace what a later one found.
+    /// Held from the read to the replacement, so that a slow read does not overwrite a later one.
     reading: Mutex<()>,
 }
 
 impl Signing {
-    /// Loads the keys and makes what is missing, ES256 always and `algorithms` besides.
+    /// Loads the keys and creates missing ones, for ES256 and for `algorithms`.
     ///
     /// # Errors
-    /// `temporarily_unavailable`, or `server_error` when a key was sealed under another master key.
+    /// `temporarily_unavailable`, or `server_error` if a key was sealed under another master key.
     pub async fn load(
         store: Arc<Store>,
         master: MasterKey,
@@ -134,16 +134,16 @@ impl Signing {
         Ok(signing)
     }
 
-    /// The keys of the moment.
+    /// The current keys.
     #[must_use]
     pub fn keys(&self) -> Arc<KeySet> {
         self.current.load_full()
     }
 
-    /// Reads the keys again.
+    /// Reloads the keys.
     ///
     /// # Errors
-    /// As [`Self::load`]; the old set stays.
+    /// As [`Self::load`]; the old set is kept.
     pub async fn reload(&self) -> Result<(), Error> {
         let _reading = self.reading.lock().await;
         let rows = self.store.signing_keys().await?;
@@ -161,7 +161,7 @@ impl Signing {
         Ok(())
     }
 
-    /// Makes the first key of each algorithm in use that has none; it signs at once, since nobody has seen another.
+    /// Creates the first key of each algorithm that has none; it signs at once, because no verifier has cached another.
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -176,7 +176,7 @@ impl Signing {
         if made { self.reload().await } else { Ok(()) }
     }
 
-    /// Announces a successor for every key whose time is coming, and drops keys nobody can need any more.
+    /// Announces a successor for every key near the end of its time, and deletes keys that are no longer needed.
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -201,8 +201,8 @@ impl Signing {
         Ok(())
     }
 
-    /// Makes the next key of an algorithm now. Announced first, unless `compromised`: then it signs at once, the others
-    /// are dropped and whatever they signed ends.
+    /// Creates the next key of an algorithm now. It is announced first, unless `compromised`: then it signs at once,
+    /// the others are deleted and everything they signed becomes invalid.
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -226,13 +226,13 @@ impl Signing {
         self.reload().await
     }
 
-    /// When each key was made and begins to sign, for people.
+    /// When each key was created and when it begins to sign, for display.
     #[must_use]
     pub fn list(&self) -> Vec<(String, Algorithm, Timestamp, Timestamp)> {
         self.keys().keys.iter().map(|key| (key.kid.clone(), key.algorithm, key.created_at, key.active_from)).collect()
     }
 
-    /// For how long the key of each algorithm has been signing, in seconds.
+    /// How long the key of each algorithm has been signing, in seconds.
     #[must_use]
     pub fn ages(&self, now: Timestamp) -> Vec<(Algorithm, i64)> {
         let set = self.keys();
@@ -243,7 +243,7 @@ impl Signing {
     /// A JWS in compact form over `claims`, typed `at+jwt` (RFC 9068 §2.1).
     ///
     /// # Errors
-    /// `server_error` when there is no key or it cannot sign.
+    /// `server_error` if there is no key or it cannot sign.
     pub fn sign(&self, now: Timestamp, algorithm: Algorithm, claims: &[u8]) -> Result<String, Error> {
         let set = self.current.load();
         let key = set.current(algorithm, now).ok_or_else(|| Error::server("no signing key is active"))?;
@@ -284,7 +284,7 @@ impl Signing {
             created_at: now,
             active_from,
         };
-        // Another node may have made this generation first; then its key is the one.
+        // If another node created this generation first, its key is used.
         self.store.insert_signing_key(now, origin.clone(), row).await?;
         Ok(())
     }
@@ -294,7 +294,7 @@ fn system() -> Origin {
     Origin { actor: "system".to_owned(), ..Origin::default() }
 }
 
-/// A new key pair: PKCS#8, and the public key as the library prints it.
+/// A new key pair: PKCS#8, and the public key in the library's encoding.
 fn generate(algorithm: Algorithm) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), Error> {
     let failed = |_| Error::server("a signing key cannot be made");
     let rejected = |_| Error::server("a signing key cannot be read back");
@@ -328,7 +328,7 @@ fn verifier(algorithm: Algorithm, public: &[u8]) -> DecodingKey {
     }
 }
 
-/// The key id (RFC 7638 thumbprint) and the JWK, which has public members only.
+/// The key ID (RFC 7638 thumbprint) and the JWK, which has public members only.
 fn public_jwk(algorithm: Algorithm, public: &[u8]) -> Result<(String, String), Error> {
     let (library, named) = match algorithm {
         Algorithm::ES256 => (jsonwebtoken::Algorithm::ES256, KeyAlgorithm::ES256),

@@ -1,4 +1,4 @@
-//! Owns how often, when and from where keys were used: counted in memory, flushed in batches.
+//! Owns the usage of keys: how often, when and from where. Counted in memory, flushed in batches.
 
 use std::{
     collections::HashMap,
@@ -17,13 +17,13 @@ use crate::{
     store::{self, KeyUse, Store},
 };
 
-/// Keys flushed in one transaction, at least and at most.
+/// Minimum and maximum number of keys flushed in one transaction.
 const BATCH: RangeInclusive<usize> = 5..=100;
-/// Networks noted of one key between two flushes; more are noted the next time they are used.
+/// Maximum networks recorded for one key between two flushes; more are recorded when they are used again.
 const NETWORKS_MAX: usize = 8;
-/// Longest `User-Agent` kept, in characters.
+/// Longest `User-Agent` stored, in characters.
 const AGENT_MAX: usize = 200;
-/// Ended keys whose refusals are counted between two flushes.
+/// Maximum ended keys whose refusals are counted between two flushes.
 const ENDED_MAX: usize = 1000;
 
 /// The counts of one key since the last flush.
@@ -38,7 +38,7 @@ pub struct KeyCounter {
     seen: Mutex<Seen>,
 }
 
-/// From where and by what a key was used.
+/// The addresses and the user agent with which a key was used.
 #[derive(Debug, Default)]
 struct Seen {
     address: Option<IpAddr>,
@@ -46,13 +46,13 @@ struct Seen {
     networks: Vec<IpAddr>,
 }
 
-/// The keys used since the last flush: bounded by the keys in memory, and for ended ones by a number.
+/// The keys used since the last flush: bounded by the number of keys in memory, and for ended ones by `ENDED_MAX`.
 #[derive(Debug)]
 pub struct Usage {
     batch: BatchSize,
     dirty: Mutex<Vec<Arc<KeyCounter>>>,
     ended: Mutex<HashMap<String, i64>>,
-    /// Refusals of ended keys that were not counted for their owners: of more keys than fit between two flushes.
+    /// Refusals of ended keys that were not counted, because too many such keys were used between two flushes.
     pub dropped: Count,
 }
 
@@ -86,14 +86,14 @@ impl KeyCounter {
         self.denied.fetch_add(of.denied, Ordering::AcqRel);
         self.limited.fetch_add(of.limited, Ordering::AcqRel);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        // The address in use is the one that matters most; it is noted again.
+        // The current address matters most, so it is recorded again.
         let address = seen.address;
         seen.networks.extend(address);
     }
 }
 
 impl Seen {
-    /// Notes a use; costs one comparison where nothing has changed.
+    /// Records a use; costs one comparison if nothing has changed.
     fn note(&mut self, from: &Presentation<'_>) {
         if let Some(address) = from.address
             && self.address != Some(address)
@@ -106,7 +106,7 @@ impl Seen {
         if let Some(agent) = from.agent
             && self.agent.as_deref() != Some(agent)
         {
-            // A long one is known by as much of it as is kept.
+            // A long one is compared by the part that is stored.
             let plain = agent.chars().filter(|c| !c.is_control()).take(AGENT_MAX);
             if self.agent.as_deref().is_none_or(|known| !known.chars().eq(plain.clone())) {
                 self.agent = Some(plain.collect::<String>().into_boxed_str());
@@ -116,7 +116,7 @@ impl Seen {
 }
 
 impl Usage {
-    /// A counter for a key that was just read.
+    /// A counter for a key that was just loaded.
     #[must_use]
     pub fn counter(&self, key_id: &str) -> Arc<KeyCounter> {
         Arc::new(KeyCounter {
@@ -147,7 +147,7 @@ impl Usage {
         self.queue(counter);
     }
 
-    /// Counts one refusal of a key by its id: it was revoked or has expired, or came from outside its networks.
+    /// Counts one refusal of a key by its ID: revoked, expired, or used from outside its networks.
     pub fn count_rejected(&self, key_id: &str) {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = ended.get_mut(key_id) {
@@ -165,11 +165,11 @@ impl Usage {
         }
     }
 
-    /// Writes everything counted so far. What cannot be written is kept for the next time.
+    /// Writes all counts so far. Those that cannot be written are kept for the next time.
     pub async fn flush(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
         let mut failed = self.flush_ended(store, now).await.err();
         let mut dirty = std::mem::take(&mut *self.dirty.lock().unwrap_or_else(PoisonError::into_inner));
-        // Rows are locked in one order by every node, so that two flushes cannot wait for each other.
+        // Every node locks rows in the same order, so that two flushes cannot deadlock.
         dirty.sort_unstable_by(|one, other| one.key_id.cmp(&other.key_id));
         for batch in dirty.chunks(self.batch.rows()) {
             let uses: Vec<KeyUse> = batch.iter().map(|counter| counter.take()).collect();
@@ -186,7 +186,7 @@ impl Usage {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Next time fewer keys at once: they may have been too many for the time a transaction has.
+    /// Flush fewer keys at once next time: these may have been too many for the transaction timeout.
     fn shrunk(&self, error: store::Error) -> Error {
         let error = Error::from(error);
         self.batch.failed(&error);

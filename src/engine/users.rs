@@ -1,4 +1,4 @@
-//! Owns what is done with users, whoever asks: create, change, disable. Does not hash; see `password`.
+//! Owns operations on users, for any actor: create, change, disable. Does not hash passwords; see `password`.
 
 use secrecy::SecretString;
 
@@ -22,42 +22,42 @@ use crate::{
 /// A user to create.
 #[derive(Debug)]
 pub struct CreateUser {
-    /// Address to sign in with.
+    /// E-mail address for sign-in.
     pub email: String,
-    /// Name to show; what stands before the @ if left out.
+    /// Display name; by default, the part of the address before the @.
     pub name: Option<String>,
-    /// A random one if left out.
+    /// Random by default.
     pub password: Option<SecretString>,
-    /// Name of the plan; `free` if left out.
+    /// Name of the plan; `free` by default.
     pub plan: Option<String>,
-    /// May administer; for the operator alone to say.
+    /// Whether the user is an administrator; only the operator may set it.
     pub admin: bool,
 }
 
-/// A user that was created.
+/// A created user.
 #[derive(Debug)]
 pub struct CreatedUser {
     /// The user.
     pub user: User,
-    /// The password where it is random, to be shown once.
+    /// The password if it is random, to be shown once.
     pub password: Option<SecretString>,
 }
 
-/// What of a user is to be changed; what is not here stays.
+/// Changes to a user; absent values stay unchanged.
 #[derive(Debug, Default)]
 pub struct UserUpdate {
-    /// Name to show.
+    /// Display name.
     pub name: Option<String>,
     /// Name of the plan.
     pub plan: Option<String>,
-    /// Disabled, sessions, keys and tokens stop at once.
+    /// Whether the user is enabled; disabling stops sessions, keys and tokens at once.
     pub active: Option<bool>,
 }
 
 /// Creates a user.
 ///
 /// # Errors
-/// `invalid_request`, `forbidden` for an administrator that the operator does not create, `conflict` where the address is taken.
+/// `invalid_request`; `forbidden` if an actor other than the operator sets `admin`; `conflict` if the address is taken.
 pub async fn create(
     engine: Engine<'_>,
     act: Act,
@@ -95,10 +95,10 @@ pub async fn create(
     Ok(created)
 }
 
-/// Changes a user, disables it or enables it again. Nothing if there is none.
+/// Changes a user, disables it or enables it again. `None` if there is no such user.
 ///
 /// # Errors
-/// `invalid_request`, `conflict` for users who would disable themselves.
+/// `invalid_request`; `conflict` for users who would disable themselves.
 pub async fn update(
     engine: Engine<'_>,
     act: Act,

@@ -1,4 +1,4 @@
-//! Owns the one question: credential → principal (DESIGN idea 1). Every endpoint asks here and only renders the answer.
+//! Owns verification: credential → principal (DESIGN idea 1). Every endpoint calls it and only renders the result.
 
 use std::sync::{
     Arc,
@@ -35,16 +35,16 @@ use crate::{
     store::{KeyRecord, Store},
 };
 
-/// Longest credential read, in bytes; longer ones are nobody's.
+/// Longest credential accepted, in bytes; longer ones are unknown.
 pub const CREDENTIAL_MAX: usize = 8192;
-/// One read per credential at a time: credentials share this many slots, so there are never more reads at once.
+/// Slots that all credentials share. Each runs one read at a time, so there are never more reads at once.
 const FLIGHTS: usize = 256;
-/// Requests waiting for one read; more are told to try again.
+/// Maximum requests waiting for one read; more are refused with advice to retry.
 const WAITING_MAX: usize = 64;
 /// Shortest text that may be an imported key, in bytes.
 const OPAQUE_MIN: usize = 8;
 
-/// Answers the question, from memory on a repeat.
+/// Verifies credentials, from memory on a repeat.
 #[derive(Debug)]
 pub struct Verifier {
     store: Arc<Store>,
@@ -56,18 +56,18 @@ pub struct Verifier {
     cache: Credentials,
     meters: VerifyMeters,
     flights: Vec<Flight>,
-    // Orders arrivals and reads.
+    // Numbers arrivals and reads in order.
     order: AtomicU64,
 }
 
-/// The read in flight for the credentials of one shard.
+/// The read in progress for the credentials of one slot.
 #[derive(Debug)]
 struct Flight {
     last: Mutex<Option<Read>>,
     waiting: Semaphore,
 }
 
-/// The last read of a slot. Whoever arrived before it began may share it: also a refusal, which is never remembered.
+/// The last read of a slot. Requests that arrived before it began may share its result, even an uncached refusal.
 #[derive(Debug)]
 struct Read {
     digest: Digest,
@@ -75,27 +75,27 @@ struct Read {
     found: Verification,
 }
 
-/// Parts the verifier is built from.
+/// The dependencies of the verifier.
 #[derive(Debug)]
 pub struct VerifierParts {
-    /// Where state is.
+    /// The database.
     pub store: Arc<Store>,
-    /// The APIs.
+    /// The catalog of APIs.
     pub catalog: Arc<CatalogCache>,
-    /// The keys.
+    /// The signing keys.
     pub signing: Arc<Signing>,
-    /// Counts uses.
+    /// Usage counts.
     pub usage: Arc<Usage>,
     /// `iss` of our tokens.
     pub issuer: String,
-    /// Plan of a client on its own; empty for none.
+    /// Plan of a client acting on its own; empty for none.
     pub client_plan: String,
-    /// Memory for checked credentials, in bytes.
+    /// Memory for cached credentials, in bytes.
     pub memory: u64,
 }
 
 impl Verifier {
-    /// With an empty memory.
+    /// Starts with an empty cache.
     #[must_use]
     pub fn new(parts: VerifierParts) -> Self {
         Self {
@@ -114,11 +114,11 @@ impl Verifier {
         }
     }
 
-    /// What `credential` stands for at `now`, or why it stands for nothing. Its use is counted by [`Self::count_use`] or
-    /// [`Self::count_rejected`], once it is known how its request ended.
+    /// The principal of `credential` at `now`, or the reason for its rejection. Its use is counted by
+    /// [`Self::count_use`] or [`Self::count_rejected`], once the outcome of its request is known.
     ///
     /// # Errors
-    /// `temporarily_unavailable` when the store must be asked and cannot be: never a guess.
+    /// `temporarily_unavailable` if the store is needed and unavailable; never a guess.
     pub async fn verify(
         &self,
         now: Timestamp,
@@ -133,7 +133,7 @@ impl Verifier {
         Ok(found)
     }
 
-    /// What is counted of credentials, how many are cached, and their bytes.
+    /// The counters of credential checks, the number of cached credentials, and their bytes.
     #[must_use]
     pub fn meters(&self) -> (&VerifyMeters, usize, u64) {
         (&self.meters, self.cache.len(), self.cache.weight())
@@ -163,7 +163,7 @@ impl Verifier {
         Ok(Rejection::of(reason, principal).into())
     }
 
-    /// Counts how the request of an accepted credential ended.
+    /// Counts the outcome of a request with an accepted credential.
     pub fn count_use(&self, now: Timestamp, accepted: &Verified, outcome: Outcome, from: &Presentation<'_>) {
         if let Some(counter) = &accepted.value.counter {
             self.usage.count(counter, now, outcome, from);
@@ -175,23 +175,23 @@ impl Verifier {
         self.usage.count_rejected(key_id);
     }
 
-    /// Reads an access token's identity without asking whether it still counts, to revoke it.
+    /// Reads the claims of an access token without checking whether it is still valid, to revoke it.
     #[must_use]
     pub fn signed_token(&self, token: &str) -> Option<Claims> {
         claims::read(&self.signing, &self.issuer, token).ok()
     }
 
-    /// Whether `text` may be an API key: of our own form, checksum included, or of any form once some were imported.
+    /// Whether `text` may be an API key: of our own form, including its checksum, or of any form if opaque keys exist.
     #[must_use]
     pub fn may_be_api_key(&self, text: &str) -> bool {
         if secret::is_other_kind(text) || text.starts_with("eyJ") {
             return false;
         }
-        // Whatever the prefix is configured to be today: keys outlive a change of it.
+        // The configured prefix is not checked, because keys outlive a change of it.
         secret::has_checksum(text) || (text.len() >= OPAQUE_MIN && self.catalog.current().has_opaque_keys)
     }
 
-    /// Whether this node accepted `text` before and remembers it, whatever became of it since.
+    /// Whether this node has accepted `text` before and still has it cached, even if it is no longer valid.
     pub fn has_accepted(&self, text: &str) -> bool {
         self.cache.contains_key(&Digest::of(text))
     }
@@ -205,10 +205,10 @@ impl Verifier {
     }
 
     async fn load(&self, now: Timestamp, credential: &str, digest: Digest) -> Result<Verification, Error> {
-        // The position comes before everything the answer is made of, the signing keys too: a change that races this
-        // makes it a miss.
+        // Read the position before anything the result depends on, including the signing keys, so that a concurrent
+        // change makes it stale.
         let position = self.store.freshness().position();
-        // Everything that needs no query comes first, so that garbage costs none.
+        // Checks without a query come first, so that garbage causes none.
         let kind = match self.classify(credential) {
             Ok(Lookup::Token(claims)) if !claims.is_current(now) => {
                 return Ok(claims.denied(Reason::Expired(Some(claims.expires_at()))).into());
@@ -222,7 +222,7 @@ impl Verifier {
             .waiting
             .try_acquire()
             .map_err(|_| Error::unavailable("too many requests wait for this credential"))?;
-        // Waiting for the read in flight counts too: behind a database that hangs, a queue would wait many times over.
+        // The timeout includes the queue: behind a database that hangs, requests would otherwise wait many times over.
         let read = async {
             let mut last = flight.last.lock().await;
             if let Some(read) = last.as_ref().filter(|read| read.digest == digest && read.began > arrived) {
@@ -276,7 +276,7 @@ impl Verifier {
         if state.disabled {
             return Ok(claims.denied(Reason::Disabled).into());
         }
-        // Deleted since: there is no longer anything that it opens.
+        // The API was deleted since, so the token gives access to nothing.
         if self.catalog.current().by_identifier(&claims.aud).is_none() {
             return Ok(claims.denied(Reason::Disabled).into());
         }
@@ -318,7 +318,7 @@ impl Verifier {
         Ok(Verification::Accepted((Accepted { principal, counter: None, weight }, sources)))
     }
 
-    /// What a client on its own is measured by.
+    /// The quota of a client acting on its own.
     fn of_client(&self, client_id: &str) -> Option<Quota> {
         let plan = self.client_plan.clone();
         (!plan.is_empty()).then(|| Quota { plan, subject: client_id.to_owned() })

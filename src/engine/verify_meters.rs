@@ -1,20 +1,20 @@
-//! Owns what is counted of credentials: checked by kind and outcome, answered from memory or not.
+//! Owns the counters of credential checks: by kind and outcome, and of cache hits and misses.
 
 use crate::{
     meters::{Count, Named},
     model::principal::CredentialKind,
 };
 
-/// What is counted of credentials.
+/// The counters of credential checks.
 #[derive(Debug)]
 pub struct VerifyMeters {
-    /// Answered from memory.
+    /// Found in the cache.
     pub hits: Count,
-    /// Not in memory, or no longer to be trusted.
+    /// Not in the cache, or stale.
     pub misses: Count,
     tokens: Kind,
     keys: Kind,
-    /// Neither, as far as can be told.
+    /// Neither, as far as can be determined.
     unknown: Kind,
 }
 
@@ -31,7 +31,7 @@ impl Kind {
 }
 
 impl Default for VerifyMeters {
-    /// Nothing counted yet.
+    /// Starts at zero.
     fn default() -> Self {
         Self {
             hits: Count::default(),
@@ -54,7 +54,7 @@ impl VerifyMeters {
         cached
     }
 
-    /// Counts one check: the kind of the credential, and why it was rejected where it was.
+    /// Counts one check by the kind of credential, with the reason if it was rejected.
     pub(super) fn count(&self, kind: Option<CredentialKind>, rejected: Option<&'static str>) {
         let kind = self.kind(kind);
         match rejected {
@@ -71,7 +71,7 @@ impl VerifyMeters {
         }
     }
 
-    /// Every kind and outcome with how often it was seen.
+    /// Every kind and outcome with its count.
     #[must_use]
     pub fn all(&self) -> Vec<(&'static str, Box<str>, u64)> {
         let mut all = Vec::new();

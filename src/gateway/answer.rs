@@ -1,5 +1,4 @@
-//! Owns what the gateway's decision looks like: status, body, and headers of which every decision sets or clears every
-//! one.
+//! Owns the response to a gateway decision: status, body, and headers, each of which every decision sets or clears.
 
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -17,7 +16,7 @@ use crate::{
 };
 
 impl ForwardAuth<'_> {
-    /// The API answers `principal`, or anybody where there is none.
+    /// The request is allowed for `principal`, or for any caller if there is none.
     pub(super) fn pass(&self, principal: Option<&Principal>, verdict: Option<Verdict>) -> Response {
         self.finish(StatusCode::OK.into_response(), principal, verdict)
     }
@@ -46,7 +45,7 @@ impl ForwardAuth<'_> {
         response
     }
 
-    /// Sets every identity header, empty where there is nothing to say.
+    /// Sets every identity header, empty if there is no value.
     fn identity(&self, headers: &mut HeaderMap, principal: Option<&Principal>) {
         let key = principal.and_then(|principal| principal.key.as_ref());
         let scopes = principal.map(|principal| self.api.own_scopes(&principal.scopes)).unwrap_or_default();
@@ -69,12 +68,12 @@ impl ForwardAuth<'_> {
 }
 
 fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    // A name in words may hold characters that no header can; then it is left empty, never passed through.
+    // A display name may have characters that no header can carry; then it is empty, never passed through.
     let value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static(""));
     headers.insert(name, value);
 }
 
-/// `X-RateLimit-*` as API users know them, and the IETF's `RateLimit` fields.
+/// `X-RateLimit-*` as API users expect them, and the IETF's `RateLimit` fields.
 fn limits(headers: &mut HeaderMap, verdict: Verdict) {
     if let (Some(limit), Some(remaining)) = (verdict.limit, verdict.remaining) {
         set(headers, HeaderName::from_static("x-ratelimit-limit"), &limit.to_string());

@@ -1,6 +1,6 @@
-//! Owns `/gateway/verify` (forward-auth): verify → rule → limit, the hot path on one screen. nginx, Caddy, Traefik, Envoy
-//! and Apache ask here before they pass a request on. What belongs here: what proxies forward and how they want answers.
-//! Not here: matching rules (`model::rule`) and checking credentials (`engine::verify`).
+//! Owns `/gateway/verify` (forward-auth): verify → rule → limit, the hot path on one screen. nginx, Caddy, Traefik,
+//! Envoy and Apache call it before they forward a request. What belongs here: what proxies send and the answers they
+//! expect. Not here: matching rules (`model::rule`) and checking credentials (`engine::verify`).
 //!
 //! Authentication comes before the result of the rules, so that anonymous callers cannot map the rules.
 
@@ -27,7 +27,7 @@ use crate::{
     model::{api::Api, error::Error, principal::Rejection, reason::Reason, rule::RuleMatch},
 };
 
-/// What is asked: by whom, about which API.
+/// The request to decide: its caller and its API.
 struct ForwardAuth<'a> {
     app: &'a App,
     info: &'a RequestInfo,
@@ -92,7 +92,7 @@ pub async fn appended(
     }
     let Some(api) = catalog.by_slug(&slug) else { return OAuthError(Error::not_found()).into_response() };
     let (parts, _) = request.into_parts();
-    // The raw target, not the decoded one: it is judged in the form in which the upstream gets it.
+    // The raw target, not the decoded one: the upstream receives it in this form.
     let raw = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let rest = raw.strip_prefix("/gateway/verify/").and_then(|rest| rest.strip_prefix(slug.as_str()));
     let rest = rest.filter(|rest| rest.starts_with('/'));
@@ -100,7 +100,7 @@ pub async fn appended(
 }
 
 impl<'q> ForwardAuth<'q> {
-    /// The decision in the form that the proxy can pass on.
+    /// The decision in a form that the proxy can pass on.
     async fn respond(&self) -> Response {
         let response = self.decide().await;
         if nginx::asks(&self.parts.headers) { nginx::passable(response).await } else { response }
@@ -122,7 +122,7 @@ impl<'q> ForwardAuth<'q> {
         judged.unwrap_or_else(|error| BearerError { name: error.code.as_str(), error }.into_response())
     }
 
-    /// Without one, the rules tell themselves by one thing alone: what is public.
+    /// Without a credential, a response reveals only one thing about the rules: which requests are public.
     fn without_credential(
         &self,
         check: &CredentialCheck<'_>,
@@ -133,13 +133,13 @@ impl<'q> ForwardAuth<'q> {
             Err(Reason::Malformed(why)) => Reason::Malformed(why),
             _ => Reason::Missing,
         };
-        // Not counted: that no credential was sent says nothing of one.
+        // Not counted: a missing credential is not evidence about any credential.
         let rejection = Rejection::unknown(reason);
         check.record(&rejection, self.asked());
         self.refuse(&rejection, None)
     }
 
-    /// A valid credential: is it for this API, is there a rule, does it have the scopes, and something left of its plan?
+    /// Checks a valid credential: its audience, the rule, its scopes, and the quota left in its plan.
     async fn judge(&self, rule_match: Result<Option<RuleMatch<'q>>, Reason>, used: Use<'_>) -> Result<Response, Error> {
         let (app, now, principal) = (self.app, self.info.now, used.principal());
         if !principal.audience.contains(&self.api.identifier) {
@@ -156,7 +156,7 @@ impl<'q> ForwardAuth<'q> {
             Some((plan, quota)) if outcome.is_ok() => {
                 app.limiter.count(now, plan, &quota.subject, &self.api.id).await?
             }
-            // Told what is left like everybody whose key is known, and not counted.
+            // A refused request is not counted, but it still gets the remaining quota, as every known key does.
             Some((plan, quota)) => app.limiter.peek(now, plan, &quota.subject, &self.api.id).await?,
             None => None,
         };

@@ -1,5 +1,5 @@
-//! Owns the form in which nginx's `auth_request` can pass a refusal on: of an answer that is not 2xx it understands 401
-//! and 403 alone, and drops the body. So every refusal is 403 there, with its true status and its body in headers.
+//! Owns refusals in a form that nginx's `auth_request` can pass on. Of all answers but 2xx it supports only 401 and
+//! 403, and drops the body. So every refusal is 403 there, with its true status and its body in headers.
 
 use axum::{
     body::{Body, to_bytes},
@@ -7,27 +7,27 @@ use axum::{
     response::Response,
 };
 
-/// Set by the proxy's configuration to `nginx`. Who forges it through another proxy only spoils his own refusal.
+/// Set to `nginx` by the proxy's configuration. Forged through another proxy, it only garbles the forger's own refusal.
 const ASKED_BY: &str = "x-grantd-proxy";
 const STATUS: HeaderName = HeaderName::from_static("x-auth-status");
 const BODY: HeaderName = HeaderName::from_static("x-auth-body");
 /// Longest body that is put into a header, in bytes.
 const BODY_MAX: usize = 8 * 1024;
 
-/// Whether nginx asks.
+/// Whether the request comes from nginx.
 #[must_use]
 pub fn asks(headers: &HeaderMap) -> bool {
     headers.get(ASKED_BY).is_some_and(|name| name == "nginx")
 }
 
-/// A refusal as `auth_request` takes it; other answers unchanged. What went wrong on our side is none: nginx makes 500 of
-/// it, and its configuration 503.
+/// A refusal in a form for `auth_request`; other answers unchanged. A server error is not a refusal: nginx turns it
+/// into 500, and its configuration turns that into 503.
 pub async fn passable(response: Response) -> Response {
     if !response.status().is_client_error() {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    // One line, as all our JSON is; what no header can hold is left out.
+    // One line, like all our JSON; a body that no header can carry is left out.
     let text = to_bytes(body, BODY_MAX).await.unwrap_or_default();
     if let Ok(text) = HeaderValue::from_bytes(&text) {
         parts.headers.insert(BODY, text);

@@ -1,5 +1,5 @@
-//! Owns what the gateway is asked: the original request as far as the proxy says it, what it needs, the credential it
-//! carries.
+//! Owns the input of a gateway decision: the original request as far as the proxy forwards it, what it needs, and its
+//! credential.
 
 use axum::http::HeaderMap;
 
@@ -12,22 +12,22 @@ use crate::{
     model::{api::Api, denial::DeniedRequest, path::normal_path, profile::Carrier, reason::Reason, rule::RuleMatch},
 };
 
-/// How proxies say what they were asked for: the method and the URI, each family on its own. One that sets its own two
-/// would pass on what a caller wrote into the other's.
+/// The headers in which proxies forward the original method and URI, by family. A proxy that sets only one family would
+/// pass on the caller's headers of the other.
 const FAMILIES: [[&str; 2]; 2] = [["x-forwarded-method", "x-forwarded-uri"], ["x-original-method", "x-original-uri"]];
 
-/// Headers by which frameworks let a request name another method than its own.
+/// Headers with which frameworks let a request override its method.
 const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
-/// What the proxy was asked for, as far as it says so.
+/// The original request, as far as the proxy forwards it.
 struct Original<'r> {
     method: Option<&'r str>,
     target: Option<&'r str>,
 }
 
 impl<'q> ForwardAuth<'q> {
-    /// What this request needs, nothing where its API has no rules: then any of the API's credentials will do. An API with
-    /// rules wants one to match.
+    /// The rule for this request. `None` if its API has no rules: then any credential of the API is enough. In an API
+    /// with rules, one must match.
     pub(super) fn rule_match(&self, check: &CredentialCheck<'_>) -> Result<Option<RuleMatch<'q>>, Reason> {
         let original = self.original().map_err(Reason::Malformed)?;
         let Some(target) = original.target else {
@@ -50,7 +50,7 @@ impl<'q> ForwardAuth<'q> {
         RuleMatch::of(&self.api.rules, method, path).map(Some).ok_or(Reason::Route)
     }
 
-    /// The request as the owner of a refused credential sees it; empty if the proxy does not forward it.
+    /// The request as shown to the owner of a refused credential; empty if the proxy does not forward it.
     pub(super) fn asked(&self) -> DeniedRequest {
         match self.original() {
             Ok(Original { method: Some(method), target: Some(target) }) => DeniedRequest::of(method, target),
@@ -58,20 +58,20 @@ impl<'q> ForwardAuth<'q> {
         }
     }
 
-    /// The original method and target: appended to our own path, or in headers, which count only from a trusted proxy. Where
-    /// both are there they must agree.
+    /// The original method and target: appended to our own path, or in headers, which count only from a trusted proxy.
+    /// If both are present, they must agree.
     fn original(&self) -> Result<Original<'q>, &'static str> {
         let parts = self.parts;
         if let Some(target) = self.appended {
-            // Whoever sends them: one slash too many in the address that a proxy asks would have every request judged as
-            // `GET /`, and the proxy's own words are what shows it.
+            // From any sender: with one slash too many in the proxy's verify URL, every request would be judged as `GET
+            // /`, and only these headers reveal it.
             for [method, uri] in FAMILIES {
                 let agrees = |name, asked| one(&parts.headers, name).map(|said| said.is_none_or(|said| said == asked));
                 if !agrees(method, parts.method.as_str())? || !agrees(uri, target)? {
                     return Err("The proxy forwards one request in headers and another in the path.");
                 }
             }
-            // nginx asks by GET whatever the request is, so its own words are needed to know which one it was.
+            // nginx always uses GET for its subrequest, so its headers are needed to identify the original request.
             if nginx::asks(&parts.headers) && !FAMILIES.iter().flatten().any(|name| parts.headers.contains_key(*name)) {
                 return Err("nginx must forward X-Original-Method and X-Original-URI.");
             }
@@ -90,7 +90,7 @@ impl<'q> ForwardAuth<'q> {
     }
 }
 
-/// The one value of a header.
+/// The only value of a header.
 fn one<'r>(headers: &'r HeaderMap, name: &str) -> Result<Option<&'r str>, &'static str> {
     let mut values = headers.get_all(name).iter();
     let Some(first) = values.next() else { return Ok(None) };
@@ -100,7 +100,7 @@ fn one<'r>(headers: &'r HeaderMap, name: &str) -> Result<Option<&'r str>, &'stat
     first.to_str().map(Some).map_err(|_| "A forwarded header is not text.")
 }
 
-/// The one credential of a request; two that disagree are refused, not chosen between.
+/// The only credential of a request; if two differ, the request is refused.
 pub(super) fn credential<'r>(api: &Api, headers: &'r HeaderMap) -> Result<Option<&'r str>, Reason> {
     let mut found: Option<&str> = None;
     for carrier in api.profile.carriers() {

@@ -1,4 +1,4 @@
-//! Owns who reads the answers of a group of routes, and so in which form an error goes out that no handler has rendered.
+//! Owns the audience of a group of routes, which decides the form of errors that no handler has rendered.
 
 use axum::{
     http::Method,
@@ -11,19 +11,19 @@ use super::{
 };
 use crate::model::error::{Error, ErrorCode};
 
-/// Who reads the answers of a group of routes.
+/// The readers of the answers of a group of routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// OAuth clients, resource servers and proxies: JSON as RFC 6749 §5.2 has it.
+    /// OAuth clients, resource servers and proxies: JSON as in RFC 6749 §5.2.
     Program,
-    /// People: pages.
+    /// People: HTML pages.
     Person,
     /// Callers of the management API: RFC 9457.
     Management,
 }
 
 impl Audience {
-    /// The answer of an error, in the form of this audience.
+    /// The response for an error, in the form for this audience.
     #[must_use]
     pub fn error(self, error: Error) -> Response {
         match self {
@@ -33,7 +33,7 @@ impl Audience {
         }
     }
 
-    /// A path of ours, asked by a method that it does not take. The router adds `Allow`.
+    /// The response for an existing path requested with a method that it does not support. The router adds `Allow`.
     #[must_use]
     pub fn other_method(self, method: &Method) -> Response {
         let message = match (self, matches!(*method, Method::GET | Method::HEAD)) {

@@ -1,4 +1,4 @@
-//! Owns how a client proves itself on the wire (RFC 6749 §2.3). Does not compare secrets; see `engine::clients`.
+//! Owns client authentication in HTTP requests (RFC 6749 §2.3). Does not compare secrets; see `engine::clients`.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::{
     },
 };
 
-/// Authenticates the client of a request: by Basic, by the body, or for public clients by its name. A failure counts.
+/// Authenticates the client of a request: by Basic, by the body, or a public client by its id. Failures are counted.
 ///
 /// # Errors
-/// `invalid_client`, `invalid_request` when two ways are mixed, `temporarily_unavailable`.
+/// `invalid_client`, `invalid_request` when two methods are mixed, `temporarily_unavailable`.
 pub async fn authenticate(
     app: &App,
     info: &RequestInfo,
@@ -30,7 +30,7 @@ pub async fn authenticate(
     authenticate_in(app, info, headers, params, Standing::Active).await
 }
 
-/// The same also for a client that is disabled: it may still revoke what it holds.
+/// As [`authenticate`], but also accepts a disabled client, which may still revoke its tokens.
 ///
 /// # Errors
 /// As [`authenticate`].
@@ -63,9 +63,9 @@ async fn authenticate_in(
     proven
 }
 
-/// Counts a failure of this sender, and then for this client from this sender. Whoever guesses is told to stop; the right
-/// secret always passes, so nobody can lock the true client out. A name that nobody registered is not counted for itself:
-/// there is nothing behind it to guess at, and names can be invented without end.
+/// Counts a failure of this sender, and then for this client from this sender. Wrong guesses are throttled, but the
+/// right secret always passes, so an attacker cannot lock the real client out. An unregistered id is not counted on its
+/// own: it has no secret to guess, and ids can be invented without end.
 async fn failed(app: &App, info: &RequestInfo, headers: &HeaderMap, params: &Params<'_>) -> Error {
     let sender = info.network();
     if let Some(wait) = app.limiter.hit(info.now, Throttle::CLIENTS, &sender).await {
@@ -103,7 +103,7 @@ async fn prove(
     by(&id, &secret, AuthMethod::ClientSecretBasic).await
 }
 
-/// Client id and secret of a Basic header; both are form-encoded before they are joined (RFC 6749 §2.3.1).
+/// Client id and secret of a Basic header. Both are form-encoded before they are joined (RFC 6749 §2.3.1).
 fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, Error> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };

@@ -1,6 +1,6 @@
-//! Owns connections: how many there may be, how long a peer may take, and their end when the server stops.
+//! Owns connections: how many are allowed, the timeouts of a peer, and their end when the server stops.
 //!
-//! HTTP/1.1 alone: HTTP/2 is the proxy's work, and its many ways to flood a server stay with it.
+//! HTTP/1.1 only: HTTP/2 is left to the proxy, as are its many ways to flood a server.
 
 use std::{
     collections::HashMap,
@@ -33,23 +33,23 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Connections;
 
-/// Bytes of a request's head, somewhat more than of the longest URI; hyper itself takes at most 100 headers.
+/// Bytes of a request's head, somewhat more than the longest URI; hyper itself accepts at most 100 headers.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
-/// Networks whose connections an IPv6 site, a /48, may have together.
+/// How many networks' worth of connections an IPv6 site (a /48) may have in total.
 const NETWORKS_OF_SITE: usize = 8;
-/// Pause after a connection could not be taken, such as for want of descriptors.
+/// Pause after a connection could not be accepted, for example for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// For a first request that is on its way when the server stops.
+/// Wait for a first request that is on its way when the server stops.
 const STOP_HEAD: Duration = Duration::from_secs(1);
-/// Descriptors kept for the database, the log and what is fetched from elsewhere.
+/// File descriptors reserved for the database, the log and outgoing requests.
 const RESERVE: u64 = 128;
-/// Most connections, however many descriptors there are.
+/// Most connections, however many file descriptors there are.
 const CONNECTIONS_MAX: u64 = 1 << 20;
 
-/// Takes connections until `stop`; then requests under way are finished, for as long as the configuration allows.
+/// Accepts connections until `stop`; then finishes the requests in progress, for as long as the configuration allows.
 ///
 /// # Errors
-/// When the limit of descriptors cannot be read.
+/// When the limit of file descriptors cannot be read.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -82,7 +82,7 @@ pub async fn serve(
             },
         };
         let address = peer.ip().to_canonical();
-        // A proxy of ours brings everybody's requests.
+        // A trusted proxy forwards the requests of many senders.
         let is_trusted = trusted.iter().any(|network| network.contains(&address));
         let place = if is_trusted { None } else { places.take(address) };
         if place.is_none() && !is_trusted {
@@ -100,14 +100,14 @@ pub async fn serve(
     Ok(())
 }
 
-/// Most connections at a time: what is configured, and never so many that the rest of the server has no descriptors.
+/// Most connections at a time: the configured number, but never so many that the rest of the server has no descriptors.
 fn most(bounds: &Connections, descriptors: u64) -> usize {
     let room = descriptors.saturating_sub(RESERVE).max(descriptors / 4).clamp(1, CONNECTIONS_MAX);
     let room = usize::try_from(room).unwrap_or(usize::MAX);
     if bounds.total == 0 { room } else { room.min(bounds.total) }
 }
 
-/// One connection, with what it holds until it ends.
+/// One connection, with the permits it holds until it ends.
 struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
@@ -117,7 +117,7 @@ struct Connection {
 
 impl Connection {
     async fn run(self, router: Router, stop: CancellationToken) {
-        // Answers are written whole: nothing is gained by waiting for more.
+        // Answers are written in one piece, so there is nothing to gain from Nagle's algorithm.
         if self.stream.set_nodelay(true).is_err() {
             return;
         }
@@ -136,7 +136,7 @@ impl Connection {
         let stream = Unstalled { stream: self.stream, longest: seconds(self.bounds.write_seconds), stalled: None };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            // hyper counts an idle connection's wait for its next request too.
+            // hyper applies this timeout to an idle connection's wait for its next request too.
             .header_read_timeout(seconds(self.bounds.idle_seconds))
             .max_buf_size(HEAD_BYTES_MAX)
             .max_header_size(HEAD_BYTES_MAX)
@@ -151,7 +151,7 @@ impl Connection {
             stop.cancelled().await;
             sleep(STOP_HEAD).await;
         };
-        // Ended, or no complete head in time. After the first request, none of this is polled.
+        // The connection ended, or no complete head came in time. After the first request, none of this is polled.
         let is_over = tokio::select! {
             biased;
             heard = timeout(seconds(self.bounds.first_head_seconds), until_heard) => heard.unwrap_or(true),
@@ -186,14 +186,14 @@ struct SlotGuard {
     is_told: bool,
 }
 
-/// One connection's place among those of its networks, until it is dropped.
+/// One connection's slot in its networks, until it is dropped.
 struct Slot {
     places: Arc<Slots>,
     networks: Vec<IpNet>,
 }
 
-/// The networks that an address belongs to: an IPv4 address is one, and an IPv6 address has its subscriber's and its site's,
-/// which may have more connections.
+/// The networks that an address belongs to: one for an IPv4 address; for an IPv6 address, its subscriber's /64 and its
+/// site's /48, which may have more connections.
 fn networks(address: IpAddr) -> Vec<(IpNet, usize)> {
     let lengths: &[(u8, usize)] = if address.is_ipv4() { &[(32, 1)] } else { &[(64, 1), (48, NETWORKS_OF_SITE)] };
     let network = |&(length, times): &(u8, usize)| Some((IpNet::new(address, length).ok()?.trunc(), times));
@@ -201,7 +201,7 @@ fn networks(address: IpAddr) -> Vec<(IpNet, usize)> {
 }
 
 impl Slots {
-    /// A place, unless one of its networks has as many connections as it may. That is logged once, until it has none.
+    /// A slot, unless one of its networks is full. That is logged once, until the network has no connections left.
     fn take(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
         let of = networks(address);
         let mut all = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -243,7 +243,7 @@ impl Drop for Slot {
     }
 }
 
-/// A stream on which writing fails if the peer reads nothing for too long. There is a timer only while a write waits.
+/// A stream on which writing fails if the peer reads nothing for too long. The timer exists only while a write waits.
 struct Unstalled {
     stream: TcpStream,
     longest: Duration,

@@ -1,5 +1,5 @@
-//! Owns a presented credential from its arrival to the end of its request: one lookup, and one place where its use, its
-//! refusal and their counts are recorded. Does not decide validity; see `engine::verify`.
+//! Owns a presented credential from its arrival to the end of its request: one lookup, and one place that records its
+//! use, its refusal and their counts. Does not decide validity; see `engine::verify`.
 
 use axum::http::{HeaderMap, header};
 
@@ -21,21 +21,21 @@ use crate::{
     },
 };
 
-/// How people name a credential in a URL, where it does not belong (RFC 6750 §5.3).
+/// Usual names of a credential in a URL, where it does not belong (RFC 6750 §5.3).
 const IN_URLS: [&str; 3] = ["api_key", "apikey", "access_token"];
 
-/// Where a credential is presented.
+/// The context in which a credential is presented.
 #[derive(Clone, Copy, Debug)]
 pub struct CredentialCheck<'c> {
-    /// The server.
+    /// The application.
     pub app: &'c App,
-    /// What the edge knows of the request.
+    /// Properties of the request, determined at the edge.
     pub info: &'c RequestInfo,
-    /// From where and by what, as far as it is known.
+    /// The address and user agent, as far as they are known.
     pub from: Presentation<'c>,
-    /// The API it is for, where that is known.
+    /// The API that it is for, if known.
     pub api: Option<&'c Api>,
-    /// The client that introspects it; without one, its holder is here.
+    /// The client that introspects it; `None` if the holder presents it.
     pub introspected_by: Option<&'c str>,
 }
 
@@ -48,7 +48,7 @@ pub struct Use<'c> {
 }
 
 impl<'c> CredentialCheck<'c> {
-    /// Of a request by the holder.
+    /// For a request by the holder.
     #[must_use]
     pub fn of(app: &'c App, info: &'c RequestInfo, headers: &'c HeaderMap, api: Option<&'c Api>) -> Self {
         let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
@@ -56,8 +56,8 @@ impl<'c> CredentialCheck<'c> {
         Self { app, info, from, api, introspected_by: None }
     }
 
-    /// What `credential` stands for. A holder who tried too many unknown ones is told to wait, unless this node accepted the
-    /// credential before: nobody is kept out by what others behind the same address try.
+    /// Verifies `credential`. A holder who tried too many unknown ones is told to wait, unless this node accepted the
+    /// credential before: attempts by others behind the same address cannot lock a holder out.
     ///
     /// # Errors
     /// `temporarily_unavailable`.
@@ -71,7 +71,7 @@ impl<'c> CredentialCheck<'c> {
         Ok(match app.verifier.verify(info.now, credential, &self.from).await? {
             Verification::Accepted(verified) => Verification::Accepted(Use { check: self, verified }),
             Verification::Rejected(rejection) => {
-                // What cannot be a key was refused without a lookup, and costs no more the next time.
+                // A text that cannot be a key was refused without a lookup, and costs no more the next time.
                 if by_holder && rejection.reason == Reason::Unknown && app.verifier.may_be_api_key(credential) {
                     missed(app, info).await;
                 }
@@ -80,7 +80,7 @@ impl<'c> CredentialCheck<'c> {
         })
     }
 
-    /// Records what the verifier rejected: as a denied use of the key, and as [`Self::refuse`] does.
+    /// Records a rejection by the verifier: as a denied use of the key, and as [`Self::refuse`] does.
     pub fn deny(&self, rejection: Rejection, asked: DeniedRequest) -> Rejection {
         if let Some(key_id) = &rejection.key_id {
             self.app.verifier.count_rejected(key_id);
@@ -88,11 +88,11 @@ impl<'c> CredentialCheck<'c> {
         self.refuse(rejection, asked)
     }
 
-    /// Records a refusal that is not, or was already, counted as a use: for the audit log and for the owner.
+    /// Records, for the audit log and the owner, a refusal that is no use of a key or was already counted as one.
     pub fn refuse(&self, rejection: Rejection, asked: DeniedRequest) -> Rejection {
         let (event, actor) = self.introspected_by.map_or(("credential", "anonymous"), |client| ("introspect", client));
         let reason = Some(rejection.reason.as_str());
-        // Counted with others of its sender too: the record is one of a bounded number.
+        // Also added to this sender's totals: only a bounded number of individual records is kept.
         self.app.event_counts.count(event, self.introspected_by, &self.info.origin(actor), reason);
         if self.introspected_by.is_none() || rejection.user_id.is_some() {
             self.record(&rejection, asked);
@@ -100,9 +100,9 @@ impl<'c> CredentialCheck<'c> {
         rejection
     }
 
-    /// Records for the owner alone why a request was refused.
+    /// Records only for the owner why a request was refused.
     pub fn record(&self, rejection: &Rejection, asked: DeniedRequest) {
-        // Introspection answers 200 and is counted as credentials checked.
+        // Introspection answers 200 and is counted as a credential check.
         let status = if self.introspected_by.is_some() { 200 } else { rejection.reason.status() };
         if status >= 400 {
             self.app.telemetry.refusals.with(rejection.reason.as_str(), Count::one);
@@ -115,7 +115,7 @@ impl<'c> CredentialCheck<'c> {
         });
     }
 
-    /// Whether a query names a credential (RFC 6750 §2.3 is not supported: URLs are logged). That is counted.
+    /// Whether a query names a credential; if so, counts it. RFC 6750 §2.3 is not supported, since URLs are logged.
     #[must_use]
     pub fn is_in_url(&self, query: &str, more: &[&str]) -> bool {
         let is_one = |name: &str| IN_URLS.iter().chain(more).any(|known| known.eq_ignore_ascii_case(name));
@@ -129,19 +129,19 @@ impl<'c> CredentialCheck<'c> {
 }
 
 impl Use<'_> {
-    /// What the credential stands for.
+    /// The principal of the credential.
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.verified.value.principal
     }
 
-    /// Records that the request passed.
+    /// Records that the request was allowed.
     pub fn allow(self) -> Verified {
         self.count(Outcome::Allowed);
         self.verified
     }
 
-    /// Records that the credential is valid, and the request refused all the same.
+    /// Records that the credential is valid but the request was refused.
     pub fn deny(self, reason: Reason, mut asked: DeniedRequest) -> Rejection {
         self.count(if matches!(reason, Reason::Limited { .. }) { Outcome::Limited } else { Outcome::Denied });
         if let Reason::Scope(needs) = &reason {
@@ -158,7 +158,7 @@ impl Use<'_> {
     }
 }
 
-/// Whether the store may be asked for a credential that may be a key.
+/// Whether the store may be queried for a credential that may be a key.
 ///
 /// # Errors
 /// `too_many_requests`.

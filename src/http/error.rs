@@ -1,4 +1,4 @@
-//! Owns the renderings of an error. The cause goes along for the log and is never sent.
+//! Owns the renderings of an error. The cause is attached for the log and is never sent.
 
 use axum::{
     http::{HeaderValue, header},
@@ -14,33 +14,33 @@ use crate::model::{
     reason::{Reason, challenge},
 };
 
-/// Travels with a response to the edge, which knows the request's id and renders it.
+/// Attached to a response for the edge, which has the request's id and renders it.
 #[derive(Clone, Debug)]
 pub struct PendingNotice {
     /// HTTP status.
     pub status: u16,
-    /// What happened, in a few words.
+    /// A short heading.
     pub heading: &'static str,
-    /// What to do.
+    /// Advice for the reader.
     pub message: String,
-    /// Where to go from here: label and URL.
+    /// A next step: label and URL.
     pub link: Option<(String, String)>,
-    /// Seconds after which to try again, where that may help and they are known.
+    /// Seconds after which to retry, if that may help and the time is known.
     pub retry_after: Option<i64>,
 }
 
-/// JSON as RFC 6749 §5.2 wants it.
+/// JSON as required by RFC 6749 §5.2.
 #[derive(Debug)]
 pub struct OAuthError(pub Error);
 
-/// A page of our own, for people.
+/// A notice page, for people.
 #[derive(Debug)]
 pub struct PageError(pub Error);
 
-/// A resource server's refusal: RFC 6750 §3, with the body API users know.
+/// A resource server's refusal: RFC 6750 §3, with the body that API users expect.
 #[derive(Debug)]
 pub struct BearerError {
-    /// What went wrong.
+    /// The error.
     pub error: Error,
     /// `error` member of the body.
     pub name: &'static str,

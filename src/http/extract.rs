@@ -1,4 +1,4 @@
-//! Owns what every handler knows of its request: time, origin, parameters.
+//! Owns the request data that is available to every handler: time, origin, parameters.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,25 +18,25 @@ use crate::model::{
     params::Params,
 };
 
-/// What the edge found out about a request before its handler ran.
+/// Properties of a request, determined at the edge before its handler runs.
 #[derive(Clone, Debug)]
 pub struct RequestInfo {
-    /// When it arrived; the one reading of the clock.
+    /// When it arrived: the request's only reading of the clock.
     pub now: Timestamp,
-    /// Its identifier, as answered in `X-Request-ID`.
+    /// Its identifier, as sent in `X-Request-ID`.
     pub id: String,
-    /// Who sent it, after trusted proxies; where they do not say, the nearest of them that is known.
+    /// The sender behind any trusted proxies; if they do not name it, the known proxy nearest to it.
     pub address: IpAddr,
-    /// That is indeed who sent it. Else it is good for counting and for the log, and no key that is bound to networks may be
-    /// used: a proxy's own network would let everybody in.
+    /// Whether `address` is really the sender. If not, it is used for counting and for the log only, and keys
+    /// restricted to networks are refused: a proxy's own network would let every sender in.
     pub is_sender: bool,
-    /// The part of the senders behind an unconfigured proxy with which the request is counted; see [`Sender::share`].
+    /// The share of the senders behind an unconfigured proxy in which the request is counted; see [`Sender::share`].
     pub share: Option<u8>,
 }
 
 impl RequestInfo {
-    /// Who counts as one sender: an address, or the /64 that one IPv6 subscriber has whole. Behind a proxy that nobody
-    /// configured, one of a few parts of those who come through it.
+    /// What counts as one sender: an address, or the /64 that one IPv6 subscriber has. Behind an unconfigured proxy,
+    /// one of a few shares of its senders.
     #[must_use]
     pub fn network(&self) -> String {
         let network = sender_network(self.address);
@@ -49,7 +49,7 @@ impl RequestInfo {
         Origin { actor: actor.to_owned(), address: self.address.to_string(), request_id: self.id.clone() }
     }
 
-    /// What this request does.
+    /// The time and origin of a change made by this request.
     #[must_use]
     pub fn act(&self, actor: &str) -> Act {
         Act { now: self.now, origin: self.origin(actor) }
@@ -60,40 +60,40 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestInfo {
     type Rejection = OAuthError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, OAuthError> {
-        // Put there by `layers::edge`, around every route.
+        // Inserted by `layers::edge`, around every route.
         parts.extensions.remove::<Self>().ok_or_else(|| OAuthError(Error::server("the edge did not run")))
     }
 }
 
-/// Whether the peer is a proxy whose forwarded headers are believed.
+/// Whether the peer is a proxy whose forwarding headers are trusted.
 #[must_use]
 pub fn from_trusted_proxy(extensions: &Extensions, trusted: &[IpNet]) -> bool {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
     peer.is_some_and(|peer| trusted.iter().any(|network| network.contains(&peer)))
 }
 
-/// Headers by which a proxy tells whom it asks for. Only the first is ever believed.
+/// Headers in which a proxy names the sender. Only the first is ever trusted.
 const TELLING: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
-/// Parts into which the senders behind an unconfigured proxy are split.
+/// Shares into which the senders behind an unconfigured proxy are split.
 const SHARES: u32 = 64;
 
-/// Who sent a request, as far as it is known.
+/// The sender of a request, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender {
     /// The peer, or behind trusted proxies the right-most address that is not one of them.
     pub address: IpAddr,
-    /// That is indeed who sent it.
+    /// Whether `address` is really the sender.
     pub is_known: bool,
-    /// The peer is not trusted, and yet tells whom it asks for.
+    /// Whether the peer is not trusted, and yet names a sender.
     pub is_unheard: bool,
-    /// Where the peer may be a proxy of ours and none is configured: one of `SHARES` parts, chosen by what it tells. So one
-    /// visitor uses up the limits of a part and not of all; and whoever invents addresses on a machine of our own network
-    /// has that many times the limits and no more. From anywhere else a header changes nothing.
+    /// Set if the peer may be an unconfigured proxy of ours: one of `SHARES`, chosen by the sender that it names. So
+    /// one visitor uses up the limits of one share, not of all. Inventing addresses on a machine in our own network
+    /// multiplies the limits by that number at most. From any other peer, a header changes nothing.
     pub share: Option<u8>,
 }
 
-/// Finds who sent a request. What cannot be read ends the search; a peer that is not trusted has no say. Where the proxies do
-/// not tell, it is the last of them that is known.
+/// Finds the sender of a request. An unreadable entry ends the search; headers from an untrusted peer are ignored. If
+/// the proxies do not name the sender, the last proxy that is known is used.
 #[must_use]
 pub fn sender(request: &Request, trusted: &[IpNet]) -> Sender {
     let peer = request
@@ -110,7 +110,7 @@ pub fn sender(request: &Request, trusted: &[IpNet]) -> Sender {
     Sender { address, is_known, is_unheard: false, share: None }
 }
 
-/// From the right: what stands left of the first address that is no proxy of ours was written by a stranger.
+/// Reads from the right: anything left of the first address that is not one of our proxies may be forged.
 fn forwarded_for(headers: &HeaderMap, peer: IpAddr, is_trusted: impl Fn(&IpAddr) -> bool) -> (IpAddr, bool) {
     let (mut sender, mut is_told) = (peer, false);
     for value in headers.get_all(TELLING[0]).iter().rev() {
@@ -125,10 +125,10 @@ fn forwarded_for(headers: &HeaderMap, peer: IpAddr, is_trusted: impl Fn(&IpAddr)
     (sender, is_told)
 }
 
-/// The part in which a forwarded sender is counted, by the last address in the header. Unreadable ones share a part.
+/// The share in which a forwarded sender is counted, by the last address in the header. Unreadable ones have one share.
 fn share(told: &HeaderValue) -> u8 {
     let last = told.to_str().unwrap_or_default().rsplit(',').next().unwrap_or_default();
-    // RFC 7239 §4 writes for="[2001:db8::1]:4711";proto=http, the others an address alone.
+    // RFC 7239 §4 has for="[2001:db8::1]:4711";proto=http; the others have only an address.
     let named = last.split(';').map(str::trim).find_map(|part| part.split_once('='));
     let text = named.map_or(last.trim(), |(_, value)| value.trim_matches('"'));
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -136,7 +136,7 @@ fn share(told: &HeaderValue) -> u8 {
     u8::try_from(part).unwrap_or_default()
 }
 
-/// Whether a peer may be a proxy of ours: on this machine, or in a network of our own.
+/// Whether a peer may be a proxy of ours: on this machine or in a private network.
 fn is_near(peer: IpAddr) -> bool {
     match peer {
         IpAddr::V4(peer) => peer.is_loopback() || peer.is_private() || peer.is_link_local(),
@@ -144,22 +144,22 @@ fn is_near(peer: IpAddr) -> bool {
     }
 }
 
-/// An address as proxies write it: alone, or with the port it came from.
+/// An address as proxies write it: alone or with a port.
 fn address(text: &str) -> Option<IpAddr> {
     let with_port = || text.parse::<SocketAddr>().ok().map(|socket| socket.ip());
     text.parse().ok().or_else(with_port)
 }
 
-/// Which bodies an endpoint reads.
+/// The media types that an endpoint accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
     /// `application/x-www-form-urlencoded`.
     Form,
-    /// That, or a flat JSON object.
+    /// A form, or a flat JSON object.
     FormOrJson,
 }
 
-/// A body that was read whole, with its kind decided.
+/// A body that was read in full, with its kind.
 pub struct ParamsBody {
     bytes: Bytes,
     is_json: bool,
@@ -172,7 +172,7 @@ impl std::fmt::Debug for ParamsBody {
 }
 
 impl ParamsBody {
-    /// Reads the body of a request that has nothing in its query: secrets do not belong in URLs (RFC 6749 §2.3.1).
+    /// Reads the body of a request without a query: secrets do not belong in URLs (RFC 6749 §2.3.1).
     ///
     /// # Errors
     /// `invalid_request`, `unsupported_media_type` or `content_too_large`.
@@ -185,7 +185,7 @@ impl ParamsBody {
             parts.headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default()).unwrap_or_default();
         let media = media.split(';').next().unwrap_or_default().trim();
         let is_json = kind == BodyKind::FormOrJson && media.eq_ignore_ascii_case("application/json");
-        // What is not there has no type: a key is revoked by its header alone.
+        // An absent body has no type: a key can be revoked by its header alone.
         let is_absent = media.is_empty() && body.size_hint().exact() == Some(0);
         if !is_json && !is_absent && !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(Error::new(ErrorCode::UnsupportedMediaType, "send application/x-www-form-urlencoded"));
@@ -227,7 +227,7 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
     }
 }
 
-/// What follows the scheme in one `Authorization: Bearer`. Imported keys may be any text.
+/// The text after the scheme in an `Authorization: Bearer` header. Imported keys may be any text.
 #[must_use]
 pub fn of_bearer(value: &HeaderValue) -> Option<&str> {
     let (scheme, credential) = value.to_str().ok()?.split_once(' ')?;
@@ -265,7 +265,7 @@ mod tests {
         let parts: std::collections::HashSet<u8> =
             (0..=u16::MAX).map(|n| of(&format!("2001:db8:0:{n:x}::1"))).collect();
         assert_eq!(parts.len(), 64);
-        // What the visitor wrote is to the left and changes nothing; one subscriber is in one part.
+        // Entries by the visitor are on the left and change nothing; one subscriber has one share.
         assert_eq!(of("198.51.100.1, 203.0.113.9"), of("203.0.113.9"));
         assert_eq!(of("203.0.113.9:4711"), of("203.0.113.9:4712"));
         assert_eq!(of("2001:db8::1"), of("2001:db8::2"));
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(share("forwarded", "for=\"[2001:db8::1]\""), of("2001:db8::1"));
         assert_eq!(share("x-real-ip", "203.0.113.9"), of("203.0.113.9"));
         assert_eq!((of("unknown"), of(""), share("forwarded", "for=_hidden")), (0, 0, 0));
-        // From elsewhere a header changes no count.
+        // A header from any other peer changes no count.
         assert_eq!(sent("203.0.113.1", &[("x-forwarded-for", "1.1.1.1")]).share, None);
         assert_eq!(sent("127.0.0.1", &[]), Sender { is_known: true, is_unheard: false, ..sent("127.0.0.1", &[]) });
     }

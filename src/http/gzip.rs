@@ -1,5 +1,5 @@
-//! Owns texts that are the same for everybody, compressed once. Nothing else is ever compressed: an answer that holds a
-//! secret beside what a stranger chose would tell the secret by its length (BREACH).
+//! Owns texts that are the same for every caller, compressed once. Nothing else is ever compressed: the compressed
+//! length of a secret next to text that an attacker chose would reveal the secret (BREACH).
 
 use std::io::Write;
 
@@ -18,7 +18,7 @@ pub struct Compressed {
 }
 
 impl Compressed {
-    /// Compresses a text as far as it goes.
+    /// Compresses a text at the best level.
     #[must_use]
     pub fn new(text: impl Into<Bytes>) -> Self {
         let plain = text.into();
@@ -27,7 +27,7 @@ impl Compressed {
         Self { gzip: gzip.filter(|gzip| gzip.len() < plain.len()).map(Bytes::from), plain }
     }
 
-    /// `response` with this text as its body, in the form that whoever sent `headers` understands.
+    /// `response` with this text as its body, in an encoding that the sender of `headers` accepts.
     #[must_use]
     pub fn fill(&self, headers: &HeaderMap, mut response: Response) -> Response {
         let out = response.headers_mut();
@@ -41,7 +41,7 @@ impl Compressed {
     }
 }
 
-/// Whether gzip is among the encodings that are accepted (RFC 9110 §12.5.3), with a weight above zero.
+/// Whether gzip is among the accepted encodings (RFC 9110 §12.5.3), with a weight above zero.
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|one| {

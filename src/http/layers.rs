@@ -1,5 +1,5 @@
-//! Owns what stands around every route, in one function: id, sender, time limit, headers, log, metrics. Panics are caught
-//! inside it. One layer and not eight: the introspection route spends microseconds.
+//! Owns the processing around every route, in one function: id, sender, time limit, headers, log, metrics. Panics are
+//! caught inside it. It is one layer rather than eight because the introspection route takes only microseconds.
 
 use std::{
     net::IpAddr,
@@ -31,18 +31,18 @@ use crate::{
     },
 };
 
-/// Kept by a browser that is sent to the issuer, until it must have arrived.
+/// Set on a browser that is redirected to the issuer, for as long as the redirect may take.
 const SENT_ON: &str = "sent_on=1; Path=/; Max-Age=5; HttpOnly; SameSite=Lax";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Longest request id taken over from a caller, in bytes.
+/// Longest request id accepted from a caller, in bytes.
 const REQUEST_ID_MAX: usize = 64;
-/// Longest URI read, in bytes: a state of 4 KB, percent-encoded, and the rest.
+/// Longest URI accepted, in bytes: a percent-encoded state of 4 KB, and the rest.
 const URI_MAX: usize = 24 * 1024;
 
-/// Ends the path of a route that stands for whatever is no other route: such requests are counted together.
+/// Ends the path of a catch-all route: requests that match no other route are counted together.
 pub const UNMATCHED: &str = "{*unmatched}";
 
-/// Around every request of a group of routes that `audience` reads.
+/// Wraps every request of a group of routes for `audience`.
 pub async fn edge(State((app, audience)): State<(Arc<App>, Audience)>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
@@ -70,7 +70,7 @@ pub async fn edge(State((app, audience)): State<(Arc<App>, Audience)>, mut reque
     };
     if let Some(mut pending) = response.extensions_mut().remove::<PendingNotice>() {
         let viewer = match cookies {
-            // A page that says what went wrong must not fail because the store is away.
+            // An error page must not fail because the store is unavailable.
             Some(cookies) => Viewer::of(&app, now, &HeaderMap::from_iter([(header::COOKIE, cookies)])).await.ok(),
             None => None,
         };
@@ -93,7 +93,7 @@ pub async fn edge(State((app, audience)): State<(Arc<App>, Audience)>, mut reque
     response
 }
 
-/// Says once that a peer nobody trusts tells whom it asks for. Strangers, who may do that at will, have a line of their own.
+/// Warns once of forwarding headers from an untrusted peer, and once more for peers outside our networks.
 fn unheard(app: &App, peer: IpAddr, may_be_ours: bool) {
     app.unheard_proxies[usize::from(may_be_ours)].call_once(|| {
         tracing::warn!(
@@ -104,8 +104,8 @@ fn unheard(app: &App, peer: IpAddr, may_be_ours: bool) {
     });
 }
 
-/// What somebody who is signed out does next where we could not answer: the same again. What a form has sent is not there
-/// to be sent again by a link.
+/// The link offered to a signed-out viewer after a 429 or 503: the same page, or the start page after a form, which a
+/// link cannot send again.
 fn try_again(app: &App, method: &Method, uri: &Uri, retry_after: Option<i64>) -> Option<(String, String)> {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return Some(("Go to the start page".to_owned(), format!("{}/", app.config.issuer)));
@@ -116,25 +116,25 @@ fn try_again(app: &App, method: &Method, uri: &Uri, retry_after: Option<i64>) ->
         Some(seconds @ ..=90) => format!("Try again in {seconds} seconds"),
         Some(seconds) => format!("Try again in {} minutes", (seconds + 59) / 60),
     };
-    // Below the issuer, wherever the path would like to lead.
+    // Always below the issuer, whatever the path contains.
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     Some((label, format!("{}{path}", app.config.issuer)))
 }
 
-/// Around the pages: a browser that was led to us by a name of somebody else's (DNS rebinding) gets none, and is sent to the
-/// same page at the issuer.
+/// Wraps the pages: a browser that was led here by another host name (DNS rebinding) gets no page, and is redirected to
+/// the same page at the issuer.
 pub async fn our_host(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let mut named = request.headers().get_all(header::HOST).iter();
     let is_ours = |value: &HeaderValue| {
         let authority = Authority::try_from(value.as_bytes());
         authority.is_ok_and(|authority| app.config.is_our_host(authority.host()))
     };
-    // HTTP/1.0 names no host; no browser speaks it.
+    // HTTP/1.0 requires no Host header; no browser uses it.
     let (is_other, is_twice) = (named.next().is_some_and(|value| !is_ours(value)), named.next().is_some());
     if !is_other && !is_twice {
         return next.run(request).await;
     }
-    // Below the issuer, wherever the path and the query would like to lead.
+    // Always below the issuer, whatever the path and query contain.
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let there = format!("{}{path}", app.config.issuer);
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -154,14 +154,14 @@ pub async fn our_host(State(app): State<Arc<App>>, request: Request, next: Next)
     response
 }
 
-/// Whether a browser that was just sent to the issuer comes back by the same name: then a proxy in front of us replaces the
-/// name, and to be sent again would never end.
+/// Whether a browser that was just redirected to the issuer comes back with the same host name. Then a proxy in front
+/// of us replaces the name, and redirecting again would never end.
 fn was_sent_on(headers: &HeaderMap) -> bool {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     cookies.flat_map(|value| value.split(';')).any(|cookie| cookie.trim() == "sent_on=1")
 }
 
-/// Whether a path is text to its end: one with a NUL in it names nothing of ours, and PostgreSQL could not even be asked.
+/// Whether a path is valid text: one with a NUL in it names no resource, and PostgreSQL would reject it in a query.
 fn is_text(path: &str) -> bool {
     !path.contains('%') || percent_decode_str(path).decode_utf8().is_ok_and(|path| !path.contains('\0'))
 }
@@ -176,14 +176,14 @@ fn headers(app: &App, headers: &mut HeaderMap, id: &str) {
     if app.config.issuer.is_https() {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
     }
-    // Whoever may store an answer is told so where it is made; 404, 405 and 414 would be stored unless somebody says no.
+    // Handlers set this header on answers that may be stored; 404, 405 and 414 would be stored without `no-store`.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"));
 }
 
-/// One line for what went wrong, always; for the rest at `debug`. Never a query, header or body: those hold secrets.
+/// Logs failures always, and other requests at `debug`. Never a query, header or body: those hold secrets.
 fn log(id: &str, method: &Method, route: &str, response: &Response, took: Duration) {
     let status = response.status().as_u16();
     let error = response.extensions().get::<LoggedError>();
@@ -197,7 +197,7 @@ fn log(id: &str, method: &Method, route: &str, response: &Response, took: Durati
     }
 }
 
-/// The caller's id where it is harmless, else a new one.
+/// The caller's id if it is harmless, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     headers

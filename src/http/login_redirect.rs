@@ -1,5 +1,5 @@
-//! Owns the way back to a page that needs somebody signed in: what was asked for is kept on our side, for this browser, and
-//! never travels in a URL. Does not sign anybody in; see `web::login`.
+//! Owns the return to a page that requires signing in: the requested page is stored on the server, for this browser,
+//! and never put into a URL. Does not sign users in; see `web::login`.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use axum::{
 use super::{error::PageError, extract::RequestInfo, signed_in::LoginRequired};
 use crate::{app::App, engine::limit::Throttle, store::LoginReason};
 
-/// Longest path kept with its query, in bytes; of a longer one the query is left out.
+/// Longest path kept with its query, in bytes; if it is longer, the query is dropped.
 const PATH_MAX: usize = 512;
 /// How long it is kept, in seconds.
 const KEPT_SECONDS: i64 = 3600;
 
-/// Around the pages: keeps the page that was asked for, where its handler said that somebody has to sign in first.
+/// Wraps the pages: stores the requested page if its handler requires signing in first.
 pub async fn remember(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let is_form = request.method() == Method::POST;
     let path = kept_path(request.uri(), is_form);
@@ -46,7 +46,7 @@ pub async fn remember(State(app): State<Arc<App>>, request: Request, next: Next)
     }
 }
 
-/// The page to return to, without the issuer's path. A form leads back to its page.
+/// The page to return to, without the issuer's path. For a form, it is the page with the form.
 fn kept_path(uri: &Uri, is_form: bool) -> Option<String> {
     let path = uri.path();
     let kept = if is_form {

@@ -1,6 +1,6 @@
-//! Owns the edge that every endpoint uses: what comes in is checked here, what goes out is shaped here. What belongs here:
-//! reading requests, cookies, client authentication, errors, layers, connections. Not here: what only one folder of
-//! endpoints uses, which is in that folder.
+//! Owns the edge that every endpoint uses: input is checked here, and output is formatted here. What belongs here:
+//! reading requests, cookies, client authentication, errors, layers, connections. Not here: code that only one folder
+//! of endpoints uses, which is in that folder.
 
 pub mod audience;
 pub mod client_auth;

@@ -1,5 +1,5 @@
-//! Owns how a page goes out: its shell for a viewer, its headers, the notice that stands for every error.
-//! Does not own the pages; see `web` for what they do and `ui` for the shared pieces.
+//! Owns how a page is sent: its shell for a viewer, its headers, and the notice page for every error.
+//! Does not own the pages; see `web` for their handlers and `ui` for the shared parts.
 
 use std::sync::{LazyLock, OnceLock};
 
@@ -21,14 +21,14 @@ use crate::{
     ui::{Badge, Nav, NoticePage, Shell, sentence},
 };
 
-/// The style sheet, the script and the icon, as they are served below `/assets`.
+/// The style sheet, the script and the icon, as served below `/assets`.
 pub const ASSETS: [(&str, &str, &str); 3] = [
     ("grantd.css", "text/css; charset=utf-8", include_str!("../../templates/assets/grantd.css")),
     ("grantd.js", "text/javascript; charset=utf-8", include_str!("../../templates/assets/grantd.js")),
     ("favicon.svg", "image/svg+xml", include_str!("../../templates/assets/favicon.svg")),
 ];
 
-/// Changes with the assets, so that their URLs can be kept for ever.
+/// Changes with the assets, so that their URLs can be cached forever.
 pub static ASSET_VERSION: LazyLock<String> = LazyLock::new(|| {
     let all: String = ASSETS.iter().map(|(_, _, text)| *text).collect();
     Digest::of(&all).text()[..12].to_owned()
@@ -47,20 +47,20 @@ pub fn shell(app: &App, viewer: &Viewer, title: &str, active_nav: Nav) -> Shell 
     }
 }
 
-/// A page, with the headers every page has.
+/// A page, with the headers that every page has.
 #[must_use]
 pub fn render(page: &impl Template) -> Response {
     with_policy(page, "; form-action 'self'")
 }
 
-/// A page whose form may lead to an app. Chromium holds `form-action` against every hop after a form, also against those
-/// that the app adds: from its callback to another of its addresses, or into a program. Nobody here can name them all.
+/// A page whose form may lead to an app. Chromium applies `form-action` to every redirect after a form, including the
+/// app's own: from its callback to another of its addresses, or to a native app. We cannot list them all.
 #[must_use]
 pub fn render_toward_app(page: &impl Template) -> Response {
     with_policy(page, "")
 }
 
-/// A page that is the same for everybody, rendered once.
+/// A page that is the same for every viewer, rendered once.
 #[must_use]
 pub fn render_once<T: Template>(
     kept: &OnceLock<Compressed>,
@@ -94,7 +94,7 @@ fn policed(mut response: Response, form_action: &str) -> Response {
     response
 }
 
-/// Renders a notice; the edge calls it, where the request's id is known. Whoever is signed in keeps the navigation.
+/// Renders a notice. Called at the edge, where the request's id is available. Signed-in users keep the navigation.
 #[must_use]
 pub fn notice(app: &App, pending: &PendingNotice, request_id: &str, viewer: Option<&Viewer>) -> Response {
     let viewer = viewer.filter(|viewer| viewer.user().is_some());

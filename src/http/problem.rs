@@ -1,5 +1,5 @@
-//! Owns errors of the management API: `application/problem+json` (RFC 9457). Rendered at the edge, which knows the request's
-//! id, and so for every error below `/api/v1`, whoever made it.
+//! Owns errors of the management API: `application/problem+json` (RFC 9457). Rendered at the edge, where the request's
+//! id is available, and so for every error below `/api/v1`, wherever it arose.
 
 use axum::{
     body::Body,
@@ -25,7 +25,7 @@ const MEDIA: &str = "application/problem+json";
 #[derive(Debug)]
 pub struct Problem {
     error: Error,
-    /// Why what was presented is not accepted or not enough.
+    /// Why the credential is not accepted or not sufficient.
     reason: Option<Reason>,
 }
 
@@ -68,7 +68,7 @@ impl From<store::Error> for Problem {
 }
 
 impl IntoResponse for Problem {
-    /// Without a body: the edge renders it.
+    /// Without a body, which the edge adds.
     fn into_response(self) -> Response {
         let mut response = Response::default();
         let challenge = self.reason.as_ref().and_then(Reason::challenge);
@@ -82,7 +82,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Gives an error answer of the management API its body.
+/// Adds the body to an error response of the management API.
 #[must_use]
 pub fn rendered(app: &App, id: &str, response: Response) -> Response {
     let Some(LoggedError(error)) = response.extensions().get::<LoggedError>().cloned() else { return response };
@@ -99,7 +99,7 @@ pub fn rendered(app: &App, id: &str, response: Response) -> Response {
     if let Some(scope) = scope {
         body["scope"] = scope.into();
     }
-    // Where its owner can read why, on a page for people.
+    // The page on which the credential's owner can read the reason.
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
         body["instance"] = format!("{issuer}/settings/denied?request_id={id}").into();
     }
@@ -110,7 +110,7 @@ pub fn rendered(app: &App, id: &str, response: Response) -> Response {
     Response::from_parts(parts, Body::from(body.to_string()))
 }
 
-/// The errors that the management API has, for its description: name, title, status.
+/// The errors of the management API, for its OpenAPI description: name, title, status.
 #[must_use]
 pub fn kinds() -> Vec<(&'static str, &'static str, u16)> {
     [

@@ -1,4 +1,4 @@
-//! Owns what the refusal of a credential says, in the form that an API's profile documents.
+//! Owns the message of a refused credential, in the form that an API's profile documents.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::model::{
     reason::Reason,
 };
 
-/// The body.
+/// The response body.
 #[must_use]
 pub fn body(profile: Profile, rejection: &Rejection) -> Value {
     let (code, message) = message(profile, rejection);
@@ -26,7 +26,7 @@ pub fn body(profile: Profile, rejection: &Rejection) -> Value {
     json!({ "success": false, "error": { "code": code, "message": message } })
 }
 
-/// Code and message. The holder is told that a token has expired; whatever else is not accepted looks alike.
+/// Code and message. An expired access token is reported as such; all other unaccepted credentials look alike.
 #[must_use]
 pub fn message(profile: Profile, rejection: &Rejection) -> (&'static str, Cow<'static, str>) {
     match &rejection.reason {
@@ -46,7 +46,7 @@ pub fn message(profile: Profile, rejection: &Rejection) -> (&'static str, Cow<'s
     }
 }
 
-/// The header that carries the credential, as the profile documents it.
+/// The header that carries the credential, as documented by the profile.
 fn header(profile: Profile) -> &'static str {
     match profile {
         Profile::TelemetryHarbor | Profile::ApiKeyModule => "X-API-Key",

@@ -1,4 +1,4 @@
-//! Owns shapes of answers.
+//! Owns the common forms of answers.
 
 use std::sync::Arc;
 
@@ -12,27 +12,27 @@ use serde_json::json;
 
 use crate::model::error::{Error, ErrorCode};
 
-/// Seconds after which to try again: a store that was away, a limit that was reached.
+/// Seconds after which to retry: when the store was unavailable, and when a limit was reached.
 const RETRY_SECONDS: i64 = 1;
 const RETRY_LIMITED_SECONDS: i64 = 60;
 
-/// Travels with a response to the edge, where it is logged with the request's id.
+/// Attached to a response for the edge, where it is logged with the request's id.
 #[derive(Clone, Debug)]
 pub struct LoggedError(pub Arc<Error>);
 
-/// `application/json` bytes that nobody may store (RFC 6749 §5.1).
+/// `application/json` bytes that must not be stored (RFC 6749 §5.1).
 #[must_use]
 pub fn json_bytes(bytes: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
-    // Room for what the edge adds too, so that the map does not grow twice.
+    // Leaves room for the headers that the edge adds, so that the map does not grow twice.
     headers.reserve(12);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-/// A public document as JSON, for any origin to read.
+/// A public document as JSON, readable from any origin.
 #[must_use]
 pub fn public_json(bytes: impl Into<Body>) -> Response {
     let mut response = Response::new(bytes.into());
@@ -43,7 +43,7 @@ pub fn public_json(bytes: impl Into<Body>) -> Response {
     response
 }
 
-/// A value as JSON that nobody may store.
+/// A value as JSON that must not be stored.
 #[must_use]
 pub fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
@@ -52,7 +52,7 @@ pub fn json(value: &impl Serialize) -> Response {
     }
 }
 
-/// An error as JSON, as RFC 6749 §5.2 wants it.
+/// An error as JSON, as required by RFC 6749 §5.2.
 #[must_use]
 pub fn oauth_error(error: Error) -> Response {
     let body = json!({ "error": error.code.as_str(), "error_description": error.description });
@@ -65,7 +65,7 @@ pub fn oauth_error(error: Error) -> Response {
     finish(response, error)
 }
 
-/// Gives the answer of an error its status, and hands the error to the edge.
+/// Sets the status of an error response, and attaches the error for the edge.
 pub(super) fn finish(mut response: Response, error: Error) -> Response {
     let status = error.code.status();
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -81,7 +81,7 @@ pub(super) fn finish(mut response: Response, error: Error) -> Response {
     response
 }
 
-/// 303 to a path or URL: the method becomes GET, so that a password is never sent on (RFC 9700 §4.12).
+/// 303 to a path or URL: the method becomes GET, so that a password is never forwarded (RFC 9700 §4.12).
 #[must_use]
 pub fn see_other(location: &str) -> Response {
     let Ok(location) = HeaderValue::try_from(location) else {
@@ -102,7 +102,7 @@ pub fn with_query(base: &str, params: &[(&str, &str)]) -> String {
         out.push(if out.contains('?') { '&' } else { '?' });
         out.extend(form_urlencoded::byte_serialize(name.as_bytes()));
         out.push('=');
-        // Space as %20: some clients decode queries without the form's plus.
+        // A space becomes %20: some clients do not decode a plus in queries.
         out.extend(percent_encoding::utf8_percent_encode(value, QUERY_VALUE));
     }
     out

@@ -1,7 +1,7 @@
-//! Owns cookies: the session, the browser before it, the device that signed in before; and CSRF.
+//! Owns cookies and CSRF protection: the session, the browser before sign-in, and a device that signed in before.
 //!
-//! Before anybody signs in, a browser has a random id of its own, to which waiting requests and the sign-in form are
-//! bound. At sign-in the session gets a new secret; an id that came from outside is never adopted.
+//! Before sign-in, a browser has a random id, to which pending requests and the sign-in form are bound. At sign-in the
+//! session gets a new secret; an id from outside is never adopted.
 
 use std::sync::Arc;
 
@@ -30,15 +30,15 @@ use crate::{
 const SESSION: &str = "grantd_session";
 const BROWSER: &str = "grantd_browser";
 const DEVICE: &str = "grantd_device";
-/// How long a browser is remembered as one that signed in before, in seconds.
+/// How long a browser that signed in before is remembered, in seconds.
 const DEVICE_SECONDS: i64 = 31_536_000;
 const BROWSER_SECONDS: i64 = 86_400;
 /// Random bytes of a cookie: 256 bits.
 const COOKIE_BYTES: usize = 32;
-/// Longest browser's own words kept, in characters.
+/// Longest `User-Agent` kept, in characters.
 const AGENT_MAX: usize = 200;
 
-/// Whoever looks at a page: a browser, perhaps signed in.
+/// The viewer of a page: a browser, possibly signed in.
 #[derive(Clone)]
 pub struct Viewer {
     session: Option<(Digest, Arc<Cached<SessionRecord>>)>,
@@ -53,7 +53,7 @@ impl std::fmt::Debug for Viewer {
 }
 
 impl Viewer {
-    /// Finds out who looks, from the request's cookies.
+    /// Identifies the viewer from the request's cookies.
     pub async fn of(app: &App, now: Timestamp, headers: &HeaderMap) -> Result<Self, Error> {
         let jar = CookieJar::from_headers(headers);
         let session = match jar.get(&name(app, SESSION)).filter(|cookie| is_ours(cookie.value())) {
@@ -68,7 +68,7 @@ impl Viewer {
         Ok(Self { session, browser, jar })
     }
 
-    /// The user who is signed in.
+    /// The signed-in user.
     #[must_use]
     pub fn user(&self) -> Option<&User> {
         self.session.as_ref().map(|(_, cached)| &cached.value.user)
@@ -80,25 +80,25 @@ impl Viewer {
         self.session.is_none() && self.jar.get(&name(app, SESSION)).is_some()
     }
 
-    /// When they signed in.
+    /// When the user signed in.
     #[must_use]
     pub fn auth_time(&self) -> Option<Timestamp> {
         self.session.as_ref().map(|(_, cached)| cached.value.auth_time)
     }
 
-    /// Digest of the session's cookie.
+    /// Digest of the session cookie.
     #[must_use]
     pub fn session(&self) -> Option<Digest> {
         self.session.as_ref().map(|(digest, _)| *digest)
     }
 
-    /// Digest of the browser's own id, to which waiting requests are bound.
+    /// Digest of the browser's id, to which pending requests are bound.
     #[must_use]
     pub fn browser(&self) -> Option<Digest> {
         self.browser.as_deref().map(Digest::of)
     }
 
-    /// Gives the browser an id if it has none; the cookie to set, if any, is added by [`Self::set_browser`].
+    /// Gives the browser an id if it has none. [`Self::set_browser`] adds the cookie to a response.
     pub fn ensure_browser(&mut self) -> Digest {
         let id = self.browser.get_or_insert_with(new_value);
         Digest::of(id)
@@ -111,7 +111,7 @@ impl Viewer {
         with_cookies(response, [cookie(app, BROWSER, id.clone(), BROWSER_SECONDS)])
     }
 
-    /// The token that this viewer's forms carry: bound to the session, or before it to the browser.
+    /// The token in this viewer's forms: bound to the session, or before sign-in to the browser.
     #[must_use]
     pub fn csrf(&self, app: &App) -> String {
         let bound = match (&self.session, &self.browser) {
@@ -122,8 +122,8 @@ impl Viewer {
         BASE64URL_NOPAD.encode(hmac::sign(&app.forms, bound.as_bytes()).as_ref())
     }
 
-    /// Refuses a form that did not come from a page we showed this viewer: its token, and where the browser says it came
-    /// from (RFC 9700 §4.7).
+    /// Rejects a form that did not come from a page shown to this viewer, by its token and by the origin that the
+    /// browser reports (RFC 9700 §4.7).
     ///
     /// # Errors
     /// `forbidden`.
@@ -145,14 +145,14 @@ impl Viewer {
         if same && is_same_origin(app, headers) { Ok(()) } else { Err(foreign()) }
     }
 
-    /// A one-time id for a form that makes something, so that sending it twice makes one.
+    /// A one-time id for a form that creates something, so that sending it twice creates only one.
     #[must_use]
     pub fn form_id(&self, app: &App) -> String {
         let random = secret::random_base62(20);
         format!("{random}{}", self.form_tag(app, &random))
     }
 
-    /// The id behind a form's one-time value, if it was given to this viewer.
+    /// The id in a form's one-time value, if it was issued to this viewer.
     ///
     /// # Errors
     /// `forbidden`.
@@ -169,7 +169,7 @@ impl Viewer {
         BASE64URL_NOPAD.encode(&tag.as_ref()[..16])
     }
 
-    /// Whether this browser signed in as this user before: then strangers' failures do not count against it.
+    /// Whether this browser signed in as this user before. Then other senders' failures do not count against it.
     #[must_use]
     pub fn knows(&self, app: &App, email: &str) -> bool {
         let presented =
@@ -178,20 +178,20 @@ impl Viewer {
     }
 }
 
-/// The browser's own words, as a session keeps them.
+/// The browser's `User-Agent`, as stored with a session.
 #[must_use]
 pub fn agent(headers: &HeaderMap) -> String {
     let words = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     words.chars().take(AGENT_MAX).collect()
 }
 
-/// A new session's cookie value, to be shown to its browser alone.
+/// A new cookie value for a session, to be sent to its browser only.
 #[must_use]
 pub fn new_value() -> String {
     BASE64URL_NOPAD.encode(&secret::random_bytes::<COOKIE_BYTES>())
 }
 
-/// Adds the cookies of a session that has just begun.
+/// Adds the cookies of a new session.
 #[must_use]
 pub fn begin(app: &App, response: Response, value: String, email: &str) -> Response {
     let device = BASE64URL_NOPAD.encode(hmac::sign(&app.devices, email.as_bytes()).as_ref());
@@ -204,7 +204,7 @@ pub fn begin(app: &App, response: Response, value: String, email: &str) -> Respo
     )
 }
 
-/// Takes the session's and the browser's cookies away: the next user of this browser starts clean.
+/// Removes the session and browser cookies, so that the next user of this browser starts clean.
 #[must_use]
 pub fn end(app: &App, response: Response) -> Response {
     with_cookies(response, [cookie(app, SESSION, String::new(), 0), cookie(app, BROWSER, String::new(), 0)])
@@ -219,7 +219,7 @@ fn with_cookies<const N: usize>(mut response: Response, cookies: [Cookie<'static
     response
 }
 
-/// `__Host-` where browsers come by TLS: then no other host or path can have set the cookie (RFC 6265bis §4.1.3.2).
+/// `__Host-` if the issuer uses TLS: then no other host or path can have set the cookie (RFC 6265bis §4.1.3.2).
 fn name(app: &App, name: &str) -> String {
     if app.config.issuer.is_https() { format!("__Host-{name}") } else { name.to_owned() }
 }
@@ -238,13 +238,13 @@ fn is_ours(value: &str) -> bool {
     BASE64URL_NOPAD.decode(value.as_bytes()).is_ok_and(|bytes| bytes.len() == COOKIE_BYTES)
 }
 
-/// Whether the browser says that the request came from our own pages. Old browsers say nothing; then the token decides.
+/// Whether the browser reports that the request came from our own pages. For old browsers, only the token decides.
 pub(super) fn is_same_origin(app: &App, headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("invalid"));
     if let Some(site) = text("sec-fetch-site") {
         return site == "same-origin" || site == "none";
     }
-    // A name of `hosts` is ours too; that the request came by one was seen before it came here.
+    // A name in `hosts` is ours too; an earlier layer has already checked the Host header.
     let scheme = if app.config.issuer.is_https() { "https" } else { "http" };
     let other = text("host").map(|host| format!("{scheme}://{host}"));
     text("origin")

@@ -1,4 +1,4 @@
-//! Owns the user of a page that needs somebody to be signed in.
+//! Owns the user of a page that requires signing in.
 
 use axum::{
     http::HeaderMap,
@@ -16,7 +16,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct LoginRequired(pub Viewer);
 
-/// Whoever is signed in, or a redirect to the sign-in page.
+/// The signed-in user, or a redirect to the sign-in page.
 #[derive(Debug)]
 pub struct SignedIn {
     /// The user.
@@ -26,7 +26,7 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    /// The store for this person's changes: what is asked for in a session that ends meanwhile does not happen.
+    /// The store for this user's changes. A change is not made if the session ends in the meantime.
     #[must_use]
     pub fn store(&self, app: &App) -> Store {
         match self.viewer.session() {

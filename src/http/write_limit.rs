@@ -1,5 +1,5 @@
-//! Owns how often one user may change something, on pages and by the management API alike: each change is a row or
-//! several that are kept for long.
+//! Owns how often a user may make changes, on pages and through the management API alike: each change creates rows that
+//! are kept for a long time.
 
 use crate::{
     app::App,
@@ -7,13 +7,13 @@ use crate::{
     model::{clock::Timestamp, error::Error},
 };
 
-/// Counts one change by this user, with this key where there is one.
+/// Counts one change by this user, and by this key if there is one.
 ///
 /// # Errors
 /// `too_many_requests`.
 pub async fn admit(app: &App, now: Timestamp, user_id: &str, key_id: Option<&str>) -> Result<(), Error> {
     let limits = &app.config.limits;
-    // The key first: one script that runs wild leaves its user a part.
+    // The key first: a runaway script then leaves its user part of the limit.
     let of_key = match key_id {
         Some(id) => app.limiter.hit(now, Throttle::writes_of_key(limits.writes_per_key), id).await,
         None => None,

@@ -1,4 +1,4 @@
-//! Owns what an access token says (RFC 9068 §2.2): one struct for writing and for reading it.
+//! Owns the claims of an access token (RFC 9068 §2.2): one struct for writing and for reading them.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,44 +8,44 @@ use super::{
     reason::Reason,
 };
 
-/// How far a token's `iat` may lie ahead, in seconds: clocks of several nodes differ.
+/// How far in the future a token's `iat` may be, in seconds: the clocks of nodes differ.
 const SKEW_SECONDS: i64 = 60;
 
-/// The claims, strictly typed: a float, string or repeated member is no number of ours. Times are in seconds since the epoch.
+/// The claims. Numbers must be integers, and members unique. Times are in seconds since the epoch.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Claims {
-    /// Who issued it.
+    /// The issuer.
     pub iss: String,
     /// The user, or the client itself.
     pub sub: String,
-    /// The one API it is for. Several (RFC 7519 §4.1.3) are none of ours.
+    /// The one API it is for. A token with several (RFC 7519 §4.1.3) is not ours.
     pub aud: String,
     /// When it expires.
     pub exp: i64,
     /// When it was issued.
     pub iat: i64,
-    /// Not before; never ours, and obeyed.
+    /// Not before. We never issue it, but we respect it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nbf: Option<i64>,
     /// Its identifier.
     pub jti: String,
     /// The client that holds it.
     pub client_id: String,
-    /// Space-delimited.
+    /// Its scopes, space-delimited.
     pub scope: String,
-    /// The grant behind it; none for a client on its own.
+    /// The grant it belongs to; `None` for a client acting on its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gid: Option<String>,
 }
 
 impl Claims {
-    /// This token, refused.
+    /// A rejection of this token.
     pub fn denied(&self, reason: Reason) -> Rejection {
         Rejection {
             reason,
             kind: Some(CredentialKind::AccessToken),
             key_id: None,
-            // Only what a grant stands behind has a user.
+            // Only a token with a grant has a user.
             user_id: self.gid.is_some().then(|| self.sub.clone()),
             client_id: Some(self.client_id.clone()),
         }
@@ -57,7 +57,7 @@ impl Claims {
         Timestamp::from_seconds(self.exp)
     }
 
-    /// Whether the token's own times allow it at `now`.
+    /// Whether the token is valid at `now`, by its own times.
     #[must_use]
     pub fn is_current(&self, now: Timestamp) -> bool {
         let ahead = now.plus_seconds(SKEW_SECONDS).seconds();

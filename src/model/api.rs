@@ -1,4 +1,4 @@
-//! Owns the protected resource (RFC 8707, RFC 9728) and the catalog of all of them.
+//! Owns the protected resource (RFC 8707, RFC 9728) and the catalog of all APIs.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,19 +38,19 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of an `alg` value.
+    /// The algorithm for an `alg` value.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text)
     }
 }
 
-/// A scope of an API, in words for the consent page.
+/// A scope of an API, with a description for the consent page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ApiScope {
     /// The scope-token.
     pub name: String,
-    /// What it permits, in words.
+    /// Its permissions, in words.
     pub description: String,
 }
 
@@ -63,9 +63,9 @@ pub struct Api {
     pub slug: String,
     /// Audience URI: the `resource` and `aud` value.
     pub identifier: String,
-    /// Name to show.
+    /// Display name.
     pub name: String,
-    /// Preset of how the API speaks.
+    /// Preset of the API's conventions.
     pub profile: Profile,
     /// How its access tokens are signed.
     pub algorithm: Algorithm,
@@ -73,22 +73,22 @@ pub struct Api {
     pub access_token_seconds: i64,
     /// The client with which its resource server introspects.
     pub client_id: String,
-    /// An introspection is itself the call that the plan counts; else it only tells what is left.
+    /// Whether an introspection counts as a call against the plan; if not, it only reports the remaining quota.
     pub counts_introspection: bool,
     /// Its scopes.
     pub scopes: Vec<ApiScope>,
-    /// Which requests need which scopes, in the order they are asked; with none, any credential for this API will do.
+    /// The scopes that requests need, in order of evaluation; if empty, any credential for this API is enough.
     pub rules: Vec<Rule>,
 }
 
 impl Api {
-    /// Whether the scope called `name` is one of its own.
+    /// Whether `name` is one of its own scopes.
     #[must_use]
     pub fn has_scope(&self, name: &str) -> bool {
         self.scopes.iter().any(|scope| scope.name == name)
     }
 
-    /// Those of `scopes` that belong to this API, space-delimited. An API does not learn of others' scopes.
+    /// Those of `scopes` that belong to this API, space-delimited. An API does not receive the scopes of others.
     #[must_use]
     pub fn own_scopes(&self, scopes: &Scopes) -> String {
         scopes.iter().filter(|name| self.has_scope(name)).fold(String::new(), |mut own, name| {
@@ -101,7 +101,7 @@ impl Api {
     }
 }
 
-/// The one API that an access token is for, and what it may do there.
+/// The one API that an access token is for, and its permissions there.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// `aud`.
@@ -110,20 +110,20 @@ pub struct Target {
     pub algorithm: Algorithm,
     /// Lifetime of the token, in seconds.
     pub access_token_seconds: i64,
-    /// Those of the granted scopes that are the API's own.
+    /// Those of the granted scopes that belong to the API.
     pub scopes: Scopes,
 }
 
 /// Every API of the deployment, and grantd's own. A scope belongs to exactly one.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
-    /// The APIs, by name.
+    /// The APIs, ordered by name.
     pub apis: Vec<Api>,
-    /// grantd's own, for its management API. Not among the others: nobody gets its scopes who does not name them.
+    /// grantd's own API, for management. It is separate, so that its scopes are granted only when named.
     pub management_api: Option<Api>,
     /// The plans.
     pub plans: Plans,
-    /// There are keys that any text may be: imported ones and UUIDs.
+    /// Whether there are keys without our format: imported ones and UUIDs.
     pub has_opaque_keys: bool,
 }
 
@@ -139,7 +139,7 @@ impl Catalog {
         self.every().find(|api| api.identifier == identifier)
     }
 
-    /// The deployment's API with this short name.
+    /// The deployment's API with this slug.
     #[must_use]
     pub fn by_slug(&self, slug: &str) -> Option<&Api> {
         self.apis.iter().find(|api| api.slug == slug)
@@ -151,7 +151,7 @@ impl Catalog {
         self.apis.iter().find(|api| api.client_id == client_id)
     }
 
-    /// The API and the scope called `name`.
+    /// The scope with this name, and its API.
     #[must_use]
     pub fn scope(&self, name: &str) -> Option<(&Api, &ApiScope)> {
         self.every().find_map(|api| Some((api, api.scopes.iter().find(|scope| scope.name == name)?)))
@@ -163,22 +163,22 @@ impl Catalog {
         self.apis.iter().flat_map(|api| &api.scopes).map(|scope| scope.name.clone()).collect()
     }
 
-    /// The APIs of `scopes`, by name.
+    /// The APIs that `scopes` belong to, ordered by name.
     #[must_use]
     pub fn of_scopes(&self, scopes: &Scopes) -> Vec<&Api> {
         self.every().filter(|api| api.scopes.iter().any(|scope| scopes.contains(&scope.name))).collect()
     }
 
-    /// Names as typed by a person: `all` alone means every scope of the deployment's APIs; an unknown or missing name is
-    /// refused, and so are the scopes of grantd's own API.
+    /// Resolves names typed by a person. `all` alone means every scope of the deployment's APIs. Unknown or missing
+    /// names are refused, and so are the scopes of grantd's own API.
     ///
     /// # Errors
-    /// `invalid_scope` naming what would be right.
+    /// `invalid_scope` with the valid names.
     pub fn choose(&self, names: &[String]) -> Result<Scopes, Error> {
         self.choose_among(names, |_| false)
     }
 
-    /// The same, where the scopes of grantd's own API may be named too. `all` does not mean them.
+    /// As [`Self::choose`], but also accepts the scopes of grantd's own API by name. `all` does not include them.
     ///
     /// # Errors
     /// As [`Self::choose`].
@@ -208,12 +208,12 @@ impl Catalog {
         Ok(asked)
     }
 
-    /// The one API that an access token is for, with those of `scopes` that are its own: the API that `resources` names,
-    /// else the only one that the scopes belong to. A token that several APIs accept could be replayed by one of them at
+    /// The one API that an access token is for, with those of `scopes` that belong to it: the API named by `resources`,
+    /// else the only one that the scopes belong to. A token accepted by several APIs could be replayed by one at
     /// another (RFC 9700 §2.3). `granted` are the audience URIs that the grant is limited to; empty means no limit.
     ///
     /// # Errors
-    /// `invalid_target` naming the choices (RFC 8707 §2.2), `invalid_scope` when there is none.
+    /// `invalid_target` naming the choices (RFC 8707 §2.2), `invalid_scope` if there are none.
     pub fn target(&self, scopes: &Scopes, granted: &[String], resources: &[String]) -> Result<Target, Error> {
         let is_granted = |uri: &String| granted.is_empty() || granted.contains(uri);
         let mut choices = self.of_scopes(scopes);
@@ -246,7 +246,7 @@ impl Catalog {
         })
     }
 
-    /// The APIs that the `resource` parameters of an authorization request name, or all (RFC 8707 §2).
+    /// The APIs named by the `resource` parameters of an authorization request, or all (RFC 8707 §2).
     ///
     /// # Errors
     /// `invalid_target` when one is unknown.

@@ -1,30 +1,30 @@
-//! Owns what an audit entry says. Does not write it; every change writes its own in its transaction.
+//! Owns the contents of an audit entry. Does not write it; every change writes its own in its transaction.
 
 use std::borrow::Cow;
 
 use super::clock::Timestamp;
 
-/// Where a request came from and who is behind it.
+/// The origin of a request: its actor and its sender.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
-    /// Who acts: a user's or client's id, or `cli`, `system`, `anonymous`.
+    /// The actor: a user's or client's id, or `cli`, `system`, `anonymous`.
     pub actor: String,
-    /// Address of the peer, after trusted proxies.
+    /// Address of the sender, behind trusted proxies.
     pub address: String,
-    /// Identifier of the request, as answered in `X-Request-ID`.
+    /// Identifier of the request, as sent in `X-Request-ID`.
     pub request_id: String,
 }
 
-/// Something that is done: when, and by whom.
+/// The time and origin of an action.
 #[derive(Clone, Debug)]
 pub struct Act {
-    /// When.
+    /// When it happens.
     pub now: Timestamp,
-    /// By whom, from where.
+    /// The actor and its address.
     pub origin: Origin,
 }
 
-/// One thing that happened. Never a token, code, secret, verifier or password.
+/// An event. Never contains a token, code, secret, verifier or password.
 #[derive(Clone, Debug, Default)]
 pub struct Event {
     /// Such as `code.redeem` or `key.revoke`.
@@ -35,9 +35,9 @@ pub struct Event {
     pub client_id: Option<String>,
     /// The key, grant, token id or session concerned.
     pub object: Option<String>,
-    /// Why it was refused; nothing means it succeeded.
+    /// Why it was refused; `None` if it succeeded.
     pub denied: Option<Cow<'static, str>>,
-    /// How often, where equal events were counted together; 0 counts as 1.
+    /// How often it happened, if equal events were counted together; 0 counts as 1.
     pub times: i64,
 }
 
@@ -48,28 +48,28 @@ impl Event {
         Self { event, ..Self::default() }
     }
 
-    /// Concerning this user.
+    /// Sets the user concerned.
     #[must_use]
     pub fn user(mut self, id: &str) -> Self {
         self.user_id = Some(id.to_owned());
         self
     }
 
-    /// Concerning this client.
+    /// Sets the client concerned.
     #[must_use]
     pub fn client(mut self, id: &str) -> Self {
         self.client_id = Some(id.to_owned());
         self
     }
 
-    /// Concerning this object.
+    /// Sets the object concerned.
     #[must_use]
     pub fn object(mut self, id: &str) -> Self {
         self.object = Some(id.to_owned());
         self
     }
 
-    /// Refused, and why.
+    /// Marks the event as refused, with the reason.
     #[must_use]
     pub fn denied(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
         self.denied = Some(reason.into());

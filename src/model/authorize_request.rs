@@ -1,4 +1,4 @@
-//! Owns the authorization request (RFC 6749 §4.1.1) once client and redirect URI are known.
+//! Owns the authorization request (RFC 6749 §4.1.1) after its client and redirect URI are checked.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,11 +19,11 @@ pub const STATE_MAX: usize = 4096;
 /// OpenID Connect Core §3.1.2.1 `prompt`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prompt {
-    /// No page may be shown.
+    /// Whether no page may be shown.
     pub none: bool,
-    /// Sign in again.
+    /// Whether the user must sign in again.
     pub login: bool,
-    /// Ask for consent again.
+    /// Whether the user must be asked for consent again.
     pub consent: bool,
 }
 
@@ -32,24 +32,24 @@ pub struct Prompt {
 pub struct AuthorizeRequest {
     /// The client.
     pub client_id: String,
-    /// The redirect URI as it was sent.
+    /// The redirect URI as sent.
     pub redirect_uri: String,
-    /// Echoed as it came.
+    /// Returned unchanged.
     pub state: Option<String>,
-    /// Scopes asked for, cut to what exists and the client may have.
+    /// The requested scopes, limited to those that exist and that the client may request.
     pub scopes: Scopes,
-    /// Audience URIs asked for.
+    /// The requested audience URIs.
     pub resources: Vec<String>,
     /// PKCE, unless the client opted out.
     pub code_challenge: Option<String>,
-    /// What may or must be shown.
+    /// The pages that may or must be shown.
     pub prompt: Prompt,
-    /// Oldest sign-in accepted, in seconds.
+    /// Greatest age of the sign-in, in seconds.
     pub max_age_seconds: Option<i64>,
 }
 
 impl AuthorizeRequest {
-    /// What the user is asked to allow `client`, and what the consent page says of it.
+    /// The access that the user is asked to allow `client`, with the details shown on the consent page.
     #[must_use]
     pub fn consent_to(&self, client: &Client) -> Consent {
         Consent {
@@ -60,7 +60,7 @@ impl AuthorizeRequest {
         }
     }
 
-    /// Parses everything after client and redirect URI. `scopes` are not yet cut to the client's.
+    /// Parses everything after client and redirect URI. `scopes` are not yet limited to the client's.
     ///
     /// # Errors
     /// The codes of RFC 6749 §4.1.2.1, RFC 8707 §2 and OpenID Connect Core §3.1.2.6, to be sent by redirect.
@@ -101,7 +101,7 @@ fn challenge(params: &Params<'_>, client: &Client) -> Result<Option<String>, Err
     let method = params.get("code_challenge_method");
     match params.get("code_challenge") {
         Some(challenge) => Ok(Some(CodeChallenge::parse(challenge, method)?.as_str().to_owned())),
-        // A public client cannot be excused: PKCE is all that ties a code to it.
+        // PKCE is required for every public client: nothing else binds a code to it.
         None if client.require_pkce || !client.is_confidential() || method.is_some() => {
             Err(Error::invalid_request("code_challenge is missing; PKCE with S256 is required"))
         }
@@ -114,7 +114,7 @@ fn prompt(text: &str) -> Result<Prompt, Error> {
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         match word {
             "none" => prompt.none = true,
-            // Choosing an account is signing in again: the page offers any account.
+            // Choosing an account means signing in again: the page accepts any account.
             "login" | "select_account" => prompt.login = true,
             "consent" => prompt.consent = true,
             _ => return Err(Error::invalid_request("prompt has an unknown value")),

@@ -16,7 +16,7 @@ pub const REDIRECT_URIS_MAX: usize = 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientType {
-    /// Cannot keep a secret: browser, phone, desktop.
+    /// Cannot keep a secret: runs in a browser, on a phone or on a desktop.
     Public,
     /// Runs on a server and has a secret.
     Confidential,
@@ -35,14 +35,14 @@ impl ClientType {
         }
     }
 
-    /// The type of a stored or typed word.
+    /// The type for a stored or typed word.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
-/// How a client proves itself (RFC 7591 §2 `token_endpoint_auth_method`).
+/// How a client authenticates (RFC 7591 §2 `token_endpoint_auth_method`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
@@ -52,7 +52,7 @@ pub enum AuthMethod {
     /// In the body.
     #[value(name = "client_secret_post")]
     ClientSecretPost,
-    /// Public clients name themselves.
+    /// No authentication: a public client sends only its id.
     #[value(name = "none")]
     None,
 }
@@ -61,7 +61,7 @@ impl AuthMethod {
     /// Every method.
     pub const ALL: [Self; 3] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
 
-    /// The standard's word.
+    /// The method's name in the standard.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,14 +71,14 @@ impl AuthMethod {
         }
     }
 
-    /// The method of a stored word.
+    /// The method for a stored word.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.as_str() == text)
     }
 }
 
-/// What a client may ask of `/oauth/token`.
+/// The grant types of `/oauth/token`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantType {
@@ -107,14 +107,14 @@ impl GrantType {
         }
     }
 
-    /// The grant type of a `grant_type` value.
+    /// The grant type for a `grant_type` value.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|grant| grant.as_str() == text)
     }
 }
 
-/// One live secret of a client. Several may be live while one replaces another.
+/// One live secret of a client. Several may be live during a rotation.
 #[derive(Clone, Debug)]
 pub struct ClientSecret {
     /// `secret_…`, safe to show.
@@ -123,9 +123,9 @@ pub struct ClientSecret {
     pub digest: Digest,
     /// Last four characters.
     pub hint: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it ends, once another replaced it.
+    /// When it expires, if another has replaced it.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -134,29 +134,29 @@ pub struct ClientSecret {
 pub struct Client {
     /// `client_…`.
     pub id: String,
-    /// Name to show.
+    /// Display name.
     pub name: String,
     /// Public or confidential.
     pub kind: ClientType,
-    /// The one method it registered, or for confidential clients without a choice both ways of sending the secret.
+    /// The one method that it registered; both ways of sending the secret for a confidential client without a choice.
     pub auth_methods: Vec<AuthMethod>,
-    /// Where codes may go.
+    /// The redirect URIs that codes may be sent to.
     pub redirect_uris: Vec<RedirectUri>,
-    /// What it may ask for at the token endpoint.
+    /// The grant types that it may use.
     pub grant_types: Vec<GrantType>,
-    /// The scopes it may ask for.
+    /// The scopes that it may request.
     pub scopes: Scopes,
     /// The user who registered it, if not the operator.
     pub owner_id: Option<String>,
-    /// Set when it is the resource server of this API.
+    /// Set if it is the resource server of this API.
     pub api_id: Option<String>,
-    /// The operator's own: consent is not asked.
+    /// Whether it is the operator's own: then users are not asked for consent.
     pub first_party: bool,
-    /// Whether a code needs PKCE; off only for confidential clients by the operator.
+    /// Whether a code needs PKCE; only the operator can turn it off, for confidential clients.
     pub require_pkce: bool,
-    /// How long a refresh token's predecessor gets the same successor again, in milliseconds; 0 turns it off.
+    /// How long a refresh token's predecessor still returns the same successor, in milliseconds; 0 turns it off.
     pub refresh_grace_ms: i64,
-    /// Neither it nor the user who owns it is disabled.
+    /// Whether neither the client nor its owner is disabled.
     pub active: bool,
     /// When it was registered.
     pub created_at: Timestamp,
@@ -165,7 +165,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client as it is registered unless something else is said: code flow with PKCE and refresh, no scopes yet.
+    /// A client with the default registration: code flow with PKCE and refresh, no scopes yet.
     #[must_use]
     pub fn new(now: Timestamp, name: String, kind: ClientType) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Owns time as a value. Does not decide what expires; the only file that reads the system clock.
+//! Owns time as a value. Does not decide expiry. The only file that reads the system clock.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -11,31 +11,31 @@ use time::{
     format_description::well_known::{Rfc2822, Rfc3339},
 };
 
-/// A moment: milliseconds since the Unix epoch.
+/// A point in time: milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// Whole seconds since the epoch, as JWT and JSON members carry them (RFC 7519 §2 NumericDate).
+    /// Whole seconds since the epoch, as in JWT and JSON members (RFC 7519 §2 NumericDate).
     #[must_use]
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// The moment `seconds` later; saturates instead of overflowing.
+    /// The time `seconds` later; saturates instead of overflowing.
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1000)))
     }
 
-    /// A moment from whole seconds since the epoch.
+    /// A time from whole seconds since the epoch.
     #[must_use]
     pub fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
 
-    /// A moment as people write one: RFC 3339, or seconds since the epoch.
+    /// Reads a time as people write it: RFC 3339, or seconds since the epoch.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         if let Ok(seconds) = text.parse::<i64>() {
@@ -44,7 +44,7 @@ impl Timestamp {
         OffsetDateTime::parse(text, &Rfc3339).ok().map(|at| Self::from_seconds(at.unix_timestamp()))
     }
 
-    /// A moment as HTTP's `Date` has it (RFC 9110 §5.6.7).
+    /// Reads a time in the format of HTTP's `Date` (RFC 9110 §5.6.7).
     #[must_use]
     pub fn read_http(text: &str) -> Option<Self> {
         OffsetDateTime::parse(text, &Rfc2822).ok().map(|at| Self::from_seconds(at.unix_timestamp()))
@@ -59,7 +59,7 @@ impl Timestamp {
             .unwrap_or_default()
     }
 
-    /// RFC 3339 text in UTC to the millisecond, for what must tell moments apart.
+    /// RFC 3339 text in UTC to the millisecond, for times that must be told apart.
     #[must_use]
     pub fn rfc3339_exact(self) -> String {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
@@ -77,20 +77,20 @@ impl Timestamp {
     }
 }
 
-/// Where `now` comes from: the system, or a test that moves it by hand.
+/// The source of `now`: the system, or a test that sets it.
 #[derive(Debug)]
 pub enum Clock {
-    /// The system's clock, which never goes back while the process runs: what has expired stays expired.
+    /// The system clock, which never goes back while the process runs, so that nothing expired becomes valid again.
     System(SteadyClock),
-    /// A clock that stands still until it is moved.
+    /// A clock that does not move by itself.
     Manual(AtomicI64),
 }
 
-/// The wall clock, carried on by the monotonic one where it is set back.
+/// The wall clock, continued by the monotonic clock if it is set back.
 #[derive(Debug)]
 pub struct SteadyClock {
     started: Instant,
-    // The wall clock's lead over the monotonic one, in milliseconds: the greatest seen.
+    // The wall clock's lead over the monotonic clock, in milliseconds: the greatest seen.
     lead_ms: AtomicI64,
 }
 
@@ -107,19 +107,19 @@ impl SteadyClock {
 }
 
 impl Clock {
-    /// The system's clock.
+    /// The system clock.
     #[must_use]
     pub fn system() -> Self {
         Self::System(SteadyClock { started: Instant::now(), lead_ms: AtomicI64::new(i64::MIN) })
     }
 
-    /// A clock standing at `at`.
+    /// A manual clock set to `at`.
     #[must_use]
     pub fn manual(at: Timestamp) -> Self {
         Self::Manual(AtomicI64::new(at.0))
     }
 
-    /// Now. Read once per request, at the edge.
+    /// The current time. Read once per request, at the edge.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match self {
@@ -131,7 +131,7 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock; the system's clock stays as it is.
+    /// Advances a manual clock; the system clock is not changed.
     pub fn advance_seconds(&self, seconds: i64) {
         if let Self::Manual(at) = self {
             at.fetch_add(seconds * 1000, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! Owns what is kept of one refused request, for the owner of what it carried.
+//! Owns the record of one refused request, for the owner of its credential.
 
 use super::{clock::Timestamp, principal::Rejection};
 
@@ -6,14 +6,14 @@ use super::{clock::Timestamp, principal::Rejection};
 const METHOD_MAX: usize = 20;
 const PATH_MAX: usize = 200;
 
-/// What a refused request asked for, as far as that is known.
+/// The contents of a refused request, as far as they are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeniedRequest {
     /// Its method.
     pub method: Option<String>,
     /// Its path without the query, which may hold secrets.
     pub path: Option<String>,
-    /// Scopes that it needs and its credential lacks, space-delimited.
+    /// Scopes that it needs but its credential lacks, space-delimited.
     pub needs: Option<String>,
     /// Scopes that its credential has for this API, space-delimited.
     pub holds: Option<String>,
@@ -32,32 +32,32 @@ impl DeniedRequest {
 /// One refused request.
 #[derive(Clone, Debug)]
 pub struct DenialRecord {
-    /// Its identifier, as answered in `X-Request-ID`. May come from the sender: several may be alike.
+    /// Its identifier, as sent in `X-Request-ID`. It may come from the sender, so it is not unique.
     pub request_id: String,
-    /// When.
+    /// When it was refused.
     pub at: Timestamp,
-    /// What it was answered.
+    /// The status of the response.
     pub status: u16,
-    /// Why, in words for the owner.
+    /// The reason in words, for the owner.
     pub reason: String,
-    /// The word of its `Reason`; unknown for refusals that older versions wrote.
+    /// The word for its `Reason`; `None` for refusals recorded by older versions.
     pub kind: Option<&'static str>,
-    /// What was asked for.
+    /// The request.
     pub asked: DeniedRequest,
     /// Slug of the API it was for.
     pub api: Option<String>,
     /// The key it carried.
     pub key_id: Option<String>,
-    /// The user behind what it carried.
+    /// The user that the credential belongs to.
     pub user_id: Option<String>,
     /// The client that holds the token it carried.
     pub client_id: Option<String>,
-    /// Who sent it.
+    /// The sender's address.
     pub address: String,
 }
 
 impl DenialRecord {
-    /// That this was rejected with `status`; the request's id, API and sender are for the caller to fill in.
+    /// A record of this rejection with `status`; the caller fills in the request's id, API and sender.
     #[must_use]
     pub fn of(now: Timestamp, status: u16, rejection: &Rejection, asked: DeniedRequest) -> Self {
         Self {

@@ -5,7 +5,7 @@ use super::error::Error;
 /// Longest address (RFC 5321 §4.5.3.1.3), in bytes.
 pub const EMAIL_MAX: usize = 254;
 
-/// The normal form of an address, by which alone it is stored, compared and counted.
+/// The normal form of an address, the only form in which it is stored, compared and counted.
 ///
 /// # Errors
 /// `invalid_request` when it is not `local@domain` in plain ASCII.

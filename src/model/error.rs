@@ -1,8 +1,8 @@
-//! Owns the one error value: a code, public words, a private cause. Does not render it; see `http::error`.
+//! Owns the only error value: a code, a public message, a private cause. Does not render it; see `http::error`.
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
-/// What went wrong, in the words of the standards. The status belongs to the code.
+/// The kind of an error, as named by the standards. The code determines the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
     /// RFC 6749 §5.2, §4.1.2.1.
@@ -21,7 +21,7 @@ pub enum ErrorCode {
     InvalidScope,
     /// RFC 8707 §2.
     InvalidTarget,
-    /// RFC 6749 §4.1.2.1: the resource owner said no.
+    /// RFC 6749 §4.1.2.1: the resource owner denied the request.
     AccessDenied,
     /// OpenID Connect Core §3.1.2.6.
     LoginRequired,
@@ -33,19 +33,19 @@ pub enum ErrorCode {
     RequestUriNotSupported,
     /// RFC 6750 §3.1: the credential is missing, malformed, expired or revoked.
     InvalidToken,
-    /// A page's form came from elsewhere, or the person may not do this.
+    /// A page's form came from another site, or the user may not do this.
     Forbidden,
-    /// RFC 6750 §3.1: the credential is good, and its scopes do not reach this far.
+    /// RFC 6750 §3.1: the credential is valid, but its scopes are not sufficient.
     InsufficientScope,
-    /// Nothing here, or nothing of yours.
+    /// The resource does not exist, or belongs to another user.
     NotFound,
-    /// Sent to another name than ours (RFC 9110 §15.5.20).
+    /// Sent to a host name that is not ours (RFC 9110 §15.5.20).
     MisdirectedRequest,
     /// RFC 9110 §15.5.6.
     MethodNotAllowed,
-    /// RFC 9110 §15.5.10: not with what there is already.
+    /// RFC 9110 §15.5.10: in conflict with existing data.
     Conflict,
-    /// RFC 9110 §15.5.21: one Idempotency-Key for two different requests.
+    /// RFC 9110 §15.5.21: the same Idempotency-Key with two different requests.
     IdempotencyMismatch,
     /// RFC 9110 §15.5.14.
     ContentTooLarge,
@@ -53,9 +53,9 @@ pub enum ErrorCode {
     UnsupportedMediaType,
     /// RFC 6585 §4.
     TooManyRequests,
-    /// RFC 6749 §4.1.2.1: a fault of ours.
+    /// RFC 6749 §4.1.2.1: an internal error.
     ServerError,
-    /// RFC 6749 §4.1.2.1: the store is unreachable or the queue is full; try again.
+    /// RFC 6749 §4.1.2.1: the store is unreachable or the queue is full; retry later.
     TemporarilyUnavailable,
 }
 
@@ -93,7 +93,7 @@ impl ErrorCode {
         }
     }
 
-    /// The HTTP status of a direct answer (not of a redirect).
+    /// The HTTP status of a direct response (not of a redirect).
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
@@ -114,26 +114,26 @@ impl ErrorCode {
     }
 }
 
-/// An error with public words and a private cause; the cause is logged once at the edge and never sent.
+/// An error with a public message and a private cause; the cause is logged once at the edge and never sent.
 #[derive(Debug)]
 pub struct Error {
     /// The code.
     pub code: ErrorCode,
-    /// Words for the caller; never a secret, a host or a query.
+    /// Message for the caller; never contains a secret, a host or a query.
     pub description: Cow<'static, str>,
-    /// Seconds after which to try again, where they are known.
+    /// Seconds after which to retry, if known.
     pub retry_after: Option<i64>,
-    /// What happened inside.
+    /// The internal cause.
     pub cause: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
-    /// An error of `code` with words for the caller.
+    /// An error of `code` with a message for the caller.
     pub fn new(code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
         Self { code, description: description.into(), retry_after: None, cause: None }
     }
 
-    /// The same error with what happened inside, for the log.
+    /// The same error with its internal cause, for the log.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
@@ -145,7 +145,7 @@ impl Error {
         Self::new(ErrorCode::InvalidRequest, description)
     }
 
-    /// RFC 6749 `invalid_client`; one text, so that nobody learns which half was wrong.
+    /// RFC 6749 `invalid_client`; always the same text, so as not to reveal which half was wrong.
     #[must_use]
     pub fn invalid_client() -> Self {
         Self::new(ErrorCode::InvalidClient, "client authentication failed")
@@ -166,18 +166,18 @@ impl Error {
         Self { retry_after: Some(wait_seconds), ..Self::new(ErrorCode::TooManyRequests, description) }
     }
 
-    /// Nothing here, or nothing of the caller's.
+    /// The resource does not exist, or belongs to another user.
     #[must_use]
     pub fn not_found() -> Self {
         Self::new(ErrorCode::NotFound, "there is nothing here")
     }
 
-    /// A fault of ours, with its cause for the log.
+    /// An internal error, with its cause for the log.
     pub fn server(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(ErrorCode::ServerError, "something went wrong on our side").because(cause)
     }
 
-    /// The store is unreachable or too busy; the caller should try again.
+    /// The store is unreachable or too busy; the caller should retry.
     pub fn unavailable(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(ErrorCode::TemporarilyUnavailable, "the service is temporarily unavailable, try again").because(cause)
     }

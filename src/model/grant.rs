@@ -1,4 +1,4 @@
-//! Owns the grant: one approval of one client by one user, from consent to the last refresh. Does not change it; see `store::grants`.
+//! Owns the grant: a user's approval of a client, from consent to last refresh. Changes are in `store::grants`.
 
 use data_encoding::BASE64URL_NOPAD;
 
@@ -19,79 +19,79 @@ impl GrantId {
         Self(secret::random_bytes())
     }
 
-    /// As it is stored and as access tokens name it: base64url, 22 characters.
+    /// The form in which it is stored and in access tokens: base64url, 22 characters.
     #[must_use]
     pub fn text(&self) -> String {
         BASE64URL_NOPAD.encode(&self.0)
     }
 }
 
-/// What a grant carries from the authorization request.
+/// The contents of a grant, from the authorization request.
 #[derive(Clone, Debug)]
 pub struct NewGrant {
     /// Its identifier.
     pub id: GrantId,
-    /// Who approved.
+    /// The user who approved it.
     pub user_id: String,
-    /// In which session: it must not have ended.
+    /// The session in which it was approved. It must not have ended.
     pub session: Digest,
-    /// Whom.
+    /// The client that was approved.
     pub client_id: String,
-    /// What.
+    /// The approved scopes.
     pub scopes: Scopes,
-    /// Audience URIs the tokens may have, from `resource`; empty means those of the scopes.
+    /// Audience URIs that its tokens may have, from `resource`; empty means those of the scopes.
     pub resources: Vec<String>,
-    /// Where the code went.
+    /// The redirect URI that the code was sent to.
     pub redirect_uri: String,
     /// PKCE, unless the client opted out.
     pub code_challenge: Option<String>,
     /// When the user signed in.
     pub auth_time: Timestamp,
-    /// When the code ends.
+    /// When the code expires.
     pub code_expires_at: Timestamp,
-    /// When everything ends, whatever is refreshed.
+    /// When the grant ends, however often it is refreshed.
     pub expires_at: Timestamp,
 }
 
-/// What a redemption or rotation yields.
+/// The result of a redemption or rotation.
 #[derive(Clone, Debug)]
 pub struct Redeemed {
     /// Identifier of the grant, as text.
     pub grant_id: String,
-    /// Who approved.
+    /// The user who approved it.
     pub user_id: String,
-    /// What was approved.
+    /// The approved scopes.
     pub scopes: Scopes,
     /// Audience URIs from `resource`.
     pub resources: Vec<String>,
-    /// Where the code went.
+    /// The redirect URI that the code was sent to.
     pub redirect_uri: String,
-    /// The challenge of the request.
+    /// The code challenge of the request.
     pub code_challenge: Option<String>,
-    /// The generation now current: the one the refresh token must carry.
+    /// The current generation, which the refresh token must have.
     pub generation: u32,
     /// When the grant ends.
     pub expires_at: Timestamp,
 }
 
-/// What a user allowed a client, and what the consent page said of it.
+/// The access that a user allowed a client, and the details shown on the consent page.
 #[derive(Clone, Debug)]
 pub struct Consent {
-    /// What was approved.
+    /// The approved scopes.
     pub scopes: Scopes,
     /// Audience URIs from `resource`.
     pub resources: Vec<String>,
-    /// The client's name as it was shown.
+    /// The client's name, as shown.
     pub client_name: String,
-    /// The hosts that the user was told to return to.
+    /// The hosts shown as the targets of the redirect.
     pub hosts: Vec<String>,
 }
 
 impl Consent {
-    /// Most hosts remembered of one client.
+    /// Most hosts remembered for one client.
     const HOSTS_MAX: usize = 20;
 
-    /// Whether whoever gave this consent saw and allowed all that `asked` says.
+    /// Whether this consent includes everything in `asked`, as shown and as allowed.
     #[must_use]
     pub fn covers(&self, asked: &Self) -> bool {
         let has_all = |known: &[String], asked: &[String]| asked.iter().all(|one| known.contains(one));
@@ -101,8 +101,8 @@ impl Consent {
             && has_all(&self.resources, &asked.resources)
     }
 
-    /// This consent with an older one of the same user to the same client. One that was given to another name is left out:
-    /// it may have been given to something else.
+    /// Merges an older consent of the same user to the same client. It is ignored if it was given under another name,
+    /// since it may have been meant for another app.
     #[must_use]
     pub fn with(mut self, older: Self) -> Self {
         if older.client_name != self.client_name {
@@ -122,33 +122,33 @@ impl Consent {
 /// An answer on the consent page.
 #[derive(Clone, Debug)]
 pub struct ConsentAnswer {
-    /// The request that waits for it.
+    /// The interaction that it answers.
     pub interaction: Digest,
     /// The user who answers.
     pub user_id: String,
-    /// Which client asks.
+    /// The client that requested consent.
     pub client_id: String,
-    /// What was asked and shown.
+    /// The requested access, as shown.
     pub asked: Consent,
-    /// Allow, or deny.
+    /// Whether the user allowed it.
     pub allow: bool,
 }
 
-/// An approval as its user sees it under "connected apps".
+/// An approval as shown to its user under "connected apps".
 #[derive(Clone, Debug)]
 pub struct ConnectedApp {
     /// The client.
     pub client_id: String,
     /// Its name.
     pub client_name: String,
-    /// What was approved.
+    /// The approved scopes.
     pub scopes: Scopes,
-    /// First approval.
+    /// When it was first approved.
     pub allowed_at: Timestamp,
-    /// Last code exchange or refresh.
+    /// When a code was last exchanged or a token refreshed.
     pub last_used_at: Option<Timestamp>,
-    /// The hosts that the user was told to return to; none where nobody asked the user.
+    /// The hosts shown to the user as targets of the redirect; empty if the user was not asked.
     pub hosts: Vec<String>,
-    /// The user was not asked: the operator allowed it.
+    /// Whether the operator allowed it without asking the user.
     pub by_operator: bool,
 }

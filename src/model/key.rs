@@ -1,59 +1,59 @@
-//! Owns the API key as its owner sees it.
+//! Owns the API key as shown to its owner.
 
 use super::{clock::Timestamp, error::Error, network::Networks, scope::Scopes};
 
-/// A long-lived credential of a user. The secret itself is not here: it was shown once.
+/// A long-lived credential of a user. The secret itself is not included: it was shown once.
 #[derive(Clone, Debug)]
 pub struct ApiKey {
     /// `key_…`, safe to log.
     pub id: String,
     /// The owner.
     pub user_id: String,
-    /// What it is for, in its owner's words.
+    /// Its purpose, as named by its owner.
     pub name: String,
     /// How the secret starts, such as `gd_live_`.
     pub prefix: String,
-    /// Last four characters of the secret. Those of a key from before schema 16 end in `…`: its checksum followed them.
+    /// Last four characters of the secret. For a key from before schema 16 they end in `…`: its checksum followed them.
     pub hint: String,
-    /// What it may do.
+    /// Its scopes.
     pub scopes: Scopes,
-    /// What it is for: `live`, `test`, or another name the deployment knows.
+    /// Its environment: `live`, `test`, or another configured name.
     pub environment: String,
-    /// How it looks.
+    /// Its form.
     pub form: KeyForm,
     /// The project it belongs to.
     pub project_id: Option<String>,
-    /// A plan of its own, where it is not measured by its project's or owner's.
+    /// A plan of its own, instead of its project's or owner's.
     pub plan: Option<String>,
-    /// Who is counted by that plan, where it is not the key itself: the first of those that took each other's place.
+    /// The key counted for that plan, if not this one: the first in a chain of replacements.
     pub metered_as: Option<String>,
-    /// The key that was created in its place, by rotation or regeneration.
+    /// The key that replaced it, by rotation or regeneration.
     pub replaced_by: Option<String>,
-    /// From where it may be used.
+    /// The networks in which it may be used.
     pub networks: Networks,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it ends by itself.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
-    /// When it was last accepted; at most a flush interval old.
+    /// When it was last accepted; out of date by one flush interval at most.
     pub last_used_at: Option<Timestamp>,
-    /// From which address, as far as it was told.
+    /// The address of its last use, if known.
     pub last_address: Option<String>,
-    /// By which `User-Agent`, as far as it was told.
+    /// The `User-Agent` of its last use, if known.
     pub last_agent: Option<String>,
 }
 
-/// How a key looks.
+/// The format of a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyForm {
     /// `{prefix}_{environment}_…` with a checksum.
     #[default]
     Prefixed,
-    /// A random UUID (RFC 9562 §5.4), for APIs whose users know keys as such.
+    /// A random UUID (RFC 9562 §5.4), for APIs that document keys in this form.
     Uuid,
-    /// Whatever it was before it was imported.
+    /// Imported, in any format.
     Imported,
 }
 
@@ -61,7 +61,7 @@ impl KeyForm {
     /// Every form.
     pub const ALL: [Self; 3] = [Self::Prefixed, Self::Uuid, Self::Imported];
 
-    /// One word.
+    /// The form's name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl KeyForm {
         }
     }
 
-    /// The form of a word.
+    /// The form with this name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|form| form.as_str() == text)
@@ -79,7 +79,7 @@ impl KeyForm {
 }
 
 impl KeyForm {
-    /// The form that is asked for new keys of a project. Imported ones look as they did before.
+    /// The form chosen for new keys of a project. `Imported` is not a choice.
     ///
     /// # Errors
     /// `invalid_request`.
@@ -89,13 +89,13 @@ impl KeyForm {
     }
 }
 
-/// Where a key stands.
+/// The status of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyStatus {
     /// Accepted.
     Active,
-    /// Past its end.
+    /// Expired.
     Expired,
     /// Revoked by its owner or an administrator.
     Revoked,
@@ -117,7 +117,7 @@ impl KeyStatus {
 }
 
 impl ApiKey {
-    /// Where the key stands at `now`.
+    /// The key's status at `now`.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> KeyStatus {
         if self.revoked_at.is_some() {

@@ -1,5 +1,5 @@
-//! Owns grantd's own API, as which the management API stands in the catalog beside the deployment's APIs. It is made of the
-//! configured issuer and never stored: every node knows it, and a newer grantd knows its new scopes.
+//! Owns grantd's own API: the management API's entry in the catalog, beside the deployment's APIs. It is derived from
+//! the configured issuer and never stored, so that every node has it, with the scopes of its own version.
 
 use super::{
     api::{Algorithm, Api, ApiScope},
@@ -9,16 +9,16 @@ use super::{
 
 /// Its slug, which no API of a deployment may have.
 pub const SLUG: &str = "grantd";
-/// How the names of its scopes begin, and no others.
+/// Prefix of the names of its scopes, and of no others.
 pub const SCOPE_PREFIX: &str = "grantd:";
-/// Below the issuer: its audience URI, and where it answers.
+/// Its path below the issuer, also used in its audience URI.
 pub const PATH: &str = "/api/v1";
 
-/// A scope as a type, so that the signature of a handler names the one it needs.
+/// A scope as a type, so that a handler's signature names the one it needs.
 pub trait Needed: Send + Sync + 'static {
     /// The scope.
     const SCOPE: Scope;
-    /// What it permits to see is personal data: each look by an administrator is recorded.
+    /// Whether it gives access to personal data. If so, each access by an administrator is recorded.
     const IS_PERSONAL: bool = Self::SCOPE.is_personal();
 }
 
@@ -31,7 +31,7 @@ macro_rules! scopes {
         }
 
         impl Scope {
-            /// Every one.
+            /// Every scope.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
             /// The scope-token.
@@ -40,7 +40,7 @@ macro_rules! scopes {
                 match self { $(Self::$name => $token,)* }
             }
 
-            /// What it permits, in words for consent pages and key forms.
+            /// Its permissions in words, for consent pages and key forms.
             #[must_use]
             pub const fn description(self) -> &'static str {
                 match self { $(Self::$name => $description,)* }
@@ -80,7 +80,7 @@ scopes! {
 }
 
 impl Scope {
-    /// Whether what it permits to see is personal data.
+    /// Whether it gives access to personal data.
     #[must_use]
     pub const fn is_personal(self) -> bool {
         !matches!(self, Self::ApisRead | Self::ApisWrite | Self::PlansRead | Self::PlansWrite)
@@ -106,7 +106,7 @@ pub fn api(issuer: &str) -> Api {
     }
 }
 
-/// Those of `scopes` that are for the management API.
+/// Those of `scopes` that belong to the management API.
 #[must_use]
 pub fn of(scopes: &Scopes) -> Scopes {
     scopes.filter(|name| name.starts_with(SCOPE_PREFIX))

@@ -1,5 +1,5 @@
-//! Owns the nouns: values that cannot be wrong once parsed. What belongs here: types, their grammars, and functions of
-//! values alone. Not here: I/O, and any reading of the clock but in `clock`.
+//! Owns the nouns: values that are always valid once parsed. What belongs here: types, their grammars, and pure
+//! functions of values. Not here: I/O, and any reading of the clock except in `clock`.
 
 pub mod access_token;
 pub mod api;

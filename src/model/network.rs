@@ -1,4 +1,4 @@
-//! Owns the networks from which a key may be used. Does not know who sends a request; see `http::extract`.
+//! Owns the networks in which a key may be used. Does not determine a request's sender; see `http::extract`.
 
 use std::{fmt, net::IpAddr};
 
@@ -17,7 +17,7 @@ impl Networks {
     /// Parses networks or single addresses, split by spaces, commas or lines.
     ///
     /// # Errors
-    /// `invalid_request` naming the one that is malformed.
+    /// `invalid_request` naming the malformed one.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let parts = text.split([' ', ',', '\n', '\r', '\t']).filter(|part| !part.is_empty());
         Self::all(parts.map(network))
@@ -45,21 +45,21 @@ impl Networks {
         self.0.is_empty()
     }
 
-    /// Whether a request from `address` is allowed. One whose address nobody told is not, unless every address is.
+    /// Whether a request from `address` is allowed. An unknown address is allowed only if every address is.
     #[must_use]
     pub fn allow(&self, address: Option<IpAddr>) -> bool {
         self.is_any()
             || address.is_some_and(|address| self.0.iter().any(|network| network.contains(&address.to_canonical())))
     }
 
-    /// Whether whoever is within these is within `other` too.
+    /// Whether every address in these networks is in `other` too.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
         let one = |inner: &IpNet| other.0.iter().any(|outer| outer.contains(inner));
         other.is_any() || (!self.is_any() && self.0.iter().all(one))
     }
 
-    /// The networks in words, one each.
+    /// The networks as text, one each.
     pub fn iter(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(ToString::to_string)
     }
@@ -71,7 +71,7 @@ impl fmt::Display for Networks {
     }
 }
 
-/// What counts as one place a key is used from: a /24 of IPv4, a /48 of IPv6.
+/// The network that counts as one place of a key's use: a /24 of IPv4, a /48 of IPv6.
 #[must_use]
 pub fn place(address: IpAddr) -> String {
     let address = address.to_canonical();
@@ -88,21 +88,21 @@ fn network(text: &str) -> Result<IpNet, Error> {
         return Ok(IpNet::from(address.to_canonical()));
     }
     let network = canonical(text.parse().map_err(|_| wrong())?);
-    // 192.0.2.7/24 may mean the host or the network: whoever wrote it decides.
+    // 192.0.2.7/24 may mean the host or the network: the author has to decide.
     if network.network() != network.addr() {
         return Err(Error::invalid_request(format!("{shown} has host bits: write {} instead", network.trunc())));
     }
     Ok(network)
 }
 
-/// A network of IPv4-mapped addresses (RFC 4291 §2.5.5.2) as the IPv4 network it is: senders are known by those addresses.
+/// Converts a network of IPv4-mapped addresses (RFC 4291 §2.5.5.2) to the IPv4 network, as senders have IPv4 addresses.
 fn canonical(network: IpNet) -> IpNet {
     let IpAddr::V4(address) = network.addr().to_canonical() else { return network };
     let length = if matches!(network, IpNet::V6(_)) { network.prefix_len().checked_sub(96) } else { None };
     length.and_then(|length| IpNet::new(address.into(), length).ok()).unwrap_or(network)
 }
 
-/// Who counts as one sender: an address, or the /64 that one IPv6 subscriber has whole.
+/// The network that counts as one sender: an address, or the /64 that one IPv6 subscriber has.
 #[must_use]
 pub fn sender_network(address: IpAddr) -> String {
     match address.to_canonical() {

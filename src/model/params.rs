@@ -1,4 +1,4 @@
-//! Owns request parameters: strict decoding of forms and queries, duplicates found.
+//! Owns request parameters: strict decoding of forms and queries, detection of duplicates.
 
 use std::borrow::Cow;
 
@@ -6,17 +6,17 @@ use serde_json::Value;
 
 use super::error::Error;
 
-/// Most parameters in one request; far above any real one.
+/// Most parameters in one request, far more than any real one has.
 const PARAMS_MAX: usize = 256;
 
-/// Parameters in the order they came. An empty value counts as absent (RFC 6749 §3.1).
+/// Parameters in their original order. An empty value counts as absent (RFC 6749 §3.1).
 #[derive(Debug, Default)]
 pub struct Params<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 impl<'a> Params<'a> {
-    /// Decodes `application/x-www-form-urlencoded` text strictly: bad escapes and invalid UTF-8 are refused, not guessed.
+    /// Decodes `application/x-www-form-urlencoded` strictly: bad escapes and invalid UTF-8 are refused, not guessed.
     ///
     /// # Errors
     /// `invalid_request` for malformed text or too many parameters.
@@ -33,10 +33,10 @@ impl<'a> Params<'a> {
         Ok(Self { pairs })
     }
 
-    /// Takes a flat JSON object of strings, numbers, booleans and arrays of strings (seed "bearer-keys-and-oauth").
+    /// Decodes a flat JSON object of strings, numbers, booleans and arrays of strings (seed "bearer-keys-and-oauth").
     ///
     /// # Errors
-    /// `invalid_request` for anything else, and for a member that is given twice.
+    /// `invalid_request` for anything else, and for a duplicate member.
     pub fn json(text: &[u8]) -> Result<Self, Error> {
         let members: Members = serde_json::from_slice(text)
             .map_err(|_| Error::invalid_request("the body must be one JSON object of strings"))?;
@@ -81,7 +81,7 @@ impl<'a> Params<'a> {
         self.pairs.iter().filter(move |(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_ref())
     }
 
-    /// The first parameter that stands twice, other than those in `repeatable` (RFC 6749 §3.1, §3.2).
+    /// The first duplicate parameter, other than those in `repeatable` (RFC 6749 §3.1, §3.2).
     #[must_use]
     pub fn duplicate(&self, repeatable: &[&str]) -> Option<&str> {
         let mut rest = self.pairs.as_slice();
@@ -94,7 +94,7 @@ impl<'a> Params<'a> {
         None
     }
 
-    /// Refuses a parameter that stands twice.
+    /// Refuses duplicate parameters.
     ///
     /// # Errors
     /// `invalid_request`.
@@ -105,7 +105,7 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// The same, where none holds a NUL: PostgreSQL could not even be asked for one.
+    /// Refuses parameters that contain a NUL, which PostgreSQL rejects.
     ///
     /// # Errors
     /// `invalid_request`.
@@ -122,7 +122,7 @@ impl<'a> Params<'a> {
     }
 }
 
-/// Members of a JSON object in order, with repeated names refused (serde_json would keep the last one).
+/// Members of a JSON object in order; duplicates are refused (serde_json would keep the last one).
 struct Members(Vec<(String, Value)>);
 
 impl<'de> serde::Deserialize<'de> for Members {

@@ -1,15 +1,15 @@
-//! Owns the one normal form of a request's path, and what lax servers may take it for. A path that two servers could read
-//! differently is refused, not guessed. Does not know any rule; see `rule`.
+//! Owns the normal form of a request's path, and the forms that lax servers may read it as. A path that two servers
+//! could read differently is refused, not guessed. Does not own rules; see `rule`.
 
 use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization;
 
-/// Longest path judged, in bytes.
+/// Longest path accepted, in bytes.
 pub const PATH_MAX: usize = 2048;
 
-/// The path of a request target, if it has only one reading: no empty or dot segments, no encoded characters that a server
-/// might decode into one, nothing encoded that is not UTF-8, no backslash, semicolon or control character. A query is cut
-/// off.
+/// The path of a request target, if it can be read in only one way: no empty or dot segments, no encoded characters
+/// that a server might decode into one, nothing encoded that is not UTF-8, no backslash, semicolon or control
+/// character. A query is removed.
 #[must_use]
 pub fn normal_path(target: &str) -> Option<&str> {
     let path = target.split('?').next()?;
@@ -23,12 +23,12 @@ pub fn normal_path(target: &str) -> Option<&str> {
     let mut rest = path;
     while let Some(at) = rest.find('%') {
         let (decoded, length) = encoded_char(&rest[at..])?;
-        // The last two are k and s to whoever folds case by the book.
+        // The last two become k and s under Unicode case folding.
         let ambiguous = decoded.is_ascii_alphanumeric()
             || decoded.is_control()
             || "-._~/\\%;".contains(decoded)
             || matches!(decoded, '\u{212A}' | '\u{17F}')
-            // What some server may replace by one of those that part a path.
+            // Characters that a server may normalise to a delimiter.
             || (!decoded.is_ascii() && std::iter::once(decoded).nfkc().any(|c| "./\\%;?#".contains(c)));
         if ambiguous {
             return None;
@@ -45,12 +45,12 @@ pub fn normal_path(target: &str) -> Option<&str> {
     Some(path)
 }
 
-/// The character that an ASCII text begins with, percent-encoded in UTF-8 (RFC 3986 §2.1, RFC 3629), and the length of its
-/// encoding in bytes. Nothing for what only lax decoders take for one, such as `%C0%AE` for a dot.
+/// The percent-encoded UTF-8 character at the start of an ASCII text (RFC 3986 §2.1, RFC 3629), and the length of its
+/// encoding in bytes. `None` for a sequence that only lax decoders accept, such as `%C0%AE` for a dot.
 fn encoded_char(text: &str) -> Option<(char, usize)> {
     let byte = |at: usize| {
         let digits = text.get(3 * at..3 * at + 3)?.strip_prefix('%')?;
-        // `from_str_radix` takes a sign for one.
+        // `from_str_radix` accepts a sign.
         digits.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u8::from_str_radix(digits, 16).ok())?
     };
     let first = byte(0)?;
@@ -63,8 +63,8 @@ fn encoded_char(text: &str) -> Option<(char, usize)> {
     Some((decoded, 3 * count))
 }
 
-/// Other paths for which a lax server may take this one in normal form: first with every letter in one spelling, then without
-/// what some cut off the end of a segment, then without an ending that names a format. None where it is plain, as most are.
+/// Other paths that a lax server may read this normal form as: with letters folded, then also without characters that
+/// some cut off the end of a segment, then also without a format ending. Usually empty.
 pub(super) fn readings(path: &str) -> Vec<String> {
     if !path.contains(['%', '.']) {
         return Vec::new();
@@ -80,15 +80,15 @@ pub(super) fn readings(path: &str) -> Vec<String> {
     [folded, trimmed].into_iter().chain(stem).collect()
 }
 
-/// A text with its letters in one spelling: compatibility forms as what they stand for (NFKC), both cases alike, also by the
-/// rules of Turkish, and nothing that is not seen.
+/// A text with its letters folded: compatibility forms replaced (NFKC), upper and lower case alike, also by Turkish
+/// rules, and invisible characters removed.
 fn folded(text: &str) -> String {
     let plain: String = text.nfkc().flat_map(char::to_uppercase).collect();
     let unseen = |c: &char| matches!(c, '\u{307}' | '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}');
     plain.chars().flat_map(char::to_lowercase).filter(|c| !unseen(c)).collect()
 }
 
-/// Without a last slash.
+/// The path without a trailing slash.
 pub(super) fn bare(path: &str) -> &str {
     path.strip_suffix('/').unwrap_or(path)
 }

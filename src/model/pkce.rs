@@ -1,4 +1,4 @@
-//! Owns PKCE (RFC 7636), method S256 alone.
+//! Owns PKCE (RFC 7636) with S256, the only method.
 
 use aws_lc_rs::{constant_time, digest};
 use data_encoding::BASE64URL_NOPAD;
@@ -30,7 +30,7 @@ impl CodeChallenge {
         Ok(Self(challenge.to_owned()))
     }
 
-    /// A challenge as it was stored.
+    /// A challenge as stored.
     #[must_use]
     pub fn stored(challenge: String) -> Self {
         Self(challenge)

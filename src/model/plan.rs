@@ -1,13 +1,13 @@
-//! Owns plans: how much somebody may ask for. Does not count; see `engine::limit`.
+//! Owns plans: the rate limits of users. Does not count requests; see `engine::limit`.
 
 use serde::Serialize;
 
-/// A tier.
+/// A plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// Such as `free`.
     pub name: String,
-    /// Requests an hour, for one subject at one API; nothing means unlimited.
+    /// Requests per hour, for one subject at one API; `None` means unlimited.
     pub per_hour: Option<u32>,
     /// Most requests within one second.
     pub burst: u32,
@@ -18,7 +18,7 @@ pub struct Plan {
 pub struct Plans(pub Vec<Plan>);
 
 impl Plans {
-    /// The plan called `name`.
+    /// The plan with this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Plan> {
         self.0.iter().find(|plan| plan.name == name)

@@ -1,11 +1,11 @@
-//! Owns the principal: what a valid credential stands for, and why another stands for nothing. Does not decide validity;
-//! see `engine::verify`.
+//! Owns the principal of a valid credential, and the rejection of any other. Does not decide validity; see
+//! `engine::verify`.
 
 use std::net::IpAddr;
 
 use super::{clock::Timestamp, network::Networks, reason::Reason, scope::Scopes};
 
-/// What was presented.
+/// The kind of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialKind {
     /// A JWT access token (RFC 9068).
@@ -25,100 +25,100 @@ impl CredentialKind {
     }
 }
 
-/// A user behind a credential.
+/// The user that a credential belongs to.
 #[derive(Clone, Debug)]
 pub struct PrincipalUser {
     /// `user_…`.
     pub id: String,
-    /// Name to show.
+    /// Display name.
     pub name: String,
 }
 
-/// Where a credential was presented, as far as it is known.
+/// The origin of a credential's request, as far as it is known.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Presentation<'a> {
-    /// Who sent it.
+    /// The sender's address.
     pub address: Option<IpAddr>,
-    /// With which `User-Agent`.
+    /// The `User-Agent`.
     pub agent: Option<&'a str>,
 }
 
-/// The plan a credential is measured by.
+/// The plan whose quota a credential uses.
 #[derive(Clone, Debug)]
 pub struct Quota {
     /// Name of the plan.
     pub plan: String,
-    /// Whose requests are counted together: the user, the project or key that has a plan of its own, or a client on its own.
+    /// The subject of the count: a user, a project or key with a plan of its own, or a client acting on its own.
     pub subject: String,
 }
 
-/// What a valid credential stands for.
+/// The identity and permissions that a valid credential gives.
 #[derive(Clone, Debug)]
 pub struct Principal {
     /// Token or key.
     pub kind: CredentialKind,
     /// `sub`: a user, or the client itself.
     pub subject: String,
-    /// The client that holds the token; none for a key.
+    /// The client that holds the token; `None` for a key.
     pub client_id: Option<String>,
-    /// The user, where there is one.
+    /// The user, if there is one.
     pub user: Option<PrincipalUser>,
-    /// What it may do.
+    /// Its scopes.
     pub scopes: Scopes,
     /// Audience URIs.
     pub audience: Vec<String>,
     /// When it was issued.
     pub issued_at: Timestamp,
-    /// When it ends by itself.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
-    /// `jti`: of the token, or the key's id.
+    /// The token's `jti`, or the key's id.
     pub token_id: String,
-    /// The grant behind a token.
+    /// The grant that a token belongs to.
     pub grant_id: Option<String>,
-    /// The plan it is measured by; for a client on its own only where one is configured.
+    /// The plan whose quota it uses; for a client on its own, only if one is configured.
     pub quota: Option<Quota>,
     /// The key.
     pub key: Option<PrincipalKey>,
 }
 
-/// What is known of a key beside its secret.
+/// The properties of a key, apart from its secret.
 #[derive(Clone, Debug)]
 pub struct PrincipalKey {
     /// `key_…`.
     pub id: String,
     /// Its owner's name for it.
     pub name: String,
-    /// `live`, `test`, or another name the deployment knows.
+    /// `live`, `test`, or another configured name.
     pub environment: String,
     /// Its project's id and name.
     pub project: Option<(String, String)>,
-    /// From where it may be used.
+    /// The networks in which it may be used.
     pub networks: Networks,
 }
 
-/// A credential that is not accepted or not enough, as far as it is known whose it is.
+/// A credential that is not accepted or not sufficient, with its owner if known.
 #[derive(Clone, Debug)]
 #[must_use = "a rejection is recorded"]
 pub struct Rejection {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// Token or key, where it is known.
+    /// Token or key, if known.
     pub kind: Option<CredentialKind>,
     /// The key.
     pub key_id: Option<String>,
-    /// Its owner, or the user behind a token.
+    /// Its owner, or the user that a token belongs to.
     pub user_id: Option<String>,
     /// The client that holds the token.
     pub client_id: Option<String>,
 }
 
 impl Rejection {
-    /// A credential of nobody, or none.
+    /// A rejection of an unknown or missing credential.
     pub fn unknown(reason: Reason) -> Self {
         Self { reason, kind: None, key_id: None, user_id: None, client_id: None }
     }
 
-    /// What `principal` stands for, and yet it is refused.
+    /// A rejection of the valid credential of `principal`.
     pub fn of(reason: Reason, principal: &Principal) -> Self {
         Self {
             reason,

@@ -1,5 +1,5 @@
-//! Owns how one API speaks: which headers carry a credential and what its refusals look like. One preset per provider
-//! whose documentation we follow to the letter.
+//! Owns an API's conventions: the headers that carry a credential, and the form of its refusals. One preset per
+//! provider whose documentation we follow exactly.
 
 /// A preset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -17,12 +17,12 @@ pub enum Profile {
     Iapm,
 }
 
-/// Where a credential may stand.
+/// A header that may carry a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
     /// `Authorization: Bearer` (RFC 6750 §2.1).
     Bearer,
-    /// A header of its own, named in lower case.
+    /// Another header, in lower case.
     Header(&'static str),
 }
 
@@ -42,13 +42,13 @@ impl Profile {
         }
     }
 
-    /// The preset of a name.
+    /// The preset with this name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|profile| profile.as_str() == text)
     }
 
-    /// Where credentials may stand, the API's own header first. Bearer is understood everywhere: OAuth apps send it.
+    /// The headers that may carry a credential, the API's own first. All presets accept Bearer: OAuth apps send it.
     #[must_use]
     pub fn carriers(self) -> &'static [Carrier] {
         match self {

@@ -1,4 +1,4 @@
-//! Owns the project: a named container of one user's keys, and the policy they are made by.
+//! Owns the project: a named container of one user's keys, with a policy for creating them.
 
 use super::{clock::Timestamp, key::KeyForm};
 
@@ -9,17 +9,17 @@ pub struct Project {
     pub id: String,
     /// The owner.
     pub user_id: String,
-    /// Its name; one user has no two alike.
+    /// Its name, unique for its owner.
     pub name: String,
-    /// How its keys look.
+    /// The form of its keys.
     pub key_form: KeyForm,
-    /// At most one key of it is live: another is refused until the one is revoked, or regenerated.
+    /// Whether at most one of its keys is live: another is refused until that one is revoked or regenerated.
     pub one_live_key: bool,
-    /// The plan its keys are measured by together, where it is not the user's.
+    /// The plan that its keys share, instead of the user's.
     pub plan: Option<String>,
-    /// Who disabled it, if it is: none of its keys are accepted, and none can be created.
+    /// Who disabled it, if disabled: none of its keys are accepted, and none can be created.
     pub disabled_by: Option<DisabledBy>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
 }
 
@@ -42,7 +42,7 @@ impl DisabledBy {
         }
     }
 
-    /// Who a stored word means.
+    /// The value of a stored word.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Owner, Self::Administrator].into_iter().find(|who| who.as_str() == text)

@@ -1,54 +1,54 @@
-//! Owns why a request is refused: the status and challenge it is answered with, the owner's text, the word for logs. The
-//! caller learns no more than the RFC says. Does not render an answer; see `profile` and `http`.
+//! Owns the reasons why a request is refused: status, challenge, the owner's text, the word for logs. The caller learns
+//! no more than the RFC requires. Does not render a response; see `profile` and `http`.
 
 use std::borrow::Cow;
 
 use super::clock::Timestamp;
 
-/// Why a request is refused, with what is known of it.
+/// Why a request is refused, with the known details.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// No credential was sent.
     Missing,
-    /// The request can be read in two ways, or not at all; says how.
+    /// The request is ambiguous or unreadable; says how.
     Malformed(&'static str),
-    /// Not one of ours, or damaged.
+    /// Not one of our credentials, or damaged.
     Unknown,
     /// Of a kind that is not accepted here, such as a refresh token.
     WrongKind,
     /// Expired, and when.
     Expired(Option<Timestamp>),
-    /// It was revoked, or its grant was, and when.
+    /// The credential or its grant was revoked, and when.
     Revoked(Option<Timestamp>),
     /// Its user, client, project or API is disabled or deleted.
     Disabled,
-    /// A key outside its networks.
+    /// A key used outside its networks.
     Network,
-    /// A key that is limited to networks, from an address that is not known.
+    /// A key restricted to networks, used from an unknown address.
     NoAddress,
     /// For another API.
     Audience,
     /// For another API, and so without this scope of the management API.
     AudienceScope(String),
-    /// Valid, and without these scopes, space-delimited.
+    /// Valid, but without these scopes, space-delimited.
     Scope(String),
-    /// Valid, and too narrow for what was asked, whatever its scopes.
+    /// Valid, but too narrow for the request, whatever its scopes.
     Narrow(Cow<'static, str>),
-    /// Valid, and its user may not.
+    /// Valid, but its user may not do this.
     Forbidden(&'static str),
-    /// Valid, and no rule of the API allows the request.
+    /// Valid, but no rule of the API allows the request.
     Route,
-    /// Too many requests; says of what.
+    /// Too many requests; says of what kind.
     Limited {
         /// Seconds to wait.
         retry_after: i64,
-        /// In words for the owner.
+        /// The reason in words, for the owner.
         why: Cow<'static, str>,
     },
 }
 
 impl Reason {
-    /// Every word of [`Self::as_str`].
+    /// Every value of [`Self::as_str`].
     pub const WORDS: [&str; 14] = [
         "missing",
         "malformed",
@@ -87,7 +87,7 @@ impl Reason {
         }
     }
 
-    /// The HTTP status of the answer.
+    /// The HTTP status of the response.
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
@@ -98,8 +98,8 @@ impl Reason {
         }
     }
 
-    /// `WWW-Authenticate`, where a Bearer client can do something about it (RFC 6750 §3.1: without a credential, no error
-    /// code is named).
+    /// `WWW-Authenticate`, if a Bearer client can act on it (RFC 6750 §3.1: without a credential, no error code is
+    /// given).
     #[must_use]
     pub fn challenge(&self) -> Option<String> {
         match self {
@@ -109,7 +109,7 @@ impl Reason {
         }
     }
 
-    /// In words for the owner of the credential, such as "expired 3 h ago".
+    /// The reason in words for the owner of the credential, such as "expired 3 h ago".
     #[must_use]
     pub fn owner_text(&self, now: Timestamp) -> Cow<'static, str> {
         let since = |word: &str, at: &Option<Timestamp>| match at {
@@ -138,7 +138,7 @@ impl Reason {
     }
 }
 
-/// A Bearer challenge (RFC 6750 §3), with an error and a scope where they are not empty.
+/// A Bearer challenge (RFC 6750 §3), with an error and a scope unless they are empty.
 #[must_use]
 pub fn challenge(error: &str, scope: &str) -> String {
     let mut text = "Bearer realm=\"grantd\"".to_owned();
@@ -148,7 +148,7 @@ pub fn challenge(error: &str, scope: &str) -> String {
     text
 }
 
-/// How long ago, in its largest whole unit.
+/// The time since `at`, in its largest whole unit.
 fn ago(now: Timestamp, at: Timestamp) -> String {
     match now.seconds() - at.seconds() {
         ..60 => "just now".to_owned(),

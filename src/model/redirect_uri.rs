@@ -1,4 +1,4 @@
-//! Owns redirect URIs: what may be registered and what matches. Compares bytes; nothing is normalised (RFC 9700 §4.1.3).
+//! Owns redirect URIs: registration and matching. Compares bytes; nothing is normalised (RFC 9700 §4.1.3).
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -47,7 +47,7 @@ impl RedirectUri {
             return refuse("a redirect URI has no dot segments");
         }
         match url.scheme() {
-            // A browser skips further slashes and takes the path's first segment for the host: what is read is not where it goes.
+            // Browsers skip extra slashes and use the first path segment as the host, not the host that is displayed.
             "https" if text.starts_with("https://") && !authority.is_empty() => {}
             "http" if split_loopback(text).is_some() => {}
             "http" => return refuse("http is for loopback alone; use https"),
@@ -61,7 +61,7 @@ impl RedirectUri {
         Ok(Self(text.to_owned()))
     }
 
-    /// Whether `presented` is this URI: byte for byte, with any port where this one is `http` on loopback.
+    /// Whether `presented` is this URI: byte for byte, or with any port if this one is `http` on loopback.
     #[must_use]
     pub fn matches(&self, presented: &str) -> bool {
         if self.0 == presented {
@@ -73,25 +73,25 @@ impl RedirectUri {
         }
     }
 
-    /// The URI as it was registered.
+    /// The URI as registered.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Whether anything on the user's own machine could receive this redirect: loopback or a private-use scheme.
-/// Such a client cannot prove who it is (RFC 8252 §8.6).
+/// Whether any program on the user's own machine could receive this redirect: loopback or a private-use scheme.
+/// Such a client cannot prove its identity (RFC 8252 §8.6).
 #[must_use]
 pub fn is_local(uri: &str) -> bool {
     !uri.starts_with("https://")
 }
 
-/// The host people should read on the consent page; the scheme for private-use schemes.
+/// The host to show on the consent page; the scheme for private-use schemes.
 #[must_use]
 pub fn display_host(uri: &str) -> String {
     match Url::parse(uri) {
-        // What stands as host behind a private-use scheme is the registrant's to choose and means nothing.
+        // The host part of a private-use scheme is chosen by the registrant and means nothing.
         Ok(url) if matches!(url.scheme(), "https" | "http") => url.host_str().unwrap_or_default().to_owned(),
         Ok(url) => format!("{}:", url.scheme()),
         Err(_) => String::new(),

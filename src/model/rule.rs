@@ -1,4 +1,4 @@
-//! Owns which requests to an API need which scopes: patterns over one normal form of a path. A path that two servers could
+//! Owns the scopes that requests to an API need: patterns over the normal form of a path. A path that two servers could
 //! read differently is refused, not guessed.
 
 use super::{
@@ -6,33 +6,33 @@ use super::{
     scope::Scopes,
 };
 
-/// One rule of an API. The first that matches decides; where an API has rules and none matches, nobody passes.
+/// One rule of an API. The first that matches decides; if an API has rules and none matches, the request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// `route_…`.
     pub id: String,
     /// The method, or `*`.
     pub method: String,
-    /// Such as `/v1/users/{id}` or `/v1/files/*`, which is whatever is below `/v1/files/` and not the list itself.
+    /// Such as `/v1/users/{id}` or `/v1/files/*`, which matches everything below `/v1/files/` but not the list itself.
     pub pattern: String,
-    /// Scopes it needs, all of them.
+    /// The scopes it needs, all of them.
     pub scopes: Scopes,
-    /// Anybody may, without a credential.
+    /// Whether it allows requests without a credential.
     pub public: bool,
 }
 
-/// What a request needs: the rule that matches it, and with it every rule before that one which is meant for what many
-/// servers take for the same request. A last slash, upper case, HEAD, another way to write a letter, or an ending such as
-/// `.json` never lead past a rule to a weaker one.
+/// The requirements of a request: the rule that matches it, and every earlier rule for a path that many servers treat
+/// as the same. A trailing slash, upper case, HEAD, another way to write a letter, or an ending such as `.json` never
+/// bypass a rule in favour of a weaker one.
 #[derive(Debug)]
 pub struct RuleMatch<'a> {
     rule: &'a Rule,
-    // Seldom any: a request costs no allocation.
+    // Usually empty, so a request needs no allocation.
     alike: Vec<&'a Rule>,
 }
 
 impl<'a> RuleMatch<'a> {
-    /// The match of an API with these rules on a path in normal form; nothing where no rule matches.
+    /// The match for a path in normal form among these rules; `None` if no rule matches.
     #[must_use]
     pub fn of(routes: &'a [Rule], method: &str, path: &str) -> Option<Self> {
         let mut alike: Vec<&Rule> = Vec::new();
@@ -42,7 +42,7 @@ impl<'a> RuleMatch<'a> {
         };
         for rule in routes.iter().filter(|rule| is_alike(rule, &readings)) {
             if rule.matches(method, path) {
-                // Whoever wrote a rule for this very path meant its ending.
+                // A rule for exactly this path intends its ending.
                 if rule.pattern == path {
                     alike.retain(|rule| is_alike(rule, &readings[..readings.len().min(1)]));
                 }
@@ -53,13 +53,13 @@ impl<'a> RuleMatch<'a> {
         None
     }
 
-    /// Anybody may.
+    /// Whether no credential is needed.
     #[must_use]
     pub fn is_public(&self) -> bool {
         self.rule.public && self.alike.iter().all(|rule| rule.public)
     }
 
-    /// The scopes that whoever holds `held` lacks.
+    /// The required scopes that are not in `held`.
     #[must_use]
     pub fn missing(&self, held: &Scopes) -> Scopes {
         let lacked = |rule: &Rule| rule.scopes.filter(|name| !held.contains(name));
@@ -68,14 +68,14 @@ impl<'a> RuleMatch<'a> {
 }
 
 impl Rule {
-    /// Whether a request by `method` for a path in normal form is meant.
+    /// Whether the rule matches a request with `method` for a path in normal form.
     #[must_use]
     pub fn matches(&self, method: &str, path: &str) -> bool {
         (self.method == "*" || self.method == method) && leads(&self.pattern, path, |piece, segment| piece == segment)
     }
 
-    /// Whether a server may take the request for one that matches, as many do: HEAD for GET, in any case, with or without a
-    /// last slash. What is below a path counts with it.
+    /// Whether many servers may treat the request as one that matches: HEAD as GET, in any letter case, with or without
+    /// a trailing slash. A pattern that ends in `/*` also covers the path above it.
     fn is_alike(&self, method: &str, path: &str) -> bool {
         let is_read = self.method == "GET" && method.eq_ignore_ascii_case("HEAD");
         if !is_read && self.method != "*" && !self.method.eq_ignore_ascii_case(method) {
@@ -91,7 +91,7 @@ impl Rule {
     }
 }
 
-/// Whether a pattern leads to this path. A `*` needs at least one segment.
+/// Whether a pattern matches this path. A `*` needs at least one segment.
 fn leads(pattern: &str, path: &str, same: impl Fn(&str, &str) -> bool) -> bool {
     let mut segments = path.split('/');
     for piece in pattern.split('/') {
@@ -107,7 +107,7 @@ fn leads(pattern: &str, path: &str, same: impl Fn(&str, &str) -> bool) -> bool {
     segments.next().is_none()
 }
 
-/// Whether `pattern` is one: absolute, its segments plain, `{name}` or a last `*`.
+/// Whether `pattern` is valid: absolute, with segments that are plain, `{name}` or a final `*`.
 #[must_use]
 pub fn is_pattern(pattern: &str) -> bool {
     let pieces: Vec<&str> = pattern.split('/').collect();
@@ -197,7 +197,7 @@ mod tests {
             ("GET", "/v1/users/7", "read users"),
             ("GET", "/v1/users/7/", "users"),
             ("GET", "/v1/users/", "read"),
-            // Whoever guards what is below guards the list too; whoever opens what is below does not open the list.
+            // A rule that protects the items protects the list too; a rule that opens the items does not open the list.
             ("GET", "/v1/keys", "keys read"),
             ("GET", "/v1/keys/", "keys read"),
             ("GET", "/v1/keys/7", "keys"),
@@ -209,7 +209,7 @@ mod tests {
         }
         assert_eq!(needs("GET", "/v1/files/a"), Some((String::new(), true)));
         assert_eq!(needs("GET", "/v1"), None);
-        // What a public rule stands before is as open as before, in every spelling.
+        // Public rules before a public rule leave it open, in every spelling.
         let open = [rule("GET", "/status", ""), rule("*", "/{any}", "")];
         assert!(RuleMatch::of(&open, "HEAD", "/Status").expect("a rule_match").is_public());
     }
@@ -254,7 +254,7 @@ mod tests {
         ] {
             assert_eq!(needs(path), "admin read", "{path}");
         }
-        // What is another word to everybody, and what has a rule of its own.
+        // Paths that no server would confuse, and one with a rule of its own.
         for path in ["/v1/admins.json", "/v1/admin.tar.gz", "/v1/%C3%A4dmin", "/v1/report.csv", "/v1/a.b"] {
             assert_eq!(needs(path), "read", "{path}");
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 
-/// Longest `scope` parameter read, in bytes; longer is refused unread.
+/// Longest `scope` parameter accepted, in bytes; a longer one is refused unparsed.
 pub const SCOPE_PARAMETER_MAX: usize = 4096;
 /// Longest name of one scope, in bytes.
 pub const SCOPE_NAME_MAX: usize = 128;
@@ -34,7 +34,7 @@ impl Scopes {
         })
     }
 
-    /// Those names of this set for which `keep` is true.
+    /// The names in this set for which `keep` is true.
     #[must_use]
     pub fn filter(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
         Self(self.0.iter().filter(|name| keep(name)).cloned().collect())
@@ -63,7 +63,7 @@ impl Scopes {
         self.0.iter().map(String::as_str)
     }
 
-    /// Both sets together.
+    /// The union of both sets.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         Self(self.0.union(&other.0).cloned().collect())
@@ -71,7 +71,7 @@ impl Scopes {
 }
 
 impl<S: Into<String>> FromIterator<S> for Scopes {
-    /// Collects names that were checked before (rows of the store, the catalog).
+    /// Collects names that were validated before (rows of the store, the catalog).
     fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
         Self(names.into_iter().map(Into::into).collect())
     }

@@ -1,8 +1,8 @@
 //! Owns generated secrets: randomness, prefixes, checksum, digest.
 //!
 //! A secret is `PREFIX_` + 36 random base62 characters (214 bits) + 6 characters of CRC-32, so that a typo is refused
-//! without a query and secret scanners can tell ours from noise. Stored as SHA-256: a random value has no dictionary
-//! that a slow hash would protect. The only file that draws random numbers.
+//! without a query and secret scanners can tell our secrets from noise. Stored as SHA-256: a slow hash protects only
+//! against dictionaries, and there is none of random values. The only file that generates random numbers.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub const CODE: &str = "gd_code_";
 /// Prefix of refresh tokens.
 pub const REFRESH_TOKEN: &str = "gd_rt_";
 
-/// A secret in the clear, on its way to the one person who may see it. Not printed, wiped when dropped.
+/// A secret in plain text, to be shown once. Never printed, and wiped when dropped.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
@@ -34,7 +34,7 @@ impl Secret {
         Self::with_checksum(prefix, &random_base62(RANDOM_CHARS))
     }
 
-    /// A random UUID (RFC 9562 §5.4), 122 random bits, for APIs whose users know keys in this form.
+    /// A random UUID (RFC 9562 §5.4), 122 random bits, for APIs that document keys in this form.
     #[must_use]
     pub fn uuid() -> Self {
         Self(Zeroizing::new(uuid::Builder::from_random_bytes(random_bytes()).into_uuid().to_string()))
@@ -51,7 +51,7 @@ impl Secret {
         Self(text)
     }
 
-    /// The text, to be shown once.
+    /// The plain text, to be shown once.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -63,8 +63,8 @@ impl Secret {
         Digest::of(&self.0)
     }
 
-    /// Its last four characters, which its owner compares with the end of what is in a configuration. Where they belong to
-    /// the checksum, they tell at most 24 of its 32 bits: more than 180 random ones stay unknown.
+    /// Its last four characters, for its owner to compare with a configured key. If they belong to the checksum, they
+    /// reveal at most 24 of its 32 bits, so that more than 180 random bits stay unknown.
     #[must_use]
     pub fn hint(&self) -> String {
         self.0[self.0.len().saturating_sub(4)..].to_owned()
@@ -77,13 +77,13 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Whether `text` begins as a secret of this server's that is no key.
+/// Whether `text` begins like a secret of this server that is not a key.
 #[must_use]
 pub fn is_other_kind(text: &str) -> bool {
     [CODE, REFRESH_TOKEN, CLIENT_SECRET].into_iter().any(|prefix| text.starts_with(prefix))
 }
 
-/// The body of a sealed secret, if `text` starts with `prefix` and its checksum is right.
+/// The body of a secret with a checksum, if `text` starts with `prefix` and its checksum is right.
 #[must_use]
 pub fn strip_checksum<'t>(prefix: &str, text: &'t str) -> Option<&'t str> {
     let body = text.strip_prefix(prefix)?;
@@ -129,7 +129,7 @@ pub fn new_id(kind: &str) -> String {
     format!("{kind}_{}", random_base62(20))
 }
 
-/// SHA-256 of a secret. Where one proves something, it is compared by [`Digest::proves`], in constant time.
+/// SHA-256 of a secret. To authenticate, compare it with [`Digest::proves`], in constant time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; digest::SHA256_OUTPUT_LEN]);
 
@@ -142,25 +142,25 @@ impl Digest {
         Self(bytes)
     }
 
-    /// The digest as it is stored: base64url, 43 characters.
+    /// The digest as stored: base64url, 43 characters.
     #[must_use]
     pub fn text(&self) -> String {
         BASE64URL_NOPAD.encode(&self.0)
     }
 
-    /// Whether a secret with this digest is the one that was kept; compared in constant time.
+    /// Whether this digest equals the stored one; compared in constant time.
     #[must_use]
     pub fn proves(&self, kept: &Self) -> bool {
         constant_time::verify_slices_are_equal(&self.0, &kept.0).is_ok()
     }
 
-    /// Which of `count` shards it falls into.
+    /// The shard, out of `count`, that it belongs to.
     #[must_use]
     pub fn shard(&self, count: usize) -> usize {
         usize::from(u16::from_be_bytes([self.0[0], self.0[1]])) % count.max(1)
     }
 
-    /// A digest as people write one: 64 hexadecimal digits, or base64url with or without its padding.
+    /// Reads a digest as people write it: 64 hexadecimal digits, or base64url with or without its padding.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         match HEXLOWER_PERMISSIVE.decode(text.as_bytes()) {
@@ -169,7 +169,7 @@ impl Digest {
         }
     }
 
-    /// A digest as it was stored; nothing if it is not one.
+    /// Reads a stored digest; `None` if it is not one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;

@@ -1,4 +1,4 @@
-//! Owns words that people write and others read: names. Does not escape; templates do that.
+//! Owns names, which one user writes and others read. Does not escape them; templates do.
 
 use super::error::Error;
 
@@ -11,7 +11,7 @@ macro_rules! deceiving {
     };
 }
 
-/// What [`name`] takes, its length aside, as a regular expression: something other than spaces, and nothing that deceives.
+/// The pattern of [`name`], apart from its length: something other than spaces, and no deceptive characters.
 pub const NAME_PATTERN: &str = concat!(
     "^[^",
     deceiving!(),
@@ -22,7 +22,7 @@ pub const NAME_PATTERN: &str = concat!(
     "]*$"
 );
 
-/// A trimmed name, if others can be shown it safely: no control, bidirectional-override or zero-width characters.
+/// A trimmed name that is safe to show to others: no control, bidirectional-override or zero-width characters.
 ///
 /// # Errors
 /// `invalid_request` naming `what`.

@@ -7,27 +7,27 @@ use super::clock::Timestamp;
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// How a request with a key ended.
+/// The outcome of a request with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It passed.
+    /// Allowed.
     Allowed,
-    /// Refused for what the key is or may do.
+    /// Refused because of the key's state or permissions.
     Denied,
-    /// Refused as too many.
+    /// Refused because of a rate limit.
     Limited,
 }
 
-/// Requests with a key within one hour, or summed over more.
+/// Requests with a key within one hour, or summed over several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct HourUsage {
     /// When the hour (or day) began.
     pub hour: Timestamp,
-    /// Requests that passed.
+    /// Requests allowed.
     pub allowed: i64,
-    /// Requests refused for what the key is or may do.
+    /// Requests refused because of the key's state or permissions.
     pub denied: i64,
-    /// Requests refused as too many.
+    /// Requests refused because of a rate limit.
     pub limited: i64,
 }
 
@@ -43,7 +43,7 @@ pub fn day(at: Timestamp) -> Timestamp {
     Timestamp(at.0.div_euclid(DAY_MS) * DAY_MS)
 }
 
-/// Sums hours, in order, to days.
+/// Sums hours, in order, into days.
 #[must_use]
 pub fn days(hours: &[HourUsage]) -> Vec<HourUsage> {
     let mut days: Vec<HourUsage> = Vec::new();

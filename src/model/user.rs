@@ -5,14 +5,14 @@
 pub struct User {
     /// `user_…`.
     pub id: String,
-    /// Normal form, see `email`.
+    /// In normal form; see `email`.
     pub email: String,
-    /// Name to show.
+    /// Display name.
     pub name: String,
     /// Name of the user's plan.
     pub plan: String,
-    /// May administer this server.
+    /// Whether the user may administer this server.
     pub admin: bool,
-    /// Not disabled.
+    /// Whether the user is not disabled.
     pub active: bool,
 }

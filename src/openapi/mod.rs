@@ -1,5 +1,5 @@
-//! Owns the description of this server for programs: OpenAPI 3.1, generated from the handlers and served at `/openapi.json`.
-//! What belongs here: what all endpoints have alike, and what a macro cannot say. Not here: one endpoint's description,
+//! Owns the OpenAPI 3.1 description of this server, generated from the handlers and served at `/openapi.json`. What
+//! belongs here: what all endpoints share, and what a macro cannot express. Not here: the description of one endpoint,
 //! which is beside its handler.
 
 mod protocol;

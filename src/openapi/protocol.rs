@@ -1,6 +1,6 @@
-//! Owns the description of what is outside the management API: OAuth, the questions of a credential about itself, the
-//! gateway. Their members are the standards' and stand nowhere as one type, so they are written out here, and tests
-//! hold every answer against them.
+//! Owns the description of everything outside the management API: OAuth, endpoints about the presented credential, the
+//! gateway. Standards define their members and no single type holds them, so they are written out here, and tests check
+//! every response against them.
 
 use serde_json::{Map, Value, json};
 
@@ -32,7 +32,7 @@ pub(super) fn complete(path: &str, operation: &mut Value) {
         }
         "/oauth/revoke" => {
             body(operation, &[FORM], &revocation_request());
-            // A key as Bearer is enough.
+            // A key as the Bearer credential is enough.
             operation["requestBody"]["required"] = false.into();
             answers(operation, &Value::Null, "OAuthError", &["400", "401", "413", "415", "429"]);
         }
@@ -44,7 +44,7 @@ pub(super) fn complete(path: &str, operation: &mut Value) {
         }
         "/gateway/verify" => {
             answers(operation, &Value::Null, "Refusal", &["400", "401", "403", "429"]);
-            // Without a single API there is nobody's form to answer in.
+            // Without any API, no API's error format applies.
             let either = json!({ "oneOf": [reference("Refusal"), reference("OAuthError")] });
             operation["responses"]["400"]["content"] = content(JSON, &either);
         }
@@ -172,7 +172,7 @@ fn token_request() -> Value {
     let some_text = json!({ "type": "string", "minLength": 1 });
     let verifier = format!("^[A-Za-z0-9._~-]{{{},{}}}$", pkce::VERIFIER_MIN, pkce::VERIFIER_MAX);
     let one = format!("[!#-\\[\\]-~]{{1,{SCOPE_NAME_MAX}}}");
-    // A space too many does no harm.
+    // Extra spaces are accepted.
     let scope = json!({ "pattern": format!("^ *({one}( +{one})* *)?$"), "maxLength": SCOPE_PARAMETER_MAX });
     let mut schema = some(
         &["grant_type"],
@@ -186,7 +186,7 @@ fn token_request() -> Value {
             "resource": {
                 "description": "RFC 8707: an absolute URI without fragment; may repeat",
                 "type": "array",
-                // Empty is absent (RFC 6749 §3.1), here and elsewhere.
+                // Empty is the same as absent (RFC 6749 §3.1), here and elsewhere.
                 "items": {
                     "type": "string",
                     "anyOf": [{ "maxLength": 0 }, { "format": "uri", "pattern": "^[^#]*$" }],

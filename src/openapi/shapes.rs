@@ -1,5 +1,5 @@
-//! Owns what the marks of fields mean (`format = "…"` beside a field or parameter): the bounds, patterns and words that
-//! the code enforces, each taken from where it is enforced.
+//! Owns the meaning of field formats (`format = "…"` on a field or parameter): the limits, patterns and values that the
+//! code enforces, each taken from the code that enforces it.
 
 use serde_json::{Map, Value, json};
 
@@ -92,9 +92,9 @@ fn text(mark: &str) -> Option<Value> {
         // A user, by id or email address.
         "who" => json!({ "minLength": 1, "maxLength": EMAIL_MAX }),
         "email" => json!({ "format": "email", "maxLength": EMAIL_MAX }),
-        // As far as anybody told it: no format that could be relied on.
+        // As reported, so no format is guaranteed.
         "address" => json!({}),
-        // One address is a network too. None has bits set after its length.
+        // A single address is also a network. No bits may be set after the prefix.
         "network" => json!({ "format": "network", "pattern": "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$" }),
         "scope" => json!({ "pattern": scope }),
         "new-scope" => json!({

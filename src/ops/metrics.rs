@@ -1,4 +1,4 @@
-//! Owns every family of `/metrics`: its name, its words and where its numbers are read. Counts nothing itself.
+//! Owns every family of `/metrics`: its name, its help text and the source of its numbers. Counts nothing itself.
 
 use super::process;
 use crate::{
@@ -10,10 +10,10 @@ use crate::{
     },
 };
 
-/// Classes of HTTP's statuses by their first digit.
+/// HTTP status classes by first digit.
 const CLASSES: [&str; 6] = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// The page, read once from every part. No query, nothing that grows with the number of users, keys or grants.
+/// The page, read from every part. Runs no query; its size does not depend on the number of users, keys or grants.
 pub(super) fn page(app: &App) -> String {
     let mut page = Page::default();
     let database = if app.config.is_embedded() { "sqlite" } else { "postgres" };

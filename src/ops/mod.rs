@@ -1,5 +1,5 @@
-//! Owns what operators' machines ask: alive, ready, metrics. What belongs here: the endpoints and the text of the metrics
-//! page. Not here: counting, which each part does where it happens.
+//! Owns the operations endpoints: liveness, readiness, metrics. What belongs here: the endpoints and the text of the
+//! metrics page. Not here: counting, which each part does itself.
 
 mod metrics;
 mod process;
@@ -25,18 +25,18 @@ use crate::{
     model::error::{Error, ErrorCode},
 };
 
-/// `GET /livez`: the process answers.
+/// `GET /livez`: the process responds.
 pub async fn livez() -> Response {
     reply::json(&json!({ "status": "alive" }))
 }
 
-/// `GET /readyz`: the store answers too.
+/// `GET /readyz`: the store responds too.
 pub async fn readyz(State(app): State<Arc<App>>) -> Result<Response, OAuthError> {
     app.store.ping().await?;
     Ok(reply::json(&json!({ "status": "ready" })))
 }
 
-/// `GET /metrics`, in Prometheus text format, for the holder of the configured token.
+/// `GET /metrics`, in Prometheus text format. Requires the configured token.
 pub async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<Response, BearerError> {
     let expected = app.config.metrics_token.expose_secret();
     if expected.is_empty() {

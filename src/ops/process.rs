@@ -1,10 +1,10 @@
-//! Owns what the kernel says of this process. Reads `/proc` at each scrape and keeps nothing.
+//! Owns the kernel's figures for this process. Reads `/proc` at each scrape and stores nothing.
 
 use procfs::{WithCurrentSystemInfo, process::Process};
 
 use crate::meters::{Kind, Page};
 
-/// Memory, processor time, descriptors, threads and start, as far as the kernel tells.
+/// Memory, CPU time, file descriptors, threads and start time, where the kernel provides them.
 pub(super) fn write(page: &mut Page) {
     let Ok((process, stat)) = Process::myself().and_then(|process| process.stat().map(|stat| (process, stat))) else {
         return;

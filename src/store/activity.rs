@@ -1,4 +1,4 @@
-//! Owns reading the audit log for the one person it concerns: page by page, or about one object.
+//! Owns reading the audit log for the one user it concerns: page by page, or for one object.
 
 use super::{
     Error, Store,
@@ -8,11 +8,11 @@ use super::{
 use crate::model::error::Error as ModelError;
 
 impl Store {
-    /// What concerns this user with the id of each entry, newest first, at most `limit`; with `before`, such an id, only
-    /// older ones.
+    /// Entries that concern this user, each with its id, newest first, at most `limit`. With `before`, an entry's id,
+    /// only older ones.
     ///
     /// # Errors
-    /// [`Error::Refused`] when `before` is no entry's id.
+    /// [`Error::Refused`] when `before` is not an entry's id.
     pub async fn audit_of_user(
         &self,
         user_id: &str,
@@ -28,9 +28,9 @@ impl Store {
         self.list(OF_USER, binds![user_id, at, id, limit]).await
     }
 
-    /// What concerns one object of this user, newest first, at most `limit`.
+    /// Entries that concern one object of this user, newest first, at most `limit`.
     pub async fn audit_of_object(&self, user_id: &str, object: &str, limit: i64) -> Result<Vec<AuditEntry>, Error> {
-        // The user is compared so that no index of it serves: an object has few entries, a user may have very many.
+        // COALESCE keeps the index on the user from being used: an object has few entries, a user may have very many.
         const OF_OBJECT: &str = concat!(
             "SELECT ",
             audit_columns!(),
@@ -40,7 +40,7 @@ impl Store {
     }
 }
 
-/// The moment with which an entry's id begins, and the id.
+/// The time with which an entry's id begins, and the id.
 fn place(id: &str) -> Result<(i64, &str), Error> {
     let at = id.get(..12).and_then(|text| i64::from_str_radix(text, 16).ok());
     at.filter(|_| id.bytes().all(|b| b.is_ascii_alphanumeric()))

@@ -1,4 +1,4 @@
-//! Owns the `apis` and `scopes` tables, and reading the whole catalog. Does not cache the catalog; see `engine::catalog`.
+//! Owns the `apis` and `scopes` tables, and reading the whole catalog. Does not cache it; see `engine::catalog`.
 
 use super::{
     Error, Store,
@@ -39,7 +39,7 @@ const SCOPES: &str = concat!("SELECT api_id, ", scope_columns!(), " FROM scopes 
 const RULES: &str = concat!("SELECT api_id, ", rule_columns!(), " FROM routes ORDER BY position, id");
 
 impl Store {
-    /// Makes an API with its scopes and the client of its resource server, in one transaction.
+    /// Creates an API with its scopes and the client of its resource server, in one transaction.
     ///
     /// # Errors
     /// [`Error::Conflict`] when slug or identifier is taken, [`Error::Refused`] when a scope belongs to another API.

@@ -1,22 +1,22 @@
-//! Owns what belongs to a write beside its body. What becomes of it is `tx`'s, `sessions`' and `idempotency`'s.
+//! Owns the context of a write. `tx`, `sessions` and `idempotency` use it.
 
 use std::sync::Arc;
 
 use crate::model::{clock::Timestamp, secret::Digest};
 
-/// What belongs to a write beside its body.
+/// The context of a write.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Around {
-    /// The session that must not have ended; see [`super::Store::in_session`].
+    /// The session that must still be live; see [`super::Store::in_session`].
     pub session: Option<SessionOf>,
-    /// Stored with the write; see [`super::Store::storing`].
+    /// The response to store with the write; see [`super::Store::storing`].
     pub response: Option<Arc<StoredResponse>>,
 }
 
 /// A response to be stored with the write that it reports.
 #[derive(Debug)]
 pub struct StoredResponse {
-    /// Who asked.
+    /// The caller.
     pub actor: String,
     /// The `Idempotency-Key`.
     pub name: String,
@@ -24,13 +24,13 @@ pub struct StoredResponse {
     pub request: String,
     /// HTTP status.
     pub status: u16,
-    /// The body, sealed.
+    /// The sealed body.
     pub sealed: String,
-    /// Until when it is given again.
+    /// When it is no longer replayed.
     pub expires_at: Timestamp,
 }
 
-/// A session and whose it is: what a change by that person depends on.
+/// A session and its user, on which that user's changes depend.
 #[derive(Clone, Debug)]
 pub(super) struct SessionOf {
     pub(super) digest: Digest,

@@ -1,4 +1,4 @@
-//! Owns the `audit` table: append-only, written in the transaction of what it records.
+//! Owns the `audit` table: append-only, each entry written in the transaction that it records.
 
 use super::{
     Error, Store,
@@ -11,14 +11,14 @@ use crate::model::{
     secret,
 };
 
-/// An entry as it is read back.
+/// An entry as read from the database.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct AuditEntry {
     /// Milliseconds since the epoch.
     pub at: Timestamp,
     /// Such as `code.redeem`.
     pub event: String,
-    /// Who acted.
+    /// The actor.
     pub actor: String,
     /// The user concerned.
     pub user_id: Option<String>,
@@ -34,16 +34,16 @@ pub struct AuditEntry {
     pub address: String,
     /// Request identifier.
     pub request_id: String,
-    /// How often.
+    /// Number of occurrences.
     pub times: i64,
 }
 
-/// Whom a user is told of where an administrator acted: neither id, key nor address.
+/// The actor shown to a user for an administrator's action, in place of id, key and address.
 const ADMINISTRATOR: &str = "an administrator";
 
 impl AuditEntry {
-    /// The entry as the user it concerns may see it. Another user who acted on what is theirs is an administrator, and so is
-    /// whoever sits at the command line.
+    /// The entry as shown to the user it concerns. Actions by another user or from the command line are attributed to
+    /// an administrator.
     #[must_use]
     pub fn seen_by(mut self, user_id: &str) -> Self {
         let acting = self.actor.split(' ').next().unwrap_or_default();
@@ -56,7 +56,7 @@ impl AuditEntry {
 }
 
 impl Tx {
-    /// Appends an entry; if it cannot be written, neither is the change.
+    /// Appends an entry. If that fails, the change is rolled back too.
     pub(super) async fn audit(&mut self, now: Timestamp, origin: &Origin, event: Event) -> Result<(), Error> {
         self.audited = true;
         let id = entry_id(now);
@@ -85,13 +85,13 @@ impl Tx {
     }
 }
 
-/// An id that begins with the time, so that entries are appended at the end of the index.
+/// An id that begins with the time, so that new entries go to the end of the index.
 pub(super) fn entry_id(at: Timestamp) -> String {
     format!("{:012x}{}", at.0, secret::random_base62(10))
 }
 
 impl Store {
-    /// Appends entries that stand alone, such as counted refusals.
+    /// Appends entries that belong to no other change, such as counted refusals.
     pub async fn audit(&self, now: Timestamp, entries: Vec<(Origin, Event)>) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {

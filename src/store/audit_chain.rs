@@ -1,8 +1,8 @@
-//! Owns the chain over the audit log: numbers, seals, retention from its old end, reading it whole.
+//! Owns the hash chain over the audit log: numbers, seals, retention from its oldest end, and reading it whole.
 //!
-//! A seal is an HMAC over the one before, the number and the entry, under a key that is not in the database. Whoever
-//! changes or removes rows there cannot make the chain fit again; who removes its newest end is found out by a copy of
-//! it.
+//! A seal is an HMAC over the previous seal, the number and the entry, under a key that is not in the database. After
+//! rows are changed or removed, the chain cannot be made valid again without that key. Removal of the newest entries is
+//! detected with a copy of the newest position.
 
 use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
@@ -20,7 +20,7 @@ const BATCH: i64 = 500;
 const HEAD: &str = "audit_head";
 const ANCHOR: &str = "audit_anchor";
 
-/// A place in the chain: number and seal.
+/// A position in the chain: number and seal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChainPosition {
     /// 0 before the first entry.
@@ -29,7 +29,7 @@ pub struct ChainPosition {
     pub seal: String,
 }
 
-/// An entry with its place.
+/// An entry with its position.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct SealedEntry {
     /// Its number: one more than the entry before.
@@ -39,7 +39,7 @@ pub struct SealedEntry {
     /// What happened.
     #[serde(flatten)]
     pub entry: AuditEntry,
-    /// Over all of this and everything before it.
+    /// HMAC over this entry and everything before it.
     pub seal: String,
 }
 
@@ -73,7 +73,7 @@ impl Column for ChainPosition {
 }
 
 impl Tx {
-    /// A link kept in `meta`; its row stays locked.
+    /// A chain position stored in `meta`; its row stays locked.
     async fn link(&mut self, name: &'static str) -> Result<ChainPosition, Error> {
         let start = ChainPosition::default().text();
         let insert = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE
@@ -85,7 +85,7 @@ impl Tx {
         self.execute("UPDATE meta SET value = $2 WHERE name = $1", binds![name, &link.text()]).await.map(drop)
     }
 
-    /// Deletes the old end of the log; says how many entries.
+    /// Deletes the oldest entries; returns how many.
     pub(super) async fn trim_audit(&mut self, before: Timestamp) -> Result<u64, Error> {
         let oldest: Vec<(i64, String, Timestamp)> = self
             .list("SELECT seq, seal, at FROM audit WHERE seq IS NOT NULL ORDER BY seq LIMIT $1", binds![BATCH])
@@ -105,9 +105,9 @@ impl Tx {
 }
 
 impl Store {
-    /// Gives entries that have none their number and seal, a bounded number of them. Says whether there may be more.
+    /// Gives unsealed entries their number and seal, a bounded number at a time. Returns whether there may be more.
     pub async fn seal_audit(&self, now: Timestamp, key: &hmac::Key) -> Result<bool, Error> {
-        // Most looks find nothing; those write nothing.
+        // Usually there are none; then nothing is written.
         if self.find::<String>("SELECT id FROM audit WHERE seq IS NULL LIMIT 1", &[]).await?.is_none() {
             return Ok(false);
         }
@@ -133,7 +133,7 @@ impl Store {
         .await
     }
 
-    /// The links before the oldest entry there is, and of the newest.
+    /// The positions before the oldest entry, and of the newest.
     pub async fn audit_ends(&self) -> Result<(ChainPosition, ChainPosition), Error> {
         let link = async |name: &str| -> Result<ChainPosition, Error> {
             Ok(self.find("SELECT value FROM meta WHERE name = $1", binds![name]).await?.unwrap_or_default())

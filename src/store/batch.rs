@@ -1,5 +1,5 @@
-//! Owns one statement for many rows of values, which stand in it as `VALUES ($1, $2, …)`. For PostgreSQL each statement is a
-//! round trip, so one gets many rows; SQLite is in this process, and runs the one it has prepared again and again.
+//! Owns statements for many rows of values, written in SQL as `VALUES ($1, $2, …)`. On PostgreSQL each statement is a
+//! round trip, so one statement takes many rows. SQLite runs in-process and repeats its prepared statement.
 
 use super::{
     Engine, Error, Store,
@@ -7,11 +7,11 @@ use super::{
     tx::{Handle, Tx},
 };
 
-/// Rows of one statement.
+/// Rows per statement.
 const ROWS_MAX: usize = 100;
 
 impl Tx {
-    /// Runs a statement for each of these rows of values, and says how many rows it changed.
+    /// Runs a statement for each of these rows of values. Returns the number of rows changed.
     pub(super) async fn execute_each(&mut self, sql: &'static str, rows: &[Vec<Bind<'_>>]) -> Result<u64, Error> {
         let mut changed = 0;
         for chunk in rows.chunks(self.rows_at_once()) {
@@ -23,7 +23,7 @@ impl Tx {
         Ok(changed)
     }
 
-    /// Everything a statement selects or returns for these rows of values.
+    /// All rows that a statement selects or returns for these rows of values.
     pub(super) async fn list_each<T: Read>(
         &mut self,
         sql: &'static str,
@@ -48,7 +48,7 @@ impl Tx {
 }
 
 impl Store {
-    /// Everything a query selects for these rows of values.
+    /// All rows that a query selects for these rows of values.
     pub(super) async fn list_each<T: Read>(&self, sql: &'static str, rows: &[Vec<Bind<'_>>]) -> Result<Vec<T>, Error> {
         let at_once = match &*self.engine {
             Engine::Sqlite(_) => 1,
@@ -65,7 +65,7 @@ impl Store {
     }
 }
 
-/// The statement with a group of placeholders for each row.
+/// The statement with one group of placeholders per row.
 fn with_rows(sql: &str, rows: &[Vec<Bind<'_>>]) -> String {
     let Some((before, rest)) = sql.split_once("VALUES (") else { return sql.to_owned() };
     let (group, after) = rest.split_once(')').unwrap_or((rest, ""));

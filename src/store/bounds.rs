@@ -1,20 +1,20 @@
-//! Owns what a database may cost in time and memory.
+//! Owns limits on the time and memory that a database may use.
 
 use std::time::Duration;
 
 use crate::config::Limits;
 
-/// How much longer the database itself waits than whoever asked it.
+/// How much longer the database itself waits than its caller does.
 pub(super) const MARGIN: Duration = Duration::from_secs(1);
-/// Longest wait where nobody configured one.
+/// Default limit for a wait.
 const WAIT: Duration = Duration::from_secs(4);
-/// Memory for pages where nobody configured any, in bytes.
+/// Default memory for pages, in bytes.
 const PAGE_CACHE: usize = 16 << 20;
 
-/// What a database may cost.
+/// Limits of a database.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Longest wait for a read or write before the caller is told to try again.
+    /// Longest wait for a read or write before it fails with a retryable error.
     pub wait: Duration,
     /// Memory for pages of the embedded database over all its connections, in bytes.
     pub page_cache: usize,

@@ -1,26 +1,26 @@
-//! Owns counting keys and grants by state, a page at a time in the order of their ids. Never counts a whole table at once.
+//! Owns counting keys and grants by state, a page at a time in id order. Never counts a whole table in one query.
 
 use super::{Error, Store, row::binds};
 use crate::model::clock::Timestamp;
 
-/// Rows read in one query: about a millisecond.
+/// Rows read per query: about a millisecond.
 const PAGE: i64 = 1000;
-/// States of keys, in the order in which they are counted.
+/// States of keys, in the order of the counts.
 pub const KEY_STATES: [&str; 3] = ["active", "expired", "revoked"];
-/// States of grants. A pending one has a code that has not been redeemed yet.
+/// States of grants. A pending grant has a code that has not been redeemed yet.
 pub const GRANT_STATES: [&str; 4] = ["active", "expired", "revoked", "pending"];
 
-/// One page counted.
+/// Counts of one page.
 #[derive(Debug)]
 pub struct CensusPage {
-    /// How many are in each state.
+    /// Number in each state.
     pub states: Vec<i64>,
-    /// Where the next page begins; nothing where this was the last.
+    /// Where the next page starts; `None` after the last page.
     pub next: Option<String>,
 }
 
 impl Store {
-    /// Keys after this id by their state, see [`KEY_STATES`].
+    /// Counts keys after this id by state, see [`KEY_STATES`].
     pub async fn count_keys(&self, now: Timestamp, after: &str) -> Result<CensusPage, Error> {
         const KEYS: &str = "SELECT COUNT(*), MAX(id),
                     COALESCE(SUM(CASE WHEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
@@ -32,7 +32,7 @@ impl Store {
         Ok(CensusPage::of(count, last, vec![active, expired, revoked]))
     }
 
-    /// Grants after this id by their state, see [`GRANT_STATES`].
+    /// Counts grants after this id by state, see [`GRANT_STATES`].
     pub async fn count_grants(&self, now: Timestamp, after: &str) -> Result<CensusPage, Error> {
         const GRANTS: &str = "SELECT COUNT(*), MAX(id),
                     COALESCE(SUM(CASE WHEN revoked_at IS NULL AND generation > 0 AND ends > $2

@@ -3,16 +3,16 @@
 use super::{Error, Store, row::binds};
 use crate::cache::{Entity, EntityKind};
 
-/// Changes read in one poll; a node that lags further distrusts everything instead.
+/// Changes read in one poll. A node that lags further invalidates its whole cache instead.
 const POLL_MAX: i64 = 1000;
 
-/// A reader's place in the feed.
+/// A reader's position in the feed.
 #[derive(Debug, Default)]
 pub struct ChangeFeed {
     seq: Option<i64>,
 }
 
-/// What a poll of the feed has found.
+/// The result of a poll.
 #[derive(Debug)]
 #[must_use = "nothing cached is trusted until the poll is confirmed"]
 pub struct Poll {
@@ -22,11 +22,11 @@ pub struct Poll {
 }
 
 impl ChangeFeed {
-    /// Reads the feed to its end and applies what is new. Whoever holds something of the kinds that changed reads it
-    /// again and only then confirms.
+    /// Reads the feed to its end and applies new changes. Callers that hold data of the changed kinds reload it before
+    /// they confirm the poll.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; then nothing is confirmed, and soon nothing cached is trusted.
+    /// [`Error::Unavailable`]; then nothing is confirmed, and cached answers soon expire.
     pub async fn poll(&mut self, store: &Store) -> Result<Poll, Error> {
         let began_ms = store.freshness.steady_ms();
         let newest: Vec<i64> = store.list_as(&store.meter.feed, "SELECT seq FROM feed WHERE id = 1", &[]).await?;
@@ -34,7 +34,7 @@ impl ChangeFeed {
         let kinds = match self.seq {
             Some(seq) if seq == newest => Vec::new(),
             Some(seq) if newest > seq && newest - seq <= POLL_MAX => catch_up(store, seq, newest).await?,
-            // The first poll, a long absence, or a database put back to an older state.
+            // The first poll, a long absence, or a database restored to an older state.
             _ => distrust(store),
         };
         self.seq = Some(newest);
@@ -43,7 +43,7 @@ impl ChangeFeed {
 }
 
 impl Poll {
-    /// Everything that changed was read again: cached answers are good for another second.
+    /// Call after everything that changed was reloaded: cached answers are then valid for another second.
     pub fn confirm(&self, store: &Store) {
         store.freshness.confirm(self.began_ms);
     }
@@ -52,7 +52,7 @@ impl Poll {
 async fn catch_up(store: &Store, seq: i64, newest: i64) -> Result<Vec<EntityKind>, Error> {
     let sql = "SELECT kind, entity FROM changes WHERE seq > $1 AND seq <= $2 ORDER BY seq";
     let rows: Vec<(String, String)> = store.list_as(&store.meter.feed, sql, binds![seq, newest]).await?;
-    // Fewer rows than numbers: some were swept before this node read them.
+    // Fewer rows than numbers: some were purged before this node read them.
     if i64::try_from(rows.len()).unwrap_or_default() < newest - seq {
         return Ok(distrust(store));
     }
@@ -60,7 +60,7 @@ async fn catch_up(store: &Store, seq: i64, newest: i64) -> Result<Vec<EntityKind
     for (kind, entity) in rows {
         match EntityKind::parse(&kind) {
             Some(kind) => entities.push(Entity::new(kind, entity)),
-            // Written by a newer grantd: what it touches is not known here.
+            // Written by a newer grantd: this version cannot tell what it affects.
             None => return Ok(distrust(store)),
         }
     }

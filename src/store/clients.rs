@@ -18,12 +18,12 @@ use crate::{
     },
 };
 
-/// Most clients one user registers.
+/// Most clients that one user may register.
 const OWNED_MAX: i64 = 100;
 /// Most live secrets of one client: the current one and those being replaced.
 const SECRETS_MAX: i64 = 10;
 
-/// Since when the client `c` is disabled: itself, or with the user who owns it. Whoever reads a client's state asks this.
+/// When client `c` was disabled, either itself or through its owner. Every query of a client's state uses this.
 macro_rules! client_disabled_at {
     () => {
         "COALESCE(c.disabled_at, (SELECT o.disabled_at FROM users o WHERE o.id = c.owner_id))"
@@ -57,32 +57,32 @@ const OWNED: &str =
     concat!("SELECT ", client_columns!(), " FROM clients c WHERE c.owner_id = $1 ORDER BY c.name, c.id LIMIT $2");
 const SECRETS: &str =
     concat!("SELECT ", secret_columns!(), " FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC");
-/// Locks a client's row until the commit, before its secrets are counted: of two rotations at once both keep to the bound.
+/// Locks a client's row until the commit, before its secrets are counted, so concurrent rotations respect the limit.
 const LOCK_CONFIDENTIAL: &str = "UPDATE clients SET name = name
                                  WHERE id = $1 AND kind = 'confidential' AND ($2 IS NULL OR owner_id = $2)";
 
-/// What of a client is changed; what is not here stays. Who may change what is `engine::client_rules`.
+/// Changes to a client; `None` leaves a field unchanged. `engine::client_rules` decides who may change what.
 #[derive(Clone, Debug, Default)]
 pub struct ClientChanges {
-    /// Name to show.
+    /// Display name.
     pub name: Option<String>,
-    /// Where codes may go.
+    /// Where authorization responses may be sent.
     pub redirect_uris: Option<Vec<RedirectUri>>,
-    /// The scopes it may ask for.
+    /// Scopes that it may request.
     pub scopes: Option<Scopes>,
-    /// The client for which this was found to be allowed; if it is another by now, nothing is written.
+    /// The client for which the changes were authorized. If it has changed since, nothing is written.
     pub allowed_for: Option<Box<Client>>,
 }
 
 impl ClientChanges {
-    /// Whether nothing is changed.
+    /// Whether there are no changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.name.is_none() && self.redirect_uris.is_none() && self.scopes.is_none()
     }
 }
 
-/// Refuses changes that were allowed for a client which is not as it was; its row is locked.
+/// Refuses changes if the client differs from the one they were authorized for; locks its row.
 async fn check_unchanged(tx: &mut Tx, id: &str, was: &Client) -> Result<(), Error> {
     let sql = "UPDATE clients SET name = name WHERE id = $1 RETURNING name, redirect_uris, scopes, first_party";
     type Judged = (String, Vec<RedirectUri>, Scopes, bool);
@@ -156,28 +156,28 @@ impl Tx {
 }
 
 impl Store {
-    /// Keeps a new client with its first secret. The same id twice is a conflict.
+    /// Stores a new client with its first secret. A duplicate id is a conflict.
     pub async fn insert_client(&self, now: Timestamp, origin: Origin, client: Client) -> Result<(), Error> {
         self.write(now, move |tx| Box::pin(async move { tx.insert_client(now, &origin, &client).await })).await
     }
 
-    /// The client with its secrets, whatever its state.
+    /// The client with its secrets, in any state.
     pub async fn find_client(&self, id: &str) -> Result<Option<Client>, Error> {
         let Some(mut client) = self.find::<Client>(FIND, binds![id]).await? else { return Ok(None) };
         client.secrets = self.list(SECRETS, binds![id]).await?;
         Ok(Some(client))
     }
 
-    /// The clients of one owner by name, at most `limit`; without secrets.
+    /// The clients of one owner sorted by name, at most `limit`; without secrets.
     pub async fn list_clients(&self, owner_id: &str, limit: i64) -> Result<Vec<Client>, Error> {
         self.list(OWNED, binds![owner_id, limit]).await
     }
 
-    /// Changes a client, with an owner given only that owner's; false if there is none, or it is an API's own.
-    /// A redirect URI that is gone ends the codes sent to it.
+    /// Changes a client; if an owner is given, only that owner's. Returns false if there is none, or it belongs to an
+    /// API. Removing a redirect URI invalidates the codes sent to it.
     ///
     /// # Errors
-    /// [`Error::Refused`] where it is not any more the client for which the changes were allowed.
+    /// [`Error::Refused`] when the client has changed since the changes were authorized.
     pub async fn update_client(
         &self,
         now: Timestamp,
@@ -212,8 +212,8 @@ impl Store {
         .await
     }
 
-    /// Adds a secret and lets the others end at `others_end_at`. With an owner given, only that owner's client.
-    /// False if there is no such confidential client.
+    /// Adds a secret and makes the others expire at `others_end_at`. If an owner is given, only that owner's client.
+    /// Returns false if there is no such confidential client.
     pub async fn rotate_secret(
         &self,
         now: Timestamp,
@@ -252,7 +252,7 @@ impl Store {
         .await
     }
 
-    /// Disables or enables a client; false if there is none.
+    /// Disables or enables a client; returns false if there is none.
     pub async fn set_client_active(
         &self,
         now: Timestamp,
@@ -281,8 +281,8 @@ impl Store {
         .await
     }
 
-    /// Deletes a client with its codes, grants, consents and secrets, in one transaction; with an owner given, only that
-    /// owner's. False if there is none. The client of an API stays: the API would be unguarded.
+    /// Deletes a client with its codes, grants, consents and secrets in one transaction; if an owner is given, only
+    /// that owner's. Returns false if there is none. An API's client is never deleted: the API would be unprotected.
     pub async fn delete_client(
         &self,
         now: Timestamp,
@@ -311,6 +311,6 @@ impl Store {
 }
 
 fn uris(uris: &[RedirectUri]) -> String {
-    // A redirect URI has no spaces, so words will do.
+    // A redirect URI contains no spaces.
     uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>().join(" ")
 }

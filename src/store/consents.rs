@@ -19,7 +19,7 @@ impl Store {
         self.find(FIND, binds![user_id, client_id]).await
     }
 
-    /// Whether a user other than `owner` has allowed this client, under this name and to lead to this host.
+    /// Whether a user other than `owner` has allowed this client under this name and with this redirect host.
     pub async fn is_allowed_by_others(
         &self,
         client_id: &str,
@@ -27,19 +27,19 @@ impl Store {
         client_name: &str,
         host: &str,
     ) -> Result<bool, Error> {
-        // Hosts are kept one on a line. The host is found without LIKE, for which some of its characters are patterns.
+        // Hosts are stored one per line. LIKE is avoided because it treats some of their characters as patterns.
         let sql = "SELECT user_id FROM consents WHERE client_id = $1 AND user_id <> $2 AND client_name = $3
                      AND REPLACE($4 || hosts || $4, $5, '') <> $4 || hosts || $4 LIMIT 1";
         let line = format!("\n{host}\n");
         Ok(self.find::<String>(sql, binds![client_id, owner, client_name, "\n", &line]).await?.is_some())
     }
 
-    /// Records an answer on the consent page; "allow" is remembered beyond its interaction. False if that has ended.
+    /// Records a consent answer; "allow" outlasts the interaction. Returns false if the interaction has ended.
     pub async fn decide_consent(&self, now: Timestamp, origin: Origin, answer: ConsentAnswer) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
                 let ConsentAnswer { interaction, user_id, client_id, asked, allow } = answer;
-                // Locked, so that of two answers at once neither forgets what the other allowed.
+                // Locked, so that concurrent answers do not overwrite each other's consent.
                 tx.check_user(&user_id).await?;
                 let decision = if allow { "allow" } else { "deny" };
                 let waiting = tx
@@ -86,8 +86,8 @@ impl Store {
         .await
     }
 
-    /// The clients that may act for the user: those the user allowed, and those with a grant and no consent, most often
-    /// because the operator trusts them. By name, at most 200 of each.
+    /// The clients that may act for the user: those with consent, and those with a grant but no consent, usually
+    /// first-party clients. Sorted by name, at most 200 of each.
     pub async fn connected_apps(&self, now: Timestamp, user_id: &str) -> Result<Vec<ConnectedApp>, Error> {
         let mut apps: Vec<ConnectedApp> = self.list(ALLOWED, binds![user_id]).await?;
         for one in self.list::<ConnectedApp>(NEVER_ASKED, binds![user_id, now]).await? {
@@ -105,8 +105,8 @@ impl Store {
         Ok(apps)
     }
 
-    /// Withdraws consent: every grant of this user to this client ends with it, and the user is asked again where an answer
-    /// has not been acted on yet. False if there was nothing.
+    /// Withdraws consent and revokes every grant of this user to this client. Consent answers that have not been used
+    /// yet are discarded, so the user is asked again. Returns false if there was nothing to withdraw.
     pub async fn withdraw_consent(
         &self,
         now: Timestamp,
@@ -116,7 +116,7 @@ impl Store {
     ) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                // In the order of an answer that is being given: interactions first.
+                // In the same lock order as an answer that is being recorded: interactions first.
                 tx.execute(
                     "UPDATE interactions SET decided_by = NULL, decision = NULL WHERE decided_by = $1",
                     binds![&user_id],
@@ -134,9 +134,9 @@ impl Store {
                     )
                     .await?
                     > 0;
-                // A first-party client has grants and no consent.
+                // A first-party client has grants but no consent.
                 if found || ended {
-                    // Every token of every such grant depends on its user: one change, however many grants there were.
+                    // Every token of these grants depends on the user: one change covers any number of grants.
                     tx.touch(EntityKind::User, user_id.as_str());
                     tx.audit(now, &origin, Event::new("consent.withdraw").user(&user_id).client(&client_id)).await?;
                 }
@@ -168,7 +168,7 @@ const ALLOWED: &str = concat!(
     allowed_columns!(),
     " FROM consents s JOIN clients c ON c.id = s.client_id WHERE s.user_id = $1 ORDER BY c.name, c.id LIMIT 200"
 );
-/// The same columns of grants without a consent.
+/// The same columns, for grants without consent.
 const NEVER_ASKED: &str = "
     SELECT c.id, c.name, g.scopes, MIN(g.created_at), MAX(g.rotated_at), '', c.first_party
     FROM grants g JOIN clients c ON c.id = g.client_id

@@ -33,7 +33,7 @@ const INSERT: &str = concat!(
     ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 );
 
-/// A refusal in the order of its columns.
+/// The values of a refusal in column order.
 fn values<'r>(id: &'r String, record: &'r DenialRecord) -> Vec<Bind<'r>> {
     let DenialRecord { request_id, at, status, reason, kind, asked, api, key_id, user_id, client_id, address } = record;
     let DeniedRequest { method, path, needs, holds } = asked;
@@ -57,19 +57,19 @@ fn values<'r>(id: &'r String, record: &'r DenialRecord) -> Vec<Bind<'r>> {
     .to_vec()
 }
 
-/// The kind of reason, unless a newer grantd wrote it.
+/// The refusal reason, unless a newer grantd wrote it.
 fn known(kind: Option<String>) -> Option<&'static str> {
     kind.and_then(|word| Reason::WORDS.into_iter().find(|known| *known == word))
 }
 
-/// Rows read at most.
+/// Most rows read.
 const READ_MAX: i64 = 100;
 
 impl Store {
     /// Writes refusals in one batch.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; the caller keeps them.
+    /// [`Error::Unavailable`]; the caller keeps the records.
     pub async fn insert_denials(&self, now: Timestamp, records: Vec<DenialRecord>) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -95,7 +95,7 @@ impl Store {
         self.list(OF_REQUEST, binds![request_id, user_id, READ_MAX]).await
     }
 
-    /// A user's newest refusals, of one key or of all; at most 100.
+    /// A user's newest refusals, for one key or for all; at most 100.
     pub async fn denials_of_user(&self, user_id: &str, key_id: Option<&str>) -> Result<Vec<DenialRecord>, Error> {
         const OF_USER: &str = concat!(
             "SELECT ",

@@ -1,28 +1,28 @@
-//! Owns how the store fails, and which failures of a database are outages, which conflicts, and which bugs of ours.
+//! Owns the store's errors, and which database errors are outages, conflicts, or bugs in this program.
 
 use rusqlite::{ErrorCode as Sqlite, ffi};
 
 use crate::model::error::{Error as ModelError, ErrorCode};
 
-/// Why a statement did not happen.
+/// Why a statement had no effect.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database is unreachable, busy or full: nothing was acknowledged, and trying again may help.
+    /// The database is unreachable, busy or full: nothing was committed, and a retry may succeed.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// Only a person can mend it: the words say what and how. Never a password.
+    /// Needs an operator: the message explains what to do. Never contains a password.
     #[error("{0}")]
     Setup(String),
-    /// A unique value is taken.
+    /// A unique value is already in use.
     #[error("already exists")]
     Conflict,
-    /// The session in which somebody asked for it has ended: nothing has happened.
+    /// The session of the caller has ended; nothing was changed.
     #[error("the session has ended")]
     SessionEnded,
-    /// A row does not hold what it must.
+    /// A row contains invalid data.
     #[error("unexpected data: {0}")]
     Corrupt(&'static str),
-    /// The database refused the statement for what it is or holds: trying again never helps.
+    /// The database rejected the statement for its text or values: a retry never helps.
     #[error("a statement is wrong: {0}")]
     Bug(String),
     /// A refusal decided inside the transaction, which is rolled back.
@@ -31,7 +31,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The same at a start, where trying again does not help: somebody has to look.
+    /// The same error at startup, where a retry does not help and an operator must act.
     pub(super) fn at_start(self, what: &str) -> Self {
         match self {
             Self::Unavailable(cause) | Self::Bug(cause) => Self::Setup(format!("{what}: {cause}")),
@@ -46,11 +46,11 @@ impl From<rusqlite::Error> for Error {
         let Some(cause) = error.sqlite_error() else { return Self::Bug(words) };
         match (cause.code, cause.extended_code) {
             (_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => Self::Conflict,
-            // A table that is away was there at the start: somebody is at work on the database.
+            // A missing table existed at startup: the database is being worked on.
             (Sqlite::Unknown, _) if words.contains("no such table") => Self::Unavailable(words),
-            // A trigger is somebody else's: this database takes no such write for now.
+            // A trigger that is not part of this schema rejects the write: treated as an outage.
             (_, ffi::SQLITE_CONSTRAINT_TRIGGER) => Self::Unavailable(words),
-            // SQLite has no code for a statement it cannot compile but "error".
+            // SQLite reports a statement that it cannot compile with the generic code "error".
             (
                 Sqlite::Unknown
                 | Sqlite::ConstraintViolation
@@ -72,9 +72,9 @@ impl From<sqlx::Error> for Error {
         match &error {
             Sql::Database(cause) => match cause.code().as_deref() {
                 Some("23505") => Self::Conflict,
-                // A table that is away was there at the start, and rights can be taken: somebody is at work on the database.
+                // A missing table existed at startup, and privileges can be revoked: the database is being worked on.
                 Some("42P01" | "42501") => Self::Unavailable(words),
-                // Data exceptions, constraints, and what is wrong with a statement itself.
+                // Data exceptions, constraint violations, and errors in the statement itself.
                 Some(code) if ["22", "23", "42"].iter().any(|class| code.starts_with(class)) => Self::Bug(words),
                 _ => Self::Unavailable(words),
             },

@@ -1,28 +1,28 @@
-//! Owns reading a grant: whose it is, and what its tokens depend on. Does not change it; see `grants`.
+//! Owns reading a grant: its client, and the state on which its tokens depend. Does not change it; see `grants`.
 
 use super::{Error, Store, clients::client_disabled_at, row::binds};
 use crate::model::{clock::Timestamp, grant::Redeemed};
 
-/// What an access token's validity depends on.
+/// The state on which an access token's validity depends.
 #[derive(Clone, Debug)]
 pub struct TokenState {
     /// The token or its grant was revoked.
     pub revoked: bool,
     /// The user or client is disabled.
     pub disabled: bool,
-    /// The user who owns the client, with whom it is disabled.
+    /// The user who owns the client; disabling that user disables the client.
     pub client_owner: Option<String>,
-    /// The user's name and plan, where there is a user.
+    /// The user's name and plan, if there is a user.
     pub user: Option<(String, String)>,
 }
 
 impl Store {
-    /// Whose grant it is.
+    /// The client of a grant.
     pub async fn grant_client(&self, id: &str) -> Result<Option<String>, Error> {
         self.find("SELECT client_id FROM grants WHERE id = $1", binds![id]).await
     }
 
-    /// What an access token of a grant depends on, in one look.
+    /// The state on which an access token of a grant depends, in one query.
     pub async fn grant_token_state(&self, grant_id: &str, jti: &str) -> Result<Option<TokenState>, Error> {
         const STATE: &str = concat!(
             "SELECT g.revoked_at, t.expires_at, u.disabled_at, ",
@@ -44,7 +44,7 @@ impl Store {
         }))
     }
 
-    /// The live grant whose refresh token has this generation: scopes, user, and when the token ends if it is not used.
+    /// The live grant whose refresh token has this generation: scopes, user, and when the token expires if unused.
     pub async fn live_grant(
         &self,
         now: Timestamp,

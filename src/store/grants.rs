@@ -1,5 +1,5 @@
-//! Owns the `grants` table: single use, rotation and revocation, each one conditional statement (DESIGN idea 2).
-//! Does not check tokens' authenticity; see `engine::grant_token`.
+//! Owns the `grants` table: single use, rotation and revocation, each in one conditional statement (DESIGN idea 2).
+//! Does not check the authenticity of tokens; see `engine::grant_token`.
 
 use super::{
     Error, Store,
@@ -17,34 +17,34 @@ use crate::{
     },
 };
 
-/// Answers of one successor within its grace window. A bound, far above what a retrying client sends.
+/// Most replays of one successor within its grace window, far above what a retrying client sends.
 const REPLAYS_MAX: i64 = 256;
-/// Live grants of one user and client, a device or sign-in each. What ends all of a user's grants, such as a new password,
-/// has to be done with them in one statement.
+/// Most live grants of one user and client, one per device or sign-in. Operations that end all grants of a user, such
+/// as a password change, update them in one statement.
 const LIVE_MAX: i64 = 100;
 
-/// How a redemption ended. A refusal is committed too: it may have revoked the grant.
+/// Outcome of a redemption. A refusal is committed too: it may have revoked the grant.
 #[derive(Debug)]
 pub enum Redemption<T = ()> {
-    /// Exactly one caller gets this for one generation, or the same successor again within its grace window.
-    /// With what its check found.
+    /// Exactly one caller per generation gets this; within the grace window, a retry gets the same successor again.
+    /// Carries the result of the check.
     Redeemed(Redeemed, T),
-    /// Nobody gets anything.
+    /// Refused; nothing is issued.
     Refused(ModelError),
-    /// It was used before, so the grant was revoked now with everything issued from it. Its user should hear of it.
+    /// Already used: the grant was revoked with everything issued from it. The user should be notified.
     Reused(String, ModelError),
-    /// It was issued to another client, whose grant stays as it is. Counted by the caller: guesses must not fill the log.
+    /// Issued to another client; the grant is unchanged. The caller counts these: guesses must not fill the log.
     WrongClient,
 }
 
-/// What a rotation needs to know of the client.
+/// Input to a rotation.
 #[derive(Clone, Copy, Debug)]
 pub struct Rotation {
     /// The generation the presented token carries.
     pub generation: u32,
-    /// Grace window of the client, in milliseconds.
+    /// The client's grace window, in milliseconds.
     pub grace_ms: i64,
-    /// When the next refresh token goes stale if unused.
+    /// When the next refresh token expires if unused.
     pub idle_expires_at: Timestamp,
 }
 
@@ -55,7 +55,7 @@ record! {
     }
 }
 
-/// What the audit log holds about a grant's refreshes.
+/// The last refresh and replay of a grant that were audited.
 struct RefreshAudit {
     refresh_hour: Option<i64>,
     generation: i64,
@@ -68,8 +68,8 @@ record! {
     }
 }
 
-/// Locks the session in which a grant is made until the commit, if its user and client may have one. Returns the grant of
-/// both that was not used for longest, where they have as many as they may.
+/// Locks the session in which a grant is created until the commit, if its user and client are enabled. Returns the
+/// least recently used grant of this user and client if they have reached the limit.
 const LOCK_SESSION: &str = concat!(
     "UPDATE sessions SET user_id = user_id WHERE digest = $1 AND user_id = $2 AND expires_at > $3
        AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.disabled_at IS NULL)
@@ -109,14 +109,14 @@ const REPLAY: &str = concat!(
 );
 
 impl Store {
-    /// Keeps a new grant; its code may be redeemed until it expires. False if the session in which it was approved has ended,
-    /// or its user or client was disabled: then nothing has happened. Of too many grants of one user and client, the one that was
-    /// not used for longest is revoked.
+    /// Stores a new grant; its code may be redeemed until it expires. Returns false and changes nothing if the session
+    /// in which it was approved has ended, or its user or client was disabled. If the user and client have too many
+    /// grants, the least recently used one is revoked.
     pub async fn insert_grant(&self, now: Timestamp, origin: Origin, grant: NewGrant) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
-                // The session's row stays locked until the commit. A new password deletes the sessions before it revokes the
-                // grants, so it either finds this grant or leaves no session to make it in.
+                // The session's row stays locked until the commit. A password change deletes the sessions before it
+                // revokes the grants, so it either finds this grant or leaves no session to create it in.
                 let session = grant.session.text();
                 let place = binds![&session, &grant.user_id, now, &grant.client_id, LIVE_MAX - 1];
                 let Some(unused) = tx.find::<Option<String>>(LOCK_SESSION, place).await? else { return Ok(false) };
@@ -158,9 +158,9 @@ impl Store {
         .await
     }
 
-    /// Redeems a code: generation 0 becomes 1, once. `check` sees the grant before the commit; its refusal burns the code,
-    /// unless it is `invalid_target`.
-    /// A second redemption by the same client revokes the grant and everything issued from it (RFC 6749 §4.1.2).
+    /// Redeems a code: changes generation 0 to 1, once. `check` receives the grant before the commit. Its refusal
+    /// invalidates the code, unless it is `invalid_target`. A second redemption by the same client revokes the grant
+    /// and everything issued from it (RFC 6749 §4.1.2).
     pub async fn redeem_code<C, T>(
         &self,
         now: Timestamp,
@@ -184,7 +184,7 @@ impl Store {
                         tx.audit(now, &origin, event).await?;
                         Ok(Redemption::Redeemed(redeemed, checked))
                     }
-                    // The client has proven all it must and only left open for which API: the code still works.
+                    // The client met every other condition and only failed to name the API: the code remains valid.
                     Err(error) if error.code == ErrorCode::InvalidTarget => Err(Error::Refused(error)),
                     Err(error) => {
                         revoke(tx, now, &id, "code refused").await?;
@@ -197,9 +197,9 @@ impl Store {
         .await
     }
 
-    /// Rotates a refresh token: its generation becomes the next, once. Within the grace window the immediate predecessor
-    /// gets the same successor again; outside it, reuse revokes the whole grant (RFC 9700 §4.14.2).
-    /// A refusal of `check` rolls back, so that the token still works.
+    /// Rotates a refresh token: advances its generation by one, once. Within the grace window the immediate predecessor
+    /// gets the same successor again; outside it, reuse revokes the whole grant (RFC 9700 §4.14.2). A refusal by
+    /// `check` rolls back, so the token remains valid.
     ///
     /// # Errors
     /// [`Error::Unavailable`], or [`Error::Refused`] by `check`.
@@ -238,7 +238,7 @@ impl Store {
         .await
     }
 
-    /// Revokes a grant of this client with everything issued from it; false if there is no such live grant.
+    /// Revokes a grant of this client with everything issued from it; returns false if there is no such live grant.
     pub async fn revoke_grant(
         &self,
         now: Timestamp,
@@ -266,9 +266,9 @@ impl Store {
     }
 }
 
-/// Appends the first refresh of an hour to the audit log, with how many there were since the last entry; the same of the
-/// first repetition. A refresh changes nobody's rights, and a client may refresh as often as it likes: a row for each would
-/// let one client fill the disk.
+/// Appends the first refresh of each hour to the audit log, with the number since the last entry, and likewise the
+/// first replay. A refresh changes no permissions and is not limited in number: a row for each would let one client
+/// fill the disk.
 async fn audit_refresh(
     tx: &mut Tx,
     now: Timestamp,
@@ -313,7 +313,7 @@ async fn replay(
     .await
 }
 
-/// Nobody won: finds out why, and revokes the grant if its own client used something twice.
+/// No row was updated: determines why, and revokes the grant if its own client reused a code or token.
 async fn refuse<T>(
     tx: &mut Tx,
     now: Timestamp,

@@ -1,5 +1,5 @@
-//! Owns the `idempotency` table: responses stored in the transaction that they report, for retries. Does not seal
-//! them; see `engine::idempotency`.
+//! Owns the `idempotency` table: responses stored for retries, in the transaction that they report. Does not seal them;
+//! see `engine::idempotency`.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub struct SealedResponse {
     pub request: String,
     /// HTTP status.
     pub status: u16,
-    /// The body, sealed.
+    /// The sealed body.
     pub sealed: String,
 }
 
@@ -27,8 +27,8 @@ record! {
 }
 
 impl Tx {
-    /// Stores the response if anything was done. Of two equal requests at once, the second waits for the first: then its
-    /// own work is undone.
+    /// Stores the response if anything was changed. Of two identical concurrent requests, the second waits for the
+    /// first and is then rolled back.
     pub(super) async fn store_response(
         &mut self,
         now: Timestamp,
@@ -58,7 +58,7 @@ impl Tx {
 }
 
 impl Store {
-    /// This store, whose next write also stores `response`, in the same transaction: either both happen or neither.
+    /// This store, but its next write also stores `response` in the same transaction: either both happen or neither.
     #[must_use]
     pub fn storing(&self, response: Option<StoredResponse>) -> Self {
         let mut store = self.clone();
@@ -66,7 +66,7 @@ impl Store {
         store
     }
 
-    /// The response stored for this caller under this name.
+    /// The response stored for this caller under this `Idempotency-Key`.
     pub async fn find_response(
         &self,
         now: Timestamp,

@@ -1,5 +1,5 @@
-//! Owns bringing keys in by the thousand: a batch and how far the import has come are one transaction. Does not read files
-//! or judge keys; see `engine::import`.
+//! Owns bulk import of keys: a batch and the import's progress are written in one transaction. Does not read files or
+//! validate keys; see `engine::import`.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -15,7 +15,7 @@ use crate::model::{
     secret::{Digest, new_id},
 };
 
-/// A key from elsewhere, judged and ready to be kept.
+/// A validated key from another system, ready to be stored.
 #[derive(Clone, Debug)]
 pub struct ImportedKey {
     /// `key_…`.
@@ -24,66 +24,66 @@ pub struct ImportedKey {
     pub digest: Digest,
     /// The owner's address in normal form.
     pub owner: String,
-    /// What it is for.
+    /// Display name.
     pub name: String,
-    /// How it starts, as far as that is no secret.
+    /// Its first characters, as far as they are not secret.
     pub prefix: String,
-    /// How it ends, as far as that tells nobody the rest.
+    /// Its last characters, as far as they do not reveal the rest.
     pub hint: String,
     /// Space-delimited.
     pub scopes: String,
     /// Such as `live`.
     pub environment: String,
-    /// Id or name of a project of the owner's.
+    /// Id or name of one of the owner's projects.
     pub project: Option<String>,
-    /// A plan of its own.
+    /// Its own plan.
     pub plan: Option<String>,
     /// Space-delimited.
     pub networks: String,
-    /// When it ends by itself.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
 }
 
-/// What became of a key.
+/// Result of importing a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImportOutcome {
-    /// It is kept.
+    /// It was stored.
     Imported,
-    /// It was there before, and its owner's: nothing was changed.
+    /// It already existed with the same owner; nothing was changed.
     Present,
-    /// Why it is not kept.
+    /// Why it was not stored.
     Refused(Cow<'static, str>),
 }
 
-/// How far an import has come.
+/// Progress of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImportProgress {
-    /// Bytes of the file that are done.
+    /// Bytes of the file processed.
     pub offset: u64,
-    /// Lines of it.
+    /// Lines of the file processed.
     pub line: u64,
-    /// Keys that are now kept.
+    /// Keys stored.
     pub imported: u64,
-    /// Keys that were there before.
+    /// Keys that already existed.
     pub present: u64,
-    /// Rows that were refused.
+    /// Rows refused.
     pub refused: u64,
-    /// Owners made for them.
+    /// Owners created.
     pub owners: u64,
 }
 
-/// A batch.
+/// A batch of keys.
 #[derive(Clone, Debug)]
 pub struct ImportBatch {
-    /// Which import; the same for the same file and options.
+    /// Identifies the import; the same for the same file and options.
     pub id: String,
     /// The keys.
     pub keys: Vec<ImportedKey>,
-    /// How far it has come with this batch, but for what becomes of its keys.
+    /// Progress after this batch, except the counts of its keys.
     pub progress: ImportProgress,
-    /// Makes owners that do not exist, on this plan.
+    /// Creates missing owners, on this plan.
     pub owners_plan: Option<String>,
-    /// Changes nothing.
+    /// Validates without changing anything.
     pub dry_run: bool,
 }
 
@@ -97,7 +97,7 @@ impl ImportProgress {
 
     fn parse(text: &str) -> Option<Self> {
         let numbers: Vec<u64> = text.split(' ').map(|number| number.parse().ok()).collect::<Option<_>>()?;
-        // When it was kept stands behind; versions before schema 21 did not write it.
+        // The time of storing follows; versions before schema 21 did not write it.
         let [offset, line, imported, present, refused, owners, ..] = numbers[..] else { return None };
         Some(Self { offset, line, imported, present, refused, owners })
     }
@@ -112,21 +112,21 @@ impl ImportProgress {
 }
 
 impl Store {
-    /// How far the import has come that was begun and not finished.
+    /// Progress of an import that was begun and not finished.
     pub async fn import_progress(&self, id: &str) -> Result<Option<ImportProgress>, Error> {
         self.find("SELECT value FROM meta WHERE name = $1", binds![&place(id)]).await
     }
 
-    /// Sets the database up for many keys: until it is closed it takes more memory, some 128 MB, and writes less.
+    /// Tunes the database for bulk writes: until closed, it uses more memory, some 128 MB, and checkpoints less often.
     pub async fn begin_import(&self, now: Timestamp) -> Result<(), Error> {
         self.write(now, |tx| Box::pin(async move { tx.tune_for_bulk() })).await
     }
 
-    /// Keeps a batch of keys together with how far the import has come: after a kill it resumes after the last batch that
-    /// was kept, and no row is lost or kept twice. Nothing is appended to the feed for a key: no node has ever trusted it.
+    /// Stores a batch of keys together with the import's progress: after a crash it resumes after the last stored
+    /// batch, and no row is lost or stored twice. Keys are not appended to the feed: no node can have cached them.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]: nothing of the batch was kept.
+    /// [`Error::Unavailable`]: nothing of the batch was stored.
     pub async fn import_keys(
         &self,
         now: Timestamp,
@@ -155,7 +155,7 @@ impl Store {
         .await
     }
 
-    /// Ends an import, with one audit entry for all of it.
+    /// Ends an import, with one audit entry for the whole import.
     pub async fn finish_import(
         &self,
         now: Timestamp,
@@ -205,7 +205,7 @@ impl Tx {
             }
         };
         let Some(owner) = owner else { return Ok(ImportOutcome::Refused("no user has the owner's address".into())) };
-        // Who had it before is looked for first where a project's policy would count it.
+        // An existing key is looked up first if a project's policy would otherwise count it.
         if (batch.dry_run || key.project.is_some())
             && let Some(fate) = self.present(key, &owner).await?
         {
@@ -252,7 +252,7 @@ impl Tx {
         }
     }
 
-    /// The fate of a key that is there before.
+    /// The outcome for a key that already exists.
     async fn present(&mut self, key: &ImportedKey, owner: &str) -> Result<Option<ImportOutcome>, Error> {
         let sql = "SELECT user_id FROM api_keys WHERE digest = $1";
         let found: Option<String> = self.find(sql, binds![&key.digest.text()]).await?;
@@ -307,7 +307,7 @@ impl Tx {
         }
     }
 
-    /// Forgets how far imports have come that were not resumed since `before`: begun again, they find their keys
+    /// Deletes the progress of imports that were not resumed since `before`. If started again, they find their keys
     /// present.
     pub(super) async fn purge_imports(&mut self, before: Timestamp) -> Result<(), Error> {
         let sql = "SELECT name, value FROM meta WHERE SUBSTR(name, 1, 7) = 'import:'";
@@ -335,7 +335,7 @@ impl Tx {
             )
             .await?;
         if begun > 0 {
-            // Should nobody finish it, this says where the keys came from.
+            // Records where the keys came from, even if the import is never finished.
             return self.audit(now, origin, Event::new("key.import_begin").object(id)).await;
         }
         self.execute("UPDATE meta SET value = $2 WHERE name = $1", binds![&name, &value]).await.map(drop)

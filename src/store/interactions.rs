@@ -1,4 +1,4 @@
-//! Owns the `interactions` table: authorization requests that wait for their user.
+//! Owns the `interactions` table: authorization requests that wait for a user.
 
 use super::{Error, Store, row::binds};
 use crate::model::{authorize_request::AuthorizeRequest, clock::Timestamp, secret::Digest};
@@ -6,22 +6,22 @@ use crate::model::{authorize_request::AuthorizeRequest, clock::Timestamp, secret
 /// A waiting request.
 #[derive(Clone, Debug)]
 pub struct Interaction {
-    /// Digest of the browser's cookie it is bound to.
+    /// Digest of the cookie of the browser to which it is bound.
     pub browser: Digest,
-    /// What was asked.
+    /// The authorization request.
     pub request: AuthorizeRequest,
-    /// When it began.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Timestamp,
     /// When a user last signed in for it.
     pub signed_in_at: Option<Timestamp>,
-    /// Who answered the consent page, and whether with "allow".
+    /// The user who answered the consent page, and whether the answer was "allow".
     pub decision: Option<(String, bool)>,
 }
 
 impl Store {
-    /// Keeps a request under the digest of its id.
+    /// Stores a request under the digest of its id.
     pub async fn insert_interaction(&self, id: Digest, interaction: Interaction) -> Result<(), Error> {
         let request =
             serde_json::to_string(&interaction.request).map_err(|_| Error::Corrupt("a request cannot be written"))?;
@@ -45,7 +45,7 @@ impl Store {
         .await
     }
 
-    /// The request under this id, if it has not ended.
+    /// The request with this id, if it has not expired.
     pub async fn find_interaction(&self, now: Timestamp, id: &Digest) -> Result<Option<Interaction>, Error> {
         const FIND: &str = "
             SELECT browser, request, created_at, expires_at, signed_in_at, decided_by, decision
@@ -58,7 +58,7 @@ impl Store {
         Ok(Some(Interaction { browser, request, created_at, expires_at, signed_in_at, decision }))
     }
 
-    /// Notes that a user signed in for this request; an earlier decision no longer counts.
+    /// Records that a user signed in for this request, and clears any earlier decision.
     pub async fn interaction_signed_in(&self, now: Timestamp, id: Digest) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -73,7 +73,7 @@ impl Store {
         .await
     }
 
-    /// Ends a waiting request: it led to a code or an error. False if it was ended before.
+    /// Deletes a waiting request that led to a code or an error. Returns false if it was already deleted.
     pub async fn delete_interaction(&self, now: Timestamp, id: Digest) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {

@@ -1,4 +1,4 @@
-//! Owns what may be changed of a key while it lives, and putting another in its place. Does not make or end keys; see `keys`.
+//! Owns changing and replacing live keys. Does not create or revoke keys; see `keys`.
 
 use super::{Error, Store, keys::refused, row::binds, tx::Tx};
 use crate::{
@@ -12,19 +12,19 @@ use crate::{
     },
 };
 
-/// What of a key is changed; what is not here stays.
+/// Changes to a key; `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct KeyChanges {
-    /// What it is for.
+    /// Display name.
     pub name: Option<String>,
-    /// From where it may be used.
+    /// Networks from which it may be used.
     pub networks: Option<Networks>,
-    /// When it ends: earlier than so far.
+    /// When it expires: not later than before.
     pub expires_at: Option<Timestamp>,
 }
 
 impl Store {
-    /// Changes a live key; false if there is none, or it would end later than so far.
+    /// Changes a live key; returns false if there is none, or if the change would extend its life.
     pub async fn update_key(
         &self,
         now: Timestamp,
@@ -47,7 +47,7 @@ impl Store {
                     .await?;
                 let Some(user_id) = user_id else { return Ok(false) };
                 tx.touch(EntityKind::Key, id.as_str());
-                // From where a key works is told apart from what it is called.
+                // Changes to networks have an audit event of their own.
                 if networks.is_some() {
                     tx.audit(now, &origin, Event::new("key.networks").user(&user_id).object(&id)).await?;
                 }
@@ -61,18 +61,18 @@ impl Store {
     }
 }
 
-/// A key that takes the place of another.
+/// A key that replaces another.
 #[derive(Clone, Debug)]
 pub struct Replacement {
-    /// The one that ends.
+    /// The key that is replaced.
     pub old_id: String,
-    /// When; nothing means at once.
+    /// When the old key ends; `None` means at once.
     pub old_ends_at: Option<Timestamp>,
-    /// Only if it is this user's.
+    /// If set, only that user's key is replaced.
     pub user_id: Option<String>,
-    /// Digest of the new one.
+    /// Digest of the new key.
     pub digest: Digest,
-    /// The new one.
+    /// The new key.
     pub new: ApiKey,
 }
 
@@ -115,7 +115,7 @@ impl Tx {
             return Ok(false);
         }
         self.touch(EntityKind::Key, of.old_id.as_str());
-        // One that was itself being replaced by the old one has had its time.
+        // Revoke keys that the old key had itself replaced.
         let before: Vec<String> = self
             .list(
                 "UPDATE api_keys SET revoked_at = $2 WHERE replaced_by = $1 AND revoked_at IS NULL
@@ -134,12 +134,12 @@ impl Tx {
 }
 
 impl Store {
-    /// Keeps a new key in the place of an old one, which ends at `old_ends_at` unless it ends before, or without it at once.
-    /// Whatever the old one had replaced and still overlaps with it ends now. False if the old one has ended, or with
-    /// `user_id` if it is not that user's.
+    /// Stores a new key that replaces an old one. The old one ends at `old_ends_at` at the latest, or at once without
+    /// it. Live keys that it had replaced are revoked at once. Returns false if the old one has ended, or if `user_id`
+    /// is given and is not its owner.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the old one was replaced before, or its project has one live key at a time.
+    /// [`Error::Refused`] when the old key was already replaced, or its project allows one live key at a time.
     pub async fn replace_key(&self, now: Timestamp, origin: Origin, replacement: Replacement) -> Result<bool, Error> {
         self.write(now, move |tx| Box::pin(async move { tx.replace_key(now, &origin, &replacement).await })).await
     }

@@ -1,5 +1,5 @@
-//! Owns the `api_keys` table: making, finding, ending. Does not make secrets (see `engine::apikey`) or count uses (see
-//! `usage`).
+//! Owns the `api_keys` table: creating, finding and revoking keys. Does not create secrets (see `engine::apikey`) or
+//! count uses (see `usage`).
 
 use super::{
     Error, Store,
@@ -33,26 +33,26 @@ column!(KeyForm, KeyForm::parse, "a key's form");
 column!(Networks, |text| Networks::parse(text).ok(), "a key's networks");
 
 const FIND: &str = concat!("SELECT ", key_columns!(), " FROM api_keys k WHERE k.id = $1");
-/// With its owner's and project's names, plans and state.
+/// Includes the owner's and the project's name, plan and state.
 const FIND_BY_DIGEST: &str = concat!(
     "SELECT ",
     key_columns!(),
     ", u.name, u.plan, u.disabled_at, p.name, p.plan, p.disabled_by
      FROM api_keys k JOIN users u ON u.id = k.user_id LEFT JOIN projects p ON p.id = k.project_id WHERE k.digest = $1"
 );
-/// Locks a project's row until the commit: of two keys at once, each is checked with the other.
+/// Locks a project's row until the commit, so that concurrent new keys are checked one after the other.
 const LOCK_PROJECT: &str =
     "UPDATE projects SET name = name WHERE id = $1 RETURNING one_live_key, disabled_by IS NOT NULL";
-/// Most live keys of one user, but for imported ones, and most keys listed.
+/// Most live keys of one user, which imports may exceed, and most keys listed.
 const KEYS_MAX: i64 = 500;
-/// Most keys that are made of one user within a day, live or not: an ended one stays for a year.
+/// Most keys created for one user in a day, live or not: an ended key is stored for a year.
 const KEYS_A_DAY: i64 = 1000;
 const DAY_SECONDS: i64 = 86_400;
-/// Name in `meta` of the fact that there are keys which any text may be.
+/// Name of the `meta` entry that is set once keys of arbitrary form exist.
 const HAS_OPAQUE_KEYS: &str = "has_opaque_keys";
 
-/// The live keys and the ended ones of one owner, each a walk of an index that stops when it has enough: the ended ones are
-/// asked for only where few live ones are in between.
+/// Queries for the live and the ended keys of one owner. Each walks an index until it has enough rows. The second runs
+/// only when there are few live keys to skip.
 macro_rules! list_keys {
     ($owner:literal) => {
         (
@@ -78,23 +78,23 @@ macro_rules! list_keys {
 const USERS_KEYS: (&str, &str) = list_keys!("user_id");
 const PROJECTS_KEYS: (&str, &str) = list_keys!("project_id");
 
-/// A key with all that decides about it.
+/// A key with everything that determines its validity.
 #[derive(Clone, Debug)]
 pub struct KeyRecord {
     /// The key.
     pub key: ApiKey,
-    /// Its owner.
+    /// The owner.
     pub user: PrincipalUser,
-    /// Its project's id and name.
+    /// The project's id and name.
     pub project: Option<(String, String)>,
-    /// The plan it is measured by.
+    /// The plan that limits it.
     pub quota: Quota,
-    /// The owner or project is disabled.
+    /// Whether the owner or project is disabled.
     pub disabled: bool,
 }
 
 impl Tx {
-    /// Keeps a key beside the others of its owner, who has a bounded number.
+    /// Stores a new key, if its owner has not reached the limit.
     async fn insert_key(
         &mut self,
         now: Timestamp,
@@ -103,7 +103,7 @@ impl Tx {
         key: &ApiKey,
     ) -> Result<(), Error> {
         self.check_user(&key.user_id).await?;
-        // As many as matter are counted: an owner of imported keys may have a million.
+        // Counts no more rows than needed: an owner of imported keys may have a million.
         let live = "SELECT COUNT(*) FROM (SELECT id FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL
                     AND (expires_at IS NULL OR expires_at > $2) LIMIT $3) AS live";
         if self.one::<i64>(live, binds![&key.user_id, now, KEYS_MAX]).await? >= KEYS_MAX {
@@ -112,7 +112,7 @@ impl Tx {
         self.keep_key(now, origin, digest, key).await
     }
 
-    /// Keeps a key, however many its owner has: one in the place of another makes no more of them.
+    /// Stores a key without checking the owner's live keys: a replacement does not increase their number.
     pub(super) async fn keep_key(
         &mut self,
         now: Timestamp,
@@ -160,7 +160,7 @@ impl Tx {
         self.audit(now, origin, Event::new("key.create").user(&key.user_id).object(&key.id)).await
     }
 
-    /// Whether the project may have one more key.
+    /// Checks that the project may have one more key.
     pub(super) async fn check_policy(&mut self, now: Timestamp, project: &str) -> Result<(), Error> {
         let (one_live_key, disabled) = self
             .find::<(bool, bool)>(LOCK_PROJECT, binds![project])
@@ -201,7 +201,7 @@ impl Tx {
         Ok(Ended::Now)
     }
 
-    /// From now on a text of any form may be a key. Every node is told when that is new.
+    /// Records that keys of arbitrary form exist. Every node is notified the first time.
     pub(super) async fn note_opaque_keys(&mut self) -> Result<(), Error> {
         let sql = "INSERT INTO meta (name, value) VALUES ($1, 'yes') ON CONFLICT (name) DO NOTHING";
         if self.execute(sql, binds![HAS_OPAQUE_KEYS]).await? > 0 {
@@ -211,7 +211,7 @@ impl Tx {
     }
 }
 
-/// Whether a key was ended.
+/// Result of revoking a key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ended {
     Now,
@@ -220,22 +220,22 @@ enum Ended {
 }
 
 impl Store {
-    /// Keeps a new key under the digest of its secret. The same id twice (a form sent twice) is a conflict.
+    /// Stores a new key under the digest of its secret. A duplicate id (a form submitted twice) is a conflict.
     pub async fn insert_key(&self, now: Timestamp, origin: Origin, digest: Digest, key: ApiKey) -> Result<(), Error> {
         self.write(now, move |tx| Box::pin(async move { tx.insert_key(now, &origin, &digest, &key).await })).await
     }
 
-    /// The key with this digest, whatever its state.
+    /// The key with this digest, in any state.
     pub async fn find_key_by_digest(&self, digest: &Digest) -> Result<Option<KeyRecord>, Error> {
         self.find(FIND_BY_DIGEST, binds![&digest.text()]).await
     }
 
-    /// Whether there are keys that any text may be: imported ones and UUIDs.
+    /// Whether there are keys of arbitrary form: imported ones and UUIDs.
     pub async fn has_opaque_keys(&self) -> Result<bool, Error> {
         Ok(self.fact(HAS_OPAQUE_KEYS).await?.is_some())
     }
 
-    /// The keys of a user, or of one project of theirs, live ones first, then newest first; at most 500.
+    /// The keys of a user, or of one of the user's projects; live ones first, then newest first; at most 500.
     pub async fn list_keys(
         &self,
         now: Timestamp,
@@ -252,7 +252,7 @@ impl Store {
         Ok(keys)
     }
 
-    /// Revokes a key; with `user_id`, only that user's. False if there is no such key; true also if it was revoked before.
+    /// Revokes a key; with `user_id`, only that user's. Returns false if there is none, true if it was already revoked.
     pub async fn revoke_key(
         &self,
         now: Timestamp,
@@ -268,7 +268,7 @@ impl Store {
         Ok(ended != Ended::Nothing)
     }
 
-    /// Revokes a key that was found in public. True if it lived until now.
+    /// Revokes a key that was found in public. Returns true if it was live until now.
     pub async fn revoke_leaked_key(&self, now: Timestamp, origin: Origin, id: String) -> Result<bool, Error> {
         let ended = self
             .write(now, move |tx| Box::pin(async move { tx.end_key(now, &origin, &id, None, "key.leaked").await }))

@@ -1,5 +1,5 @@
-//! Owns lists that are read page by page, newest first. A condition that an index serves is the list's scope; the others
-//! filter what is walked, a bounded window at a time.
+//! Owns paginated lists, newest first. A condition with an index is the list's scope; the others are filters on the
+//! rows read, one bounded window at a time.
 
 use super::{
     AuditEntry, Error, Store,
@@ -21,58 +21,58 @@ use crate::model::{
     user::User,
 };
 
-/// Rows that one statement looks at: at first, as nearly always there are enough among these, and then.
+/// Rows examined by one statement: in the first window, which is nearly always enough, and in later ones.
 const FIRST_WINDOW: i64 = 500;
 const WINDOW: i64 = 5000;
-/// Windows of one page. Whoever finds nothing in so many rows is told to ask for less.
+/// Most windows per page. If no row in them matches, the search is refused as too broad.
 const WINDOWS_MAX: usize = 200;
 
-/// A place in a list.
+/// A position in a list.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// When the entry was made.
+    /// When the entry was created.
     pub at: Timestamp,
-    /// Its id: several may have been made at once.
+    /// Its id, since several entries may have the same time.
     pub id: String,
 }
 
 impl Position {
-    /// Before every entry.
+    /// Before all entries.
     #[must_use]
     pub fn start() -> Self {
         Self::at(Timestamp(i64::MAX))
     }
 
-    /// Behind the entries of this moment.
+    /// After all entries of this time.
     fn at(at: Timestamp) -> Self {
         Self { at, id: String::new() }
     }
 }
 
-/// An entry and its place.
+/// An entry and its position.
 #[derive(Clone, Debug)]
 pub struct Listed<T> {
-    /// Where it stands.
+    /// Its position.
     pub position: Position,
     /// The entry.
     pub value: T,
 }
 
-/// What was found of a list.
+/// One page of results.
 #[derive(Clone, Debug)]
 pub struct Found<T> {
     /// The entries, newest first.
     pub entries: Vec<Listed<T>>,
-    /// Where to search on, if enough was looked at before there were enough entries. Then there is at least one.
+    /// Where to continue if the search stopped before the page was full. `entries` then has at least one entry.
     pub more: Option<Position>,
 }
 
-/// Which keys.
+/// Filter for keys.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeyFilter<'f> {
-    /// Of this user.
+    /// Owned by this user.
     pub user: Option<&'f str>,
-    /// Of this project.
+    /// In this project.
     pub project: Option<&'f str>,
     /// For this environment.
     pub environment: Option<&'f str>,
@@ -80,18 +80,18 @@ pub struct KeyFilter<'f> {
     pub status: Option<KeyStatus>,
 }
 
-/// Which refusals.
+/// Filter for refusals.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DenialFilter<'f> {
-    /// Of this user's credentials.
+    /// For credentials of this user.
     pub user: Option<&'f str>,
-    /// Of this key.
+    /// For this key.
     pub key: Option<&'f str>,
     /// For the API with this slug.
     pub api: Option<&'f str>,
 }
 
-/// Which audit entries.
+/// Filter for audit entries.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AuditFilter<'f> {
     /// Concerning this user.
@@ -100,18 +100,18 @@ pub struct AuditFilter<'f> {
     pub client: Option<&'f str>,
     /// Concerning this object.
     pub object: Option<&'f str>,
-    /// This event, or with a dot at its end all that begin so.
+    /// This event, or all events with this prefix if it ends with a dot.
     pub event: Option<&'f str>,
     /// `ok` or `denied`.
     pub outcome: Option<&'f str>,
-    /// Not before.
+    /// At or after this time.
     pub from: Option<Timestamp>,
-    /// Before.
+    /// Before this time.
     pub to: Option<Timestamp>,
 }
 
-/// The two statements of a list: its entries from `$1`, `$2` back to `$3`, `$5`, and where a window of `$5` rows ends. `$4` is
-/// what its scope compares, `$7` and on what its filters compare.
+/// The two statements of a list: its entries from `$1`, `$2` back to `$3`, `$5`, and the end of a window of `$5` rows.
+/// `$4` is the scope's value; `$7` and later are the filters' values.
 struct List {
     entries: &'static str,
     window: &'static str,
@@ -160,7 +160,7 @@ macro_rules! list {
     };
 }
 
-/// A list whose filters are the same in each of its scopes. A scope without a value is the whole list.
+/// A list with the same filters in each of its scopes. Without a value for any scope, the whole list is read.
 macro_rules! scopes {
     ($columns:expr, $table:literal, $at:literal, $filters:literal, [$($scope:literal),*]) => {
         [list!($columns, $table, $at, "$4 IS NULL", $filters) $(, list!($columns, $table, $at, $scope, $filters))*]
@@ -200,7 +200,7 @@ impl Store {
     /// Keys after `after`, at most `limit`.
     ///
     /// # Errors
-    /// [`Error::Refused`] when very many were looked at and none was found.
+    /// [`Error::Refused`] when very many rows were examined and none matched.
     pub async fn keys_after(
         &self,
         now: Timestamp,
@@ -214,7 +214,7 @@ impl Store {
         self.search(&KEYS, scope, (after, None), limit, filters).await
     }
 
-    /// Projects after `after`, at most `limit`: of this user, and only this one.
+    /// Projects after `after`, at most `limit`; optionally only those of `user`, or only the project `only`.
     ///
     /// # Errors
     /// As [`Self::keys_after`].
@@ -228,7 +228,7 @@ impl Store {
         self.search(&PROJECTS, narrowest(&[user]), (after, None), limit, binds![only]).await
     }
 
-    /// Clients after `after` without their secrets, at most `limit`: of this user.
+    /// Clients after `after` without their secrets, at most `limit`; optionally only those of `user`.
     ///
     /// # Errors
     /// As [`Self::keys_after`].
@@ -241,7 +241,7 @@ impl Store {
         self.search(&CLIENTS, narrowest(&[user]), (after, None), limit, &[]).await
     }
 
-    /// Users after `after`, at most `limit`: on this plan.
+    /// Users after `after`, at most `limit`; optionally only those on `plan`.
     ///
     /// # Errors
     /// As [`Self::keys_after`].
@@ -283,7 +283,7 @@ impl Store {
         self.search(&AUDIT, narrowest(&[user, client, object]), (after, from), limit, filters).await
     }
 
-    /// Reads the list in its scope, window by window, until there are enough entries or it ends.
+    /// Reads the list in its scope, window by window, until the page is full or the list ends.
     async fn search<T: Read>(
         &self,
         lists: &[List],
@@ -309,7 +309,7 @@ impl Store {
                 Some(edge) if entries.len() < limit => after = edge,
                 _ => return Ok(Found { entries, more: None }),
             }
-            // On SQLite nothing above has waited: others have their turn.
+            // On SQLite nothing above awaits: let other tasks run.
             tokio::task::yield_now().await;
         }
         if entries.is_empty() {
@@ -321,7 +321,7 @@ impl Store {
     }
 }
 
-/// The scope to walk: the last that is given, by its place among a list's statements, with its value.
+/// The scope to read: the last one with a value, as its index in the list's statements, with that value.
 fn narrowest<'s>(scopes: &[Option<&'s str>]) -> (usize, Option<&'s str>) {
     scopes.iter().rposition(Option::is_some).map_or((0, None), |at| (at + 1, scopes[at]))
 }

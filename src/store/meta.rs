@@ -6,7 +6,7 @@ use crate::model::clock::Timestamp;
 const BACKUP: &str = "backup_at";
 
 impl Store {
-    /// The value kept under `name`, after keeping `value` if there was none. Two nodes that start together agree.
+    /// Stores `value` under `name` unless there is one; returns the stored value. Two nodes that start together agree.
     pub async fn keep_once(&self, now: Timestamp, name: &'static str, value: String) -> Result<String, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -21,12 +21,12 @@ impl Store {
         .await
     }
 
-    /// The value kept under `name`.
+    /// The value stored under `name`.
     pub async fn fact(&self, name: &str) -> Result<Option<String>, Error> {
         self.find("SELECT value FROM meta WHERE name = $1", binds![name]).await
     }
 
-    /// Keeps that a backup was taken.
+    /// Records that a backup was taken.
     pub async fn backed_up(&self, now: Timestamp) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -38,7 +38,7 @@ impl Store {
         .await
     }
 
-    /// When the last backup was taken that this database knows of.
+    /// When the last recorded backup was taken.
     pub async fn last_backup_at(&self) -> Result<Option<Timestamp>, Error> {
         let kept = self.fact(BACKUP).await?;
         kept.map(|at| at.parse().map(Timestamp).map_err(|_| Error::Corrupt("the time of the last backup"))).transpose()

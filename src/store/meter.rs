@@ -1,36 +1,36 @@
-//! Owns what is counted of the store. Does not tell a table from another: an operator asks whether the database is slow.
+//! Owns the store's metrics. Does not distinguish tables: operators need to see whether the database is slow.
 
 use std::{sync::Arc, time::Instant};
 
 use super::Error;
 use crate::meters::{Count, Latency, Level};
 
-/// What is counted of one database.
+/// Metrics of one database.
 #[derive(Debug, Default)]
 pub struct StoreMeter {
     /// Queries outside a transaction.
     pub read: Operation,
-    /// Looks at the changes feed.
+    /// Polls of the changes feed.
     pub feed: Operation,
-    /// Whole transactions, from the wish to the answer.
+    /// Whole transactions, from the request to the result.
     pub write: Operation,
-    /// Commits alone. The embedded database puts many transactions into one.
+    /// Commits only. The embedded database combines many transactions into one commit.
     pub commit: Operation,
-    /// Transactions asked for and not yet answered.
+    /// Transactions requested and not yet finished.
     pub writing: Level,
 }
 
-/// One kind of work.
+/// One kind of operation.
 #[derive(Debug, Default)]
 pub struct Operation {
-    /// How long it took, also where it failed.
+    /// How long it took, including failures.
     pub took: Latency,
-    /// How often it failed; a refusal or a value that is taken is no failure.
+    /// How often it failed; refusals and conflicts are not failures.
     pub failed: Count,
 }
 
 impl StoreMeter {
-    /// Each kind of work by the name operators see.
+    /// Each kind of operation with its label in the metrics.
     #[must_use]
     pub fn operations(&self) -> [(&'static str, &Operation); 4] {
         [("read", &self.read), ("feed", &self.feed), ("write", &self.write), ("commit", &self.commit)]
@@ -38,7 +38,7 @@ impl StoreMeter {
 }
 
 impl Operation {
-    /// Counts one that began then.
+    /// Counts an operation that began at `began`.
     pub(super) fn done<T>(&self, began: Instant, outcome: &Result<T, Error>) {
         self.took.record(began.elapsed());
         if matches!(outcome, Err(Error::Unavailable(_) | Error::Corrupt(_) | Error::Bug(_))) {
@@ -47,16 +47,16 @@ impl Operation {
     }
 }
 
-/// Connections to the database, of this process.
+/// Database connections of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connections {
-    /// At work.
+    /// In use.
     pub busy: usize,
     /// Open and free.
     pub idle: usize,
-    /// Most there may be.
+    /// Maximum number.
     pub most: usize,
 }
 
-/// The instruments, shared with the writer's thread.
+/// The metrics, shared with the writer thread.
 pub(super) type Meter = Arc<StoreMeter>;

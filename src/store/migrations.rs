@@ -1,4 +1,4 @@
-//! Owns the schema's history: each migration runs once, in order, also when two nodes start together. Has no way back.
+//! Owns schema migrations: each runs once, in order, even when two nodes start together. There is no downgrade.
 
 use rusqlite::Connection;
 use sqlx::{AssertSqlSafe, PgPool};
@@ -25,12 +25,12 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (22, include_str!("../../migrations/0022_live_grants.sql")),
 ];
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)";
-/// One node migrates at a time: a number of our own for PostgreSQL's advisory locks.
+/// One node migrates at a time. An arbitrary number for PostgreSQL's advisory locks.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7166482901)";
 
 const DONE: &str = "SELECT version FROM schema_migrations";
 
-/// What has not been run yet, in order: each by its own number, for branches add theirs in any order.
+/// Migrations that have not run yet, in order. Each is tracked by number, since branches may add theirs in any order.
 fn pending(done: &[i64]) -> Result<impl Iterator<Item = &'static (i64, &'static str)>, Error> {
     let newest = MIGRATIONS.iter().map(|(number, _)| *number).max().unwrap_or_default();
     if let Some(version) = done.iter().copied().max().filter(|version| *version > newest) {
@@ -41,14 +41,14 @@ fn pending(done: &[i64]) -> Result<impl Iterator<Item = &'static (i64, &'static 
     Ok(MIGRATIONS.iter().filter(|(number, _)| !done.contains(number)))
 }
 
-/// How far a database's schema has come.
+/// State of a database's schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schema {
-    /// Its newest migration; 0 where it has none.
+    /// Its newest migration; 0 if there is none.
     pub version: i64,
-    /// The newest this program knows.
+    /// The newest migration of this program.
     pub newest_known: i64,
-    /// How many this program knows and the database lacks.
+    /// How many migrations of this program the database lacks.
     pub missing: usize,
 }
 
@@ -63,7 +63,7 @@ impl Schema {
 }
 
 impl Store {
-    /// How far the schema has come. An empty database is at version 0.
+    /// State of the schema. An empty database is at version 0.
     pub async fn schema(&self) -> Result<Schema, Error> {
         let exists = match self.is_embedded() {
             true => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'schema_migrations'",
@@ -79,7 +79,7 @@ impl Store {
     }
 }
 
-/// Within the transaction of whoever begins it.
+/// Runs within the caller's transaction.
 pub(super) fn sqlite(tx: &Connection) -> Result<(), Error> {
     tx.execute_batch(TABLE)?;
     let done: Vec<i64> = tx.prepare(DONE)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -92,7 +92,7 @@ pub(super) fn sqlite(tx: &Connection) -> Result<(), Error> {
 
 pub(super) async fn postgres(pool: &PgPool) -> Result<(), Error> {
     let mut tx = pool.begin().await?;
-    // A change of millions of rows takes longer than any request may.
+    // Changing millions of rows takes longer than the limit for requests.
     sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
     sqlx::query(LOCK).execute(&mut *tx).await?;
     sqlx::query(TABLE).execute(&mut *tx).await?;

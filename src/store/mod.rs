@@ -1,5 +1,5 @@
-//! Owns all the SQL, one text for both engines, a file per record. What belongs here: statements, rows, transactions and
-//! migrations. Not here: decisions about a request, and anything that outlives a method: a transaction never leaves one.
+//! Owns all the SQL, one text for both engines, one file per record. What belongs here: statements, rows, transactions
+//! and migrations. Not here: decisions about a request, or state that outlives a method, such as an open transaction.
 
 mod activity;
 mod apis;
@@ -114,12 +114,12 @@ impl Store {
         Self::open_with(url, Bounds::default(), |_| Ok(None)).await
     }
 
-    /// As [`Self::open`]. An embedded database that knows no master key yet asks for the fingerprint of one, within the
-    /// transaction that brings its schema up to date: two that start together agree, and a crash leaves all or nothing.
-    /// `fingerprint` is told whether the database was empty.
+    /// As [`Self::open`]. If an embedded database has no master key fingerprint yet, `fingerprint` is called within the
+    /// migration transaction, so two concurrent starts agree and a crash leaves all or nothing. Its argument is whether
+    /// the database was empty.
     ///
     /// # Errors
-    /// As [`Self::open`], and whatever `fingerprint` refuses.
+    /// As [`Self::open`], and any error of `fingerprint`.
     pub async fn open_with(
         url: &str,
         bounds: Bounds,
@@ -143,7 +143,7 @@ impl Store {
         Ok(Self { engine: Arc::new(engine), freshness, meter, wait: bounds.wait, around: Around::default() })
     }
 
-    /// Opens a database that exists as it is: its schema is not brought up to date. For what every schema has.
+    /// Opens an existing database without migrating its schema. For data that every schema version has.
     ///
     /// # Errors
     /// [`Error::Setup`] when the database cannot be reached or opened.
@@ -160,7 +160,7 @@ impl Store {
         Ok(Self { engine: Arc::new(engine), freshness, meter, wait: bounds.wait, around: Around::default() })
     }
 
-    /// Copies what an embedded database has only in its write-ahead log into its file. PostgreSQL does so by itself.
+    /// Copies the write-ahead log of an embedded database into its file. PostgreSQL does this itself.
     pub async fn checkpoint(&self) -> Result<(), Error> {
         match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.checkpoint().await,
@@ -168,7 +168,7 @@ impl Store {
         }
     }
 
-    /// Opens a database that exists, to look at it as it is: its schema is not brought up to date, and writes are refused.
+    /// Opens an existing database read-only, without migrating its schema. Writes are refused.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the database cannot be reached or opened.
@@ -191,19 +191,19 @@ impl Store {
         self.wait
     }
 
-    /// What this node knows of the changes feed.
+    /// The freshness of cached answers on this node.
     #[must_use]
     pub fn freshness(&self) -> &Arc<Freshness> {
         &self.freshness
     }
 
-    /// What is counted of this database.
+    /// Metrics of this database.
     #[must_use]
     pub fn meter(&self) -> &StoreMeter {
         &self.meter
     }
 
-    /// The connections of the moment.
+    /// The current number of connections.
     #[must_use]
     pub fn connections(&self) -> Connections {
         match &*self.engine {
@@ -228,12 +228,12 @@ impl Store {
         }
     }
 
-    /// Whether the database answers.
+    /// Checks that the database responds.
     pub async fn ping(&self) -> Result<(), Error> {
         self.find::<i64>("SELECT seq FROM feed WHERE id = 1", &[]).await.map(drop)
     }
 
-    /// Runs `body` in a transaction, with its changes appended to the feed; answers after the commit.
+    /// Runs `body` in a transaction and appends its changes to the feed. Returns after the commit.
     async fn write<T, F>(&self, now: Timestamp, body: F) -> Result<T, Error>
     where
         T: Send + 'static,
@@ -273,7 +273,7 @@ where
 {
     let (done, told) = oneshot::channel();
     sqlite.submit(Box::new(move |tx| {
-        // Whoever gave up waiting before it began was told that nothing happened: so let it be.
+        // If the caller timed out before the job began, it was told that nothing happened: skip the job.
         if done.is_closed() {
             return (Err(()), Box::new(drop));
         }
@@ -283,7 +283,7 @@ where
         }));
         let kept = value.as_ref().map(drop).map_err(drop);
         let ack = Box::new(move |committed: Result<(), Error>| {
-            // The caller may have given up waiting; the commit stands all the same.
+            // The caller may have timed out; the commit remains valid.
             drop(done.send(committed.and(value)));
         });
         (kept, ack)
@@ -296,7 +296,7 @@ fn timed_out() -> Error {
     Error::Unavailable("the database did not answer in time".to_owned())
 }
 
-/// Brings the schema up to date, and keeps the master key's fingerprint where there is none.
+/// Brings the schema up to date, and stores the master key's fingerprint if there is none.
 fn migrate(
     tx: &rusqlite::Connection,
     fingerprint: impl FnOnce(bool) -> Result<Option<String>, ModelError>,

@@ -37,7 +37,7 @@ impl Store {
         self.list(ALL, &[]).await.map(Plans)
     }
 
-    /// Makes or changes a plan; everybody on it is measured by it within a second.
+    /// Creates or changes a plan; it applies to everyone on it within a second.
     pub async fn set_plan(&self, now: Timestamp, origin: Origin, plan: Plan) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {

@@ -1,4 +1,4 @@
-//! Owns the `projects` table. Does not hold keys; see `keys`.
+//! Owns the `projects` table. Does not store keys; see `keys`.
 
 use std::collections::HashMap;
 
@@ -32,10 +32,10 @@ column!(DisabledBy, DisabledBy::parse, "who disabled a project");
 const FIND: &str = concat!("SELECT ", project_columns!(), " FROM projects WHERE id = $1");
 const OF_USER: &str =
     concat!("SELECT ", project_columns!(), " FROM projects WHERE user_id = $1 ORDER BY name LIMIT $2");
-/// Locks a project's row until the commit and reads it: of two changes at once neither undoes the other.
+/// Locks a project's row until the commit and reads it, so that concurrent changes do not overwrite each other.
 const LOCK: &str = concat!("UPDATE projects SET name = name WHERE id = $1 RETURNING ", project_columns!());
 
-/// Keys of one user that are counted: the newest in projects.
+/// Keys of one user that are counted: the newest that belong to projects.
 const KEYS_COUNTED: i64 = 20_000;
 const KEY_COUNTS: &str = "
     SELECT project_id, SUM(CASE WHEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) THEN 1 ELSE 0 END),
@@ -44,37 +44,37 @@ const KEY_COUNTS: &str = "
           WHERE user_id = $1 AND project_id IS NOT NULL ORDER BY created_at DESC, id DESC LIMIT $3) AS keys
     GROUP BY project_id";
 
-/// The keys of a project.
+/// Summary of a project's keys.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProjectKeys {
-    /// How many are live.
+    /// Number of live keys.
     pub live: i64,
-    /// When one of them was last used.
+    /// When any of them was last used.
     pub last_used_at: Option<Timestamp>,
 }
 
-/// What of a project is changed; what is not here stays.
+/// Changes to a project; `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct ProjectChanges {
     /// Its name.
     pub name: Option<String>,
-    /// How keys made from now on look.
+    /// The form of keys created from now on.
     pub key_form: Option<KeyForm>,
-    /// Whether it has one live key at a time, from now on.
+    /// Whether it may have only one live key at a time, from now on.
     pub one_live_key: Option<bool>,
     /// Its own plan, or none.
     pub plan: Option<Option<String>>,
-    /// None of its keys are accepted.
+    /// Whether all of its keys are rejected.
     pub disabled: Option<bool>,
-    /// An administrator changes it: what is disabled so, its owner cannot enable.
+    /// Whether an administrator makes the change. The owner cannot enable what an administrator disabled.
     pub by_operator: bool,
 }
 
 impl Store {
-    /// Keeps a new project.
+    /// Stores a new project.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when the user has one of this name, [`Error::Refused`] when the user has too many.
+    /// [`Error::Conflict`] when the user has one with this name, [`Error::Refused`] when the user has too many.
     pub async fn insert_project(&self, now: Timestamp, origin: Origin, project: Project) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -106,10 +106,10 @@ impl Store {
         .await
     }
 
-    /// Changes a project; false if there is none. What its keys answer changes at once.
+    /// Changes a project; returns false if there is none. It applies to its keys at once.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when the user has another of this name.
+    /// [`Error::Conflict`] when the user has another with this name.
     pub async fn update_project(
         &self,
         now: Timestamp,
@@ -153,7 +153,7 @@ impl Store {
         self.find(FIND, binds![id]).await
     }
 
-    /// A user's live keys and their last use by project; of the newest 20,000 keys.
+    /// The number of live keys and the last use per project of a user, over the user's newest 20,000 keys.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -167,7 +167,7 @@ impl Store {
         Ok(rows.into_iter().map(|(id, live, last_used_at)| (id, ProjectKeys { live, last_used_at })).collect())
     }
 
-    /// Names of these keys and projects of a user, by id.
+    /// Names of a user's keys and projects with these ids, by id.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -185,7 +185,7 @@ impl Store {
         Ok(names)
     }
 
-    /// A user's projects by name; at most 200.
+    /// A user's projects sorted by name; at most 200.
     pub async fn list_projects(&self, user_id: &str) -> Result<Vec<Project>, Error> {
         self.list(OF_USER, binds![user_id, PROJECTS_MAX]).await
     }

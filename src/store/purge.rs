@@ -1,30 +1,30 @@
-//! Owns deleting what has ended. Nothing depends on it: expiry is enforced where a row is read.
+//! Owns deleting expired rows. Nothing depends on it: expiry is enforced when a row is read.
 
 use super::{Error, Store, row::binds, tx::Tx};
 use crate::model::clock::Timestamp;
 
-/// Rows of one table deleted in one transaction, so that a purge never holds others up.
+/// Rows of one table deleted in one transaction, so that a purge never blocks others for long.
 const BATCH: i64 = 500;
-/// How long a change stays in the feed; a reader that lags further starts afresh.
+/// How long a change stays in the feed; a reader that lags further invalidates its whole cache.
 const CHANGES_KEPT_SECONDS: i64 = DAY_SECONDS;
 const DAY_SECONDS: i64 = 86_400;
-/// How long counts by hour stay.
+/// How long hourly counts are kept.
 const USAGE_KEPT_SECONDS: i64 = 400 * DAY_SECONDS;
-/// How long, and how many at most, refusals stay: of credentials that somebody owns, of one owner, and of nobody.
+/// How long refusals are kept, and how many at most: with and without an owner each, and of one owner.
 const DENIALS_KEPT_SECONDS: i64 = 30 * DAY_SECONDS;
 const DENIALS_KEPT: i64 = 100_000;
 const DENIALS_OF_ONE_KEPT: i64 = 2000;
-/// Owners with more than that who are looked at in one transaction.
+/// Owners above that number processed in one transaction.
 const OWNERS: i64 = 20;
-/// How long the progress of an import that nobody finished stays.
+/// How long the progress of an unfinished import is kept.
 const IMPORTS_KEPT_SECONDS: i64 = 30 * DAY_SECONDS;
-/// How long an ended key stays, and how many go in one transaction with all they were used from.
+/// How long an ended key is kept, and how many are deleted in one transaction with their networks.
 const KEYS_KEPT_SECONDS: i64 = 365 * DAY_SECONDS;
 const KEYS_BATCH: i64 = 100;
 
 impl Tx {
-    /// By age, and by number: refusals are what a flood is made of. Those of nobody push out none of an owner's, and one
-    /// owner's none of another's.
+    /// By age and by number: a flood of requests produces refusals. Refusals without an owner never displace those with
+    /// one, and one owner's never displace another's.
     async fn purge_denials(&mut self, now: Timestamp) -> Result<u64, Error> {
         let old = "DELETE FROM denials WHERE id IN (SELECT id FROM denials WHERE at < $1 LIMIT $2)";
         let mut deleted = self.execute(old, binds![now.plus_seconds(-DENIALS_KEPT_SECONDS), BATCH]).await?;
@@ -46,7 +46,7 @@ impl Tx {
         Ok(deleted)
     }
 
-    /// Keys that ended before this, with the places they were used from. Their use goes with its own age.
+    /// Deletes keys that ended before `before`, with their networks. Their usage counts expire by their own age.
     async fn purge_keys(&mut self, before: Timestamp) -> Result<u64, Error> {
         let mut most = 0;
         for ended in [
@@ -64,17 +64,17 @@ impl Tx {
     }
 }
 
-/// Rows with an end: how long after it they stay, in seconds, and the statement that deletes some of those before `$1`.
+/// Expiring rows: how long they are kept afterwards, in seconds, and the statement that deletes some before `$1`.
 const ENDED: [(i64, &str); 10] = [
-    // A day's margin: the clocks of nodes differ, and a revoked token must not come back on a slower one.
+    // A day's margin: node clocks differ, and a revoked token must not become valid again on a slower one.
     (DAY_SECONDS, "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)"),
-    // A code that nobody redeemed leads nowhere.
+    // An unredeemed code is of no use.
     (
         DAY_SECONDS,
         "DELETE FROM grants WHERE id IN
          (SELECT id FROM grants WHERE generation = 0 AND code_expires_at < $1 LIMIT $2)",
     ),
-    // What is known of a revoked grant from then on is in the audit log.
+    // From then on, the audit log is the only record of a revoked grant.
     (DAY_SECONDS, "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE revoked_at < $1 LIMIT $2)"),
     (
         DAY_SECONDS,
@@ -96,8 +96,8 @@ const ENDED: [(i64, &str); 10] = [
 ];
 
 impl Store {
-    /// Deletes expired rows, and audit entries older than `audit_seconds`: of each kind a bounded number, in a transaction
-    /// of its own. Says whether there may be more.
+    /// Deletes expired rows, and audit entries older than `audit_seconds`: a bounded number of each kind, each in its
+    /// own transaction. Returns whether there may be more.
     pub async fn purge_expired(&self, now: Timestamp, audit_seconds: i64) -> Result<bool, Error> {
         let mut most = 0;
         for (kept_seconds, sql) in ENDED {

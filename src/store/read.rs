@@ -12,12 +12,12 @@ use super::{
 };
 
 impl Store {
-    /// Everything a query selects.
+    /// All rows that a query selects.
     pub(super) async fn list<T: Read>(&self, sql: impl Into<Sql>, binds: &[Bind<'_>]) -> Result<Vec<T>, Error> {
         self.list_as(&self.meter.read, sql, binds).await
     }
 
-    /// The same, counted as this kind of work.
+    /// As [`Self::list`], counted as this operation.
     pub(super) async fn list_as<T: Read>(
         &self,
         operation: &Operation,
@@ -36,12 +36,12 @@ impl Store {
         rows?.iter_mut().map(T::read).collect()
     }
 
-    /// The first of what a query selects.
+    /// The first row that a query selects.
     pub(super) async fn find<T: Read>(&self, sql: impl Into<Sql>, binds: &[Bind<'_>]) -> Result<Option<T>, Error> {
         Ok(self.list(sql, binds).await?.into_iter().next())
     }
 
-    /// The one row of a query that always has one, such as a count.
+    /// The row of a query that always returns one, such as a count.
     pub(super) async fn one<T: Read>(&self, sql: &'static str, binds: &[Bind<'_>]) -> Result<T, Error> {
         self.find(sql, binds).await?.ok_or(Error::Corrupt("a row that is always there"))
     }

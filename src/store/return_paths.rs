@@ -1,5 +1,5 @@
-//! Owns the `returns` table: the page that a browser asked for before it signed in. Does not decide which pages are kept; see
-//! `http::login_redirect`.
+//! Owns the `returns` table: the page that a browser requested before sign-in. Does not decide which pages are stored;
+//! see `http::login_redirect`.
 
 use super::{
     Error, Store,
@@ -7,14 +7,14 @@ use super::{
 };
 use crate::model::{clock::Timestamp, secret::Digest};
 
-/// Why a page led to the sign-in page.
+/// Why a page redirected to the sign-in page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginReason {
     /// There was no session.
     NoSession,
     /// The session had ended.
     Ended,
-    /// A form was sent after the session had ended: it was not acted on.
+    /// A form was submitted after the session had ended; it was not processed.
     Form,
 }
 
@@ -35,7 +35,7 @@ impl LoginReason {
 column!(LoginReason, LoginReason::parse, "a return");
 
 impl Store {
-    /// Keeps the page that this browser is led back to, in the place of the one before.
+    /// Stores the page to return this browser to, replacing any earlier one.
     pub async fn set_return_path(
         &self,
         now: Timestamp,
@@ -59,13 +59,13 @@ impl Store {
         .await
     }
 
-    /// Why this browser has to sign in, if it was led here from a page.
+    /// Why this browser must sign in, if it was redirected from a page.
     pub async fn login_reason(&self, now: Timestamp, browser: &Digest) -> Result<Option<LoginReason>, Error> {
         let sql = "SELECT why FROM returns WHERE browser = $1 AND expires_at > $2";
         self.find(sql, binds![&browser.text(), now]).await
     }
 
-    /// The page to lead back to, once.
+    /// Returns and deletes the page to return to.
     pub async fn take_return_path(
         &self,
         now: Timestamp,

@@ -1,11 +1,11 @@
-//! Owns values on their way in and out of either engine, and how a record is read from its columns.
+//! Owns converting values to and from either engine, and reading a record from its columns.
 
 use sqlx::{Column as _, Row as _, TypeInfo, postgres::PgRow};
 
 use super::error::Error;
 use crate::model::{clock::Timestamp, scope::Scopes};
 
-/// A value bound to a statement. A missing value keeps its type, which PostgreSQL wants to know.
+/// A value bound to a statement. A missing value keeps its type, which PostgreSQL requires.
 #[derive(Clone, Copy, Debug)]
 pub enum Bind<'q> {
     /// TEXT.
@@ -76,7 +76,7 @@ macro_rules! binds {
 }
 pub(super) use binds;
 
-/// What a column holds.
+/// The value of a column.
 #[derive(Debug)]
 pub(super) enum Value {
     Null,
@@ -84,16 +84,16 @@ pub(super) enum Value {
     Int(i64),
 }
 
-/// A row of either engine. Its columns are read in the order of the statement, each once.
+/// A row from either engine. Its columns are read in the order of the statement, each once.
 #[derive(Debug)]
 pub(super) struct Row(std::vec::IntoIter<Value>);
 
-/// What is read from the next columns of a row: a column, a tuple of such, or a record.
+/// A type that is read from the next columns of a row: a column, a tuple of such types, or a record.
 pub(super) trait Read: Sized {
     fn read(row: &mut Row) -> Result<Self, Error>;
 }
 
-/// What one column holds.
+/// A type that is read from one column.
 pub(super) trait Column: Sized {
     fn of(value: Value) -> Result<Self, Error>;
 }
@@ -155,7 +155,7 @@ impl Column for u32 {
 }
 
 impl Column for bool {
-    /// SQLite keeps them as numbers.
+    /// SQLite stores them as numbers.
     fn of(value: Value) -> Result<Self, Error> {
         Ok(i64::of(value)? != 0)
     }
@@ -179,23 +179,23 @@ impl Column for Vec<String> {
     }
 }
 
-/// What is stored space-delimited.
+/// The words of a space-delimited value.
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(' ').filter(|word| !word.is_empty())
 }
 
-/// For a moment since which something does not hold: whether it holds.
+/// For a time since which something is disabled: true if there is none.
 pub(super) fn is_unset(since: Option<Timestamp>) -> bool {
     since.is_none()
 }
 
-/// For what is stored line by line.
+/// For values stored one per line.
 #[expect(clippy::needless_pass_by_value, reason = "a column's value is handed over")]
 pub(super) fn lines(text: String) -> Vec<String> {
     text.lines().map(ToOwned::to_owned).collect()
 }
 
-/// A type that is kept as text, and how it is read.
+/// Implements reading for a type that is stored as text.
 macro_rules! column {
     ($type:ty, $parse:expr, $what:literal) => {
         impl $crate::store::row::Column for $type {
@@ -209,9 +209,9 @@ macro_rules! column {
 }
 pub(super) use column;
 
-/// A record: each field with its column, in one list. The macro called `$columns` is their text for a statement; whatever
-/// selects them first reads the record from them. `=> with` turns what the column holds into what the field is; fields after
-/// the semicolon come from elsewhere.
+/// A record: each field with its column, in one list. The macro named `$columns` expands to the columns for a
+/// statement; a statement that selects them first can be read as the record. `=> with` converts the column's value to
+/// the field's; fields after the semicolon have other sources.
 macro_rules! record {
     (
         $columns:ident: $record:ident {

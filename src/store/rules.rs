@@ -14,7 +14,7 @@ use crate::{
 /// Most rules of one API: each request is checked against them in order.
 const RULES_MAX: usize = 200;
 
-/// Locks an API's row until the commit: two that change its rules at once do it one after the other.
+/// Locks an API's row until the commit, so that concurrent changes to its rules run one after the other.
 const LOCK_API: &str = "UPDATE apis SET name = name WHERE id = $1";
 
 /// The position of a new rule among those of its API.
@@ -24,15 +24,15 @@ pub enum RulePlace {
     Last,
     /// Before all others.
     First,
-    /// Right before the one with this id.
+    /// Directly before the rule with this id.
     Before(String),
 }
 
 impl Store {
-    /// Adds a rule at its place.
+    /// Adds a rule at the given place.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the API has as many as it may, or `before` is not one of its rules.
+    /// [`Error::Refused`] when the API has reached the limit, or `before` is not one of its rules.
     pub async fn insert_rule(
         &self,
         now: Timestamp,
@@ -55,7 +55,7 @@ impl Store {
                         let found = rules.iter().position(|(rule, _)| *rule == id);
                         let at =
                             found.ok_or_else(|| ModelError::invalid_request("`before` is not a rule of this API"))?;
-                        // Made at once, two may share a position: from here on each gets one of its own.
+                        // Rules created concurrently may share a position: renumber the rest so that each has its own.
                         for (next, (rule, _)) in (after_last + 1..).zip(&rules[at..]) {
                             tx.execute("UPDATE routes SET position = $2 WHERE id = $1", binds![rule, next]).await?;
                         }
@@ -83,11 +83,11 @@ impl Store {
         .await
     }
 
-    /// Removes a rule; false if there is none. Without its last one an API lets every credential of its own pass
-    /// everywhere: that one is kept, unless `open` says that this is meant.
+    /// Removes a rule; returns false if there is none. An API without rules accepts each of its credentials on every
+    /// path, so the last rule is removed only if `open` confirms it.
     ///
     /// # Errors
-    /// [`Error::Refused`] for the last one.
+    /// [`Error::Refused`] for the last rule.
     pub async fn delete_rule(&self, now: Timestamp, origin: Origin, id: String, open: bool) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -113,7 +113,7 @@ impl Store {
 }
 
 impl Tx {
-    /// An API's rules with their positions, in the order they are asked, with the API's row locked.
+    /// An API's rules with their positions, in the order of evaluation; locks the API's row.
     async fn lock_rules(&mut self, api_id: &str) -> Result<Vec<(String, i64)>, Error> {
         self.execute(LOCK_API, binds![api_id]).await?;
         self.list("SELECT id, position FROM routes WHERE api_id = $1 ORDER BY position, id", binds![api_id]).await

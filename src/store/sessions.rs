@@ -1,4 +1,4 @@
-//! Owns the `sessions` table, keyed by the digest of the cookie. Does not make cookies; see `http::session`.
+//! Owns the `sessions` table, keyed by the digest of the cookie. Does not create cookies; see `http::session`.
 
 use super::{
     Error, Store,
@@ -17,45 +17,45 @@ use crate::{
     },
 };
 
-/// A session to be made.
+/// A session to be created.
 #[derive(Clone, Debug)]
 pub struct NewSession {
-    /// Of the cookie.
+    /// Digest of the cookie.
     pub digest: Digest,
-    /// Whose.
+    /// The user.
     pub user_id: String,
-    /// The PHC string that the password was checked against: the session begins only if it is still the user's.
+    /// The PHC string that the password was verified against: the session is created only if it is still the user's.
     pub password: String,
     /// When it ends.
     pub expires_at: Timestamp,
-    /// Browser's own words.
+    /// `User-Agent` of the browser.
     pub agent: String,
     /// The session this one replaces.
     pub replaces: Option<Digest>,
 }
 
-/// A session as its user sees it in a list.
+/// A session as listed for its user.
 #[derive(Clone, Debug)]
 pub struct SessionLine {
-    /// Of the cookie.
+    /// Digest of the cookie.
     pub digest: Digest,
-    /// When it began.
+    /// When the user signed in.
     pub auth_time: Timestamp,
-    /// Where it began.
+    /// The address it was created from.
     pub address: String,
-    /// Browser's own words.
+    /// `User-Agent` of the browser.
     pub agent: String,
 }
 
-/// Most sessions listed.
+/// Most sessions in a list.
 const SESSIONS_LISTED: i64 = 100;
 
 /// A session with its user.
 #[derive(Clone, Debug)]
 pub struct SessionRecord {
-    /// Who is signed in.
+    /// The signed-in user.
     pub user: User,
-    /// When they signed in.
+    /// When the user signed in.
     pub auth_time: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
@@ -77,8 +77,8 @@ const LIVE: &str = concat!(
 );
 
 impl Tx {
-    /// Refuses to go on where a session has ended. Its user's row stays locked until the commit, and a new password locks it
-    /// too: so that ends the sessions either before this is asked or after all that is written here.
+    /// Refuses to continue if the session has ended. The user's row stays locked until the commit. A password change
+    /// locks it too, so it ends the sessions either before this check or after this transaction.
     pub(super) async fn check_session(&mut self, now: Timestamp, session: &SessionOf) -> Result<(), Error> {
         let lock = "UPDATE users SET name = name WHERE id = $1 AND disabled_at IS NULL";
         let live = "SELECT digest FROM sessions WHERE digest = $1 AND user_id = $2 AND expires_at > $3";
@@ -90,7 +90,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Keeps a session in the place of the one it replaces. Its user's row is locked, by [`Tx::has_password`].
+    /// Stores a session in place of the one it replaces. The user's row must be locked by [`Tx::has_password`].
     pub(super) async fn keep_session(
         &mut self,
         now: Timestamp,
@@ -113,7 +113,7 @@ impl Tx {
 }
 
 impl Store {
-    /// This store, whose writes happen only while this session of this user lasts; else they are
+    /// This store, but its writes succeed only while this session of this user lasts. Otherwise they fail with
     /// [`Error::SessionEnded`].
     #[must_use]
     pub fn in_session(&self, digest: Digest, user_id: String) -> Self {
@@ -122,8 +122,8 @@ impl Store {
         store
     }
 
-    /// Begins a session, ending the one it replaces. False if the user's password was changed or the user was disabled since
-    /// the password was checked: then nothing has happened.
+    /// Creates a session, ending the one it replaces. Returns false and changes nothing if the user was disabled or the
+    /// password was changed since it was verified.
     pub async fn insert_session(&self, now: Timestamp, origin: Origin, session: NewSession) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -138,8 +138,8 @@ impl Store {
         .await
     }
 
-    /// Sets a password that its user chose, as [`Self::set_password`] does, and begins `session` in the place of all that
-    /// ended. False if the user's password is not any more the one that was checked for this session.
+    /// Sets a password chosen by its user, as [`Self::set_password`] does, and creates `session` in place of all those
+    /// ended. Returns false if the password that was verified for this session is no longer the user's.
     pub async fn change_password(
         &self,
         now: Timestamp,
@@ -160,7 +160,7 @@ impl Store {
         .await
     }
 
-    /// The session of this cookie, whatever its state.
+    /// The session with this cookie digest, in any state.
     pub async fn find_session(&self, digest: &Digest) -> Result<Option<SessionRecord>, Error> {
         let found = self.find(FIND, binds![&digest.text()]).await?;
         Ok(found.map(|(user, auth_time, expires_at)| SessionRecord { user, auth_time, expires_at }))
@@ -190,7 +190,7 @@ impl Store {
         self.list(LIVE, binds![user_id, now, SESSIONS_LISTED]).await
     }
 
-    /// Ends one session of a user, or with none given all but `own`. False if there was nothing to end.
+    /// Ends one session of a user, or all except `own` if none is given. Returns false if there was nothing to end.
     pub async fn end_sessions(
         &self,
         now: Timestamp,

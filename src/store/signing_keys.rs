@@ -1,4 +1,4 @@
-//! Owns the `signing_keys` table. Does not open what is sealed; see `engine::signing`.
+//! Owns the `signing_keys` table. Does not decrypt the sealed keys; see `engine::signing`.
 
 use super::{
     Error, Store,
@@ -12,22 +12,22 @@ use crate::{
     },
 };
 
-/// A signing key as it is stored.
+/// A signing key as stored.
 #[derive(Clone, Debug)]
 pub struct SigningKeyRow {
     /// Key id: its RFC 7638 thumbprint.
     pub kid: String,
     /// `alg` value.
     pub algorithm: String,
-    /// Counts the keys of one algorithm; unique, so that two nodes cannot both make the next.
+    /// Numbers the keys of one algorithm; unique, so that two nodes cannot both create the next.
     pub generation: i64,
     /// The private key, sealed under the master key.
     pub sealed: String,
     /// The public key as a JWK.
     pub public_jwk: String,
-    /// When it was made and announced.
+    /// When it was created and published.
     pub created_at: Timestamp,
-    /// When it begins to sign.
+    /// When it starts to sign.
     pub active_from: Timestamp,
 }
 
@@ -46,7 +46,7 @@ impl Store {
         self.list(ALL, &[]).await
     }
 
-    /// Adds a key, unless another node has added this generation first: then false.
+    /// Adds a key; returns false if another node has already added this generation.
     pub async fn insert_signing_key(&self, now: Timestamp, origin: Origin, key: SigningKeyRow) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -76,7 +76,7 @@ impl Store {
         .await
     }
 
-    /// Drops a key: whatever it signed ends at once.
+    /// Deletes a key: all tokens signed with it become invalid at once.
     pub async fn delete_signing_key(&self, now: Timestamp, origin: Origin, kid: String) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {

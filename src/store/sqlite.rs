@@ -1,7 +1,7 @@
-//! Owns the embedded engine: one group-committing writer thread, readers beside it.
+//! Owns the embedded engine: one writer thread with group commit, and readers in parallel.
 //!
-//! SQLite goes through rusqlite, in line: sqlx ships each statement to a worker thread and back, which costs more than
-//! the statement. The writer commits whatever has queued while the last fsync ran, each job in its own savepoint.
+//! rusqlite runs statements on the calling thread: sqlx passes each to a worker thread, which costs more than the
+//! statement. The writer commits all jobs queued during the last fsync, each in its own savepoint.
 
 use std::{
     fs::OpenOptions,
@@ -29,27 +29,27 @@ use super::{
 };
 use crate::cache::{Entity, Freshness};
 
-/// Jobs waiting for the writer; more are refused with 503.
+/// Most jobs waiting for the writer; further ones are refused with 503.
 const QUEUE_MAX: usize = 1024;
-/// Jobs in one commit.
+/// Most jobs in one commit.
 const BATCH_MAX: usize = 256;
 const READERS: usize = 4;
 const STATEMENTS: usize = 128;
-/// A job's second half: told how the commit went.
+/// Second half of a job: called with the result of the commit.
 pub(super) type Ack = Box<dyn FnOnce(Result<(), Error>) + Send>;
-/// A job's first half: run inside the transaction. `Err` means it is to be rolled back.
+/// First half of a job: runs inside the transaction. `Err` rolls the job back.
 pub(super) type Job = Box<dyn FnOnce(&mut Tx) -> (Result<(), ()>, Ack) + Send>;
 
-/// What the writer is asked to do.
+/// A request to the writer.
 enum Work {
     Job(Job),
-    /// Copy what is only in the write-ahead log into the database's file.
+    /// Copies the write-ahead log into the database's file.
     Checkpoint(oneshot::Sender<Result<(), Error>>),
 }
 
 #[derive(Debug)]
 pub(super) struct Sqlite {
-    /// Gone only while this is dropped.
+    /// `None` on a read-only database, and while this is dropped.
     queue: Option<mpsc::Sender<Work>>,
     readers: Vec<Mutex<Connection>>,
     writer: Option<JoinHandle<()>>,
@@ -59,21 +59,21 @@ pub(super) struct Sqlite {
 }
 
 impl Drop for Sqlite {
-    /// Waits for the writer to finish and close: the last connection that closes folds the write-ahead log into the file
-    /// and removes it, if it may write. So the readers go first, and the process ends with one whole file.
+    /// Waits for the writer to finish and close. The last connection to close checkpoints and removes the write-ahead
+    /// log, if it may write. So the readers are closed first, and one complete file remains.
     fn drop(&mut self) {
         self.readers.clear();
         self.queue = None;
         if let Some(writer) = self.writer.take() {
-            // It may have panicked, and there is nothing to do about it here.
+            // It may have panicked; nothing can be done about it here.
             drop(writer.join());
         }
     }
 }
 
 impl Sqlite {
-    /// Opens the file, creates it if need be (readable by its owner alone), and starts the writer. `migrate` is run in one
-    /// transaction that nobody else writes beside.
+    /// Opens the file, creates it if needed (readable by its owner only), and starts the writer. `migrate` runs in one
+    /// transaction, with no concurrent writes.
     pub(super) fn open(
         path: &Path,
         bounds: Bounds,
@@ -83,18 +83,18 @@ impl Sqlite {
     ) -> Result<Self, Error> {
         let unavailable =
             |what: &str, error: std::io::Error| Error::Setup(format!("{what} {}: {error}", path.display()));
-        // A link to nowhere is not followed: what it names may belong to somebody else.
+        // A dangling symlink is not followed: its target may belong to another user.
         match OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => OpenOptions::new().append(true).open(path),
             created => created,
         }
         .map_err(|error| unavailable("cannot open", error))?;
-        // A statement waits for another process that writes, such as the command line, longer than its caller does.
+        // A statement waits for another writing process, such as the command line, longer than its caller waits.
         let bounds = Bounds { wait: bounds.wait + MARGIN, ..bounds };
         let mut writer = connect(path, bounds, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         writer.pragma_update(None, "journal_mode", "WAL")?;
         writer.pragma_update(None, "synchronous", "FULL")?;
-        // What a savepoint may have to undo is written down for each page that changes: in memory, not in a file.
+        // Each changed page is recorded for savepoint rollback: in memory, not in a file.
         writer.pragma_update(None, "temp_store", "MEMORY")?;
         let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         migrate(&tx)?;
@@ -111,7 +111,7 @@ impl Sqlite {
         Ok(Self { queue, readers, writer, next: AtomicUsize::new(0), path: path.to_owned(), wait: bounds.wait })
     }
 
-    /// Opens a file that exists for reading alone. As the last to close it, it still folds the log in.
+    /// Opens an existing file for reading only. If this is the last connection, closing it still checkpoints the log.
     pub(super) fn look(path: &Path, bounds: Bounds) -> Result<Self, Error> {
         let reader = connect(path, bounds, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         reader.pragma_update(None, "query_only", true)?;
@@ -125,7 +125,7 @@ impl Sqlite {
         self.ask(Work::Job(job))
     }
 
-    /// Copies what is only in the write-ahead log into the database's file; waits for no reader.
+    /// Copies the write-ahead log into the database's file; does not wait for readers.
     pub(super) async fn checkpoint(&self) -> Result<(), Error> {
         let (done, told) = oneshot::channel();
         self.ask(Work::Checkpoint(done))?;
@@ -137,17 +137,17 @@ impl Sqlite {
         self.queue.as_ref().ok_or_else(full)?.try_send(work).map_err(|_| full())
     }
 
-    /// Reads rows in line. Every statement of ours is an indexed look-up or a bounded page.
+    /// Reads rows on the calling thread. Every statement here is an indexed look-up or a bounded page.
     pub(super) fn rows(&self, sql: &str, binds: &[Bind<'_>]) -> Result<Vec<Row>, Error> {
         statement::rows(&self.reader(), sql, binds)
     }
 
-    /// Jobs that wait for the writer or are being written.
+    /// Jobs waiting for the writer or being written.
     fn queued(&self) -> usize {
         self.queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity())
     }
 
-    /// The connections of the moment: the readers, and the writer's.
+    /// Current connections: the readers and the writer.
     pub(super) fn connections(&self) -> Connections {
         let is_free = |reader: &&Mutex<Connection>| !matches!(reader.try_lock(), Err(TryLockError::WouldBlock));
         let (idle, most) = (self.readers.iter().filter(is_free).count(), self.readers.len() + 1);
@@ -166,7 +166,7 @@ impl Sqlite {
         })?;
         let copied = self.copy(target);
         copied.map_err(|error| {
-            // Half a copy is none. That it cannot be removed either changes nothing.
+            // An incomplete copy is useless. Failing to remove it changes nothing.
             drop(std::fs::remove_file(target));
             Error::Setup(format!("cannot write the backup {name}: {error}"))
         })
@@ -196,7 +196,7 @@ fn connect(path: &Path, bounds: Bounds, access: OpenFlags) -> Result<Connection,
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(bounds.wait)?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // Pages are not mapped: the same page would be mapped, and counted as resident, once for each connection.
+    // Pages are not memory-mapped: each connection would map the same page again, and each mapping counts as resident.
     let share = bounds.page_cache / (READERS + 1);
     connection.pragma_update(None, "cache_size", -i64::try_from(share / 1024).unwrap_or(i64::MAX))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -205,7 +205,7 @@ fn connect(path: &Path, bounds: Bounds, access: OpenFlags) -> Result<Connection,
 
 fn run(mut tx: Tx, mut work: mpsc::Receiver<Work>, freshness: &Freshness, meter: &StoreMeter) {
     let mut acks: Vec<Ack> = Vec::with_capacity(BATCH_MAX);
-    // What was there before may be in the log alone.
+    // Writes from before this start may still be only in the log.
     let mut is_logged = true;
     while let Some(first) = work.blocking_recv() {
         let (first, mut asked) = match first {
@@ -222,12 +222,12 @@ fn run(mut tx: Tx, mut work: mpsc::Receiver<Work>, freshness: &Freshness, meter:
             begun = begun.and_then(|()| tx.statement("SAVEPOINT job"));
             if begun.is_ok() {
                 acks.push(run_one(&mut tx, job, &mut changes));
-                // A full disk or a failed write ends the whole transaction: nothing after it may be done alone.
+                // A full disk or a failed write ends the whole transaction: later jobs must not run outside it.
                 if tx.has_ended() {
                     begun = Err(Error::Unavailable("the database gave the transaction up".to_owned()));
                 }
             } else {
-                // The job's closure owns the caller's channel: dropping it tells the caller that nothing happened.
+                // The closure owns the sender to the caller: dropping it reports that nothing happened.
                 drop(job);
             }
             if acks.len() < BATCH_MAX {
@@ -243,7 +243,7 @@ fn run(mut tx: Tx, mut work: mpsc::Receiver<Work>, freshness: &Freshness, meter:
         meter.commit.done(committing, &committed);
         match &committed {
             Ok(()) => freshness.apply(changes),
-            // A failed COMMIT may leave the transaction open; there is nothing to do about a failed rollback.
+            // A failed COMMIT may leave the transaction open; a failed rollback cannot be handled.
             Err(_) => drop(tx.statement("ROLLBACK")),
         }
         for ack in acks.drain(..) {
@@ -256,15 +256,15 @@ fn run(mut tx: Tx, mut work: mpsc::Receiver<Work>, freshness: &Freshness, meter:
     }
 }
 
-/// Only where something was written since the last one: an idle server leaves the disk alone.
+/// Runs only if something was written since the last checkpoint: an idle server does not touch the disk.
 fn checkpoint(tx: &mut Tx, is_logged: &mut bool, done: oneshot::Sender<Result<(), Error>>) {
     let copied = if *is_logged { tx.checkpoint() } else { Ok(()) };
     *is_logged = copied.is_err();
-    // Whoever asked may have given up waiting.
+    // The caller may have timed out.
     drop(done.send(copied));
 }
 
-/// Runs a job inside its savepoint, and ends the savepoint: kept or undone.
+/// Runs a job inside its savepoint, then releases the savepoint or rolls it back.
 fn run_one(tx: &mut Tx, job: Job, changes: &mut Vec<Entity>) -> Ack {
     let (outcome, ack) = job(tx);
     let kept = outcome.is_ok();

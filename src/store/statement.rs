@@ -1,4 +1,4 @@
-//! Owns how a statement with its bound values runs on a SQLite connection.
+//! Owns running a statement with its bound values on a SQLite connection.
 
 use rusqlite::{CachedStatement, Connection};
 

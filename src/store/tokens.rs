@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Store {
-    /// Revokes one access token until it would have expired.
+    /// Revokes one access token. The row is kept at least until the token would have expired.
     pub async fn revoke_token(
         &self,
         now: Timestamp,
@@ -37,7 +37,7 @@ impl Store {
         .await
     }
 
-    /// What an access token of a client itself depends on.
+    /// The state on which an access token of a client itself depends.
     pub async fn client_token_state(&self, client_id: &str, jti: &str) -> Result<Option<TokenState>, Error> {
         const STATE: &str = concat!(
             "SELECT ",

@@ -1,4 +1,4 @@
-//! Owns a transaction of either engine, written once.
+//! Owns a transaction on either engine, with one implementation for both.
 
 use std::{
     borrow::Cow,
@@ -25,16 +25,16 @@ use crate::{
     model::clock::Timestamp,
 };
 
-/// A statement: a constant, or one built from constants for a number of values.
+/// A statement: a constant, or one built from constants for a given number of values.
 pub(super) type Sql = Cow<'static, str>;
 /// The future of a transaction's body.
 pub(super) type Body<'t, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 't>>;
 
-/// A transaction. Its changes are appended to the feed when its body has succeeded.
+/// A transaction. Its changes are appended to the feed once its body has succeeded.
 pub struct Tx {
     pub(super) handle: Handle,
     changes: Vec<Entity>,
-    /// Whether an audit entry was appended: then something was done.
+    /// Whether an audit entry was appended, which means that something was changed.
     pub(super) audited: bool,
 }
 
@@ -55,12 +55,12 @@ impl Tx {
         Self { handle, changes: Vec::new(), audited: false }
     }
 
-    /// Begins another job in the same transaction; for SQLite's writer alone.
+    /// Starts another job in the same transaction; only for SQLite's writer.
     pub(super) fn begin(&mut self) {
         self.audited = false;
     }
 
-    /// Runs a whole transaction, but for its commit.
+    /// Runs a whole transaction except its commit.
     pub(super) async fn run<T, F>(&mut self, now: Timestamp, around: &Around, body: F) -> Result<T, Error>
     where
         F: for<'t> FnOnce(&'t mut Self) -> Body<'t, T>,
@@ -74,7 +74,7 @@ impl Tx {
         Ok(value)
     }
 
-    /// Runs a statement and says how many rows it changed.
+    /// Runs a statement and returns the number of rows changed.
     pub(super) async fn execute(&mut self, sql: impl Into<Sql>, binds: &[Bind<'_>]) -> Result<u64, Error> {
         let sql = sql.into();
         match &mut self.handle {
@@ -83,7 +83,7 @@ impl Tx {
         }
     }
 
-    /// Everything a statement selects or returns.
+    /// All rows that a statement selects or returns.
     pub(super) async fn list<T: Read>(&mut self, sql: impl Into<Sql>, binds: &[Bind<'_>]) -> Result<Vec<T>, Error> {
         let sql = sql.into();
         let mut rows = match &mut self.handle {
@@ -93,22 +93,22 @@ impl Tx {
         rows.iter_mut().map(T::read).collect()
     }
 
-    /// The first of what a statement selects or returns.
+    /// The first row that a statement selects or returns.
     pub(super) async fn find<T: Read>(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<Option<T>, Error> {
         Ok(self.list(sql, binds).await?.into_iter().next())
     }
 
-    /// The one row of a statement that always has one, such as a count.
+    /// The row of a statement that always returns one, such as a count.
     pub(super) async fn one<T: Read>(&mut self, sql: &'static str, binds: &[Bind<'_>]) -> Result<T, Error> {
         self.find(sql, binds).await?.ok_or(Error::Corrupt("a row that is always there"))
     }
 
-    /// Says that answers derived from this entity may change with this transaction.
+    /// Records that answers derived from this entity may change with this transaction.
     pub(super) fn touch(&mut self, kind: EntityKind, id: impl Into<Box<str>>) {
         self.changes.push(Entity::new(kind, id));
     }
 
-    /// Appends the changes to the feed. Last in the transaction: the counter's row stays locked until the commit.
+    /// Appends the changes to the feed. Comes last: the counter's row stays locked until the commit.
     pub(super) async fn append_changes(&mut self, now: Timestamp) -> Result<(), Error> {
         for at in 0..self.changes.len() {
             let entity = self.changes[at].clone();
@@ -126,10 +126,10 @@ impl Tx {
         std::mem::take(&mut self.changes)
     }
 
-    /// A statement of the engine itself, such as SAVEPOINT; for SQLite's writer alone.
+    /// Runs a statement of the engine itself, such as SAVEPOINT; only for SQLite's writer.
     pub(super) fn statement(&mut self, sql: &str) -> Result<(), Error> {
         match &self.handle {
-            // That there is no transaction to end is the consequence of a full disk, and no bug.
+            // A missing transaction here is the result of a full disk, not a bug.
             Handle::Sqlite(connection) => statement::execute(connection, sql, &[])
                 .map(drop)
                 .map_err(|error| Error::Unavailable(error.to_string())),
@@ -137,7 +137,7 @@ impl Tx {
         }
     }
 
-    /// More memory and rarer checkpoints while much is written; PostgreSQL is set up by whoever runs it.
+    /// More memory and fewer checkpoints for bulk writes; PostgreSQL is tuned by its operator.
     pub(super) fn tune_for_bulk(&mut self) -> Result<(), Error> {
         if let Handle::Sqlite(connection) = &self.handle {
             for pragma in ["PRAGMA cache_size = -131072", "PRAGMA wal_autocheckpoint = 8192"] {
@@ -147,7 +147,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Copies the write-ahead log into the database's file, as far as no reader still needs it; for SQLite's writer alone.
+    /// Copies the write-ahead log into the database's file, except what readers still need; only for SQLite's writer.
     pub(super) fn checkpoint(&mut self) -> Result<(), Error> {
         if let Handle::Sqlite(connection) = &self.handle {
             statement::rows(connection, "PRAGMA wal_checkpoint(PASSIVE)", &[])?;
@@ -155,7 +155,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Whether the engine has ended the transaction by itself; for SQLite's writer alone.
+    /// Whether the engine has ended the transaction itself; only for SQLite's writer.
     pub(super) fn has_ended(&self) -> bool {
         matches!(&self.handle, Handle::Sqlite(connection) if connection.is_autocommit())
     }
@@ -168,7 +168,7 @@ impl Tx {
     }
 }
 
-/// Runs a body that never waits: on SQLite every statement is done when it returns.
+/// Runs a body that never waits: on SQLite every statement is complete when it returns.
 pub(super) fn run_ready<T>(body: Body<'_, T>) -> Result<T, Error> {
     match pin!(body).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
@@ -179,7 +179,7 @@ pub(super) fn run_ready<T>(body: Body<'_, T>) -> Result<T, Error> {
 pub(super) fn bound<'q>(sql: Sql, binds: &[Bind<'q>]) -> Query<'q, Postgres, PgArguments> {
     let query = match sql {
         Sql::Borrowed(sql) => sqlx::query(sql),
-        // Built from a constant by `batch` alone, for a number of rows that differs from one to the next.
+        // Built from a constant by `batch` only, for a varying number of rows.
         Sql::Owned(sql) => sqlx::query(AssertSqlSafe(sql)).persistent(false),
     };
     binds.iter().fold(query, |query, bind| match *bind {

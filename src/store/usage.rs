@@ -1,4 +1,4 @@
-//! Owns what is kept of keys' use: counts by hour, networks, last use, and what stands out among them.
+//! Owns the stored usage of keys: hourly counts, networks, last use, and detecting unusual use.
 
 use std::collections::{BTreeMap, HashMap, HashSet, btree_map::Entry};
 
@@ -13,39 +13,39 @@ use crate::model::{
     usage::{HourUsage, hour},
 };
 
-/// Networks remembered of one key: the newest.
+/// Networks kept per key: the newest.
 const NETWORKS_MAX: i64 = 50;
-/// Hours read of one key at most: those of 400 days.
+/// Most hours read for one key: those of 400 days.
 const HOURS_MAX: i64 = 9600;
-/// Keys of one user whose counts are added up: the newest.
+/// Keys of one user included in the total: the newest.
 const KEYS_SUMMED: i64 = 5000;
-/// Unused for this long is long, in seconds: 60 days.
+/// Use after this many seconds without use is reported: 60 days.
 const SLEEP_SECONDS: i64 = 60 * 86_400;
-/// An hour stands out when it has at least this many requests …
+/// An hour is unusual if it has at least this many requests …
 const SPIKE_LEAST: i64 = 100;
 /// … and this many times the mean of the key's busy hours in a week, of which there must be some.
 const SPIKE_TIMES: i64 = 5;
 const SPIKE_HOURS_LEAST: i64 = 3;
 const WEEK_SECONDS: i64 = 7 * 86_400;
 
-/// What one key did since the last flush.
+/// Use of one key since the last flush.
 #[derive(Clone, Debug, Default)]
 pub struct KeyUse {
     /// `key_…`.
     pub key_id: String,
-    /// Requests that passed.
+    /// Accepted requests.
     pub allowed: i64,
-    /// Requests refused for what the key is or may do.
+    /// Requests refused because of the key's state or permissions.
     pub denied: i64,
-    /// Requests refused as too many.
+    /// Requests refused by a rate limit.
     pub limited: i64,
-    /// When it was last accepted; nothing if it was not.
+    /// When it was last accepted; `None` if it was not.
     pub last_used_at: Option<Timestamp>,
-    /// From which address, as far as it was told.
+    /// From which address, if known.
     pub address: Option<String>,
-    /// By which `User-Agent`.
+    /// With which `User-Agent`.
     pub agent: Option<String>,
-    /// Places it was accepted from, as `model::network::place` has them.
+    /// Networks it was accepted from, as returned by `model::network::place`.
     pub networks: Vec<String>,
 }
 
@@ -106,7 +106,7 @@ fn by_key(uses: Vec<KeyUse>) -> Vec<KeyUse> {
     keys.into_values().collect()
 }
 
-/// What is known of a key before its use is added.
+/// State of a key before its use is added.
 type Before = (i64, Option<Timestamp>, String);
 
 impl Tx {
@@ -116,8 +116,8 @@ impl Tx {
         let known: HashMap<String, Before> =
             known.into_iter().map(|(id, uses, last, user)| (id, (uses, last, user))).collect();
         let uses: Vec<(&KeyUse, &Before)> = uses.iter().filter_map(|of| Some((of, known.get(&of.key_id)?))).collect();
-        // First, since this locks the rows in the order of the keys: two nodes that flush the same keys wait here, and have
-        // no other order below in which to wait for each other.
+        // First, since this locks the rows in key order: two nodes that flush the same keys wait for each other here,
+        // and cannot deadlock below.
         let spikes = self.add_hours(now, &uses).await?;
         let used = uses.iter().filter_map(|(of, _)| {
             let at = of.last_used_at?;
@@ -148,7 +148,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Adds to the hour's counts. Gives the keys for which this makes the hour stand out against their own week.
+    /// Adds to the hour's counts. Returns the keys for which the hour now exceeds the mean of their own week by far.
     async fn add_hours(&mut self, now: Timestamp, uses: &[(&KeyUse, &Before)]) -> Result<HashSet<String>, Error> {
         let hour = hour(now);
         let row = |of: &KeyUse| binds![hour, of.allowed, of.denied, of.limited].to_vec();
@@ -165,7 +165,7 @@ impl Tx {
             let after = after.get(&key_id).copied().unwrap_or_default();
             let (before, most) =
                 (after - now.unwrap_or_default(), (SPIKE_TIMES * total / hours.max(1)).max(SPIKE_LEAST));
-            // Once an hour: the flush that crosses the line says so, the next ones do not.
+            // Once an hour: only the flush that crosses the threshold reports it.
             if hours >= SPIKE_HOURS_LEAST && before < most && after >= most {
                 spikes.insert(key_id);
             }
@@ -173,7 +173,7 @@ impl Tx {
         Ok(spikes)
     }
 
-    /// Remembers networks. Gives those that are new to a key that was used from elsewhere before.
+    /// Stores networks. Returns those that are new for a key that was used from elsewhere before.
     async fn new_networks(
         &mut self,
         now: Timestamp,
@@ -194,7 +194,7 @@ impl Tx {
             if known + i64::try_from(networks.len()).unwrap_or(i64::MAX) > NETWORKS_MAX {
                 self.execute(FORGET_OLDEST, binds![key_id, NETWORKS_MAX, NETWORKS_MAX]).await?;
             }
-            // The first of all is no news.
+            // The first network of a key is not reported.
             if known == 0 {
                 networks.remove(0);
             }
@@ -204,7 +204,7 @@ impl Tx {
 }
 
 impl Store {
-    /// Writes counted uses in one batch. What stands out (a first use, a new network, a spike, use after a long sleep) is an
+    /// Writes counted uses in one batch. Each unusual use (first use, new network, spike, use after a long pause) is an
     /// audit event of its own.
     ///
     /// # Errors
@@ -213,7 +213,7 @@ impl Store {
         self.write(now, move |tx| Box::pin(async move { tx.flush_key_uses(now, &by_key(uses)).await })).await
     }
 
-    /// A key's counts by hour since `from`, oldest first.
+    /// A key's hourly counts since `from`, oldest first.
     pub async fn key_usage(&self, key_id: &str, from: Timestamp) -> Result<Vec<HourUsage>, Error> {
         self.list(
             concat!(
@@ -226,7 +226,7 @@ impl Store {
         .await
     }
 
-    /// The counts by hour of a user's newest 5,000 keys together, from `from` until before `to`, oldest first.
+    /// The hourly counts of a user's newest 5,000 keys combined, from `from` until before `to`, oldest first.
     pub async fn user_usage(&self, user_id: &str, from: Timestamp, to: Timestamp) -> Result<Vec<HourUsage>, Error> {
         self.list(
             "SELECT u.hour, CAST(SUM(u.allowed) AS BIGINT), CAST(SUM(u.denied) AS BIGINT),
@@ -239,7 +239,7 @@ impl Store {
         .await
     }
 
-    /// The networks a key was used from, newest first, with when each was first seen.
+    /// The networks a key was used from, newest first, with the time each was first seen.
     pub async fn key_networks(&self, key_id: &str) -> Result<Vec<(String, Timestamp)>, Error> {
         self.list(
             "SELECT network, first_seen FROM key_networks WHERE key_id = $1

@@ -31,18 +31,18 @@ const ALL: &str = concat!("SELECT ", user_columns!(), " FROM users u ORDER BY u.
 const LOCK_ACTIVE: &str = "UPDATE users SET name = name WHERE id = $1 AND disabled_at IS NULL";
 const LOCK_WITH_PASSWORD: &str = "UPDATE users SET name = name WHERE id = $1 AND password = $2 AND disabled_at IS NULL";
 
-/// A user to be made.
+/// A user to be created.
 #[derive(Clone)]
 pub struct NewUser {
-    /// Normal form.
+    /// In normal form.
     pub email: String,
-    /// Name to show.
+    /// Display name.
     pub name: String,
-    /// PHC string, or none: then nobody can sign in as this user.
+    /// PHC string; `None` means that nobody can sign in as this user.
     pub password: Option<String>,
     /// Name of the plan.
     pub plan: String,
-    /// May administer.
+    /// Whether the user is an administrator.
     pub admin: bool,
 }
 
@@ -53,8 +53,8 @@ impl std::fmt::Debug for NewUser {
 }
 
 impl Tx {
-    /// Refuses what is created for a user who is unknown or disabled. The user's row stays locked until the commit: whoever
-    /// disables the user, or counts what the user has, comes before or after all of this transaction.
+    /// Refuses to create anything for an unknown or disabled user. The user's row stays locked until the commit:
+    /// disabling the user, or counting what the user owns, happens before or after this whole transaction.
     pub(super) async fn check_user(&mut self, id: &str) -> Result<(), Error> {
         match self.execute(LOCK_ACTIVE, binds![id]).await? {
             0 => Err(ModelError::invalid_request("the user does not exist or is disabled").into()),
@@ -62,12 +62,12 @@ impl Tx {
         }
     }
 
-    /// Whether this is still the password of a user who is not disabled; the row stays locked as in [`Self::check_user`].
+    /// Whether this is still the password of a user who is not disabled; locks the row as [`Self::check_user`] does.
     pub(super) async fn has_password(&mut self, id: &str, hash: &str) -> Result<bool, Error> {
         Ok(self.execute(LOCK_WITH_PASSWORD, binds![id, hash]).await? > 0)
     }
 
-    /// Sets the password and ends every session and every grant of the user, in this order: see [`Store::insert_grant`].
+    /// Sets the password, then ends the user's sessions and grants, in this order: see [`Store::insert_grant`].
     pub(super) async fn put_password(
         &mut self,
         now: Timestamp,
@@ -92,7 +92,7 @@ impl Tx {
 }
 
 impl Store {
-    /// Makes a user and returns its id.
+    /// Creates a user and returns its id.
     ///
     /// # Errors
     /// [`Error::Conflict`] when the address is taken.
@@ -100,7 +100,7 @@ impl Store {
         self.insert_user_as(now, origin, new_id("user"), user).await
     }
 
-    /// The same for an id that is known before.
+    /// As [`Self::insert_user`], with a given id.
     ///
     /// # Errors
     /// [`Error::Conflict`] when the address is taken.
@@ -128,7 +128,7 @@ impl Store {
         .await
     }
 
-    /// The user with this address and the stored password.
+    /// The user with this address, and the stored password.
     pub async fn find_user_by_email(&self, email: &str) -> Result<Option<(User, Option<String>)>, Error> {
         self.find(FIND_BY_EMAIL, binds![email]).await
     }
@@ -138,12 +138,12 @@ impl Store {
         self.find(FIND, binds![id]).await
     }
 
-    /// Up to `limit` users, by address.
+    /// Up to `limit` users, sorted by address.
     pub async fn list_users(&self, limit: i64) -> Result<Vec<User>, Error> {
         self.list(ALL, binds![limit]).await
     }
 
-    /// Gives a user another name or plan; false if there is none.
+    /// Changes a user's name or plan; returns false if there is no such user.
     ///
     /// # Errors
     /// [`Error::Refused`] when there is no such plan.
@@ -174,7 +174,7 @@ impl Store {
         .await
     }
 
-    /// Disables or enables a user; false if there is none. Everything the user's credentials answer changes at once.
+    /// Disables or enables a user; returns false if there is none. It applies to all of the user's credentials at once.
     pub async fn set_user_active(
         &self,
         now: Timestamp,
@@ -199,7 +199,7 @@ impl Store {
         .await
     }
 
-    /// Sets the password, ends every session and every grant of the user; false if there is no such user.
+    /// Sets the password and ends every session and every grant of the user; returns false if there is no such user.
     pub async fn set_password(
         &self,
         now: Timestamp,

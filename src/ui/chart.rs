@@ -1,13 +1,13 @@
-//! Owns the bars of a key's use: how high each stands, what it says, the same as a table.
-//! Does not count anything and knows no dates; it is given words.
+//! Owns the bar chart of a key's usage: the heights of the bars, their labels, and the same data as a table.
+//! Does not count requests or format dates; its input is ready to show.
 
 use super::parts::When;
 
 /// Height of the tallest bar, in units of the drawing.
 const HEIGHT: i64 = 120;
-/// Least height of what is there at all.
+/// Smallest height of a part that is not zero.
 const LEAST: i64 = 3;
-/// Width of one column, bar and gap.
+/// Width of one column: bar and gap.
 const COLUMN: usize = 10;
 
 /// Requests within one column.
@@ -20,7 +20,7 @@ pub struct Count {
 }
 
 impl Count {
-    /// All of them.
+    /// The sum of all outcomes.
     #[must_use]
     pub fn total(&self) -> i64 {
         self.allowed + self.denied + self.limited
@@ -43,13 +43,13 @@ pub struct Bar {
     pub parts: Vec<Part>,
 }
 
-/// A bar chart of requests over time, with everything it says in words too.
+/// A bar chart of requests over time, with a text equivalent.
 #[derive(Debug, Clone)]
 pub struct Chart {
-    /// Begins the ids of its elements.
+    /// Prefix of its elements' ids.
     pub id: &'static str,
     pub title: &'static str,
-    /// What one column is: `hour` or `day`.
+    /// The interval of one column: `hour` or `day`.
     pub unit: &'static str,
     pub bars: Vec<Bar>,
     pub counts: Vec<Count>,
@@ -85,19 +85,19 @@ impl Chart {
         self.bars.len() * COLUMN
     }
 
-    /// The first column and the last, as the axis names them.
+    /// The labels of the first and last column, for the axis.
     #[must_use]
     pub fn ends(&self) -> Option<(&When, &When)> {
         self.counts.first().map(|count| &count.at).zip(self.counts.last().map(|count| &count.at))
     }
 
-    /// The columns in which there was anything, newest first.
+    /// The columns with any requests, newest first.
     #[must_use]
     pub fn rows(&self) -> Vec<&Count> {
         self.counts.iter().rev().filter(|count| count.total() > 0).collect()
     }
 
-    /// What the drawing shows, in a sentence.
+    /// A summary of the chart, in a sentence.
     #[must_use]
     pub fn summary(&self) -> String {
         let (allowed, denied, limited) = (thousands(self.allowed), thousands(self.denied), thousands(self.limited));
@@ -108,7 +108,7 @@ impl Chart {
         )
     }
 
-    /// A count as people read it.
+    /// A count with its digits grouped.
     #[must_use]
     pub fn number(&self, count: &i64) -> String {
         thousands(*count)
@@ -120,9 +120,9 @@ fn bar(x: usize, count: &Count, peak: i64) -> Bar {
         0 => 0,
         number => (number * HEIGHT / peak.max(1)).max(LEAST),
     };
-    // What passed stands on the ground; what did not, above it.
+    // Allowed requests are at the bottom, the others above them.
     let mut parts = [("allowed", of(count.allowed)), ("limited", of(count.limited)), ("denied", of(count.denied))];
-    // Least heights may add up to more than there is room for: the greatest part gives.
+    // Smallest heights may add up to more than `HEIGHT`; the largest part is then reduced.
     let over = parts.iter().map(|(_, height)| height).sum::<i64>() - HEIGHT;
     if let Some((_, greatest)) = parts.iter_mut().max_by_key(|(_, height)| *height) {
         *greatest -= over.max(0);

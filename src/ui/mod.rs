@@ -1,5 +1,5 @@
-//! Owns the pieces that several pages share: shell, labels, charts and the notice page. Holds plain data that is already
-//! decided: it does not read the store, know the time or speak HTTP. A page of its own is in `web`.
+//! Owns the parts that several pages share: shell, labels, charts and the notice page. Holds plain data that is already
+//! decided: it does not read the store, the clock or HTTP requests. Individual pages are in `web`.
 
 mod chart;
 mod notice;

@@ -1,4 +1,4 @@
-//! Owns the page that stands for every error and other full-page messages.
+//! Owns the notice page, for errors and other full-page messages.
 
 use askama::Template;
 
@@ -12,8 +12,8 @@ pub struct NoticePage {
     pub status: u16,
     pub heading: String,
     pub message: String,
-    /// Lets the owner or an admin find the private cause; empty when there is nothing to look up.
+    /// Lets the owner or an administrator find the private cause; empty if there is nothing to look up.
     pub request_id: String,
-    /// Where to go from here: label and URL.
+    /// A next step: label and URL.
     pub link: Option<(String, String)>,
 }

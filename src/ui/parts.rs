@@ -1,11 +1,11 @@
-//! Owns the small pieces several pages share: the shell around a page, dates, scopes, choices, key glyphs.
+//! Owns the small parts that several pages share: the shell around a page, dates, scopes, choices, key glyphs.
 
 use std::fmt::{self, Write as _};
 
-/// What surrounds every page: title, signed-in user, navigation and the form token.
+/// The frame of every page: title, signed-in user, navigation and the form token.
 #[derive(Debug, Clone, Default)]
 pub struct Shell {
-    /// Path of the issuer, before every link of a page; empty where it is only a host.
+    /// Path of the issuer, before every link of a page; empty if the issuer has no path.
     pub base: String,
     pub title: String,
     pub user: Option<Badge>,
@@ -15,7 +15,7 @@ pub struct Shell {
     pub asset_version: String,
 }
 
-/// The signed-in person, as the user menu shows them.
+/// The signed-in user, as shown in the user menu.
 #[derive(Debug, Clone)]
 pub struct Badge {
     pub name: String,
@@ -23,7 +23,7 @@ pub struct Badge {
 }
 
 impl Badge {
-    /// What to call this person: the name, or the address where no name was given.
+    /// The name to show: the user's name, or the address if there is no name.
     #[must_use]
     pub fn label(&self) -> &str {
         if self.name.trim().is_empty() { &self.email } else { &self.name }
@@ -68,7 +68,7 @@ impl Nav {
     }
 }
 
-/// How a message or a label is meant; the style sheet turns it into a colour.
+/// The meaning of a message or a label; the style sheet maps it to a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     Good,
@@ -88,7 +88,7 @@ impl fmt::Display for Tone {
     }
 }
 
-/// A line about what just happened, at the top of a page.
+/// A message about the last action, at the top of a page.
 #[derive(Debug, Clone)]
 pub struct Flash {
     pub tone: Tone,
@@ -102,14 +102,14 @@ impl Flash {
     }
 }
 
-/// A moment, for machines (`iso`, RFC 3339) and for people (`text`).
+/// A time, for machines (`iso`, RFC 3339) and for people (`text`).
 #[derive(Debug, Clone)]
 pub struct When {
     pub iso: String,
     pub text: String,
 }
 
-/// A scope as a person reads it.
+/// A scope with its description.
 #[derive(Debug, Clone)]
 pub struct ScopeLine {
     pub name: String,
@@ -139,7 +139,7 @@ pub struct Choice {
     pub selected: bool,
 }
 
-/// One or two letters that stand for a name in its tile.
+/// One or two letters that represent a name in its tile.
 #[must_use]
 pub fn monogram(name: &str) -> String {
     let letters: String = name
@@ -152,12 +152,12 @@ pub fn monogram(name: &str) -> String {
     if letters.is_empty() { "·".to_owned() } else { letters }
 }
 
-/// The outline of a key's blade, cut from its public id: the same id always gives the same cuts.
+/// The outline of a key's blade, cut from its public id: the same id always has the same cuts.
 ///
-/// It lets people tell rows apart at a glance. It says nothing about the secret, which it never sees.
+/// It helps people tell rows apart at a glance, and is independent of the secret.
 #[must_use]
 pub fn bitting(id: &str) -> String {
-    // FNV-1a, because a picture needs no better hash.
+    // FNV-1a is good enough for a picture.
     let mut hash = id
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
@@ -176,7 +176,7 @@ pub fn bitting(id: &str) -> String {
     path
 }
 
-/// An error's words as a sentence: errors are written for programs' logs, in lower case and without a full stop.
+/// An error message as a sentence: errors are written for logs, in lower case and without a full stop.
 #[must_use]
 pub fn sentence(text: &str) -> String {
     let mut chars = text.chars();
@@ -184,7 +184,7 @@ pub fn sentence(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| format!("{}{}{end}", first.to_uppercase(), chars.as_str()))
 }
 
-/// Quotes a word for a POSIX shell, so that a command people paste does what it shows and nothing else.
+/// Quotes a word for a POSIX shell, so that a pasted command does only what it shows.
 #[must_use]
 pub fn shell_quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
@@ -194,14 +194,14 @@ pub fn shell_quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// The word that [`shell_quote`] has quoted.
+/// The word that [`shell_quote`] quoted.
 #[must_use]
 pub fn shell_unquote(quoted: &str) -> String {
     let inner = quoted.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
     inner.map_or_else(|| quoted.to_owned(), |inner| inner.replace(r"'\''", "'"))
 }
 
-/// A form for a step that wants a recent sign-in.
+/// A form for a step that requires a recent sign-in.
 #[derive(Debug, Clone, Default)]
 pub struct Step {
     pub form: String,

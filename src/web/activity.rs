@@ -1,4 +1,4 @@
-//! Owns `/settings/activity`: what happened to one's account, newest first, page by page. Does not find the words; see
+//! Owns `/settings/activity`: the events of the user's account, newest first, in pages. Does not own their wording; see
 //! `events`.
 
 use std::sync::Arc;
@@ -24,22 +24,22 @@ use crate::{
     ui::{Nav, Shell, When},
 };
 
-/// Things shown at once.
+/// Events on one page.
 const PAGE: usize = 50;
 
-/// `GET /settings/activity`: what happened to one's account, newest first.
+/// `GET /settings/activity`: the events of the user's account, newest first.
 #[derive(Debug, Template)]
 #[template(path = "activity.html")]
 pub struct ActivityPage {
     pub shell: Shell,
     pub days: Vec<ActivityDay>,
-    /// Not the newest.
+    /// Whether this is not the first page.
     pub is_later: bool,
-    /// Where the list goes on.
+    /// URL of the next page.
     pub next: Option<String>,
 }
 
-/// What happened on one day.
+/// The events of one day.
 #[derive(Debug, Clone)]
 pub struct ActivityDay {
     pub day: When,
@@ -52,7 +52,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     let user_id = &signed_in.user.id;
     let params = query(&uri)?;
     let before = params.get("before");
-    // One more than is shown tells whether there is another page.
+    // One more than is shown, to find out whether there is another page.
     let most = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
     let mut found = app.store.audit_of_user(user_id, before, most).await?;
     let is_more = found.len() > PAGE;

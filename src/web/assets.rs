@@ -1,4 +1,4 @@
-//! Owns `/assets`, `/` and `/settings`. The assets are part of the binary; their URLs change with their bytes.
+//! Owns `/assets`, `/` and `/settings`. The assets are part of the binary; their URLs change with their contents.
 
 use std::sync::{Arc, LazyLock};
 
@@ -15,11 +15,11 @@ use crate::{
     model::error::Error,
 };
 
-/// The assets, in their order.
+/// The assets, in the order of `ASSETS`.
 static PACKED: LazyLock<[Compressed; ASSETS.len()]> =
     LazyLock::new(|| ASSETS.map(|(_, _, text)| Compressed::new(text)));
 
-/// `GET /` and `GET /settings`: where one's keys are.
+/// `GET /` and `GET /settings`: redirects to the user's keys.
 pub async fn root(State(app): State<Arc<App>>) -> Response {
     redirect(&app, "/settings/keys")
 }

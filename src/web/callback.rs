@@ -1,4 +1,4 @@
-//! Owns `/apps/callback`: a redirect URI for developers who try a flow by hand.
+//! Owns `/apps/callback`: a redirect URI for developers who try out a flow by hand.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::{
 /// Longest text from a query that is shown, in characters.
 const SHOWN_MAX: usize = 1000;
 
-/// `GET /apps/callback`: where an example app can send its users.
+/// `GET /apps/callback`: a redirect URI for example apps.
 #[derive(Debug, Template)]
 #[template(path = "callback.html")]
 pub struct CallbackPage {
@@ -32,7 +32,7 @@ pub struct CallbackPage {
     pub state: String,
 }
 
-/// What came back in the query. All of it is somebody else's words: shown, never obeyed.
+/// The response in the query. All of it is untrusted: shown, never acted on.
 #[derive(Debug, Clone)]
 pub enum CallbackOutcome {
     Code {
@@ -43,7 +43,7 @@ pub enum CallbackOutcome {
         error: String,
         description: String,
     },
-    /// Opened without an answer.
+    /// Opened without a response.
     Nothing,
 }
 
@@ -64,7 +64,7 @@ fn outcome(issuer: &str, params: &Params<'_>) -> CallbackOutcome {
         error: error.to_owned(),
         description: description.to_owned(),
     };
-    // RFC 9207 §2.4: an answer that names another server is not ours, whatever else it says.
+    // RFC 9207 §2.4: a response that names another issuer is not ours, whatever else it contains.
     if params.get("iss").is_some_and(|iss| iss != issuer) {
         return refused("wrong issuer", "This answer names another authorization server. An app must drop it.");
     }

@@ -1,4 +1,4 @@
-//! Owns `/settings/apps`: the apps a user let in, and taking access away again.
+//! Owns `/settings/apps`: the apps with access to a user's account, and removing that access.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::{
     ui::{Flash, Nav, ScopeLine, Shell, Tone, When, monogram},
 };
 
-/// `GET /settings/apps`: the apps one has let in.
+/// `GET /settings/apps`: the apps with access to the user's account.
 #[derive(Debug, Template)]
 #[template(path = "connected.html")]
 pub struct ConnectedPage {
@@ -39,7 +39,7 @@ pub struct ConnectedRow {
     pub name: String,
     pub host: String,
     pub scopes: Vec<ScopeLine>,
-    /// The operator allowed it, without consent.
+    /// Allowed by the operator, without consent.
     pub by_operator: bool,
     pub first_allowed: When,
     pub last_used: Option<When>,
@@ -62,7 +62,7 @@ pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
         let uri = client.as_ref().and_then(|client| client.redirect_uris.first());
         let registered = uri.map(|uri| display_host(uri.as_str())).unwrap_or_default();
         apps.push(ConnectedRow {
-            // Where the user was led, and else where the app says it is.
+            // The hosts that the user was redirected to; if there are none, the registered host.
             host: if connected.hosts.is_empty() { registered } else { connected.hosts.join(", ") },
             by_operator: connected.by_operator,
             client_id: connected.client_id,

@@ -1,4 +1,4 @@
-//! Owns `/consent`: shows what an app asks for and records the answer. Does not act on it: `/oauth/authorize` does.
+//! Owns `/consent`: shows the access that an app requests and records the answer. `/oauth/authorize` acts on it.
 
 use std::sync::Arc;
 
@@ -33,21 +33,21 @@ use crate::{
     ui::{Badge, Nav, ScopeLine, Shell, monogram},
 };
 
-/// `GET /consent`: what an app asks for, in words.
+/// `GET /consent`: the access that an app requests, in words.
 #[derive(Debug, Template)]
 #[template(path = "consent.html")]
 pub struct ConsentPage {
     pub shell: Shell,
     pub interaction: String,
-    /// Comes back with the answer: what the page said of the app.
+    /// Sent back with the answer: a tag of the app's details as shown on the page.
     pub seen: String,
     pub user: Badge,
     pub client_name: String,
     pub client_id: String,
     pub redirect_host: String,
-    /// "registered by …" or another hint for a client nobody vouches for; `None` for first-party apps.
+    /// "registered by …" or another hint for a client not vouched for by the operator; `None` for first-party apps.
     pub unverified: Option<String>,
-    /// Shown when the answer goes to a program on this computer, which any program could be.
+    /// Whether the answer goes to a program on this computer, which could be any program.
     pub loopback_only: bool,
     pub apis: Vec<ConsentApi>,
     /// How long the access lasts, such as "Until you remove it" or "1 hour".
@@ -87,7 +87,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
         client_id: client.id.clone(),
         redirect_host: display_host(&request.redirect_uri),
         unverified: registrant(&app, &client).await?,
-        // What goes back to this server goes to no program of its own.
+        // A redirect to this server itself does not go to a local program.
         loopback_only: is_local(&request.redirect_uri)
             && !request.redirect_uri.starts_with(&format!("{}/", app.config.issuer)),
         apis: apis(&catalog, &request.scopes),
@@ -117,7 +117,7 @@ pub async fn decide(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     let gone = || Error::invalid_request("this app is not known here");
     let client = app.clients.find(&request.client_id).await?.ok_or_else(gone)?;
     let asked = request.consent_to(&client);
-    // The page was shown while the app had another name: it is shown again.
+    // The app's name or hosts have changed since the page was shown, so it is shown again.
     if params.get("seen").is_some_and(|sent| sent != seen(&asked)) {
         return Ok(back);
     }
@@ -129,12 +129,12 @@ pub async fn decide(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     }
 }
 
-/// A tag of what the page showed about the app, sent back with the answer.
+/// A tag of the app's details as shown on the page, sent back with the answer.
 fn seen(asked: &Consent) -> String {
     Digest::of(&format!("{}\n{}", asked.hosts.join("\n"), asked.client_name)).text()
 }
 
-/// Who registered an app that this server's operator does not vouch for.
+/// The user who registered an app that the operator does not vouch for.
 async fn registrant(app: &App, client: &Client) -> Result<Option<String>, Error> {
     let Some(owner_id) = client.owner_id.as_deref().filter(|_| !client.first_party) else { return Ok(None) };
     let owner = app.store.find_user(owner_id).await?;

@@ -1,5 +1,5 @@
-//! Owns `/settings/denied`: why a request was refused, for the owner of what it carried or an administrator. What is
-//! nobody's, somebody else's and never was look alike.
+//! Owns `/settings/denied`: why a request was refused, for the owner of its credential or an administrator. A refusal
+//! without an owner, one of another user and an unknown id look alike.
 
 use std::sync::Arc;
 
@@ -29,10 +29,10 @@ use crate::{
     ui::{Nav, Shell, When, sentence},
 };
 
-/// Longest request id there is, in characters.
+/// Longest possible request id, in characters.
 const REQUEST_ID_MAX: usize = 64;
 
-/// Refusals shown before there is a question.
+/// Refusals shown before a search.
 const NEWEST_MAX: usize = 50;
 
 /// `GET /settings/denied`: why a request was refused.
@@ -40,14 +40,14 @@ const NEWEST_MAX: usize = 50;
 #[template(path = "denied.html")]
 pub struct DeniedPage {
     pub shell: Shell,
-    /// What was asked for; empty on the first visit.
+    /// The id searched for; empty on the first visit.
     pub request_id: String,
     pub problem: Option<String>,
-    /// One request's refusals; several requests may share an id that their senders chose.
+    /// The refusals of one id; several requests may share an id that their senders chose.
     pub found: Vec<DenialRow>,
-    /// The viewer's newest refusals, as long as there is no question.
+    /// The viewer's newest refusals, until there is a search.
     pub newest: Vec<DenialRow>,
-    /// Sees everybody's refusals.
+    /// Whether the viewer sees the refusals of all users.
     pub is_admin: bool,
 }
 
@@ -56,23 +56,23 @@ pub struct DeniedPage {
 pub struct DenialRow {
     pub at: When,
     pub status: u16,
-    /// What the status means, in a word.
+    /// The meaning of the status, in a word.
     pub meaning: &'static str,
     pub reason: String,
-    /// Method and path, where they are known.
+    /// Method and path, if known.
     pub request: Option<String>,
-    /// What to do about it.
+    /// Advice for the owner.
     pub advice: Option<String>,
     pub request_id: String,
     pub api: Option<String>,
-    /// What it carried: label, and path of its page where the viewer has one.
+    /// The credential: its label, and the path of its page if the viewer has one.
     pub credential: Option<Link>,
-    /// Whose it was, for administrators.
+    /// The owner, for administrators.
     pub owner: Option<String>,
     pub address: String,
 }
 
-/// `GET /settings/denied`, with `request_id` once there is a question.
+/// `GET /settings/denied`, with `request_id` for a search.
 pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
     let params = query(&uri)?;
@@ -110,7 +110,7 @@ async fn find(app: &App, info: &RequestInfo, signed_in: &SignedIn, request_id: &
             read.push(owner.clone());
         }
     }
-    // Whoever is looked at can see that they were.
+    // Users can see in their activity that an administrator read their refusals.
     let entries = read.iter().map(|owner| (info.origin(&user.id), Event::new("denial.read").user(owner))).collect();
     if !read.is_empty() {
         app.store.audit(info.now, entries).await?;
@@ -118,7 +118,7 @@ async fn find(app: &App, info: &RequestInfo, signed_in: &SignedIn, request_id: &
     Ok(records.into_iter().map(|record| row(record, &names, &user.id)).collect())
 }
 
-/// The viewer's own, of all keys and apps.
+/// The viewer's newest refusals, of all keys and apps.
 async fn newest(app: &App, signed_in: &SignedIn) -> Result<Vec<DenialRow>, Error> {
     let user = &signed_in.user;
     let records = app.denials.newest(&app.store, &user.id, NEWEST_MAX).await?;
@@ -130,7 +130,7 @@ async fn newest(app: &App, signed_in: &SignedIn) -> Result<Vec<DenialRow>, Error
     Ok(records.into_iter().map(|record| row(record, &names, &user.id)).collect())
 }
 
-/// What the owner of what was refused can do about it.
+/// Advice for the owner of the refused credential.
 fn advice(record: &DenialRecord) -> Option<String> {
     let DeniedRequest { method, path, needs, holds } = &record.asked;
     let request = match (method, path) {
@@ -166,7 +166,7 @@ fn advice(record: &DenialRecord) -> Option<String> {
     })
 }
 
-/// A refusal as `viewer` sees it.
+/// A refusal as shown to `viewer`.
 pub(super) fn row(record: DenialRecord, names: &Names, viewer: &str) -> DenialRow {
     let is_own = record.user_id.as_deref() == Some(viewer);
     let advice = advice(&record).filter(|_| is_own);

@@ -1,4 +1,4 @@
-//! Owns audit events as sentences for the person they concern.
+//! Owns audit events as sentences for the user they concern.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,26 +9,26 @@ use crate::{
     ui::{Tone, When, sentence},
 };
 
-/// Words that lead somewhere, if there is somewhere to go.
+/// A label, and a link if there is a page for it.
 #[derive(Debug, Clone)]
 pub struct Link {
     pub label: String,
     pub href: Option<String>,
 }
 
-/// One thing that happened, as a sentence around what it happened to.
+/// One event, as a sentence around its subject.
 #[derive(Debug, Clone)]
 pub struct EventLine {
     pub at: When,
     pub before: &'static str,
     pub subject: Option<Link>,
     pub after: String,
-    /// By whom and from where.
+    /// The actor and address.
     pub by: String,
     pub tone: Tone,
 }
 
-/// Names of what events are about.
+/// Names of the subjects of events.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// By the id of a key or project.
@@ -37,7 +37,7 @@ pub(super) struct Names {
     pub clients: HashMap<String, String>,
 }
 
-/// What the sentence is about.
+/// The subject of a sentence.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum About {
     Nothing,
@@ -47,7 +47,7 @@ enum About {
 }
 
 impl Names {
-    /// The names of what these entries are about, as far as this user knows them.
+    /// The names of the subjects of these entries, as far as this user may see them.
     pub(super) async fn of(app: &App, user_id: &str, entries: &[AuditEntry]) -> Result<Self, Error> {
         let mut names =
             Self::of_things(app, user_id, entries.iter().filter_map(|entry| entry.object.as_deref())).await?;
@@ -78,7 +78,7 @@ impl Names {
         Ok(())
     }
 
-    /// A key as words that lead to its page.
+    /// A key's name with a link to its page.
     pub(super) fn key(&self, id: &str) -> Link {
         let label = self.things.get(id).map_or(id, String::as_str);
         Link { label: label.to_owned(), href: Some(format!("/settings/keys/{id}")) }
@@ -98,7 +98,7 @@ impl Names {
     }
 }
 
-/// What happened, to somebody with the id `user_id`, shown as of `at`.
+/// The sentence for an event of the user `user_id`, shown as of `at`.
 pub(super) fn line(entry: &AuditEntry, names: &Names, user_id: &str, at: When) -> EventLine {
     let is_refused = entry.outcome != "ok";
     let known = sentence_of(&entry.event, is_refused);
@@ -106,7 +106,7 @@ pub(super) fn line(entry: &AuditEntry, names: &Names, user_id: &str, at: When) -
     let subject = names.subject(about, entry);
     let mut after = after.to_owned();
     if known.is_none() {
-        // An event of a later version: its name says more than nothing.
+        // An event of a later version: its name is better than nothing.
         after = format!(" {}", entry.event.replace(['.', '_'], " ")).trim_start_matches(' ').to_owned();
         after = if subject.is_some() { format!(": {after}") } else { sentence(&after) };
     }
@@ -116,7 +116,7 @@ pub(super) fn line(entry: &AuditEntry, names: &Names, user_id: &str, at: When) -
     EventLine { at, before, subject, after, by: by(entry, user_id), tone }
 }
 
-/// What an event's name says it is about.
+/// The subject of an event, by its name.
 fn of_name(event: &str) -> About {
     match event.split('.').next() {
         Some("key") => About::Key,
@@ -126,7 +126,7 @@ fn of_name(event: &str) -> About {
     }
 }
 
-/// An event as the words around what it is about.
+/// The words around an event's subject.
 fn sentence_of(event: &str, is_refused: bool) -> Option<(About, &'static str, &'static str, Tone)> {
     use About::{Client, Key, Nothing, Project};
     use Tone::{Bad, Good, Quiet, Warn};
@@ -172,7 +172,7 @@ fn sentence_of(event: &str, is_refused: bool) -> Option<(About, &'static str, &'
     Some((about, before, after, tone))
 }
 
-/// By whom and from where, as far as it is not in the sentence already.
+/// The actor and address, if they are not in the sentence already.
 fn by(entry: &AuditEntry, user_id: &str) -> String {
     let is_own = entry.actor == user_id || entry.actor == "system" || Some(&entry.actor) == entry.client_id.as_ref();
     let who = match entry.actor.as_str() {

@@ -1,4 +1,4 @@
-//! Owns how stored values read on pages: moments, spans, scopes.
+//! Owns the format of stored values on pages: times, durations, scopes.
 
 use crate::{
     model::{api::Catalog, clock::Timestamp, scope::Scopes},
@@ -13,39 +13,39 @@ const DAY: i64 = 24 * HOUR;
 
 const YEAR: i64 = 365 * DAY;
 
-/// A moment as its day.
+/// A time as its day.
 pub(super) fn day(at: Timestamp) -> When {
     When { iso: at.rfc3339(), text: at.day() }
 }
 
-/// A moment to the minute.
+/// A time to the minute.
 pub(super) fn moment(at: Timestamp) -> When {
     let iso = at.rfc3339();
     let text = format!("{}, {} UTC", at.day(), iso.get(11..16).unwrap_or_default());
     When { iso, text }
 }
 
-/// A moment as an hour of its day, without the year.
+/// A time as day and hour, without the year.
 pub(super) fn hour(at: Timestamp) -> When {
     let When { iso, text } = short_day(at);
     let text = format!("{text}, {}", iso.get(11..16).unwrap_or_default());
     When { iso, text }
 }
 
-/// A moment as its day, without the year.
+/// A time as its day, without the year.
 pub(super) fn short_day(at: Timestamp) -> When {
     let day = at.day();
     When { iso: at.rfc3339(), text: day.rsplit_once(' ').map_or(day.clone(), |(day, _)| day.to_owned()) }
 }
 
-/// A moment as the time of its day.
+/// A time as its time of day.
 pub(super) fn clock(at: Timestamp) -> When {
     let iso = at.rfc3339();
     let text = format!("{} UTC", iso.get(11..16).unwrap_or_default());
     When { iso, text }
 }
 
-/// A moment in the past as people say it.
+/// A past time, relative to now.
 pub(super) fn ago(now: Timestamp, at: Timestamp) -> When {
     let text = match now.seconds() - at.seconds() {
         ..MINUTE => "just now".to_owned(),
@@ -56,7 +56,7 @@ pub(super) fn ago(now: Timestamp, at: Timestamp) -> When {
     When { iso: at.rfc3339(), text }
 }
 
-/// A span in its largest whole unit.
+/// A duration in its largest whole unit.
 pub(super) fn span(seconds: i64) -> String {
     let (unit, name) = [(YEAR, "year"), (DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (1, "second")]
         .into_iter()
@@ -66,11 +66,11 @@ pub(super) fn span(seconds: i64) -> String {
     format!("{count} {name}{}", if count == 1 { "" } else { "s" })
 }
 
-/// A browser's own words as people call it, such as "Firefox on Linux". Guessed: they say what they like.
+/// A readable name for a `User-Agent`, such as "Firefox on Linux". A guess: browsers may send anything.
 pub(super) fn device(agent: &str) -> String {
     let named =
         |known: &[(&str, &'static str)]| known.iter().find(|(word, _)| agent.contains(word)).map(|(_, name)| *name);
-    // Most of them also name those they want to be taken for, so the order decides.
+    // Most browsers also name others for compatibility, so the order decides.
     let browser = named(&[
         ("Edg", "Edge"),
         ("OPR/", "Opera"),
@@ -105,7 +105,7 @@ pub(super) fn lines(catalog: &Catalog, scopes: &Scopes) -> Vec<ScopeLine> {
     scopes.iter().map(|name| ScopeLine { name: name.to_owned(), description: description(name) }).collect()
 }
 
-/// Every scope there is, API by API, for a form.
+/// All scopes, grouped by API, for a form.
 pub(super) fn groups(catalog: &Catalog, is_checked: impl Fn(&str) -> bool) -> Vec<ScopeGroup> {
     let choice = |name: &str, description: &str| ScopeChoice {
         name: name.to_owned(),
@@ -123,7 +123,7 @@ pub(super) fn groups(catalog: &Catalog, is_checked: impl Fn(&str) -> bool) -> Ve
         .collect()
 }
 
-/// A name that a deployment chose, such as `staging`, as a label.
+/// A name that the operator chose, such as `staging`, as a label.
 pub(super) fn label(name: &str) -> String {
     let mut chars = name.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())

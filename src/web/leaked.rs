@@ -1,4 +1,4 @@
-//! Owns `/leaked`: whoever finds a key may end it, with nothing but the key. The answer is the same whatever was given.
+//! Owns `/leaked`: anyone who finds a key can revoke it without signing in. The answer is the same for any input.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::{
     ui::{Nav, Shell},
 };
 
-/// `GET /leaked`, and what is said after a key was given: the same for any.
+/// `GET /leaked`, and the page after a key was sent: the same for any key.
 #[derive(Debug, Template)]
 #[template(path = "leaked.html")]
 pub struct LeakedPage {
@@ -35,7 +35,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, headers: Heade
     Ok(render(&LeakedPage { shell: shell(&app, &viewer, "Revoke a leaked key", Nav::None), is_done: false }))
 }
 
-/// `POST /leaked`. No token against forged forms: whoever knows the key may end it from anywhere.
+/// `POST /leaked`. No CSRF token: possession of the key is enough to revoke it from anywhere.
 pub async fn end(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
     let (headers, body) = read(&app, request).await?;
     let params = body.params()?;

@@ -1,5 +1,5 @@
-//! Owns `/login` and `/logout`. Does not decide what follows: an interaction leads back to `/oauth/authorize`, and else the
-//! page that was asked for is kept by `http::login_redirect`. No address to go to is ever taken from a request.
+//! Owns `/login` and `/logout`. Does not decide the next page: an interaction leads back to `/oauth/authorize`, and
+//! otherwise `http::login_redirect` has stored the requested page. No redirect target is ever taken from a request.
 
 use std::sync::Arc;
 
@@ -26,27 +26,27 @@ use crate::{
     ui::{Badge, Nav, Shell},
 };
 
-/// The same for an unknown address, a wrong password and a disabled user: nobody learns which addresses exist.
+/// The same for an unknown address, a wrong password and a disabled user, so as not to reveal which addresses exist.
 const MISMATCH: &str = "That email and password do not match.";
 
-/// `GET /login`, and the same again after a failed attempt.
+/// `GET /login`, and the same page after a failed attempt.
 #[derive(Debug, Template)]
 #[template(path = "login.html")]
 pub struct LoginPage {
     pub shell: Shell,
-    /// Id of the stored interaction to return to; empty when none is under way.
+    /// Id of the stored interaction to return to; empty if there is none.
     pub interaction: String,
-    /// Name of the app one is signing in to reach.
+    /// Name of the app that the user is signing in to.
     pub reaching: Option<String>,
-    /// Who is signed in, where that is enough for the app: there is nothing to type.
+    /// The signed-in user, if that is enough for the app: there is nothing to type.
     pub signed_in: Option<Badge>,
-    /// How one came here, such as "You are signed out."
+    /// How the user came here, such as "You are signed out."
     pub notice: Option<String>,
     /// Why a signed-in user is asked again, such as "Please confirm it is you".
     pub reason: Option<String>,
-    /// What was typed before, kept after an error.
+    /// The address typed before, kept after an error.
     pub email: String,
-    /// The same message whatever went wrong, so that nobody learns which addresses exist.
+    /// The same message for every failure, so as not to reveal which addresses exist.
     pub error: Option<String>,
 }
 
@@ -60,7 +60,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
         return Ok(redirect(&app, "/settings/keys"));
     }
     viewer.ensure_browser();
-    // A signed-in user came back, has to sign in again, or wants to use another account.
+    // The user is back, has to sign in again, or wants to use another account.
     let again = viewer.user().filter(|_| params.get("switch").is_none());
     let must = |kept: &Interaction| interactions::must_sign_in(info.now, viewer.auth_time(), &kept.request, Some(kept));
     let is_enough = again.is_some() && waiting.as_ref().is_some_and(|kept| !must(kept));
@@ -76,7 +76,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     Ok(viewer.set_browser(&app, response))
 }
 
-/// What the sign-in page says about why it is shown.
+/// The reason for signing in, as shown on the page.
 async fn notice(app: &App, info: &RequestInfo, viewer: &Viewer, done: Option<&str>) -> Result<Option<String>, Error> {
     let (None, Some(browser)) = (viewer.user(), viewer.browser()) else { return Ok(None) };
     if done == Some("signed-out") {
@@ -108,7 +108,7 @@ pub async fn sign_in(State(app): State<Arc<App>>, info: RequestInfo, request: Re
         PasswordCheck::Correct(user, hash) => {
             let (cookie, new) = new_session(&app, &info, &viewer, &user, hash, session::agent(&headers));
             if !app.store.insert_session(info.now, info.origin(&user.id), new).await? {
-                // Changed or disabled while it was checked: what was right is wrong by now.
+                // The user was changed or disabled during the check, so the password is no longer valid.
                 return wrong(&app, &viewer, waiting.as_ref(), again(MISMATCH.to_owned())).await;
             }
             let response = match &waiting {
@@ -140,7 +140,7 @@ pub async fn sign_out(State(app): State<Arc<App>>, info: RequestInfo, request: R
     Ok(session::end(&app, redirect(&app, "/login?done=signed-out")))
 }
 
-/// The page that was asked for before the sign-in, else the list of keys.
+/// The page requested before signing in, else the list of keys.
 async fn back(app: &App, info: &RequestInfo, viewer: &Viewer) -> Result<String, Error> {
     let kept = match viewer.browser() {
         Some(browser) => app.store.take_return_path(info.now, browser).await?,
@@ -149,7 +149,7 @@ async fn back(app: &App, info: &RequestInfo, viewer: &Viewer) -> Result<String, 
     Ok(kept.map_or_else(|| "/settings/keys".to_owned(), |(path, _)| path))
 }
 
-/// What the sign-in form shows.
+/// The contents of the sign-in form.
 #[derive(Default)]
 struct Form<'a> {
     interaction: &'a str,
@@ -195,7 +195,7 @@ async fn wrong(app: &App, viewer: &Viewer, waiting: Option<&Interaction>, form: 
     Ok(response)
 }
 
-/// A session under a value that no browser has seen before, in the place of the one before it; with the value.
+/// A new session with a fresh cookie value, in place of the previous one; returns the value too.
 pub(super) fn new_session(
     app: &App,
     info: &RequestInfo,

@@ -1,4 +1,4 @@
-//! Owns counting sign-ins by outcome, taken from the answers. Does not sign users in; see `login`.
+//! Owns counting sign-ins by outcome, as seen in the responses. Does not sign users in; see `login`.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{app::App, http::extract::RequestInfo, meters::Count};
 
-/// `POST /login`, counted. What is no sign-in at all, such as a form that is not ours, is not.
+/// `POST /login`, counted. Requests that are not sign-ins, such as a forged form, are not counted.
 pub async fn sign_in(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
     let answer = login::sign_in(State(Arc::clone(&app)), info, request).await;
     let status = match &answer {

@@ -1,6 +1,6 @@
-//! Owns the pages for people: a page is one file with its handler and what its template shows, and `templates/`
-//! mirrors these files by name. Rules that the management API shares belong in `engine`, pieces that pages share in `ui`.
-//! No page calls an endpoint: sign-in and consent lead back to `/oauth/authorize`, which decides again from what is stored.
+//! Owns the pages for people. A page is one file with its handler and its template's data, and `templates/` mirrors
+//! these files by name. Rules shared with the management API belong in `engine`, parts shared by pages in `ui`. No page
+//! calls an endpoint: sign-in and consent lead back to `/oauth/authorize`, which decides again from stored data.
 
 pub mod activity;
 pub mod apps;

@@ -1,4 +1,4 @@
-//! Owns proving who somebody is by password, with the counts that stop guessing.
+//! Owns authenticating a user by password, with the counts that stop guessing.
 
 use std::sync::Arc;
 
@@ -12,28 +12,28 @@ use crate::{
     ui::Step,
 };
 
-/// A sign-in this fresh is enough for sensitive steps; older ones ask for the password again, in milliseconds.
+/// A sign-in this recent is enough for sensitive steps; after that, the password is required again. In milliseconds.
 const RECENT_MS: i64 = 10 * 60 * 1000;
 
-/// `Retry-After` while the account's own checks are under way, in seconds.
+/// `Retry-After` while checks for the same account are in progress, in seconds.
 const TURN_SECONDS: i64 = 1;
 
-/// What a password has shown.
+/// The result of checking a password.
 #[derive(Debug)]
 pub(super) enum PasswordCheck {
-    /// It is this active user's; with the PHC string it was checked against.
+    /// It belongs to this active user; with the PHC string it was checked against.
     Correct(User, String),
-    /// Unknown address, wrong password, disabled user: nobody is told which.
+    /// Unknown address, wrong password or disabled user: the caller does not learn which.
     Wrong,
-    /// Too many failures: not looked at, for this many seconds.
+    /// Too many failures: not checked, for this many seconds.
     Wait(i64),
 }
 
-/// Checks a password, unless there were too many failures, or too many checks for this account or sender are under way.
+/// Checks a password, unless there were too many failures or this account or sender has too many checks in progress.
 ///
-/// A failure counts before the check, so that many at once cannot outrun the count. It is forgotten after a success, and
-/// taken back where the password could not be looked at: that was no guess. All of this happens in a task of its own, so that
-/// a client that hangs up, or a request that runs out of time, changes nothing of it.
+/// A failure is counted before the check, so that parallel attempts cannot outrun the count. The count is reset after a
+/// success, and undone if the password could not be checked: that was no guess. All of this runs in its own task, so
+/// that it completes even if the client disconnects or the request times out.
 pub(super) async fn verify_password(
     app: &Arc<App>,
     info: &RequestInfo,
@@ -42,7 +42,7 @@ pub(super) async fn verify_password(
     password: &str,
 ) -> Result<PasswordCheck, Error> {
     let email = email::normalize(address).ok();
-    // A browser that signed in as this user before has a count of its own: strangers cannot lock its owner out.
+    // A browser that signed in as this user before has its own count: strangers cannot lock the user out.
     let account = email.as_deref().map(|email| match viewer.knows(app, email) {
         true => format!("device:{email}"),
         false => format!("account:{email}"),
@@ -59,13 +59,13 @@ pub(super) async fn verify_password(
     tokio::spawn(async move { attempt.verify(&app).await }).await.map_err(Error::server)?
 }
 
-/// One try of a password.
+/// One attempt with a password.
 struct Attempt {
     now: Timestamp,
     origin: Origin,
     sender: String,
     email: Option<String>,
-    /// What the failures of this account are counted under.
+    /// The key under which failures of this account are counted.
     account: Option<String>,
     password: SecretString,
 }
@@ -102,8 +102,8 @@ impl Attempt {
         looked
     }
 
-    /// Compares the password with the stored one. Checks are shared out: however often one account or sender asks, and with
-    /// whatever success, the others' sign-ins go on.
+    /// Compares the password with the stored one. Checks are shared out: however many one account or sender causes,
+    /// successful or not, sign-ins of others continue.
     async fn look(&self, app: &App) -> Result<PasswordCheck, Error> {
         let (now, sender, account) = (self.now, self.sender.as_str(), self.account.as_deref());
         let of_sender = app.limiter.retry_after(now, Throttle::SIGN_INS_OF_ADDRESS, sender).await;
@@ -136,18 +136,18 @@ impl Attempt {
     }
 }
 
-/// Whether a sensitive step asks for the password again (ASVS 7.5).
+/// Whether a sensitive step requires the password again (ASVS 7.5).
 pub(super) fn is_stale(now: Timestamp, viewer: &Viewer) -> bool {
     viewer.auth_time().is_none_or(|at| now.0.saturating_sub(at.0) > RECENT_MS)
 }
 
-/// The part of a form that asks for the password where [`is_stale`] says so; `wrong` is what [`require_recent_login`] said before.
+/// The part of a form that asks for the password if [`is_stale`]; `wrong` is the error of [`require_recent_login`].
 pub(super) fn step(app: &App, now: Timestamp, viewer: &Viewer, wrong: Option<String>) -> Step {
     Step { form: viewer.form_id(app), ask_password: is_stale(now, viewer), password_error: wrong }
 }
 
-/// Whether the signed-in user may take a sensitive step: the sign-in is recent, or the password was given again.
-/// What is wrong otherwise, in words to show beside the field.
+/// Checks whether the signed-in user may take a sensitive step: the sign-in is recent, or the password was given again.
+/// Otherwise returns a message to show beside the field.
 pub(super) async fn require_recent_login(
     app: &Arc<App>,
     info: &RequestInfo,
@@ -166,7 +166,7 @@ pub(super) async fn require_recent_login(
     })
 }
 
-/// What somebody reads who has to wait.
+/// The message for a user who has to wait.
 pub(super) fn too_many(seconds: i64) -> String {
     if seconds < 60 {
         return "Too many attempts. Please try again in a few seconds.".to_owned();

@@ -1,4 +1,4 @@
-//! Owns `/api/docs`: the OpenAPI document as a page that people read, without a script.
+//! Owns `/api/docs`: the OpenAPI document as a page for people, without JavaScript.
 
 use std::sync::OnceLock;
 
@@ -16,7 +16,7 @@ use crate::{
     ui::Shell,
 };
 
-/// Deepest nesting of schemas that is followed.
+/// Deepest nesting of schemas that is resolved.
 const DEPTH_MAX: usize = 8;
 
 /// `GET /api/docs`.
@@ -46,14 +46,14 @@ pub struct Operation {
     pub path: String,
     pub summary: String,
     pub about: Words,
-    /// The scope it needs; empty where none is named.
+    /// The scope it needs; empty if there is none.
     pub scope: String,
     pub parameters: Vec<Field>,
     pub body: Vec<Field>,
-    /// Status of success and what it says.
+    /// Status code and description of success.
     pub status: String,
     pub answer: Vec<Field>,
-    /// The answer is a page of such items.
+    /// The response is a page of such items.
     pub is_page: bool,
 }
 
@@ -74,7 +74,7 @@ pub struct ProblemKind {
     pub status: u16,
 }
 
-/// Words of a doc comment: those between backticks (true) are code.
+/// Text of a doc comment: the parts between backticks (`true`) are code.
 #[derive(Debug, Clone, Default)]
 pub struct Words(pub String);
 
@@ -90,7 +90,7 @@ impl Words {
     }
 }
 
-/// `GET /api/docs`, of this document. The same for everybody, and kept once it is made.
+/// `GET /api/docs`, for this document. The same for every caller, so it is rendered once.
 #[must_use]
 pub fn page(app: &App, document: &Value, kept: &OnceLock<Compressed>, headers: &HeaderMap) -> Response {
     render_once(kept, headers, || reference(app, document))
@@ -164,7 +164,7 @@ fn operation(document: &Value, path: &str, method: &str, of: &Value) -> Operatio
     }
 }
 
-/// The schema of a body; a form where it is not JSON.
+/// The schema of a body: that of JSON, else that of a form.
 fn body(content: &Value) -> &Value {
     let schema = &content["application/json"]["schema"];
     if schema.is_null() { &content["application/x-www-form-urlencoded"]["schema"] } else { schema }
@@ -181,7 +181,7 @@ fn field_of(document: &Value, parameter: &Value) -> Field {
     }
 }
 
-/// The members of an object, with those it takes over from others.
+/// The members of an object, including those inherited from others.
 fn members(document: &Value, schema: &Value, depth: usize) -> Vec<Field> {
     let schema = resolve(document, schema);
     if depth > DEPTH_MAX {
@@ -212,7 +212,7 @@ fn kind(document: &Value, schema: &Value) -> String {
     }
 }
 
-/// What a reference leads to.
+/// The target of a reference.
 fn resolve<'d>(document: &'d Value, of: &'d Value) -> &'d Value {
     let Some(path) = of["$ref"].as_str().and_then(|text| text.strip_prefix('#')) else { return of };
     document.pointer(path).unwrap_or(&Value::Null)

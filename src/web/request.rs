@@ -1,4 +1,4 @@
-//! Owns what handlers of pages share: reading a signed-in user's form, refusing, going elsewhere.
+//! Owns the code that page handlers share: reading a signed-in user's form, errors, redirects.
 
 use axum::{
     extract::{FromRequestParts, Path, Request},
@@ -18,15 +18,15 @@ use crate::{
     model::{error::Error, params::Params},
 };
 
-/// How the handler of a page answers.
+/// The result of a page's handler.
 pub(super) type PageResult = Result<Response, PageFailure>;
 
-/// Why a page is not shown.
+/// A failure to show a page.
 #[derive(Debug)]
 pub enum PageFailure {
-    /// A notice of ours.
+    /// A notice page.
     Page(Error),
-    /// Another answer, such as the way to the sign-in page.
+    /// Another response, such as a redirect to the sign-in page.
     Elsewhere(Box<Response>),
 }
 
@@ -57,12 +57,12 @@ impl IntoResponse for PageFailure {
     }
 }
 
-/// A form with its sender's headers, its token not yet checked.
+/// A form with the request's headers, its token not yet checked.
 pub(super) async fn read(app: &App, request: Request) -> Result<(HeaderMap, ParamsBody), PageFailure> {
     Ok(ParamsBody::read(request, BodyKind::Form, app.config.limits.body_bytes).await?)
 }
 
-/// A form of a signed-in user that came from a page we showed this user; forms of one user are counted.
+/// A signed-in user's form that came from a page shown to this user; forms are counted per user.
 pub(super) async fn signed_form(
     app: &App,
     info: &RequestInfo,
@@ -85,7 +85,7 @@ pub(super) fn redirect(app: &App, path: &str) -> Response {
     reply::see_other(&format!("{}{path}", app.config.issuer.base_path()))
 }
 
-/// An identifier from a path, if it can be one at all: what never was one of ours is not asked for.
+/// An identifier from a path. One that cannot be ours is rejected without a query.
 #[derive(Debug)]
 pub struct Id(pub String);
 

@@ -1,4 +1,4 @@
-//! Owns `/settings/security`: one's password, and where one is signed in. Does not check passwords (see `reauth`) or say which
+//! Owns `/settings/security`: the user's password and sessions. Does not check passwords (see `reauth`) or decide which
 //! are good enough (see `engine::new_password`).
 
 use std::sync::Arc;
@@ -38,20 +38,20 @@ const NAME_CHARS: usize = 24;
 
 const NOT_CURRENT: &str = "That is not your password.";
 
-/// `GET /settings/security`: where one is signed in, and the password.
+/// `GET /settings/security`: the user's sessions and password.
 #[derive(Debug, Template)]
 #[template(path = "security.html")]
 pub struct SecurityPage {
     pub shell: Shell,
     pub flash: Option<Flash>,
-    /// Whose password it is, also for the browser's password manager.
+    /// The user's address, also for the browser's password manager.
     pub email: String,
-    /// One's own first.
+    /// The current session first.
     pub sessions: Vec<SessionRow>,
     pub form: PasswordForm,
 }
 
-/// One place where the user is signed in.
+/// One session of the user.
 #[derive(Debug, Clone)]
 pub struct SessionRow {
     pub id: String,
@@ -62,7 +62,7 @@ pub struct SessionRow {
     pub since: When,
 }
 
-/// What was wrong with the form of a new password. What was typed is never shown again.
+/// Errors in the form for a new password. The input is never shown again.
 #[derive(Debug, Clone, Default)]
 pub struct PasswordForm {
     pub current_error: Option<String>,
@@ -142,7 +142,7 @@ async fn end(app: &App, info: &RequestInfo, signed_in: &SignedIn, only: Option<D
     Ok(())
 }
 
-/// The new password of the form, if it may be set; else what is wrong, beside its field.
+/// The new password from the form, if it is acceptable; else the errors, each beside its field.
 fn chosen(app: &App, signed_in: &SignedIn, params: &Params<'_>) -> Result<NewPassword, PasswordForm> {
     let new = params.get("new").unwrap_or_default();
     let user = &signed_in.user;
@@ -160,7 +160,7 @@ fn wrong(why: &str) -> PasswordForm {
     PasswordForm { current_error: Some(why.to_owned()), ..PasswordForm::default() }
 }
 
-/// What a session is called in the list: it leads back to nothing that a browser could present.
+/// A session's name in the list. No cookie can be derived from it.
 fn name(digest: &Digest) -> String {
     Digest::of(&digest.text()).text().chars().filter(char::is_ascii_alphanumeric).take(NAME_CHARS).collect()
 }

@@ -1,4 +1,4 @@
-//! Owns importing keys that were made elsewhere: read, check, store in batches, go on where it stopped.
+//! Owns importing keys from elsewhere: reading, checking, storing in batches, and resuming.
 
 mod row;
 mod source;
@@ -30,55 +30,55 @@ use crate::{
     store::{ImportBatch, ImportOutcome, ImportProgress, ImportedKey, Store},
 };
 
-/// Rows kept in one transaction: as many as take about this long, so that whoever writes beside waits no longer for its turn.
-/// A database far away takes few of them in the time that a transaction may take.
+/// Rows per transaction: as many as fit in about [`BATCH_TIME`], so that other writers do not wait longer for their
+/// turn. With a distant database, few rows fit within the transaction timeout.
 const BATCH_ROWS: RangeInclusive<usize> = 20..=16_000;
 const FIRST_ROWS: usize = 500;
 const BATCH_TIME: Duration = Duration::from_millis(250);
-/// Keys of a file that a dry run tells apart, in some 200 MB: it keeps nothing that could tell them.
+/// Maximum keys of a file that a dry run checks for duplicates, in about 200 MB: it stores none to compare with.
 const DRY_KEYS_MAX: usize = 4_000_000;
 
-/// How keys are imported.
+/// The options of an import.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How the file is written.
+    /// The format of the file.
     pub format: Format,
-    /// Changes nothing.
+    /// Whether to change nothing.
     pub dry_run: bool,
-    /// Takes keys that look easy to guess.
+    /// Whether to accept keys that look easy to guess.
     pub force_weak: bool,
-    /// Makes owners that do not exist, on this plan.
+    /// The plan of owners that are created if missing; `None` creates none.
     pub owners_plan: Option<String>,
-    /// What rows say where they say nothing.
+    /// Values for columns that a row leaves empty.
     pub defaults: Defaults,
-    /// The environments there are.
+    /// The environments of this server.
     pub environments: Vec<String>,
 }
 
-/// What is told while it runs.
+/// Observes the progress of an import.
 pub trait Watch {
-    /// The import begins, or resumes after `done`, in a file of so many bytes.
+    /// The import begins, or resumes after `done`, in a file of this many bytes.
     ///
     /// # Errors
-    /// What ends the import.
+    /// An error ends the import.
     fn begin(&mut self, bytes: u64, done: ImportProgress) -> Result<(), Error>;
-    /// A row was not kept as new, and why. The reason never repeats the row.
+    /// A row was not imported as a new key, and why. The reason never repeats the row.
     ///
     /// # Errors
-    /// What ends the import.
+    /// An error ends the import.
     fn left_out(&mut self, line: u64, reason: &str) -> Result<(), Error>;
-    /// A batch was kept.
+    /// A batch was stored.
     ///
     /// # Errors
-    /// What ends the import.
+    /// An error ends the import.
     fn kept(&mut self, done: ImportProgress) -> Result<(), Error>;
 }
 
-/// Imports a file. Run again after it was stopped, it resumes after the last batch that was stored; run again after it was
-/// done, it finds every key there.
+/// Imports a file. Run again after an interruption, it resumes after the last stored batch; run again after completion,
+/// it finds every key present.
 ///
 /// # Errors
-/// `invalid_request` where the file is no file of keys: then nothing was changed. `temporarily_unavailable`.
+/// `invalid_request` if the file is not a file of keys: then nothing was changed. `temporarily_unavailable`.
 pub async fn run(
     store: &Store,
     now: Timestamp,
@@ -121,7 +121,7 @@ pub async fn run(
     Ok(import.progress)
 }
 
-/// An import on its way.
+/// An import in progress.
 struct Import<'a, W> {
     store: &'a Store,
     now: Timestamp,
@@ -130,16 +130,16 @@ struct Import<'a, W> {
     options: &'a Options,
     watch: &'a mut W,
     progress: ImportProgress,
-    /// Of the next batch.
+    /// The size of the next batch.
     rows: BatchSize,
-    /// The last line of which was told that it is no key.
+    /// The last line that was reported as invalid.
     told: u64,
-    /// Keys of this file that a dry run has met.
+    /// Keys of this file that a dry run has seen.
     seen: HashSet<Digest>,
 }
 
 impl<W: Watch> Import<'_, W> {
-    /// Reads and keeps one batch; false after the last row.
+    /// Reads and stores one batch; false after the last row.
     async fn batch(&mut self, source: &mut Source, validator: &mut RowValidator<'_>) -> Result<bool, Error> {
         let began = Instant::now();
         let before = ImportProgress { offset: source.offset, line: source.line, ..self.progress };
@@ -156,7 +156,7 @@ impl<W: Watch> Import<'_, W> {
                 }
                 Err(reason) => {
                     self.progress.refused += 1;
-                    // A row that is read again was told before.
+                    // A row that is read again was reported before.
                     if line.number > self.told {
                         self.told = line.number;
                         self.watch.left_out(line.number, &reason)?;
@@ -179,8 +179,8 @@ impl<W: Watch> Import<'_, W> {
         Ok(true)
     }
 
-    /// Goes on with fewer rows, where a batch may have been too many for the time that a transaction may take. From where
-    /// the database says: an answer that was late may have been a yes.
+    /// Continues with fewer rows if a batch may have been too large for the transaction timeout. Resumes from the
+    /// stored progress, because a batch that timed out may have been committed.
     async fn fewer(&mut self, source: &mut Source, before: ImportProgress, error: Error) -> Result<bool, Error> {
         if !self.rows.failed(&error) {
             return Err(error);
@@ -213,7 +213,7 @@ impl<W: Watch> Import<'_, W> {
         self.watch.kept(self.progress)
     }
 
-    /// What would have become of a key, had those before it been kept.
+    /// The outcome for a key, had those before it been stored.
     fn dry(&mut self, digest: Digest, fate: ImportOutcome) -> ImportOutcome {
         let is_new = self.seen.len() >= DRY_KEYS_MAX || self.seen.insert(digest);
         if fate != ImportOutcome::Imported || is_new {
@@ -225,7 +225,7 @@ impl<W: Watch> Import<'_, W> {
     }
 }
 
-/// The same for the same file and what decides about its rows, so that only that import is resumed.
+/// Identifies a file together with the options that affect its rows, so that only the same import is resumed.
 fn identify(file: &[u8], options: &Options) -> String {
     let Options { format, force_weak, owners_plan, defaults, environments, .. } = options;
     let mut context = Context::new(&SHA256);

@@ -1,4 +1,4 @@
-//! Owns checking a row: a key that can be kept, or why not. No reason repeats what of a row may be a secret.
+//! Owns checking a row: a key to store, or a reason for refusal. No reason repeats a possible secret.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -18,25 +18,25 @@ use crate::{
 
 /// A key that appears to have fewer bits of entropy is refused unless forced.
 pub const BITS_MIN: f64 = 64.0;
-/// With so many bits, the last four characters give nothing away.
+/// With this many bits, the last four characters can be shown safely.
 const BITS_TO_SHOW: f64 = 112.0;
 /// Shortest and longest key, in bytes.
 const LENGTHS: std::ops::RangeInclusive<usize> = 8..=512;
-/// Longest start that is shown, in bytes.
+/// Longest prefix shown, in bytes.
 const PREFIX_MAX: usize = 16;
-/// The last second that RFC 3339 can write. "Never" often is a date this late; after it a number was milliseconds.
+/// The last second that RFC 3339 can express. "Never" is often a date this late; a later one was in milliseconds.
 const ENDS_BEFORE: Timestamp = Timestamp(253_402_300_799_000);
-/// Sets of scopes remembered as judged.
+/// Maximum sets of scopes whose validation is cached.
 const SCOPES_MAX: usize = 1000;
 
-/// What rows say where they say nothing.
+/// Values for columns that a row leaves empty.
 #[derive(Clone, Debug, Default)]
 pub struct Defaults {
-    /// Address of the owner.
+    /// E-mail address of the owner.
     pub owner: Option<String>,
     /// Space-delimited.
     pub scopes: Option<String>,
-    /// Id or name of a project.
+    /// ID or name of a project.
     pub project: Option<String>,
     /// Such as `live`.
     pub environment: String,
@@ -44,7 +44,7 @@ pub struct Defaults {
     pub plan: Option<String>,
 }
 
-/// What rows are held against.
+/// The context in which rows are validated.
 #[derive(Debug)]
 pub(super) struct RowValidator<'a> {
     pub now: Timestamp,
@@ -52,7 +52,7 @@ pub(super) struct RowValidator<'a> {
     pub environments: &'a [String],
     pub defaults: &'a Defaults,
     pub force_weak: bool,
-    /// Begins the ids of one import: kept in the order of the file, the index of ids grows at its end.
+    /// Begins the IDs of one import. IDs follow the order of the file, so that their index grows at its end.
     pub ids: String,
     pub judged: u64,
     pub scopes: HashMap<String, Result<String, String>>,
@@ -103,7 +103,7 @@ impl RowValidator<'_> {
         let key = record.key.as_deref().map(str::trim).filter(|text| !text.is_empty());
         match (key, sha256) {
             (Some(key), None) => check_key(key, self.force_weak),
-            // A hash says nothing of what it was made from.
+            // A hash reveals nothing about the strength of its input.
             (None, Some(sha256)) => {
                 let digest = Digest::read(sha256).ok_or("sha256 is 64 hexadecimal digits, or base64url")?;
                 Ok(KeyMaterial { digest, prefix: String::new(), hint: String::new() })
@@ -121,7 +121,7 @@ impl RowValidator<'_> {
         if end <= self.now { Err("it has ended already".into()) } else { Ok(end) }
     }
 
-    /// Scopes of the catalog; `all` means every one. Few sets are used by many keys.
+    /// Scopes of the catalog; `all` means every one. Results are cached, because many keys share few sets.
     fn scopes(&mut self, text: String) -> Result<String, RowError> {
         if self.scopes.len() > SCOPES_MAX {
             self.scopes.clear();
@@ -135,7 +135,7 @@ impl RowValidator<'_> {
     }
 }
 
-/// Which scope does not exist. What may be a key that stands in the wrong column is not told.
+/// Names the scope that does not exist, unless the name may be a key in the wrong column.
 fn no_scope(names: &[String], all: &Scopes) -> String {
     match names.iter().find(|name| !all.contains(name)) {
         Some(name) if is_scope_token(name) && apparent_bits(name) < BITS_MIN => {
@@ -146,7 +146,7 @@ fn no_scope(names: &[String], all: &Scopes) -> String {
     }
 }
 
-/// What of a key may be kept.
+/// The parts of a key that may be stored.
 struct KeyMaterial {
     digest: Digest,
     prefix: String,
@@ -160,7 +160,7 @@ fn check_key(key: &str, force_weak: bool) -> Result<KeyMaterial, RowError> {
     if !key.bytes().all(|b| b.is_ascii_graphic()) {
         return Err("a key is one word of ASCII: no header could carry this one".into());
     }
-    // These are told by how they begin, and never looked for among the keys.
+    // These are recognized by their prefix, and never looked up as keys.
     if key.starts_with("eyJ") {
         return Err("this looks like a JWT, which is no key".into());
     }

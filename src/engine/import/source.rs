@@ -1,5 +1,5 @@
-//! Owns reading rows out of a file of keys, CSV or JSON lines. One line is one row, and no line is longer than
-//! [`LINE_MAX`]: whatever the file holds, little of it is in memory at once. No error repeats what a row says.
+//! Owns reading rows from a file of keys, CSV or JSON lines. One line is one row, and no line is longer than
+//! [`LINE_MAX`], so little of the file is in memory at once. No error repeats the content of a row.
 
 use std::{
     fs::File,
@@ -18,16 +18,16 @@ pub(super) const LINE_MAX: usize = 64 * 1024;
 const READ_BYTES: usize = 256 * 1024;
 const COLUMNS_MAX: usize = 64;
 
-/// How a file is written.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Comma-separated values with a header (RFC 4180), one row a line.
+    /// Comma-separated values with a header (RFC 4180), one row per line.
     Csv,
-    /// One JSON object a line.
+    /// One JSON object per line.
     JsonLines,
 }
 
-/// The columns of a row. Absent and empty are the same.
+/// The columns of a row. Absent and empty are equivalent.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Record {
@@ -49,7 +49,7 @@ pub(super) struct Record {
 const COLUMNS: &str = "key or sha256, owner, name, scopes, project, environment, expires_at, plan, networks";
 
 impl Record {
-    /// The place of a column's value; nothing where no column is called so.
+    /// Sets the value of a column; `None` if there is no such column.
     fn set(&mut self, column: &str, value: &str) -> Option<()> {
         let place = match column {
             "key" => &mut self.key,
@@ -86,33 +86,33 @@ fn text_or_list<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Stri
     }))
 }
 
-/// One row, or why it is none.
+/// One row, or the reason why it is invalid.
 pub(super) struct Line {
-    /// Counted from 1.
+    /// The line number, starting at 1.
     pub number: u64,
     pub record: Result<Record, &'static str>,
 }
 
-/// An open file that was looked through once.
+/// An open file that was read through once.
 pub(super) struct Source {
     reader: BufReader<File>,
     format: Format,
-    /// Names of the columns of a CSV file.
+    /// Column names of a CSV file.
     header: Vec<String>,
     csv: Reader,
     text: Vec<u8>,
     fields: Vec<u8>,
-    /// Bytes and lines read.
+    /// Bytes and lines read so far.
     pub offset: u64,
     pub line: u64,
-    /// Bytes of the whole file.
+    /// Size of the whole file, in bytes.
     pub bytes: u64,
     /// SHA-256 of the whole file.
     pub digest: Vec<u8>,
 }
 
 impl Source {
-    /// Opens a file and looks at every byte of it once: what is no text, or has no end, changes nothing.
+    /// Opens a file and reads all of it once: one that is not text, or has no end, must not change anything.
     pub(super) fn open(path: &Path, format: Format) -> Result<Self, Error> {
         let cannot = |error: std::io::Error| Error::invalid_request(format!("cannot read {}: {error}", path.display()));
         let file = File::open(path).map_err(cannot)?;
@@ -148,14 +148,14 @@ impl Source {
         Ok(source)
     }
 
-    /// Goes to this many bytes from the start, which are this many lines; the header of a CSV file stays known.
+    /// Seeks to this position, in bytes and in lines from the start; the header of a CSV file is kept.
     pub(super) fn go_to(&mut self, offset: u64, line: u64) -> Result<(), Error> {
         self.reader.seek(SeekFrom::Start(offset)).map_err(Error::server)?;
         (self.offset, self.line) = (offset, line);
         Ok(())
     }
 
-    /// The next row; empty lines are none.
+    /// The next row; empty lines are skipped.
     pub(super) fn next(&mut self) -> Result<Option<Line>, Error> {
         while self.next_line()? {
             if self.content().is_empty() {
@@ -163,7 +163,7 @@ impl Source {
             }
             let record = match self.format {
                 Format::Csv => self.csv_record(),
-                // A list would be taken for the members in their order.
+                // Serde would accept a list as the members in their order.
                 Format::JsonLines if !self.content().starts_with(b"{") => Err(NO_OBJECT),
                 Format::JsonLines => serde_json::from_slice(self.content()).map_err(|_| NO_OBJECT),
             };
@@ -172,7 +172,7 @@ impl Source {
         Ok(None)
     }
 
-    /// Reads a line with its end; false after the last one.
+    /// Reads a line including its end; false after the last one.
     fn next_line(&mut self) -> Result<bool, Error> {
         self.text.clear();
         let most = u64::try_from(LINE_MAX).unwrap_or(u64::MAX);
@@ -185,7 +185,7 @@ impl Source {
         Ok(read > 0)
     }
 
-    /// The line without its end, and the first without the mark of UTF-8 that some programs put there.
+    /// The line without its end, and the first one without the byte order mark that some programs write.
     fn content(&self) -> &[u8] {
         let text =
             if self.line == 1 { self.text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.text) } else { &self.text };
@@ -193,7 +193,7 @@ impl Source {
     }
 
     fn read_header(&mut self) -> Result<(), Error> {
-        // Not repeated: where the header is missing, the first line is a key.
+        // Errors do not repeat the line: if the header is missing, it holds a key.
         let wrong = |what: &str| Error::invalid_request(format!("{what}; the columns are {COLUMNS}"));
         while self.next_line()? && self.content().is_empty() {}
         let names = self.split().map_err(|_| wrong("the first line is no header of a CSV file"))?;
@@ -210,7 +210,7 @@ impl Source {
         Ok(())
     }
 
-    /// A file of something else is known by its first row.
+    /// Checks the first row, which reveals a file of another kind.
     fn check_first(&mut self) -> Result<(), Error> {
         match self.next()? {
             Some(Line { number, record: Err(why) }) => {
@@ -234,7 +234,7 @@ impl Source {
         Ok(record)
     }
 
-    /// The values of the line just read.
+    /// The values of the current line.
     fn split(&mut self) -> Result<Vec<String>, &'static str> {
         let mut line = self.content().to_vec();
         line.push(b'\n');
@@ -242,7 +242,7 @@ impl Source {
         self.csv.reset();
         let (result, read, _, count) = self.csv.read_record(&line, &mut self.fields, &mut ends);
         match result {
-            // A carriage return alone ends a row as well: what follows it would be lost.
+            // A lone carriage return also ends a row, so the text after it would be lost.
             ReadRecordResult::Record if read < line.len() => return Err("a carriage return stands inside the line"),
             ReadRecordResult::Record => {}
             ReadRecordResult::InputEmpty => return Err("a quotation mark is not closed on its line"),

@@ -1,17 +1,17 @@
-//! Owns how hard a text looks to guess. Does not know where it came from: an estimate from its characters, always on the
-//! generous side of what somebody who knows how it was made would need.
+//! Owns estimating how hard a text is to guess, from its characters alone. Does not consider its origin. The estimate
+//! is never below the work of an attacker who knows how the text was created.
 //!
-//! A character counts as many bits as its alphabet has (digits, hexadecimal, letters of one case …). Less is counted for
-//! what a guesser tries first: a name in front (`sk_live_`), words, runs along the alphabet or the keyboard, and what stood
-//! there before.
+//! Each character counts as many bits as its alphabet has (digits, hexadecimal, letters of one case …). Fewer are
+//! counted for what attackers try first: a leading label (`sk_live_`), words, runs along the alphabet or the keyboard,
+//! and repetitions of earlier text.
 
-/// Shortest word, run or repetition that is seen as such, in characters: random texts hold shorter ones.
+/// Shortest word, run or repetition that is recognized, in characters: random texts contain shorter ones.
 const PATTERN_MIN: usize = 4;
-/// Bits of one of the words people use.
+/// Bits of a common word.
 const WORD_BITS: f64 = 10.0;
-/// Longest name in front, in bytes.
+/// Longest label, in bytes.
 const LABEL_MAX: usize = 20;
-/// Longest text looked at, in bytes; beyond it is no more to learn.
+/// Longest text examined, in bytes; the rest would not change the result.
 const TEXT_MAX: usize = 256;
 
 const WORDS: [&str; 32] = [
@@ -56,7 +56,7 @@ const TRACKS: [&str; 6] =
 pub fn apparent_bits(text: &str) -> f64 {
     let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= TEXT_MAX).unwrap_or(text.len());
     let body = without_label(&text[..end]);
-    // What only separates groups, as in a UUID, holds nothing to guess.
+    // Characters that only separate groups, as in a UUID, add nothing.
     let chars: Vec<char> = body.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ':' | ' ')).collect();
     let per_char = alphabet(&chars).log2();
     let folded: Vec<char> = chars.iter().map(char::to_ascii_lowercase).collect();
@@ -77,7 +77,7 @@ fn without_label(text: &str) -> &str {
     end.map_or(text, |at| &text[at + 1..])
 }
 
-/// How many characters each could have been.
+/// The number of possible values of each character.
 fn alphabet(chars: &[char]) -> f64 {
     let has = |is_one: fn(&char) -> bool| chars.iter().any(is_one);
     let (lower, upper) = (has(char::is_ascii_lowercase), has(char::is_ascii_uppercase));
@@ -93,7 +93,7 @@ fn alphabet(chars: &[char]) -> f64 {
     let mut distinct = chars.to_vec();
     distinct.sort_unstable();
     distinct.dedup();
-    // A long text of few characters was drawn from those alone.
+    // A long text with few distinct characters is assumed to be drawn from those alone.
     if chars.len() >= 3 * distinct.len() { size.min(distinct.len()).max(1) as f64 } else { size.max(1) as f64 }
 }
 
@@ -104,7 +104,7 @@ fn pattern(text: &[char], at: usize, per_char: f64) -> Option<(usize, f64)> {
         WORDS.iter().filter(|word| starts_with(rest, word)).map(|word| (word.len(), WORD_BITS)).max_by_key(|w| w.0);
     let run = (along(rest), per_char + 2.0);
     let again = (0..at).map(|from| common(&text[from..], rest)).max().unwrap_or(0);
-    // Where it stood before, and how much of it.
+    // The bits encode where the text occurred before, and its length.
     let again = (again, ((at + 1) as f64).log2() + (again.max(1) as f64).log2() + 1.0);
     word.into_iter().chain([run, again]).filter(|(length, _)| *length >= PATTERN_MIN).max_by_key(|(length, _)| *length)
 }
@@ -117,7 +117,7 @@ fn common(one: &[char], other: &[char]) -> usize {
     one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }
 
-/// How far the text runs along a track, in either direction.
+/// The length of the longest run along a track, in either direction.
 fn along(text: &[char]) -> usize {
     let Some(first) = text.first() else { return 0 };
     let same = |(one, other): &(&u8, &char)| char::from(**one) == **other;

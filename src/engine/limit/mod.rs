@@ -1,5 +1,5 @@
-//! Owns counting requests against a plan: an hour's quota and a second's burst for each subject at each API. Counts in
-//! this node's memory, or with the other nodes where a Redis is configured; guesses too, see `throttle`.
+//! Owns counting requests against a plan: an hourly quota and a burst per second for each subject at each API. Counts
+//! in this node's memory, or with the other nodes if Redis is configured. Also counts guesses; see `throttle`.
 
 mod shared;
 mod table;
@@ -26,25 +26,25 @@ use crate::{
 };
 
 const HOUR_SECONDS: u32 = 3600;
-/// Subjects whose plan is counted at once in this node's memory, at some 110 bytes each; memory is taken as they come.
+/// Maximum subjects whose plan this node counts at once, at some 110 bytes each; memory is allocated on demand.
 const PLANS_MAX: usize = 1 << 20;
-/// Names that one throttle counts at once, in 1.5 MiB.
+/// Maximum names that one throttle counts at once, in 1.5 MiB.
 const GUARD_MAX: usize = 1 << 16;
 
 /// Whether a request is within its plan, and what is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Requests an hour; nothing where unlimited.
+    /// Requests per hour; `None` if unlimited.
     pub limit: Option<u32>,
-    /// Left of them in this window.
+    /// Requests left in this window.
     pub remaining: Option<u32>,
     /// When the window ends, in seconds since the epoch.
     pub reset: i64,
-    /// Seconds until then.
+    /// Seconds until the window ends.
     pub seconds_left: i64,
-    /// The request is too many.
+    /// Whether the request exceeds the plan.
     pub exceeded: bool,
-    /// Seconds to wait where it is.
+    /// Seconds to wait if it does.
     pub retry_after: i64,
 }
 
@@ -52,15 +52,15 @@ pub struct Verdict {
 #[derive(Debug)]
 pub struct Limiter {
     plans: Windows,
-    // A memory for each throttle, made when it first counts: whoever floods one makes no other forget, and no plan.
+    // A table for each throttle, created on first use: a flood of one evicts nothing from another, or from plans.
     guards: RwLock<HashMap<&'static str, Arc<Table>>>,
-    // When the last throttle that was full is not any more, in seconds since the epoch.
+    // When the last throttle that was full is free again, in seconds since the epoch.
     last_full_ends: AtomicI64,
     shared: Option<Arc<Shared>>,
     failure: SharedFailure,
-    /// Requests over their plan, by its name.
+    /// Requests over their plan, by plan name.
     pub limited: Named<Count>,
-    /// Refusals by the name of the throttle.
+    /// Refusals by throttle name.
     pub throttled: Named<Count>,
 }
 
@@ -80,38 +80,38 @@ impl Default for Limiter {
 }
 
 impl Limiter {
-    /// Counts with every node that was given the same Redis and `names`, the key under which subjects are hashed there.
+    /// Counts with every node that uses the same Redis and the same `names`, the key for hashing subjects there.
     ///
     /// # Errors
-    /// `invalid_request` where `url` is none. A Redis that cannot be reached is no error: see [`SharedFailure`].
+    /// `invalid_request` if `url` is invalid. An unreachable Redis is not an error; see [`SharedFailure`].
     pub async fn shared(url: &str, names: hmac::Key, limits: &crate::config::Limits) -> Result<Self, Error> {
         let wait = std::time::Duration::from_millis(limits.shared_milliseconds);
         let shared = Shared::connect(url, names, wait).await?;
         Ok(Self { shared: Some(shared), failure: limits.shared_failure, ..Self::default() })
     }
 
-    /// Whether the nodes count together now; nothing where this one counts for itself.
+    /// Whether the nodes currently count together; `None` if this node is configured to count alone.
     #[must_use]
     pub fn is_shared(&self) -> Option<bool> {
         self.shared.as_ref().map(|shared| shared.is_reached())
     }
 
-    /// Counts one request of `subject` at `api`, unless it is too many: what is refused is not counted. Nothing where
-    /// nobody can count and the configuration lets such requests pass.
+    /// Counts one request of `subject` at `api`, unless it exceeds the plan: refused requests are not counted. `None`
+    /// if the shared limits are unavailable and the configuration allows such requests.
     ///
     /// # Errors
-    /// `temporarily_unavailable` where nobody can count and the configuration refuses such requests.
+    /// `temporarily_unavailable` if the shared limits are unavailable and the configuration refuses such requests.
     pub async fn count(&self, now: Timestamp, plan: &Plan, subject: &str, api: &str) -> Result<Option<Verdict>, Error> {
         let counted = self.within(Ask::Count, now, plan, subject, api).await?;
         if counted.is_some_and(|verdict| verdict.exceeded) {
-            // The management API has a plan of its own, without a name.
+            // The management API has its own plan, without a name.
             let name = if plan.name.is_empty() { "management_api" } else { &plan.name };
             self.limited.with(name, Count::one);
         }
         Ok(counted)
     }
 
-    /// What is left to `subject` at `api`; counts nothing.
+    /// The remaining requests of `subject` at `api`; counts nothing.
     ///
     /// # Errors
     /// As [`Self::count`].
@@ -136,7 +136,7 @@ impl Limiter {
             (None, _) => self.plans.ask(ask, now, subject, &limits),
             (Some(_), failure) => match (self.ask_shared(ask, subject, &limits).await, failure) {
                 (Some(counted), _) => {
-                    // Should Redis go, this node goes on from where it saw the count last.
+                    // If Redis becomes unavailable, this node continues from the last count it received.
                     self.plans.keep(ask, subject, &counted);
                     counted
                 }
@@ -148,13 +148,13 @@ impl Limiter {
         Ok(Some(verdict(plan, &counted)))
     }
 
-    /// What the nodes together say; nothing where they cannot be asked, or this node counts for itself.
+    /// The result of the shared limits; `None` if they are unavailable or not configured.
     async fn ask_shared(&self, ask: Ask, subject: Subject<'_>, limits: &[Limit]) -> Option<Counted> {
-        // Boxed: the path without it stays as small as if it did not exist.
+        // Boxed, to keep the path without it as small as if it did not exist.
         Box::pin(self.shared.as_ref()?.ask(ask, subject, limits)).await
     }
 
-    /// The memory of the throttle called `name`.
+    /// The table of the throttle called `name`.
     fn table(&self, name: &'static str) -> Arc<Table> {
         if let Some(table) = self.guards.read().unwrap_or_else(PoisonError::into_inner).get(name) {
             return Arc::clone(table);

@@ -1,8 +1,8 @@
-//! Owns counting together with the other nodes, in a Redis or Valkey that all of them ask. Does not decide what happens
-//! while it is gone; see [`super::Limiter`].
+//! Owns counting together with the other nodes, in a shared Redis or Valkey. Does not decide what happens while it is
+//! unavailable; see [`super::Limiter`].
 //!
-//! One script per decision, so that a count is exact however many ask at once; it goes by Redis's own clock, so that nodes
-//! whose clocks differ share one window. No request waits for a connection: one that is lost is made again beside them.
+//! One script per decision keeps a count exact under concurrency. It uses Redis's own clock, so that nodes whose clocks
+//! differ share one window. No request waits for a connection: a lost one is restored in the background.
 
 use std::{
     fmt,
@@ -22,20 +22,20 @@ use tokio::time::{Instant, timeout};
 use super::window::{Ask, Counted, Limit, Subject, WINDOWS, Window};
 use crate::model::error::Error;
 
-/// A connection, which no request waits for, may take so many times as long as an answer.
+/// The timeout of a connection attempt, as a multiple of that of an answer. No request waits for a connection.
 const CONNECT_WAITS: u32 = 10;
-/// Between two tries to connect.
+/// Pause between two connection attempts.
 const REST: Duration = Duration::from_secs(1);
-/// Bytes of a name: too many for two subjects to share one.
+/// Bytes of a name: enough that no two subjects share one.
 const NAME_BYTES: usize = 18;
 const SCRIPT: &str = include_str!("shared.lua");
 
-/// The counts that all nodes share.
+/// The counts shared by all nodes.
 pub(super) struct Shared {
     client: Client,
     script: Script,
     names: hmac::Key,
-    /// Longest wait for one decision. A Redis that hangs costs the requests under way this much, once.
+    /// Longest wait for one decision. If Redis hangs, each request in progress waits this long, once.
     wait: Duration,
     link: ArcSwapOption<RedisConnection>,
     connecting: AtomicBool,
@@ -54,7 +54,7 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    /// Connected if that is possible at once; else later, beside the requests.
+    /// Connects at once if possible; otherwise later, in the background.
     pub(super) async fn connect(url: &str, names: hmac::Key, wait: Duration) -> Result<Arc<Self>, Error> {
         let wrong = |_| Error::invalid_request("limits.shared is not a URL such as redis://127.0.0.1:6379/0");
         let shared = Arc::new(Self {
@@ -76,7 +76,7 @@ impl Shared {
         self.link.load().is_some()
     }
 
-    /// What came of an ask, or nothing where Redis is gone.
+    /// The result of an operation, or `None` if Redis is unavailable.
     pub(super) async fn ask(self: &Arc<Self>, ask: Ask, subject: Subject<'_>, limits: &[Limit]) -> Option<Counted> {
         let Some(link) = self.link.load_full() else {
             self.look_again();
@@ -102,7 +102,7 @@ impl Shared {
         counted.map_err(|error| self.lost(&link, &error)).ok()
     }
 
-    /// The key of a subject: a keyed hash, in the braces by which a cluster knows where it belongs.
+    /// The Redis key of a subject: a keyed hash, in the braces of a cluster hash tag.
     fn name(&self, subject: Subject<'_>) -> String {
         let mut context = hmac::Context::with_key(&self.names);
         for part in [subject.kind, subject.parts[0], subject.parts[1]] {
@@ -112,7 +112,7 @@ impl Shared {
         format!("grantd:limit:{{{}}}", BASE64URL_NOPAD.encode(&context.sign().as_ref()[..NAME_BYTES]))
     }
 
-    /// Lets go of a connection that failed. Whoever comes first says so.
+    /// Drops a connection that failed. Only the first caller to do so reports it.
     fn lost(&self, link: &Arc<RedisConnection>, error: &str) {
         let before = self.link.compare_and_swap(link, None);
         if before.as_ref().is_some_and(|before| Arc::ptr_eq(before, link)) {
@@ -127,7 +127,7 @@ impl Shared {
         }
     }
 
-    /// Starts one try to connect, unless one is under way or the last was a moment ago.
+    /// Starts one connection attempt, unless one is in progress or the last one was a moment ago.
     fn look_again(self: &Arc<Self>) {
         if self.steady_ms() < self.rest_until_ms.load(Ordering::Acquire) || self.connecting.swap(true, Ordering::AcqRel)
         {
@@ -142,7 +142,7 @@ impl Shared {
         let config = AsyncConnectionConfig::new().set_connection_timeout(Some(wait)).set_response_timeout(Some(wait));
         let connect = async {
             let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-            // A server that accepts and does not answer is not there; nor is one that may not run the script.
+            // A server that accepts but does not answer is unavailable; so is one that may not run the script.
             self.script.load_async(&mut connection).await?;
             Ok::<_, redis::RedisError>(connection)
         };
@@ -168,7 +168,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The script's answer: its clock, then for each window its end, its count, and whether it was full.
+/// Parses the script's answer: its clock, then for each window its end, its count, and whether it was full.
 fn counted(numbers: &[i64]) -> Option<Counted> {
     let (&now, rest) = numbers.split_first()?;
     let mut counted = Counted { now, windows: [Window::default(); WINDOWS], over: [false; WINDOWS] };

@@ -1,9 +1,9 @@
-//! Owns counting what is guessed at, each name in one window, in a memory of fixed size. Does not count plans; see `window`.
+//! Owns counting guesses, one window per name, in memory of fixed size. Does not count plans; see `window`.
 //!
-//! A stranger can invent names without end, so what must not happen is that new names push out one that is being guessed
-//! at. Each name has a few places, by a hash that nobody outside can compute. Where all of them are taken, the emptiest
-//! goes, of equals the newest: names that were tried once replace each other, one that was counted before them stays, and one
-//! that is full stays until its window ends.
+//! An attacker can invent names without end, so new names must not evict one that is being guessed at. Each name has a
+//! few slots, chosen by a hash that outsiders cannot compute. If all are taken, the one with the lowest count is
+//! replaced, among equals the newest: names that were tried once replace each other, one counted before them stays, and
+//! a full one stays until its window ends.
 
 use std::{
     cmp::Reverse,
@@ -13,13 +13,13 @@ use std::{
 
 use super::window::{Ask, Counted, Limit, Subject, WINDOWS, Window, apply};
 
-/// Places of one name.
+/// Slots per name.
 const WAYS: usize = 8;
-/// Parts with a lock each.
+/// Parts with separate locks.
 const SHARDS: usize = 16;
 
-/// Two words of a name's hash, then end and count of its window. Zeros are a free place: plain numbers, so that the system
-/// gives the memory when it is first written.
+/// Two words of a name's hash, then end and count of its window. Zeros mark a free slot: plain numbers, so that the
+/// system allocates the memory on the first write.
 type Slot = [u64; 3];
 
 /// The windows of many names.
@@ -27,12 +27,12 @@ type Slot = [u64; 3];
 pub(super) struct Table {
     shards: [Mutex<Vec<Slot>>; SHARDS],
     sets: usize,
-    // Keyed anew by each process.
+    // Keyed at random by each process.
     naming: [RandomState; 2],
 }
 
 impl Table {
-    /// Remembering this many names, at 24 bytes each.
+    /// Has room for this many names, at 24 bytes each.
     pub(super) fn new(names: usize) -> Self {
         let sets = (names / SHARDS / WAYS).max(1);
         Self {
@@ -42,19 +42,19 @@ impl Table {
         }
     }
 
-    /// The result of a request at `now`, in seconds since the epoch. Only counting stores a name.
+    /// The result of an operation at `now`, in seconds since the epoch. Only counting stores a name.
     pub(super) fn ask(&self, ask: Ask, now: i64, subject: Subject<'_>, limit: Limit) -> Counted {
         self.with(now, subject, |windows| apply(windows, ask, now, &[limit]))
     }
 
-    /// Remembers the state of a window in the shared store.
+    /// Copies the state of a window from the shared store.
     pub(super) fn keep(&self, subject: Subject<'_>, counted: &Counted) {
         self.with(counted.now, subject, |windows| *windows = counted.windows);
     }
 
     fn with<T>(&self, now: i64, subject: Subject<'_>, act: impl FnOnce(&mut [Window; WINDOWS]) -> T) -> T {
         let [one, two] = [0, 1].map(|half: usize| self.naming[half].hash_one((subject.kind, subject.parts)));
-        // Never the name of a free place.
+        // Never zeros, which mark a free slot.
         let name = [one | 1, two];
         let (shard, set) = (place(one >> 1, SHARDS), place(two, self.sets));
         let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,8 +88,8 @@ fn window(slot: &Slot) -> Window {
     Window { ends: half(slot[2] >> 32), count: half(slot[2]) }
 }
 
-/// The place for a new name: the first that is free or whose window has ended. Otherwise the one with the lowest count, and
-/// of equal counts the newest: a flood of new names then replaces its own names and none that was counted before.
+/// The slot for a new name: the first that is free or whose window has ended. Otherwise the one with the lowest count,
+/// and among equals the newest: a flood of new names then replaces its own names and none counted before.
 fn to_replace(places: &[Slot], now: i64) -> usize {
     let has_ended = |slot: &Slot| i64::from(window(slot).ends) <= now;
     let lowest = || {
@@ -134,12 +134,12 @@ mod tests {
         }
         assert!(names(&table) <= 1024, "{}", names(&table));
         assert!(count(&table, NOW, "alice"), "still refused");
-        // The newest name is counted, however full the memory is.
+        // The newest name is counted, however full the table is.
         for _ in 0..10 {
             assert!(!count(&table, NOW, "newest"));
         }
         assert!(count(&table, NOW, "newest"));
-        // And a window that has ended makes room.
+        // A window that has ended frees its slot.
         assert!(!count(&table, NOW + 900, "alice"));
     }
 

@@ -1,5 +1,5 @@
-//! Owns what is guessed at or asked for too often, and how often is too often. Does not lock anybody out: each throttle counts
-//! a sender together with what it tries, and whoever proves right is let in.
+//! Owns the throttles for guesses and excessive requests, with their limits. Does not lock users out: a throttle counts
+//! a sender together with its target, and a correct credential is accepted.
 
 use std::sync::atomic::Ordering;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{meters::Count, model::clock::Timestamp};
 
-/// One thing that is counted so that it stops.
+/// A limit on one kind of attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Throttle {
     name: &'static str,
@@ -25,55 +25,55 @@ impl Throttle {
     pub const CLIENT: Self = Self { name: "client", seconds: QUARTER, most: 100 };
     /// Wrong credentials for any client from one sender.
     pub const CLIENTS: Self = Self { name: "clients", seconds: QUARTER, most: 1000 };
-    /// Unknown credentials about which one caller asks (THREATS IN10).
+    /// Introspections of unknown credentials by one caller (THREATS IN10).
     pub const INTROSPECTION: Self = Self { name: "introspection", seconds: MINUTE, most: 100 };
-    /// Keys that one sender says are leaked.
+    /// Keys that one sender reports as leaked.
     pub const LEAKED: Self = Self { name: "leaked", seconds: QUARTER, most: 50 };
 
-    /// Pages that one sender asked for and has to sign in for: more are not kept.
+    /// Pages requested by one sender that require a sign-in; more are not stored for the return.
     pub const RETURNS: Self = Self { name: "return", seconds: QUARTER, most: 100 };
-    /// Sign-ins of one account that succeed: far more than a person needs, far fewer than keep a server busy.
+    /// Successful sign-ins to one account: far more than a person needs, far fewer than keep a server busy.
     pub const SIGN_INS_OF_ACCOUNT: Self = Self { name: "signed_in", seconds: QUARTER, most: 100 };
-    /// Sign-ins from one sender that succeed: an office behind one address has many people.
+    /// Successful sign-ins from one sender: an office behind one address has many people.
     pub const SIGN_INS_OF_ADDRESS: Self = Self { name: "signed_in_from", seconds: QUARTER, most: 1000 };
 
-    /// Sign-ins that fail for one account, counted for strangers and for its owner's browsers apart.
+    /// Failed sign-ins to one account, counted separately for strangers and for its owner's browsers.
     #[must_use]
     pub const fn account(most: u32) -> Self {
         Self { name: "account", seconds: QUARTER, most }
     }
 
-    /// Sign-ins that fail from one sender.
+    /// Failed sign-ins from one sender.
     #[must_use]
     pub const fn address(most: u32) -> Self {
         Self { name: "address", seconds: QUARTER, most }
     }
 
-    /// Sign-ins begun from one sender.
+    /// Sign-ins started from one sender.
     #[must_use]
     pub const fn interactions(most: u32) -> Self {
         Self { name: "interaction", seconds: QUARTER, most }
     }
 
-    /// Codes asked for by one user and not redeemed.
+    /// Codes that one user requested and no client redeemed.
     #[must_use]
     pub const fn codes(most: u32) -> Self {
         Self { name: "code", seconds: QUARTER, most }
     }
 
-    /// Credentials from one sender that the store was asked for in vain.
+    /// Credentials from one sender that were looked up in the store but not found.
     #[must_use]
     pub const fn credentials(most: u32) -> Self {
         Self { name: "credential", seconds: MINUTE, most }
     }
 
-    /// Requests of one client to the token endpoint.
+    /// Requests by one client to the token endpoint.
     #[must_use]
     pub const fn token_requests(most: u32) -> Self {
         Self { name: "token", seconds: MINUTE, most }
     }
 
-    /// Requests of one user that change something.
+    /// Requests by one user that change something.
     #[must_use]
     pub const fn writes_of_user(most: u32) -> Self {
         Self { name: "write_user", seconds: MINUTE, most }
@@ -95,17 +95,17 @@ impl Throttle {
 }
 
 impl Limiter {
-    /// Counts one try of `subject`, unless there were too many: then the seconds to wait.
+    /// Counts one attempt of `subject`. If there were too many, returns the seconds to wait instead.
     pub async fn hit(&self, now: Timestamp, throttle: Throttle, subject: &str) -> Option<i64> {
         self.throttled(Ask::Count, now, throttle, subject).await
     }
 
-    /// The seconds to wait where there were too many tries of `subject`; counts nothing.
+    /// The seconds to wait if there were too many attempts of `subject`; counts nothing.
     pub async fn retry_after(&self, now: Timestamp, throttle: Throttle, subject: &str) -> Option<i64> {
         self.throttled(Ask::Peek, now, throttle, subject).await
     }
 
-    /// The same as far as this node knows, without asking others: for what must cost nothing.
+    /// The same from this node's memory, without asking others: for paths that must cost nothing.
     #[must_use]
     pub fn known_retry_after(
         &self,
@@ -113,7 +113,7 @@ impl Limiter {
         throttle: Throttle,
         subject: impl FnOnce() -> String,
     ) -> Option<i64> {
-        // As long as nobody is over anything, nobody is looked up.
+        // While no throttle is full, no lookup is needed.
         if self.last_full_ends.load(Ordering::Relaxed) <= now.seconds() {
             return None;
         }
@@ -129,12 +129,12 @@ impl Limiter {
         wait
     }
 
-    /// Takes one try back: it has turned out to be right.
+    /// Takes back one attempt, which turned out to be correct.
     pub async fn release(&self, now: Timestamp, throttle: Throttle, subject: &str) {
         self.throttled(Ask::Release, now, throttle, subject).await;
     }
 
-    /// Forgets every try of `subject`: it has proven right.
+    /// Forgets every attempt of `subject`, which has proven correct.
     pub async fn reset(&self, now: Timestamp, throttle: Throttle, subject: &str) {
         self.throttled(Ask::Reset, now, throttle, subject).await;
     }
@@ -147,7 +147,7 @@ impl Limiter {
                 table.keep(subject, &counted);
                 counted
             }
-            // A throttle never opens, and never shuts everybody out, because others cannot be asked.
+            // If the shared limits are unavailable, a throttle must neither open nor block everybody.
             None => table.ask(ask, now.seconds(), subject, limit),
         };
         if counted.over[0] || counted.windows[0].count >= throttle.most {
@@ -162,7 +162,7 @@ impl Limiter {
 }
 
 fn seconds(counted: &super::window::Counted) -> Option<i64> {
-    // One more than is left: what is cut off of the last second counts too.
+    // One more than is left, because the current second was rounded down.
     counted.over[0].then(|| i64::from(counted.windows[0].ends) - counted.now + 1)
 }
 

@@ -1,5 +1,5 @@
-//! Owns counting within windows of time, in this node's memory. Does not know what is counted: a name is a hash of it.
-//! Bounded: of more names than it remembers, the least used are forgotten.
+//! Owns counting within time windows, in this node's memory. Does not store what is counted: a name is a hash of it.
+//! Memory is bounded: if there are too many names, the least used are forgotten.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -7,40 +7,40 @@ use quick_cache::sync::{Cache, EntryAction, EntryResult};
 
 use crate::model::clock::Timestamp;
 
-/// Windows of one name at most: an hour and a second.
+/// Maximum windows per name: an hour and a second.
 pub(super) const WINDOWS: usize = 2;
 
-/// Who is counted, and for what. The parts never leave this node in the clear.
+/// The subject of a count. Its parts never leave this node in plain text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subject<'a> {
     pub kind: &'static str,
     pub parts: [&'a str; 2],
 }
 
-/// One window: so many requests within so many seconds.
+/// One window: a maximum number of requests within a number of seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limit {
     pub seconds: u32,
-    /// Begins with the hour or second of the clock, not with the first request.
+    /// Whether it begins with the hour or second of the clock, not with the first request.
     pub aligned: bool,
-    /// Nothing means without end.
+    /// `None` means unlimited.
     pub most: Option<u32>,
 }
 
-/// What is asked of a name's windows.
+/// An operation on the windows of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ask {
-    /// How do they stand?
+    /// Reads their state.
     Peek,
-    /// One more, unless one of them is full: what is refused is not counted.
+    /// Adds one, unless one of them is full: refused requests are not counted.
     Count,
-    /// One less: it was counted and turned out to be right.
+    /// Subtracts one: a counted attempt turned out to be correct.
     Release,
-    /// From the beginning.
+    /// Starts over.
     Reset,
 }
 
-/// How a window stands. Sixteen bytes for two of them: there can be a million names.
+/// The state of a window. Two of them take sixteen bytes: there can be a million names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Window {
     /// In seconds since the epoch, until 2106.
@@ -48,20 +48,20 @@ pub(super) struct Window {
     pub count: u32,
 }
 
-/// What came of an [`Ask`].
+/// The result of an [`Ask`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Counted {
-    /// In seconds since the epoch, on the clock by which the windows are counted.
+    /// In seconds since the epoch, on the clock of the windows.
     pub now: i64,
-    /// After the ask.
+    /// After the operation.
     pub windows: [Window; WINDOWS],
     /// Which of them were full before it.
     pub over: [bool; WINDOWS],
 }
 
 impl Window {
-    /// Begins anew where it has ended; also where it would last longer than its length, for the clock was set back then:
-    /// a jump neither keeps anybody out nor lets anybody stay.
+    /// Restarts a window that has ended, or that would last longer than its length because the clock was set back: a
+    /// clock jump neither locks anybody out nor lets a count persist.
     fn turn(&mut self, now: i64, limit: Limit) {
         let (ends, seconds) = (i64::from(self.ends), i64::from(limit.seconds));
         if ends <= now || ends > now + seconds {
@@ -71,7 +71,7 @@ impl Window {
     }
 }
 
-/// How windows stand after this ask.
+/// Applies an operation to windows, and returns their new state.
 pub(super) fn apply(windows: &mut [Window; WINDOWS], ask: Ask, now: i64, limits: &[Limit]) -> Counted {
     let mut over = [false; WINDOWS];
     if ask == Ask::Reset {
@@ -98,12 +98,12 @@ struct Name([u64; 2]);
 #[derive(Debug)]
 pub(super) struct Windows {
     kept: Cache<Name, [Window; WINDOWS]>,
-    // Keyed anew by each process: nobody can find two subjects of one name.
+    // Keyed at random by each process: nobody can find two subjects with the same name.
     naming: [RandomState; 2],
 }
 
 impl Windows {
-    /// Remembering this many names.
+    /// Remembers this many names.
     pub(super) fn new(names: usize) -> Self {
         Self { kept: Cache::new(names), naming: [RandomState::new(), RandomState::new()] }
     }
@@ -112,12 +112,12 @@ impl Windows {
         self.with(ask == Ask::Count, subject, |windows| apply(windows, ask, now.seconds(), limits))
     }
 
-    /// Remembers how windows stand elsewhere.
+    /// Stores the state of windows that were counted elsewhere.
     pub(super) fn keep(&self, ask: Ask, subject: Subject<'_>, counted: &Counted) {
         self.with(ask == Ask::Count, subject, |windows| *windows = counted.windows);
     }
 
-    /// Names remembered.
+    /// The number of names remembered.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.kept.len()
@@ -131,11 +131,11 @@ impl Windows {
             EntryResult::Vacant(place) if is_counted => {
                 let mut windows = Default::default();
                 let result = act(&mut windows);
-                // Taken away meanwhile: forgotten as the least used are.
+                // Fails if the entry was removed meanwhile, which is the same as an eviction.
                 let _ = place.insert(windows);
                 result
             }
-            // Unknown and not counted, or not what the closure above asks for: without a wait there is no end of waiting.
+            // Unknown and not counted. No other result occurs: the closure above only retains, and there is no timeout.
             _ => act(&mut Default::default()),
         }
     }
@@ -180,7 +180,7 @@ mod tests {
         let windows = Windows::new(16);
         let at = |seconds: i64| windows.ask(Ask::Count, START.plus_seconds(seconds), subject("a"), &[HOUR]).over[0];
         assert!(!at(0) && at(1));
-        // Back beyond the window: it would last for years, so it begins anew, once.
+        // Back beyond the window: it would last longer than its length, so it restarts, once.
         assert!(!at(-86_400) && at(-86_400));
         assert!(!at(86_400) && at(86_401));
     }
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_flood_of_names_takes_no_more_memory_than_it_remembers() {
         // THREATS: RL3
-        // The bound is the same for ten million names: what is kept depends on `most` alone, and so does what is measured.
+        // The limit is the same for ten million names: memory depends on `most` alone, and so does the result here.
         let most = 1 << 10;
         let windows = Windows::new(most);
         let mut largest = 0;
@@ -196,12 +196,12 @@ mod tests {
             windows.ask(Ask::Count, START, subject(&name.to_string()), &[HOUR]);
             assert!(windows.len() <= most + most / 8, "{} names are remembered", windows.len());
             if name % most == 0 {
-                // Name, two windows, and what the cache keeps to know the least used by.
+                // Name, two windows, and what the cache stores to find the least used.
                 largest = largest.max(windows.kept.memory_used().total());
             }
         }
         assert!(largest < most * 128, "{largest} bytes");
-        // The newest is still counted.
+        // The newest name is still counted.
         assert!(windows.ask(Ask::Count, START, subject(&(64 * most - 1).to_string()), &[HOUR]).over[0]);
     }
 

@@ -1,5 +1,5 @@
-//! Owns `/apps/{id}`: one OAuth client as its owner sees it, to change, rotate its secret, or delete. A client of another
-//! user and one that does not exist look alike.
+//! Owns `/apps/{id}`: one OAuth client as shown to its owner, to change it, rotate its secret, or delete it. A client
+//! of another user and one that does not exist look alike.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ pub struct AppPage {
     pub kind: String,
     pub created: When,
     pub form: AppForm,
-    /// What only an administrator changes.
+    /// The parts that only an administrator can change.
     pub fixed: Fixed,
     pub details: Step,
     pub rotate: Step,
@@ -85,7 +85,7 @@ impl AppPage {
     }
 }
 
-/// One secret of an app: its last four characters and its span.
+/// One secret of an app: its last four characters and its lifetime.
 #[derive(Debug, Clone)]
 pub struct SecretRow {
     pub hint: String,
@@ -93,18 +93,18 @@ pub struct SecretRow {
     pub ends: Option<When>,
 }
 
-/// A part of the page that wants a recent sign-in.
+/// A part of the page that requires a recent sign-in.
 enum Part {
     Details,
     Rotate,
     Delete,
 }
 
-/// What a step before this page has to say on it.
+/// Messages of a previous step, shown on this page.
 #[derive(Default)]
 struct Feedback {
     flash: Option<Flash>,
-    /// What was typed, if it is not what is stored.
+    /// The user's input, if it differs from the stored values.
     form: Option<AppForm>,
     password_error: Option<(Part, String)>,
     status: StatusCode,
@@ -136,7 +136,7 @@ pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
         let feedback = Feedback { form: Some(form), status: StatusCode::BAD_REQUEST, ..Feedback::default() };
         return Ok(page(&app, &info, &signed_in, client, feedback));
     };
-    // Scopes of the management API are not on the form, so leaving them out takes none away.
+    // Scopes of the management API are not on the form, so omitting them does not remove them.
     let scopes = changes.scopes.map(|scopes| scopes.union(&management_api::of(&client.scopes)));
     let changes = ClientChanges { scopes, ..changes };
     let by = Attenuation::signed_in(&signed_in.user);
@@ -195,7 +195,7 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
             Ok(render(&page))
         }
         Ok(None) => Err(Error::not_found().into()),
-        // The id comes from the form, so the form was sent before: its answer had the secret.
+        // The id comes from the form, so the form was sent before: that response had the secret.
         Err(store::Error::Conflict) => {
             let text = "This form was sent before, and the secret was rotated then. It is shown only once.".to_owned();
             let flash = Some(Flash { tone: Tone::Warn, text });
@@ -234,7 +234,7 @@ async fn owned(app: &App, user: &User, id: &str) -> Result<Client, Error> {
     client.filter(|client| client.owner_id.as_deref() == Some(user.id.as_str())).ok_or_else(Error::not_found)
 }
 
-/// The form with what is stored.
+/// The form with the stored values.
 fn stored(app: &App, client: &Client) -> AppForm {
     let uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
     AppForm {
@@ -264,7 +264,7 @@ impl Feedback {
 
 fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, client: Client, feedback: Feedback) -> Response {
     let fixed = fixed(&signed_in.user, &client);
-    // What cannot be changed is shown as it is, whatever was typed.
+    // Parts that cannot be changed show the stored values, whatever the input.
     let kept = stored(app, &client);
     let form = match (feedback.form, fixed) {
         (Some(typed), Fixed::Nothing) => typed,

@@ -1,4 +1,4 @@
-//! Owns `/apps/new` and the form for an app: blank, checked, and registering a new one.
+//! Owns `/apps/new` and the form for an app: showing it, checking it, and registering a new app.
 
 use std::sync::Arc;
 
@@ -37,21 +37,21 @@ use crate::{
     },
 };
 
-/// What a developer types about an app, kept when the form comes back with errors beside the fields.
+/// A developer's input about an app, kept when the form is shown again with errors beside the fields.
 #[derive(Debug, Clone, Default)]
 pub struct AppForm {
     pub form: String,
     pub name: String,
     pub name_error: Option<String>,
     pub is_public: bool,
-    /// One address a line.
+    /// One URI per line.
     pub redirect_uris: String,
     pub redirect_uris_error: Option<String>,
     pub scopes: Vec<ScopeGroup>,
     pub scope_error: Option<String>,
-    /// It gets no codes, so it need not have an address to send them to.
+    /// It uses no authorization codes, so it needs no redirect URI.
     pub without_codes: bool,
-    /// The sign-in is not recent, so the password is asked for again.
+    /// Whether the sign-in is not recent, so that the password is required again.
     pub ask_password: bool,
     pub password_error: Option<String>,
 }
@@ -72,12 +72,12 @@ pub struct AppNewPage {
     pub form: AppForm,
 }
 
-/// The parts of an app that its owner can see and not change.
+/// The parts of an app that its owner can see but not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fixed {
     /// Nothing.
     Nothing,
-    /// Its permissions: it acts without a user.
+    /// Its scopes: it acts without a user.
     Scopes,
     /// Its name, redirect URIs and scopes, since users are not asked for consent.
     Details,
@@ -136,7 +136,7 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
             };
             Ok(render(&page))
         }
-        // The id comes from the form, so the form was sent before: its answer had the secret.
+        // The id comes from the form, so the form was sent before: that response had the secret.
         Err(store::Error::Conflict) => {
             let text = "This form was sent before, and its app is registered. A secret is shown only once.".to_owned();
             form.form = signed_in.viewer.form_id(&app);
@@ -146,7 +146,7 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     }
 }
 
-/// The form with what was typed.
+/// The form with the user's input.
 pub(in crate::web) fn typed(app: &App, params: &Params<'_>) -> AppForm {
     AppForm {
         form: params.get("form").unwrap_or_default().to_owned(),
@@ -158,14 +158,14 @@ pub(in crate::web) fn typed(app: &App, params: &Params<'_>) -> AppForm {
     }
 }
 
-/// What the form says about an app, or nothing and the reasons in `form`, each beside its field.
+/// The checked values of the form, or `None` and the errors in `form`, each beside its field.
 pub(in crate::web) fn check(app: &App, params: &Params<'_>, form: &mut AppForm, fixed: Fixed) -> Option<ClientChanges> {
     let name = text::name("a name", &form.name);
     let redirect_uris = redirect_uris(&form.redirect_uris, form.without_codes);
     let chosen: Vec<String> = params.all("scope").map(ToOwned::to_owned).collect();
     let scopes = match (chosen.is_empty(), fixed) {
         (true, Fixed::Nothing) => Err(Error::invalid_scope("choose at least one permission")),
-        // Where there is nothing to choose on the page, nothing is chosen.
+        // If the page offers no choice, nothing is changed.
         (true, _) => Ok(None),
         (false, _) => app.catalog.current().choose(&chosen).map(Some),
     };
@@ -182,7 +182,7 @@ pub(in crate::web) fn check(app: &App, params: &Params<'_>, form: &mut AppForm, 
     }
 }
 
-/// The type in a word.
+/// The type in one word.
 pub(in crate::web) fn kind_word(kind: ClientType) -> &'static str {
     match kind {
         ClientType::Confidential => "Confidential",
@@ -197,7 +197,7 @@ fn form_page(app: &App, signed_in: &SignedIn, flash: Option<Flash>, form: AppFor
     response
 }
 
-/// One redirect URI a line.
+/// One redirect URI per line.
 fn redirect_uris(text: &str, without_codes: bool) -> Result<Vec<RedirectUri>, String> {
     let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
     let uris = lines

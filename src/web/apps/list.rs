@@ -1,4 +1,4 @@
-//! Owns `/apps`: the OAuth clients a user registered.
+//! Owns `/apps`: the OAuth clients that a user registered.
 
 use std::sync::Arc;
 
@@ -24,10 +24,10 @@ use crate::{
     },
 };
 
-/// Most apps shown; the store keeps fewer for one user.
+/// Most apps shown; the store allows fewer per user.
 const APPS_MAX: i64 = 200;
 
-/// `GET /apps`: the clients one registered.
+/// `GET /apps`: the clients that the user registered.
 #[derive(Debug, Template)]
 #[template(path = "apps/list.html")]
 pub struct AppsPage {

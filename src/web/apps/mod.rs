@@ -1,5 +1,5 @@
-//! Owns the pages of the OAuth clients that a user registered: list, form, one client, its secret. Not here: apps that a user
-//! allowed to act for them (`web::connected`) and the rules for clients (`engine::client_rules`).
+//! Owns the pages of the OAuth clients that a user registered: list, form, one client, its secret. Not here: apps that
+//! a user gave access to (`web::connected`) and the rules for clients (`engine::client_rules`).
 
 pub mod detail;
 pub mod form;

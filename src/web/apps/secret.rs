@@ -1,4 +1,4 @@
-//! Owns the one page that ever shows a client secret, with an example of the code flow.
+//! Owns the only page that ever shows a client secret, with an example of the code flow.
 
 use askama::Template;
 
@@ -12,18 +12,18 @@ use crate::{
     ui::{Shell, When, shell_quote},
 };
 
-/// The answer to a new app or a new secret: the only page that ever shows the secret.
+/// The response for a new app or a new secret: the only page that ever shows the secret.
 #[derive(Debug, Template)]
 #[template(path = "apps/secret.html")]
 pub struct AppSecretPage {
     pub shell: Shell,
     pub client_id: String,
     pub name: String,
-    /// `None` for public clients, which have no secret to keep.
+    /// `None` for public clients, which have no secret.
     pub secret: Option<String>,
     /// True after a rotation, false for a new app.
     pub rotated: bool,
-    /// When the secret before this one stops working, if it still does.
+    /// When the previous secret stops working, if it still works.
     pub previous_ends: Option<When>,
     pub exchange: Exchange,
 }
@@ -31,13 +31,13 @@ pub struct AppSecretPage {
 /// Ready-to-paste examples of the authorization-code flow for one app.
 #[derive(Debug, Clone)]
 pub struct Exchange {
-    /// Makes the PKCE pair (RFC 7636 §4) and prints the address to send the user to.
+    /// Creates the PKCE pair (RFC 7636 §4) and prints the URL to send the user to.
     pub start: String,
-    /// Exchanges the code that comes back.
+    /// Exchanges the returned code.
     pub curl: String,
 }
 
-/// The code flow of this app as commands to paste; what the developer fills in is a shell variable.
+/// The code flow of this app as commands to paste; shell variables are for the developer to fill in.
 pub(in crate::web) fn exchange(app: &App, client: &Client) -> Exchange {
     let issuer = &app.config.issuer;
     let redirect_uri = client.redirect_uris.first().map(RedirectUri::as_str).unwrap_or_default();

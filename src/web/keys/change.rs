@@ -34,7 +34,7 @@ pub async fn networks(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id
     let (key, project) = owned(&app, &signed_in.user, &id).await?;
     let params = body.params()?;
     params.refuse_duplicates(&[])?;
-    // A missing field is not an empty one: nothing opens a key to everybody by leaving something out.
+    // A missing field is not an empty one: omitting it must not open a key to every network.
     let typed = params.pairs().find(|(name, _)| *name == "networks").map(|(_, text)| text);
     let typed = typed.ok_or_else(|| Error::invalid_request("networks is missing"))?;
     let networks = match Networks::parse(typed) {
@@ -49,7 +49,7 @@ pub async fn networks(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id
             return detail::page(&app, &info, &signed_in, key, project, feedback).await;
         }
     };
-    // Whoever holds the session alone makes a key work from fewer places, never from more.
+    // With a session alone, a user can narrow a key's networks but not widen them.
     if !networks.is_within(&key.networks)
         && let Err(why) =
             reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, params.get("password"))
@@ -75,14 +75,14 @@ pub async fn networks(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id
     Ok(redirect(&app, &format!("/settings/keys/{id}?done=networks")))
 }
 
-/// `POST /settings/keys/{id}/regenerate`: a new key, and the old one ends at once.
+/// `POST /settings/keys/{id}/regenerate`: creates a new key, and the old one ends at once.
 pub async fn regenerate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let old = owned(&app, &signed_in.user, &id).await?;
     replace(&app, &info, &signed_in, old, &body.params()?, None).await
 }
 
-/// `POST /settings/keys/{id}/rotate`: a new key, and the old one goes on for a while.
+/// `POST /settings/keys/{id}/rotate`: creates a new key, and the old one works for a while longer.
 pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let old = owned(&app, &signed_in.user, &id).await?;
@@ -102,7 +102,7 @@ pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
     Ok(redirect(&app, "/settings/keys?done=revoked"))
 }
 
-/// Puts a new key in the place of one. The new one is like the old: nothing the form says makes it wider.
+/// Replaces a key with a new one with the same properties: nothing in the form can widen it.
 async fn replace(
     app: &Arc<App>,
     info: &RequestInfo,
@@ -140,7 +140,7 @@ async fn replace(
     not_replaced(app, info, signed_in, (old, project), &new_id, why).await
 }
 
-/// Why no key took the place of `old`: most often because the form was sent before.
+/// Why `old` was not replaced: usually because the form was sent before.
 async fn not_replaced(
     app: &App,
     info: &RequestInfo,

@@ -1,4 +1,4 @@
-//! Owns the one page that ever shows a new key.
+//! Owns the only page that ever shows a new key.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use crate::{
     web::{events::Link, format},
 };
 
-/// The answer to a new key: the only page that ever shows it.
+/// The response for a new key: the only page that ever shows it.
 #[derive(Template)]
 #[template(path = "keys/created.html")]
 pub struct KeyCreatedPage {
@@ -27,9 +27,9 @@ pub struct KeyCreatedPage {
     pub environment: String,
     pub scopes: Vec<String>,
     pub expires: Option<When>,
-    /// What becomes of the key before this one.
+    /// A sentence about the key that it replaces.
     pub before: Option<String>,
-    /// Where this key belongs.
+    /// The page to return to.
     pub back: Link,
     /// A command to paste that uses the key.
     pub curl: String,
@@ -48,7 +48,7 @@ impl KeyCreatedPage {
     }
 }
 
-/// The one page that ever shows this key. `before` says what becomes of the key whose place it takes.
+/// The only page that ever shows this key. `before` is a sentence about the key that it replaces.
 pub(in crate::web) fn created(
     app: &App,
     signed_in: &SignedIn,

@@ -1,5 +1,5 @@
-//! Owns `/settings/keys/{id}`: one API key with its use and its history. A key of another user and one that does not exist
-//! look alike. The forms on the page are handled by `change`.
+//! Owns `/settings/keys/{id}`: one API key with its usage and history. A key of another user and one that does not
+//! exist look alike. The forms on the page are handled by `change`.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -34,7 +34,7 @@ use crate::{
     },
 };
 
-/// How long an old key may go on beside the new one.
+/// How long an old key may keep working beside the new one.
 pub(in crate::web) const OVERLAPS: [(&str, &str); 4] =
     [("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 days")];
 
@@ -46,20 +46,20 @@ const HOURS: i64 = 48;
 
 const DAYS: i64 = 30;
 
-/// Things that happened and refusals shown, of each.
+/// Most events shown, and most refusals.
 const LINES_MAX: i64 = 20;
 
-/// `GET /settings/keys/{id}`: one key, its use, and what can be done with it.
+/// `GET /settings/keys/{id}`: one key, its usage, and the actions on it.
 #[derive(Debug, Template)]
 #[template(path = "keys/detail.html")]
 pub struct KeyPage {
     pub shell: Shell,
     pub flash: Option<Flash>,
     pub key: KeyRow,
-    /// How it looks, in words.
+    /// Its form, in words.
     pub kind: &'static str,
     pub is_live: bool,
-    /// Its project has one live key at a time, so that nothing overlaps.
+    /// Whether its project allows only one live key, so that old and new keys cannot overlap.
     pub one_live_key: bool,
     pub bound: Step,
     pub regenerate: Step,
@@ -69,26 +69,26 @@ pub struct KeyPage {
     pub networks_error: Option<String>,
     pub hours: Chart,
     pub days: Chart,
-    /// Where it was used from, newest first.
+    /// The networks it was used from, newest first.
     pub places: Vec<PlaceRow>,
     pub history: Vec<EventLine>,
     pub denials: Vec<DenialRow>,
 }
 
-/// A place a key was used from.
+/// A network that a key was used from.
 #[derive(Debug, Clone)]
 pub struct PlaceRow {
     pub network: String,
     pub first_seen: When,
 }
 
-/// What a step before this page has to say on it.
+/// Messages of a previous step, shown on this page.
 #[derive(Default)]
 pub(in crate::web) struct Feedback {
     pub flash: Option<Flash>,
     pub regenerate_error: Option<String>,
     pub rotate_error: Option<String>,
-    /// Networks as they were typed.
+    /// The user's input of networks.
     pub typed_networks: Option<String>,
     pub networks_error: Option<String>,
     pub networks_password_error: Option<String>,
@@ -116,7 +116,7 @@ pub async fn show(
     page(&app, &info, &signed_in, key, project, Feedback { flash, ..Feedback::default() }).await
 }
 
-/// The page of this key, which is the signed-in user's.
+/// The page of this key, which belongs to the signed-in user.
 pub(in crate::web) async fn page(
     app: &App,
     info: &RequestInfo,
@@ -141,7 +141,7 @@ pub(in crate::web) async fn page(
     };
     let known_networks = || key.networks.iter().collect::<Vec<_>>().join("\n");
     let mut bound = step(feedback.networks_password_error);
-    // A key that works from anywhere has nothing to be made wider.
+    // A key that works from anywhere cannot be widened.
     bound.ask_password &= !key.networks.is_any();
     let page = KeyPage {
         shell: shell(app, &signed_in.viewer, &key.name, Nav::Keys),
@@ -177,7 +177,7 @@ pub(in crate::web) async fn page(
     Ok(response)
 }
 
-/// A sentence on the page of the key that it is about.
+/// A line of the history on the key's own page, which calls it "this key".
 fn of_this_key(line: EventLine) -> EventLine {
     let label = if line.before.is_empty() { "This key" } else { "this key" };
     EventLine { subject: line.subject.map(|_| Link { label: label.to_owned(), href: None }), ..line }
@@ -193,7 +193,7 @@ fn by_day(now: Timestamp, usage: &[HourUsage]) -> Chart {
     Chart::new("days", "Last 30 days", "day", columns((from, DAYS, DAY_SECONDS), &days(usage), format::short_day))
 }
 
-/// One column for each step of time, also where nothing happened.
+/// One column for each interval, including those without requests.
 fn columns(
     (from, count, seconds): (Timestamp, i64, i64),
     usage: &[HourUsage],
@@ -214,7 +214,7 @@ fn columns(
     (0..count).map(column).collect()
 }
 
-/// The key with this id and its project, if it is this user's.
+/// The key with this id and its project, if the key belongs to this user.
 pub(super) async fn owned(app: &App, user: &User, id: &str) -> Result<(ApiKey, Option<Project>), Error> {
     let key = app.store.find_key(id).await?.filter(|key| key.user_id == user.id).ok_or_else(Error::not_found)?;
     let project = match &key.project_id {

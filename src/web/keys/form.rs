@@ -1,4 +1,4 @@
-//! Owns the form for a new key, on the list and on the page of a project: what it offers, what was typed, what it creates.
+//! Owns the form for a new key, on the list and on the page of a project: its choices, its input, the key it creates.
 
 use std::sync::Arc;
 
@@ -19,32 +19,32 @@ use crate::{
     web::{format, reauth, request::PageFailure},
 };
 
-/// What somebody reads who sends a form again.
+/// The message for a form that is sent again.
 pub(in crate::web) const SENT_BEFORE: &str =
     "This form was sent before, and its key is in the list. A key is shown only once.";
 
-/// When keys may end.
+/// The choices for a key's expiry.
 const EXPIRIES: [(&str, &str); 4] =
     [("never", "Never"), ("30d", "In 30 days"), ("90d", "In 90 days"), ("365d", "In a year")];
 
-/// The form for a new key, with what was typed before when it comes back with an error.
+/// The form for a new key, with the user's input when it is shown again with errors.
 #[derive(Debug, Clone, Default)]
 pub struct KeyForm {
-    /// One-time id, so that a double click makes one key.
+    /// One-time id, so that a double click creates only one key.
     pub form: String,
     pub name: String,
     pub name_error: Option<String>,
     pub scopes: Vec<ScopeGroup>,
     pub scope_error: Option<String>,
-    /// The projects to choose from; empty where there are none, or where the page is a project's.
+    /// The projects to choose from; empty if there are none, or on the page of a project.
     pub projects: Vec<Choice>,
     pub project_error: Option<String>,
     pub environments: Vec<Choice>,
     pub expiries: Vec<Choice>,
-    /// CIDR notation, one a line.
+    /// CIDR notation, one network per line.
     pub networks: String,
     pub networks_error: Option<String>,
-    /// The sign-in is not recent, so the password is asked for again.
+    /// Whether the sign-in is not recent, so that the password is required again.
     pub ask_password: bool,
     pub password_error: Option<String>,
 }
@@ -58,17 +58,17 @@ impl KeyForm {
     }
 }
 
-/// What became of a form.
+/// The result of sending a form.
 pub(in crate::web) enum Submission {
     /// A key, with its text to show once.
     Made(Secret, Box<ApiKey>),
-    /// The form with what is wrong, each beside its field.
+    /// The form with its errors, each beside its field.
     Wrong(Box<KeyForm>),
-    /// It was sent before: its answer had the key.
+    /// It was sent before, and that response had the key.
     Again,
 }
 
-/// The form as it is first shown. Nothing is ticked: what a key may do is the owner's choice.
+/// The form as first shown. No scope is checked: the choice is the owner's.
 pub(in crate::web) fn blank(app: &App, info: &RequestInfo, signed_in: &SignedIn, projects: &[Project]) -> KeyForm {
     KeyForm {
         form: signed_in.viewer.form_id(app),
@@ -81,7 +81,7 @@ pub(in crate::web) fn blank(app: &App, info: &RequestInfo, signed_in: &SignedIn,
     }
 }
 
-/// Makes the key that a form asks for. On the page of a project, the form's own choice of one does not count.
+/// Creates the key that a form describes. On the page of a project, the form's own choice of project is ignored.
 pub(in crate::web) async fn submit(
     app: &Arc<App>,
     info: &RequestInfo,
@@ -119,7 +119,7 @@ pub(in crate::web) async fn submit(
     }
 }
 
-/// The form with what was typed.
+/// The form with the user's input.
 fn typed(app: &App, info: &RequestInfo, signed_in: &SignedIn, params: &Params<'_>, projects: &[Project]) -> KeyForm {
     let catalog = app.catalog.current();
     KeyForm {
@@ -135,7 +135,7 @@ fn typed(app: &App, info: &RequestInfo, signed_in: &SignedIn, params: &Params<'_
     }
 }
 
-/// What the form asks for, or nothing and the reasons in `form`. Fields that are not an owner's to say are not read.
+/// The checked values of the form, or `None` and the errors in `form`. Fields that an owner may not set are ignored.
 async fn check(
     app: &Arc<App>,
     info: &RequestInfo,
@@ -185,7 +185,7 @@ async fn check(
     }))
 }
 
-/// What keys can be for; the first unless another was chosen.
+/// The environments of keys; the first is selected unless another was chosen.
 fn environments(app: &App, chosen: Option<&str>) -> Vec<Choice> {
     let first = app.config.default_environment();
     let choice = |name: &String| Choice {
@@ -196,7 +196,7 @@ fn environments(app: &App, chosen: Option<&str>) -> Vec<Choice> {
     app.config.environments.iter().map(choice).collect()
 }
 
-/// The projects a key may be made in.
+/// The projects in which a key may be created.
 fn project_choices(projects: &[Project], chosen: &str) -> Vec<Choice> {
     let choice = |project: &Project| Choice {
         value: project.id.clone(),

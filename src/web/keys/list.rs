@@ -25,14 +25,14 @@ use crate::{
     web::request::{PageResult, query, signed_form},
 };
 
-/// `GET /settings/keys`: the keys one has, and the form for a new one.
+/// `GET /settings/keys`: the user's keys, and the form for a new one.
 #[derive(Debug, Template)]
 #[template(path = "keys/list.html")]
 pub struct KeysPage {
     pub shell: Shell,
     pub flash: Option<Flash>,
     pub active: Vec<KeyRow>,
-    /// Revoked and expired keys, kept in sight because somebody may ask why a script stopped.
+    /// Revoked and expired keys, still listed because they may explain why a script stopped working.
     pub ended: Vec<KeyRow>,
     pub form: KeyForm,
 }

@@ -1,5 +1,5 @@
-//! Owns the pages of API keys: the list, one key, the form for a new key and the page that shows it once. What a key is
-//! allowed to be is decided in `engine`.
+//! Owns the pages of API keys: the list, one key, the form for a new key and the page that shows it once. The rules for
+//! keys are in `engine`.
 
 pub mod change;
 pub mod created;

@@ -12,21 +12,21 @@ use crate::{
     web::{events::Link, format},
 };
 
-/// A key that ends this soon is pointed out, in seconds.
+/// A key that expires this soon is highlighted, in seconds.
 const SOON_SECONDS: i64 = 7 * 86_400;
 
-/// One key in the list. The key itself is nowhere; `hint` is its prefix and last four characters.
+/// One key in the list, without the key itself; `hint` is its prefix and last four characters.
 #[derive(Debug, Clone)]
 pub struct KeyRow {
     pub id: String,
     pub name: String,
     pub hint: String,
-    /// `live`, `test`, or another name the deployment knows.
+    /// `live`, `test`, or another configured name.
     pub environment: String,
     pub project: Option<Link>,
     /// A plan of its own.
     pub plan: Option<String>,
-    /// From where it may be used; empty means anywhere.
+    /// The networks in which it may be used; empty means anywhere.
     pub networks: Vec<String>,
     pub scopes: Vec<String>,
     pub created: When,
@@ -34,9 +34,9 @@ pub struct KeyRow {
     pub expires: Option<When>,
     pub status: String,
     pub tone: Tone,
-    /// The key that was created in its place.
+    /// The key that replaced it.
     pub replaced_by: Option<Link>,
-    /// The key in whose place it was created, as long as that one works.
+    /// The key that it replaced, as long as that one works.
     pub replaces: Option<Link>,
 }
 
@@ -46,7 +46,7 @@ impl KeyRow {
         bitting(&self.id)
     }
 
-    /// Its networks in few words.
+    /// Its networks in short form.
     #[must_use]
     pub fn networks_short(&self) -> String {
         match self.networks.as_slice() {
@@ -79,7 +79,7 @@ pub(in crate::web) fn rows(now: Timestamp, keys: Vec<ApiKey>, projects: &[Projec
     (rows(active), rows(ended))
 }
 
-/// A key as a row; `project` is its own.
+/// A key as a row; `project` is the key's project.
 pub(in crate::web) fn row(now: Timestamp, project: Option<&Project>, key: ApiKey) -> KeyRow {
     let ends_soon = key.expires_at.is_some_and(|end| end <= now.plus_seconds(SOON_SECONDS));
     let replaced_by = key.replaced_by.as_deref().map(|id| link(id, "the new key"));
@@ -117,7 +117,7 @@ pub(in crate::web) fn row(now: Timestamp, project: Option<&Project>, key: ApiKey
     }
 }
 
-/// Words that lead to the page of a key.
+/// A link to the page of a key.
 fn link(id: &str, label: &str) -> Link {
     Link { label: label.to_owned(), href: Some(format!("/settings/keys/{id}")) }
 }

@@ -1,5 +1,5 @@
-//! Owns `/settings/projects/{id}`: one project as its owner sees it: its keys, a new one, how they are made, on and off.
-//! A project of somebody else and one that does not exist look alike.
+//! Owns `/settings/projects/{id}`: one project as shown to its owner: its keys, creating one, its settings, disabling
+//! it. A project of another user and one that does not exist look alike.
 
 use std::sync::Arc;
 
@@ -51,18 +51,18 @@ pub struct ProjectPage {
     /// A plan of its own.
     pub plan: Option<String>,
     pub disabled: bool,
-    /// By an administrator: not for the owner to enable.
+    /// Disabled by an administrator, so the owner cannot enable it.
     pub suspended: bool,
     pub one_live_key: bool,
     pub active: Vec<KeyRow>,
     pub ended: Vec<KeyRow>,
-    /// The one live key to regenerate here, if there is exactly one.
+    /// The one live key, to regenerate here, if there is exactly one.
     pub regenerate: Option<(String, Step)>,
-    /// How its settings are changed.
+    /// The form for changing its settings.
     pub settings: Step,
-    /// How it is disabled or enabled.
+    /// The form for disabling or enabling it.
     pub switch: Step,
-    /// The form for another key, where the policy allows one.
+    /// The form for another key, if the policy allows one.
     pub new_key: Option<KeyForm>,
     pub form: ProjectForm,
 }
@@ -74,7 +74,7 @@ impl ProjectPage {
     }
 }
 
-/// What a step before this page has to say on it.
+/// Messages of a previous step, shown on this page.
 #[derive(Default)]
 struct Feedback {
     flash: Option<Flash>,
@@ -115,7 +115,7 @@ pub async fn create_key(State(app): State<Arc<App>>, info: RequestInfo, Id(id): 
             Ok(keys::created::created(&app, &signed_in, secret.expose(), &key, Some(&project), None))
         }
         Submission::Wrong(form) => {
-            // What the project itself refuses has no field here to stand beside.
+            // Errors about the project have no field on this page, so they are shown at its top.
             let flash = form.project_error.clone().map(|text| Flash { tone: Tone::Bad, text });
             let feedback = Feedback { flash, key: Some(*form), status: StatusCode::BAD_REQUEST, ..Feedback::default() };
             page(&app, &info, &signed_in, project, feedback).await
@@ -202,7 +202,7 @@ async fn set_disabled(app: &Arc<App>, info: &RequestInfo, id: String, request: R
 async fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, project: Project, feedback: Feedback) -> PageResult {
     let keys = app.store.list_keys(info.now, &signed_in.user.id, Some(&project.id)).await?;
     let (mut active, mut ended) = keys::row::rows(info.now, keys, std::slice::from_ref(&project));
-    // The whole page is the project's.
+    // All keys on this page belong to the project.
     active.iter_mut().chain(&mut ended).for_each(|row| row.project = None);
     let regenerate = match active.as_slice() {
         [key] => Some((key.id.clone(), reauth::step(app, info.now, &signed_in.viewer, None))),
@@ -238,7 +238,7 @@ async fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, project: Proj
     Ok(response)
 }
 
-/// The project with this id, if it is this user's.
+/// The project with this id, if it belongs to this user.
 async fn owned(app: &App, user: &User, id: &str) -> Result<Project, Error> {
     let project = app.store.find_project(id).await?;
     project.filter(|project| project.user_id == user.id).ok_or_else(Error::not_found)

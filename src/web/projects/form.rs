@@ -1,11 +1,11 @@
-//! Owns the form for a project: what was typed.
+//! Owns the form for a project and its input.
 
 use crate::model::{error::Error, key::KeyForm, params::Params};
 
-/// Shown where a name is in use.
+/// Shown if the name is in use.
 pub(in crate::web) const NAME_TAKEN: &str = "You have another project of this name.";
 
-/// What an owner says about a project.
+/// An owner's input about a project.
 #[derive(Debug, Clone, Default)]
 pub struct ProjectForm {
     pub form: String,
@@ -15,7 +15,7 @@ pub struct ProjectForm {
     pub one_live_key: bool,
 }
 
-/// The form with what was typed. What is not an owner's to say, such as the plan, is not read.
+/// The form with the user's input. Settings that an owner may not change, such as the plan, are ignored.
 pub(in crate::web) fn typed(params: &Params<'_>) -> ProjectForm {
     ProjectForm {
         form: params.get("form").unwrap_or_default().to_owned(),
@@ -26,7 +26,7 @@ pub(in crate::web) fn typed(params: &Params<'_>) -> ProjectForm {
     }
 }
 
-/// The form of keys that was chosen.
+/// The chosen form of keys.
 pub(in crate::web) fn key_form(params: &Params<'_>) -> Result<KeyForm, Error> {
     params.get("key_form").map_or(Ok(KeyForm::Prefixed), KeyForm::choose)
 }

@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// `GET /settings/projects`: the projects one has, and the form for a new one.
+/// `GET /settings/projects`: the user's projects, and the form for a new one.
 #[derive(Debug, Template)]
 #[template(path = "projects/list.html")]
 pub struct ProjectsPage {
@@ -86,7 +86,7 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     match engine::projects::create(app.engine_on(&store), act, &by, new, alone).await {
         Ok(_) => Ok(redirect(&app, &format!("/settings/projects/{id}?done=made"))),
         Err(store::Error::Conflict) => {
-            // The id comes from the form: sent twice, it leads to the one project it made.
+            // The id comes from the form: sent twice, it leads to the one project it created.
             if app.store.find_project(&id).await?.is_some_and(|made| made.user_id == user_id) {
                 return Ok(redirect(&app, &format!("/settings/projects/{id}")));
             }
