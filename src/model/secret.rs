@@ -2,7 +2,7 @@
 //!
 //! A secret is `PREFIX_` + 36 random base62 characters (214 bits) + 6 characters of CRC-32, so that a typo is refused
 //! without a query and secret scanners can tell our secrets from noise. Stored as SHA-256: a slow hash protects only
-//! against dictionaries, and there is none of random values. The only file that generates random numbers.
+//! against dictionaries, and no dictionary has random values. The only file that generates random numbers.
 
 use std::fmt;
 
