@@ -160,10 +160,7 @@ impl Installation {
         let database = format!("sqlite:{}", self.directory.join("grantd.db").display());
         command.current_dir(&self.directory).args(arguments).env("GRANTD_TRUSTED_PROXIES", "127.0.0.1/32");
         // One client asks as fast as it can: its limits are as good as off.
-        command
-            .env("GRANTD_LIMITS__TOKEN_REQUESTS_PER_CLIENT", "4000000000")
-            .env("GRANTD_LIMITS__CLIENT_PLAN", "free")
-            .env("GRANTD_LIMITS__WRITES_PER_USER", "4000000000");
+        command.env("GRANTD_LIMITS__TOKEN_REQUESTS_PER_CLIENT", "4000000000").env("GRANTD_LIMITS__CLIENT_PLAN", "free");
         command.args(["--database", &database, "--issuer", &format!("http://{}", self.address)]);
         command
     }

@@ -19,7 +19,6 @@ use crate::{
         extract::RequestInfo,
         reply::{see_other, with_query},
         session::Viewer,
-        write_limit,
     },
     model::{
         authorize_request::{AuthorizeRequest, STATE_MAX},
@@ -321,8 +320,6 @@ async fn issue_code(
     let (Some(user), Some(auth_time), Some(session)) = (viewer.user(), viewer.auth_time(), viewer.session()) else {
         return Err(Error::server("a code without a user").into());
     };
-    // Each code is a grant and its audit entries, also where it is redeemed.
-    write_limit::admit(app, info.now, &user.id, None).await?;
     // A code that nobody redeems is a row for nothing; redeeming takes it off this count.
     let guard = Throttle::codes(app.config.limits.unredeemed_codes_per_user);
     if let Some(wait) = app.limiter.hit(info.now, guard, &user.id).await {

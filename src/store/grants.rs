@@ -19,9 +19,6 @@ use crate::{
 
 /// Most replays of one successor within its grace window, far above what a retrying client sends.
 const REPLAYS_MAX: i64 = 256;
-/// Most live grants of one user and client, one per device or sign-in. Operations that end all grants of a user, such
-/// as a password change, update them in one statement.
-const LIVE_MAX: i64 = 100;
 
 /// Outcome of a redemption. A refusal is committed too: it may have revoked the grant.
 #[derive(Debug)]
@@ -68,17 +65,13 @@ record! {
     }
 }
 
-/// Locks the session in which a grant is created until the commit, if its user and client are enabled. Returns the
-/// least recently used grant of this user and client if they have reached the limit.
+/// Locks the session in which a grant is created until the commit, if its user and client are enabled.
 const LOCK_SESSION: &str = concat!(
     "UPDATE sessions SET user_id = user_id WHERE digest = $1 AND user_id = $2 AND expires_at > $3
        AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.disabled_at IS NULL)
        AND EXISTS (SELECT 1 FROM clients c WHERE c.id = $4 AND ",
     client_disabled_at!(),
-    " IS NULL)
-     RETURNING (SELECT g.id FROM grants g WHERE g.user_id = $2 AND g.client_id = $4 AND g.revoked_at IS NULL
-                ORDER BY g.generation = 0 AND g.code_expires_at <= $3, COALESCE(g.rotated_at, g.created_at) DESC, g.id
-                LIMIT 1 OFFSET $5)"
+    " IS NULL)"
 );
 const REDEEM: &str = concat!(
     "UPDATE grants SET generation = 1, rotated_at = $3, idle_expires_at = $4
@@ -110,20 +103,15 @@ const REPLAY: &str = concat!(
 
 impl Store {
     /// Stores a new grant; its code may be redeemed until it expires. Returns false and changes nothing if the session
-    /// in which it was approved has ended, or its user or client was disabled. If the user and client have too many
-    /// grants, the least recently used one is revoked.
+    /// in which it was approved has ended, or its user or client was disabled.
     pub async fn insert_grant(&self, now: Timestamp, origin: Origin, grant: NewGrant) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
                 // The session's row stays locked until the commit. A password change deletes the sessions before it
                 // revokes the grants, so it either finds this grant or leaves no session to create it in.
                 let session = grant.session.text();
-                let place = binds![&session, &grant.user_id, now, &grant.client_id, LIVE_MAX - 1];
-                let Some(unused) = tx.find::<Option<String>>(LOCK_SESSION, place).await? else { return Ok(false) };
-                if let Some(unused) = unused {
-                    revoke(tx, now, &unused, "too many").await?;
-                    let event = Event::new("grant.revoke").user(&grant.user_id).client(&grant.client_id);
-                    tx.audit(now, &origin, event.object(&unused)).await?;
+                if tx.execute(LOCK_SESSION, binds![&session, &grant.user_id, now, &grant.client_id]).await? == 0 {
+                    return Ok(false);
                 }
                 let id = grant.id.text();
                 tx.execute(

@@ -238,19 +238,3 @@ async fn the_exchange_asks_for_no_more_than_was_granted() {
     assert_eq!(reply.status(200).text("scope"), "other");
     app.introspect(&reply.text("access_token")).await.inactive();
 }
-
-#[tokio::test]
-async fn codes_count_as_changes_of_their_user_also_when_they_are_exchanged() {
-    // THREATS: RL1
-    let app = TestApp::with(&[("limits.writes_per_user", "3")]).await;
-    let client = first_party(&app).await;
-    let browser = signed_in(&app, "alice@example.com").await;
-    for _ in 0..3 {
-        let code = flow::code(&browser, &client).await;
-        exchange(&app, &client, &code).await.status(200);
-    }
-    browser.get(&authorize_url(&client, &[])).await.page(429);
-    flow::code(&signed_in(&app, "bob@example.com").await, &client).await;
-    app.advance(61);
-    flow::code(&browser, &client).await;
-}

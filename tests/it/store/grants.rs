@@ -26,7 +26,6 @@ on_each_engine!(
     a_revoked_grant_stays_revoked,
     a_disabled_user_redeems_nothing_and_loses_nothing,
     a_new_password_ends_grants,
-    one_user_and_client_have_a_hundred_live_grants,
     a_revoked_grant_is_deleted_after_a_day,
 );
 
@@ -261,34 +260,6 @@ async fn a_new_password_ends_grants(base: Base) {
     assert!(!set("user_none").await.expect("an answer"));
     assert!(set(&base.user).await.expect("an answer"));
     refused(base.rotate(later(2), &id, 1, GRACE_MS).await, "revoked");
-}
-
-async fn one_user_and_client_have_a_hundred_live_grants(base: Base) {
-    let mut ids = Vec::new();
-    let add = async |at: i64| {
-        let grant = grant(later(at), &base.user, &base.client);
-        let id = grant.id.text();
-        keep(&base.store, later(at), grant).await;
-        id
-    };
-    for at in 0..100 {
-        ids.push(add(at).await);
-    }
-    redeemed(base.redeem(later(100), &ids[0], &base.client).await);
-    ids.push(add(101).await);
-    for (at, id) in ids.iter().enumerate() {
-        assert_eq!(base.is_revoked(id).await, at == 1, "{at}: the one that was not used for longest");
-    }
-    // Of one moment, so without an order.
-    let mut newest = base.audit(2).await;
-    newest.sort();
-    assert_eq!(newest, ["code.issue", "grant.revoke"]);
-    // Of another client's there may be as many.
-    let other = new_client();
-    let other_id = other.id.clone();
-    base.store.insert_client(NOW, who(), other).await.expect("a client");
-    keep(&base.store, later(102), grant(later(102), &base.user, &other_id)).await;
-    assert!(!base.is_revoked(&ids[2]).await);
 }
 
 async fn a_revoked_grant_is_deleted_after_a_day(base: Base) {
