@@ -1,4 +1,4 @@
--- A user's live grants are counted for each client when another is added, and revoked grants are deleted by age.
+-- Live grants are looked up by user and client; revoked grants are deleted by age.
 
 DROP INDEX grants_user_client;
 CREATE INDEX grants_live ON grants (user_id, client_id) WHERE revoked_at IS NULL;
