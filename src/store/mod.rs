@@ -125,22 +125,13 @@ impl Store {
         bounds: Bounds,
         fingerprint: impl FnOnce(bool) -> Result<Option<String>, ModelError>,
     ) -> Result<Self, Error> {
-        let (freshness, meter) = (Arc::new(Freshness::default()), Meter::default());
-        let engine = match url.strip_prefix("sqlite:") {
-            Some(path) => {
-                let migrate = |tx: &rusqlite::Connection| migrate(tx, fingerprint);
-                let (feed, meter) = (Arc::clone(&freshness), Arc::clone(&meter));
-                let opened = Sqlite::open(Path::new(path), bounds, migrate, feed, meter);
-                Engine::Sqlite(opened.map_err(|error| error.at_start(&format!("cannot open {path}")))?)
-            }
-            None => {
-                let (pool, place) = postgres::connect(url, bounds.wait).await?;
-                let migrated = migrations::postgres(&pool).await;
-                migrated.map_err(|error| error.at_start(&format!("{place}: cannot bring the schema up to date")))?;
-                Engine::Postgres(pool)
-            }
-        };
-        Ok(Self { engine: Arc::new(engine), freshness, meter, wait: bounds.wait, around: Around::default() })
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            return Self::embedded(path, bounds, |tx| migrate(tx, fingerprint));
+        }
+        let (pool, place) = postgres::connect(url, bounds.wait).await?;
+        let migrated = migrations::postgres(&pool).await;
+        migrated.map_err(|error| error.at_start(&format!("{place}: cannot bring the schema up to date")))?;
+        Ok(Self::of(Engine::Postgres(pool), bounds.wait))
     }
 
     /// Opens an existing database without migrating its schema. For data that every schema version has.
@@ -148,16 +139,27 @@ impl Store {
     /// # Errors
     /// [`Error::Setup`] when the database cannot be reached or opened.
     pub async fn open_as_it_is(url: &str, bounds: Bounds) -> Result<Self, Error> {
+        match url.strip_prefix("sqlite:") {
+            Some(path) => Self::embedded(path, bounds, |_| Ok(())),
+            None => Ok(Self::of(Engine::Postgres(postgres::connect(url, bounds.wait).await?.0), bounds.wait)),
+        }
+    }
+
+    fn embedded(
+        path: &str,
+        bounds: Bounds,
+        migrate: impl FnOnce(&rusqlite::Connection) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let (freshness, meter) = (Arc::new(Freshness::default()), Meter::default());
-        let engine = match url.strip_prefix("sqlite:") {
-            Some(path) => {
-                let (feed, meter) = (Arc::clone(&freshness), Arc::clone(&meter));
-                let opened = Sqlite::open(Path::new(path), bounds, |_| Ok(()), feed, meter);
-                Engine::Sqlite(opened.map_err(|error| error.at_start(&format!("cannot open {path}")))?)
-            }
-            None => Engine::Postgres(postgres::connect(url, bounds.wait).await?.0),
-        };
-        Ok(Self { engine: Arc::new(engine), freshness, meter, wait: bounds.wait, around: Around::default() })
+        let (feed, counts) = (Arc::clone(&freshness), Arc::clone(&meter));
+        let opened = Sqlite::open(Path::new(path), bounds, migrate, feed, counts);
+        let engine = Engine::Sqlite(opened.map_err(|error| error.at_start(&format!("cannot open {path}")))?);
+        Ok(Self { freshness, meter, ..Self::of(engine, bounds.wait) })
+    }
+
+    fn of(engine: Engine, wait: Duration) -> Self {
+        let (engine, freshness, meter) = (Arc::new(engine), Arc::default(), Meter::default());
+        Self { engine, freshness, meter, wait, around: Around::default() }
     }
 
     /// Copies the write-ahead log of an embedded database into its file. PostgreSQL does this itself.
@@ -173,12 +175,12 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] when the database cannot be reached or opened.
     pub async fn look(url: &str) -> Result<Self, Error> {
+        let bounds = Bounds::default();
         let engine = match url.strip_prefix("sqlite:") {
-            Some(path) => Engine::Sqlite(Sqlite::look(Path::new(path), Bounds::default())?),
-            None => Engine::Postgres(postgres::connect(url, Bounds::default().wait).await?.0),
+            Some(path) => Engine::Sqlite(Sqlite::look(Path::new(path), bounds)?),
+            None => Engine::Postgres(postgres::connect(url, bounds.wait).await?.0),
         };
-        let (engine, wait) = (Arc::new(engine), Bounds::default().wait);
-        Ok(Self { engine, freshness: Arc::default(), meter: Meter::default(), wait, around: Around::default() })
+        Ok(Self::of(engine, bounds.wait))
     }
 
     fn is_embedded(&self) -> bool {
