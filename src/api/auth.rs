@@ -52,7 +52,7 @@ const OF_A_PROJECT: [Scope; 5] =
 #[derive(Clone, Copy, Debug)]
 pub struct Operator;
 
-/// `grantd:keys:read`, for what is in the catalog: that is nobody's.
+/// `grantd:keys:read`, for the catalog, which belongs to no user.
 #[derive(Debug)]
 pub struct CatalogRead;
 
@@ -90,7 +90,7 @@ pub enum Who {
 /// The holder of a credential.
 #[derive(Debug)]
 pub struct Holder {
-    /// The user behind it.
+    /// Its user.
     pub user: User,
     /// The credential.
     pub credential: Verified,
@@ -291,7 +291,7 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     Ok(caller)
 }
 
-/// A valid credential: is it for this, is there a user behind it, and does it ask too often?
+/// Whether a valid credential is for this API, has a user, and is within its limits.
 async fn judge(app: &App, now: Timestamp, principal: &Principal, needs: Needs) -> Result<Judged, Error> {
     let refused = |reason| Ok(Judged::Refused(reason));
     let catalog = app.catalog.current();

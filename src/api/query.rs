@@ -125,7 +125,7 @@ pub struct NoFilter {}
 /// A moment, for a field of a filter.
 ///
 /// # Errors
-/// Words that go behind the parameter's name.
+/// A message that follows the parameter's name.
 pub fn moment<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
     text.map(|text| read_moment(&text).ok_or_else(|| de::Error::custom(MOMENT))).transpose()

@@ -125,7 +125,7 @@ pub struct Refused {
     /// The client that holds the token it carried
     #[schema(format = "client-id")]
     client: Option<String>,
-    /// The user behind what it carried
+    /// The user of the credential
     #[schema(format = "user-id")]
     user: Option<String>,
     /// Who sent it

@@ -1,5 +1,5 @@
-//! Owns `/api/v1/users`, for administrators. Passwords are set once, when a user is made; nobody's is changed here. Nor is
-//! anybody made an administrator: that takes the command line beside the database.
+//! Owns `/api/v1/users`, for administrators. A password is set when a user is created and not changed here. Administrators
+//! are created by the command line beside the database.
 
 use std::sync::Arc;
 

@@ -211,8 +211,8 @@ async fn answer(
     };
     out.extend_from_slice(b"{\"active\":false}");
     let client = caller.client_id();
-    // What has ended is no guess and is not counted; yet nobody who guesses learns by it that a guess was once right. What
-    // is live is always answered: a caller that sends on what strangers try must not lose its own users by it.
+    // An expired or revoked credential is not a guess, so it is not counted; the answer does not reveal that it once was
+    // valid. Active credentials are always answered: a caller that forwards guesses must not lock out its own users.
     let wait = match rejection.reason {
         Reason::Unknown => app.limiter.hit(info.now, Throttle::INTROSPECTION, client).await,
         _ => app.limiter.retry_after(info.now, Throttle::INTROSPECTION, client).await,

@@ -62,7 +62,7 @@ fn document(app: &App) -> Value {
     })
 }
 
-/// A public document: any origin may read it, anybody may keep it for a while.
+/// A public document: any origin may read it, and any cache may store it for a while.
 fn document_response(headers: &HeaderMap, body: String, etag: &str) -> Response {
     let same = headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes() == etag.as_bytes());
     let mut response = Response::new(if same { Body::empty() } else { Body::from(body) });

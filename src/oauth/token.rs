@@ -73,8 +73,8 @@ pub async fn token(State(app): State<Arc<App>>, info: RequestInfo, request: Requ
     }))
 }
 
-/// Counts a request of a client that has proven itself. A public one proves nothing: it is counted for each sender apart, so
-/// that nobody can use up what others need.
+/// Counts a request of an authenticated client. A public client does not authenticate, so it is counted for each sender
+/// apart: no sender can use up the limit of the others.
 async fn admit(app: &App, info: &RequestInfo, client: &Client) -> Result<(), Error> {
     let guard = Throttle::token_requests(app.config.limits.token_requests_per_client);
     let whose = if client.is_confidential() { client.id.clone() } else { format!("{}@{}", client.id, info.network()) };

@@ -19,7 +19,7 @@ const PROBLEM: &str = "application/problem+json";
 
 /// What operations are grouped by.
 const TAGS: [(&str, &str); 12] = [
-    ("keys", "API keys: make, watch, rotate, revoke."),
+    ("keys", "API keys: create, watch, rotate, revoke."),
     ("projects", "Containers of keys with a policy."),
     ("usage", "How keys are used, and why requests were refused."),
     ("clients", "OAuth apps."),

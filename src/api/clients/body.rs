@@ -32,7 +32,7 @@ pub struct Client {
     /// How it proves itself
     #[schema(format = "auth-method")]
     pub(super) auth_methods: Vec<&'static str>,
-    /// Who registered it; nobody if the operator did
+    /// The user who registered it; none if the operator did
     #[schema(format = "user-id")]
     pub(super) user: Option<String>,
     /// The API whose resource server it is
@@ -93,7 +93,7 @@ pub struct CreateClient {
     #[serde(default)]
     #[schema(required = true, min_items = 1, format = "scope")]
     pub(super) scopes: Vec<String>,
-    /// Who it will belong to, by id or address, for administrators to choose; else you, or an administrator's to nobody
+    /// The owner, by id or address; only an administrator may set it. By default you, or no owner if you are an administrator
     #[schema(format = "who")]
     pub(super) user: Option<String>,
     /// For administrators: what it may do; `authorization_code` and `refresh_token` if left out. No public client has
