@@ -94,19 +94,14 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the database and builds every part. Starts no background tasks.
-    ///
-    /// # Errors
-    /// When the database cannot be opened or belongs to another master key, or the clock is clearly wrong.
+    /// Opens the database and builds every part. Starts no background tasks. Fails if the database belongs to another
+    /// master key, or the clock is clearly wrong.
     pub async fn new(config: Config, master: MasterKey, clock: Clock) -> Result<Self, Error> {
         let store = Store::open_with(config.database.expose(), Bounds::from(&config.limits), |_| Ok(None)).await?;
         Self::on(store, config, master, clock).await
     }
 
     /// As [`Self::new`], on a database that is already open.
-    ///
-    /// # Errors
-    /// When the database belongs to another master key, or the clock is clearly wrong.
     pub async fn on(store: Store, config: Config, master: MasterKey, clock: Clock) -> Result<Self, Error> {
         let store = Arc::new(store);
         let now = clock.now();
@@ -206,9 +201,6 @@ fn identity_headers(config: &Config) -> Result<Vec<HeaderName>, Error> {
 }
 
 /// Refuses a database that was created with another master key.
-///
-/// # Errors
-/// `invalid_request`, `temporarily_unavailable`.
 pub async fn check_master(store: &Store, master: &MasterKey, now: Timestamp) -> Result<(), Error> {
     let fingerprint = master.fingerprint()?;
     if store.keep_once(now, "master_key", fingerprint.clone()).await? != fingerprint {

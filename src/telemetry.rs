@@ -53,9 +53,6 @@ impl Telemetry {
 }
 
 /// Starts logging to standard error: text for people, or JSON objects.
-///
-/// # Errors
-/// `invalid_request` when the filter cannot be parsed.
 pub fn start_log(filter: &str, json: bool) -> Result<(), Error> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|_| Error::invalid_request("log: a level such as info, or grantd=debug,info"))?;

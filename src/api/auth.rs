@@ -140,9 +140,6 @@ impl Caller {
     }
 
     /// Who will own what is made: the caller, or whom an administrator names.
-    ///
-    /// # Errors
-    /// `invalid_request`, `temporarily_unavailable`.
     pub async fn owner(&self, app: &App, named: Option<&str>) -> Result<User, Problem> {
         self.server_only("user", named.is_some())?;
         let missing = || Error::invalid_request("there is no such user");
@@ -154,9 +151,6 @@ impl Caller {
     }
 
     /// Refuses a member that is not for callers to choose, unless they are administrators.
-    ///
-    /// # Errors
-    /// `invalid_request`.
     pub fn server_only(&self, member: &'static str, is_given: bool) -> Result<(), Problem> {
         if is_given && !self.is_admin() {
             return Err(Error::invalid_request(format!("only an administrator may set {member}")).into());
@@ -180,9 +174,6 @@ impl Caller {
     }
 
     /// What the engine's rules said to this caller. That something is wider than the credential is noted for its owner.
-    ///
-    /// # Errors
-    /// What the rules said.
     pub fn note_escalation<T>(&self, app: &App, judged: Result<T, impl Into<Error>>) -> Result<T, Problem> {
         let judged = judged.map_err(Into::into);
         if let (Err(error), Some(holder)) = (&judged, self.holder())

@@ -77,9 +77,6 @@ impl<'a> Idempotent<'a> {
 
     /// The response to work that was done, which called [`Self::created`] or [`Self::done`]; or the stored one, where an equal
     /// request was answered before or came first.
-    ///
-    /// # Errors
-    /// Why the work was not done; `idempotency_mismatch`, `temporarily_unavailable`.
     pub async fn run<T>(&self, work: impl Future<Output = Result<T, Problem>>) -> Result<Response, Problem> {
         if let Some(response) = self.replay().await? {
             return Ok(response);

@@ -57,9 +57,6 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
 }
 
 /// Refuses a query where none is read: whoever sends one expects what will not happen.
-///
-/// # Errors
-/// `invalid_request`.
 pub fn no_query(uri: &Uri) -> Result<(), Error> {
     match uri.query() {
         None | Some("") => Ok(()),

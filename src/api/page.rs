@@ -39,9 +39,6 @@ pub struct Paging {
 }
 
 /// A page of the list called `name`: what `read` finds from a position on.
-///
-/// # Errors
-/// `invalid_request` for an invalid cursor, `temporarily_unavailable`.
 pub async fn page<T, U, F>(
     app: &App,
     name: &'static str,
@@ -70,9 +67,6 @@ fn start(app: &App, name: &'static str, paging: &Paging) -> Result<Option<Positi
 }
 
 /// A page of a list that is held whole, in the order of `id`.
-///
-/// # Errors
-/// `invalid_request` for an invalid cursor.
 pub fn cut<T>(
     app: &App,
     name: &'static str,

@@ -32,9 +32,6 @@ pub struct Query<'u>(Params<'u>);
 
 impl<'u> Query<'u> {
     /// Reads a query that may have these names.
-    ///
-    /// # Errors
-    /// `invalid_request` naming what is wrong.
     pub fn parse(uri: &'u Uri, names: &[&str]) -> Result<Self, Error> {
         let query = Self::of(uri)?;
         if query.0.pairs().any(|(name, _)| !names.contains(&name)) {
@@ -56,9 +53,6 @@ impl<'u> Query<'u> {
     }
 
     /// A value that is one of these.
-    ///
-    /// # Errors
-    /// `invalid_request`.
     pub fn one_of(&self, name: &str, of: &[&str]) -> Result<Option<&str>, Error> {
         match self.get(name) {
             Some(value) if !of.contains(&value) => {
@@ -69,9 +63,6 @@ impl<'u> Query<'u> {
     }
 
     /// A moment.
-    ///
-    /// # Errors
-    /// `invalid_request`.
     pub fn moment(&self, name: &str) -> Result<Option<Timestamp>, Error> {
         let wrong = || Error::invalid_request(format!("{name} is {MOMENT}"));
         self.get(name).map(|text| read_moment(text).ok_or_else(wrong)).transpose()
@@ -123,9 +114,6 @@ impl<S: Send + Sync, F: DeserializeOwned> FromRequestParts<S> for ListQuery<F> {
 pub struct NoFilter {}
 
 /// A moment, for a field of a filter.
-///
-/// # Errors
-/// A message that follows the parameter's name.
 pub fn moment<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
     text.map(|text| read_moment(&text).ok_or_else(|| de::Error::custom(MOMENT))).transpose()

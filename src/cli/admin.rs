@@ -80,9 +80,6 @@ struct AdminResponse {
 
 impl Admin {
     /// Opens the database, or the way to the server that `--server` names.
-    ///
-    /// # Errors
-    /// Words for the person at the terminal.
     pub async fn open(global: &Global) -> Result<Self, Error> {
         let way = match &global.server {
             Some(server) => there(server)?,
@@ -95,25 +92,16 @@ impl Admin {
     }
 
     /// What is at `path` below `/api/v1`.
-    ///
-    /// # Errors
-    /// What the API answered, in words.
     pub async fn get(&self, path: &str) -> Result<Value, Error> {
         self.send(Method::GET, path, &Value::Null).await
     }
 
     /// Makes or does something.
-    ///
-    /// # Errors
-    /// What the API answered, in words.
     pub async fn post(&self, path: &str, body: Value) -> Result<Value, Error> {
         self.send(Method::POST, path, &body).await
     }
 
     /// Sends any request.
-    ///
-    /// # Errors
-    /// What the API answered, in words.
     pub async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, Error> {
         let answer = match &self.way {
             Way::Here { router, base } => {
@@ -129,9 +117,6 @@ impl Admin {
     }
 
     /// A list's entries, at most `most`, and the cursor after them; `filters` that have no value are left out.
-    ///
-    /// # Errors
-    /// What the API answered, in words.
     pub async fn list(&self, path: &str, filters: &[(&str, Option<&str>)], most: usize) -> Result<Listed, Error> {
         let (mut items, mut next) = (Vec::new(), None);
         loop {

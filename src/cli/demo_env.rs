@@ -30,9 +30,6 @@ impl Variables {
     }
 
     /// The value of a variable.
-    ///
-    /// # Errors
-    /// `invalid_request` saying how to begin anew.
     pub fn get(&self, name: &str) -> Result<&str, Error> {
         let found = self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
         found.ok_or_else(|| {
@@ -50,9 +47,6 @@ impl Variables {
 
     /// Writes the file, for its owner alone. Exported, so that programs see them; and with `grantd` as a command where it is
     /// not on the path.
-    ///
-    /// # Errors
-    /// `invalid_request` naming the file.
     pub fn write(&self) -> Result<(), Error> {
         let lines = self.0.iter().map(|(name, value)| format!("export {name}={}\n", shell_quote(value)));
         let mut text: String = lines.collect();

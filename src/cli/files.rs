@@ -11,9 +11,6 @@ use std::{
 use crate::model::{error::Error, secret::random_base62};
 
 /// Creates a file; `false` if it exists already.
-///
-/// # Errors
-/// `invalid_request` naming the file.
 pub fn create(path: &Path, text: &str) -> Result<bool, Error> {
     let draft = draft(path, text).map_err(|error| cannot("write", path, &error))?;
     // Unlike a rename, a link never takes the place of a file that is there.
@@ -27,18 +24,13 @@ pub fn create(path: &Path, text: &str) -> Result<bool, Error> {
 }
 
 /// Writes a file in place of whatever is there: also of a link, which is not followed.
-///
-/// # Errors
-/// `invalid_request` naming the file.
 pub fn replace(path: &Path, text: &str) -> Result<(), Error> {
     let replaced = draft(path, text).and_then(|draft| fs::rename(draft, path));
     replaced.map_err(|error| cannot("write", path, &error))
 }
 
-/// The text of a file that only its owner can read; nothing where there is no file.
-///
-/// # Errors
-/// `invalid_request` naming the file, also when others can read it.
+/// The text of a file that only its owner can read; nothing where there is no file. A file that others can read is
+/// refused.
 pub fn read(path: &Path) -> Result<Option<String>, Error> {
     let mut file = match File::open(path) {
         Ok(file) => file,

@@ -141,9 +141,6 @@ impl Command {
 }
 
 /// Runs what was said.
-///
-/// # Errors
-/// Whatever went wrong, in words for the person who typed it.
 pub async fn run(cli: Cli) -> Result<(), Error> {
     let mut global = cli.global;
     global.creates = cli.command.creates();

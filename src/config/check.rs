@@ -17,10 +17,7 @@ fn wrong(key: &str, right: &str) -> Result<(), ConfigError> {
 }
 
 impl Config {
-    /// Refuses invalid settings.
-    ///
-    /// # Errors
-    /// [`ConfigError`] naming the key and what would be valid, but not yet where the value was set.
+    /// Refuses invalid settings. The error does not say yet where the value was set.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let issuer = Url::parse(&self.issuer)
             .map_err(|_| ConfigError::of("issuer", "an absolute URL, such as https://auth.example.com"))?;

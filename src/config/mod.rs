@@ -80,9 +80,6 @@ impl Config {
     }
 
     /// Reads every layer. `overrides` are command-line flags, by key.
-    ///
-    /// # Errors
-    /// [`ConfigError`] naming the key and what would be valid.
     pub fn load(
         file: Option<&Path>,
         variables: impl IntoIterator<Item = (String, String)>,

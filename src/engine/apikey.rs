@@ -83,9 +83,6 @@ impl NewKey {
 }
 
 /// Creates a key: the secret to show once, and the record to store.
-///
-/// # Errors
-/// `invalid_request` or `invalid_scope`, saying what would be valid.
 pub fn make(now: Timestamp, config: &Config, new: NewKey) -> Result<(Secret, ApiKey), Error> {
     if new.scopes.is_empty() {
         return Err(Error::invalid_scope("a key needs at least one scope"));

@@ -32,9 +32,6 @@ pub struct RegisteredApi {
 
 /// Registers an API with a client for its resource server, and creates a signing key if the API's algorithm is new. The
 /// client's secret is unrestricted, so a restricted credential cannot create it.
-///
-/// # Errors
-/// `insufficient_scope`; `conflict` if identifier or slug is taken; `invalid_scope` if a scope belongs to another API.
 pub async fn register(
     engine: Engine<'_>,
     act: Act,
@@ -64,9 +61,6 @@ pub async fn register(
 }
 
 /// Adds a rule to an API.
-///
-/// # Errors
-/// `invalid_request` if there is no such place for it.
 pub async fn add_rule(
     engine: Engine<'_>,
     act: Act,
@@ -81,9 +75,6 @@ pub async fn add_rule(
 }
 
 /// Checks that an audience URI can identify a new API.
-///
-/// # Errors
-/// `invalid_request`, saying what would be valid.
 pub fn identifier(issuer: &str, text: String) -> Result<String, Error> {
     let absolute = url::Url::parse(&text).is_ok()
         && !text.contains(['#', ' '])
@@ -100,9 +91,6 @@ pub fn identifier(issuer: &str, text: String) -> Result<String, Error> {
 }
 
 /// A short name for URLs, derived from any name.
-///
-/// # Errors
-/// `invalid_request`, saying what would be valid.
 pub fn slug(text: &str) -> Result<String, Error> {
     let mapped: String = text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let slug = mapped.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
@@ -116,9 +104,6 @@ pub fn slug(text: &str) -> Result<String, Error> {
 }
 
 /// A new scope of an API.
-///
-/// # Errors
-/// `invalid_scope`, saying what would be valid.
 pub fn scope(name: &str, description: &str) -> Result<ApiScope, Error> {
     // "all" means every scope, so no scope can have that name.
     if !is_scope_token(name) || name == "all" {

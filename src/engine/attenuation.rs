@@ -71,9 +71,6 @@ impl<'a> Attenuation<'a> {
     }
 
     /// Refuses scopes that the actor's own credential does not have.
-    ///
-    /// # Errors
-    /// `insufficient_scope` naming the excess scopes.
     pub fn may_delegate(&self, scopes: &Scopes) -> Result<(), Error> {
         let Some(principal) = self.credential else { return Ok(()) };
         let more = scopes.filter(|name| !principal.scopes.contains(name));
@@ -82,9 +79,6 @@ impl<'a> Attenuation<'a> {
 
     /// Limits a new key to its creator's credential. Omitted values are taken from the credential; wider ones are
     /// refused.
-    ///
-    /// # Errors
-    /// `insufficient_scope` saying what is too wide.
     pub fn bound(&self, now: Timestamp, config: &Config, new: &mut NewKey) -> Result<(), Error> {
         self.may_delegate(&new.scopes)?;
         let asked = new.expires_in_seconds;
@@ -95,10 +89,8 @@ impl<'a> Attenuation<'a> {
         Ok(())
     }
 
-    /// Limits the successor of a key: a key may create its own equal, other actors none wider than their credential.
-    ///
-    /// # Errors
-    /// As [`Self::bound`], but an expiry that is too late is brought forward instead.
+    /// Limits the successor of a key: a key may create its own equal, other actors none wider than their credential. As
+    /// [`Self::bound`], but an expiry that is too late is brought forward instead of refused.
     pub fn bound_successor(
         &self,
         now: Timestamp,
@@ -166,9 +158,6 @@ impl<'a> Attenuation<'a> {
     }
 
     /// Refuses an unlimited result, such as a client's secret, to an actor whose own credential is limited.
-    ///
-    /// # Errors
-    /// `insufficient_scope` naming the limit.
     pub fn unbounded(&self, config: &Config, what: &str) -> Result<(), Error> {
         let Some(principal) = self.credential else { return Ok(()) };
         let bound = match &principal.key {

@@ -59,10 +59,7 @@ impl CatalogCache {
         Ok(self.current())
     }
 
-    /// Reloads the catalog.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`; the old catalog is kept.
+    /// Reloads the catalog. After an error the old one is kept.
     pub async fn reload(&self) -> Result<(), Error> {
         let _reading = self.reading.lock().await;
         let stored = self.store.catalog().await?;

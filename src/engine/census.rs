@@ -38,10 +38,8 @@ pub struct Totals {
 }
 
 impl Census {
-    /// Continues counting, up to forty thousand rows of each table.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`; the next call continues from the same place.
+    /// Continues counting, up to forty thousand rows of each table. After an error, the next call continues from the
+    /// same place.
     pub async fn advance(&self, store: &Store, now: Timestamp) -> Result<(), Error> {
         let mut laps = self.laps.lock().await;
         for (table, lap) in laps.iter_mut().enumerate() {

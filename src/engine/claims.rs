@@ -16,9 +16,7 @@ struct Header {
 }
 
 /// The claims of a token signed by this server (RFC 9068 §4). The algorithm comes from the key, not from the header.
-///
-/// # Errors
-/// [`Reason::Unknown`] for anything else.
+/// Anything else is [`Reason::Unknown`].
 pub fn read(signing: &Signing, issuer: &str, token: &str) -> Result<Claims, Reason> {
     let unknown = || Reason::Unknown;
     let mut parts = token.splitn(4, '.');

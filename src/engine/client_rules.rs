@@ -21,10 +21,6 @@ pub const SECRET_OVERLAP_MAX: i64 = 604_800;
 const ACTS_ALONE: &str = "the secret of a client with client_credentials";
 
 /// Whether `by` may register `client`, and whether the client is valid at all.
-///
-/// # Errors
-/// `invalid_request` or `invalid_scope` for an invalid client, `insufficient_scope` for one wider than the actor's own
-/// credential, `forbidden` for settings reserved for administrators.
 pub fn may_register(config: &Config, by: &Attenuation<'_>, client: &Client) -> Result<(), Error> {
     check(client)?;
     if !by.is_admin() {
@@ -50,9 +46,6 @@ pub fn may_register(config: &Config, by: &Attenuation<'_>, client: &Client) -> R
 /// Only administrators set the scopes of a client that acts without a user, because nothing else limits its tokens. The
 /// same goes for what users see of a first-party client: the operator vouches for it, so they give no consent. An
 /// owner's change is refused instead of ending first_party, because then all users would be asked for consent at once.
-///
-/// # Errors
-/// As [`may_register`].
 pub fn may_change(
     config: &Config,
     by: &Attenuation<'_>,
@@ -91,9 +84,6 @@ pub fn may_change(
 }
 
 /// Whether `by` may give `client` a new secret while the old ones stay valid for `overlap` seconds.
-///
-/// # Errors
-/// As [`may_register`].
 pub fn may_rotate_secret(config: &Config, by: &Attenuation<'_>, client: &Client, overlap: i64) -> Result<(), Error> {
     if !(0..=SECRET_OVERLAP_MAX).contains(&overlap) {
         return Err(Error::invalid_request(format!("overlap is 0 to {SECRET_OVERLAP_MAX} seconds")));

@@ -82,9 +82,6 @@ impl Clients {
     }
 
     /// Authenticates a client with `secret` by `method`; an unknown client gets the same error as a wrong secret.
-    ///
-    /// # Errors
-    /// `invalid_client`, or `temporarily_unavailable`.
     pub async fn authenticate(
         &self,
         now: Timestamp,
@@ -101,9 +98,6 @@ impl Clients {
     }
 
     /// Identifies a public client by its ID alone.
-    ///
-    /// # Errors
-    /// `invalid_client` for a confidential one, or `temporarily_unavailable`.
     pub async fn identify_public(&self, id: &str, standing: Standing) -> Result<Arc<Client>, Error> {
         let client = self.find_in(id, standing).await?.ok_or_else(Error::invalid_client)?;
         if client.auth_methods.contains(&AuthMethod::None) { Ok(client) } else { Err(Error::invalid_client()) }
@@ -121,10 +115,7 @@ pub struct WithSecret {
     pub others_end_at: Option<Timestamp>,
 }
 
-/// Registers a client, and creates the secret of a confidential one.
-///
-/// # Errors
-/// As [`client_rules::may_register`]; [`store::Error::Conflict`] for an ID that was used before.
+/// Registers a client, and creates the secret of a confidential one. An ID that was used before is a conflict.
 pub async fn register(
     engine: Engine<'_>,
     act: Act,
@@ -167,10 +158,7 @@ pub async fn update(
 }
 
 /// Gives a client a new secret; its others expire after `overlap` seconds. `id` is the ID of the secret, for forms that
-/// must not create two. `None` for a public client.
-///
-/// # Errors
-/// As [`client_rules::may_rotate_secret`]; [`store::Error::Conflict`] for an ID that was used before.
+/// must not create two. `None` for a public client. An ID that was used before is a conflict.
 pub async fn rotate_secret(
     engine: Engine<'_>,
     act: Act,

@@ -41,9 +41,6 @@ impl GrantTokens {
     }
 
     /// The refresh token of one generation of a grant. It is deterministic, so a retry gets the same successor.
-    ///
-    /// # Errors
-    /// `server_error` if the grant ID is invalid.
     pub fn refresh_token(&self, grant_id: &str, generation: u32) -> Result<Secret, Error> {
         let mut payload = BASE64URL_NOPAD.decode(grant_id.as_bytes()).map_err(|_| Error::server("a grant id"))?;
         payload.extend_from_slice(&generation.to_be_bytes());

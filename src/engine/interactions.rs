@@ -11,9 +11,6 @@ use crate::{
 };
 
 /// The pending request with this ID, if it began in the browser with this digest.
-///
-/// # Errors
-/// `invalid_request` if it has ended, `forbidden` if it began in another browser, `temporarily_unavailable`.
 pub async fn find(store: &Store, now: Timestamp, browser: Option<Digest>, id: &str) -> Result<Interaction, Error> {
     let ended = || Error::invalid_request("this sign-in has ended or was completed; start again from the app");
     let interaction = store.find_interaction(now, &Digest::of(id)).await?.ok_or_else(ended)?;

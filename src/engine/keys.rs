@@ -44,11 +44,7 @@ pub struct KeyUpdate {
     pub expires_in: Option<i64>,
 }
 
-/// Creates a key, limited by the credential that creates it.
-///
-/// # Errors
-/// [`Error::Conflict`] for an ID that was used before; [`Error::Refused`] with `insufficient_scope` for a key wider
-/// than the credential, or saying what would be valid.
+/// Creates a key, limited by the credential that creates it. An ID that was used before is a conflict.
 pub async fn create(
     engine: Engine<'_>,
     act: Act,

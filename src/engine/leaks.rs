@@ -79,9 +79,6 @@ struct PublicKeys {
 
 impl Leaks {
     /// Accepts reports that are signed by a key from `keys_url`; none if that is empty.
-    ///
-    /// # Errors
-    /// `server_error` if TLS cannot be set up.
     pub fn new(store: Arc<Store>, mailer: Arc<Mailer>, issuer: String, keys_url: String) -> Result<Self, Error> {
         let http = http_client::build(&keys_url).timeout(FETCH_MAX).build().map_err(Error::server)?;
         let reporter = Arc::new(Reporter { keys_url, http, keys: ArcSwapOption::empty() });
@@ -94,10 +91,8 @@ impl Leaks {
         !self.reporter.keys_url.is_empty()
     }
 
-    /// Whether the reporter's key `identifier` signed `body` (ECDSA on P-256 with SHA-256, ASN.1, base64).
-    ///
-    /// # Errors
-    /// `temporarily_unavailable` if the reporter's keys cannot be fetched; never a guess.
+    /// Whether the reporter's key `identifier` signed `body` (ECDSA on P-256 with SHA-256, ASN.1, base64). Fails if the
+    /// reporter's keys cannot be fetched; never guesses.
     pub async fn is_signed(
         &self,
         now: Timestamp,
@@ -114,9 +109,7 @@ impl Leaks {
     }
 
     /// Revokes the key with this text, if it exists and is active, and notifies its owner. False if it does not exist.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`; the key may then still be active.
+    /// After an error the key may still be active.
     pub async fn end(&self, now: Timestamp, origin: Origin, key: &str, found_at: Option<&str>) -> Result<bool, Error> {
         let Some(record) = self.store.find_key_by_digest(&Digest::of(key)).await? else { return Ok(false) };
         if !self.store.revoke_leaked_key(now, origin, record.key.id.clone()).await? {
@@ -129,10 +122,7 @@ impl Leaks {
         Ok(true)
     }
 
-    /// Revokes a key at the request of its holder, and notifies its owner.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`; the key may then still be active.
+    /// Revokes a key at the request of its holder, and notifies its owner. After an error the key may still be active.
     pub async fn end_by_holder(&self, now: Timestamp, origin: Origin, record: &KeyRecord) -> Result<(), Error> {
         if record.key.revoked_at.is_some() {
             return Ok(());

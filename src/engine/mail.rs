@@ -51,9 +51,6 @@ struct Out {
 
 impl Mailer {
     /// Uses the configured server; without a URL, sends nothing.
-    ///
-    /// # Errors
-    /// `invalid_request` naming the invalid key.
     pub fn new(config: &config::Mail) -> Result<Self, Error> {
         let url = config.url.expose_secret();
         if url.is_empty() {

@@ -70,10 +70,7 @@ impl MasterKey {
         Self(Zeroizing::new(secret::random_bytes()))
     }
 
-    /// Parses 32 bytes in base64. An obvious sample is refused.
-    ///
-    /// # Errors
-    /// `invalid_request` saying what would be valid, without repeating the text.
+    /// Parses 32 bytes in base64. An obvious sample is refused. An error never repeats the text.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let right = || {
             Error::invalid_request(
@@ -131,10 +128,8 @@ impl MasterKey {
         Ok(BASE64URL_NOPAD.encode(&out))
     }
 
-    /// Opens data sealed by [`Self::seal`] for the same context.
-    ///
-    /// # Errors
-    /// `server_error` if it was sealed under another key, for another context, or was changed.
+    /// Opens data sealed by [`Self::seal`] for the same context. Fails if it was sealed under another key, for another
+    /// context, or was changed.
     pub fn open(&self, purpose: Purpose, context: &str, sealed: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
         let failed = || Error::server("the sealed data does not belong to this master key");
         let bytes = BASE64URL_NOPAD.decode(sealed.as_bytes()).map_err(|_| failed())?;

@@ -58,9 +58,6 @@ impl Mint {
     }
 
     /// Issues the tokens of an authorization.
-    ///
-    /// # Errors
-    /// `invalid_grant` if the grant has ended, `server_error`.
     pub fn issue(&self, now: Timestamp, authorization: Authorization) -> Result<Minted, Error> {
         let Authorization { subject, client_id, target, grant_id, not_after, refresh_token } = authorization;
         let expires_at = now.plus_seconds(target.access_token_seconds);

@@ -39,9 +39,6 @@ pub struct PasswordOwner<'a> {
 
 impl NewPassword {
     /// Checks a password that a user chose.
-    ///
-    /// # Errors
-    /// `invalid_request`, saying what would be valid.
     pub fn accept(chosen: &SecretString, whose: PasswordOwner<'_>) -> Result<Self, Error> {
         let text = normal(chosen.expose_secret());
         let length = text.chars().count();

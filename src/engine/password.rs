@@ -83,19 +83,14 @@ impl Default for Passwords {
 
 impl Passwords {
     /// The PHC string of a new password.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable` if too many are queued.
     pub async fn hash(&self, NewPassword(password): NewPassword) -> Result<String, Error> {
         let waiting = Arc::clone(&self.waiting).try_acquire_owned();
         let waiting = waiting.map_err(|_| Error::unavailable("too many sign-ins wait"))?;
         self.run(waiting, move || hash_now(&password)).await?
     }
 
-    /// A turn for a check of this account, requested by this sender.
-    ///
-    /// # Errors
-    /// [`Busy`], saying whether the account or sender, or the whole queue, is at its limit.
+    /// A turn for a check of this account, requested by this sender. [`Busy`] says whether the account or sender, or
+    /// the whole queue, is at its limit.
     pub fn turn(&self, account: Option<&str>, sender: &str) -> Result<Turn, Busy> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         let of_account = account.map(|account| (format!("account {account}"), TURNS_OF_ACCOUNT));
@@ -112,9 +107,6 @@ impl Passwords {
     }
 
     /// Whether `password` matches `stored`; the same work is done if there is none.
-    ///
-    /// # Errors
-    /// `server_error` if the work could not be done.
     pub async fn check(&self, turn: Turn, stored: Option<String>, password: SecretString) -> Result<bool, Error> {
         if password.expose_secret().len() > PASSWORD_MAX {
             return Ok(false);

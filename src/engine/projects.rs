@@ -23,10 +23,7 @@ pub struct NewProject {
     pub plan: Option<String>,
 }
 
-/// Creates a project.
-///
-/// # Errors
-/// [`Error::Conflict`] if the user has a project of this name, or the ID was used before; [`Error::Refused`].
+/// Creates a project. A name or ID that is taken is a conflict.
 pub async fn create(
     engine: Engine<'_>,
     act: Act,

@@ -111,9 +111,6 @@ pub struct Signing {
 
 impl Signing {
     /// Loads the keys and creates missing ones, for ES256 and for `algorithms`.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`, or `server_error` if a key was sealed under another master key.
     pub async fn load(
         store: Arc<Store>,
         master: MasterKey,
@@ -140,10 +137,7 @@ impl Signing {
         self.current.load_full()
     }
 
-    /// Reloads the keys.
-    ///
-    /// # Errors
-    /// As [`Self::load`]; the old set is kept.
+    /// Reloads the keys. After an error the old set is kept.
     pub async fn reload(&self) -> Result<(), Error> {
         let _reading = self.reading.lock().await;
         let rows = self.store.signing_keys().await?;
@@ -162,9 +156,6 @@ impl Signing {
     }
 
     /// Creates the first key of each algorithm that has none; it signs at once, because no verifier has cached another.
-    ///
-    /// # Errors
-    /// As [`Self::load`].
     pub async fn ensure(&self, now: Timestamp, algorithms: &[Algorithm]) -> Result<(), Error> {
         let mut made = false;
         for &algorithm in [Algorithm::ES256].iter().chain(algorithms) {
@@ -177,9 +168,6 @@ impl Signing {
     }
 
     /// Announces a successor for every key near the end of its time, and deletes keys that are no longer needed.
-    ///
-    /// # Errors
-    /// As [`Self::load`].
     pub async fn maintain(&self, now: Timestamp) -> Result<(), Error> {
         let set = self.keys();
         for algorithm in set.algorithms() {
@@ -203,9 +191,6 @@ impl Signing {
 
     /// Creates the next key of an algorithm now. It is announced first, unless `compromised`: then it signs at once,
     /// the others are deleted and everything they signed becomes invalid.
-    ///
-    /// # Errors
-    /// As [`Self::load`].
     pub async fn rotate(
         &self,
         now: Timestamp,
@@ -241,9 +226,6 @@ impl Signing {
     }
 
     /// A JWS in compact form over `claims`, typed `at+jwt` (RFC 9068 §2.1).
-    ///
-    /// # Errors
-    /// `server_error` if there is no key or it cannot sign.
     pub fn sign(&self, now: Timestamp, algorithm: Algorithm, claims: &[u8]) -> Result<String, Error> {
         let set = self.current.load();
         let key = set.current(algorithm, now).ok_or_else(|| Error::server("no signing key is active"))?;

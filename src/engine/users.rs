@@ -54,10 +54,7 @@ pub struct UserUpdate {
     pub active: Option<bool>,
 }
 
-/// Creates a user.
-///
-/// # Errors
-/// `invalid_request`; `forbidden` if an actor other than the operator sets `admin`; `conflict` if the address is taken.
+/// Creates a user. An address that is taken is a conflict.
 pub async fn create(
     engine: Engine<'_>,
     act: Act,
@@ -96,9 +93,6 @@ pub async fn create(
 }
 
 /// Changes a user, disables it or enables it again. `None` if there is no such user.
-///
-/// # Errors
-/// `invalid_request`; `conflict` for users who would disable themselves.
 pub async fn update(
     engine: Engine<'_>,
     act: Act,

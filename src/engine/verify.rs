@@ -115,10 +115,8 @@ impl Verifier {
     }
 
     /// The principal of `credential` at `now`, or the reason for its rejection. Its use is counted by
-    /// [`Self::count_use`] or [`Self::count_rejected`], once the outcome of its request is known.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable` if the store is needed and unavailable; never a guess.
+    /// [`Self::count_use`] or [`Self::count_rejected`], once the outcome of its request is known. Fails if the store is
+    /// needed and unavailable; never guesses.
     pub async fn verify(
         &self,
         now: Timestamp,

@@ -18,9 +18,6 @@ use crate::{
 };
 
 /// Authenticates the client of a request: by Basic, by the body, or a public client by its id. Failures are counted.
-///
-/// # Errors
-/// `invalid_client`, `invalid_request` when two methods are mixed, `temporarily_unavailable`.
 pub async fn authenticate(
     app: &App,
     info: &RequestInfo,
@@ -31,9 +28,6 @@ pub async fn authenticate(
 }
 
 /// As [`authenticate`], but also accepts a disabled client, which may still revoke its tokens.
-///
-/// # Errors
-/// As [`authenticate`].
 pub async fn authenticate_to_revoke(
     app: &App,
     info: &RequestInfo,

@@ -47,9 +47,6 @@ const RESERVE: u64 = 128;
 const CONNECTIONS_MAX: u64 = 1 << 20;
 
 /// Accepts connections until `stop`; then finishes the requests in progress, for as long as the configuration allows.
-///
-/// # Errors
-/// When the limit of file descriptors cannot be read.
 pub async fn serve(
     listener: TcpListener,
     router: Router,

@@ -58,9 +58,6 @@ impl<'c> CredentialCheck<'c> {
 
     /// Verifies `credential`. A holder who tried too many unknown ones is told to wait, unless this node accepted the
     /// credential before: attempts by others behind the same address cannot lock a holder out.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable`.
     pub async fn verify(&self, credential: &str) -> Result<Verification<Use<'_>>, Error> {
         let (app, info) = (self.app, self.info);
         let by_holder = self.introspected_by.is_none();
@@ -159,9 +156,6 @@ impl Use<'_> {
 }
 
 /// Whether the store may be queried for a credential that may be a key.
-///
-/// # Errors
-/// `too_many_requests`.
 pub fn admit(app: &App, info: &RequestInfo, credential: &str) -> Result<(), Error> {
     match app.limiter.known_retry_after(info.now, guard(app), || info.network()) {
         Some(wait) if app.verifier.may_be_api_key(credential) && !app.verifier.has_accepted(credential) => {

@@ -173,9 +173,6 @@ impl std::fmt::Debug for ParamsBody {
 
 impl ParamsBody {
     /// Reads the body of a request without a query: secrets do not belong in URLs (RFC 6749 §2.3.1).
-    ///
-    /// # Errors
-    /// `invalid_request`, `unsupported_media_type` or `content_too_large`.
     pub async fn read(request: Request, kind: BodyKind, limit: usize) -> Result<(HeaderMap, Self), Error> {
         let (parts, body) = request.into_parts();
         if parts.uri.query().is_some_and(|query| !query.is_empty()) {
@@ -195,9 +192,6 @@ impl ParamsBody {
     }
 
     /// The parameters, decoded strictly.
-    ///
-    /// # Errors
-    /// `invalid_request`.
     pub fn params(&self) -> Result<Params<'_>, Error> {
         if self.is_json { Params::json(&self.bytes) } else { Params::form(&self.bytes) }
     }
@@ -213,9 +207,6 @@ pub async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<
 }
 
 /// The `Bearer` credential of a request, if there is exactly one and it is well formed (RFC 6750 §2.1).
-///
-/// # Errors
-/// `invalid_request` when the header is repeated or malformed.
 pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };

@@ -8,9 +8,6 @@ use crate::{
 };
 
 /// Counts one change by this user, and by this key if there is one.
-///
-/// # Errors
-/// `too_many_requests`.
 pub async fn admit(app: &App, now: Timestamp, user_id: &str, key_id: Option<&str>) -> Result<(), Error> {
     let limits = &app.config.limits;
     // The key first: a runaway script then leaves its user part of the limit.

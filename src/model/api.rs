@@ -171,17 +171,11 @@ impl Catalog {
 
     /// Resolves names typed by a person. `all` alone means every scope of the deployment's APIs. Unknown or missing
     /// names are refused, and so are the scopes of grantd's own API.
-    ///
-    /// # Errors
-    /// `invalid_scope` with the valid names.
     pub fn choose(&self, names: &[String]) -> Result<Scopes, Error> {
         self.choose_among(names, |_| false)
     }
 
     /// As [`Self::choose`], but also accepts the scopes of grantd's own API by name. `all` does not include them.
-    ///
-    /// # Errors
-    /// As [`Self::choose`].
     pub fn choose_with_management(&self, names: &[String]) -> Result<Scopes, Error> {
         let is_reserved = |name: &str| {
             self.management_api.as_ref().is_some_and(|api| api.scopes.iter().any(|scope| scope.name == name))
@@ -211,9 +205,7 @@ impl Catalog {
     /// The one API that an access token is for, with those of `scopes` that belong to it: the API named by `resources`,
     /// else the only one that the scopes belong to. A token accepted by several APIs could be replayed by one at
     /// another (RFC 9700 §2.3). `granted` are the audience URIs that the grant is limited to; empty means no limit.
-    ///
-    /// # Errors
-    /// `invalid_target` naming the choices (RFC 8707 §2.2), `invalid_scope` if there are none.
+    /// Errors name the choices (RFC 8707 §2.2).
     pub fn target(&self, scopes: &Scopes, granted: &[String], resources: &[String]) -> Result<Target, Error> {
         let is_granted = |uri: &String| granted.is_empty() || granted.contains(uri);
         let mut choices = self.of_scopes(scopes);
@@ -247,9 +239,6 @@ impl Catalog {
     }
 
     /// The APIs named by the `resource` parameters of an authorization request, or all (RFC 8707 §2).
-    ///
-    /// # Errors
-    /// `invalid_target` when one is unknown.
     pub fn targets(&self, resources: &[String]) -> Result<Vec<&Api>, Error> {
         if resources.is_empty() {
             return Ok(self.every().collect());

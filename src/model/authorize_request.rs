@@ -60,10 +60,8 @@ impl AuthorizeRequest {
         }
     }
 
-    /// Parses everything after client and redirect URI. `scopes` are not yet limited to the client's.
-    ///
-    /// # Errors
-    /// The codes of RFC 6749 §4.1.2.1, RFC 8707 §2 and OpenID Connect Core §3.1.2.6, to be sent by redirect.
+    /// Parses everything after client and redirect URI. `scopes` are not yet limited to the client's. Errors are to be
+    /// sent by redirect.
     pub fn parse(params: &Params<'_>, client: &Client, redirect_uri: &str) -> Result<Self, Error> {
         params.refuse_duplicates(&["resource"])?;
         if params.get("request").is_some() {

@@ -5,10 +5,8 @@ use super::error::Error;
 /// Longest address (RFC 5321 §4.5.3.1.3), in bytes.
 pub const EMAIL_MAX: usize = 254;
 
-/// The normal form of an address, the only form in which it is stored, compared and counted.
-///
-/// # Errors
-/// `invalid_request` when it is not `local@domain` in plain ASCII.
+/// The normal form of an address, the only form in which it is stored, compared and counted. Anything but `local@domain`
+/// in plain ASCII is refused.
 pub fn normalize(text: &str) -> Result<String, Error> {
     let refuse = || Error::invalid_request("that is not an e-mail address we accept");
     let text = text.trim_matches(' ');

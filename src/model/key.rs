@@ -80,9 +80,6 @@ impl KeyForm {
 
 impl KeyForm {
     /// The form chosen for new keys of a project. `Imported` is not a choice.
-    ///
-    /// # Errors
-    /// `invalid_request`.
     pub fn choose(text: &str) -> Result<Self, Error> {
         let chosen = Self::parse(text).filter(|form| *form != Self::Imported);
         chosen.ok_or_else(|| Error::invalid_request("key_form is prefixed or uuid"))

@@ -15,18 +15,12 @@ pub struct Networks(Vec<IpNet>);
 
 impl Networks {
     /// Parses networks or single addresses, split by spaces, commas or lines.
-    ///
-    /// # Errors
-    /// `invalid_request` naming the malformed one.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let parts = text.split([' ', ',', '\n', '\r', '\t']).filter(|part| !part.is_empty());
         Self::all(parts.map(network))
     }
 
     /// Parses a list of networks or single addresses, one each.
-    ///
-    /// # Errors
-    /// As [`Self::parse`].
     pub fn of(list: &[String]) -> Result<Self, Error> {
         Self::all(list.iter().map(|text| network(text)))
     }

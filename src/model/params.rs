@@ -17,9 +17,6 @@ pub struct Params<'a> {
 
 impl<'a> Params<'a> {
     /// Decodes `application/x-www-form-urlencoded` strictly: bad escapes and invalid UTF-8 are refused, not guessed.
-    ///
-    /// # Errors
-    /// `invalid_request` for malformed text or too many parameters.
     pub fn form(text: &'a [u8]) -> Result<Self, Error> {
         let mut pairs = Vec::with_capacity(8);
         for piece in text.split(|&b| b == b'&').filter(|piece| !piece.is_empty()) {
@@ -34,9 +31,6 @@ impl<'a> Params<'a> {
     }
 
     /// Decodes a flat JSON object of strings, numbers, booleans and arrays of strings (seed "bearer-keys-and-oauth").
-    ///
-    /// # Errors
-    /// `invalid_request` for anything else, and for a duplicate member.
     pub fn json(text: &[u8]) -> Result<Self, Error> {
         let members: Members = serde_json::from_slice(text)
             .map_err(|_| Error::invalid_request("the body must be one JSON object of strings"))?;
@@ -95,9 +89,6 @@ impl<'a> Params<'a> {
     }
 
     /// Refuses duplicate parameters.
-    ///
-    /// # Errors
-    /// `invalid_request`.
     pub fn refuse_duplicates(&self, repeatable: &[&str]) -> Result<(), Error> {
         match self.duplicate(repeatable) {
             Some(_) => Err(Error::invalid_request("a parameter is given more than once")),
@@ -106,9 +97,6 @@ impl<'a> Params<'a> {
     }
 
     /// Refuses parameters that contain a NUL, which PostgreSQL rejects.
-    ///
-    /// # Errors
-    /// `invalid_request`.
     pub fn without_nul(self) -> Result<Self, Error> {
         if self.pairs().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
             return Err(Error::invalid_request("a parameter holds a NUL"));
@@ -149,9 +137,6 @@ impl<'de> serde::Deserialize<'de> for Members {
 }
 
 /// Decodes one name or value. `form_urlencoded` would replace bad bytes silently, so two parsers could disagree.
-///
-/// # Errors
-/// `invalid_request` for a bad escape or invalid UTF-8.
 pub fn decode(text: &[u8]) -> Result<Cow<'_, str>, Error> {
     let malformed = || Error::invalid_request("the parameters are not valid percent-encoded UTF-8");
     if !text.iter().any(|&b| b == b'%' || b == b'+') {

@@ -14,10 +14,7 @@ pub const VERIFIER_MAX: usize = 128;
 pub struct CodeChallenge(String);
 
 impl CodeChallenge {
-    /// Parses a challenge with its method.
-    ///
-    /// # Errors
-    /// `invalid_request` when the method is not `S256` or the challenge is not the base64url of 32 bytes.
+    /// Parses a challenge with its method. Only `S256` is accepted.
     pub fn parse(challenge: &str, method: Option<&str>) -> Result<Self, Error> {
         if method != Some("S256") {
             return Err(Error::invalid_request("code_challenge_method must be S256"));

@@ -17,9 +17,6 @@ pub struct RedirectUri(String);
 impl RedirectUri {
     /// Checks a URI for registration: `https`, `http` on loopback (RFC 8252 §7.3), or a private-use scheme with a dot
     /// (RFC 8252 §7.1); absolute, without fragment, user information, wildcard or dot segments.
-    ///
-    /// # Errors
-    /// `invalid_request` with the reason in words.
     pub fn register(text: &str) -> Result<Self, Error> {
         let refuse = |why: &'static str| Err(Error::invalid_request(why));
         if text.len() > REDIRECT_URI_MAX {

@@ -9,9 +9,6 @@ use super::{
 pub const RESOURCES_MAX: usize = 8;
 
 /// The `resource` parameters: absolute URIs without fragment (RFC 8707 §2).
-///
-/// # Errors
-/// `invalid_target`.
 pub fn resources(params: &Params<'_>) -> Result<Vec<String>, Error> {
     let mut resources: Vec<String> = params.all("resource").map(ToOwned::to_owned).collect();
     resources.sort_unstable();

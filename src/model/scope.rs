@@ -18,9 +18,6 @@ pub struct Scopes(BTreeSet<String>);
 
 impl Scopes {
     /// Parses a space-delimited `scope` parameter; a repeated name counts once.
-    ///
-    /// # Errors
-    /// `invalid_scope` when the text is too long, empty between spaces, or holds characters outside the grammar.
     pub fn parse(text: &str) -> Result<Self, Error> {
         if text.len() > SCOPE_PARAMETER_MAX {
             return Err(Error::invalid_scope("scope is too long"));

@@ -23,9 +23,6 @@ pub const NAME_PATTERN: &str = concat!(
 );
 
 /// A trimmed name that is safe to show to others: no control, bidirectional-override or zero-width characters.
-///
-/// # Errors
-/// `invalid_request` naming `what`.
 pub fn name(what: &'static str, text: &str) -> Result<String, Error> {
     if text.trim().is_empty() || text.chars().count() > NAME_MAX {
         return Err(Error::invalid_request(format!("{what} has 1 to {NAME_MAX} characters")));

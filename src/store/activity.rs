@@ -10,9 +10,6 @@ use crate::model::error::Error as ModelError;
 impl Store {
     /// Entries that concern this user, each with its id, newest first, at most `limit`. With `before`, an entry's id,
     /// only older ones.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when `before` is not an entry's id.
     pub async fn audit_of_user(
         &self,
         user_id: &str,

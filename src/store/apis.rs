@@ -39,10 +39,8 @@ const SCOPES: &str = concat!("SELECT api_id, ", scope_columns!(), " FROM scopes 
 const RULES: &str = concat!("SELECT api_id, ", rule_columns!(), " FROM routes ORDER BY position, id");
 
 impl Store {
-    /// Creates an API with its scopes and the client of its resource server, in one transaction.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] when slug or identifier is taken, [`Error::Refused`] when a scope belongs to another API.
+    /// Creates an API with its scopes and the client of its resource server, in one transaction. A slug or identifier
+    /// that is taken is a conflict; a scope that belongs to another API is refused.
     pub async fn insert_api(&self, now: Timestamp, origin: Origin, api: Api, client: Client) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {

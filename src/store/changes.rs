@@ -23,10 +23,7 @@ pub struct Poll {
 
 impl ChangeFeed {
     /// Reads the feed to its end and applies new changes. Callers that hold data of the changed kinds reload it before
-    /// they confirm the poll.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; then nothing is confirmed, and cached answers soon expire.
+    /// they confirm the poll. After an error nothing is confirmed, and cached answers soon expire.
     pub async fn poll(&mut self, store: &Store) -> Result<Poll, Error> {
         let began_ms = store.freshness.steady_ms();
         let newest: Vec<i64> = store.list_as(&store.meter.feed, "SELECT seq FROM feed WHERE id = 1", &[]).await?;

@@ -174,10 +174,8 @@ impl Store {
     }
 
     /// Changes a client; if an owner is given, only that owner's. Returns false if there is none, or it belongs to an
-    /// API. Removing a redirect URI invalidates the codes sent to it.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when the client has changed since the changes were authorized.
+    /// API. Removing a redirect URI invalidates the codes sent to it. Refused if the client has changed since the
+    /// changes were authorized.
     pub async fn update_client(
         &self,
         now: Timestamp,

@@ -66,10 +66,7 @@ fn known(kind: Option<String>) -> Option<&'static str> {
 const READ_MAX: i64 = 100;
 
 impl Store {
-    /// Writes refusals in one batch.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; the caller keeps the records.
+    /// Writes refusals in one batch. After an error the caller keeps the records.
     pub async fn insert_denials(&self, now: Timestamp, records: Vec<DenialRecord>) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {

@@ -124,9 +124,6 @@ impl Store {
 
     /// Stores a batch of keys together with the import's progress: after a crash it resumes after the last stored
     /// batch, and no row is lost or stored twice. Keys are not appended to the feed: no node can have cached them.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]: nothing of the batch was stored.
     pub async fn import_keys(
         &self,
         now: Timestamp,

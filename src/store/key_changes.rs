@@ -136,10 +136,8 @@ impl Tx {
 impl Store {
     /// Stores a new key that replaces an old one. The old one ends at `old_ends_at` at the latest, or at once without
     /// it. Live keys that it had replaced are revoked at once. Returns false if the old one has ended, or if `user_id`
-    /// is given and is not its owner.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when the old key was already replaced, or its project allows one live key at a time.
+    /// is given and is not its owner. Refused if the old one was already replaced, or its project allows one live key
+    /// at a time.
     pub async fn replace_key(&self, now: Timestamp, origin: Origin, replacement: Replacement) -> Result<bool, Error> {
         self.write(now, move |tx| Box::pin(async move { tx.replace_key(now, &origin, &replacement).await })).await
     }

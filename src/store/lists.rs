@@ -197,10 +197,8 @@ const AUDIT: [List; 4] = scopes!(
 );
 
 impl Store {
-    /// Keys after `after`, at most `limit`.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when very many rows were examined and none matched.
+    /// Keys after `after`, at most `limit`. Refused if very many rows were examined and none matched, as in every list
+    /// here.
     pub async fn keys_after(
         &self,
         now: Timestamp,
@@ -215,9 +213,6 @@ impl Store {
     }
 
     /// Projects after `after`, at most `limit`; optionally only those of `user`, or only the project `only`.
-    ///
-    /// # Errors
-    /// As [`Self::keys_after`].
     pub async fn projects_after(
         &self,
         user: Option<&str>,
@@ -229,9 +224,6 @@ impl Store {
     }
 
     /// Clients after `after` without their secrets, at most `limit`; optionally only those of `user`.
-    ///
-    /// # Errors
-    /// As [`Self::keys_after`].
     pub async fn clients_after(
         &self,
         user: Option<&str>,
@@ -242,17 +234,11 @@ impl Store {
     }
 
     /// Users after `after`, at most `limit`; optionally only those on `plan`.
-    ///
-    /// # Errors
-    /// As [`Self::keys_after`].
     pub async fn users_after(&self, plan: Option<&str>, after: Position, limit: usize) -> Result<Found<User>, Error> {
         self.search(&USERS, narrowest(&[]), (after, None), limit, binds![plan]).await
     }
 
     /// Refused requests after `after`, at most `limit`.
-    ///
-    /// # Errors
-    /// As [`Self::keys_after`].
     pub async fn denials_after(
         &self,
         filter: DenialFilter<'_>,
@@ -264,9 +250,6 @@ impl Store {
     }
 
     /// Audit entries after `after`, at most `limit`.
-    ///
-    /// # Errors
-    /// As [`Self::keys_after`].
     pub async fn audit_after(
         &self,
         filter: AuditFilter<'_>,

@@ -107,9 +107,6 @@ enum Engine {
 
 impl Store {
     /// Opens `sqlite:PATH` or `postgres://…` and brings its schema up to date.
-    ///
-    /// # Errors
-    /// [`Error::Setup`] when the database cannot be reached, opened or migrated.
     pub async fn open(url: &str) -> Result<Self, Error> {
         Self::open_with(url, Bounds::default(), |_| Ok(None)).await
     }
@@ -117,9 +114,6 @@ impl Store {
     /// As [`Self::open`]. If an embedded database has no master key fingerprint yet, `fingerprint` is called within the
     /// migration transaction, so two concurrent starts agree and a crash leaves all or nothing. Its argument is whether
     /// the database was empty.
-    ///
-    /// # Errors
-    /// As [`Self::open`], and any error of `fingerprint`.
     pub async fn open_with(
         url: &str,
         bounds: Bounds,
@@ -135,9 +129,6 @@ impl Store {
     }
 
     /// Opens an existing database without migrating its schema. For data that every schema version has.
-    ///
-    /// # Errors
-    /// [`Error::Setup`] when the database cannot be reached or opened.
     pub async fn open_as_it_is(url: &str, bounds: Bounds) -> Result<Self, Error> {
         match url.strip_prefix("sqlite:") {
             Some(path) => Self::embedded(path, bounds, |_| Ok(())),
@@ -171,9 +162,6 @@ impl Store {
     }
 
     /// Opens an existing database read-only, without migrating its schema. Writes are refused.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when the database cannot be reached or opened.
     pub async fn look(url: &str) -> Result<Self, Error> {
         let bounds = Bounds::default();
         let engine = match url.strip_prefix("sqlite:") {
@@ -218,9 +206,6 @@ impl Store {
     }
 
     /// Copies the database to a new file while it is in use.
-    ///
-    /// # Errors
-    /// [`Error::Setup`] on PostgreSQL, which has its own tools, and when the file cannot be written.
     pub fn backup(&self, target: &Path) -> Result<(), Error> {
         match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.backup(target),

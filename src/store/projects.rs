@@ -71,10 +71,7 @@ pub struct ProjectChanges {
 }
 
 impl Store {
-    /// Stores a new project.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] when the user has one with this name, [`Error::Refused`] when the user has too many.
+    /// Stores a new project. A name that the user has already is a conflict.
     pub async fn insert_project(&self, now: Timestamp, origin: Origin, project: Project) -> Result<(), Error> {
         self.write(now, move |tx| {
             Box::pin(async move {
@@ -106,10 +103,8 @@ impl Store {
         .await
     }
 
-    /// Changes a project; returns false if there is none. It applies to its keys at once.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] when the user has another with this name.
+    /// Changes a project; returns false if there is none. It applies to its keys at once. A name that the user has
+    /// already is a conflict.
     pub async fn update_project(
         &self,
         now: Timestamp,
@@ -154,9 +149,6 @@ impl Store {
     }
 
     /// The number of live keys and the last use per project of a user, over the user's newest 20,000 keys.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn count_project_keys(
         &self,
         now: Timestamp,
@@ -168,9 +160,6 @@ impl Store {
     }
 
     /// Names of a user's keys and projects with these ids, by id.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
     pub async fn names(&self, user_id: &str, ids: &[&str]) -> Result<HashMap<String, String>, Error> {
         const KEYS: &str = "SELECT k.id, k.name FROM api_keys k JOIN (VALUES ($1, $2)) AS v ON k.id = v.column1
                             WHERE k.user_id = v.column2";

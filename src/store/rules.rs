@@ -30,9 +30,6 @@ pub enum RulePlace {
 
 impl Store {
     /// Adds a rule at the given place.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when the API has reached the limit, or `before` is not one of its rules.
     pub async fn insert_rule(
         &self,
         now: Timestamp,
@@ -85,9 +82,6 @@ impl Store {
 
     /// Removes a rule; returns false if there is none. An API without rules accepts each of its credentials on every
     /// path, so the last rule is removed only if `open` confirms it.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] for the last rule.
     pub async fn delete_rule(&self, now: Timestamp, origin: Origin, id: String, open: bool) -> Result<bool, Error> {
         self.write(now, move |tx| {
             Box::pin(async move {

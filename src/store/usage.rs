@@ -205,10 +205,7 @@ impl Tx {
 
 impl Store {
     /// Writes counted uses in one batch. Each unusual use (first use, new network, spike, use after a long pause) is an
-    /// audit event of its own.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]; the caller keeps its counts.
+    /// audit event of its own. After an error the caller keeps its counts.
     pub async fn flush_key_uses(&self, now: Timestamp, uses: Vec<KeyUse>) -> Result<(), Error> {
         self.write(now, move |tx| Box::pin(async move { tx.flush_key_uses(now, &by_key(uses)).await })).await
     }

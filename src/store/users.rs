@@ -92,18 +92,12 @@ impl Tx {
 }
 
 impl Store {
-    /// Creates a user and returns its id.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] when the address is taken.
+    /// Creates a user and returns its id. An address that is taken is a conflict.
     pub async fn insert_user(&self, now: Timestamp, origin: Origin, user: NewUser) -> Result<String, Error> {
         self.insert_user_as(now, origin, new_id("user"), user).await
     }
 
     /// As [`Self::insert_user`], with a given id.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] when the address is taken.
     pub async fn insert_user_as(
         &self,
         now: Timestamp,
@@ -144,9 +138,6 @@ impl Store {
     }
 
     /// Changes a user's name or plan; returns false if there is no such user.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when there is no such plan.
     pub async fn update_user(
         &self,
         now: Timestamp,

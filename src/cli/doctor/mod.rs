@@ -51,10 +51,7 @@ impl Finding {
     }
 }
 
-/// Runs every check. One that cannot run is a finding, and the others still run.
-///
-/// # Errors
-/// `invalid_request` where a check failed, after every finding was printed.
+/// Runs every check. One that cannot run is a finding, and the others still run. Fails at the end if one has failed.
 pub async fn run(global: &Global) -> Result<(), Error> {
     let findings = match context::config(global, &[]) {
         Ok(config) => {

@@ -58,27 +58,15 @@ pub struct Options {
 /// Observes the progress of an import.
 pub trait Watch {
     /// The import begins, or resumes after `done`, in a file of this many bytes.
-    ///
-    /// # Errors
-    /// An error ends the import.
     fn begin(&mut self, bytes: u64, done: ImportProgress) -> Result<(), Error>;
     /// A row was not imported as a new key, and why. The reason never repeats the row.
-    ///
-    /// # Errors
-    /// An error ends the import.
     fn left_out(&mut self, line: u64, reason: &str) -> Result<(), Error>;
     /// A batch was stored.
-    ///
-    /// # Errors
-    /// An error ends the import.
     fn kept(&mut self, done: ImportProgress) -> Result<(), Error>;
 }
 
 /// Imports a file. Run again after an interruption, it resumes after the last stored batch; run again after completion,
-/// it finds every key present.
-///
-/// # Errors
-/// `invalid_request` if the file is not a file of keys: then nothing was changed. `temporarily_unavailable`.
+/// it finds every key present. A file that is not a file of keys is refused before anything is changed.
 pub async fn run(
     store: &Store,
     now: Timestamp,

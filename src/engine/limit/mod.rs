@@ -80,10 +80,8 @@ impl Default for Limiter {
 }
 
 impl Limiter {
-    /// Counts with every node that uses the same Redis and the same `names`, the key for hashing subjects there.
-    ///
-    /// # Errors
-    /// `invalid_request` if `url` is invalid. An unreachable Redis is not an error; see [`SharedFailure`].
+    /// Counts with every node that uses the same Redis and the same `names`, the key for hashing subjects there. An
+    /// unreachable Redis is not an error; see [`SharedFailure`].
     pub async fn shared(url: &str, names: hmac::Key, limits: &crate::config::Limits) -> Result<Self, Error> {
         let wait = std::time::Duration::from_millis(limits.shared_milliseconds);
         let shared = Shared::connect(url, names, wait).await?;
@@ -98,9 +96,6 @@ impl Limiter {
 
     /// Counts one request of `subject` at `api`, unless it exceeds the plan: refused requests are not counted. `None`
     /// if the shared limits are unavailable and the configuration allows such requests.
-    ///
-    /// # Errors
-    /// `temporarily_unavailable` if the shared limits are unavailable and the configuration refuses such requests.
     pub async fn count(&self, now: Timestamp, plan: &Plan, subject: &str, api: &str) -> Result<Option<Verdict>, Error> {
         let counted = self.within(Ask::Count, now, plan, subject, api).await?;
         if counted.is_some_and(|verdict| verdict.exceeded) {
@@ -112,9 +107,6 @@ impl Limiter {
     }
 
     /// The remaining requests of `subject` at `api`; counts nothing.
-    ///
-    /// # Errors
-    /// As [`Self::count`].
     pub async fn peek(&self, now: Timestamp, plan: &Plan, subject: &str, api: &str) -> Result<Option<Verdict>, Error> {
         self.within(Ask::Peek, now, plan, subject, api).await
     }

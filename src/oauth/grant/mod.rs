@@ -30,9 +30,6 @@ pub enum TokenRequest {
 
 impl TokenRequest {
     /// Parses the parameters that belong to this grant type.
-    ///
-    /// # Errors
-    /// `invalid_request`, `invalid_scope`, `invalid_target`.
     pub fn parse(grant_type: GrantType, params: &Params<'_>) -> Result<Self, Error> {
         Ok(match grant_type {
             GrantType::AuthorizationCode => Self::Code(authorization_code::Request::parse(params)?),
@@ -42,9 +39,6 @@ impl TokenRequest {
     }
 
     /// What the request authorizes. What it presents may be used up by it.
-    ///
-    /// # Errors
-    /// As RFC 6749 §5.2 has them, `temporarily_unavailable`.
     pub async fn redeem(self, app: &App, info: &RequestInfo, client: &Arc<Client>) -> Result<Authorization, Error> {
         match self {
             Self::Code(request) => request.redeem(app, info, client).await,
@@ -84,9 +78,6 @@ async fn redeemed<T>(
 }
 
 /// Refuses a grant whose client lost one of its scopes since.
-///
-/// # Errors
-/// `invalid_grant`.
 fn still_allowed(client: &Client, scopes: &Scopes) -> Result<(), Error> {
     if scopes.is_subset(&client.scopes) {
         Ok(())
