@@ -1,5 +1,7 @@
 //! Owns the wiring: builds every part from the few values it needs. No part has access to `App`.
 
+use std::time::Duration;
+
 use std::sync::{Arc, Once};
 
 use axum::http::HeaderName;
@@ -39,8 +41,8 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// A clock this far behind the newest row is wrong, in seconds.
-const CLOCK_BEHIND_SECONDS: i64 = 300;
+/// A clock this far behind the newest row is wrong.
+const CLOCK_BEHIND: Duration = Duration::from_mins(5);
 
 /// The server's parts.
 #[derive(Debug)]
@@ -108,7 +110,7 @@ impl App {
         check(&store, &master, now).await?;
         let catalog = Arc::new(CatalogCache::load(Arc::clone(&store), config.issuer.to_string()).await?);
         let algorithms: Vec<Algorithm> = catalog.current().apis.iter().map(|api| api.algorithm).collect();
-        let lifetime = config.lifetimes.signing_key_seconds;
+        let lifetime = config.lifetimes.signing_key;
         let signing = Arc::new(Signing::load(Arc::clone(&store), master.clone(), lifetime, now, &algorithms).await?);
         let (usage, denials) = (Arc::new(Usage::default()), Arc::new(Denials::default()));
         let event_counts = Arc::new(EventCounts::default());
@@ -128,7 +130,7 @@ impl App {
             census: Arc::new(Census::default()),
             failures: Arc::new(Named::of(TASKS)),
             audit_key: master.mac(Purpose::Audit)?,
-            audit_seconds: config.lifetimes.audit_seconds,
+            audit_lifetime: config.lifetimes.audit,
         };
         // Cached answers are not trusted until the first poll. Polling here makes the first request fast.
         background.poll(&mut ChangeFeed::default()).await?;
@@ -213,7 +215,7 @@ pub async fn check_master(store: &Store, master: &MasterKey, now: Timestamp) -> 
 async fn check(store: &Store, master: &MasterKey, now: Timestamp) -> Result<(), Error> {
     check_master(store, master, now).await?;
     if let Some(newest) = store.newest_entry_at().await?
-        && newest > now.plus_seconds(CLOCK_BEHIND_SECONDS)
+        && newest > now + CLOCK_BEHIND
     {
         let (newest, now) = (newest.rfc3339(), now.rfc3339());
         return Err(Error::invalid_request(format!(

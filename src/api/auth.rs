@@ -142,7 +142,7 @@ impl Caller {
     /// Who will own what is made: the caller, or whom an administrator names.
     pub async fn owner(&self, app: &App, named: Option<&str>) -> Result<User, Problem> {
         self.server_only("user", named.is_some())?;
-        let missing = || Error::invalid_request("there is no such user");
+        let missing = || Error::no_such("user");
         match (named, &self.who) {
             (Some(name), _) => Ok(find_user(app, name).await?.ok_or_else(missing)?),
             (None, Who::Holder(holder)) => Ok(holder.user.clone()),
@@ -199,8 +199,8 @@ impl Holder {
 }
 
 /// There is none, or none of the caller's.
-pub(super) fn no_such(what: &str) -> Error {
-    Error::new(ErrorCode::NotFound, format!("there is no such {what}"))
+pub(super) fn no_such(what: &'static str) -> Error {
+    Error { code: ErrorCode::NotFound, ..Error::no_such(what) }
 }
 
 async fn find_user(app: &App, name: &str) -> Result<Option<User>, Problem> {

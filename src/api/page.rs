@@ -11,11 +11,6 @@ use crate::{
     store::{self, Found, Position},
 };
 
-/// Entries of a page, unless the query says otherwise.
-pub(super) const LIMIT: usize = 20;
-/// Most entries of a page.
-pub(super) const LIMIT_MAX: usize = 100;
-
 /// One page of a list, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {

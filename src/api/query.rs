@@ -16,10 +16,15 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::page::{LIMIT, LIMIT_MAX, Paging};
+use super::page::Paging;
 use crate::{
     http::problem::Problem,
-    model::{clock::Timestamp, error::Error, params::Params},
+    model::{
+        clock::Timestamp,
+        error::Error,
+        params::Params,
+        policy::{PAGE, PAGE_MAX},
+    },
 };
 
 /// The parameters by which every list is read page by page.
@@ -70,13 +75,13 @@ impl<'u> Query<'u> {
 
     /// Which page.
     fn paging(&self) -> Result<Paging, Error> {
-        let wrong = || Error::invalid_request(format!("limit is 1 to {LIMIT_MAX}"));
+        let wrong = || Error::invalid_request(format!("limit is 1 to {PAGE_MAX}"));
         let limit = match self.get("limit") {
             Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().map_err(|_| wrong())?,
             Some(_) => return Err(wrong()),
-            None => LIMIT,
+            None => PAGE,
         };
-        if !(1..=LIMIT_MAX).contains(&limit) {
+        if !(1..=PAGE_MAX).contains(&limit) {
             return Err(wrong());
         }
         Ok(Paging { limit, cursor: self.get("cursor").map(ToOwned::to_owned) })

@@ -21,6 +21,7 @@ use crate::{
     model::{
         error::{Error, ErrorCode},
         management_api,
+        policy::PAGE_MAX,
         secret::random_base62,
     },
     router::router,
@@ -36,17 +37,17 @@ const ATTEMPTS: u32 = 3;
 const PAUSE_MAX: u64 = 10;
 /// Largest answer read, in bytes.
 const ANSWER_MAX: usize = 16 << 20;
-/// Entries of one page.
-const PAGE: usize = 100;
-/// What the API says of a thing that is not there, and where to look.
-const HINTS: [(&str, &str); 7] = [
-    ("there is no such user", "`grantd user list` shows them"),
-    ("there is no such project", "`grantd project list --user EMAIL` shows them"),
-    ("there is no such key", "`grantd key list --user EMAIL` shows them"),
-    ("there is no such client (or it is an API's own)", "`grantd client list` shows them"),
-    ("there is no such plan", "`grantd plan list` shows them"),
-    ("there is no such API", "`grantd api list` shows them"),
-    ("there is no such rule", "`grantd api routes` shows them"),
+/// Most entries of a list that are shown.
+const LIST_MAX: usize = 1000;
+/// Commands that list what exists, by the kind that an error calls missing.
+const LISTS: [(&str, &str); 7] = [
+    ("user", "user list"),
+    ("project", "project list --user EMAIL"),
+    ("key", "key list --user EMAIL"),
+    ("client", "client list"),
+    ("plan", "plan list"),
+    ("API", "api list"),
+    ("rule", "api routes"),
 ];
 
 /// A management API that answers.
@@ -116,12 +117,17 @@ impl Admin {
         answer.read()
     }
 
-    /// A list's entries, at most `most`, and the cursor after them; `filters` that have no value are left out.
-    pub async fn list(&self, path: &str, filters: &[(&str, Option<&str>)], most: usize) -> Result<Listed, Error> {
+    /// A list, as far as it is shown; `filters` that have no value are left out.
+    pub async fn list(&self, path: &str, filters: &[(&str, Option<&str>)]) -> Result<Listed, Error> {
+        self.first(LIST_MAX, path, filters).await
+    }
+
+    /// The first `most` entries of a list, and the cursor after them.
+    pub async fn first(&self, most: usize, path: &str, filters: &[(&str, Option<&str>)]) -> Result<Listed, Error> {
         let (mut items, mut next) = (Vec::new(), None);
         loop {
             let mut query = form_urlencoded::Serializer::new(String::new());
-            query.append_pair("limit", &PAGE.min(most - items.len()).to_string());
+            query.append_pair("limit", &PAGE_MAX.min(most - items.len()).to_string());
             query.extend_pairs(filters.iter().filter_map(|(name, value)| Some((name, (*value)?))));
             query.extend_pairs(next.as_ref().map(|cursor: &String| ("cursor", cursor)));
             let mut page = self.get(&format!("{path}?{}", query.finish())).await?;
@@ -146,18 +152,28 @@ impl AdminResponse {
             return Ok(value);
         }
         let said = value["detail"].as_str().unwrap_or("the server gave no reason");
-        let hint = HINTS.iter().find(|(words, _)| *words == said).map(|(_, hint)| *hint);
-        let words = match (hint, self.status.as_u16()) {
-            (Some(hint), _) => format!("{said}; {hint}"),
-            (None, 401) => format!("{said}: is {KEY} a live key of this server?"),
-            (None, _) => said.to_owned(),
+        let words = match self.status {
+            StatusCode::UNAUTHORIZED => format!("{said}: is {KEY} a live key of this server?"),
+            _ => said.to_owned(),
         };
         let code = if self.status.is_server_error() { ErrorCode::ServerError } else { ErrorCode::InvalidRequest };
-        let error = Error::new(code, words);
+        let missing = LISTS.iter().map(|(what, _)| *what).find(|what| value["missing"] == *what);
+        let error = Error { missing, ..Error::new(code, words) };
         Err(match self.cause {
             Some(cause) => error.because(cause),
             None => error,
         })
+    }
+}
+
+/// Adds to an error about something that does not exist which command lists what does.
+pub(super) fn with_hint(error: Error) -> Error {
+    let list = LISTS.iter().find(|(what, _)| error.missing == Some(what));
+    match list {
+        Some((_, list)) => {
+            Error { description: format!("{}; `grantd {list}` shows them", error.description).into(), ..error }
+        }
+        None => error,
     }
 }
 

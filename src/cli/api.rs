@@ -10,13 +10,12 @@ use super::{
     admin::{Admin, Listed, sort_by},
     output,
 };
-use crate::{
-    engine::signing::ACCESS_TOKEN_SECONDS_MAX,
-    model::{api::Algorithm, error::Error, profile::Profile},
+use crate::model::{
+    api::Algorithm,
+    error::Error,
+    policy::{ACCESS_TOKEN_BOUNDS, ACCESS_TOKEN_SECONDS},
+    profile::Profile,
 };
-
-/// Most APIs listed.
-const LIST_MAX: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub enum ApiCommand {
@@ -95,7 +94,7 @@ pub struct Create {
     #[arg(long)]
     count_introspection: bool,
     /// Lifetime of its access tokens, in seconds
-    #[arg(long, default_value_t = 3600, value_parser = clap::value_parser!(i64).range(10..=ACCESS_TOKEN_SECONDS_MAX))]
+    #[arg(long, default_value_t = ACCESS_TOKEN_SECONDS, value_parser = clap::value_parser!(i64).range(ACCESS_TOKEN_BOUNDS))]
     access_token_seconds: i64,
 }
 
@@ -151,10 +150,7 @@ impl RemoveRoute {
     async fn run(self, global: &Global) -> Result<(), Error> {
         let admin = Admin::open(global).await?;
         let rules = rules(&admin).await?;
-        let rule = rules
-            .iter()
-            .find(|rule| rule["id"] == self.id.as_str())
-            .ok_or_else(|| Error::invalid_request("there is no such rule; `grantd api routes` shows them"))?;
+        let rule = rules.iter().find(|rule| rule["id"] == self.id.as_str()).ok_or_else(|| Error::no_such("rule"))?;
         let slug = rule["api"].as_str().unwrap_or_default();
         let open = if self.open { "?open=yes" } else { "" };
         admin.send(Method::DELETE, &format!("/apis/{slug}/routes/{}{open}", self.id), &Value::Null).await?;
@@ -195,7 +191,7 @@ async fn rules_of(admin: &Admin, slug: &str) -> Result<Vec<Value>, Error> {
 }
 
 async fn apis(admin: &Admin) -> Result<Listed, Error> {
-    let mut apis = admin.list("/apis", &[], LIST_MAX).await?;
+    let mut apis = admin.list("/apis", &[]).await?;
     sort_by(&mut apis.items, "name");
     Ok(apis)
 }

@@ -51,7 +51,7 @@ impl Audit {
             Some(AuditCommand::Export(export)) => return export.run(global).await,
             None => {}
         }
-        let entries = Admin::open(global).await?.list("/audit", &[], self.limit.into()).await?;
+        let entries = Admin::open(global).await?.first(self.limit.into(), "/audit", &[]).await?;
         let members =
             ["at", "event", "outcome", "actor", "user", "client", "object", "reason", "address", "request_id", "times"];
         output::list(global, "entries", &entries, &members)

@@ -12,15 +12,9 @@ use super::{
 use crate::model::{
     client::{AuthMethod, ClientType, GrantType},
     error::Error,
+    policy::{REFRESH_GRACE, REFRESH_GRACE_MAX},
     span,
 };
-
-/// Most clients listed.
-const LIST_MAX: usize = 1000;
-/// Longest grace window, in seconds.
-const GRACE_MAX: i64 = 60;
-/// The usual one.
-const GRACE: i64 = 10;
 
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
@@ -65,7 +59,7 @@ pub struct Create {
     #[arg(long)]
     without_pkce: bool,
     /// Seconds in which a repeated refresh gets the same successor again; 0 turns it off
-    #[arg(long, default_value_t = GRACE, value_parser = clap::value_parser!(i64).range(0..=GRACE_MAX))]
+    #[arg(long, default_value_t = REFRESH_GRACE, value_parser = clap::value_parser!(i64).range(0..=REFRESH_GRACE_MAX))]
     refresh_grace: i64,
 }
 
@@ -118,7 +112,7 @@ impl Create {
         if self.without_pkce {
             body["require_pkce"] = false.into();
         }
-        if self.refresh_grace != GRACE {
+        if self.refresh_grace != REFRESH_GRACE {
             body["refresh_grace"] = self.refresh_grace.into();
         }
         let made = Admin::open(global).await?.post("/clients", body).await?;
@@ -149,7 +143,7 @@ impl RotateSecret {
 }
 
 async fn list(global: &Global) -> Result<(), Error> {
-    let mut clients = Admin::open(global).await?.list("/clients", &[], LIST_MAX).await?;
+    let mut clients = Admin::open(global).await?.list("/clients", &[]).await?;
     sort_by(&mut clients.items, "name");
     output::list(global, "clients", &clients, &["id", "name", "type", "redirect_uris", "scopes", "active"])
 }

@@ -16,7 +16,7 @@ use super::{Global, context, output};
 use crate::{
     config::Config,
     engine::import::{self, Defaults, Format, Options, Watch},
-    model::error::Error,
+    model::{error::Error, policy},
     store::ImportProgress,
 };
 
@@ -55,7 +55,7 @@ pub struct Import {
     #[arg(long)]
     create_owners: bool,
     /// The plan of owners that are made
-    #[arg(long, value_name = "PLAN", default_value = "free")]
+    #[arg(long, value_name = "PLAN", default_value = policy::PLAN)]
     owners_plan: String,
     /// The owner of rows that name none
     #[arg(long, value_name = "EMAIL")]

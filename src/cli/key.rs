@@ -6,9 +6,6 @@ use serde_json::{Value, json};
 use super::{Global, admin::Admin, import::Import, output};
 use crate::model::{error::Error, span};
 
-/// Most keys listed.
-const LIST_MAX: usize = 1000;
-
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
     /// Create an API key; it is printed once
@@ -115,7 +112,7 @@ impl Create {
 impl Of {
     async fn run(self, global: &Global) -> Result<(), Error> {
         let admin = Admin::open(global).await?;
-        let mut keys = admin.list("/keys", &[("user", self.user.as_deref())], LIST_MAX).await?;
+        let mut keys = admin.list("/keys", &[("user", self.user.as_deref())]).await?;
         // Live ones first, and newest first among each.
         keys.items.sort_by_key(|key| key["status"] != "active");
         let mut members = vec!["id", "name", "user", "hint", "scopes", "status", "last_used_at", "expires_at"];

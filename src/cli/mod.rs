@@ -152,7 +152,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         let message = "this command needs direct access to the database; run it on the server, without --server";
         return Err(Error::invalid_request(message));
     }
-    match cli.command {
+    let ran = match cli.command {
         Command::Demo(demo) => demo.run(&global).await,
         Command::Serve(serve) => serve.run(&global).await,
         Command::User(command) => command.run(&global).await,
@@ -171,5 +171,6 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
             let config = context::config(&global, &[])?;
             output::line(&format!("{:#}", router::document(&config)))
         }
-    }
+    };
+    ran.map_err(admin::with_hint)
 }

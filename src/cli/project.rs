@@ -13,8 +13,6 @@ use crate::model::error::Error;
 
 /// What people are shown of a project.
 const MEMBERS: [&str; 7] = ["id", "name", "user", "key_form", "one_live_key", "plan", "disabled"];
-/// Most projects listed.
-const LIST_MAX: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub enum ProjectCommand {
@@ -127,7 +125,7 @@ impl Create {
 impl Of {
     async fn run(self, global: &Global) -> Result<(), Error> {
         let admin = Admin::open(global).await?;
-        let mut projects = admin.list("/projects", &[("user", self.user.as_deref())], LIST_MAX).await?;
+        let mut projects = admin.list("/projects", &[("user", self.user.as_deref())]).await?;
         sort_by(&mut projects.items, "name");
         output::list(global, "projects", &projects, &MEMBERS)
     }

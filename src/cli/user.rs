@@ -17,11 +17,8 @@ use crate::{
         new_password::{NewPassword, PasswordOwner},
         password::Passwords,
     },
-    model::{email, error::Error, secret},
+    model::{email, error::Error, policy, secret},
 };
-
-/// Most users listed.
-const LIST_MAX: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
@@ -46,7 +43,7 @@ pub struct Create {
     #[arg(long)]
     name: Option<String>,
     /// Name of the plan
-    #[arg(long, default_value = "free")]
+    #[arg(long, default_value = policy::PLAN)]
     plan: String,
     /// May administer this server
     #[arg(long)]
@@ -104,8 +101,8 @@ impl Create {
 impl Named {
     async fn set_active(self, global: &Global, active: bool) -> Result<(), Error> {
         let admin = Admin::open(global).await?;
-        let found = admin.list("/users", &[("email", Some(&self.email))], 1).await?;
-        let id = found.items.first().and_then(|user| user["id"].as_str()).ok_or_else(no_user)?;
+        let found = admin.list("/users", &[("email", Some(&self.email))]).await?;
+        let id = found.items.first().and_then(|user| user["id"].as_str()).ok_or_else(|| Error::no_such("user"))?;
         let changed = admin.send(Method::PATCH, &format!("/users/{id}"), &json!({ "active": active })).await?;
         output::answer(global, &changed, &["id", "email", "active"])
     }
@@ -114,7 +111,11 @@ impl Named {
 impl SetPassword {
     async fn run(self, global: &Global) -> Result<(), Error> {
         let opened = context::store(global).await?;
-        let (user, _) = opened.store.find_user_by_email(&email::normalize(&self.email)?).await?.ok_or_else(no_user)?;
+        let (user, _) = opened
+            .store
+            .find_user_by_email(&email::normalize(&self.email)?)
+            .await?
+            .ok_or_else(|| Error::no_such("user"))?;
         let random = (!self.password_stdin).then(|| secret::random_base62(20));
         let password = random.clone().map_or_else(typed, |random| Ok(SecretString::from(random)))?;
         let whose = PasswordOwner { issuer: &opened.config.issuer, email: &user.email, name: &user.name };
@@ -125,7 +126,7 @@ impl SetPassword {
 }
 
 async fn list(global: &Global) -> Result<(), Error> {
-    let mut users = Admin::open(global).await?.list("/users", &[], LIST_MAX).await?;
+    let mut users = Admin::open(global).await?.list("/users", &[]).await?;
     sort_by(&mut users.items, "email");
     output::list(global, "users", &users, &["id", "email", "name", "plan", "admin", "active"])
 }
@@ -139,8 +140,4 @@ fn typed() -> Result<SecretString, Error> {
         .map_err(|_| Error::invalid_request("the password is not UTF-8"))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(SecretString::from(text.strip_suffix('\r').unwrap_or(text)))
-}
-
-fn no_user() -> Error {
-    Error::invalid_request("there is no user with this address; `grantd user list` shows them")
 }

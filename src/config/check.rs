@@ -78,18 +78,18 @@ impl Config {
 
     fn check_lifetimes(&self) -> Result<(), ConfigError> {
         let lifetimes = &self.lifetimes;
-        for (key, seconds, most) in [
-            ("lifetimes.code_seconds", lifetimes.code_seconds, 600),
-            ("lifetimes.interaction_seconds", lifetimes.interaction_seconds, 86_400),
-            ("lifetimes.session_seconds", lifetimes.session_seconds, 31_536_000),
-            ("lifetimes.refresh_idle_seconds", lifetimes.refresh_idle_seconds, 315_360_000),
-            ("lifetimes.grant_seconds", lifetimes.grant_seconds, 315_360_000),
-            ("lifetimes.signing_key_seconds", lifetimes.signing_key_seconds, 315_360_000),
-            ("lifetimes.audit_seconds", lifetimes.audit_seconds, 3_153_600_000),
+        for (key, lifetime, most) in [
+            ("lifetimes.code_seconds", lifetimes.code, 600),
+            ("lifetimes.interaction_seconds", lifetimes.interaction, 86_400),
+            ("lifetimes.session_seconds", lifetimes.session, 31_536_000),
+            ("lifetimes.refresh_idle_seconds", lifetimes.refresh_idle, 315_360_000),
+            ("lifetimes.grant_seconds", lifetimes.grant, 315_360_000),
+            ("lifetimes.signing_key_seconds", lifetimes.signing_key, 315_360_000),
+            ("lifetimes.audit_seconds", lifetimes.audit, 3_153_600_000),
         ] {
             // A signing key must be announced before it signs, and an audit log of a few seconds would be useless.
             let least = if key.ends_with("signing_key_seconds") || key.ends_with("audit_seconds") { 86_400 } else { 1 };
-            if seconds < least || seconds > most {
+            if !(least..=most).contains(&lifetime.as_secs()) {
                 return wrong(key, &format!("{least} to {most} seconds"));
             }
         }
@@ -97,7 +97,7 @@ impl Config {
     }
 
     fn check_limits(&self) -> Result<(), ConfigError> {
-        if !(10..=300_000).contains(&self.limits.shared_milliseconds) {
+        if !(10..=300_000).contains(&self.limits.shared_wait.as_millis()) {
             return wrong("limits.shared_milliseconds", "10 to 300000");
         }
         if !(1024..=1 << 20).contains(&self.limits.body_bytes) {
@@ -111,11 +111,10 @@ impl Config {
                 return wrong(key, "1 to 65536");
             }
         }
-        for (key, seconds) in [
-            ("limits.request_seconds", self.limits.request_seconds),
-            ("limits.database_seconds", self.limits.database_seconds),
-        ] {
-            if !(1..=300).contains(&seconds) {
+        for (key, time) in
+            [("limits.request_seconds", self.limits.request), ("limits.database_seconds", self.limits.database)]
+        {
+            if !(1..=300).contains(&time.as_secs()) {
                 return wrong(key, "1 to 300");
             }
         }
@@ -140,13 +139,13 @@ impl Config {
         if connections.per_network == 0 {
             return wrong("connections.per_network", "1 or more");
         }
-        for (key, seconds) in [
-            ("connections.first_head_seconds", connections.first_head_seconds),
-            ("connections.idle_seconds", connections.idle_seconds),
-            ("connections.write_seconds", connections.write_seconds),
-            ("connections.stop_seconds", connections.stop_seconds),
+        for (key, time) in [
+            ("connections.first_head_seconds", connections.first_head),
+            ("connections.idle_seconds", connections.idle),
+            ("connections.write_seconds", connections.write),
+            ("connections.stop_seconds", connections.stop),
         ] {
-            if !(1..=3600).contains(&seconds) {
+            if !(1..=3600).contains(&time.as_secs()) {
                 return wrong(key, "1 to 3600 seconds");
             }
         }

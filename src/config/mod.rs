@@ -149,6 +149,8 @@ fn blame(layers: &Layers, whole: &serde_json::Error) -> ConfigError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn load(variables: &[(&str, &str)], overrides: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -168,7 +170,7 @@ mod tests {
             &[("issuer", "https://b.example")],
         )
         .expect("config");
-        assert_eq!((config.lifetimes.code_seconds, &*config.issuer), (30, "https://b.example"));
+        assert_eq!((config.lifetimes.code, &*config.issuer), (Duration::from_secs(30), "https://b.example"));
         assert_eq!(config.trusted_proxies.len(), 2);
     }
 

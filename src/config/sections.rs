@@ -1,10 +1,12 @@
 //! Owns the sections of the configuration.
 
+use std::time::Duration;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-use super::is_local_host;
+use super::{is_local_host, value};
 
 /// Outgoing mail.
 #[derive(Clone, Debug, Deserialize)]
@@ -44,24 +46,31 @@ pub enum LogFormat {
     Json,
 }
 
-/// Lifetimes, in seconds.
+/// Lifetimes.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lifetimes {
     /// An authorization code.
-    pub code_seconds: i64,
+    #[serde(rename = "code_seconds", deserialize_with = "value::seconds")]
+    pub code: Duration,
     /// An open sign-in page.
-    pub interaction_seconds: i64,
+    #[serde(rename = "interaction_seconds", deserialize_with = "value::seconds")]
+    pub interaction: Duration,
     /// A browser session.
-    pub session_seconds: i64,
+    #[serde(rename = "session_seconds", deserialize_with = "value::seconds")]
+    pub session: Duration,
     /// An unused refresh token.
-    pub refresh_idle_seconds: i64,
+    #[serde(rename = "refresh_idle_seconds", deserialize_with = "value::seconds")]
+    pub refresh_idle: Duration,
     /// A grant, however often it is refreshed.
-    pub grant_seconds: i64,
+    #[serde(rename = "grant_seconds", deserialize_with = "value::seconds")]
+    pub grant: Duration,
     /// A signing key, until the next one replaces it.
-    pub signing_key_seconds: i64,
+    #[serde(rename = "signing_key_seconds", deserialize_with = "value::seconds")]
+    pub signing_key: Duration,
     /// An audit entry.
-    pub audit_seconds: i64,
+    #[serde(rename = "audit_seconds", deserialize_with = "value::seconds")]
+    pub audit: Duration,
 }
 
 /// Limits on connections.
@@ -73,14 +82,18 @@ pub struct Connections {
     pub per_network: usize,
     /// Maximum in total; 0 for as many as file descriptors allow.
     pub total: usize,
-    /// Longest time from the start of a connection to the end of its first request head, in seconds.
-    pub first_head_seconds: u64,
-    /// Longest time between two requests on a connection, including the head of the next one, in seconds.
-    pub idle_seconds: u64,
-    /// Longest time without progress in writing a response, in seconds.
-    pub write_seconds: u64,
-    /// Longest time for requests in progress when the server stops, in seconds.
-    pub stop_seconds: u64,
+    /// Longest time from the start of a connection to the end of its first request head.
+    #[serde(rename = "first_head_seconds", deserialize_with = "value::seconds")]
+    pub first_head: Duration,
+    /// Longest time between two requests on a connection, including the head of the next one.
+    #[serde(rename = "idle_seconds", deserialize_with = "value::seconds")]
+    pub idle: Duration,
+    /// Longest time without progress in writing a response.
+    #[serde(rename = "write_seconds", deserialize_with = "value::seconds")]
+    pub write: Duration,
+    /// Longest time for requests in progress when the server stops.
+    #[serde(rename = "stop_seconds", deserialize_with = "value::seconds")]
+    pub stop: Duration,
 }
 
 /// Limits on requests and resources.
@@ -111,16 +124,19 @@ pub struct Limits {
     pub writes_per_key: u32,
     /// Name of the plan that limits a client acting on its own; empty for none.
     pub client_plan: String,
-    /// Time for a whole request, in seconds.
-    pub request_seconds: u64,
-    /// Time for one read or write of the database, in seconds.
-    pub database_seconds: u64,
+    /// Time for a whole request.
+    #[serde(rename = "request_seconds", deserialize_with = "value::seconds")]
+    pub request: Duration,
+    /// Time for one read or write of the database.
+    #[serde(rename = "database_seconds", deserialize_with = "value::seconds")]
+    pub database: Duration,
     /// URL of the Redis or Valkey in which all nodes count; empty if each node counts separately.
     pub shared: SecretString,
     /// Behavior while the shared limits are unavailable.
     pub shared_failure: SharedFailure,
-    /// Longest wait for one decision of the shared limits, in milliseconds.
-    pub shared_milliseconds: u64,
+    /// Longest wait for one decision of the shared limits.
+    #[serde(rename = "shared_milliseconds", deserialize_with = "value::milliseconds")]
+    pub shared_wait: Duration,
 }
 
 impl Limits {

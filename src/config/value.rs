@@ -4,6 +4,7 @@ use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
+    time::Duration,
 };
 
 use ipnet::IpNet;
@@ -106,6 +107,16 @@ pub(super) fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D
     text.parse().ok().or_else(named).ok_or_else(|| {
         D::Error::custom("expected an address and a port, such as 127.0.0.1:8080, localhost:8080 or [::1]:8080")
     })
+}
+
+/// A number of seconds.
+pub(super) fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    u64::deserialize(from).map(Duration::from_secs)
+}
+
+/// A number of milliseconds.
+pub(super) fn milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    u64::deserialize(from).map(Duration::from_millis)
 }
 
 /// Networks or single addresses.

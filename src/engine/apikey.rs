@@ -7,15 +7,13 @@ use crate::{
         error::Error,
         key::{ApiKey, KeyForm},
         network::Networks,
+        policy::KEY_SECONDS_MAX,
         project::Project,
         scope::Scopes,
         secret::{self, Secret},
         text,
     },
 };
-
-/// Longest lifetime that can be requested, in seconds: ten years.
-pub const LIFETIME_MAX_SECONDS: i64 = 315_360_000;
 
 /// A key to be created.
 #[derive(Clone, Debug)]
@@ -72,7 +70,7 @@ impl NewKey {
             // An imported key may have a longer lifetime than a new one can.
             expires_in_seconds: old
                 .expires_at
-                .map(|end| (end.seconds() - old.created_at.seconds()).clamp(1, LIFETIME_MAX_SECONDS)),
+                .map(|end| (end.seconds() - old.created_at.seconds()).clamp(1, KEY_SECONDS_MAX)),
             project,
             plan: old.plan.clone(),
             // Counted together with the old key: a new key gets no new quota.
@@ -92,10 +90,10 @@ pub fn make(now: Timestamp, config: &Config, new: NewKey) -> Result<(Secret, Api
         return Err(Error::invalid_request(format!("environment is one of: {}", config.environments.join(", "))));
     }
     if new.project.as_ref().is_some_and(|project| project.user_id != new.user_id) {
-        return Err(Error::invalid_request("there is no such project"));
+        return Err(Error::no_such("project"));
     }
     let expires_at = match new.expires_in_seconds {
-        Some(seconds) if !(1..=LIFETIME_MAX_SECONDS).contains(&seconds) => {
+        Some(seconds) if !(1..=KEY_SECONDS_MAX).contains(&seconds) => {
             return Err(Error::invalid_request("a key lives between one second and ten years"));
         }
         seconds => seconds.map(|seconds| now.plus_seconds(seconds)),

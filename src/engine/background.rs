@@ -79,8 +79,8 @@ pub struct Background {
     pub failures: Arc<Named<Count>>,
     /// The key that seals the audit log.
     pub audit_key: hmac::Key,
-    /// Retention of an audit entry, in seconds.
-    pub audit_seconds: i64,
+    /// Retention of an audit entry.
+    pub audit_lifetime: Duration,
 }
 
 impl Background {
@@ -187,7 +187,7 @@ impl Background {
         // A copy of the database file alone lacks a minute at most, and the WAL retains no data for weeks.
         self.store.checkpoint().await?;
         self.signing.maintain(now).await?;
-        while self.store.purge_expired(now, self.audit_seconds).await? {
+        while self.store.purge_expired(now, self.audit_lifetime).await? {
             tokio::task::yield_now().await;
         }
         self.census.advance(&self.store, now).await

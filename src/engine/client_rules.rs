@@ -8,15 +8,12 @@ use crate::{
         client::{AuthMethod, Client, ClientType, GrantType, REDIRECT_URIS_MAX},
         error::{Error, ErrorCode},
         management_api,
+        policy::{REFRESH_GRACE_MAX, SECRET_OVERLAP_MAX},
         scope::Scopes,
     },
     store::ClientChanges,
 };
 
-/// Longest grace window of a refresh token, in milliseconds.
-const GRACE_MAX_MS: i64 = 60_000;
-/// Longest overlap of two secrets, in seconds: 7 days. A secret is rotated because it may have leaked.
-pub const SECRET_OVERLAP_MAX: i64 = 604_800;
 /// The name in errors for the secret of a client that acts without a user.
 const ACTS_ALONE: &str = "the secret of a client with client_credentials";
 
@@ -122,7 +119,7 @@ fn check(client: &Client) -> Result<(), Error> {
     if client.auth_methods.is_empty() || has_none != (client.kind == ClientType::Public) {
         return wrong("a public client has auth_method none, a confidential one has a secret");
     }
-    if !(0..=GRACE_MAX_MS).contains(&client.refresh_grace_ms) {
+    if !(0..=REFRESH_GRACE_MAX * 1000).contains(&client.refresh_grace_ms) {
         return wrong("refresh_grace is 0 to 60 seconds");
     }
     if client.scopes.is_empty() {

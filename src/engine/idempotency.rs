@@ -1,6 +1,8 @@
 //! Owns responses that are repeated for a retry with the same `Idempotency-Key`. A response may hold a key that is
 //! shown once, so it is stored encrypted.
 
+use std::time::Duration;
+
 use zeroize::Zeroizing;
 
 use super::master::{MasterKey, Purpose};
@@ -10,7 +12,7 @@ use crate::{
 };
 
 /// Retention of a response for retries, in seconds.
-const KEPT_SECONDS: i64 = 86_400;
+const KEPT: Duration = Duration::from_hours(24);
 
 /// A request with an `Idempotency-Key`.
 #[derive(Clone, Debug)]
@@ -73,7 +75,7 @@ impl Idempotency {
             request: request.request.text(),
             status,
             sealed: self.master.seal(Purpose::Responses, &context(request), body)?,
-            expires_at: now.plus_seconds(KEPT_SECONDS),
+            expires_at: now + KEPT,
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     Along, Engine,
-    apikey::{self, LIFETIME_MAX_SECONDS, NewKey},
+    apikey::{self, NewKey},
     attenuation::Attenuation,
 };
 use crate::{
@@ -13,14 +13,12 @@ use crate::{
         error::Error as ModelError,
         key::{ApiKey, KeyForm},
         network::Networks,
+        policy::{KEY_OVERLAP_MAX, KEY_SECONDS_MAX},
         secret::Secret,
         text,
     },
     store::{Error, KeyChanges, Replacement},
 };
-
-/// Longest overlap of two keys, in seconds: 30 days.
-pub const KEY_OVERLAP_MAX: i64 = 2_592_000;
 
 /// A created key.
 #[derive(Debug)]
@@ -113,7 +111,7 @@ pub async fn update(
         Some(seconds) if seconds < 1 => {
             return wrong("expires_in is at least one second; to end a key now, revoke it");
         }
-        Some(seconds) if seconds > LIFETIME_MAX_SECONDS => return wrong("a key lives ten years at most"),
+        Some(seconds) if seconds > KEY_SECONDS_MAX => return wrong("a key lives ten years at most"),
         seconds => seconds.map(|seconds| act.now.plus_seconds(seconds)),
     };
     if expires_at.zip(key.expires_at).is_some_and(|(new, old)| new > old) {

@@ -3,7 +3,7 @@
 //! `jsonwebtoken` parses its key for each signature, so we sign ourselves: header and claims in base64url, signed by a
 //! key pair that was parsed once. `jsonwebtoken` verifies, with our own strict checks around it (`engine::claims`).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::{
@@ -24,17 +24,15 @@ use zeroize::Zeroizing;
 
 use super::master::{MasterKey, Purpose};
 use crate::{
-    model::{api::Algorithm, audit::Origin, clock::Timestamp, error::Error},
+    model::{api::Algorithm, audit::Origin, clock::Timestamp, error::Error, policy::ACCESS_TOKEN_BOUNDS},
     store::{SigningKeyRow, Store},
 };
 
 /// How long a resource server may cache the JWKS, in seconds.
 pub const JWKS_MAX_AGE_SECONDS: i64 = 300;
-/// A new key is announced this long before it signs, in seconds: many times the JWKS's maximum age.
-const LEAD_SECONDS: i64 = 3600;
-/// Longest lifetime of an access token, in seconds; a key is kept that long after it stops signing.
-pub const ACCESS_TOKEN_SECONDS_MAX: i64 = 86_400;
-const SKEW_SECONDS: i64 = 3600;
+/// A new key is announced this long before it signs: many times the JWKS's maximum age.
+const LEAD: Duration = Duration::from_hours(1);
+const SKEW: Duration = Duration::from_hours(1);
 
 enum Signer {
     Ecdsa(EcdsaKeyPair),
@@ -102,7 +100,7 @@ impl KeySet {
 pub struct Signing {
     store: Arc<Store>,
     master: MasterKey,
-    lifetime_seconds: i64,
+    lifetime: Duration,
     rng: SystemRandom,
     current: ArcSwap<KeySet>,
     /// Held from the read to the replacement, so that a slow read does not overwrite a later one.
@@ -114,14 +112,14 @@ impl Signing {
     pub async fn load(
         store: Arc<Store>,
         master: MasterKey,
-        lifetime_seconds: i64,
+        lifetime: Duration,
         now: Timestamp,
         algorithms: &[Algorithm],
     ) -> Result<Self, Error> {
         let signing = Self {
             store,
             master,
-            lifetime_seconds,
+            lifetime,
             rng: SystemRandom::new(),
             current: ArcSwap::default(),
             reading: Mutex::default(),
@@ -174,13 +172,13 @@ impl Signing {
             let mut keys: Vec<&LoadedKey> = set.keys.iter().filter(|key| key.algorithm == algorithm).collect();
             keys.sort_by_key(|key| key.generation);
             if let Some(newest) = keys.last()
-                && newest.active_from.plus_seconds(self.lifetime_seconds - LEAD_SECONDS) <= now
+                && newest.active_from + self.lifetime <= now + LEAD
             {
-                let active_from = now.plus_seconds(LEAD_SECONDS.min(self.lifetime_seconds));
+                let active_from = now + LEAD.min(self.lifetime);
                 self.make(now, algorithm, newest.generation + 1, active_from, &system()).await?;
             }
             for pair in keys.windows(2) {
-                let gone = pair[1].active_from.plus_seconds(ACCESS_TOKEN_SECONDS_MAX + SKEW_SECONDS);
+                let gone = pair[1].active_from.plus_seconds(*ACCESS_TOKEN_BOUNDS.end()) + SKEW;
                 if gone <= now {
                     self.store.delete_signing_key(now, system(), pair[0].kid.clone()).await?;
                 }
@@ -201,7 +199,7 @@ impl Signing {
         let set = self.keys();
         let old: Vec<&LoadedKey> = set.keys.iter().filter(|key| key.algorithm == algorithm).collect();
         let generation = old.iter().map(|key| key.generation).max().unwrap_or(0) + 1;
-        let active_from = if compromised || old.is_empty() { now } else { now.plus_seconds(LEAD_SECONDS) };
+        let active_from = if compromised || old.is_empty() { now } else { now + LEAD };
         self.make(now, algorithm, generation, active_from, &origin).await?;
         if compromised {
             for key in old {

@@ -12,6 +12,7 @@ use crate::{
         audit::Act,
         email,
         error::{Error, ErrorCode},
+        policy,
         secret::{new_id, random_base62},
         text,
         user::User,
@@ -79,7 +80,7 @@ pub async fn create(
     };
     let whose = PasswordOwner { issuer: &engine.config.issuer, email: &email, name: &name };
     let password = engine.passwords.hash(NewPassword::accept(&password, whose)?).await?;
-    let plan = new.plan.unwrap_or_else(|| "free".to_owned());
+    let plan = new.plan.unwrap_or_else(|| policy::PLAN.to_owned());
     let user = User { id: new_id("user"), email, name, plan, admin: new.admin, active: true };
     let created = CreatedUser { user: user.clone(), password: shown };
     let store = engine.store.storing(along(&created)?);

@@ -90,7 +90,7 @@ pub async fn serve(
     }
     drop(listener);
     let all = async { while open.join_next().await.is_some() {} };
-    if timeout(Duration::from_secs(bounds.stop_seconds), all).await.is_err() {
+    if timeout(bounds.stop, all).await.is_err() {
         tracing::warn!(connections = open.len(), "some requests could not be finished in time");
         open.shutdown().await;
     }
@@ -118,7 +118,6 @@ impl Connection {
         if self.stream.set_nodelay(true).is_err() {
             return;
         }
-        let seconds = Duration::from_secs;
         let heard = Arc::new(AtomicBool::new(false));
         let service = tower::ServiceBuilder::new()
             .layer(Extension(ConnectInfo(self.peer)))
@@ -130,11 +129,11 @@ impl Connection {
                 }
             })
             .service(router);
-        let stream = Unstalled { stream: self.stream, longest: seconds(self.bounds.write_seconds), stalled: None };
+        let stream = Unstalled { stream: self.stream, longest: self.bounds.write, stalled: None };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             // hyper applies this timeout to an idle connection's wait for its next request too.
-            .header_read_timeout(seconds(self.bounds.idle_seconds))
+            .header_read_timeout(self.bounds.idle)
             .max_buf_size(HEAD_BYTES_MAX)
             .max_header_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
@@ -151,7 +150,7 @@ impl Connection {
         // The connection ended, or no complete head came in time. After the first request, none of this is polled.
         let is_over = tokio::select! {
             biased;
-            heard = timeout(seconds(self.bounds.first_head_seconds), until_heard) => heard.unwrap_or(true),
+            heard = timeout(self.bounds.first_head, until_heard) => heard.unwrap_or(true),
             () = stopped => true,
         };
         if is_over {
@@ -338,10 +337,10 @@ mod tests {
         let bounds = |total| Connections {
             per_network: 256,
             total,
-            first_head_seconds: 10,
-            idle_seconds: 65,
-            write_seconds: 30,
-            stop_seconds: 20,
+            first_head: Duration::from_secs(10),
+            idle: Duration::from_secs(65),
+            write: Duration::from_secs(30),
+            stop: Duration::from_secs(20),
         };
         assert_eq!((most(&bounds(0), 1024), most(&bounds(100), 1024), most(&bounds(5000), 1024)), (896, 100, 896));
         assert_eq!((most(&bounds(0), 64), most(&bounds(0), u64::MAX)), (16, 1 << 20));

@@ -57,13 +57,12 @@ pub async fn edge(State((app, audience)): State<(Arc<App>, Audience)>, mut reque
     let is_text = is_text(request.uri().path());
     let (now, cookies) = (info.now, request.headers().get(header::COOKIE).cloned());
     request.extensions_mut().insert(info);
-    let limit = Duration::from_secs(app.config.limits.request_seconds);
     let mut response = if too_long {
         StatusCode::URI_TOO_LONG.into_response()
     } else if !is_text {
         audience.error(Error::not_found())
     } else {
-        match tokio::time::timeout(limit, next.run(request)).await {
+        match tokio::time::timeout(app.config.limits.request, next.run(request)).await {
             Ok(response) => response,
             Err(late) => audience.error(Error::unavailable(late)),
         }

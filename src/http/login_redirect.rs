@@ -1,7 +1,7 @@
 //! Owns the return to a page that requires signing in: the requested page is stored on the server, for this browser,
 //! and never put into a URL. Does not sign users in; see `web::login`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
@@ -16,7 +16,7 @@ use crate::{app::App, engine::limit::Throttle, store::LoginReason};
 /// Longest path kept with its query, in bytes; if it is longer, the query is dropped.
 const PATH_MAX: usize = 512;
 /// How long it is kept, in seconds.
-const KEPT_SECONDS: i64 = 3600;
+const KEPT: Duration = Duration::from_hours(1);
 
 /// Wraps the pages: stores the requested page if its handler requires signing in first.
 pub async fn remember(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -39,7 +39,7 @@ pub async fn remember(State(app): State<Arc<App>>, request: Request, next: Next)
         (false, false) => LoginReason::NoSession,
     };
     let browser = viewer.ensure_browser();
-    let kept = app.store.set_return_path(info.now, browser, path, why, info.now.plus_seconds(KEPT_SECONDS)).await;
+    let kept = app.store.set_return_path(info.now, browser, path, why, info.now + KEPT).await;
     match kept {
         Ok(()) => viewer.set_browser(&app, response),
         Err(error) => PageError(error.into()).into_response(),

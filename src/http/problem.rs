@@ -99,6 +99,9 @@ pub fn rendered(app: &App, id: &str, response: Response) -> Response {
     if let Some(scope) = scope {
         body["scope"] = scope.into();
     }
+    if let Some(what) = error.missing {
+        body["missing"] = what.into();
+    }
     // The page on which the credential's owner can read the reason.
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
         body["instance"] = format!("{issuer}/settings/denied?request_id={id}").into();

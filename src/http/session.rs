@@ -3,7 +3,7 @@
 //! Before sign-in, a browser has a random id, to which pending requests and the sign-in form are bound. At sign-in the
 //! session gets a new secret; an id from outside is never adopted.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::{constant_time, hmac};
 use axum::{
@@ -12,7 +12,6 @@ use axum::{
 };
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use data_encoding::BASE64URL_NOPAD;
-use time::Duration;
 
 use crate::{
     app::App,
@@ -31,8 +30,8 @@ const SESSION: &str = "grantd_session";
 const BROWSER: &str = "grantd_browser";
 const DEVICE: &str = "grantd_device";
 /// How long a browser that signed in before is remembered, in seconds.
-const DEVICE_SECONDS: i64 = 31_536_000;
-const BROWSER_SECONDS: i64 = 86_400;
+const DEVICE_LIFETIME: Duration = Duration::from_hours(365 * 24);
+const BROWSER_LIFETIME: Duration = Duration::from_hours(24);
 /// Random bytes of a cookie: 256 bits.
 const COOKIE_BYTES: usize = 32;
 /// Longest `User-Agent` kept, in characters.
@@ -108,7 +107,7 @@ impl Viewer {
     #[must_use]
     pub fn set_browser(&self, app: &App, response: Response) -> Response {
         let Some(id) = &self.browser else { return response };
-        with_cookies(response, [cookie(app, BROWSER, id.clone(), BROWSER_SECONDS)])
+        with_cookies(response, [cookie(app, BROWSER, id.clone(), BROWSER_LIFETIME)])
     }
 
     /// The token in this viewer's forms: bound to the session, or before sign-in to the browser.
@@ -197,17 +196,17 @@ pub fn begin(app: &App, response: Response, value: String, email: &str) -> Respo
     let device = BASE64URL_NOPAD.encode(hmac::sign(&app.devices, email.as_bytes()).as_ref());
     with_cookies(
         response,
-        [
-            cookie(app, SESSION, value, app.config.lifetimes.session_seconds),
-            cookie(app, DEVICE, device, DEVICE_SECONDS),
-        ],
+        [cookie(app, SESSION, value, app.config.lifetimes.session), cookie(app, DEVICE, device, DEVICE_LIFETIME)],
     )
 }
 
 /// Removes the session and browser cookies, so that the next user of this browser starts clean.
 #[must_use]
 pub fn end(app: &App, response: Response) -> Response {
-    with_cookies(response, [cookie(app, SESSION, String::new(), 0), cookie(app, BROWSER, String::new(), 0)])
+    with_cookies(
+        response,
+        [cookie(app, SESSION, String::new(), Duration::ZERO), cookie(app, BROWSER, String::new(), Duration::ZERO)],
+    )
 }
 
 fn with_cookies<const N: usize>(mut response: Response, cookies: [Cookie<'static>; N]) -> Response {
@@ -224,13 +223,13 @@ fn name(app: &App, name: &str) -> String {
     if app.config.issuer.is_https() { format!("__Host-{name}") } else { name.to_owned() }
 }
 
-fn cookie(app: &App, of: &str, value: String, seconds: i64) -> Cookie<'static> {
+fn cookie(app: &App, of: &str, value: String, lifetime: Duration) -> Cookie<'static> {
     Cookie::build((name(app, of), value))
         .path("/")
         .secure(app.config.issuer.is_https())
         .http_only(true)
         .same_site(SameSite::Lax)
-        .max_age(Duration::seconds(seconds))
+        .max_age(time::Duration::seconds(lifetime.as_secs().cast_signed()))
         .build()
 }
 

@@ -1,5 +1,7 @@
 //! Owns the claims of an access token (RFC 9068 §2.2): one struct for writing and for reading them.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 };
 
 /// How far in the future a token's `iat` may be, in seconds: the clocks of nodes differ.
-const SKEW_SECONDS: i64 = 60;
+const SKEW: Duration = Duration::from_mins(1);
 
 /// The claims. Numbers must be integers, and members unique. Times are in seconds since the epoch.
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,7 +62,7 @@ impl Claims {
     /// Whether the token is valid at `now`, by its own times.
     #[must_use]
     pub fn is_current(&self, now: Timestamp) -> bool {
-        let ahead = now.plus_seconds(SKEW_SECONDS).seconds();
+        let ahead = (now + SKEW).seconds();
         self.exp > now.seconds() && self.iat <= ahead && self.nbf.is_none_or(|nbf| nbf <= ahead)
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     clock::Timestamp,
+    policy,
     redirect_uri::RedirectUri,
     scope::Scopes,
     secret::{Digest, new_id},
@@ -183,7 +184,7 @@ impl Client {
             api_id: None,
             first_party: false,
             require_pkce: true,
-            refresh_grace_ms: 10_000,
+            refresh_grace_ms: policy::REFRESH_GRACE * 1000,
             active: true,
             created_at: now,
             secrets: Vec::new(),

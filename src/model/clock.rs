@@ -1,8 +1,9 @@
 //! Owns time as a value. Does not decide expiry. The only file that reads the system clock.
 
 use std::{
+    ops::{Add, Sub},
     sync::atomic::{AtomicI64, Ordering},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,24 @@ impl Timestamp {
         const DAY: &[time::format_description::BorrowedFormatItem<'_>] =
             time::macros::format_description!("[day padding:none] [month repr:short] [year]");
         OffsetDateTime::from_unix_timestamp(self.seconds()).ok().and_then(|at| at.format(DAY).ok()).unwrap_or_default()
+    }
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Saturates instead of overflowing.
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Saturates instead of overflowing.
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 }
 

@@ -123,6 +123,8 @@ pub struct Error {
     pub description: Cow<'static, str>,
     /// Seconds after which to retry, if known.
     pub retry_after: Option<i64>,
+    /// What the request names that does not exist: its kind, such as `user`.
+    pub missing: Option<&'static str>,
     /// The internal cause.
     pub cause: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -130,7 +132,7 @@ pub struct Error {
 impl Error {
     /// An error of `code` with a message for the caller.
     pub fn new(code: ErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, description: description.into(), retry_after: None, cause: None }
+        Self { code, description: description.into(), retry_after: None, missing: None, cause: None }
     }
 
     /// The same error with its internal cause, for the log.
@@ -143,6 +145,12 @@ impl Error {
     /// RFC 6749 `invalid_request`.
     pub fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::InvalidRequest, description)
+    }
+
+    /// The request names something of this kind, such as `user`, that does not exist or that the caller may not see.
+    #[must_use]
+    pub fn no_such(what: &'static str) -> Self {
+        Self { missing: Some(what), ..Self::invalid_request(format!("there is no such {what}")) }
     }
 
     /// RFC 6749 `invalid_client`; always the same text, so as not to reveal which half was wrong.

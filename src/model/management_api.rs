@@ -3,6 +3,7 @@
 
 use super::{
     api::{Algorithm, Api, ApiScope},
+    policy,
     profile::Profile,
     scope::Scopes,
 };
@@ -98,7 +99,7 @@ pub fn api(issuer: &str) -> Api {
         name: "grantd".to_owned(),
         profile: Profile::default(),
         algorithm: Algorithm::default(),
-        access_token_seconds: 3600,
+        access_token_seconds: policy::ACCESS_TOKEN_SECONDS,
         client_id: String::new(),
         counts_introspection: false,
         scopes: Scope::ALL.iter().map(scope).collect(),

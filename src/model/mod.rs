@@ -18,6 +18,7 @@ pub mod params;
 pub mod path;
 pub mod pkce;
 pub mod plan;
+pub mod policy;
 pub mod principal;
 pub mod profile;
 pub mod project;

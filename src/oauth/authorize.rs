@@ -292,7 +292,7 @@ async fn show(
                 browser: viewer.ensure_browser(),
                 request: waiting.request,
                 created_at: info.now,
-                expires_at: info.now.plus_seconds(app.config.lifetimes.interaction_seconds),
+                expires_at: info.now + app.config.lifetimes.interaction,
                 signed_in_at: None,
                 decision: None,
             };
@@ -343,8 +343,8 @@ async fn issue_code(
         redirect_uri: request.redirect_uri.clone(),
         code_challenge: request.code_challenge,
         auth_time,
-        code_expires_at: info.now.plus_seconds(app.config.lifetimes.code_seconds),
-        expires_at: info.now.plus_seconds(app.config.lifetimes.grant_seconds),
+        code_expires_at: info.now + app.config.lifetimes.code,
+        expires_at: info.now + app.config.lifetimes.grant,
     };
     if !app.store.insert_grant(info.now, info.origin(&user.id), grant).await? {
         return Err(Error::invalid_request(

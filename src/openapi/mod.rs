@@ -182,6 +182,7 @@ fn problem_schema(issuer: &str) -> Value {
             "request_id": { "type": "string", "description": "As in X-Request-ID" },
             "instance": { "type": "string", "format": "uri", "description": "The page where its owner can read why (401, 403, 429)" },
             "scope": { "type": "string", "description": "The scope that is missing" },
+            "missing": { "type": "string", "description": "What does not exist: its kind, such as user" },
         },
     })
 }

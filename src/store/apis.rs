@@ -3,6 +3,7 @@
 use super::{
     Error, Store,
     row::{binds, column, record},
+    tx::transaction,
 };
 use crate::{
     cache::EntityKind,
@@ -42,48 +43,45 @@ impl Store {
     /// Creates an API with its scopes and the client of its resource server, in one transaction. A slug or identifier
     /// that is taken is a conflict; a scope that belongs to another API is refused.
     pub async fn insert_api(&self, now: Timestamp, origin: Origin, api: Api, client: Client) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                tx.insert_client(now, &origin, &client).await?;
-                tx.execute(
-                    "INSERT INTO apis (id, slug, identifier, name, profile, algorithm, access_token_seconds,
-                     client_id, created_at, counts_introspection)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-                    binds![
-                        &api.id,
-                        &api.slug,
-                        &api.identifier,
-                        &api.name,
-                        api.profile.as_str(),
-                        api.algorithm.as_str(),
-                        api.access_token_seconds,
-                        &api.client_id,
-                        now,
-                        api.counts_introspection
-                    ],
-                )
-                .await?;
-                for scope in &api.scopes {
-                    let new = tx
-                        .execute(
-                            "INSERT INTO scopes (name, api_id, description) VALUES ($1, $2, $3)
-                             ON CONFLICT (name) DO NOTHING",
-                            binds![&scope.name, &api.id, &scope.description],
-                        )
-                        .await?;
-                    if new == 0 {
-                        return Err(ModelError::invalid_scope(format!(
-                            "scope {} already belongs to another API",
-                            scope.name
-                        ))
-                        .into());
-                    }
+        transaction!(self, now, |tx| {
+            tx.insert_client(now, &origin, &client).await?;
+            tx.execute(
+                "INSERT INTO apis (id, slug, identifier, name, profile, algorithm, access_token_seconds,
+                 client_id, created_at, counts_introspection)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                binds![
+                    &api.id,
+                    &api.slug,
+                    &api.identifier,
+                    &api.name,
+                    api.profile.as_str(),
+                    api.algorithm.as_str(),
+                    api.access_token_seconds,
+                    &api.client_id,
+                    now,
+                    api.counts_introspection
+                ],
+            )
+            .await?;
+            for scope in &api.scopes {
+                let new = tx
+                    .execute(
+                        "INSERT INTO scopes (name, api_id, description) VALUES ($1, $2, $3)
+                         ON CONFLICT (name) DO NOTHING",
+                        binds![&scope.name, &api.id, &scope.description],
+                    )
+                    .await?;
+                if new == 0 {
+                    return Err(ModelError::invalid_scope(format!(
+                        "scope {} already belongs to another API",
+                        scope.name
+                    ))
+                    .into());
                 }
-                tx.touch(EntityKind::Catalog, "");
-                tx.audit(now, &origin, Event::new("api.create").client(&api.client_id).object(&api.id)).await
-            })
+            }
+            tx.touch(EntityKind::Catalog, "");
+            tx.audit(now, &origin, Event::new("api.create").client(&api.client_id).object(&api.id)).await
         })
-        .await
     }
 
     /// Every API with its scopes.

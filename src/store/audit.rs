@@ -2,8 +2,8 @@
 
 use super::{
     Error, Store,
-    row::{binds, record},
-    tx::Tx,
+    row::{Bind, binds, record},
+    tx::{Tx, transaction},
 };
 use crate::model::{
     audit::{Event, Origin},
@@ -38,6 +38,14 @@ pub struct AuditEntry {
     pub times: i64,
 }
 
+record! {
+    audit_columns: AuditEntry {
+        at: "at", event: "event", actor: "actor", user_id: "user_id", client_id: "client_id", object: "object",
+        outcome: "outcome", reason: "reason", address: "address", request_id: "request_id", times: "times",
+    }
+}
+pub(super) use audit_columns;
+
 /// The actor shown to a user for an administrator's action, in place of id, key and address.
 const ADMINISTRATOR: &str = "an administrator";
 
@@ -59,30 +67,31 @@ impl Tx {
     /// Appends an entry. If that fails, the change is rolled back too.
     pub(super) async fn audit(&mut self, now: Timestamp, origin: &Origin, event: Event) -> Result<(), Error> {
         self.audited = true;
-        let id = entry_id(now);
-        let outcome = if event.denied.is_some() { "denied" } else { "ok" };
-        self.execute(
-            "INSERT INTO audit (id, at, event, actor, user_id, client_id, object, outcome, reason, address,
-             request_id, times)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-            binds![
-                &id,
-                now,
-                event.event,
-                &origin.actor,
-                &event.user_id,
-                &event.client_id,
-                &event.object,
-                outcome,
-                event.denied.as_deref(),
-                &origin.address,
-                &origin.request_id,
-                event.times.max(1),
-            ],
-        )
-        .await
-        .map(drop)
+        self.execute(INSERT, &values(&entry_id(now), now, origin, &event)).await.map(drop)
     }
+
+    /// Appends many entries.
+    pub(super) async fn audit_each(&mut self, now: Timestamp, entries: &[(Origin, Event)]) -> Result<(), Error> {
+        self.audited |= !entries.is_empty();
+        let ids: Vec<String> = entries.iter().map(|_| entry_id(now)).collect();
+        let rows = ids.iter().zip(entries).map(|(id, (origin, event))| values(id, now, origin, event));
+        self.execute_each(INSERT, &rows.collect::<Vec<_>>()).await.map(drop)
+    }
+}
+
+const INSERT: &str = concat!(
+    "INSERT INTO audit (id, ",
+    audit_columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+);
+
+/// The values of an entry in column order.
+fn values<'e>(id: &'e String, now: Timestamp, origin: &'e Origin, event: &'e Event) -> Vec<Bind<'e>> {
+    let outcome = if event.denied.is_some() { "denied" } else { "ok" };
+    let Event { event: name, user_id, client_id, object, denied, times } = event;
+    let Origin { actor, address, request_id } = origin;
+    let (reason, times) = (denied.as_deref(), *times.max(&1));
+    binds![id, now, *name, actor, user_id, client_id, object, outcome, reason, address, request_id, times].to_vec()
 }
 
 /// An id that begins with the time, so that new entries go to the end of the index.
@@ -93,22 +102,6 @@ pub(super) fn entry_id(at: Timestamp) -> String {
 impl Store {
     /// Appends entries that belong to no other change, such as counted refusals.
     pub async fn audit(&self, now: Timestamp, entries: Vec<(Origin, Event)>) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                for (origin, event) in entries {
-                    tx.audit(now, &origin, event).await?;
-                }
-                Ok(())
-            })
-        })
-        .await
+        transaction!(self, now, |tx| { tx.audit_each(now, &entries).await })
     }
 }
-
-record! {
-    audit_columns: AuditEntry {
-        at: "at", event: "event", actor: "actor", user_id: "user_id", client_id: "client_id", object: "object",
-        outcome: "outcome", reason: "reason", address: "address", request_id: "request_id", times: "times",
-    }
-}
-pub(super) use audit_columns;

@@ -11,7 +11,7 @@ use super::{
     AuditEntry, Error, Store,
     audit::audit_columns,
     row::{Column, Value, binds},
-    tx::Tx,
+    tx::{Tx, transaction},
 };
 use crate::model::clock::Timestamp;
 
@@ -112,25 +112,22 @@ impl Store {
             return Ok(false);
         }
         let key = key.clone();
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let mut head = tx.link(HEAD).await?;
-                const UNSEALED: &str =
-                    concat!("SELECT id, ", audit_columns!(), " FROM audit WHERE seq IS NULL ORDER BY at, id LIMIT $1");
-                let rows: Vec<(String, AuditEntry)> = tx.list(UNSEALED, binds![BATCH]).await?;
-                let count = rows.len();
-                let mut seals = Vec::with_capacity(count);
-                for (id, entry) in rows {
-                    head = ChainPosition { seal: head.next_seal(&key, &id, &entry), seq: head.seq + 1 };
-                    seals.push((id, head.clone()));
-                }
-                let seals: Vec<_> = seals.iter().map(|(id, link)| binds![id, link.seq, &link.seal].to_vec()).collect();
-                tx.execute_each(SEAL, &seals).await?;
-                tx.set_link(HEAD, &head).await?;
-                Ok(i64::try_from(count).unwrap_or_default() >= BATCH)
-            })
+        transaction!(self, now, |tx| {
+            let mut head = tx.link(HEAD).await?;
+            const UNSEALED: &str =
+                concat!("SELECT id, ", audit_columns!(), " FROM audit WHERE seq IS NULL ORDER BY at, id LIMIT $1");
+            let rows: Vec<(String, AuditEntry)> = tx.list(UNSEALED, binds![BATCH]).await?;
+            let count = rows.len();
+            let mut seals = Vec::with_capacity(count);
+            for (id, entry) in rows {
+                head = ChainPosition { seal: head.next_seal(&key, &id, &entry), seq: head.seq + 1 };
+                seals.push((id, head.clone()));
+            }
+            let seals: Vec<_> = seals.iter().map(|(id, link)| binds![id, link.seq, &link.seal].to_vec()).collect();
+            tx.execute_each(SEAL, &seals).await?;
+            tx.set_link(HEAD, &head).await?;
+            Ok(i64::try_from(count).unwrap_or_default() >= BATCH)
         })
-        .await
     }
 
     /// The positions before the oldest entry, and of the newest.

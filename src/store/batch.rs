@@ -2,9 +2,9 @@
 //! round trip, so one statement takes many rows. SQLite runs in-process and repeats its prepared statement.
 
 use super::{
-    Engine, Error, Store,
+    Error, Store,
     row::{Bind, Read},
-    tx::{Handle, Tx},
+    tx::{Handle, Sql, Tx},
 };
 
 /// Rows per statement.
@@ -14,11 +14,8 @@ impl Tx {
     /// Runs a statement for each of these rows of values. Returns the number of rows changed.
     pub(super) async fn execute_each(&mut self, sql: &'static str, rows: &[Vec<Bind<'_>>]) -> Result<u64, Error> {
         let mut changed = 0;
-        for chunk in rows.chunks(self.rows_at_once()) {
-            changed += match chunk {
-                [row] => self.execute(sql, row).await?,
-                rows => self.execute(with_rows(sql, rows), &rows.concat()).await?,
-            };
+        for (sql, binds) in statements(matches!(self.handle, Handle::Sqlite(_)), sql, rows) {
+            changed += self.execute(sql, &binds).await?;
         }
         Ok(changed)
     }
@@ -30,55 +27,46 @@ impl Tx {
         rows: &[Vec<Bind<'_>>],
     ) -> Result<Vec<T>, Error> {
         let mut found = Vec::new();
-        for chunk in rows.chunks(self.rows_at_once()) {
-            found.append(&mut match chunk {
-                [row] => self.list(sql, row).await?,
-                rows => self.list(with_rows(sql, rows), &rows.concat()).await?,
-            });
+        for (sql, binds) in statements(matches!(self.handle, Handle::Sqlite(_)), sql, rows) {
+            found.extend(self.list(sql, &binds).await?);
         }
         Ok(found)
-    }
-
-    fn rows_at_once(&self) -> usize {
-        match &self.handle {
-            Handle::Sqlite(_) => 1,
-            Handle::Postgres(_) => ROWS_MAX,
-        }
     }
 }
 
 impl Store {
     /// All rows that a query selects for these rows of values.
     pub(super) async fn list_each<T: Read>(&self, sql: &'static str, rows: &[Vec<Bind<'_>>]) -> Result<Vec<T>, Error> {
-        let at_once = match &*self.engine {
-            Engine::Sqlite(_) => 1,
-            Engine::Postgres(_) => ROWS_MAX,
-        };
         let mut found = Vec::new();
-        for chunk in rows.chunks(at_once) {
-            found.append(&mut match chunk {
-                [row] => self.list(sql, row).await?,
-                rows => self.list(with_rows(sql, rows), &rows.concat()).await?,
-            });
+        for (sql, binds) in statements(self.is_embedded(), sql, rows) {
+            found.extend(self.list(sql, &binds).await?);
         }
         Ok(found)
     }
 }
 
+/// The statements that together cover all rows, each with its values.
+fn statements<'q>(
+    is_embedded: bool,
+    sql: &'static str,
+    rows: &[Vec<Bind<'q>>],
+) -> impl Iterator<Item = (Sql, Vec<Bind<'q>>)> {
+    rows.chunks(if is_embedded { 1 } else { ROWS_MAX }).map(move |rows| (with_rows(sql, rows), rows.concat()))
+}
+
 /// The statement with one group of placeholders per row.
-fn with_rows(sql: &str, rows: &[Vec<Bind<'_>>]) -> String {
-    let Some((before, rest)) = sql.split_once("VALUES (") else { return sql.to_owned() };
+fn with_rows(sql: &'static str, rows: &[Vec<Bind<'_>>]) -> Sql {
+    let (Some((before, rest)), [first, _, ..]) = (sql.split_once("VALUES ("), rows) else { return sql.into() };
     let (group, after) = rest.split_once(')').unwrap_or((rest, ""));
-    let columns = rows.first().map_or(0, Vec::len);
     let group_of = |row: usize| {
         let place = |part: &str| match part.strip_prefix('$').and_then(|number| number.parse::<usize>().ok()) {
-            Some(number) => format!("${}", number + row * columns),
+            Some(number) => format!("${}", number + row * first.len()),
             None => part.to_owned(),
         };
         format!("({})", group.split(", ").map(place).collect::<Vec<_>>().join(", "))
     };
     let groups: Vec<String> = (0..rows.len()).map(group_of).collect();
-    format!("{before}VALUES {}{after}", groups.join(", "))
+    format!("{before}VALUES {}{after}", groups.join(", ")).into()
 }
 
 #[cfg(test)]

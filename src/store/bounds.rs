@@ -29,6 +29,6 @@ impl Default for Bounds {
 impl From<&Limits> for Bounds {
     fn from(limits: &Limits) -> Self {
         let page_cache = usize::try_from(limits.page_cache_mebibytes).unwrap_or(usize::MAX) << 20;
-        Self { wait: Duration::from_secs(limits.database_seconds), page_cache }
+        Self { wait: limits.database, page_cache }
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Error, Store,
     row::{binds, column, is_unset, record, words},
-    tx::Tx,
+    tx::{Tx, transaction},
 };
 use crate::{
     cache::EntityKind,
@@ -12,16 +12,12 @@ use crate::{
         client::{AuthMethod, Client, ClientSecret, ClientType, GrantType},
         clock::Timestamp,
         error::{Error as ModelError, ErrorCode},
+        policy::{CLIENTS_MAX, SECRETS_MAX},
         redirect_uri::RedirectUri,
         scope::Scopes,
         secret::Digest,
     },
 };
-
-/// Most clients that one user may register.
-const OWNED_MAX: i64 = 100;
-/// Most live secrets of one client: the current one and those being replaced.
-const SECRETS_MAX: i64 = 10;
 
 /// When client `c` was disabled, either itself or through its owner. Every query of a client's state uses this.
 macro_rules! client_disabled_at {
@@ -105,9 +101,9 @@ impl Tx {
         if let Some(owner) = &client.owner_id {
             self.check_user(owner).await?;
             let owned: i64 = self.one("SELECT COUNT(*) FROM clients WHERE owner_id = $1", binds![owner]).await?;
-            if owned >= OWNED_MAX {
+            if owned >= CLIENTS_MAX {
                 return Err(ModelError::invalid_request(format!(
-                    "a user has at most {OWNED_MAX} apps; delete one first"
+                    "a user has at most {CLIENTS_MAX} apps; delete one first"
                 ))
                 .into());
             }
@@ -158,7 +154,7 @@ impl Tx {
 impl Store {
     /// Stores a new client with its first secret. A duplicate id is a conflict.
     pub async fn insert_client(&self, now: Timestamp, origin: Origin, client: Client) -> Result<(), Error> {
-        self.write(now, move |tx| Box::pin(async move { tx.insert_client(now, &origin, &client).await })).await
+        transaction!(self, now, |tx| tx.insert_client(now, &origin, &client).await)
     }
 
     /// The client with its secrets, in any state.
@@ -185,29 +181,25 @@ impl Store {
         to: ClientChanges,
     ) -> Result<bool, Error> {
         let owner_id = owner_id.into();
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                if let Some(was) = &to.allowed_for {
-                    check_unchanged(tx, &id, was).await?;
-                }
-                let (uris, scopes) =
-                    (to.redirect_uris.as_deref().map(uris), to.scopes.map(|scopes| scopes.to_string()));
-                let owner = tx
-                    .find(
-                        "UPDATE clients SET name = COALESCE($3, name), redirect_uris = COALESCE($4, redirect_uris),
-                         scopes = COALESCE($5, scopes)
-                         WHERE id = $1 AND api_id IS NULL AND ($2 IS NULL OR owner_id = $2) RETURNING owner_id",
-                        binds![&id, &owner_id, &to.name, &uris, &scopes],
-                    )
-                    .await?;
-                let Some(user_id) = owner else { return Ok(false) };
-                tx.touch(EntityKind::Client, id.as_str());
-                let event = Event { user_id, ..Event::new("client.update").client(&id) };
-                tx.audit(now, &origin, event).await?;
-                Ok(true)
-            })
+        transaction!(self, now, |tx| {
+            if let Some(was) = &to.allowed_for {
+                check_unchanged(tx, &id, was).await?;
+            }
+            let (uris, scopes) = (to.redirect_uris.as_deref().map(uris), to.scopes.map(|scopes| scopes.to_string()));
+            let owner = tx
+                .find(
+                    "UPDATE clients SET name = COALESCE($3, name), redirect_uris = COALESCE($4, redirect_uris),
+                     scopes = COALESCE($5, scopes)
+                     WHERE id = $1 AND api_id IS NULL AND ($2 IS NULL OR owner_id = $2) RETURNING owner_id",
+                    binds![&id, &owner_id, &to.name, &uris, &scopes],
+                )
+                .await?;
+            let Some(user_id) = owner else { return Ok(false) };
+            tx.touch(EntityKind::Client, id.as_str());
+            let event = Event { user_id, ..Event::new("client.update").client(&id) };
+            tx.audit(now, &origin, event).await?;
+            Ok(true)
         })
-        .await
     }
 
     /// Adds a secret and makes the others expire at `others_end_at`. If an owner is given, only that owner's client.
@@ -221,33 +213,30 @@ impl Store {
         new: ClientSecret,
         others_end_at: Timestamp,
     ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                if tx.execute(LOCK_CONFIDENTIAL, binds![&id, &owner_id]).await? == 0 {
-                    return Ok(false);
-                }
-                tx.execute("DELETE FROM client_secrets WHERE client_id = $1 AND expires_at <= $2", binds![&id, now])
-                    .await?;
-                tx.execute(
-                    "UPDATE client_secrets SET expires_at = $2 WHERE client_id = $1
-                     AND (expires_at IS NULL OR expires_at > $2)",
-                    binds![&id, others_end_at],
-                )
+        transaction!(self, now, |tx| {
+            if tx.execute(LOCK_CONFIDENTIAL, binds![&id, &owner_id]).await? == 0 {
+                return Ok(false);
+            }
+            tx.execute("DELETE FROM client_secrets WHERE client_id = $1 AND expires_at <= $2", binds![&id, now])
                 .await?;
-                tx.execute(
-                    "DELETE FROM client_secrets WHERE client_id = $1 AND id NOT IN
-                     (SELECT id FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC LIMIT $2)",
-                    binds![&id, SECRETS_MAX - 1],
-                )
-                .await?;
-                tx.insert_secret(&id, &new).await?;
-                tx.touch(EntityKind::Client, id.as_str());
-                let event = Event { user_id: owner_id, ..Event::new("client.secret").client(&id).object(&new.id) };
-                tx.audit(now, &origin, event).await?;
-                Ok(true)
-            })
+            tx.execute(
+                "UPDATE client_secrets SET expires_at = $2 WHERE client_id = $1
+                 AND (expires_at IS NULL OR expires_at > $2)",
+                binds![&id, others_end_at],
+            )
+            .await?;
+            tx.execute(
+                "DELETE FROM client_secrets WHERE client_id = $1 AND id NOT IN
+                 (SELECT id FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC LIMIT $2)",
+                binds![&id, SECRETS_MAX - 1],
+            )
+            .await?;
+            tx.insert_secret(&id, &new).await?;
+            tx.touch(EntityKind::Client, id.as_str());
+            let event = Event { user_id: owner_id, ..Event::new("client.secret").client(&id).object(&new.id) };
+            tx.audit(now, &origin, event).await?;
+            Ok(true)
         })
-        .await
     }
 
     /// Disables or enables a client; returns false if there is none.
@@ -258,25 +247,17 @@ impl Store {
         id: String,
         active: bool,
     ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let disabled_at = (!active).then_some(now);
-                let found =
-                    tx.execute("UPDATE clients SET disabled_at = $2 WHERE id = $1", binds![&id, disabled_at]).await?
-                        > 0;
-                if found {
-                    tx.touch(EntityKind::Client, id.as_str());
-                    tx.audit(
-                        now,
-                        &origin,
-                        Event::new(if active { "client.enable" } else { "client.disable" }).client(&id),
-                    )
+        transaction!(self, now, |tx| {
+            let disabled_at = (!active).then_some(now);
+            let found =
+                tx.execute("UPDATE clients SET disabled_at = $2 WHERE id = $1", binds![&id, disabled_at]).await? > 0;
+            if found {
+                tx.touch(EntityKind::Client, id.as_str());
+                tx.audit(now, &origin, Event::new(if active { "client.enable" } else { "client.disable" }).client(&id))
                     .await?;
-                }
-                Ok(found)
-            })
+            }
+            Ok(found)
         })
-        .await
     }
 
     /// Deletes a client with its codes, grants, consents and secrets in one transaction; if an owner is given, only
@@ -288,23 +269,20 @@ impl Store {
         id: String,
         owner_id: Option<String>,
     ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let found = tx
-                    .execute(
-                        "DELETE FROM clients WHERE id = $1 AND api_id IS NULL AND ($2 IS NULL OR owner_id = $2)",
-                        binds![&id, &owner_id],
-                    )
-                    .await?;
-                if found > 0 {
-                    tx.touch(EntityKind::Client, id.as_str());
-                    let event = Event { user_id: owner_id, ..Event::new("client.delete").client(&id) };
-                    tx.audit(now, &origin, event).await?;
-                }
-                Ok(found > 0)
-            })
+        transaction!(self, now, |tx| {
+            let found = tx
+                .execute(
+                    "DELETE FROM clients WHERE id = $1 AND api_id IS NULL AND ($2 IS NULL OR owner_id = $2)",
+                    binds![&id, &owner_id],
+                )
+                .await?;
+            if found > 0 {
+                tx.touch(EntityKind::Client, id.as_str());
+                let event = Event { user_id: owner_id, ..Event::new("client.delete").client(&id) };
+                tx.audit(now, &origin, event).await?;
+            }
+            Ok(found > 0)
         })
-        .await
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{
     Error, Store,
     row::{binds, lines, record},
+    tx::transaction,
 };
 use crate::{
     cache::EntityKind,
@@ -36,54 +37,51 @@ impl Store {
 
     /// Records a consent answer; "allow" outlasts the interaction. Returns false if the interaction has ended.
     pub async fn decide_consent(&self, now: Timestamp, origin: Origin, answer: ConsentAnswer) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let ConsentAnswer { interaction, user_id, client_id, asked, allow } = answer;
-                // Locked, so that concurrent answers do not overwrite each other's consent.
-                tx.check_user(&user_id).await?;
-                let decision = if allow { "allow" } else { "deny" };
-                let waiting = tx
-                    .execute(
-                        "UPDATE interactions SET decided_by = $2, decision = $3 WHERE digest = $1
-                         AND expires_at > $4",
-                        binds![&interaction.text(), &user_id, decision, now],
-                    )
-                    .await?;
-                if waiting == 0 {
-                    return Ok(false);
-                }
-                let event = Event::new("consent").user(&user_id).client(&client_id);
-                if !allow {
-                    tx.audit(now, &origin, event.denied("the user said no")).await?;
-                    return Ok(true);
-                }
-                let all = match tx.find(FIND, binds![&user_id, &client_id]).await? {
-                    Some(before) => asked.with(before),
-                    None => asked,
-                };
-                let scopes = all.scopes.to_string();
-                tx.execute(
-                    "INSERT INTO consents (user_id, client_id, scopes, resources, created_at, client_name, hosts)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7)
-                     ON CONFLICT (user_id, client_id) DO UPDATE
-                     SET scopes = excluded.scopes, resources = excluded.resources,
-                         client_name = excluded.client_name, hosts = excluded.hosts",
-                    binds![
-                        &user_id,
-                        &client_id,
-                        &scopes,
-                        &all.resources.join(" "),
-                        now,
-                        &all.client_name,
-                        &all.hosts.join("\n")
-                    ],
+        transaction!(self, now, |tx| {
+            let ConsentAnswer { interaction, user_id, client_id, asked, allow } = answer;
+            // Locked, so that concurrent answers do not overwrite each other's consent.
+            tx.check_user(&user_id).await?;
+            let decision = if allow { "allow" } else { "deny" };
+            let waiting = tx
+                .execute(
+                    "UPDATE interactions SET decided_by = $2, decision = $3 WHERE digest = $1
+                     AND expires_at > $4",
+                    binds![&interaction.text(), &user_id, decision, now],
                 )
                 .await?;
-                tx.audit(now, &origin, event.object(&scopes)).await?;
-                Ok(true)
-            })
+            if waiting == 0 {
+                return Ok(false);
+            }
+            let event = Event::new("consent").user(&user_id).client(&client_id);
+            if !allow {
+                tx.audit(now, &origin, event.denied("the user said no")).await?;
+                return Ok(true);
+            }
+            let all = match tx.find(FIND, binds![&user_id, &client_id]).await? {
+                Some(before) => asked.with(before),
+                None => asked,
+            };
+            let scopes = all.scopes.to_string();
+            tx.execute(
+                "INSERT INTO consents (user_id, client_id, scopes, resources, created_at, client_name, hosts)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)
+                 ON CONFLICT (user_id, client_id) DO UPDATE
+                 SET scopes = excluded.scopes, resources = excluded.resources,
+                     client_name = excluded.client_name, hosts = excluded.hosts",
+                binds![
+                    &user_id,
+                    &client_id,
+                    &scopes,
+                    &all.resources.join(" "),
+                    now,
+                    &all.client_name,
+                    &all.hosts.join("\n")
+                ],
+            )
+            .await?;
+            tx.audit(now, &origin, event.object(&scopes)).await?;
+            Ok(true)
         })
-        .await
     }
 
     /// The clients that may act for the user: those with consent, and those with a grant but no consent, usually
@@ -114,36 +112,33 @@ impl Store {
         user_id: String,
         client_id: String,
     ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                // In the same lock order as an answer that is being recorded: interactions first.
-                tx.execute(
-                    "UPDATE interactions SET decided_by = NULL, decision = NULL WHERE decided_by = $1",
-                    binds![&user_id],
+        transaction!(self, now, |tx| {
+            // In the same lock order as an answer that is being recorded: interactions first.
+            tx.execute(
+                "UPDATE interactions SET decided_by = NULL, decision = NULL WHERE decided_by = $1",
+                binds![&user_id],
+            )
+            .await?;
+            let found = tx
+                .execute("DELETE FROM consents WHERE user_id = $1 AND client_id = $2", binds![&user_id, &client_id])
+                .await?
+                > 0;
+            let ended = tx
+                .execute(
+                    "UPDATE grants SET revoked_at = $3, revoked_because = 'consent withdrawn'
+                     WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL",
+                    binds![&user_id, &client_id, now],
                 )
-                .await?;
-                let found = tx
-                    .execute("DELETE FROM consents WHERE user_id = $1 AND client_id = $2", binds![&user_id, &client_id])
-                    .await?
-                    > 0;
-                let ended = tx
-                    .execute(
-                        "UPDATE grants SET revoked_at = $3, revoked_because = 'consent withdrawn'
-                         WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL",
-                        binds![&user_id, &client_id, now],
-                    )
-                    .await?
-                    > 0;
-                // A first-party client has grants but no consent.
-                if found || ended {
-                    // Every token of these grants depends on the user: one change covers any number of grants.
-                    tx.touch(EntityKind::User, user_id.as_str());
-                    tx.audit(now, &origin, Event::new("consent.withdraw").user(&user_id).client(&client_id)).await?;
-                }
-                Ok(found || ended)
-            })
+                .await?
+                > 0;
+            // A first-party client has grants but no consent.
+            if found || ended {
+                // Every token of these grants depends on the user: one change covers any number of grants.
+                tx.touch(EntityKind::User, user_id.as_str());
+                tx.audit(now, &origin, Event::new("consent.withdraw").user(&user_id).client(&client_id)).await?;
+            }
+            Ok(found || ended)
         })
-        .await
     }
 }
 

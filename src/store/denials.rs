@@ -4,6 +4,7 @@ use super::{
     Error, Store,
     audit::entry_id,
     row::{Bind, Read, Row, binds, record},
+    tx::transaction,
 };
 use crate::model::{
     clock::Timestamp,
@@ -68,14 +69,11 @@ const READ_MAX: i64 = 100;
 impl Store {
     /// Writes refusals in one batch. After an error the caller keeps the records.
     pub async fn insert_denials(&self, now: Timestamp, records: Vec<DenialRecord>) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let ids: Vec<String> = records.iter().map(|record| entry_id(record.at)).collect();
-                let rows: Vec<_> = ids.iter().zip(&records).map(|(id, record)| values(id, record)).collect();
-                tx.execute_each(INSERT, &rows).await.map(drop)
-            })
+        transaction!(self, now, |tx| {
+            let ids: Vec<String> = records.iter().map(|record| entry_id(record.at)).collect();
+            let rows: Vec<_> = ids.iter().zip(&records).map(|(id, record)| values(id, record)).collect();
+            tx.execute_each(INSERT, &rows).await.map(drop)
         })
-        .await
     }
 
     /// Refusals of a request, newest first; with `user_id`, only that user's.

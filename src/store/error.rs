@@ -16,6 +16,9 @@ pub enum Error {
     /// A unique value is already in use.
     #[error("already exists")]
     Conflict,
+    /// It refers to a row that does not exist: one that was deleted since it was looked up.
+    #[error("what this refers to does not exist")]
+    Gone,
     /// The session of the caller has ended; nothing was changed.
     #[error("the session has ended")]
     SessionEnded,
@@ -46,6 +49,7 @@ impl From<rusqlite::Error> for Error {
         let Some(cause) = error.sqlite_error() else { return Self::Bug(words) };
         match (cause.code, cause.extended_code) {
             (_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => Self::Conflict,
+            (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::Gone,
             // A missing table existed at startup: the database is being worked on.
             (Sqlite::Unknown, _) if words.contains("no such table") => Self::Unavailable(words),
             // A trigger that is not part of this schema rejects the write: treated as an outage.
@@ -72,6 +76,7 @@ impl From<sqlx::Error> for Error {
         match &error {
             Sql::Database(cause) => match cause.code().as_deref() {
                 Some("23505") => Self::Conflict,
+                Some("23503") => Self::Gone,
                 // A missing table existed at startup, and privileges can be revoked: the database is being worked on.
                 Some("42P01" | "42501") => Self::Unavailable(words),
                 // Data exceptions, constraint violations, and errors in the statement itself.
@@ -102,6 +107,7 @@ impl From<Error> for ModelError {
             Error::Refused(error) => error,
             Error::Setup(message) => Self::invalid_request(message),
             Error::Conflict => Self::invalid_request("that already exists"),
+            Error::Gone => Self::invalid_request("what this refers to was deleted meanwhile"),
             Error::SessionEnded => {
                 let message = "you were signed out meanwhile, so nothing was changed; sign in and try again";
                 Self::new(ErrorCode::Forbidden, message)

@@ -1,12 +1,15 @@
 //! Owns bulk import of keys: a batch and the import's progress are written in one transaction. Does not read files or
 //! validate keys; see `engine::import`.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap, HashSet},
+};
 
 use super::{
     Error, Store,
     row::{binds, column},
-    tx::Tx,
+    tx::{Tx, transaction},
 };
 use crate::model::{
     audit::{Event, Origin},
@@ -87,6 +90,16 @@ pub struct ImportBatch {
     pub dry_run: bool,
 }
 
+impl ImportOutcome {
+    /// The outcome for a key that already exists.
+    fn known(owner: &str, user_id: &str) -> Self {
+        match owner == user_id {
+            true => Self::Present,
+            false => Self::Refused("the key is there and somebody else's".into()),
+        }
+    }
+}
+
 column!(ImportProgress, ImportProgress::parse, "an import's progress");
 
 impl ImportProgress {
@@ -102,8 +115,8 @@ impl ImportProgress {
         Some(Self { offset, line, imported, present, refused, owners })
     }
 
-    fn count(&mut self, fate: &ImportOutcome) {
-        match fate {
+    fn count(&mut self, outcome: &ImportOutcome) {
+        match outcome {
             ImportOutcome::Imported => self.imported += 1,
             ImportOutcome::Present => self.present += 1,
             ImportOutcome::Refused(_) => self.refused += 1,
@@ -119,7 +132,7 @@ impl Store {
 
     /// Tunes the database for bulk writes: until closed, it uses more memory, some 128 MB, and checkpoints less often.
     pub async fn begin_import(&self, now: Timestamp) -> Result<(), Error> {
-        self.write(now, |tx| Box::pin(async move { tx.tune_for_bulk() })).await
+        transaction!(self, now, |tx| tx.tune_for_bulk())
     }
 
     /// Stores a batch of keys together with the import's progress: after a crash it resumes after the last stored
@@ -130,26 +143,18 @@ impl Store {
         origin: Origin,
         batch: ImportBatch,
     ) -> Result<(Vec<ImportOutcome>, ImportProgress), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let mut progress = batch.progress;
-                let mut fates = Vec::with_capacity(batch.keys.len());
-                let mut owners = HashMap::new();
-                for key in &batch.keys {
-                    let fate = tx.import_key(now, &batch, key, &mut owners, &mut progress).await?;
-                    progress.count(&fate);
-                    fates.push(fate);
+        transaction!(self, now, |tx| {
+            let mut progress = batch.progress;
+            let outcomes = tx.import(now, &batch, &mut progress).await?;
+            outcomes.iter().for_each(|outcome| progress.count(outcome));
+            if !batch.dry_run {
+                tx.keep_progress(now, &origin, &batch.id, &progress).await?;
+                if progress.imported > 0 {
+                    tx.note_opaque_keys().await?;
                 }
-                if !batch.dry_run {
-                    tx.keep_progress(now, &origin, &batch.id, &progress).await?;
-                    if progress.imported > 0 {
-                        tx.note_opaque_keys().await?;
-                    }
-                }
-                Ok((fates, progress))
-            })
+            }
+            Ok((outcomes, progress))
         })
-        .await
     }
 
     /// Ends an import, with one audit entry for the whole import.
@@ -160,148 +165,191 @@ impl Store {
         id: String,
         done: ImportProgress,
     ) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                tx.execute("DELETE FROM meta WHERE name = $1", binds![&place(&id)]).await?;
-                let times = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-                let why = [("the row was refused", done.refused), ("it was there before", done.present)];
-                for (why, count) in why.into_iter().filter(|(_, count)| *count > 0) {
-                    let event = Event::new("key.import").object(&id).denied(why);
-                    tx.audit(now, &origin, Event { times: times(count), ..event }).await?;
-                }
-                if done.owners > 0 {
-                    let event = Event { times: times(done.owners), ..Event::new("user.create").object(&id) };
-                    tx.audit(now, &origin, event).await?;
-                }
-                if done.imported > 0 {
-                    let event = Event { times: times(done.imported), ..Event::new("key.import").object(&id) };
-                    tx.audit(now, &origin, event).await?;
-                }
-                Ok(())
-            })
+        transaction!(self, now, |tx| {
+            tx.execute("DELETE FROM meta WHERE name = $1", binds![&place(&id)]).await?;
+            let times = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+            let why = [("the row was refused", done.refused), ("it was there before", done.present)];
+            for (why, count) in why.into_iter().filter(|(_, count)| *count > 0) {
+                let event = Event::new("key.import").object(&id).denied(why);
+                tx.audit(now, &origin, Event { times: times(count), ..event }).await?;
+            }
+            if done.owners > 0 {
+                let event = Event { times: times(done.owners), ..Event::new("user.create").object(&id) };
+                tx.audit(now, &origin, event).await?;
+            }
+            if done.imported > 0 {
+                let event = Event { times: times(done.imported), ..Event::new("key.import").object(&id) };
+                tx.audit(now, &origin, event).await?;
+            }
+            Ok(())
         })
-        .await
     }
 }
 
+const OWNERS: &str = "SELECT u.email, u.id FROM users u JOIN (VALUES ($1)) AS v ON u.email = v.column1";
+const CREATE_OWNER: &str = "INSERT INTO users (id, email, name, password, plan, admin, created_at)
+                            VALUES ($1, $2, $3, NULL, $4, $5, $6)";
+/// Projects, and whether each is enabled and may have any number of live keys.
+const PROJECTS: &str = "
+    SELECT v.column1, v.column2, p.id, NOT p.one_live_key AND p.disabled_by IS NULL
+    FROM projects p JOIN (VALUES ($1, $2)) AS v ON p.user_id = v.column1 AND (p.id = v.column2 OR p.name = v.column2)";
+const KNOWN: &str = "SELECT k.digest, k.user_id FROM api_keys k JOIN (VALUES ($1)) AS v ON k.digest = v.column1";
+const INSERT: &str = "
+    INSERT INTO api_keys (id, digest, user_id, name, prefix, hint, scopes, environment, form, project_id, plan,
+        networks, created_at, expires_at, uses)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0)
+    ON CONFLICT (digest) DO NOTHING RETURNING digest";
+
+/// A key to be inserted: its place in the batch, and what was looked up for it.
+struct NewRow<'b> {
+    at: usize,
+    digest: String,
+    owner: &'b str,
+    project: Option<&'b str>,
+}
+
 impl Tx {
-    async fn import_key(
+    /// Stores the new keys of a batch. Returns what became of each key, in the order of the batch.
+    async fn import(
         &mut self,
         now: Timestamp,
         batch: &ImportBatch,
-        key: &ImportedKey,
-        owners: &mut HashMap<String, Option<String>>,
         progress: &mut ImportProgress,
-    ) -> Result<ImportOutcome, Error> {
-        let owner = match owners.get(&key.owner) {
-            Some(known) => known.clone(),
-            None => {
-                let owner = self.import_owner(now, batch, &key.owner, progress).await?;
-                owners.insert(key.owner.clone(), owner.clone());
-                owner
-            }
-        };
-        let Some(owner) = owner else { return Ok(ImportOutcome::Refused("no user has the owner's address".into())) };
+    ) -> Result<Vec<ImportOutcome>, Error> {
+        let owners = self.import_owners(now, batch, progress).await?;
+        let projects = self.import_projects(batch, &owners).await?;
         // An existing key is looked up first if a project's policy would otherwise count it.
-        if (batch.dry_run || key.project.is_some())
-            && let Some(fate) = self.present(key, &owner).await?
-        {
-            return Ok(fate);
+        let looked_up = batch.keys.iter().filter(|key| batch.dry_run || key.project.is_some());
+        let mut known = self.owners_of(looked_up.map(|key| key.digest.text()).collect()).await?;
+        let (mut outcomes, mut rows) = (Vec::with_capacity(batch.keys.len()), Vec::new());
+        for (at, key) in batch.keys.iter().enumerate() {
+            let digest = key.digest.text();
+            let outcome = match (owners.get(&key.owner), known.get(&digest)) {
+                (None, _) => ImportOutcome::Refused("no user has the owner's address".into()),
+                (Some(owner), Some(user_id)) => ImportOutcome::known(owner, user_id),
+                (Some(owner), None) => {
+                    let project = key.project.as_ref().map(|named| projects.get(&(owner.clone(), named.clone())));
+                    if let Some(Some((_, false))) = project {
+                        // A policy counts the keys before this one.
+                        self.insert_imported(now, batch, std::mem::take(&mut rows), &mut outcomes).await?;
+                    }
+                    match self.import_into(now, project).await? {
+                        Err(why) => ImportOutcome::Refused(why),
+                        Ok(_) if batch.dry_run => ImportOutcome::Imported,
+                        Ok(project) => {
+                            known.insert(digest.clone(), owner.clone());
+                            rows.push(NewRow { at, digest, owner, project });
+                            ImportOutcome::Imported
+                        }
+                    }
+                }
+            };
+            outcomes.push(outcome);
         }
-        let project = match &key.project {
-            None => None,
-            Some(project) => match self.import_project(now, &owner, project).await? {
-                Ok(id) => Some(id),
-                Err(why) => return Ok(ImportOutcome::Refused(why)),
-            },
-        };
-        if batch.dry_run {
-            return Ok(ImportOutcome::Imported);
-        }
-        let new = self
-            .execute(
-                "INSERT INTO api_keys (id, digest, user_id, name, prefix, hint, scopes, environment, form,
-                 project_id, plan, networks, created_at, expires_at, uses)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0)
-                 ON CONFLICT (digest) DO NOTHING",
-                binds![
-                    &key.id,
-                    &key.digest.text(),
-                    &owner,
-                    &key.name,
-                    &key.prefix,
-                    &key.hint,
-                    &key.scopes,
-                    &key.environment,
-                    KeyForm::Imported.as_str(),
-                    &project,
-                    &key.plan,
-                    &key.networks,
-                    now,
-                    key.expires_at,
-                ],
-            )
-            .await?;
-        if new > 0 {
-            Ok(ImportOutcome::Imported)
-        } else {
-            Ok(self.present(key, &owner).await?.unwrap_or(ImportOutcome::Present))
-        }
+        self.insert_imported(now, batch, rows, &mut outcomes).await?;
+        Ok(outcomes)
     }
 
-    /// The outcome for a key that already exists.
-    async fn present(&mut self, key: &ImportedKey, owner: &str) -> Result<Option<ImportOutcome>, Error> {
-        let sql = "SELECT user_id FROM api_keys WHERE digest = $1";
-        let found: Option<String> = self.find(sql, binds![&key.digest.text()]).await?;
-        Ok(found.map(|user_id| {
-            if user_id == owner {
-                ImportOutcome::Present
-            } else {
-                ImportOutcome::Refused("the key is there and somebody else's".into())
-            }
-        }))
-    }
-
-    async fn import_owner(
+    /// The id of a key's project, or why the key cannot be in it.
+    async fn import_into<'p>(
         &mut self,
         now: Timestamp,
-        batch: &ImportBatch,
-        email: &str,
-        progress: &mut ImportProgress,
-    ) -> Result<Option<String>, Error> {
-        if let Some(id) = self.find("SELECT id FROM users WHERE email = $1", binds![email]).await? {
-            return Ok(Some(id));
-        }
-        let Some(plan) = &batch.owners_plan else { return Ok(None) };
-        let id = new_id("user");
-        if !batch.dry_run {
-            progress.owners += 1;
-            let name = email.split('@').next().unwrap_or_default();
-            self.execute(
-                "INSERT INTO users (id, email, name, password, plan, admin, created_at)
-                 VALUES ($1, $2, $3, NULL, $4, $5, $6)",
-                binds![&id, email, name, plan, false, now],
-            )
-            .await?;
-        }
-        Ok(Some(id))
-    }
-
-    async fn import_project(
-        &mut self,
-        now: Timestamp,
-        owner: &str,
-        project: &str,
-    ) -> Result<Result<String, Cow<'static, str>>, Error> {
-        let sql = "SELECT id FROM projects WHERE user_id = $1 AND (id = $2 OR name = $2)";
-        let Some(id) = self.find::<String>(sql, binds![owner, project]).await? else {
-            return Ok(Err("the owner has no such project".into()));
+        project: Option<Option<&'p (String, bool)>>,
+    ) -> Result<Result<Option<&'p str>, Cow<'static, str>>, Error> {
+        let (id, is_free) = match project {
+            None => return Ok(Ok(None)),
+            Some(None) => return Ok(Err("the owner has no such project".into())),
+            Some(Some(project)) => project,
         };
-        match self.check_policy(now, &id).await {
-            Ok(()) => Ok(Ok(id)),
+        match if *is_free { Ok(()) } else { self.check_policy(now, id).await } {
+            Ok(()) => Ok(Ok(Some(id))),
             Err(Error::Refused(refused)) => Ok(Err(refused.description)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Inserts keys, and corrects the outcome of those that another import has stored meanwhile.
+    async fn insert_imported(
+        &mut self,
+        now: Timestamp,
+        batch: &ImportBatch,
+        rows: Vec<NewRow<'_>>,
+        outcomes: &mut [ImportOutcome],
+    ) -> Result<(), Error> {
+        let values = rows.iter().map(|NewRow { at, digest, owner, project }| {
+            let key = &batch.keys[*at];
+            let ImportedKey { id, name, prefix, hint, scopes, environment, plan, networks, .. } = key;
+            let (form, end) = (KeyForm::Imported.as_str(), key.expires_at);
+            binds![
+                id,
+                digest,
+                *owner,
+                name,
+                prefix,
+                hint,
+                scopes,
+                environment,
+                form,
+                *project,
+                plan,
+                networks,
+                now,
+                end
+            ]
+            .to_vec()
+        });
+        let stored: HashSet<String> = self.list_each(INSERT, &values.collect::<Vec<_>>()).await?.into_iter().collect();
+        let lost: Vec<&NewRow<'_>> = rows.iter().filter(|row| !stored.contains(&row.digest)).collect();
+        let known = self.owners_of(lost.iter().map(|row| row.digest.clone()).collect()).await?;
+        for row in lost {
+            let user_id = known.get(&row.digest).map_or(row.owner, String::as_str);
+            outcomes[row.at] = ImportOutcome::known(row.owner, user_id);
+        }
+        Ok(())
+    }
+
+    /// The owners of keys that exist, by digest.
+    async fn owners_of(&mut self, digests: Vec<String>) -> Result<HashMap<String, String>, Error> {
+        let rows: Vec<_> = digests.iter().map(|digest| binds![digest].to_vec()).collect();
+        Ok(self.list_each(KNOWN, &rows).await?.into_iter().collect())
+    }
+
+    /// The ids of the owners in a batch, by address. Those that do not exist are created if the import says so.
+    async fn import_owners(
+        &mut self,
+        now: Timestamp,
+        batch: &ImportBatch,
+        progress: &mut ImportProgress,
+    ) -> Result<HashMap<String, String>, Error> {
+        let emails: BTreeSet<&str> = batch.keys.iter().map(|key| key.owner.as_str()).collect();
+        let rows: Vec<_> = emails.iter().map(|email| binds![*email].to_vec()).collect();
+        let mut owners: HashMap<String, String> = self.list_each(OWNERS, &rows).await?.into_iter().collect();
+        let Some(plan) = &batch.owners_plan else { return Ok(owners) };
+        let new: Vec<_> = emails.into_iter().filter(|email| !owners.contains_key(*email)).collect();
+        let new: Vec<_> = new.into_iter().map(|email| (email, new_id("user"))).collect();
+        if !batch.dry_run {
+            let rows = new.iter().map(|(email, id)| {
+                let name = email.split('@').next().unwrap_or_default();
+                binds![id, *email, name, plan, false, now].to_vec()
+            });
+            self.execute_each(CREATE_OWNER, &rows.collect::<Vec<_>>()).await?;
+            progress.owners += new.len() as u64;
+        }
+        owners.extend(new.into_iter().map(|(email, id)| (email.to_owned(), id)));
+        Ok(owners)
+    }
+
+    /// The projects named in a batch, by owner and name: id, and whether it takes any number of keys.
+    async fn import_projects(
+        &mut self,
+        batch: &ImportBatch,
+        owners: &HashMap<String, String>,
+    ) -> Result<HashMap<(String, String), (String, bool)>, Error> {
+        let named = batch.keys.iter().filter_map(|key| Some((owners.get(&key.owner)?, key.project.as_ref()?)));
+        let named: BTreeSet<_> = named.collect();
+        let rows: Vec<_> = named.into_iter().map(|(owner, name)| binds![owner, name].to_vec()).collect();
+        let found: Vec<(String, String, String, bool)> = self.list_each(PROJECTS, &rows).await?;
+        Ok(found.into_iter().map(|(owner, name, id, is_free)| ((owner, name), (id, is_free))).collect())
     }
 
     /// Deletes the progress of imports that were not resumed since `before`. If started again, they find their keys

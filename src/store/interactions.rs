@@ -1,6 +1,6 @@
 //! Owns the `interactions` table: authorization requests that wait for a user.
 
-use super::{Error, Store, row::binds};
+use super::{Error, Store, row::binds, tx::transaction};
 use crate::model::{authorize_request::AuthorizeRequest, clock::Timestamp, secret::Digest};
 
 /// A waiting request.
@@ -25,24 +25,21 @@ impl Store {
     pub async fn insert_interaction(&self, id: Digest, interaction: Interaction) -> Result<(), Error> {
         let request =
             serde_json::to_string(&interaction.request).map_err(|_| Error::Corrupt("a request cannot be written"))?;
-        self.write(interaction.created_at, move |tx| {
-            Box::pin(async move {
-                tx.execute(
-                    "INSERT INTO interactions (digest, browser, request, created_at, expires_at)
-                     VALUES ($1, $2, $3, $4, $5)",
-                    binds![
-                        &id.text(),
-                        &interaction.browser.text(),
-                        &request,
-                        interaction.created_at,
-                        interaction.expires_at
-                    ],
-                )
-                .await
-                .map(drop)
-            })
+        transaction!(self, interaction.created_at, |tx| {
+            tx.execute(
+                "INSERT INTO interactions (digest, browser, request, created_at, expires_at)
+                 VALUES ($1, $2, $3, $4, $5)",
+                binds![
+                    &id.text(),
+                    &interaction.browser.text(),
+                    &request,
+                    interaction.created_at,
+                    interaction.expires_at
+                ],
+            )
+            .await
+            .map(drop)
         })
-        .await
     }
 
     /// The request with this id, if it has not expired.
@@ -60,26 +57,20 @@ impl Store {
 
     /// Records that a user signed in for this request, and clears any earlier decision.
     pub async fn interaction_signed_in(&self, now: Timestamp, id: Digest) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                tx.execute(
-                    "UPDATE interactions SET signed_in_at = $2, decided_by = NULL, decision = NULL WHERE digest = $1",
-                    binds![&id.text(), now],
-                )
-                .await
-                .map(drop)
-            })
+        transaction!(self, now, |tx| {
+            tx.execute(
+                "UPDATE interactions SET signed_in_at = $2, decided_by = NULL, decision = NULL WHERE digest = $1",
+                binds![&id.text(), now],
+            )
+            .await
+            .map(drop)
         })
-        .await
     }
 
     /// Deletes a waiting request that led to a code or an error. Returns false if it was already deleted.
     pub async fn delete_interaction(&self, now: Timestamp, id: Digest) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                Ok(tx.execute("DELETE FROM interactions WHERE digest = $1", binds![&id.text()]).await? > 0)
-            })
+        transaction!(self, now, |tx| {
+            Ok(tx.execute("DELETE FROM interactions WHERE digest = $1", binds![&id.text()]).await? > 0)
         })
-        .await
     }
 }

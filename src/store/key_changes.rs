@@ -1,6 +1,11 @@
 //! Owns changing and replacing live keys. Does not create or revoke keys; see `keys`.
 
-use super::{Error, Store, keys::refused, row::binds, tx::Tx};
+use super::{
+    Error, Store,
+    keys::refused,
+    row::binds,
+    tx::{Tx, transaction},
+};
 use crate::{
     cache::EntityKind,
     model::{
@@ -32,32 +37,29 @@ impl Store {
         id: String,
         changes: KeyChanges,
     ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let networks = changes.networks.map(|networks| networks.to_string());
-                let user_id: Option<String> = tx
-                    .find(
-                        "UPDATE api_keys SET name = COALESCE($3, name), networks = COALESCE($4, networks),
-                         expires_at = COALESCE($5, expires_at)
-                         WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
-                           AND ($5 IS NULL OR expires_at IS NULL OR expires_at >= $5)
-                         RETURNING user_id",
-                        binds![&id, now, &changes.name, &networks, changes.expires_at],
-                    )
-                    .await?;
-                let Some(user_id) = user_id else { return Ok(false) };
-                tx.touch(EntityKind::Key, id.as_str());
-                // Changes to networks have an audit event of their own.
-                if networks.is_some() {
-                    tx.audit(now, &origin, Event::new("key.networks").user(&user_id).object(&id)).await?;
-                }
-                if changes.name.is_some() || changes.expires_at.is_some() {
-                    tx.audit(now, &origin, Event::new("key.update").user(&user_id).object(&id)).await?;
-                }
-                Ok(true)
-            })
+        transaction!(self, now, |tx| {
+            let networks = changes.networks.map(|networks| networks.to_string());
+            let user_id: Option<String> = tx
+                .find(
+                    "UPDATE api_keys SET name = COALESCE($3, name), networks = COALESCE($4, networks),
+                     expires_at = COALESCE($5, expires_at)
+                     WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+                       AND ($5 IS NULL OR expires_at IS NULL OR expires_at >= $5)
+                     RETURNING user_id",
+                    binds![&id, now, &changes.name, &networks, changes.expires_at],
+                )
+                .await?;
+            let Some(user_id) = user_id else { return Ok(false) };
+            tx.touch(EntityKind::Key, id.as_str());
+            // Changes to networks have an audit event of their own.
+            if networks.is_some() {
+                tx.audit(now, &origin, Event::new("key.networks").user(&user_id).object(&id)).await?;
+            }
+            if changes.name.is_some() || changes.expires_at.is_some() {
+                tx.audit(now, &origin, Event::new("key.update").user(&user_id).object(&id)).await?;
+            }
+            Ok(true)
         })
-        .await
     }
 }
 
@@ -139,6 +141,6 @@ impl Store {
     /// is given and is not its owner. Refused if the old one was already replaced, or its project allows one live key
     /// at a time.
     pub async fn replace_key(&self, now: Timestamp, origin: Origin, replacement: Replacement) -> Result<bool, Error> {
-        self.write(now, move |tx| Box::pin(async move { tx.replace_key(now, &origin, &replacement).await })).await
+        transaction!(self, now, |tx| tx.replace_key(now, &origin, &replacement).await)
     }
 }

@@ -1,10 +1,12 @@
 //! Owns the `api_keys` table: creating, finding and revoking keys. Does not create secrets (see `engine::apikey`) or
 //! count uses (see `usage`).
 
+use std::time::Duration;
+
 use super::{
     Error, Store,
     row::{Read, Row, binds, column, record},
-    tx::Tx,
+    tx::{Tx, transaction},
 };
 use crate::{
     cache::EntityKind,
@@ -14,6 +16,7 @@ use crate::{
         error::Error as ModelError,
         key::{ApiKey, KeyForm},
         network::Networks,
+        policy::{KEYS_A_DAY, KEYS_MAX},
         principal::{PrincipalUser, Quota},
         secret::Digest,
     },
@@ -43,11 +46,6 @@ const FIND_BY_DIGEST: &str = concat!(
 /// Locks a project's row until the commit, so that concurrent new keys are checked one after the other.
 const LOCK_PROJECT: &str =
     "UPDATE projects SET name = name WHERE id = $1 RETURNING one_live_key, disabled_by IS NOT NULL";
-/// Most live keys of one user, which imports may exceed, and most keys listed.
-const KEYS_MAX: i64 = 500;
-/// Most keys created for one user in a day, live or not: an ended key is stored for a year.
-const KEYS_A_DAY: i64 = 1000;
-const DAY_SECONDS: i64 = 86_400;
 /// Name of the `meta` entry that is set once keys of arbitrary form exist.
 const HAS_OPAQUE_KEYS: &str = "has_opaque_keys";
 
@@ -122,7 +120,7 @@ impl Tx {
     ) -> Result<(), Error> {
         let today = "SELECT COUNT(*) FROM (SELECT id FROM api_keys WHERE user_id = $1 AND created_at > $2
                      AND form <> 'imported' LIMIT $3) AS made";
-        let a_day_ago = now.plus_seconds(-DAY_SECONDS);
+        let a_day_ago = now - Duration::from_hours(24);
         if self.one::<i64>(today, binds![&key.user_id, a_day_ago, KEYS_A_DAY]).await? >= KEYS_A_DAY {
             return Err(refused(format!("a user makes at most {KEYS_A_DAY} keys within 24 hours")));
         }
@@ -165,7 +163,7 @@ impl Tx {
         let (one_live_key, disabled) = self
             .find::<(bool, bool)>(LOCK_PROJECT, binds![project])
             .await?
-            .ok_or_else(|| refused("there is no such project".to_owned()))?;
+            .ok_or_else(|| Error::from(ModelError::no_such("project")))?;
         if disabled {
             return Err(refused("the project is disabled".to_owned()));
         }
@@ -222,7 +220,7 @@ enum Ended {
 impl Store {
     /// Stores a new key under the digest of its secret. A duplicate id (a form submitted twice) is a conflict.
     pub async fn insert_key(&self, now: Timestamp, origin: Origin, digest: Digest, key: ApiKey) -> Result<(), Error> {
-        self.write(now, move |tx| Box::pin(async move { tx.insert_key(now, &origin, &digest, &key).await })).await
+        transaction!(self, now, |tx| tx.insert_key(now, &origin, &digest, &key).await)
     }
 
     /// The key with this digest, in any state.
@@ -260,19 +258,14 @@ impl Store {
         id: String,
         user_id: Option<String>,
     ) -> Result<bool, Error> {
-        let ended = self
-            .write(now, move |tx| {
-                Box::pin(async move { tx.end_key(now, &origin, &id, user_id.as_deref(), "key.revoke").await })
-            })
-            .await?;
+        let ended =
+            transaction!(self, now, |tx| { tx.end_key(now, &origin, &id, user_id.as_deref(), "key.revoke").await })?;
         Ok(ended != Ended::Nothing)
     }
 
     /// Revokes a key that was found in public. Returns true if it was live until now.
     pub async fn revoke_leaked_key(&self, now: Timestamp, origin: Origin, id: String) -> Result<bool, Error> {
-        let ended = self
-            .write(now, move |tx| Box::pin(async move { tx.end_key(now, &origin, &id, None, "key.leaked").await }))
-            .await?;
+        let ended = transaction!(self, now, |tx| tx.end_key(now, &origin, &id, None, "key.leaked").await)?;
         Ok(ended == Ended::Now)
     }
 

@@ -1,6 +1,6 @@
 //! Owns the `meta` table: facts about the installation itself.
 
-use super::{Error, Store, row::binds};
+use super::{Error, Store, row::binds, tx::transaction};
 use crate::model::clock::Timestamp;
 
 const BACKUP: &str = "backup_at";
@@ -8,17 +8,14 @@ const BACKUP: &str = "backup_at";
 impl Store {
     /// Stores `value` under `name` unless there is one; returns the stored value. Two nodes that start together agree.
     pub async fn keep_once(&self, now: Timestamp, name: &'static str, value: String) -> Result<String, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                tx.execute(
-                    "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
-                    binds![name, &value],
-                )
-                .await?;
-                tx.one("SELECT value FROM meta WHERE name = $1", binds![name]).await
-            })
+        transaction!(self, now, |tx| {
+            tx.execute(
+                "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+                binds![name, &value],
+            )
+            .await?;
+            tx.one("SELECT value FROM meta WHERE name = $1", binds![name]).await
         })
-        .await
     }
 
     /// The value stored under `name`.
@@ -28,14 +25,11 @@ impl Store {
 
     /// Records that a backup was taken.
     pub async fn backed_up(&self, now: Timestamp) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let keep = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE
-                            SET value = excluded.value";
-                tx.execute(keep, binds![BACKUP, &now.0.to_string()]).await.map(drop)
-            })
+        transaction!(self, now, |tx| {
+            let keep = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE
+                        SET value = excluded.value";
+            tx.execute(keep, binds![BACKUP, &now.0.to_string()]).await.map(drop)
         })
-        .await
     }
 
     /// When the last recorded backup was taken.

@@ -3,7 +3,7 @@
 use super::{
     Error, Store,
     row::{binds, record},
-    tx::Tx,
+    tx::{Tx, transaction},
 };
 use crate::{
     cache::EntityKind,
@@ -25,7 +25,7 @@ impl Tx {
         let Some(plan) = plan else { return Ok(()) };
         match self.find::<String>("SELECT name FROM plans WHERE name = $1", binds![plan]).await? {
             Some(_) => Ok(()),
-            None => Err(ModelError::invalid_request("there is no such plan").into()),
+            None => Err(ModelError::no_such("plan").into()),
         }
     }
 }
@@ -39,18 +39,15 @@ impl Store {
 
     /// Creates or changes a plan; it applies to everyone on it within a second.
     pub async fn set_plan(&self, now: Timestamp, origin: Origin, plan: Plan) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                tx.execute(
-                    "INSERT INTO plans (name, per_hour, burst) VALUES ($1, $2, $3)
-                     ON CONFLICT (name) DO UPDATE SET per_hour = excluded.per_hour, burst = excluded.burst",
-                    binds![&plan.name, plan.per_hour.map(i64::from), i64::from(plan.burst)],
-                )
-                .await?;
-                tx.touch(EntityKind::Catalog, "");
-                tx.audit(now, &origin, Event::new("plan.set").object(&plan.name)).await
-            })
+        transaction!(self, now, |tx| {
+            tx.execute(
+                "INSERT INTO plans (name, per_hour, burst) VALUES ($1, $2, $3)
+                 ON CONFLICT (name) DO UPDATE SET per_hour = excluded.per_hour, burst = excluded.burst",
+                binds![&plan.name, plan.per_hour.map(i64::from), i64::from(plan.burst)],
+            )
+            .await?;
+            tx.touch(EntityKind::Catalog, "");
+            tx.audit(now, &origin, Event::new("plan.set").object(&plan.name)).await
         })
-        .await
     }
 }

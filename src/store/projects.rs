@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{
     Error, Store,
     row::{binds, column, record},
+    tx::transaction,
 };
 use crate::{
     cache::EntityKind,
@@ -13,12 +14,10 @@ use crate::{
         clock::Timestamp,
         error::Error as ModelError,
         key::KeyForm,
+        policy::PROJECTS_MAX,
         project::{DisabledBy, Project},
     },
 };
-
-/// Most projects of one user, and most listed.
-const PROJECTS_MAX: i64 = 200;
 
 record! {
     project_columns: Project {
@@ -73,34 +72,31 @@ pub struct ProjectChanges {
 impl Store {
     /// Stores a new project. A name that the user has already is a conflict.
     pub async fn insert_project(&self, now: Timestamp, origin: Origin, project: Project) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                tx.check_user(&project.user_id).await?;
-                let count: i64 =
-                    tx.one("SELECT COUNT(*) FROM projects WHERE user_id = $1", binds![&project.user_id]).await?;
-                if count >= PROJECTS_MAX {
-                    let words = format!("a user has at most {PROJECTS_MAX} projects");
-                    return Err(ModelError::invalid_request(words).into());
-                }
-                tx.check_plan(project.plan.as_deref()).await?;
-                tx.execute(
-                    "INSERT INTO projects (id, user_id, name, key_form, one_live_key, plan, created_at)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                    binds![
-                        &project.id,
-                        &project.user_id,
-                        &project.name,
-                        project.key_form.as_str(),
-                        project.one_live_key,
-                        &project.plan,
-                        now
-                    ],
-                )
-                .await?;
-                tx.audit(now, &origin, Event::new("project.create").user(&project.user_id).object(&project.id)).await
-            })
+        transaction!(self, now, |tx| {
+            tx.check_user(&project.user_id).await?;
+            let count: i64 =
+                tx.one("SELECT COUNT(*) FROM projects WHERE user_id = $1", binds![&project.user_id]).await?;
+            if count >= PROJECTS_MAX {
+                let words = format!("a user has at most {PROJECTS_MAX} projects");
+                return Err(ModelError::invalid_request(words).into());
+            }
+            tx.check_plan(project.plan.as_deref()).await?;
+            tx.execute(
+                "INSERT INTO projects (id, user_id, name, key_form, one_live_key, plan, created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                binds![
+                    &project.id,
+                    &project.user_id,
+                    &project.name,
+                    project.key_form.as_str(),
+                    project.one_live_key,
+                    &project.plan,
+                    now
+                ],
+            )
+            .await?;
+            tx.audit(now, &origin, Event::new("project.create").user(&project.user_id).object(&project.id)).await
         })
-        .await
     }
 
     /// Changes a project; returns false if there is none. It applies to its keys at once. A name that the user has
@@ -112,35 +108,32 @@ impl Store {
         id: String,
         changes: ProjectChanges,
     ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let Some(old) = tx.find::<Project>(LOCK, binds![&id]).await? else { return Ok(false) };
-                tx.check_plan(changes.plan.as_ref().and_then(Option::as_deref)).await?;
-                let disabled_by = disabled_by(&old, &changes)?;
-                tx.execute(
-                    "UPDATE projects SET name = $2, key_form = $3, one_live_key = $4, plan = $5, disabled_by = $6
-                     WHERE id = $1",
-                    binds![
-                        &id,
-                        &changes.name.unwrap_or(old.name),
-                        changes.key_form.unwrap_or(old.key_form).as_str(),
-                        changes.one_live_key.unwrap_or(old.one_live_key),
-                        &changes.plan.unwrap_or(old.plan),
-                        disabled_by.map(DisabledBy::as_str),
-                    ],
-                )
-                .await?;
-                tx.touch(EntityKind::Project, id.as_str());
-                let event = match changes.disabled {
-                    Some(true) => "project.disable",
-                    Some(false) => "project.enable",
-                    None => "project.update",
-                };
-                tx.audit(now, &origin, Event::new(event).user(&old.user_id).object(&id)).await?;
-                Ok(true)
-            })
+        transaction!(self, now, |tx| {
+            let Some(old) = tx.find::<Project>(LOCK, binds![&id]).await? else { return Ok(false) };
+            tx.check_plan(changes.plan.as_ref().and_then(Option::as_deref)).await?;
+            let disabled_by = disabled_by(&old, &changes)?;
+            tx.execute(
+                "UPDATE projects SET name = $2, key_form = $3, one_live_key = $4, plan = $5, disabled_by = $6
+                 WHERE id = $1",
+                binds![
+                    &id,
+                    &changes.name.unwrap_or(old.name),
+                    changes.key_form.unwrap_or(old.key_form).as_str(),
+                    changes.one_live_key.unwrap_or(old.one_live_key),
+                    &changes.plan.unwrap_or(old.plan),
+                    disabled_by.map(DisabledBy::as_str),
+                ],
+            )
+            .await?;
+            tx.touch(EntityKind::Project, id.as_str());
+            let event = match changes.disabled {
+                Some(true) => "project.disable",
+                Some(false) => "project.enable",
+                None => "project.update",
+            };
+            tx.audit(now, &origin, Event::new(event).user(&old.user_id).object(&id)).await?;
+            Ok(true)
         })
-        .await
     }
 
     /// The project with this id.

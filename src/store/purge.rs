@@ -1,25 +1,31 @@
 //! Owns deleting expired rows. Nothing depends on it: expiry is enforced when a row is read.
 
-use super::{Error, Store, row::binds, tx::Tx};
+use std::time::Duration;
+
+use super::{
+    Error, Store,
+    row::binds,
+    tx::{Tx, transaction},
+};
 use crate::model::clock::Timestamp;
 
 /// Rows of one table deleted in one transaction, so that a purge never blocks others for long.
 const BATCH: i64 = 500;
 /// How long a change stays in the feed; a reader that lags further invalidates its whole cache.
-const CHANGES_KEPT_SECONDS: i64 = DAY_SECONDS;
-const DAY_SECONDS: i64 = 86_400;
-/// How long hourly counts are kept.
-const USAGE_KEPT_SECONDS: i64 = 400 * DAY_SECONDS;
+const CHANGES_KEPT: Duration = DAY;
+const DAY: Duration = Duration::from_hours(24);
+/// How long hourly counts are kept. They are not folded into days: any 31 days of them can be asked for by the hour.
+const USAGE_KEPT: Duration = Duration::from_hours(400 * 24);
 /// How long refusals are kept, and how many at most: with and without an owner each, and of one owner.
-const DENIALS_KEPT_SECONDS: i64 = 30 * DAY_SECONDS;
+const DENIALS_AGE_MAX: Duration = Duration::from_hours(30 * 24);
 const DENIALS_KEPT: i64 = 100_000;
 const DENIALS_OF_ONE_KEPT: i64 = 2000;
 /// Owners above that number processed in one transaction.
 const OWNERS: i64 = 20;
 /// How long the progress of an unfinished import is kept.
-const IMPORTS_KEPT_SECONDS: i64 = 30 * DAY_SECONDS;
+const IMPORTS_KEPT: Duration = Duration::from_hours(30 * 24);
 /// How long an ended key is kept, and how many are deleted in one transaction with their networks.
-const KEYS_KEPT_SECONDS: i64 = 365 * DAY_SECONDS;
+const KEYS_KEPT: Duration = Duration::from_hours(365 * 24);
 const KEYS_BATCH: i64 = 100;
 
 impl Tx {
@@ -27,7 +33,7 @@ impl Tx {
     /// one, and one owner's never displace another's.
     async fn purge_denials(&mut self, now: Timestamp) -> Result<u64, Error> {
         let old = "DELETE FROM denials WHERE id IN (SELECT id FROM denials WHERE at < $1 LIMIT $2)";
-        let mut deleted = self.execute(old, binds![now.plus_seconds(-DENIALS_KEPT_SECONDS), BATCH]).await?;
+        let mut deleted = self.execute(old, binds![now - DENIALS_AGE_MAX, BATCH]).await?;
         for too_many in [
             "DELETE FROM denials WHERE id IN
              (SELECT id FROM denials WHERE user_id IS NULL ORDER BY at DESC, id DESC LIMIT $1 OFFSET $2)",
@@ -55,65 +61,68 @@ impl Tx {
         ] {
             let keys: Vec<String> = self.list(ended, binds![before, KEYS_BATCH]).await?;
             most = most.max(keys.len());
-            for key in &keys {
-                self.execute("DELETE FROM key_networks WHERE key_id = $1", binds![key]).await?;
-            }
+            let ids: Vec<_> = keys.iter().map(|key| binds![key].to_vec()).collect();
+            self.execute_each("DELETE FROM key_networks WHERE key_id IN (VALUES ($1))", &ids).await?;
         }
         let may_be_more = most >= usize::try_from(KEYS_BATCH).unwrap_or_default();
         Ok(if may_be_more { BATCH.unsigned_abs() } else { 0 })
     }
 }
 
-/// Expiring rows: how long they are kept afterwards, in seconds, and the statement that deletes some before `$1`.
-const ENDED: [(i64, &str); 10] = [
+/// Expiring rows: how long they are kept afterwards, and the statement that deletes some before `$1`.
+const ENDED: [(Duration, &str); 10] = [
     // A day's margin: node clocks differ, and a revoked token must not become valid again on a slower one.
-    (DAY_SECONDS, "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)"),
+    (DAY, "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)"),
     // An unredeemed code is of no use.
     (
-        DAY_SECONDS,
+        DAY,
         "DELETE FROM grants WHERE id IN
          (SELECT id FROM grants WHERE generation = 0 AND code_expires_at < $1 LIMIT $2)",
     ),
     // From then on, the audit log is the only record of a revoked grant.
-    (DAY_SECONDS, "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE revoked_at < $1 LIMIT $2)"),
+    (DAY, "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE revoked_at < $1 LIMIT $2)"),
+    (DAY, "DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)"),
     (
-        DAY_SECONDS,
-        "DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)",
+        Duration::ZERO,
+        "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 LIMIT $2)",
     ),
-    (0, "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 LIMIT $2)"),
-    (0, "DELETE FROM interactions WHERE digest IN (SELECT digest FROM interactions WHERE expires_at < $1 LIMIT $2)"),
-    (0, "DELETE FROM returns WHERE browser IN (SELECT browser FROM returns WHERE expires_at < $1 LIMIT $2)"),
-    (CHANGES_KEPT_SECONDS, "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < $1 LIMIT $2)"),
     (
-        USAGE_KEPT_SECONDS,
+        Duration::ZERO,
+        "DELETE FROM interactions WHERE digest IN (SELECT digest FROM interactions WHERE expires_at < $1 LIMIT $2)",
+    ),
+    (
+        Duration::ZERO,
+        "DELETE FROM returns WHERE browser IN (SELECT browser FROM returns WHERE expires_at < $1 LIMIT $2)",
+    ),
+    (CHANGES_KEPT, "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < $1 LIMIT $2)"),
+    (
+        USAGE_KEPT,
         "DELETE FROM key_usage WHERE (key_id, hour) IN (SELECT key_id, hour FROM key_usage WHERE hour < $1 LIMIT $2)",
     ),
     (
-        0,
+        Duration::ZERO,
         "DELETE FROM idempotency WHERE (actor, name) IN
          (SELECT actor, name FROM idempotency WHERE expires_at < $1 LIMIT $2)",
     ),
 ];
 
 impl Store {
-    /// Deletes expired rows, and audit entries older than `audit_seconds`: a bounded number of each kind, each in its
+    /// Deletes expired rows, and audit entries older than `audit`: a bounded number of each kind, each in its
     /// own transaction. Returns whether there may be more.
-    pub async fn purge_expired(&self, now: Timestamp, audit_seconds: i64) -> Result<bool, Error> {
+    pub async fn purge_expired(&self, now: Timestamp, audit: Duration) -> Result<bool, Error> {
         let mut most = 0;
-        for (kept_seconds, sql) in ENDED {
-            let before = now.plus_seconds(-kept_seconds);
-            let deleted = self
-                .write(now, move |tx| Box::pin(async move { tx.execute(sql, binds![before, BATCH]).await }))
-                .await?;
+        for (kept, sql) in ENDED {
+            let before = now - kept;
+            let deleted = transaction!(self, now, |tx| tx.execute(sql, binds![before, BATCH]).await)?;
             most = most.max(deleted);
         }
-        let before = now.plus_seconds(-audit_seconds);
-        most = most.max(self.write(now, move |tx| Box::pin(tx.trim_audit(before))).await?);
-        most = most.max(self.write(now, move |tx| Box::pin(tx.purge_denials(now))).await?);
-        let before = now.plus_seconds(-KEYS_KEPT_SECONDS);
-        most = most.max(self.write(now, move |tx| Box::pin(tx.purge_keys(before))).await?);
-        let before = now.plus_seconds(-IMPORTS_KEPT_SECONDS);
-        self.write(now, move |tx| Box::pin(tx.purge_imports(before))).await?;
+        let before = now - audit;
+        most = most.max(transaction!(self, now, |tx| tx.trim_audit(before).await)?);
+        most = most.max(transaction!(self, now, |tx| tx.purge_denials(now).await)?);
+        let before = now - KEYS_KEPT;
+        most = most.max(transaction!(self, now, |tx| tx.purge_keys(before).await)?);
+        let before = now - IMPORTS_KEPT;
+        transaction!(self, now, |tx| tx.purge_imports(before).await)?;
         Ok(most >= BATCH.unsigned_abs())
     }
 }

@@ -4,6 +4,7 @@
 use super::{
     Error, Store,
     row::{binds, column},
+    tx::transaction,
 };
 use crate::model::{clock::Timestamp, secret::Digest};
 
@@ -44,19 +45,16 @@ impl Store {
         why: LoginReason,
         expires_at: Timestamp,
     ) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                tx.execute(
-                    "INSERT INTO returns (browser, path, why, expires_at) VALUES ($1, $2, $3, $4)
-                     ON CONFLICT (browser) DO UPDATE SET path = excluded.path, why = excluded.why,
-                     expires_at = excluded.expires_at",
-                    binds![&browser.text(), &path, why.as_str(), expires_at],
-                )
-                .await
-                .map(drop)
-            })
+        transaction!(self, now, |tx| {
+            tx.execute(
+                "INSERT INTO returns (browser, path, why, expires_at) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (browser) DO UPDATE SET path = excluded.path, why = excluded.why,
+                 expires_at = excluded.expires_at",
+                binds![&browser.text(), &path, why.as_str(), expires_at],
+            )
+            .await
+            .map(drop)
         })
-        .await
     }
 
     /// Why this browser must sign in, if it was redirected from a page.
@@ -71,13 +69,10 @@ impl Store {
         now: Timestamp,
         browser: Digest,
     ) -> Result<Option<(String, LoginReason)>, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let sql = "DELETE FROM returns WHERE browser = $1 RETURNING path, why, expires_at";
-                let kept: Option<(String, LoginReason, Timestamp)> = tx.find(sql, binds![&browser.text()]).await?;
-                Ok(kept.filter(|(_, _, ends)| *ends > now).map(|(path, why, _)| (path, why)))
-            })
+        transaction!(self, now, |tx| {
+            let sql = "DELETE FROM returns WHERE browser = $1 RETURNING path, why, expires_at";
+            let kept: Option<(String, LoginReason, Timestamp)> = tx.find(sql, binds![&browser.text()]).await?;
+            Ok(kept.filter(|(_, _, ends)| *ends > now).map(|(path, why, _)| (path, why)))
         })
-        .await
     }
 }

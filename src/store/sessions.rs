@@ -4,7 +4,7 @@ use super::{
     Error, Store,
     around::SessionOf,
     row::{binds, record},
-    tx::Tx,
+    tx::{Tx, transaction},
     users::user_columns,
 };
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     model::{
         audit::{Event, Origin},
         clock::Timestamp,
+        policy::SESSIONS_LISTED,
         secret::Digest,
         user::User,
     },
@@ -46,9 +47,6 @@ pub struct SessionLine {
     /// `User-Agent` of the browser.
     pub agent: String,
 }
-
-/// Most sessions in a list.
-const SESSIONS_LISTED: i64 = 100;
 
 /// A session with its user.
 #[derive(Clone, Debug)]
@@ -125,17 +123,14 @@ impl Store {
     /// Creates a session, ending the one it replaces. Returns false and changes nothing if the user was disabled or the
     /// password was changed since it was verified.
     pub async fn insert_session(&self, now: Timestamp, origin: Origin, session: NewSession) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                if !tx.has_password(&session.user_id, &session.password).await? {
-                    return Ok(false);
-                }
-                tx.keep_session(now, &origin, &session).await?;
-                tx.audit(now, &origin, Event::new("login").user(&session.user_id)).await?;
-                Ok(true)
-            })
+        transaction!(self, now, |tx| {
+            if !tx.has_password(&session.user_id, &session.password).await? {
+                return Ok(false);
+            }
+            tx.keep_session(now, &origin, &session).await?;
+            tx.audit(now, &origin, Event::new("login").user(&session.user_id)).await?;
+            Ok(true)
         })
-        .await
     }
 
     /// Sets a password chosen by its user, as [`Self::set_password`] does, and creates `session` in place of all those
@@ -147,17 +142,14 @@ impl Store {
         session: NewSession,
         password: String,
     ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                if !tx.has_password(&session.user_id, &session.password).await? {
-                    return Ok(false);
-                }
-                tx.put_password(now, &origin, &session.user_id, &password).await?;
-                tx.keep_session(now, &origin, &session).await?;
-                Ok(true)
-            })
+        transaction!(self, now, |tx| {
+            if !tx.has_password(&session.user_id, &session.password).await? {
+                return Ok(false);
+            }
+            tx.put_password(now, &origin, &session.user_id, &password).await?;
+            tx.keep_session(now, &origin, &session).await?;
+            Ok(true)
         })
-        .await
     }
 
     /// The session with this cookie digest, in any state.
@@ -174,15 +166,12 @@ impl Store {
         digest: Digest,
         user_id: String,
     ) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let digest = digest.text();
-                tx.execute("DELETE FROM sessions WHERE digest = $1", binds![&digest]).await?;
-                tx.touch(EntityKind::Session, digest);
-                tx.audit(now, &origin, Event::new("logout").user(&user_id)).await
-            })
+        transaction!(self, now, |tx| {
+            let digest = digest.text();
+            tx.execute("DELETE FROM sessions WHERE digest = $1", binds![&digest]).await?;
+            tx.touch(EntityKind::Session, digest);
+            tx.audit(now, &origin, Event::new("logout").user(&user_id)).await
         })
-        .await
     }
 
     /// A user's live sessions, newest first; at most 100.
@@ -199,28 +188,25 @@ impl Store {
         own: Digest,
         only: Option<Digest>,
     ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let (own, only) = (own.text(), only.map(|digest| digest.text()));
-                let ended: Vec<String> = tx
-                    .list(
-                        "DELETE FROM sessions WHERE user_id = $1 AND digest <> $2 AND ($3 IS NULL OR digest = $3)
-                         RETURNING digest",
-                        binds![&user_id, &own, &only],
-                    )
-                    .await?;
-                if ended.is_empty() {
-                    return Ok(false);
-                }
-                let times = i64::try_from(ended.len()).unwrap_or(i64::MAX);
-                for session in ended {
-                    tx.touch(EntityKind::Session, session);
-                }
-                let event = Event::new("session.end").user(&user_id);
-                tx.audit(now, &origin, Event { times, ..event }).await?;
-                Ok(true)
-            })
+        transaction!(self, now, |tx| {
+            let (own, only) = (own.text(), only.map(|digest| digest.text()));
+            let ended: Vec<String> = tx
+                .list(
+                    "DELETE FROM sessions WHERE user_id = $1 AND digest <> $2 AND ($3 IS NULL OR digest = $3)
+                     RETURNING digest",
+                    binds![&user_id, &own, &only],
+                )
+                .await?;
+            if ended.is_empty() {
+                return Ok(false);
+            }
+            let times = i64::try_from(ended.len()).unwrap_or(i64::MAX);
+            for session in ended {
+                tx.touch(EntityKind::Session, session);
+            }
+            let event = Event::new("session.end").user(&user_id);
+            tx.audit(now, &origin, Event { times, ..event }).await?;
+            Ok(true)
         })
-        .await
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     Error, Store,
     row::{binds, record},
+    tx::transaction,
 };
 use crate::{
     cache::EntityKind,
@@ -48,45 +49,39 @@ impl Store {
 
     /// Adds a key; returns false if another node has already added this generation.
     pub async fn insert_signing_key(&self, now: Timestamp, origin: Origin, key: SigningKeyRow) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let new = tx
-                    .execute(
-                        "INSERT INTO signing_keys (kid, algorithm, generation, sealed, public_jwk, created_at,
-                         active_from)
-                         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (algorithm, generation) DO NOTHING",
-                        binds![
-                            &key.kid,
-                            &key.algorithm,
-                            key.generation,
-                            &key.sealed,
-                            &key.public_jwk,
-                            key.created_at,
-                            key.active_from
-                        ],
-                    )
-                    .await?;
-                if new > 0 {
-                    tx.touch(EntityKind::SigningKeys, "");
-                    tx.audit(now, &origin, Event::new("signing_key.create").object(&key.kid)).await?;
-                }
-                Ok(new > 0)
-            })
+        transaction!(self, now, |tx| {
+            let new = tx
+                .execute(
+                    "INSERT INTO signing_keys (kid, algorithm, generation, sealed, public_jwk, created_at,
+                     active_from)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (algorithm, generation) DO NOTHING",
+                    binds![
+                        &key.kid,
+                        &key.algorithm,
+                        key.generation,
+                        &key.sealed,
+                        &key.public_jwk,
+                        key.created_at,
+                        key.active_from
+                    ],
+                )
+                .await?;
+            if new > 0 {
+                tx.touch(EntityKind::SigningKeys, "");
+                tx.audit(now, &origin, Event::new("signing_key.create").object(&key.kid)).await?;
+            }
+            Ok(new > 0)
         })
-        .await
     }
 
     /// Deletes a key: all tokens signed with it become invalid at once.
     pub async fn delete_signing_key(&self, now: Timestamp, origin: Origin, kid: String) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                if tx.execute("DELETE FROM signing_keys WHERE kid = $1", binds![&kid]).await? > 0 {
-                    tx.touch(EntityKind::SigningKeys, "");
-                    tx.audit(now, &origin, Event::new("signing_key.drop").object(&kid)).await?;
-                }
-                Ok(())
-            })
+        transaction!(self, now, |tx| {
+            if tx.execute("DELETE FROM signing_keys WHERE kid = $1", binds![&kid]).await? > 0 {
+                tx.touch(EntityKind::SigningKeys, "");
+                tx.audit(now, &origin, Event::new("signing_key.drop").object(&kid)).await?;
+            }
+            Ok(())
         })
-        .await
     }
 }

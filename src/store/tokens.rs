@@ -1,6 +1,6 @@
 //! Owns the `revoked_tokens` table: one row per revoked access token, none per issued one.
 
-use super::{Error, Store, clients::client_disabled_at, grant_state::TokenState, row::binds};
+use super::{Error, Store, clients::client_disabled_at, grant_state::TokenState, row::binds, tx::transaction};
 use crate::{
     cache::EntityKind,
     model::{
@@ -19,22 +19,19 @@ impl Store {
         client_id: String,
         expires_at: Timestamp,
     ) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let new = tx
-                    .execute(
-                        "INSERT INTO revoked_tokens (jti, expires_at) VALUES ($1, $2) ON CONFLICT (jti) DO NOTHING",
-                        binds![&jti, expires_at],
-                    )
-                    .await?;
-                if new > 0 {
-                    tx.touch(EntityKind::Token, jti.as_str());
-                    tx.audit(now, &origin, Event::new("token.revoke").client(&client_id).object(&jti)).await?;
-                }
-                Ok(())
-            })
+        transaction!(self, now, |tx| {
+            let new = tx
+                .execute(
+                    "INSERT INTO revoked_tokens (jti, expires_at) VALUES ($1, $2) ON CONFLICT (jti) DO NOTHING",
+                    binds![&jti, expires_at],
+                )
+                .await?;
+            if new > 0 {
+                tx.touch(EntityKind::Token, jti.as_str());
+                tx.audit(now, &origin, Event::new("token.revoke").client(&client_id).object(&jti)).await?;
+            }
+            Ok(())
         })
-        .await
     }
 
     /// The state on which an access token of a client itself depends.

@@ -30,6 +30,17 @@ pub(super) type Sql = Cow<'static, str>;
 /// The future of a transaction's body.
 pub(super) type Body<'t, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 't>>;
 
+/// Runs a body in a transaction and waits for its commit; see [`super::Store::write`].
+macro_rules! transaction {
+    ($store:expr, $now:expr, |$tx:ident| $body:block) => {
+        $store.write($now, move |$tx| Box::pin(async move $body)).await
+    };
+    ($store:expr, $now:expr, |$tx:ident| $body:expr) => {
+        $store.write($now, move |$tx| Box::pin(async move { $body })).await
+    };
+}
+pub(super) use transaction;
+
 /// A transaction. Its changes are appended to the feed once its body has succeeded.
 pub struct Tx {
     pub(super) handle: Handle,
@@ -109,17 +120,16 @@ impl Tx {
     }
 
     /// Appends the changes to the feed. Comes last: the counter's row stays locked until the commit.
-    pub(super) async fn append_changes(&mut self, now: Timestamp) -> Result<(), Error> {
-        for at in 0..self.changes.len() {
-            let entity = self.changes[at].clone();
-            let seq: i64 = self.one("UPDATE feed SET seq = seq + 1 WHERE id = 1 RETURNING seq", &[]).await?;
-            self.execute(
-                "INSERT INTO changes (seq, kind, entity, at) VALUES ($1, $2, $3, $4)",
-                binds![seq, entity.kind.as_str(), &*entity.id, now],
-            )
-            .await?;
+    async fn append_changes(&mut self, now: Timestamp) -> Result<(), Error> {
+        if self.changes.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let changes = self.changes.clone();
+        let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
+        let last: i64 = self.one("UPDATE feed SET seq = seq + $1 WHERE id = 1 RETURNING seq", binds![count]).await?;
+        let rows = (last - count + 1..).zip(&changes);
+        let rows: Vec<_> = rows.map(|(seq, of)| binds![seq, of.kind.as_str(), &*of.id, now].to_vec()).collect();
+        self.execute_each("INSERT INTO changes (seq, kind, entity, at) VALUES ($1, $2, $3, $4)", &rows).await.map(drop)
     }
 
     pub(super) fn take_changes(&mut self) -> Vec<Entity> {

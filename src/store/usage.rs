@@ -1,11 +1,14 @@
 //! Owns the stored usage of keys: hourly counts, networks, last use, and detecting unusual use.
 
-use std::collections::{BTreeMap, HashMap, HashSet, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, btree_map::Entry},
+    time::Duration,
+};
 
 use super::{
     Error, Store,
     row::{binds, record},
-    tx::Tx,
+    tx::{Tx, transaction},
 };
 use crate::model::{
     audit::{Event, Origin},
@@ -19,14 +22,14 @@ const NETWORKS_MAX: i64 = 50;
 const HOURS_MAX: i64 = 9600;
 /// Keys of one user included in the total: the newest.
 const KEYS_SUMMED: i64 = 5000;
-/// Use after this many seconds without use is reported: 60 days.
-const SLEEP_SECONDS: i64 = 60 * 86_400;
+/// Use after this long without use is reported.
+const SLEEP: Duration = Duration::from_hours(60 * 24);
 /// An hour is unusual if it has at least this many requests …
 const SPIKE_LEAST: i64 = 100;
 /// … and this many times the mean of the key's busy hours in a week, of which there must be some.
 const SPIKE_TIMES: i64 = 5;
 const SPIKE_HOURS_LEAST: i64 = 3;
-const WEEK_SECONDS: i64 = 7 * 86_400;
+const WEEK: Duration = Duration::from_hours(7 * 24);
 
 /// Use of one key since the last flush.
 #[derive(Clone, Debug, Default)]
@@ -82,7 +85,7 @@ const ADD_HOUR: &str = "
     ON CONFLICT (key_id, hour) DO UPDATE SET allowed = key_usage.allowed + excluded.allowed,
         denied = key_usage.denied + excluded.denied, limited = key_usage.limited + excluded.limited
     RETURNING key_id, allowed + denied + limited";
-const WEEK: &str = "
+const OWN_WEEK: &str = "
     SELECT u.key_id, COUNT(*), CAST(SUM(u.allowed + u.denied + u.limited) AS BIGINT)
     FROM key_usage u JOIN (VALUES ($1, $2, $3)) AS v ON u.key_id = v.column1
     WHERE u.hour >= v.column2 AND u.hour < v.column3 GROUP BY u.key_id";
@@ -126,13 +129,14 @@ impl Tx {
         let used: Vec<_> = used.collect();
         self.execute_each(USED, &used).await?;
         let mut places = self.new_networks(now, &uses).await?;
+        let mut entries = Vec::new();
         for (of, (total, last_used_at, user_id)) in uses {
             let address = of.address.as_deref().unwrap_or_default();
             let mut events = Vec::new();
             if of.last_used_at.is_some() && *total == 0 {
                 events.push(("key.first_use", address));
             }
-            if last_used_at.zip(of.last_used_at).is_some_and(|(last, at)| last.plus_seconds(SLEEP_SECONDS) < at) {
+            if last_used_at.zip(of.last_used_at).is_some_and(|(last, at)| last + SLEEP < at) {
                 events.push(("key.long_sleep", address));
             }
             if spikes.contains(&of.key_id) {
@@ -142,10 +146,10 @@ impl Tx {
             events.extend(places.iter().map(|network| ("key.new_network", network.as_str())));
             for (event, address) in events {
                 let origin = Origin { actor: "system".to_owned(), address: address.to_owned(), ..Origin::default() };
-                self.audit(now, &origin, Event::new(event).user(user_id).object(&of.key_id)).await?;
+                entries.push((origin, Event::new(event).user(user_id).object(&of.key_id)));
             }
         }
-        Ok(())
+        self.audit_each(now, &entries).await
     }
 
     /// Adds to the hour's counts. Returns the keys for which the hour now exceeds the mean of their own week by far.
@@ -155,9 +159,9 @@ impl Tx {
         let rows: Vec<_> = uses.iter().map(|(of, _)| [binds![&of.key_id].to_vec(), row(of)].concat()).collect();
         let after: Vec<(String, i64)> = self.list_each(ADD_HOUR, &rows).await?;
         let after: HashMap<String, i64> = after.into_iter().filter(|(_, after)| *after >= SPIKE_LEAST).collect();
-        let week = now.plus_seconds(-WEEK_SECONDS);
+        let week = now - WEEK;
         let busy: Vec<_> = after.keys().map(|id| binds![id, week, hour].to_vec()).collect();
-        let weeks: Vec<(String, i64, i64)> = self.list_each(WEEK, &busy).await?;
+        let weeks: Vec<(String, i64, i64)> = self.list_each(OWN_WEEK, &busy).await?;
         let mut spikes = HashSet::new();
         for (key_id, hours, total) in weeks {
             let now =
@@ -207,7 +211,7 @@ impl Store {
     /// Writes counted uses in one batch. Each unusual use (first use, new network, spike, use after a long pause) is an
     /// audit event of its own. After an error the caller keeps its counts.
     pub async fn flush_key_uses(&self, now: Timestamp, uses: Vec<KeyUse>) -> Result<(), Error> {
-        self.write(now, move |tx| Box::pin(async move { tx.flush_key_uses(now, &by_key(uses)).await })).await
+        transaction!(self, now, |tx| tx.flush_key_uses(now, &by_key(uses)).await)
     }
 
     /// A key's hourly counts since `from`, oldest first.
@@ -244,5 +248,39 @@ impl Store {
             binds![key_id, NETWORKS_MAX],
         )
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_key_did_is_added_up_and_what_did_nothing_left_out() {
+        let used = |key: &str, allowed, at: Option<i64>, networks: &[&str]| KeyUse {
+            key_id: key.to_owned(),
+            allowed,
+            last_used_at: at.map(Timestamp),
+            address: at.map(|at| format!("192.0.2.{at}")),
+            networks: networks.iter().map(|network| (*network).to_owned()).collect(),
+            ..KeyUse::default()
+        };
+        let refused = KeyUse { denied: 2, limited: 1, ..used("b", 0, None, &[]) };
+        let uses = vec![
+            used("b", 3, Some(7), &["192.0.2.0/24"]),
+            used("a", 1, Some(5), &[]),
+            used("c", 0, None, &[]),
+            refused,
+            used("b", 1, Some(6), &["192.0.2.0/24", "198.51.100.0/24"]),
+        ];
+        let [a, b] = &by_key(uses)[..] else { unreachable!("two keys were used") };
+        assert_eq!((a.key_id.as_str(), a.allowed, b.key_id.as_str()), ("a", 1, "b"), "in the order of keys");
+        assert_eq!((b.allowed, b.denied, b.limited), (4, 2, 1));
+        assert_eq!(
+            (b.last_used_at, b.address.as_deref()),
+            (Some(Timestamp(7)), Some("192.0.2.7")),
+            "of the latest use"
+        );
+        assert_eq!(b.networks, ["192.0.2.0/24", "198.51.100.0/24"], "each once");
     }
 }

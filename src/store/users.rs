@@ -3,7 +3,7 @@
 use super::{
     Error, Store,
     row::{binds, is_unset, record},
-    tx::Tx,
+    tx::{Tx, transaction},
 };
 use crate::{
     cache::EntityKind,
@@ -105,21 +105,18 @@ impl Store {
         id: String,
         user: NewUser,
     ) -> Result<String, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                tx.check_plan(Some(&user.plan)).await?;
-                tx.execute(
-                    "INSERT INTO users (id, email, name, password, plan, admin, created_at)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                    binds![&id, &user.email, &user.name, &user.password, &user.plan, user.admin, now],
-                )
-                .await?;
-                tx.touch(EntityKind::User, id.as_str());
-                tx.audit(now, &origin, Event::new("user.create").user(&id)).await?;
-                Ok(id)
-            })
+        transaction!(self, now, |tx| {
+            tx.check_plan(Some(&user.plan)).await?;
+            tx.execute(
+                "INSERT INTO users (id, email, name, password, plan, admin, created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                binds![&id, &user.email, &user.name, &user.password, &user.plan, user.admin, now],
+            )
+            .await?;
+            tx.touch(EntityKind::User, id.as_str());
+            tx.audit(now, &origin, Event::new("user.create").user(&id)).await?;
+            Ok(id)
         })
-        .await
     }
 
     /// The user with this address, and the stored password.
@@ -146,23 +143,20 @@ impl Store {
         name: Option<String>,
         plan: Option<String>,
     ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                tx.check_plan(plan.as_deref()).await?;
-                let found = tx
-                    .execute(
-                        "UPDATE users SET name = COALESCE($2, name), plan = COALESCE($3, plan) WHERE id = $1",
-                        binds![&id, &name, &plan],
-                    )
-                    .await?;
-                if found > 0 {
-                    tx.touch(EntityKind::User, id.as_str());
-                    tx.audit(now, &origin, Event::new("user.update").user(&id)).await?;
-                }
-                Ok(found > 0)
-            })
+        transaction!(self, now, |tx| {
+            tx.check_plan(plan.as_deref()).await?;
+            let found = tx
+                .execute(
+                    "UPDATE users SET name = COALESCE($2, name), plan = COALESCE($3, plan) WHERE id = $1",
+                    binds![&id, &name, &plan],
+                )
+                .await?;
+            if found > 0 {
+                tx.touch(EntityKind::User, id.as_str());
+                tx.audit(now, &origin, Event::new("user.update").user(&id)).await?;
+            }
+            Ok(found > 0)
         })
-        .await
     }
 
     /// Disables or enables a user; returns false if there is none. It applies to all of the user's credentials at once.
@@ -173,21 +167,18 @@ impl Store {
         id: String,
         active: bool,
     ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let disabled_at = (!active).then_some(now);
-                let found =
-                    tx.execute("UPDATE users SET disabled_at = $2 WHERE id = $1", binds![&id, disabled_at]).await? > 0;
-                if found {
-                    tx.touch(EntityKind::User, id.as_str());
-                    tx.execute("DELETE FROM sessions WHERE user_id = $1", binds![&id]).await?;
-                    tx.audit(now, &origin, Event::new(if active { "user.enable" } else { "user.disable" }).user(&id))
-                        .await?;
-                }
-                Ok(found)
-            })
+        transaction!(self, now, |tx| {
+            let disabled_at = (!active).then_some(now);
+            let found =
+                tx.execute("UPDATE users SET disabled_at = $2 WHERE id = $1", binds![&id, disabled_at]).await? > 0;
+            if found {
+                tx.touch(EntityKind::User, id.as_str());
+                tx.execute("DELETE FROM sessions WHERE user_id = $1", binds![&id]).await?;
+                tx.audit(now, &origin, Event::new(if active { "user.enable" } else { "user.disable" }).user(&id))
+                    .await?;
+            }
+            Ok(found)
         })
-        .await
     }
 
     /// Sets the password and ends every session and every grant of the user; returns false if there is no such user.
@@ -198,6 +189,6 @@ impl Store {
         id: String,
         password: String,
     ) -> Result<bool, Error> {
-        self.write(now, move |tx| Box::pin(async move { tx.put_password(now, &origin, &id, &password).await })).await
+        transaction!(self, now, |tx| tx.put_password(now, &origin, &id, &password).await)
     }
 }

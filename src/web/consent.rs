@@ -153,7 +153,10 @@ fn apis(catalog: &Catalog, scopes: &Scopes) -> Vec<ConsentApi> {
 /// How long the app can act without asking again.
 fn lasts(app: &App, client: &Client, catalog: &Catalog, scopes: &Scopes) -> String {
     if client.may_use(GrantType::RefreshToken) {
-        return format!("Until you remove it, at most {}", format::span(app.config.lifetimes.grant_seconds));
+        return format!(
+            "Until you remove it, at most {}",
+            format::span(app.config.lifetimes.grant.as_secs().cast_signed())
+        );
     }
     let seconds = catalog.of_scopes(scopes).iter().map(|api| api.access_token_seconds).max().unwrap_or_default();
     format::span(seconds)

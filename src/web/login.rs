@@ -209,7 +209,7 @@ pub(super) fn new_session(
         digest: Digest::of(&value),
         user_id: user.id.clone(),
         password,
-        expires_at: info.now.plus_seconds(app.config.lifetimes.session_seconds),
+        expires_at: info.now + app.config.lifetimes.session,
         agent,
         replaces: viewer.session(),
     };

@@ -21,15 +21,13 @@ use super::{
 use crate::{
     api::json::JsonBody,
     app::App,
-    engine::{
-        apis::{self, RegisteredApi},
-        signing::ACCESS_TOKEN_SECONDS_MAX,
-    },
+    engine::apis::{self, RegisteredApi},
     http::{problem::Problem, reply},
     model::{
         api::{Algorithm, Api as Record, ApiScope},
         audit::Act,
         error::Error,
+        policy::{ACCESS_TOKEN_BOUNDS, ACCESS_TOKEN_SECONDS},
         profile::Profile,
         rule::{self, is_pattern},
         scope::Scopes,
@@ -81,8 +79,8 @@ impl CreateApi {
     fn parse(self, app: &App) -> Result<Record, Error> {
         let name = text::name("the name", &self.name)?;
         let wrong = |what: &str| Error::invalid_request(format!("{what} is not one this server knows"));
-        let seconds = self.access_token_seconds.unwrap_or(3600);
-        if !(10..=ACCESS_TOKEN_SECONDS_MAX).contains(&seconds) {
+        let seconds = self.access_token_seconds.unwrap_or(ACCESS_TOKEN_SECONDS);
+        if !ACCESS_TOKEN_BOUNDS.contains(&seconds) {
             return Err(Error::invalid_request("access_token_seconds is 10 to 86400"));
         }
         let scopes = self.scopes.iter().map(|scope| apis::scope(&scope.name, &scope.description));

@@ -27,6 +27,7 @@ use crate::{
         audit::Act,
         client::{AuthMethod, Client as Record, ClientType, GrantType},
         error::Error,
+        policy,
         redirect_uri::RedirectUri,
         text,
     },
@@ -175,7 +176,7 @@ pub async fn rotate_secret(
     let once = Idempotent::of(&app, &caller, idempotency_key);
     let work = async {
         let client = visible(&app, &caller, &id).await?;
-        let how = (None, sent.overlap.unwrap_or(86_400));
+        let how = (None, sent.overlap.unwrap_or(policy::OVERLAP));
         let along = |made: &WithSecret| once.created(&MadeClient::of(made));
         let made = clients::rotate_secret(app.engine(), caller.act(), &caller.bounds(), client, how, along).await;
         Ok(caller
@@ -198,5 +199,5 @@ async fn visible(app: &App, caller: &Caller, id: &str) -> Result<Record, Problem
 }
 
 fn no_client() -> Error {
-    no_such("client (or it is an API's own)")
+    Error { description: "there is no such client (or it is an API's own)".into(), ..no_such("client") }
 }

@@ -25,6 +25,7 @@ use crate::{
         error::{Error, ErrorCode},
         key::ApiKey,
         network::Networks,
+        policy,
         project::Project,
         secret::Digest,
     },
@@ -160,7 +161,7 @@ pub async fn rotate(
     Id(id): Id,
     JsonBody { value: sent, idempotency_key }: JsonBody<Rotate>,
 ) -> Result<Response, Problem> {
-    replace(&app, &caller, idempotency_key, &id, sent.overlap.unwrap_or(86_400)).await
+    replace(&app, &caller, idempotency_key, &id, sent.overlap.unwrap_or(policy::OVERLAP)).await
 }
 
 /// Regenerate a key: a new one like it, and the old one ends at once
@@ -213,7 +214,7 @@ async fn visible_project(app: &App, caller: &Caller, id: &str) -> Result<Option<
 /// The project of this id, if it is the owner's.
 async fn own_project(app: &App, caller: &Caller, id: &str, owner: &str) -> Result<Project, Problem> {
     let project = visible_project(app, caller, id).await?.filter(|project| project.user_id == owner);
-    Ok(project.ok_or_else(|| Error::invalid_request("there is no such project"))?)
+    Ok(project.ok_or_else(|| Error::no_such("project"))?)
 }
 
 fn networks(list: Option<Vec<String>>) -> Result<Option<Networks>, Error> {

@@ -1,5 +1,7 @@
 //! Owns the checks of the database and of what is in it: schema, first steps, master key, signing keys, clock, backup.
 
+use std::time::Duration;
+
 use super::{Finding, context};
 use crate::{
     config::Config,
@@ -20,7 +22,7 @@ const BACKUP_DAYS: i64 = 7;
 pub(super) struct OpenedDatabase {
     now: Timestamp,
     is_embedded: bool,
-    lifetime_seconds: i64,
+    key_lifetime: Duration,
     master: Result<MasterKey, Error>,
     /// The contents, or the finding that says why there are none.
     read: Result<Contents, Finding>,
@@ -50,7 +52,7 @@ impl OpenedDatabase {
         Self {
             now,
             is_embedded: config.is_embedded(),
-            lifetime_seconds: config.lifetimes.signing_key_seconds,
+            key_lifetime: config.lifetimes.signing_key,
             master: context::master_key(config),
             read: read(config).await,
         }
@@ -114,7 +116,7 @@ impl OpenedDatabase {
         };
         let days = (self.now.seconds() - newest.seconds()).max(0) / DAY;
         let found = format!("{}, the newest signing for {days} d", keys.len());
-        if self.now > newest.plus_seconds(self.lifetime_seconds + DAY) {
+        if self.now > newest + self.key_lifetime + Duration::from_hours(24) {
             return Finding::warn(check, found, "It should have been rotated: is `grantd serve` running?");
         }
         Finding::ok(check, found)

@@ -78,7 +78,7 @@ pub async fn run(
     let mut source = Source::open(file, options.format)?;
     let catalog = store.catalog().await?;
     if options.owners_plan.as_ref().is_some_and(|plan| catalog.plans.find(plan).is_none()) {
-        return Err(Error::invalid_request("there is no such plan"));
+        return Err(Error::no_such("plan"));
     }
     let id = identify(&source.digest, options);
     let begun = if options.dry_run { None } else { store.import_progress(&id).await? };

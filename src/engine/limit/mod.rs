@@ -83,8 +83,7 @@ impl Limiter {
     /// Counts with every node that uses the same Redis and the same `names`, the key for hashing subjects there. An
     /// unreachable Redis is not an error; see [`SharedFailure`].
     pub async fn shared(url: &str, names: hmac::Key, limits: &crate::config::Limits) -> Result<Self, Error> {
-        let wait = std::time::Duration::from_millis(limits.shared_milliseconds);
-        let shared = Shared::connect(url, names, wait).await?;
+        let shared = Shared::connect(url, names, limits.shared_wait).await?;
         Ok(Self { shared: Some(shared), failure: limits.shared_failure, ..Self::default() })
     }
 

@@ -43,7 +43,7 @@ impl Request {
     pub async fn redeem(self, app: &App, info: &RequestInfo, client: &Arc<Client>) -> Result<Authorization, Error> {
         const UNKNOWN: &str = "the code is not known";
         let id = app.grant_tokens.read_code(&self.code).ok_or_else(|| Error::invalid_grant(UNKNOWN))?;
-        let idle_expires_at = info.now.plus_seconds(app.config.lifetimes.refresh_idle_seconds);
+        let idle_expires_at = info.now + app.config.lifetimes.refresh_idle;
         let (checked_client, catalog) = (Arc::clone(client), app.catalog.current());
         let check = move |redeemed: &Redeemed| self.target(&checked_client, &catalog, redeemed);
         let origin = info.origin(&client.id);

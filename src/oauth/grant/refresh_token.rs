@@ -43,7 +43,7 @@ impl Request {
         let rotation = Rotation {
             generation,
             grace_ms: client.refresh_grace_ms,
-            idle_expires_at: info.now.plus_seconds(app.config.lifetimes.refresh_idle_seconds),
+            idle_expires_at: info.now + app.config.lifetimes.refresh_idle,
         };
         let (checked_client, catalog) = (Arc::clone(client), app.catalog.current());
         let check = move |redeemed: &Redeemed| self.target(&checked_client, &catalog, redeemed);

@@ -1,6 +1,6 @@
 //! Owns one key as a row of a list, on every page that lists keys.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use crate::{
     model::{
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A key that expires this soon is highlighted, in seconds.
-const SOON_SECONDS: i64 = 7 * 86_400;
+const SOON: Duration = Duration::from_hours(7 * 24);
 
 /// One key in the list, without the key itself; `hint` is its prefix and last four characters.
 #[derive(Debug, Clone)]
@@ -81,7 +81,7 @@ pub(in crate::web) fn rows(now: Timestamp, keys: Vec<ApiKey>, projects: &[Projec
 
 /// A key as a row; `project` is the key's project.
 pub(in crate::web) fn row(now: Timestamp, project: Option<&Project>, key: ApiKey) -> KeyRow {
-    let ends_soon = key.expires_at.is_some_and(|end| end <= now.plus_seconds(SOON_SECONDS));
+    let ends_soon = key.expires_at.is_some_and(|end| end <= now + SOON);
     let replaced_by = key.replaced_by.as_deref().map(|id| link(id, "the new key"));
     let (status, tone) = match key.status(now) {
         KeyStatus::Active if project.is_some_and(|project| project.is_disabled()) => ("project disabled", Tone::Warn),

@@ -135,7 +135,7 @@ async fn the_old_end_goes_by_rule_and_the_rest_still_fits() {
     let far = now().plus_seconds(-500 * 86_400);
     database.run(&format!("UPDATE audit SET at = {} WHERE seq <= 2", far.0)).await;
     assert!(here.refused(&["audit", "verify"]).contains("changed"), "also its time is sealed");
-    store.purge_expired(now(), 400 * 86_400).await.expect("swept");
+    store.purge_expired(now(), std::time::Duration::from_hours(400 * 24)).await.expect("swept");
     assert_eq!(
         here.json(&["audit", "verify"]),
         json!({ "intact": true, "entries": before - 2, "oldest": 3, "newest": before })
@@ -143,7 +143,7 @@ async fn the_old_end_goes_by_rule_and_the_rest_still_fits() {
     // What is not sealed yet stays, however old it seems.
     here.user("dora@example.com");
     database.run(&format!("UPDATE audit SET at = {} WHERE seq IS NULL", far.0)).await;
-    store.purge_expired(now(), 400 * 86_400).await.expect("swept");
+    store.purge_expired(now(), std::time::Duration::from_hours(400 * 24)).await.expect("swept");
     assert_eq!(here.json(&["audit", "verify"])["newest"], before + 1);
 }
 

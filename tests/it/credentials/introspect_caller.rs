@@ -136,7 +136,7 @@ async fn a_refresh_token_is_known_to_its_client_alone() {
     introspect_as(&app, &other, &refresh_token).await.inactive();
     let reply = introspect_as(&app, &client, &refresh_token).await;
     // It ends when it is not used for so long, which is before its grant ends.
-    let exp = app.now().plus_seconds(app.app.config.lifetimes.refresh_idle_seconds).seconds();
+    let exp = (app.now() + app.app.config.lifetimes.refresh_idle).seconds();
     assert_eq!(
         reply.active(),
         json!({

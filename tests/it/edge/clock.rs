@@ -128,7 +128,7 @@ async fn what_has_ended_is_refused_though_nobody_swept() {
     };
     refused("before the sweep").await;
     assert_ne!(app.database.column("SELECT COUNT(*) FROM grants").await, ["0"]);
-    app.app.store.purge_expired(app.now(), 1).await.expect("swept");
+    app.app.store.purge_expired(app.now(), std::time::Duration::from_secs(1)).await.expect("swept");
     assert_eq!(app.database.column("SELECT COUNT(*) FROM grants").await, ["0"]);
     refused("after the sweep").await;
 

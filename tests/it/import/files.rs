@@ -36,8 +36,10 @@ async fn garbage_is_refused_whole() {
     assert!(here.refused(&["key", "import", "huge.csv"]).contains("line 1 is longer"));
     assert!(here.refused(&["key", "import", "missing.csv"]).contains("missing.csv"));
     assert!(here.refused(&["key", "import", ".", "--format", "csv"]).contains("regular file"));
-    for (words, reason) in [(["--owners-plan", "gold"], "no such plan"), (["--report", "missing/report.csv"], "report")]
-    {
+    for (words, reason) in [
+        (["--owners-plan", "gold"], "there is no such plan; `grantd plan list` shows them"),
+        (["--report", "missing/report.csv"], "report"),
+    ] {
         fs::write(here.path("good.csv"), &good).expect("a file");
         let error = here.refused(&[&["key", "import", "good.csv", "--create-owners"], &words[..]].concat());
         assert!(error.contains(reason), "{error}");

@@ -314,7 +314,7 @@ async fn codes_and_tokens_are_in_no_log_and_in_no_table() {
     // 128 random bits name the grant, and a MAC of 256 bits proves it under a key that is not in the database.
     let bytes = BASE64URL_NOPAD.decode(secret::strip_checksum(CODE, &code).expect("a body").as_bytes()).expect("bytes");
     assert_eq!(bytes.len(), 16 + 32);
-    assert!(app.app.config.lifetimes.code_seconds <= 60);
+    assert!(app.app.config.lifetimes.code.as_secs().cast_signed() <= 60);
     let reply = flow::exchange(&app, &client, &code).await;
     let (access_token, refresh_token) = (reply.text("access_token"), reply.text("refresh_token"));
     let next = flow::refresh(&app, &client, &refresh_token).await.text("refresh_token");

@@ -34,7 +34,7 @@ async fn a_second_exchange_ends_everything_the_first_gave() {
         let refresh = flow::refresh(&app, &client, &reply.status(200).text("refresh_token")).await;
         let issued = [reply.text("access_token"), refresh.text("access_token")];
         app.advance(seconds);
-        app.app.store.purge_expired(app.now(), app.app.config.lifetimes.audit_seconds).await.expect("swept");
+        app.app.store.purge_expired(app.now(), app.app.config.lifetimes.audit).await.expect("swept");
         for access_token in issued.iter().filter(|_| seconds < 3600) {
             app.introspect(access_token).await.active();
         }
@@ -83,7 +83,7 @@ async fn a_code_is_refused_from_the_moment_it_expires_whoever_sends_it() {
     let app = TestApp::new().await;
     let (client, other) = (first_party(&app).await, first_party(&app).await);
     let browser = signed_in(&app, "alice@example.com").await;
-    let life = app.app.config.lifetimes.code_seconds;
+    let life = app.app.config.lifetimes.code.as_secs().cast_signed();
     let (late, early, swept) =
         (flow::code(&browser, &client).await, flow::code(&browser, &client).await, flow::code(&browser, &client).await);
     app.advance(life - 1);
@@ -93,8 +93,8 @@ async fn a_code_is_refused_from_the_moment_it_expires_whoever_sends_it() {
     for client in [&client, &other] {
         assert_refused(&exchange(&app, client, &late).await, "invalid_grant", &[&late]);
     }
-    app.advance(app.app.config.lifetimes.grant_seconds);
-    app.app.store.purge_expired(app.now(), app.app.config.lifetimes.audit_seconds).await.expect("swept");
+    app.advance(app.app.config.lifetimes.grant.as_secs().cast_signed());
+    app.app.store.purge_expired(app.now(), app.app.config.lifetimes.audit).await.expect("swept");
     assert_refused(&exchange(&app, &client, &swept).await, "invalid_grant", &[&swept]);
 }
 

@@ -179,7 +179,7 @@ async fn a_request_that_waits_cannot_be_changed_on_the_way() {
     gone(&id).await;
     gone(&changed).await;
     gone("%00'").await;
-    app.advance(app.app.config.lifetimes.interaction_seconds);
+    app.advance(app.app.config.lifetimes.interaction.as_secs().cast_signed());
     gone(&over).await;
 }
 

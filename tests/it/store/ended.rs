@@ -1,5 +1,7 @@
 //! Owns what is not kept without end: refusals by whose they are, keys made in a day, keys that ended long ago.
 
+use std::time::Duration;
+
 use grantd::{
     engine::denials::Denials,
     model::{
@@ -97,7 +99,7 @@ async fn refusals_of_nobody_and_of_one_owner_push_out_no_others(base: Base) {
         );
         base.database.run(&rows).await;
     }
-    while base.store.purge_expired(later, 400 * DAY).await.expect("swept") {}
+    while base.store.purge_expired(later, Duration::from_hours(400 * 24)).await.expect("swept") {}
     let count = async |owner: &str| {
         base.database.column(&format!("SELECT COUNT(*) FROM denials WHERE {owner}")).await.remove(0)
     };
@@ -150,7 +152,7 @@ async fn a_key_that_ended_a_year_ago_is_deleted_and_no_other(base: Base) {
     }
     let kept = async |days: i64, seconds: i64| {
         let now = NOW.plus_seconds(days * DAY + seconds);
-        while base.store.purge_expired(now, 400 * DAY).await.expect("swept") {}
+        while base.store.purge_expired(now, Duration::from_hours(400 * 24)).await.expect("swept") {}
         let mut kept = Vec::new();
         for (secret, key) in [&revoked, &expired, &later, &live] {
             let found = base.store.find_key_by_digest(&secret.digest()).await.expect("a look");

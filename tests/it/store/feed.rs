@@ -1,6 +1,9 @@
 //! Owns what the changes feed promises (DESIGN idea 3): no change is missed, whoever writes and however late one looks.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use grantd::{
     cache::{Cached, Entity, EntityKind},
@@ -102,7 +105,7 @@ async fn a_follower_whose_changes_were_swept_trusts_nothing(base: Base) {
     looked(&mut feed, &other).await;
     let untouched = cached(&other, EntityKind::User, "user_untouched");
     base.store.insert_user(NOW, who(), new_user("bob@example.com")).await.expect("a user");
-    base.store.purge_expired(NOW.plus_seconds(2 * 86_400), 86_400).await.expect("swept");
+    base.store.purge_expired(NOW.plus_seconds(2 * 86_400), Duration::from_hours(24)).await.expect("swept");
     base.store.insert_client(NOW.plus_seconds(2 * 86_400), who(), new_client()).await.expect("a client");
     looked(&mut feed, &other).await;
     assert!(!other.freshness().is_fresh(&untouched));

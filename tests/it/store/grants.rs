@@ -1,5 +1,7 @@
 //! Owns what a grant's row promises (DESIGN idea 2): single use, rotation, replay, reuse, revocation.
 
+use std::time::Duration;
+
 use grantd::{
     model::{
         clock::Timestamp,
@@ -162,7 +164,7 @@ async fn reuse_outside_the_grace_window_ends_the_grant(base: Base) {
         refused(base.rotate(later(seconds), &id, first + 1, grace_ms).await, "revoked");
         assert_eq!(base.audit(50).await.iter().filter(|event| *event == "refresh.reuse").count(), 1);
         base.seal().await;
-        base.store.purge_expired(later(1000 * 86_400), 1).await.expect("swept");
+        base.store.purge_expired(later(1000 * 86_400), Duration::from_secs(1)).await.expect("swept");
     }
 }
 
@@ -275,7 +277,7 @@ async fn a_revoked_grant_is_deleted_after_a_day(base: Base) {
     }
     assert!(base.store.revoke_grant(later(2), who(), ids[1].clone(), base.client.clone()).await.expect("an answer"));
     let left = async |at: i64| {
-        base.store.purge_expired(later(at), 400 * DAY).await.expect("purged");
+        base.store.purge_expired(later(at), Duration::from_hours(400 * 24)).await.expect("purged");
         let kept = async |id: &str| base.store.grant_client(id).await.expect("a look").is_some();
         [kept(&ids[0]).await, kept(&ids[1]).await]
     };

@@ -47,6 +47,7 @@ mod ended;
 mod feed;
 mod grants;
 mod idempotency;
+mod imported;
 mod keys;
 mod records;
 mod stale;

@@ -1,10 +1,13 @@
 //! Owns what the other rows promise: users, clients, APIs, consents, sessions, interactions, meta, sweeping, backup.
 
+use std::time::Duration;
+
 use grantd::{
     engine::clients::new_secret,
     model::{
         authorize_request::{AuthorizeRequest, Prompt},
         client::REDIRECT_URIS_MAX,
+        error::{Error as ModelError, ErrorCode},
         grant::{Consent, ConsentAnswer},
         scope::Scopes,
         secret::Digest,
@@ -29,6 +32,7 @@ on_each_engine!(
     what_is_kept_once_is_kept_by_the_first,
     a_sweep_deletes_what_has_ended_and_nothing_else,
     a_backup_is_whole,
+    a_consent_to_a_deleted_client_is_refused,
     a_wrong_statement_is_a_bug_and_no_outage,
 );
 
@@ -198,24 +202,24 @@ async fn a_sweep_deletes_what_has_ended_and_nothing_else(base: Base) {
         let waiting = base.store.find_interaction(NOW, &digest).await.expect("a look").is_some();
         (grant, token, waiting)
     };
-    let day = 86_400;
+    let day = Duration::from_hours(24);
     assert!(!base.store.purge_expired(NOW.plus_seconds(59), day).await.expect("swept"));
     assert_eq!(is_there().await, (true, true, true));
     assert!(!base.store.purge_expired(NOW.plus_seconds(61), day).await.expect("swept"));
     assert_eq!(is_there().await, (true, true, false), "what others may still know waits a day for their clocks");
     base.seal().await;
     assert!(!base.audit(100).await.is_empty());
-    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 61), day).await.expect("swept"));
+    assert!(!base.store.purge_expired(NOW.plus_seconds(61) + day, day).await.expect("swept"));
     assert_eq!(is_there().await, (true, false, false));
-    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 601), day).await.expect("swept"));
+    assert!(!base.store.purge_expired(NOW.plus_seconds(601) + day, day).await.expect("swept"));
     assert_eq!(is_there().await, (false, false, false), "a code that nobody redeemed leads nowhere");
     assert!(base.audit(100).await.is_empty());
     for n in 0..501 {
         let token = base.store.revoke_token(NOW, who(), format!("jti_{n}"), base.client.clone(), NOW).await;
         token.expect("revoked");
     }
-    assert!(base.store.purge_expired(NOW.plus_seconds(day + 1), day).await.expect("swept"), "there may be more");
-    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 1), day).await.expect("swept"));
+    assert!(base.store.purge_expired(NOW.plus_seconds(1) + day, day).await.expect("swept"), "there may be more");
+    assert!(!base.store.purge_expired(NOW.plus_seconds(1) + day, day).await.expect("swept"));
 }
 
 async fn a_backup_is_whole(base: Base) {
@@ -257,10 +261,7 @@ pub(super) fn interaction(client: &str) -> Interaction {
     }
 }
 
-async fn a_wrong_statement_is_a_bug_and_no_outage(base: Base) {
-    use grantd::model::error::{Error as ModelError, ErrorCode};
-    let code = |error: Error| ModelError::from(error).code;
-    // A foreign key.
+async fn a_consent_to_a_deleted_client_is_refused(base: Base) {
     let answer = ConsentAnswer {
         interaction: Digest::of("waiting"),
         user_id: base.user.clone(),
@@ -275,12 +276,17 @@ async fn a_wrong_statement_is_a_bug_and_no_outage(base: Base) {
     };
     base.store.insert_interaction(Digest::of("waiting"), interaction(&base.client)).await.expect("kept");
     let refused = base.store.decide_consent(NOW, who(), answer).await.expect_err("no such client");
-    assert!(matches!(refused, Error::Bug(_)), "{refused:?}");
-    assert_eq!(code(refused), ErrorCode::ServerError);
+    assert!(matches!(refused, Error::Gone), "{refused:?}");
+    assert_eq!(ModelError::from(refused).code, ErrorCode::InvalidRequest);
+}
+
+async fn a_wrong_statement_is_a_bug_and_no_outage(base: Base) {
+    let code = |error: Error| ModelError::from(error).code;
     // A column that is not there.
     base.database.run("ALTER TABLE plans RENAME COLUMN burst TO gust").await;
     let refused = base.other_view().await.plans().await.expect_err("no such column");
     assert!(matches!(refused, Error::Bug(_)), "{refused:?}");
+    assert_eq!(code(refused), ErrorCode::ServerError);
     // A table that is away: somebody is at work on the database.
     base.database.run("ALTER TABLE plans RENAME TO away").await;
     let refused = base.other_view().await.plans().await.expect_err("no such table");

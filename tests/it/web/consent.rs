@@ -253,3 +253,17 @@ async fn asks_for_another_api_and_each_time_where_the_answer_goes_to_a_program_h
         decide(&browser, &page, "allow").await.redirect_param("code").expect("a code");
     }
 }
+
+#[tokio::test]
+async fn an_answer_for_an_app_that_was_just_deleted_is_told_on_a_page() {
+    let app = TestApp::new().await;
+    app.user("bob@example.com").await;
+    let client = app.confidential().await;
+    let browser = app.browser();
+    browser.log_in("bob@example.com").await;
+    let page = asked(&browser, &client, &[]).await;
+    // As another node does it, before this one learns of it.
+    app.database.run(&format!("DELETE FROM clients WHERE id = '{}'", client.id)).await;
+    let answer = decide(&browser, &page, "allow").await;
+    assert!(answer.page(400).body.contains("was deleted meanwhile"), "{}", answer.body);
+}
