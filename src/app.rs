@@ -178,7 +178,6 @@ impl App {
 
 impl App {
     /// The parts that management operations need.
-    #[must_use]
     pub fn engine(&self) -> Engine<'_> {
         let Self { config, store, catalog, signing, passwords, .. } = self;
         Engine { config, store, catalog, signing, passwords }

@@ -14,6 +14,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use crate::model::words;
+
 /// Most changed entities kept; above this, every cached value is read again once.
 const CHANGED_MAX: usize = 65_536;
 /// A node stops trusting its cache after this long without a successful read of the feed. In milliseconds.
@@ -42,41 +44,17 @@ pub enum EntityKind {
     SigningKeys,
 }
 
-impl EntityKind {
-    const ALL: [Self; 9] = [
-        Self::User,
-        Self::Client,
-        Self::Catalog,
-        Self::Grant,
-        Self::Token,
-        Self::Key,
-        Self::Project,
-        Self::Session,
-        Self::SigningKeys,
-    ];
-
-    /// Its name in the feed.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Client => "client",
-            Self::Catalog => "catalog",
-            Self::Grant => "grant",
-            Self::Token => "token",
-            Self::Key => "key",
-            Self::Project => "project",
-            Self::Session => "session",
-            Self::SigningKeys => "signing_keys",
-        }
-    }
-
-    /// The kind with this name in the feed.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
-}
+words!(EntityKind {
+    User => "user",
+    Client => "client",
+    Catalog => "catalog",
+    Grant => "grant",
+    Token => "token",
+    Key => "key",
+    Project => "project",
+    Session => "session",
+    SigningKeys => "signing_keys",
+});
 
 /// One thing that can change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -142,7 +120,6 @@ impl Default for Freshness {
 
 impl Freshness {
     /// The current position. Take it before reading rows.
-    #[must_use]
     pub fn position(&self) -> u64 {
         self.tick.load(Ordering::Acquire)
     }
@@ -173,7 +150,6 @@ impl Freshness {
     }
 
     /// Milliseconds on this node's own monotonic clock.
-    #[must_use]
     pub fn steady_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
     }
@@ -184,20 +160,17 @@ impl Freshness {
     }
 
     /// Whether the feed was confirmed within the last second.
-    #[must_use]
     pub fn is_confirmed(&self) -> bool {
         let confirmed = self.confirmed_ms.load(Ordering::Acquire);
         confirmed > 0 && self.steady_ms().saturating_sub(confirmed) < TRUST_MS
     }
 
     /// Milliseconds since the start of the poll that last confirmed the feed; since startup if there was none.
-    #[must_use]
     pub fn lag_ms(&self) -> u64 {
         self.steady_ms().saturating_sub(self.confirmed_ms.load(Ordering::Acquire))
     }
 
     /// Whether no source of `cached` has changed since it was read.
-    #[must_use]
     pub fn is_fresh<T>(&self, cached: &Cached<T>) -> bool {
         let tick = self.position();
         if cached.checked_at.load(Ordering::Acquire) == tick {

@@ -34,7 +34,6 @@ impl Count {
     }
 
     /// The count so far.
-    #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -56,7 +55,6 @@ impl Level {
     }
 
     /// The current number.
-    #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -118,7 +116,6 @@ impl<T: Default> Named<T> {
     }
 
     /// Every name with its metric, sorted.
-    #[must_use]
     pub fn all(&self) -> Vec<(Box<str>, Arc<T>)> {
         let known = self.known.load();
         let mut all: Vec<_> = known.iter().map(|(name, one)| (name.clone(), Arc::clone(one))).collect();
@@ -164,7 +161,6 @@ impl Page {
     }
 
     /// The text.
-    #[must_use]
     pub fn into_text(self) -> String {
         self.0
     }

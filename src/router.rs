@@ -135,7 +135,6 @@ fn nothing<H>(_: &H) -> Option<Scope> {
 }
 
 /// The OpenAPI document of a server with this configuration.
-#[must_use]
 pub fn document(config: &Config) -> Value {
     openapi::document(config, [management().1, from_scripts().1, protocol().1])
 }

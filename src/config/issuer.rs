@@ -17,25 +17,21 @@ pub struct Issuer {
 
 impl Issuer {
     /// Its host, without a port.
-    #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
     /// Its path, such as `/auth`; empty if there is none.
-    #[must_use]
     pub fn base_path(&self) -> &str {
         &self.base_path
     }
 
     /// Its origin, as browsers send it (RFC 6454 §6.2).
-    #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
     /// Whether browsers reach this server over TLS, so that cookies can be `Secure`.
-    #[must_use]
     pub fn is_https(&self) -> bool {
         self.text.starts_with("https://")
     }

@@ -74,7 +74,6 @@ pub struct Config {
 
 impl Config {
     /// The environment of a key if none is given: the first one configured.
-    #[must_use]
     pub fn default_environment(&self) -> &str {
         self.environments.first().map_or("", String::as_str)
     }
@@ -101,7 +100,6 @@ impl Config {
     }
 
     /// The default issuer for a listen address: the address itself if it is loopback, else `localhost`.
-    #[must_use]
     pub fn issuer_at(listen: SocketAddr) -> String {
         match listen.ip().is_loopback() {
             true => format!("http://{listen}"),
@@ -110,13 +108,11 @@ impl Config {
     }
 
     /// Whether the database is the embedded one.
-    #[must_use]
     pub fn is_embedded(&self) -> bool {
         self.database.file().is_some()
     }
 
     /// The problem and its remedy, if a proxy is required but none is trusted.
-    #[must_use]
     pub fn missing_proxy(&self) -> Option<&'static str> {
         (self.issuer.is_https() && self.trusted_proxies.is_empty()).then_some(
             "the issuer is https and this server speaks plain HTTP, so a proxy stands in front of it: add its address to \
@@ -125,7 +121,6 @@ impl Config {
     }
 
     /// Whether `host`, without its port, is one of this server's names.
-    #[must_use]
     pub fn is_our_host(&self, host: &str) -> bool {
         let mut names = iter::once(self.issuer.host()).chain(self.hosts.iter().map(String::as_str));
         names.any(|name| name.eq_ignore_ascii_case(host))

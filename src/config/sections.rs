@@ -20,7 +20,6 @@ pub struct Mail {
 
 impl Mail {
     /// Whether mail and its password may travel unencrypted between machines.
-    #[must_use]
     pub fn is_in_the_clear(&self) -> bool {
         let Ok(url) = Url::parse(self.url.expose_secret()) else { return false };
         let wants_tls = url.query_pairs().any(|(name, value)| name == "tls" && value == "required");
@@ -141,7 +140,6 @@ pub struct Limits {
 
 impl Limits {
     /// Memory for cached credentials, in bytes.
-    #[must_use]
     pub fn credential_cache(&self) -> u64 {
         u64::from(self.credential_cache_mebibytes) << 20
     }
@@ -185,7 +183,6 @@ pub struct Gateway {
 
 impl Gateway {
     /// Every header name with its configuration key.
-    #[must_use]
     pub fn names(&self) -> [(&'static str, &str); 9] {
         [
             ("subject_header", &self.subject_header),

@@ -19,26 +19,22 @@ pub struct DatabaseUrl(SecretString);
 
 impl DatabaseUrl {
     /// The whole URL, for opening the database.
-    #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
     /// The file of an embedded database.
-    #[must_use]
     pub fn file(&self) -> Option<&Path> {
         self.expose().strip_prefix("sqlite:").map(Path::new)
     }
 
     /// Whether the URL holds a password.
-    #[must_use]
     pub fn has_password(&self) -> bool {
         Url::parse(self.expose())
             .is_ok_and(|url| url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password"))
     }
 
     /// Whether the URL allows unencrypted traffic to PostgreSQL on another machine.
-    #[must_use]
     pub fn is_in_the_clear(&self) -> bool {
         let Ok(url) = Url::parse(self.expose()) else { return false };
         if self.file().is_some() || postgres_is_local(&url) {
@@ -58,7 +54,6 @@ impl fmt::Debug for DatabaseUrl {
 }
 
 /// The TLS mode of a PostgreSQL URL, in lower case.
-#[must_use]
 pub fn ssl_mode(url: &Url) -> Option<String> {
     url.query_pairs().find(|(name, _)| name == "sslmode" || name == "ssl-mode").map(|(_, mode)| mode.to_lowercase())
 }
@@ -71,7 +66,6 @@ fn postgres_is_local(url: &Url) -> bool {
 
 /// Whether a host is this machine: a loopback address, a name that always means one (RFC 6761 §6.3), or a socket
 /// directory, percent-encoded or not.
-#[must_use]
 pub fn is_local_host(host: &str) -> bool {
     let name = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
     if let Ok(address) = name.parse::<IpAddr>() {
@@ -85,7 +79,6 @@ fn is_localhost(name: &str) -> bool {
 }
 
 /// Whether traffic to this URL is protected: by TLS, or by never leaving the machine.
-#[must_use]
 pub fn is_protected(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
     let loopback = url.host_str().is_some_and(|host| ["127.0.0.1", "[::1]", "localhost"].contains(&host));

@@ -42,7 +42,6 @@ pub struct NewKey {
 
 impl NewKey {
     /// A key of this user for the first configured environment, without expiry, project, plan or networks.
-    #[must_use]
     pub fn of(user_id: &str, name: &str, scopes: Scopes) -> Self {
         Self {
             id: None,
@@ -59,7 +58,6 @@ impl NewKey {
     }
 
     /// A replacement for `old`: never wider, and with the lifetime that the old key was given, up to ten years.
-    #[must_use]
     pub fn like(old: &ApiKey, project: Option<Project>) -> Self {
         Self {
             id: None,

@@ -33,31 +33,26 @@ impl<'a> Attenuation<'a> {
     pub const OPERATOR: Self = Self { user: None, credential: None };
 
     /// A user signed in on the pages.
-    #[must_use]
     pub fn signed_in(user: &'a User) -> Self {
         Self { user: Some(user), credential: None }
     }
 
     /// A user acting through a credential, which limits what it creates.
-    #[must_use]
     pub fn by(user: &'a User, credential: &'a Principal) -> Self {
         Self { user: Some(user), credential: Some(credential) }
     }
 
     /// Whether this is an administrator or the operator.
-    #[must_use]
     pub fn is_admin(&self) -> bool {
         self.user.is_none_or(|user| user.admin)
     }
 
     /// Whether this is the operator, at the command line with access to the database.
-    #[must_use]
     pub fn is_operator(&self) -> bool {
         self.user.is_none()
     }
 
     /// Whether this is the user with this ID.
-    #[must_use]
     pub fn is_user(&self, id: &str) -> bool {
         self.user.is_some_and(|user| user.id == id)
     }

@@ -16,13 +16,11 @@ pub struct BatchSize {
 
 impl BatchSize {
     /// Starts with `rows`, and stays within `bounds`.
-    #[must_use]
     pub const fn new(rows: usize, bounds: RangeInclusive<usize>) -> Self {
         Self { rows: AtomicUsize::new(rows), bounds }
     }
 
     /// The current number of rows.
-    #[must_use]
     pub fn rows(&self) -> usize {
         self.rows.load(Ordering::Relaxed)
     }

@@ -43,7 +43,6 @@ impl CatalogCache {
     }
 
     /// The current catalog.
-    #[must_use]
     pub fn current(&self) -> Arc<Catalog> {
         self.current.load_full()
     }

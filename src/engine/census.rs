@@ -64,7 +64,6 @@ impl Census {
     }
 
     /// For keys and grants: the names of the states, and the last complete lap, if any.
-    #[must_use]
     pub fn totals(&self) -> [(&'static [&'static str], Option<Totals>); 2] {
         let [keys, grants] = self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone();
         [(&KEY_STATES, keys), (&GRANT_STATES, grants)]

@@ -95,7 +95,6 @@ pub fn may_rotate_secret(config: &Config, by: &Attenuation<'_>, client: &Client,
 }
 
 /// Whether the client acts without a user, so that only an administrator may set its scopes.
-#[must_use]
 pub fn acts_alone(client: &Client) -> bool {
     client.may_use(GrantType::ClientCredentials)
 }

@@ -41,7 +41,6 @@ pub struct Clients {
 
 impl Clients {
     /// Starts with an empty cache.
-    #[must_use]
     pub fn new(store: Arc<Store>) -> Self {
         Self { store, cache: Cache::new(CLIENTS_MAX) }
     }
@@ -76,7 +75,6 @@ impl Clients {
     }
 
     /// Whether this node has cached a client with this ID. Reads memory only.
-    #[must_use]
     pub fn is_known(&self, id: &str) -> bool {
         self.cache.contains_key(id)
     }
@@ -178,7 +176,6 @@ pub async fn rotate_secret(
 }
 
 /// A new client secret: the value to show once, and the record to store.
-#[must_use]
 pub fn new_secret(now: Timestamp) -> (Secret, ClientSecret) {
     let shown = Secret::generate(secret::CLIENT_SECRET);
     let kept = ClientSecret {

@@ -26,7 +26,6 @@ impl Cursors {
     }
 
     /// The cursor of a position in the list called `list`.
-    #[must_use]
     pub fn cursor(&self, list: &str, place: &Position) -> String {
         let place = format!("{} {}", place.at.0, place.id);
         let mut bytes = self.tag(list, &place);
@@ -35,7 +34,6 @@ impl Cursors {
     }
 
     /// The position of a cursor of this list; `None` if the cursor is invalid.
-    #[must_use]
     pub fn place(&self, list: &str, cursor: &str) -> Option<Position> {
         let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok().filter(|_| cursor.len() <= CURSOR_MAX)?;
         let (tag, place) = bytes.split_at_checked(TAG_BYTES)?;

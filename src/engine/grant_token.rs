@@ -28,13 +28,11 @@ impl GrantTokens {
     }
 
     /// The authorization code of a grant. Its 256-bit MAC makes it unguessable.
-    #[must_use]
     pub fn code(&self, id: &GrantId) -> Secret {
         seal(secret::CODE, &self.codes, &id.0)
     }
 
     /// The grant ID of a code, if this server issued exactly this text.
-    #[must_use]
     pub fn read_code(&self, code: &str) -> Option<String> {
         let payload = open(secret::CODE, &self.codes, code)?;
         Some(GrantId(payload.try_into().ok()?).text())
@@ -48,7 +46,6 @@ impl GrantTokens {
     }
 
     /// The grant ID and generation of a refresh token, if this server issued exactly this text.
-    #[must_use]
     pub fn read_refresh_token(&self, token: &str) -> Option<(String, u32)> {
         let payload = open(secret::REFRESH_TOKEN, &self.refresh, token)?;
         let (id, generation) = payload.split_at_checked(ID_BYTES)?;

@@ -44,7 +44,6 @@ pub struct Idempotency {
 
 impl Idempotency {
     /// Uses a subkey of its own.
-    #[must_use]
     pub fn new(master: MasterKey) -> Self {
         Self { master }
     }

@@ -86,7 +86,6 @@ impl Leaks {
     }
 
     /// Whether signed reports are accepted.
-    #[must_use]
     pub fn is_configured(&self) -> bool {
         !self.reporter.keys_url.is_empty()
     }

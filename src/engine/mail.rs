@@ -80,13 +80,11 @@ impl Mailer {
     }
 
     /// The number of mails in the queue.
-    #[must_use]
     pub fn waiting(&self) -> usize {
         self.out.as_ref().map_or(0, |out| out.queue.max_capacity() - out.queue.capacity())
     }
 
     /// The number of mails by outcome, see [`MAILS`]; `None` if mail is not configured.
-    #[must_use]
     pub fn mails(&self) -> Option<&Named<Count>> {
         self.out.as_ref().map(|out| &out.mails)
     }

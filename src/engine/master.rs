@@ -65,7 +65,6 @@ impl std::fmt::Debug for MasterKey {
 
 impl MasterKey {
     /// A new random key.
-    #[must_use]
     pub fn generate() -> Self {
         Self(Zeroizing::new(secret::random_bytes()))
     }
@@ -97,7 +96,6 @@ impl MasterKey {
     }
 
     /// The key in base64, for the file next to an embedded database.
-    #[must_use]
     pub fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(BASE64.encode(&*self.0))
     }

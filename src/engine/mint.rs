@@ -52,7 +52,6 @@ pub struct Mint {
 
 impl Mint {
     /// Creates tokens of this issuer.
-    #[must_use]
     pub fn new(issuer: String, signing: Arc<Signing>) -> Self {
         Self { issuer, signing }
     }

@@ -22,7 +22,6 @@ pub struct Sessions {
 
 impl Sessions {
     /// Starts with an empty cache.
-    #[must_use]
     pub fn new(store: Arc<Store>) -> Self {
         Self { store, cache: Cache::new(SESSIONS_MAX) }
     }

@@ -73,7 +73,6 @@ pub struct KeySet {
 
 impl KeySet {
     /// The key with this ID.
-    #[must_use]
     pub fn find(&self, kid: &str) -> Option<&LoadedKey> {
         self.keys.iter().find(|key| key.kid == kid)
     }
@@ -86,7 +85,6 @@ impl KeySet {
     }
 
     /// The algorithms that have a key, for the metadata.
-    #[must_use]
     pub fn algorithms(&self) -> Vec<Algorithm> {
         let mut algorithms: Vec<Algorithm> = self.keys.iter().map(|key| key.algorithm).collect();
         algorithms.sort_unstable();
@@ -130,7 +128,6 @@ impl Signing {
     }
 
     /// The current keys.
-    #[must_use]
     pub fn keys(&self) -> Arc<KeySet> {
         self.current.load_full()
     }
@@ -210,13 +207,11 @@ impl Signing {
     }
 
     /// When each key was created and when it begins to sign, for display.
-    #[must_use]
     pub fn list(&self) -> Vec<(String, Algorithm, Timestamp, Timestamp)> {
         self.keys().keys.iter().map(|key| (key.kid.clone(), key.algorithm, key.created_at, key.active_from)).collect()
     }
 
     /// How long the key of each algorithm has been signing, in seconds.
-    #[must_use]
     pub fn ages(&self, now: Timestamp) -> Vec<(Algorithm, i64)> {
         let set = self.keys();
         let age = |key: &LoadedKey| (now.seconds() - key.active_from.seconds()).max(0);

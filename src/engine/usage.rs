@@ -117,7 +117,6 @@ impl Seen {
 
 impl Usage {
     /// A counter for a key that was just loaded.
-    #[must_use]
     pub fn counter(&self, key_id: &str) -> Arc<KeyCounter> {
         Arc::new(KeyCounter {
             key_id: key_id.to_owned(),

@@ -96,7 +96,6 @@ pub struct VerifierParts {
 
 impl Verifier {
     /// Starts with an empty cache.
-    #[must_use]
     pub fn new(parts: VerifierParts) -> Self {
         Self {
             store: parts.store,
@@ -132,7 +131,6 @@ impl Verifier {
     }
 
     /// The counters of credential checks, the number of cached credentials, and their bytes.
-    #[must_use]
     pub fn meters(&self) -> (&VerifyMeters, usize, u64) {
         (&self.meters, self.cache.len(), self.cache.weight())
     }
@@ -174,13 +172,11 @@ impl Verifier {
     }
 
     /// Reads the claims of an access token without checking whether it is still valid, to revoke it.
-    #[must_use]
     pub fn signed_token(&self, token: &str) -> Option<Claims> {
         claims::read(&self.signing, &self.issuer, token).ok()
     }
 
     /// Whether `text` may be an API key: of our own form, including its checksum, or of any form if opaque keys exist.
-    #[must_use]
     pub fn may_be_api_key(&self, text: &str) -> bool {
         if secret::is_other_kind(text) || text.starts_with("eyJ") {
             return false;

@@ -72,7 +72,6 @@ impl VerifyMeters {
     }
 
     /// Every kind and outcome with its count.
-    #[must_use]
     pub fn all(&self) -> Vec<(&'static str, Box<str>, u64)> {
         let mut all = Vec::new();
         for kind in [Some(CredentialKind::AccessToken), Some(CredentialKind::ApiKey), None] {

@@ -24,7 +24,6 @@ pub enum Audience {
 
 impl Audience {
     /// The response for an error, in the form for this audience.
-    #[must_use]
     pub fn error(self, error: Error) -> Response {
         match self {
             Self::Program => OAuthError(error).into_response(),
@@ -34,7 +33,6 @@ impl Audience {
     }
 
     /// The response for an existing path requested with a method that it does not support. The router adds `Allow`.
-    #[must_use]
     pub fn other_method(self, method: &Method) -> Response {
         let message = match (self, matches!(*method, Method::GET | Method::HEAD)) {
             (Self::Management, _) => "method not allowed; see the Allow header",

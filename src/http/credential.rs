@@ -49,7 +49,6 @@ pub struct Use<'c> {
 
 impl<'c> CredentialCheck<'c> {
     /// For a request by the holder.
-    #[must_use]
     pub fn of(app: &'c App, info: &'c RequestInfo, headers: &'c HeaderMap, api: Option<&'c Api>) -> Self {
         let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let from = Presentation { address: info.is_sender.then_some(info.address), agent };
@@ -113,7 +112,6 @@ impl<'c> CredentialCheck<'c> {
     }
 
     /// Whether a query names a credential; if so, counts it. RFC 6750 §2.3 is not supported, since URLs are logged.
-    #[must_use]
     pub fn is_in_url(&self, query: &str, more: &[&str]) -> bool {
         let is_one = |name: &str| IN_URLS.iter().chain(more).any(|known| known.eq_ignore_ascii_case(name));
         let is_named = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| is_one(&name));
@@ -127,7 +125,6 @@ impl<'c> CredentialCheck<'c> {
 
 impl Use<'_> {
     /// The principal of the credential.
-    #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.verified.value.principal
     }

@@ -37,20 +37,17 @@ pub struct RequestInfo {
 impl RequestInfo {
     /// What counts as one sender: an address, or the /64 that one IPv6 subscriber has. Behind an unconfigured proxy,
     /// one of a few shares of its senders.
-    #[must_use]
     pub fn network(&self) -> String {
         let network = sender_network(self.address);
         self.share.map_or_else(|| network.clone(), |share| format!("{network}#{share}"))
     }
 
     /// Where the request came from, for the audit log.
-    #[must_use]
     pub fn origin(&self, actor: &str) -> Origin {
         Origin { actor: actor.to_owned(), address: self.address.to_string(), request_id: self.id.clone() }
     }
 
     /// The time and origin of a change made by this request.
-    #[must_use]
     pub fn act(&self, actor: &str) -> Act {
         Act { now: self.now, origin: self.origin(actor) }
     }
@@ -66,7 +63,6 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestInfo {
 }
 
 /// Whether the peer is a proxy whose forwarding headers are trusted.
-#[must_use]
 pub fn from_trusted_proxy(extensions: &Extensions, trusted: &[IpNet]) -> bool {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
     peer.is_some_and(|peer| trusted.iter().any(|network| network.contains(&peer)))
@@ -94,7 +90,6 @@ pub struct Sender {
 
 /// Finds the sender of a request. An unreadable entry ends the search; headers from an untrusted peer are ignored. If
 /// the proxies do not name the sender, the last proxy that is known is used.
-#[must_use]
 pub fn sender(request: &Request, trusted: &[IpNet]) -> Sender {
     let peer = request
         .extensions()
@@ -219,7 +214,6 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
 }
 
 /// The text after the scheme in an `Authorization: Bearer` header. Imported keys may be any text.
-#[must_use]
 pub fn of_bearer(value: &HeaderValue) -> Option<&str> {
     let (scheme, credential) = value.to_str().ok()?.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !credential.trim().is_empty()).then_some(credential)

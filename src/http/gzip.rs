@@ -19,7 +19,6 @@ pub struct Compressed {
 
 impl Compressed {
     /// Compresses a text at the best level.
-    #[must_use]
     pub fn new(text: impl Into<Bytes>) -> Self {
         let plain = text.into();
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -28,7 +27,6 @@ impl Compressed {
     }
 
     /// `response` with this text as its body, in an encoding that the sender of `headers` accepts.
-    #[must_use]
     pub fn fill(&self, headers: &HeaderMap, mut response: Response) -> Response {
         let out = response.headers_mut();
         out.append(header::VARY, HeaderValue::from_static("accept-encoding"));

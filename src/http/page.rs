@@ -35,7 +35,6 @@ pub static ASSET_VERSION: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// The shell around a page for `viewer`.
-#[must_use]
 pub fn shell(app: &App, viewer: &Viewer, title: &str, active_nav: Nav) -> Shell {
     Shell {
         base: app.config.issuer.base_path().to_owned(),
@@ -48,20 +47,17 @@ pub fn shell(app: &App, viewer: &Viewer, title: &str, active_nav: Nav) -> Shell 
 }
 
 /// A page, with the headers that every page has.
-#[must_use]
 pub fn render(page: &impl Template) -> Response {
     with_policy(page, "; form-action 'self'")
 }
 
 /// A page whose form may lead to an app. Chromium applies `form-action` to every redirect after a form, including the
 /// app's own: from its callback to another of its addresses, or to a native app. We cannot list them all.
-#[must_use]
 pub fn render_toward_app(page: &impl Template) -> Response {
     with_policy(page, "")
 }
 
 /// A page that is the same for every viewer, rendered once.
-#[must_use]
 pub fn render_once<T: Template>(
     kept: &OnceLock<Compressed>,
     headers: &HeaderMap,
@@ -95,7 +91,6 @@ fn policed(mut response: Response, form_action: &str) -> Response {
 }
 
 /// Renders a notice. Called at the edge, where the request's id is available. Signed-in users keep the navigation.
-#[must_use]
 pub fn notice(app: &App, pending: &PendingNotice, request_id: &str, viewer: Option<&Viewer>) -> Response {
     let viewer = viewer.filter(|viewer| viewer.user().is_some());
     let shell = match viewer {

@@ -83,7 +83,6 @@ impl IntoResponse for Problem {
 }
 
 /// Adds the body to an error response of the management API.
-#[must_use]
 pub fn rendered(app: &App, id: &str, response: Response) -> Response {
     let Some(LoggedError(error)) = response.extensions().get::<LoggedError>().cloned() else { return response };
     let issuer = &app.config.issuer;
@@ -114,7 +113,6 @@ pub fn rendered(app: &App, id: &str, response: Response) -> Response {
 }
 
 /// The errors of the management API, for its OpenAPI description: name, title, status.
-#[must_use]
 pub fn kinds() -> Vec<(&'static str, &'static str, u16)> {
     [
         ErrorCode::InvalidRequest,

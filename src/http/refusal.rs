@@ -11,7 +11,6 @@ use crate::model::{
 };
 
 /// The response body.
-#[must_use]
 pub fn body(profile: Profile, rejection: &Rejection) -> Value {
     let (code, message) = message(profile, rejection);
     if profile != Profile::Ensemble {
@@ -27,7 +26,6 @@ pub fn body(profile: Profile, rejection: &Rejection) -> Value {
 }
 
 /// Code and message. An expired access token is reported as such; all other unaccepted credentials look alike.
-#[must_use]
 pub fn message(profile: Profile, rejection: &Rejection) -> (&'static str, Cow<'static, str>) {
     match &rejection.reason {
         Reason::Missing => {

@@ -21,7 +21,6 @@ const RETRY_LIMITED_SECONDS: i64 = 60;
 pub struct LoggedError(pub Arc<Error>);
 
 /// `application/json` bytes that must not be stored (RFC 6749 §5.1).
-#[must_use]
 pub fn json_bytes(bytes: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
@@ -33,7 +32,6 @@ pub fn json_bytes(bytes: Vec<u8>) -> Response {
 }
 
 /// A public document as JSON, readable from any origin.
-#[must_use]
 pub fn public_json(bytes: impl Into<Body>) -> Response {
     let mut response = Response::new(bytes.into());
     let headers = response.headers_mut();
@@ -44,7 +42,6 @@ pub fn public_json(bytes: impl Into<Body>) -> Response {
 }
 
 /// A value as JSON that must not be stored.
-#[must_use]
 pub fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(bytes) => json_bytes(bytes),
@@ -53,7 +50,6 @@ pub fn json(value: &impl Serialize) -> Response {
 }
 
 /// An error as JSON, as required by RFC 6749 §5.2.
-#[must_use]
 pub fn oauth_error(error: Error) -> Response {
     let body = json!({ "error": error.code.as_str(), "error_description": error.description });
     let mut response = json_bytes(body.to_string().into_bytes());
@@ -82,7 +78,6 @@ pub(super) fn finish(mut response: Response, error: Error) -> Response {
 }
 
 /// 303 to a path or URL: the method becomes GET, so that a password is never forwarded (RFC 9700 §4.12).
-#[must_use]
 pub fn see_other(location: &str) -> Response {
     let Ok(location) = HeaderValue::try_from(location) else {
         return oauth_error(Error::server("a redirect target is not a header value"));
@@ -94,7 +89,6 @@ pub fn see_other(location: &str) -> Response {
 }
 
 /// `base` with these parameters added to its query, percent-encoded.
-#[must_use]
 pub fn with_query(base: &str, params: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(base.len() + 128);
     out.push_str(base);

@@ -54,13 +54,11 @@ impl Claims {
     }
 
     /// When it expires.
-    #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         Timestamp::from_seconds(self.exp)
     }
 
     /// Whether the token is valid at `now`, by its own times.
-    #[must_use]
     pub fn is_current(&self, now: Timestamp) -> bool {
         let ahead = (now + SKEW).seconds();
         self.exp > now.seconds() && self.iat <= ahead && self.nbf.is_none_or(|nbf| nbf <= ahead)

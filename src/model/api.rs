@@ -8,6 +8,7 @@ use super::{
     profile::Profile,
     rule::Rule,
     scope::{Scopes, is_scope_token},
+    words,
 };
 
 const UNKNOWN_TARGET: &str = "resource names no API of this server";
@@ -24,26 +25,7 @@ pub enum Algorithm {
     RS256,
 }
 
-impl Algorithm {
-    /// Every algorithm.
-    pub const ALL: [Self; 3] = [Self::ES256, Self::EdDSA, Self::RS256];
-
-    /// The `alg` value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ES256 => "ES256",
-            Self::EdDSA => "EdDSA",
-            Self::RS256 => "RS256",
-        }
-    }
-
-    /// The algorithm for an `alg` value.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text)
-    }
-}
+words!(Algorithm { ES256 => "ES256", EdDSA => "EdDSA", RS256 => "RS256" });
 
 /// A scope of an API, with a description for the consent page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -83,13 +65,11 @@ pub struct Api {
 
 impl Api {
     /// Whether `name` is one of its own scopes.
-    #[must_use]
     pub fn has_scope(&self, name: &str) -> bool {
         self.scopes.iter().any(|scope| scope.name == name)
     }
 
     /// Those of `scopes` that belong to this API, space-delimited. An API does not receive the scopes of others.
-    #[must_use]
     pub fn own_scopes(&self, scopes: &Scopes) -> String {
         scopes.iter().filter(|name| self.has_scope(name)).fold(String::new(), |mut own, name| {
             if !own.is_empty() {
@@ -134,37 +114,31 @@ impl Catalog {
     }
 
     /// The API with this audience URI.
-    #[must_use]
     pub fn by_identifier(&self, identifier: &str) -> Option<&Api> {
         self.every().find(|api| api.identifier == identifier)
     }
 
     /// The deployment's API with this slug.
-    #[must_use]
     pub fn by_slug(&self, slug: &str) -> Option<&Api> {
         self.apis.iter().find(|api| api.slug == slug)
     }
 
     /// The API whose resource server is `client_id`.
-    #[must_use]
     pub fn by_client(&self, client_id: &str) -> Option<&Api> {
         self.apis.iter().find(|api| api.client_id == client_id)
     }
 
     /// The scope with this name, and its API.
-    #[must_use]
     pub fn scope(&self, name: &str) -> Option<(&Api, &ApiScope)> {
         self.every().find_map(|api| Some((api, api.scopes.iter().find(|scope| scope.name == name)?)))
     }
 
     /// Every scope of the deployment's APIs.
-    #[must_use]
     pub fn all_scopes(&self) -> Scopes {
         self.apis.iter().flat_map(|api| &api.scopes).map(|scope| scope.name.clone()).collect()
     }
 
     /// The APIs that `scopes` belong to, ordered by name.
-    #[must_use]
     pub fn of_scopes(&self, scopes: &Scopes) -> Vec<&Api> {
         self.every().filter(|api| api.scopes.iter().any(|scope| scopes.contains(&scope.name))).collect()
     }

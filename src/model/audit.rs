@@ -43,34 +43,29 @@ pub struct Event {
 
 impl Event {
     /// An event that succeeded.
-    #[must_use]
     pub fn new(event: &'static str) -> Self {
         Self { event, ..Self::default() }
     }
 
     /// Sets the user concerned.
-    #[must_use]
     pub fn user(mut self, id: &str) -> Self {
         self.user_id = Some(id.to_owned());
         self
     }
 
     /// Sets the client concerned.
-    #[must_use]
     pub fn client(mut self, id: &str) -> Self {
         self.client_id = Some(id.to_owned());
         self
     }
 
     /// Sets the object concerned.
-    #[must_use]
     pub fn object(mut self, id: &str) -> Self {
         self.object = Some(id.to_owned());
         self
     }
 
     /// Marks the event as refused, with the reason.
-    #[must_use]
     pub fn denied(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
         self.denied = Some(reason.into());
         self

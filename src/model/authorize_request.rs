@@ -50,7 +50,6 @@ pub struct AuthorizeRequest {
 
 impl AuthorizeRequest {
     /// The access that the user is asked to allow `client`, with the details shown on the consent page.
-    #[must_use]
     pub fn consent_to(&self, client: &Client) -> Consent {
         Consent {
             scopes: self.scopes.clone(),

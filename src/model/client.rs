@@ -8,6 +8,7 @@ use super::{
     redirect_uri::RedirectUri,
     scope::Scopes,
     secret::{Digest, new_id},
+    words,
 };
 
 /// Most redirect URIs of one client.
@@ -23,25 +24,7 @@ pub enum ClientType {
     Confidential,
 }
 
-impl ClientType {
-    /// Every type.
-    pub const ALL: [Self; 2] = [Self::Public, Self::Confidential];
-
-    /// The stored word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Confidential => "confidential",
-        }
-    }
-
-    /// The type for a stored or typed word.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
-}
+words!(ClientType { Public => "public", Confidential => "confidential" });
 
 /// How a client authenticates (RFC 7591 §2 `token_endpoint_auth_method`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -58,26 +41,11 @@ pub enum AuthMethod {
     None,
 }
 
-impl AuthMethod {
-    /// Every method.
-    pub const ALL: [Self; 3] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
-
-    /// The method's name in the standard.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ClientSecretBasic => "client_secret_basic",
-            Self::ClientSecretPost => "client_secret_post",
-            Self::None => "none",
-        }
-    }
-
-    /// The method for a stored word.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.as_str() == text)
-    }
-}
+words!(AuthMethod {
+    ClientSecretBasic => "client_secret_basic",
+    ClientSecretPost => "client_secret_post",
+    None => "none",
+});
 
 /// The grant types of `/oauth/token`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -94,26 +62,11 @@ pub enum GrantType {
     ClientCredentials,
 }
 
-impl GrantType {
-    /// Every grant type, as the metadata lists them.
-    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
-
-    /// The `grant_type` value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AuthorizationCode => "authorization_code",
-            Self::RefreshToken => "refresh_token",
-            Self::ClientCredentials => "client_credentials",
-        }
-    }
-
-    /// The grant type for a `grant_type` value.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|grant| grant.as_str() == text)
-    }
-}
+words!(GrantType {
+    AuthorizationCode => "authorization_code",
+    RefreshToken => "refresh_token",
+    ClientCredentials => "client_credentials",
+});
 
 /// One live secret of a client. Several may be live during a rotation.
 #[derive(Clone, Debug)]
@@ -167,7 +120,6 @@ pub struct Client {
 
 impl Client {
     /// A client with the default registration: code flow with PKCE and refresh, no scopes yet.
-    #[must_use]
     pub fn new(now: Timestamp, name: String, kind: ClientType) -> Self {
         Self {
             id: new_id("client"),
@@ -192,13 +144,11 @@ impl Client {
     }
 
     /// Whether it is confidential.
-    #[must_use]
     pub fn is_confidential(&self) -> bool {
         self.kind == ClientType::Confidential
     }
 
     /// Whether it may use this grant type.
-    #[must_use]
     pub fn may_use(&self, grant: GrantType) -> bool {
         self.grant_types.contains(&grant)
     }

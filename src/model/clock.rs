@@ -19,25 +19,21 @@ pub struct Timestamp(pub i64);
 
 impl Timestamp {
     /// Whole seconds since the epoch, as in JWT and JSON members (RFC 7519 §2 NumericDate).
-    #[must_use]
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
     /// The time `seconds` later; saturates instead of overflowing.
-    #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1000)))
     }
 
     /// A time from whole seconds since the epoch.
-    #[must_use]
     pub fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
 
     /// Reads a time as people write it: RFC 3339, or seconds since the epoch.
-    #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         if let Ok(seconds) = text.parse::<i64>() {
             return Some(Self::from_seconds(seconds));
@@ -46,13 +42,11 @@ impl Timestamp {
     }
 
     /// Reads a time in the format of HTTP's `Date` (RFC 9110 §5.6.7).
-    #[must_use]
     pub fn read_http(text: &str) -> Option<Self> {
         OffsetDateTime::parse(text, &Rfc2822).ok().map(|at| Self::from_seconds(at.unix_timestamp()))
     }
 
     /// RFC 3339 text in UTC with seconds, for JSON and people.
-    #[must_use]
     pub fn rfc3339(self) -> String {
         OffsetDateTime::from_unix_timestamp(self.seconds())
             .ok()
@@ -61,7 +55,6 @@ impl Timestamp {
     }
 
     /// RFC 3339 text in UTC to the millisecond, for times that must be told apart.
-    #[must_use]
     pub fn rfc3339_exact(self) -> String {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
             .ok()
@@ -70,7 +63,6 @@ impl Timestamp {
     }
 
     /// Day in words for pages, such as `21 Nov 2026`.
-    #[must_use]
     pub fn day(self) -> String {
         const DAY: &[time::format_description::BorrowedFormatItem<'_>] =
             time::macros::format_description!("[day padding:none] [month repr:short] [year]");
@@ -127,19 +119,16 @@ impl SteadyClock {
 
 impl Clock {
     /// The system clock.
-    #[must_use]
     pub fn system() -> Self {
         Self::System(SteadyClock { started: Instant::now(), lead_ms: AtomicI64::new(i64::MIN) })
     }
 
     /// A manual clock set to `at`.
-    #[must_use]
     pub fn manual(at: Timestamp) -> Self {
         Self::Manual(AtomicI64::new(at.0))
     }
 
     /// The current time. Read once per request, at the edge.
-    #[must_use]
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System(steady) => {

@@ -21,7 +21,6 @@ pub struct DeniedRequest {
 
 impl DeniedRequest {
     /// A request by `method` for `target`, a path with or without a query.
-    #[must_use]
     pub fn of(method: &str, target: &str) -> Self {
         let short = |text: &str, most: usize| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
         let path = target.split(['?', '#']).next().unwrap_or_default();
@@ -58,7 +57,6 @@ pub struct DenialRecord {
 
 impl DenialRecord {
     /// A record of this rejection with `status`; the caller fills in the request's id, API and sender.
-    #[must_use]
     pub fn of(now: Timestamp, status: u16, rejection: &Rejection, asked: DeniedRequest) -> Self {
         Self {
             request_id: String::new(),

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
+use super::words;
+
 /// The kind of an error, as named by the standards. The code determines the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
@@ -59,42 +61,37 @@ pub enum ErrorCode {
     TemporarilyUnavailable,
 }
 
-impl ErrorCode {
-    /// The value of the `error` member.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "invalid_request",
-            Self::InvalidClient => "invalid_client",
-            Self::InvalidGrant => "invalid_grant",
-            Self::UnauthorizedClient => "unauthorized_client",
-            Self::UnsupportedGrantType => "unsupported_grant_type",
-            Self::UnsupportedResponseType => "unsupported_response_type",
-            Self::InvalidScope => "invalid_scope",
-            Self::InvalidTarget => "invalid_target",
-            Self::AccessDenied => "access_denied",
-            Self::LoginRequired => "login_required",
-            Self::ConsentRequired => "consent_required",
-            Self::RequestNotSupported => "request_not_supported",
-            Self::RequestUriNotSupported => "request_uri_not_supported",
-            Self::InvalidToken => "invalid_token",
-            Self::Forbidden => "forbidden",
-            Self::InsufficientScope => "insufficient_scope",
-            Self::NotFound => "not_found",
-            Self::MisdirectedRequest => "misdirected_request",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::Conflict => "conflict",
-            Self::IdempotencyMismatch => "idempotency_mismatch",
-            Self::ContentTooLarge => "content_too_large",
-            Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::TooManyRequests => "too_many_requests",
-            Self::ServerError => "server_error",
-            Self::TemporarilyUnavailable => "temporarily_unavailable",
-        }
-    }
+words!(ErrorCode {
+    InvalidRequest => "invalid_request",
+    InvalidClient => "invalid_client",
+    InvalidGrant => "invalid_grant",
+    UnauthorizedClient => "unauthorized_client",
+    UnsupportedGrantType => "unsupported_grant_type",
+    UnsupportedResponseType => "unsupported_response_type",
+    InvalidScope => "invalid_scope",
+    InvalidTarget => "invalid_target",
+    AccessDenied => "access_denied",
+    LoginRequired => "login_required",
+    ConsentRequired => "consent_required",
+    RequestNotSupported => "request_not_supported",
+    RequestUriNotSupported => "request_uri_not_supported",
+    InvalidToken => "invalid_token",
+    Forbidden => "forbidden",
+    InsufficientScope => "insufficient_scope",
+    NotFound => "not_found",
+    MisdirectedRequest => "misdirected_request",
+    MethodNotAllowed => "method_not_allowed",
+    Conflict => "conflict",
+    IdempotencyMismatch => "idempotency_mismatch",
+    ContentTooLarge => "content_too_large",
+    UnsupportedMediaType => "unsupported_media_type",
+    TooManyRequests => "too_many_requests",
+    ServerError => "server_error",
+    TemporarilyUnavailable => "temporarily_unavailable",
+});
 
+impl ErrorCode {
     /// The HTTP status of a direct response (not of a redirect).
-    #[must_use]
     pub fn status(self) -> u16 {
         match self {
             Self::InvalidClient | Self::InvalidToken => 401,
@@ -136,7 +133,6 @@ impl Error {
     }
 
     /// The same error with its internal cause, for the log.
-    #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
@@ -148,13 +144,11 @@ impl Error {
     }
 
     /// The request names something of this kind, such as `user`, that does not exist or that the caller may not see.
-    #[must_use]
     pub fn no_such(what: &'static str) -> Self {
         Self { missing: Some(what), ..Self::invalid_request(format!("there is no such {what}")) }
     }
 
     /// RFC 6749 `invalid_client`; always the same text, so as not to reveal which half was wrong.
-    #[must_use]
     pub fn invalid_client() -> Self {
         Self::new(ErrorCode::InvalidClient, "client authentication failed")
     }
@@ -175,7 +169,6 @@ impl Error {
     }
 
     /// The resource does not exist, or belongs to another user.
-    #[must_use]
     pub fn not_found() -> Self {
         Self::new(ErrorCode::NotFound, "there is nothing here")
     }

@@ -14,13 +14,11 @@ pub struct GrantId(pub [u8; 16]);
 
 impl GrantId {
     /// A new identifier.
-    #[must_use]
     pub fn random() -> Self {
         Self(secret::random_bytes())
     }
 
     /// The form in which it is stored and in access tokens: base64url, 22 characters.
-    #[must_use]
     pub fn text(&self) -> String {
         BASE64URL_NOPAD.encode(&self.0)
     }
@@ -92,7 +90,6 @@ impl Consent {
     const HOSTS_MAX: usize = 20;
 
     /// Whether this consent includes everything in `asked`, as shown and as allowed.
-    #[must_use]
     pub fn covers(&self, asked: &Self) -> bool {
         let has_all = |known: &[String], asked: &[String]| asked.iter().all(|one| known.contains(one));
         self.client_name == asked.client_name
@@ -103,7 +100,6 @@ impl Consent {
 
     /// Merges an older consent of the same user to the same client. It is ignored if it was given under another name,
     /// since it may have been meant for another app.
-    #[must_use]
     pub fn with(mut self, older: Self) -> Self {
         if older.client_name != self.client_name {
             return self;

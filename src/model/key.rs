@@ -1,6 +1,6 @@
 //! Owns the API key as shown to its owner.
 
-use super::{clock::Timestamp, error::Error, network::Networks, scope::Scopes};
+use super::{clock::Timestamp, error::Error, network::Networks, scope::Scopes, words};
 
 /// A long-lived credential of a user. The secret itself is not included: it was shown once.
 #[derive(Clone, Debug)]
@@ -57,26 +57,7 @@ pub enum KeyForm {
     Imported,
 }
 
-impl KeyForm {
-    /// Every form.
-    pub const ALL: [Self; 3] = [Self::Prefixed, Self::Uuid, Self::Imported];
-
-    /// The form's name.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Prefixed => "prefixed",
-            Self::Uuid => "uuid",
-            Self::Imported => "imported",
-        }
-    }
-
-    /// The form with this name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|form| form.as_str() == text)
-    }
-}
+words!(KeyForm { Prefixed => "prefixed", Uuid => "uuid", Imported => "imported" });
 
 impl KeyForm {
     /// The form chosen for new keys of a project. `Imported` is not a choice.
@@ -98,24 +79,10 @@ pub enum KeyStatus {
     Revoked,
 }
 
-impl KeyStatus {
-    /// Every status.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Expired, Self::Revoked];
-
-    /// One word for tables.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-        }
-    }
-}
+words!(KeyStatus { Active => "active", Expired => "expired", Revoked => "revoked" });
 
 impl ApiKey {
     /// The key's status at `now`.
-    #[must_use]
     pub fn status(&self, now: Timestamp) -> KeyStatus {
         if self.revoked_at.is_some() {
             KeyStatus::Revoked

@@ -36,13 +36,11 @@ macro_rules! scopes {
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
             /// The scope-token.
-            #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => $token,)* }
             }
 
             /// Its permissions in words, for consent pages and key forms.
-            #[must_use]
             pub const fn description(self) -> &'static str {
                 match self { $(Self::$name => $description,)* }
             }
@@ -82,14 +80,12 @@ scopes! {
 
 impl Scope {
     /// Whether it gives access to personal data.
-    #[must_use]
     pub const fn is_personal(self) -> bool {
         !matches!(self, Self::ApisRead | Self::ApisWrite | Self::PlansRead | Self::PlansWrite)
     }
 }
 
 /// The management API of this issuer.
-#[must_use]
 pub fn api(issuer: &str) -> Api {
     let scope = |scope: &Scope| ApiScope { name: scope.name().to_owned(), description: scope.description().to_owned() };
     Api {
@@ -108,7 +104,6 @@ pub fn api(issuer: &str) -> Api {
 }
 
 /// Those of `scopes` that belong to the management API.
-#[must_use]
 pub fn of(scopes: &Scopes) -> Scopes {
     scopes.filter(|name| name.starts_with(SCOPE_PREFIX))
 }

@@ -32,3 +32,6 @@ pub mod span;
 pub mod text;
 pub mod usage;
 pub mod user;
+mod words;
+
+pub(crate) use words::words;

@@ -34,20 +34,17 @@ impl Networks {
     }
 
     /// Whether every address is allowed.
-    #[must_use]
     pub fn is_any(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether a request from `address` is allowed. An unknown address is allowed only if every address is.
-    #[must_use]
     pub fn allow(&self, address: Option<IpAddr>) -> bool {
         self.is_any()
             || address.is_some_and(|address| self.0.iter().any(|network| network.contains(&address.to_canonical())))
     }
 
     /// Whether every address in these networks is in `other` too.
-    #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
         let one = |inner: &IpNet| other.0.iter().any(|outer| outer.contains(inner));
         other.is_any() || (!self.is_any() && self.0.iter().all(one))
@@ -66,7 +63,6 @@ impl fmt::Display for Networks {
 }
 
 /// The network that counts as one place of a key's use: a /24 of IPv4, a /48 of IPv6.
-#[must_use]
 pub fn place(address: IpAddr) -> String {
     let address = address.to_canonical();
     let length = if address.is_ipv4() { 24 } else { 48 };
@@ -97,7 +93,6 @@ fn canonical(network: IpNet) -> IpNet {
 }
 
 /// The network that counts as one sender: an address, or the /64 that one IPv6 subscriber has.
-#[must_use]
 pub fn sender_network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),

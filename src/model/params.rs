@@ -65,7 +65,6 @@ impl<'a> Params<'a> {
     }
 
     /// The value of `name`; absent and empty are the same.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_ref())
     }
@@ -76,7 +75,6 @@ impl<'a> Params<'a> {
     }
 
     /// The first duplicate parameter, other than those in `repeatable` (RFC 6749 §3.1, §3.2).
-    #[must_use]
     pub fn duplicate(&self, repeatable: &[&str]) -> Option<&str> {
         let mut rest = self.pairs.as_slice();
         while let Some(((name, _), tail)) = rest.split_first() {

@@ -10,7 +10,6 @@ pub const PATH_MAX: usize = 2048;
 /// The path of a request target, if it can be read in only one way: no empty or dot segments, no encoded characters
 /// that a server might decode into one, nothing encoded that is not UTF-8, no backslash, semicolon or control
 /// character. A query is removed.
-#[must_use]
 pub fn normal_path(target: &str) -> Option<&str> {
     let path = target.split('?').next()?;
     let unreadable = |b: u8| {

@@ -28,13 +28,11 @@ impl CodeChallenge {
     }
 
     /// A challenge as stored.
-    #[must_use]
     pub fn stored(challenge: String) -> Self {
         Self(challenge)
     }
 
     /// Whether `verifier` is well formed (RFC 7636 §4.1) and hashes to this challenge; compared in constant time.
-    #[must_use]
     pub fn accepts(&self, verifier: &str) -> bool {
         let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
         if !(VERIFIER_MIN..=VERIFIER_MAX).contains(&verifier.len()) || !verifier.bytes().all(unreserved) {
@@ -45,7 +43,6 @@ impl CodeChallenge {
     }
 
     /// The challenge as text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

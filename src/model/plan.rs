@@ -19,7 +19,6 @@ pub struct Plans(pub Vec<Plan>);
 
 impl Plans {
     /// The plan with this name.
-    #[must_use]
     pub fn find(&self, name: &str) -> Option<&Plan> {
         self.0.iter().find(|plan| plan.name == name)
     }

@@ -16,7 +16,6 @@ pub enum CredentialKind {
 
 impl CredentialKind {
     /// The value of the `credential` member.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AccessToken => "access_token",

@@ -1,6 +1,6 @@
 //! Owns the project: a named container of one user's keys, with a policy for creating them.
 
-use super::{clock::Timestamp, key::KeyForm};
+use super::{clock::Timestamp, key::KeyForm, words};
 
 /// A container of keys, such as a harbor or a grid.
 #[derive(Clone, Debug)]
@@ -32,26 +32,10 @@ pub enum DisabledBy {
     Administrator,
 }
 
-impl DisabledBy {
-    /// The stored word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Owner => "owner",
-            Self::Administrator => "administrator",
-        }
-    }
-
-    /// The value of a stored word.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Owner, Self::Administrator].into_iter().find(|who| who.as_str() == text)
-    }
-}
+words!(DisabledBy { Owner => "owner", Administrator => "administrator" });
 
 impl Project {
     /// Whether its keys are refused.
-    #[must_use]
     pub fn is_disabled(&self) -> bool {
         self.disabled_by.is_some()
     }

@@ -67,7 +67,6 @@ impl Reason {
     ];
 
     /// One word for logs and metrics.
-    #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -88,7 +87,6 @@ impl Reason {
     }
 
     /// The HTTP status of the response.
-    #[must_use]
     pub fn status(&self) -> u16 {
         match self {
             Self::Malformed(_) => 400,
@@ -100,7 +98,6 @@ impl Reason {
 
     /// `WWW-Authenticate`, if a Bearer client can act on it (RFC 6750 §3.1: without a credential, no error code is
     /// given).
-    #[must_use]
     pub fn challenge(&self) -> Option<String> {
         match self {
             Self::Missing => Some(challenge("", "")),
@@ -110,7 +107,6 @@ impl Reason {
     }
 
     /// The reason in words for the owner of the credential, such as "expired 3 h ago".
-    #[must_use]
     pub fn owner_text(&self, now: Timestamp) -> Cow<'static, str> {
         let since = |word: &str, at: &Option<Timestamp>| match at {
             Some(at) => format!("{word} {}", ago(now, *at)).into(),
@@ -139,7 +135,6 @@ impl Reason {
 }
 
 /// A Bearer challenge (RFC 6750 §3), with an error and a scope unless they are empty.
-#[must_use]
 pub fn challenge(error: &str, scope: &str) -> String {
     let mut text = "Bearer realm=\"grantd\"".to_owned();
     for (name, value) in [("error", error), ("scope", scope)].into_iter().filter(|(_, value)| !value.is_empty()) {

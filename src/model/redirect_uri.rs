@@ -59,7 +59,6 @@ impl RedirectUri {
     }
 
     /// Whether `presented` is this URI: byte for byte, or with any port if this one is `http` on loopback.
-    #[must_use]
     pub fn matches(&self, presented: &str) -> bool {
         if self.0 == presented {
             return true;
@@ -71,7 +70,6 @@ impl RedirectUri {
     }
 
     /// The URI as registered.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -79,13 +77,11 @@ impl RedirectUri {
 
 /// Whether any program on the user's own machine could receive this redirect: loopback or a private-use scheme.
 /// Such a client cannot prove its identity (RFC 8252 §8.6).
-#[must_use]
 pub fn is_local(uri: &str) -> bool {
     !uri.starts_with("https://")
 }
 
 /// The host to show on the consent page; the scheme for private-use schemes.
-#[must_use]
 pub fn display_host(uri: &str) -> String {
     match Url::parse(uri) {
         // The host part of a private-use scheme is chosen by the registrant and means nothing.

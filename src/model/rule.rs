@@ -33,7 +33,6 @@ pub struct RuleMatch<'a> {
 
 impl<'a> RuleMatch<'a> {
     /// The match for a path in normal form among these rules; `None` if no rule matches.
-    #[must_use]
     pub fn of(routes: &'a [Rule], method: &str, path: &str) -> Option<Self> {
         let mut alike: Vec<&Rule> = Vec::new();
         let readings = readings(path);
@@ -54,13 +53,11 @@ impl<'a> RuleMatch<'a> {
     }
 
     /// Whether no credential is needed.
-    #[must_use]
     pub fn is_public(&self) -> bool {
         self.rule.public && self.alike.iter().all(|rule| rule.public)
     }
 
     /// The required scopes that are not in `held`.
-    #[must_use]
     pub fn missing(&self, held: &Scopes) -> Scopes {
         let lacked = |rule: &Rule| rule.scopes.filter(|name| !held.contains(name));
         self.alike.iter().fold(lacked(self.rule), |missing, rule| missing.union(&lacked(rule)))
@@ -69,7 +66,6 @@ impl<'a> RuleMatch<'a> {
 
 impl Rule {
     /// Whether the rule matches a request with `method` for a path in normal form.
-    #[must_use]
     pub fn matches(&self, method: &str, path: &str) -> bool {
         (self.method == "*" || self.method == method) && leads(&self.pattern, path, |piece, segment| piece == segment)
     }
@@ -108,7 +104,6 @@ fn leads(pattern: &str, path: &str, same: impl Fn(&str, &str) -> bool) -> bool {
 }
 
 /// Whether `pattern` is valid: absolute, with segments that are plain, `{name}` or a final `*`.
-#[must_use]
 pub fn is_pattern(pattern: &str) -> bool {
     let pieces: Vec<&str> = pattern.split('/').collect();
     let plain = |piece: &str| {

@@ -32,25 +32,21 @@ impl Scopes {
     }
 
     /// The names in this set for which `keep` is true.
-    #[must_use]
     pub fn filter(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
         Self(self.0.iter().filter(|name| keep(name)).cloned().collect())
     }
 
     /// Whether every name is also in `other`.
-    #[must_use]
     pub fn is_subset(&self, other: &Self) -> bool {
         self.0.is_subset(&other.0)
     }
 
     /// Whether `name` is in the set.
-    #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.0.contains(name)
     }
 
     /// Whether the set is empty.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -61,7 +57,6 @@ impl Scopes {
     }
 
     /// The union of both sets.
-    #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         Self(self.0.union(&other.0).cloned().collect())
     }
@@ -87,7 +82,6 @@ impl fmt::Display for Scopes {
 }
 
 /// Whether `name` is a scope-token: `1*( %x21 / %x23-5B / %x5D-7E )`.
-#[must_use]
 pub fn is_scope_token(name: &str) -> bool {
     let grammar = |b: u8| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
     !name.is_empty() && name.len() <= SCOPE_NAME_MAX && name.bytes().all(grammar)

@@ -29,19 +29,16 @@ pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// A new secret that starts with `prefix`.
-    #[must_use]
     pub fn generate(prefix: &str) -> Self {
         Self::with_checksum(prefix, &random_base62(RANDOM_CHARS))
     }
 
     /// A random UUID (RFC 9562 §5.4), 122 random bits, for APIs that document keys in this form.
-    #[must_use]
     pub fn uuid() -> Self {
         Self(Zeroizing::new(uuid::Builder::from_random_bytes(random_bytes()).into_uuid().to_string()))
     }
 
     /// `prefix` + `body` + checksum.
-    #[must_use]
     pub fn with_checksum(prefix: &str, body: &str) -> Self {
         let mut text = Zeroizing::new(String::with_capacity(prefix.len() + body.len() + CHECKSUM_CHARS));
         text.push_str(prefix);
@@ -52,20 +49,17 @@ impl Secret {
     }
 
     /// The plain text, to be shown once.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
     /// Its digest, the only form that is stored.
-    #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::of(&self.0)
     }
 
     /// Its last four characters, for its owner to compare with a configured key. If they belong to the checksum, they
     /// reveal at most 24 of its 32 bits, so that more than 180 random bits stay unknown.
-    #[must_use]
     pub fn hint(&self) -> String {
         self.0[self.0.len().saturating_sub(4)..].to_owned()
     }
@@ -78,20 +72,17 @@ impl fmt::Debug for Secret {
 }
 
 /// Whether `text` begins like a secret of this server that is not a key.
-#[must_use]
 pub fn is_other_kind(text: &str) -> bool {
     [CODE, REFRESH_TOKEN, CLIENT_SECRET].into_iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// The body of a secret with a checksum, if `text` starts with `prefix` and its checksum is right.
-#[must_use]
 pub fn strip_checksum<'t>(prefix: &str, text: &'t str) -> Option<&'t str> {
     let body = text.strip_prefix(prefix)?;
     has_checksum(text).then(|| &body[..body.len() - CHECKSUM_CHARS])
 }
 
 /// Whether `text` ends in its own checksum.
-#[must_use]
 pub fn has_checksum(text: &str) -> bool {
     let Some(at) = text.len().checked_sub(CHECKSUM_CHARS).filter(|_| text.is_ascii()) else { return false };
     let (body, sum) = text.split_at(at);
@@ -109,14 +100,12 @@ fn checksum(bytes: &[u8]) -> String {
 }
 
 /// `count` random characters of the base62 alphabet.
-#[must_use]
 pub fn random_base62(count: usize) -> String {
     let mut rng = rand::rng();
     (0..count).map(|_| char::from(BASE62[rng.random_range(0..62)])).collect()
 }
 
 /// `N` random bytes.
-#[must_use]
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::fill(&mut bytes);
@@ -124,7 +113,6 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
 }
 
 /// An identifier such as `user_4fKd…`: not secret, not guessable, never reused.
-#[must_use]
 pub fn new_id(kind: &str) -> String {
     format!("{kind}_{}", random_base62(20))
 }
@@ -135,7 +123,6 @@ pub struct Digest([u8; digest::SHA256_OUTPUT_LEN]);
 
 impl Digest {
     /// The digest of `text`.
-    #[must_use]
     pub fn of(text: &str) -> Self {
         let mut bytes = [0; digest::SHA256_OUTPUT_LEN];
         bytes.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
@@ -143,25 +130,21 @@ impl Digest {
     }
 
     /// The digest as stored: base64url, 43 characters.
-    #[must_use]
     pub fn text(&self) -> String {
         BASE64URL_NOPAD.encode(&self.0)
     }
 
     /// Whether this digest equals the stored one; compared in constant time.
-    #[must_use]
     pub fn proves(&self, kept: &Self) -> bool {
         constant_time::verify_slices_are_equal(&self.0, &kept.0).is_ok()
     }
 
     /// The shard, out of `count`, that it belongs to.
-    #[must_use]
     pub fn shard(&self, count: usize) -> usize {
         usize::from(u16::from_be_bytes([self.0[0], self.0[1]])) % count.max(1)
     }
 
     /// Reads a digest as people write it: 64 hexadecimal digits, or base64url with or without its padding.
-    #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         match HEXLOWER_PERMISSIVE.decode(text.as_bytes()) {
             Ok(bytes) => bytes.try_into().ok().map(Self),
@@ -170,7 +153,6 @@ impl Digest {
     }
 
     /// Reads a stored digest; `None` if it is not one.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
         bytes.try_into().ok().map(Self)

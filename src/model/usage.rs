@@ -32,19 +32,16 @@ pub struct HourUsage {
 }
 
 /// The start of the hour of `at`.
-#[must_use]
 pub fn hour(at: Timestamp) -> Timestamp {
     Timestamp(at.0.div_euclid(HOUR_MS) * HOUR_MS)
 }
 
 /// The start of the day of `at`, in UTC.
-#[must_use]
 pub fn day(at: Timestamp) -> Timestamp {
     Timestamp(at.0.div_euclid(DAY_MS) * DAY_MS)
 }
 
 /// Sums hours, in order, into days.
-#[must_use]
 pub fn days(hours: &[HourUsage]) -> Vec<HourUsage> {
     let mut days: Vec<HourUsage> = Vec::new();
     for usage in hours {

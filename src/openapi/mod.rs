@@ -43,7 +43,6 @@ pub struct Described {
 }
 
 /// The document of the server with this configuration, of these handlers.
-#[must_use]
 pub fn document(config: &Config, described: impl IntoIterator<Item = Described>) -> Value {
     let issuer: &str = &config.issuer;
     let (mut merged, mut scopes) = (OpenApi::default(), Vec::new());

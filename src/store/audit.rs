@@ -52,7 +52,6 @@ const ADMINISTRATOR: &str = "an administrator";
 impl AuditEntry {
     /// The entry as shown to the user it concerns. Actions by another user or from the command line are attributed to
     /// an administrator.
-    #[must_use]
     pub fn seen_by(mut self, user_id: &str) -> Self {
         let acting = self.actor.split(' ').next().unwrap_or_default();
         if acting == "cli" || acting.starts_with("user_") && acting != user_id {

@@ -45,7 +45,6 @@ pub struct SealedEntry {
 
 impl ChainPosition {
     /// The seal of the entry after this one.
-    #[must_use]
     pub fn next_seal(&self, key: &hmac::Key, id: &str, entry: &AuditEntry) -> String {
         let entry = serde_json::to_string(entry).unwrap_or_default();
         let input = format!("{}\n{}\n{id}\n{entry}", self.seal, self.seq + 1);

@@ -72,7 +72,6 @@ pub struct ClientChanges {
 
 impl ClientChanges {
     /// Whether there are no changes.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.name.is_none() && self.redirect_uris.is_none() && self.scopes.is_none()
     }

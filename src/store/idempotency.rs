@@ -59,7 +59,6 @@ impl Tx {
 
 impl Store {
     /// This store, but its next write also stores `response` in the same transaction: either both happen or neither.
-    #[must_use]
     pub fn storing(&self, response: Option<StoredResponse>) -> Self {
         let mut store = self.clone();
         store.around.response = response.map(Arc::new);

@@ -38,7 +38,6 @@ pub struct Position {
 
 impl Position {
     /// Before all entries.
-    #[must_use]
     pub fn start() -> Self {
         Self::at(Timestamp(i64::MAX))
     }

@@ -31,7 +31,6 @@ pub struct Operation {
 
 impl StoreMeter {
     /// Each kind of operation with its label in the metrics.
-    #[must_use]
     pub fn operations(&self) -> [(&'static str, &Operation); 4] {
         [("read", &self.read), ("feed", &self.feed), ("write", &self.write), ("commit", &self.commit)]
     }

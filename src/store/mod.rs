@@ -176,25 +176,21 @@ impl Store {
     }
 
     /// Longest wait for a read or write.
-    #[must_use]
     pub fn wait(&self) -> Duration {
         self.wait
     }
 
     /// The freshness of cached answers on this node.
-    #[must_use]
     pub fn freshness(&self) -> &Arc<Freshness> {
         &self.freshness
     }
 
     /// Metrics of this database.
-    #[must_use]
     pub fn meter(&self) -> &StoreMeter {
         &self.meter
     }
 
     /// The current number of connections.
-    #[must_use]
     pub fn connections(&self) -> Connections {
         match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.connections(),

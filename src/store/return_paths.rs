@@ -6,7 +6,7 @@ use super::{
     row::{binds, column},
     tx::transaction,
 };
-use crate::model::{clock::Timestamp, secret::Digest};
+use crate::model::{clock::Timestamp, secret::Digest, words};
 
 /// Why a page redirected to the sign-in page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,19 +19,7 @@ pub enum LoginReason {
     Form,
 }
 
-impl LoginReason {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::NoSession => "asked",
-            Self::Ended => "ended",
-            Self::Form => "form",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        [Self::NoSession, Self::Ended, Self::Form].into_iter().find(|why| why.as_str() == text)
-    }
-}
+words!(LoginReason { NoSession => "asked", Ended => "ended", Form => "form" });
 
 column!(LoginReason, LoginReason::parse, "a return");
 

@@ -113,7 +113,6 @@ impl Tx {
 impl Store {
     /// This store, but its writes succeed only while this session of this user lasts. Otherwise they fail with
     /// [`Error::SessionEnded`].
-    #[must_use]
     pub fn in_session(&self, digest: Digest, user_id: String) -> Self {
         let mut store = self.clone();
         store.around.session = Some(SessionOf { digest, user_id });

@@ -21,7 +21,6 @@ pub struct Count {
 
 impl Count {
     /// The sum of all outcomes.
-    #[must_use]
     pub fn total(&self) -> i64 {
         self.allowed + self.denied + self.limited
     }
@@ -61,7 +60,6 @@ pub struct Chart {
 
 impl Chart {
     /// A chart of these columns, oldest first.
-    #[must_use]
     pub fn new(id: &'static str, title: &'static str, unit: &'static str, counts: Vec<Count>) -> Self {
         let peak = counts.iter().map(Count::total).max().unwrap_or_default();
         let bars = counts.iter().enumerate().map(|(at, count)| bar(at * COLUMN, count, peak)).collect();
@@ -80,25 +78,21 @@ impl Chart {
     }
 
     /// Width of the drawing.
-    #[must_use]
     pub fn width(&self) -> usize {
         self.bars.len() * COLUMN
     }
 
     /// The labels of the first and last column, for the axis.
-    #[must_use]
     pub fn ends(&self) -> Option<(&When, &When)> {
         self.counts.first().map(|count| &count.at).zip(self.counts.last().map(|count| &count.at))
     }
 
     /// The columns with any requests, newest first.
-    #[must_use]
     pub fn rows(&self) -> Vec<&Count> {
         self.counts.iter().rev().filter(|count| count.total() > 0).collect()
     }
 
     /// A summary of the chart, in a sentence.
-    #[must_use]
     pub fn summary(&self) -> String {
         let (allowed, denied, limited) = (thousands(self.allowed), thousands(self.denied), thousands(self.limited));
         let peak = thousands(self.peak);
@@ -109,7 +103,6 @@ impl Chart {
     }
 
     /// A count with its digits grouped.
-    #[must_use]
     pub fn number(&self, count: &i64) -> String {
         thousands(*count)
     }
@@ -141,7 +134,6 @@ fn bar(x: usize, count: &Count, peak: i64) -> Bar {
 }
 
 /// Digits in groups of three.
-#[must_use]
 pub fn thousands(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut text = if number < 0 { "-".to_owned() } else { String::new() };

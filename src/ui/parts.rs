@@ -24,12 +24,10 @@ pub struct Badge {
 
 impl Badge {
     /// The name to show: the user's name, or the address if there is no name.
-    #[must_use]
     pub fn label(&self) -> &str {
         if self.name.trim().is_empty() { &self.email } else { &self.name }
     }
 
-    #[must_use]
     pub fn monogram(&self) -> String {
         monogram(self.label())
     }
@@ -47,22 +45,18 @@ pub enum Nav {
 }
 
 impl Nav {
-    #[must_use]
     pub fn is_keys(&self) -> bool {
         *self == Self::Keys
     }
 
-    #[must_use]
     pub fn is_projects(&self) -> bool {
         *self == Self::Projects
     }
 
-    #[must_use]
     pub fn is_connected(&self) -> bool {
         *self == Self::Connected
     }
 
-    #[must_use]
     pub fn is_apps(&self) -> bool {
         *self == Self::Apps
     }
@@ -96,7 +90,6 @@ pub struct Flash {
 }
 
 impl Flash {
-    #[must_use]
     pub fn is_bad(&self) -> bool {
         self.tone == Tone::Bad
     }
@@ -140,7 +133,6 @@ pub struct Choice {
 }
 
 /// One or two letters that represent a name in its tile.
-#[must_use]
 pub fn monogram(name: &str) -> String {
     let letters: String = name
         .split(|c: char| !c.is_alphanumeric())
@@ -155,7 +147,6 @@ pub fn monogram(name: &str) -> String {
 /// The outline of a key's blade, cut from its public id: the same id always has the same cuts.
 ///
 /// It helps people tell rows apart at a glance, and is independent of the secret.
-#[must_use]
 pub fn bitting(id: &str) -> String {
     // FNV-1a is good enough for a picture.
     let mut hash = id
@@ -177,7 +168,6 @@ pub fn bitting(id: &str) -> String {
 }
 
 /// An error message as a sentence: errors are written for logs, in lower case and without a full stop.
-#[must_use]
 pub fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };
@@ -185,7 +175,6 @@ pub fn sentence(text: &str) -> String {
 }
 
 /// Quotes a word for a POSIX shell, so that a pasted command does only what it shows.
-#[must_use]
 pub fn shell_quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -195,7 +184,6 @@ pub fn shell_quote(word: &str) -> String {
 }
 
 /// The word that [`shell_quote`] quoted.
-#[must_use]
 pub fn shell_unquote(quoted: &str) -> String {
     let inner = quoted.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
     inner.map_or_else(|| quoted.to_owned(), |inner| inner.replace(r"'\''", "'"))

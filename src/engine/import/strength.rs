@@ -52,7 +52,6 @@ const TRACKS: [&str; 6] =
     ["abcdefghijklmnopqrstuvwxyz", "01234567890", "1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm"];
 
 /// Bits of entropy that `text` appears to have.
-#[must_use]
 pub fn apparent_bits(text: &str) -> f64 {
     let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= TEXT_MAX).unwrap_or(text.len());
     let body = without_label(&text[..end]);

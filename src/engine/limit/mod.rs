@@ -88,7 +88,6 @@ impl Limiter {
     }
 
     /// Whether the nodes currently count together; `None` if this node is configured to count alone.
-    #[must_use]
     pub fn is_shared(&self) -> Option<bool> {
         self.shared.as_ref().map(|shared| shared.is_reached())
     }

@@ -38,49 +38,41 @@ impl Throttle {
     pub const SIGN_INS_OF_ADDRESS: Self = Self { name: "signed_in_from", seconds: QUARTER, most: 1000 };
 
     /// Failed sign-ins to one account, counted separately for strangers and for its owner's browsers.
-    #[must_use]
     pub const fn account(most: u32) -> Self {
         Self { name: "account", seconds: QUARTER, most }
     }
 
     /// Failed sign-ins from one sender.
-    #[must_use]
     pub const fn address(most: u32) -> Self {
         Self { name: "address", seconds: QUARTER, most }
     }
 
     /// Sign-ins started from one sender.
-    #[must_use]
     pub const fn interactions(most: u32) -> Self {
         Self { name: "interaction", seconds: QUARTER, most }
     }
 
     /// Codes that one user requested and no client redeemed.
-    #[must_use]
     pub const fn codes(most: u32) -> Self {
         Self { name: "code", seconds: QUARTER, most }
     }
 
     /// Credentials from one sender that were looked up in the store but not found.
-    #[must_use]
     pub const fn credentials(most: u32) -> Self {
         Self { name: "credential", seconds: MINUTE, most }
     }
 
     /// Requests by one client to the token endpoint.
-    #[must_use]
     pub const fn token_requests(most: u32) -> Self {
         Self { name: "token", seconds: MINUTE, most }
     }
 
     /// Requests by one user that change something.
-    #[must_use]
     pub const fn writes_of_user(most: u32) -> Self {
         Self { name: "write_user", seconds: MINUTE, most }
     }
 
     /// The same with one API key.
-    #[must_use]
     pub const fn writes_of_key(most: u32) -> Self {
         Self { name: "write_key", seconds: MINUTE, most }
     }
@@ -106,7 +98,6 @@ impl Limiter {
     }
 
     /// The same from this node's memory, without asking others: for paths that must cost nothing.
-    #[must_use]
     pub fn known_retry_after(
         &self,
         now: Timestamp,
