@@ -29,15 +29,13 @@ words!(ClientType { Public => "public", Confidential => "confidential" });
 /// How a client authenticates (RFC 7591 §2 `token_endpoint_auth_method`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum AuthMethod {
     /// HTTP Basic (RFC 6749 §2.3.1).
-    #[value(name = "client_secret_basic")]
     ClientSecretBasic,
     /// In the body.
-    #[value(name = "client_secret_post")]
     ClientSecretPost,
     /// No authentication: a public client sends only its id.
-    #[value(name = "none")]
     None,
 }
 
@@ -50,15 +48,13 @@ words!(AuthMethod {
 /// The grant types of `/oauth/token`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum GrantType {
     /// RFC 6749 §4.1.
-    #[value(name = "authorization_code")]
     AuthorizationCode,
     /// RFC 6749 §6.
-    #[value(name = "refresh_token")]
     RefreshToken,
     /// RFC 6749 §4.4.
-    #[value(name = "client_credentials")]
     ClientCredentials,
 }
 

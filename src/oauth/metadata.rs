@@ -11,7 +11,11 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::{app::App, engine::signing::JWKS_MAX_AGE_SECONDS, model::client::GrantType};
+use crate::{
+    app::App,
+    engine::signing::JWKS_MAX_AGE_SECONDS,
+    model::client::{AuthMethod, GrantType},
+};
 
 /// `GET /.well-known/oauth-authorization-server` and `/.well-known/openid-configuration`
 #[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "oauth", summary = "What this server is",
@@ -38,7 +42,7 @@ fn document(app: &App) -> Value {
     let issuer: &str = &app.config.issuer;
     let at = |path: &str| format!("{issuer}{path}");
     let scopes = app.catalog.current().all_scopes();
-    let grants = GrantType::ALL.map(GrantType::as_str);
+    let methods = AuthMethod::ALL.map(AuthMethod::as_str);
     let confidential = ["client_secret_basic", "client_secret_post"];
     json!({
         "issuer": issuer,
@@ -50,11 +54,11 @@ fn document(app: &App) -> Value {
         "scopes_supported": scopes.iter().collect::<Vec<_>>(),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": grants,
+        "grant_types_supported": GrantType::ALL.map(GrantType::as_str),
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "token_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_methods_supported": confidential,
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "revocation_endpoint_auth_methods_supported": methods,
         "authorization_response_iss_parameter_supported": true,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,

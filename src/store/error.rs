@@ -30,7 +30,7 @@ pub enum Error {
     Bug(String),
     /// A refusal decided inside the transaction, which is rolled back.
     #[error("{0}")]
-    Refused(ModelError),
+    Refused(#[from] ModelError),
 }
 
 impl Error {
@@ -92,12 +92,6 @@ impl From<sqlx::Error> for Error {
             | Sql::Decode(_) => Self::Bug(words),
             _ => Self::Unavailable(words),
         }
-    }
-}
-
-impl From<ModelError> for Error {
-    fn from(error: ModelError) -> Self {
-        Self::Refused(error)
     }
 }
 

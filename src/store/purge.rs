@@ -70,7 +70,7 @@ impl Tx {
 }
 
 /// Expiring rows: how long they are kept afterwards, and the statement that deletes some before `$1`.
-const ENDED: [(Duration, &str); 10] = [
+const ENDED: &[(Duration, &str)] = &[
     // A day's margin: node clocks differ, and a revoked token must not become valid again on a slower one.
     (DAY, "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)"),
     // An unredeemed code is of no use.
@@ -111,7 +111,7 @@ impl Store {
     /// own transaction. Returns whether there may be more.
     pub async fn purge_expired(&self, now: Timestamp, audit: Duration) -> Result<bool, Error> {
         let mut most = 0;
-        for (kept, sql) in ENDED {
+        for &(kept, sql) in ENDED {
             let before = now - kept;
             let deleted = transaction!(self, now, |tx| tx.execute(sql, binds![before, BATCH]).await)?;
             most = most.max(deleted);

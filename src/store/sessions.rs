@@ -5,7 +5,7 @@ use super::{
     around::SessionOf,
     row::{binds, record},
     tx::{Tx, transaction},
-    users::user_columns,
+    users::{LOCK_ACTIVE, user_columns},
 };
 use crate::{
     cache::EntityKind,
@@ -78,9 +78,8 @@ impl Tx {
     /// Refuses to continue if the session has ended. The user's row stays locked until the commit. A password change
     /// locks it too, so it ends the sessions either before this check or after this transaction.
     pub(super) async fn check_session(&mut self, now: Timestamp, session: &SessionOf) -> Result<(), Error> {
-        let lock = "UPDATE users SET name = name WHERE id = $1 AND disabled_at IS NULL";
         let live = "SELECT digest FROM sessions WHERE digest = $1 AND user_id = $2 AND expires_at > $3";
-        if self.execute(lock, binds![&session.user_id]).await? == 0
+        if self.execute(LOCK_ACTIVE, binds![&session.user_id]).await? == 0
             || self.find::<String>(live, binds![&session.digest.text(), &session.user_id, now]).await?.is_none()
         {
             return Err(Error::SessionEnded);

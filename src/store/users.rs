@@ -28,7 +28,7 @@ const FIND: &str = concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id
 const FIND_BY_EMAIL: &str = concat!("SELECT ", user_columns!(), ", u.password FROM users u WHERE u.email = $1");
 const ALL: &str = concat!("SELECT ", user_columns!(), " FROM users u ORDER BY u.email LIMIT $1");
 /// Locks a user's row until the commit.
-const LOCK_ACTIVE: &str = "UPDATE users SET name = name WHERE id = $1 AND disabled_at IS NULL";
+pub(super) const LOCK_ACTIVE: &str = "UPDATE users SET name = name WHERE id = $1 AND disabled_at IS NULL";
 const LOCK_WITH_PASSWORD: &str = "UPDATE users SET name = name WHERE id = $1 AND password = $2 AND disabled_at IS NULL";
 
 /// A user to be created.
