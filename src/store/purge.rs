@@ -13,6 +13,7 @@ use crate::model::clock::Timestamp;
 const BATCH: i64 = 500;
 /// How long a change stays in the feed; a reader that lags further invalidates its whole cache.
 const CHANGES_KEPT: Duration = DAY;
+const AT_ONCE: Duration = Duration::ZERO;
 const DAY: Duration = Duration::from_hours(24);
 /// How long hourly counts are kept. They are not folded into days: any 31 days of them can be asked for by the hour.
 const USAGE_KEPT: Duration = Duration::from_hours(400 * 24);
@@ -82,25 +83,19 @@ const ENDED: &[(Duration, &str)] = &[
     // From then on, the audit log is the only record of a revoked grant.
     (DAY, "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE revoked_at < $1 LIMIT $2)"),
     (DAY, "DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)"),
+    (AT_ONCE, "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 LIMIT $2)"),
     (
-        Duration::ZERO,
-        "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 LIMIT $2)",
-    ),
-    (
-        Duration::ZERO,
+        AT_ONCE,
         "DELETE FROM interactions WHERE digest IN (SELECT digest FROM interactions WHERE expires_at < $1 LIMIT $2)",
     ),
-    (
-        Duration::ZERO,
-        "DELETE FROM returns WHERE browser IN (SELECT browser FROM returns WHERE expires_at < $1 LIMIT $2)",
-    ),
+    (AT_ONCE, "DELETE FROM returns WHERE browser IN (SELECT browser FROM returns WHERE expires_at < $1 LIMIT $2)"),
     (CHANGES_KEPT, "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < $1 LIMIT $2)"),
     (
         USAGE_KEPT,
         "DELETE FROM key_usage WHERE (key_id, hour) IN (SELECT key_id, hour FROM key_usage WHERE hour < $1 LIMIT $2)",
     ),
     (
-        Duration::ZERO,
+        AT_ONCE,
         "DELETE FROM idempotency WHERE (actor, name) IN
          (SELECT actor, name FROM idempotency WHERE expires_at < $1 LIMIT $2)",
     ),
