@@ -47,12 +47,7 @@ const OPAQUE_MIN: usize = 8;
 /// Verifies credentials, from memory on a repeat.
 #[derive(Debug)]
 pub struct Verifier {
-    store: Arc<Store>,
-    catalog: Arc<CatalogCache>,
-    signing: Arc<Signing>,
-    usage: Arc<Usage>,
-    issuer: String,
-    client_plan: String,
+    parts: VerifierParts,
     cache: Credentials,
     meters: VerifyMeters,
     flights: Vec<Flight>,
@@ -98,13 +93,8 @@ impl Verifier {
     /// Starts with an empty cache.
     pub fn new(parts: VerifierParts) -> Self {
         Self {
-            store: parts.store,
-            catalog: parts.catalog,
-            signing: parts.signing,
-            usage: parts.usage,
-            issuer: parts.issuer,
-            client_plan: parts.client_plan,
             cache: accepted::cache(parts.memory),
+            parts,
             meters: VerifyMeters::default(),
             flights: (0..FLIGHTS)
                 .map(|_| Flight { last: Mutex::default(), waiting: Semaphore::new(WAITING_MAX) })
@@ -162,18 +152,18 @@ impl Verifier {
     /// Counts the outcome of a request with an accepted credential.
     pub fn count_use(&self, now: Timestamp, accepted: &Verified, outcome: Outcome, from: &Presentation<'_>) {
         if let Some(counter) = &accepted.value.counter {
-            self.usage.count(counter, now, outcome, from);
+            self.parts.usage.count(counter, now, outcome, from);
         }
     }
 
     /// Counts a rejected use of a key.
     pub fn count_rejected(&self, key_id: &str) {
-        self.usage.count_rejected(key_id);
+        self.parts.usage.count_rejected(key_id);
     }
 
     /// Reads the claims of an access token without checking whether it is still valid, to revoke it.
     pub fn signed_token(&self, token: &str) -> Option<Claims> {
-        claims::read(&self.signing, &self.issuer, token).ok()
+        claims::read(&self.parts.signing, &self.parts.issuer, token).ok()
     }
 
     /// Whether `text` may be an API key: of our own form, including its checksum, or of any form if opaque keys exist.
@@ -182,7 +172,7 @@ impl Verifier {
             return false;
         }
         // The configured prefix is not checked, because keys outlive a change of it.
-        secret::has_checksum(text) || (text.len() >= OPAQUE_MIN && self.catalog.current().has_opaque_keys)
+        secret::has_checksum(text) || (text.len() >= OPAQUE_MIN && self.parts.catalog.current().has_opaque_keys)
     }
 
     /// Whether this node has accepted `text` before and still has it cached, even if it is no longer valid.
@@ -191,7 +181,7 @@ impl Verifier {
     }
 
     fn cached(&self, digest: &Digest) -> Option<Verified> {
-        let feed = self.store.freshness();
+        let feed = self.parts.store.freshness();
         if !feed.is_confirmed() {
             return None;
         }
@@ -201,7 +191,7 @@ impl Verifier {
     async fn load(&self, now: Timestamp, credential: &str, digest: Digest) -> Result<Verification, Error> {
         // Read the position before anything the result depends on, including the signing keys, so that a concurrent
         // change makes it stale.
-        let position = self.store.freshness().position();
+        let position = self.parts.store.freshness().position();
         // Checks without a query come first, so that garbage causes none.
         let kind = match self.classify(credential) {
             Ok(Lookup::Token(claims)) if !claims.is_current(now) => {
@@ -227,7 +217,7 @@ impl Verifier {
             *last = Some(Read { digest, began, found: found.clone() });
             Ok(found)
         };
-        timeout(self.store.wait(), read).await.map_err(Error::unavailable)?
+        timeout(self.parts.store.wait(), read).await.map_err(Error::unavailable)?
     }
 
     async fn read(&self, now: Timestamp, kind: Lookup, digest: Digest, position: u64) -> Result<Verification, Error> {
@@ -249,7 +239,7 @@ impl Verifier {
 
     fn classify(&self, credential: &str) -> Result<Lookup, Reason> {
         if credential.starts_with("eyJ") {
-            let claims = claims::read(&self.signing, &self.issuer, credential)?;
+            let claims = claims::read(&self.parts.signing, &self.parts.issuer, credential)?;
             return Ok(Lookup::Token(Box::new(claims)));
         }
         if self.may_be_api_key(credential) {
@@ -260,8 +250,8 @@ impl Verifier {
 
     async fn read_token(&self, claims: Claims) -> Result<Verification<(Accepted, Vec<Entity>)>, Error> {
         let state = match &claims.gid {
-            Some(grant) => self.store.grant_token_state(grant, &claims.jti).await?,
-            None => self.store.client_token_state(&claims.client_id, &claims.jti).await?,
+            Some(grant) => self.parts.store.grant_token_state(grant, &claims.jti).await?,
+            None => self.parts.store.client_token_state(&claims.client_id, &claims.jti).await?,
         };
         let Some(state) = state else { return Ok(claims.denied(Reason::Revoked(None)).into()) };
         if state.revoked {
@@ -271,7 +261,7 @@ impl Verifier {
             return Ok(claims.denied(Reason::Disabled).into());
         }
         // The API was deleted since, so the token gives access to nothing.
-        if self.catalog.current().by_identifier(&claims.aud).is_none() {
+        if self.parts.catalog.current().by_identifier(&claims.aud).is_none() {
             return Ok(claims.denied(Reason::Disabled).into());
         }
         let mut sources = vec![
@@ -314,12 +304,13 @@ impl Verifier {
 
     /// The quota of a client acting on its own.
     fn of_client(&self, client_id: &str) -> Option<Quota> {
-        let plan = self.client_plan.clone();
+        let plan = self.parts.client_plan.clone();
         (!plan.is_empty()).then(|| Quota { plan, subject: client_id.to_owned() })
     }
 
     async fn read_key(&self, now: Timestamp, digest: &Digest) -> Result<Verification<(Accepted, Vec<Entity>)>, Error> {
-        let Some(KeyRecord { key, user, project, quota, disabled }) = self.store.find_key_by_digest(digest).await?
+        let Some(KeyRecord { key, user, project, quota, disabled }) =
+            self.parts.store.find_key_by_digest(digest).await?
         else {
             return Ok(Rejection::unknown(Reason::Unknown).into());
         };
@@ -333,7 +324,7 @@ impl Verifier {
             KeyStatus::Expired => return Ok(denied(Reason::Expired(key.expires_at))),
             KeyStatus::Revoked => return Ok(denied(Reason::Revoked(key.revoked_at))),
         }
-        let catalog = self.catalog.current();
+        let catalog = self.parts.catalog.current();
         let scopes = key.scopes.filter(|name| catalog.scope(name).is_some());
         let audience: Vec<String> = catalog.of_scopes(&scopes).into_iter().map(|api| api.identifier.clone()).collect();
         if disabled || audience.is_empty() {
@@ -347,7 +338,7 @@ impl Verifier {
         if let Some(project) = &key.project_id {
             sources.push(Entity::new(EntityKind::Project, project.as_str()));
         }
-        let counter = Some(self.usage.counter(&key.id));
+        let counter = Some(self.parts.usage.counter(&key.id));
         let principal = Principal {
             kind: CredentialKind::ApiKey,
             subject: key.user_id,

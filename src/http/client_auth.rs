@@ -23,25 +23,6 @@ pub async fn authenticate(
     info: &RequestInfo,
     headers: &HeaderMap,
     params: &Params<'_>,
-) -> Result<Arc<Client>, Error> {
-    authenticate_in(app, info, headers, params, Standing::Active).await
-}
-
-/// As [`authenticate`], but also accepts a disabled client, which may still revoke its tokens.
-pub async fn authenticate_to_revoke(
-    app: &App,
-    info: &RequestInfo,
-    headers: &HeaderMap,
-    params: &Params<'_>,
-) -> Result<Arc<Client>, Error> {
-    authenticate_in(app, info, headers, params, Standing::Any).await
-}
-
-async fn authenticate_in(
-    app: &App,
-    info: &RequestInfo,
-    headers: &HeaderMap,
-    params: &Params<'_>,
     standing: Standing,
 ) -> Result<Arc<Client>, Error> {
     let proven = prove(app, info.now, headers, params, standing).await;

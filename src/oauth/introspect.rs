@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     app::App,
-    engine::{limit::Throttle, verify::Verification},
+    engine::{clients::Standing, limit::Throttle, verify::Verification},
     http::{
         client_auth,
         credential::CredentialCheck,
@@ -110,7 +110,7 @@ pub async fn introspect(
     let (headers, body) = ParamsBody::read(request, BodyKind::Form, app.config.limits.body_bytes).await?;
     let params = body.params()?;
     params.refuse_duplicates(&["tokens[]"])?;
-    let client = client_auth::authenticate(&app, &info, &headers, &params).await?;
+    let client = client_auth::authenticate(&app, &info, &headers, &params, Standing::Active).await?;
     if !client.is_confidential() {
         return Err(Error::invalid_client().into());
     }

@@ -10,6 +10,7 @@ use axum::{
 
 use crate::{
     app::App,
+    engine::clients::Standing,
     http::{
         client_auth, credential,
         error::OAuthError,
@@ -38,7 +39,7 @@ pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, request: Req
         revoke_key(&app, &info, None, token).await?;
         return Ok(StatusCode::OK.into_response());
     }
-    let client = client_auth::authenticate_to_revoke(&app, &info, &headers, &params).await?;
+    let client = client_auth::authenticate(&app, &info, &headers, &params, Standing::Any).await?;
     revoke_for(&app, &info, &client, params.get("token").ok_or_else(missing)?).await?;
     Ok(StatusCode::OK.into_response())
 }

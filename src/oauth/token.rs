@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::grant::TokenRequest;
 use crate::{
     app::App,
-    engine::limit::Throttle,
+    engine::{clients::Standing, limit::Throttle},
     http::{
         client_auth,
         error::OAuthError,
@@ -49,7 +49,7 @@ pub async fn token(State(app): State<Arc<App>>, info: RequestInfo, request: Requ
     let (headers, body) = ParamsBody::read(request, BodyKind::FormOrJson, app.config.limits.body_bytes).await?;
     let params = body.params()?;
     params.refuse_duplicates(&["resource"])?;
-    let client = client_auth::authenticate(&app, &info, &headers, &params).await?;
+    let client = client_auth::authenticate(&app, &info, &headers, &params, Standing::Active).await?;
     admit(&app, &info, &client).await?;
     // 2. Parse.
     let grant_type = params.get("grant_type").ok_or_else(|| Error::invalid_request("grant_type is missing"))?;
