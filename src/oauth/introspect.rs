@@ -1,6 +1,6 @@
 //! Owns `/oauth/introspect` (RFC 7662): one answer for access tokens and API keys. Does not decide validity; see `engine::verify`.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{io::Write, net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -10,7 +10,10 @@ use serde::Serialize;
 
 use crate::{
     app::App,
-    engine::{limit::Throttle, verify::Verification},
+    engine::{
+        limit::Throttle,
+        verify::{Accepted, Verification},
+    },
     http::{
         client_auth,
         credential::CredentialCheck,
@@ -41,9 +44,9 @@ enum IntrospectionCaller<'c> {
     Owner(&'c Client),
 }
 
-/// Members of RFC 7662 §2.2 and grantd's own.
+/// Members of RFC 7662 §2.2 and grantd's own that are the same in each response about a credential.
 #[derive(Serialize)]
-struct IntrospectionResponse<'a> {
+struct Described<'a> {
     active: bool,
     scope: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,9 +70,6 @@ struct IntrospectionResponse<'a> {
     project: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rate_limit: Option<RateLimit>,
-    cache_until: i64,
 }
 
 /// How much of the plan is left, for this subject at this API. Without `limit`: unlimited but for the burst.
@@ -183,7 +183,7 @@ async fn answer(
             let rate_limit = rate_limit(app, info.now, caller, used.principal()).await?;
             let over =
                 rate_limit.as_ref().filter(|limit| limit.is_call && limit.exceeded).map(|limit| limit.retry_after);
-            render(app, info.now, caller, used.principal(), rate_limit, out)?;
+            render(app, info.now, caller, used.accepted(), rate_limit, out)?;
             match over {
                 Some(retry_after) => {
                     let why = format!("over the plan: try again in {retry_after} s").into();
@@ -251,11 +251,35 @@ fn render(
     app: &App,
     now: Timestamp,
     caller: IntrospectionCaller<'_>,
-    principal: &Principal,
+    accepted: &Accepted,
     rate_limit: Option<RateLimit>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    // A resource server learns its own API's scopes; what else the credential opens is none of its business.
+    let principal = &accepted.principal;
+    // Every resource server that may know a credential for one API is that API's: it always gets the same description.
+    let is_shared = matches!(caller, IntrospectionCaller::ResourceServer(_)) && principal.audience.len() == 1;
+    match accepted.introspected.get().filter(|_| is_shared) {
+        Some(described) => out.extend_from_slice(described),
+        None => {
+            let described = describe(app, caller, principal)?;
+            out.extend_from_slice(&described);
+            if is_shared {
+                accepted.introspected.get_or_init(|| described.into());
+            }
+        }
+    }
+    if let Some(rate_limit) = rate_limit {
+        out.extend_from_slice(b",\"rate_limit\":");
+        serde_json::to_writer(&mut *out, &rate_limit).map_err(Error::server)?;
+    }
+    let reuse_until = now.plus_seconds(REUSE_SECONDS);
+    let cache_until = principal.expires_at.map_or(reuse_until, |end| end.min(reuse_until)).seconds();
+    write!(out, ",\"cache_until\":{cache_until}}}").map_err(Error::server)
+}
+
+/// What never changes about a credential, as a JSON object that is left open.
+fn describe(app: &App, caller: IntrospectionCaller<'_>, principal: &Principal) -> Result<Vec<u8>, Error> {
+    // A resource server learns only the scopes of its own API.
     let (scope, aud) = match caller {
         IntrospectionCaller::ResourceServer(api) if principal.audience.len() > 1 => {
             (api.own_scopes(&principal.scopes), Audience::One(&api.identifier))
@@ -265,10 +289,11 @@ fn render(
             many => (principal.scopes.to_string(), Audience::Many(many)),
         },
     };
-    // A client was not asked to know its user's name; the API the user has an account with does.
-    let user = principal.user.as_ref().filter(|_| matches!(caller, IntrospectionCaller::ResourceServer(_)));
-    let reuse_until = now.plus_seconds(REUSE_SECONDS);
-    let answer = IntrospectionResponse {
+    // Only the API learns the user's name: a client that asks about its own token does not.
+    let is_api = matches!(caller, IntrospectionCaller::ResourceServer(_));
+    let user = principal.user.as_ref().filter(|_| is_api);
+    let key = principal.key.as_ref();
+    let mut described = serde_json::to_vec(&Described {
         active: true,
         scope,
         client_id: principal.client_id.as_deref(),
@@ -281,18 +306,14 @@ fn render(
         jti: &principal.token_id,
         token_type: "Bearer",
         credential: principal.kind.as_str(),
-        key_id: principal.key.as_ref().map(|key| key.id.as_str()),
-        environment: principal.key.as_ref().map(|key| key.environment.as_str()),
-        project: principal.key.as_ref().and_then(|key| key.project.as_ref()).map(|(id, _)| id.as_str()),
-        plan: principal
-            .quota
-            .as_ref()
-            .filter(|_| matches!(caller, IntrospectionCaller::ResourceServer(_)))
-            .map(|quota| quota.plan.as_str()),
-        rate_limit,
-        cache_until: principal.expires_at.map_or(reuse_until, |end| end.min(reuse_until)).seconds(),
-    };
-    serde_json::to_writer(out, &answer).map_err(Error::server)
+        key_id: key.map(|key| key.id.as_str()),
+        environment: key.map(|key| key.environment.as_str()),
+        project: key.and_then(|key| key.project.as_ref()).map(|(id, _)| id.as_str()),
+        plan: principal.quota.as_ref().filter(|_| is_api).map(|quota| quota.plan.as_str()),
+    })
+    .map_err(Error::server)?;
+    described.pop();
+    Ok(described)
 }
 
 /// The plan's verdict, so that one round trip tells identity, permission and what is left. Counted only where the API says

@@ -79,6 +79,24 @@ async fn who_asks_decides_the_answer_however_it_is_remembered() {
 }
 
 #[tokio::test]
+async fn a_client_that_asks_in_between_does_not_learn_what_the_api_learns() {
+    // THREATS: IN9
+    let app = TestApp::new().await;
+    let client = app.confidential().await;
+    app.user("alice@example.com").await;
+    let browser = app.browser();
+    browser.log_in("alice@example.com").await;
+    let (token, _) = flow::tokens(&browser, &client).await;
+    let (api, own) = (app.introspect(&token).await.active(), introspect_as(&app, &client, &token).await.active());
+    assert_eq!((&api["username"], &own["username"]), (&json!("alice"), &json!(null)));
+    assert_eq!((&api["plan"], &own["plan"]), (&json!("pro"), &json!(null)));
+    assert_eq!((&api["sub"], &api["jti"], &api["exp"]), (&own["sub"], &own["jti"], &own["exp"]));
+    // Once more, now that both answers were given before.
+    assert_eq!(introspect_as(&app, &client, &token).await.active(), own);
+    assert_eq!(app.introspect(&token).await.active(), api);
+}
+
+#[tokio::test]
 async fn the_request_has_one_shape_and_its_hint_does_not_matter() {
     // THREATS: IN5
     let app = TestApp::new().await;
