@@ -212,7 +212,7 @@ fn identity_headers(config: &Config) -> Result<Vec<HeaderName>, Error> {
 pub async fn check_master(store: &Store, master: &MasterKey, now: Timestamp) -> Result<(), Error> {
     let fingerprint = master.fingerprint()?;
     if store.keep_once(now, "master_key", fingerprint.clone()).await? != fingerprint {
-        return Err(Error::invalid_request("this database was created with another master key"));
+        return Err(Error::invalid_request("the master key does not match this database"));
     }
     Ok(())
 }

@@ -107,7 +107,7 @@ pub fn slug(text: &str) -> Result<String, Error> {
     let mapped: String = text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let slug = mapped.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
     if slug.is_empty() || slug.len() > SLUG_MAX {
-        return Err(Error::invalid_request("a slug has 1 to 60 lower-case letters, digits and dashes"));
+        return Err(Error::invalid_request("slug must have 1 to 60 lower-case letters, digits and dashes"));
     }
     if slug == management_api::SLUG {
         return Err(Error::invalid_request("this slug is grantd's own"));

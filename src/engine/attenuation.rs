@@ -128,7 +128,7 @@ impl<'a> Attenuation<'a> {
     /// Refuses access to any project but that of the actor's own key; `None` stands for everything outside projects.
     pub fn reaches_project(&self, project: Option<&str>) -> Result<(), Error> {
         match self.own_project() {
-            Some(own) if project != Some(own) => deny_escalation("a key of a project reaches that project alone"),
+            Some(own) if project != Some(own) => deny_escalation("a project's key can only be used for that project"),
             _ => Ok(()),
         }
     }
@@ -149,7 +149,7 @@ impl<'a> Attenuation<'a> {
     pub fn choose_project(&self, asked: Option<String>) -> Result<Option<String>, Error> {
         match (self.own_project(), asked) {
             (Some(own), Some(asked)) if own != asked => {
-                deny_escalation("a key of a project reaches that project alone")
+                deny_escalation("a project's key can only be used for that project")
             }
             (own, asked) => Ok(asked.or(own.map(ToOwned::to_owned))),
         }

@@ -163,7 +163,7 @@ impl<'q> ForwardAuth<'q> {
         let reason = match (outcome, verdict) {
             (Err(reason), _) => reason,
             (Ok(()), Some(Verdict { exceeded: true, retry_after, .. })) => {
-                let why = format!("over the plan: try again in {retry_after} s").into();
+                let why = format!("over the plan's limit; try again in {retry_after} s").into();
                 Reason::Limited { retry_after, why }
             }
             (Ok(()), _) => return Ok(self.pass(Some(&used.allow().value.principal), verdict)),

@@ -35,7 +35,7 @@ impl<'q> ForwardAuth<'q> {
             return if self.api.rules.is_empty() { Ok(None) } else { Err(Reason::Malformed(why)) };
         };
         if target.split_once('?').is_some_and(|(_, query)| check.is_in_url(query, &[])) {
-            let why = "A credential belongs in a header, not in the URL: revoke this one.";
+            let why = "Credentials belong in a header, not in the URL. Revoke this one.";
             return Err(Reason::Malformed(why));
         }
         let path = normal_path(target).ok_or(Reason::Malformed("The path has more than one reading."))?;

@@ -61,7 +61,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestInfo {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, OAuthError> {
         // Inserted by `layers::edge`, around every route.
-        parts.extensions.remove::<Self>().ok_or_else(|| OAuthError(Error::server("the edge did not run")))
+        parts.extensions.remove::<Self>().ok_or_else(|| OAuthError(Error::server("the edge layer did not run")))
     }
 }
 

@@ -232,7 +232,7 @@ impl Catalog {
                 Some(api) => *api,
                 None if self.by_identifier(resource).is_none() => return refused(UNKNOWN_TARGET.to_owned()),
                 None if !is_granted(resource) => return refused("the grant does not cover this resource".to_owned()),
-                None => return refused(format!("none of the scopes belongs to this resource; they belong to {names}")),
+                None => return refused(format!("none of the scopes belong to this resource; they belong to {names}")),
             },
             _ => {
                 return refused(format!("an access token is for one API: send resource once, with one of {names}"));

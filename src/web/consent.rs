@@ -75,7 +75,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     let id = params.get("interaction").unwrap_or_default();
     let request = interactions::find(&app.store, info.now, viewer.browser(), id).await?.request;
     let Some(user) = viewer.user() else { return Ok(redirect(&app, &format!("/oauth/authorize?interaction={id}"))) };
-    let gone = || Error::invalid_request("this app is not known here");
+    let gone = || Error::invalid_request("this app is not registered with this server");
     let client = app.clients.find(&request.client_id).await?.ok_or_else(gone)?;
     let catalog = app.catalog.current();
     let page = ConsentPage {
@@ -114,7 +114,7 @@ pub async fn decide(State(app): State<Arc<App>>, info: RequestInfo, request: Req
         _ => return Err(Error::invalid_request("the answer is neither allow nor deny").into()),
     };
     let (origin, user_id) = (info.origin(&user.id), user.id.clone());
-    let gone = || Error::invalid_request("this app is not known here");
+    let gone = || Error::invalid_request("this app is not registered with this server");
     let client = app.clients.find(&request.client_id).await?.ok_or_else(gone)?;
     let asked = request.consent_to(&client);
     // The app's name or hosts have changed since the page was shown, so it is shown again.

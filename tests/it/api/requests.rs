@@ -53,7 +53,7 @@ async fn every_error_is_a_problem() {
     assert_eq!(reply.header("allow"), "GET,HEAD,POST");
     alice.post("/projects", json!({ "name": "Harbor" })).await.status(201);
     let taken = alice.post("/projects", json!({ "name": "Harbor" })).await.problem(409, "conflict");
-    assert_eq!(taken["detail"], "a project of this name exists already");
+    assert_eq!(taken["detail"], "a project with this name already exists");
     for _ in 0..100 {
         alice.get("/keys").await;
     }

@@ -96,7 +96,7 @@ fn an_api_is_made_with_the_credentials_of_its_resource_server() {
     says(&here, &["api", "create", "--identifier", "nowhere", "--name", "B"], "the identifier is an absolute URI");
     says(&here, &[&other[..], &["--scope", "all=All"]].concat(), "is not \"all\"");
     says(&here, &[&other[..], &["--scope", "a b=C"]].concat(), "is not \"all\"");
-    says(&here, &[&other[..], &["--slug", "!"]].concat(), "a slug has 1 to 60");
+    says(&here, &[&other[..], &["--slug", "!"]].concat(), "slug must have 1 to 60");
     says(&here, &[&other[..], &["--algorithm", "HS256"]].concat(), "ES256, EdDSA or RS256");
     says(&here, &[&other[..], &["--profile", "x"]].concat(), "possible values: telemetry-harbor, bearer, ensemble");
     says(&here, &[&other[..], &["--access-token-seconds", "1"]].concat(), "10..=86400");
@@ -181,7 +181,7 @@ fn a_key_is_shown_once_listed_rotated_and_revoked() {
         list["items"].as_array().expect("keys").iter().find(|row| row["id"] == id).expect("a key")["status"].clone()
     };
     assert_eq!((status(id), status(text(&rotated, "id"))), (json!("revoked"), json!("active")));
-    says(&here, &["key", "rotate", id], "this key has ended");
+    says(&here, &["key", "rotate", id], "this key has expired or was revoked");
 }
 
 #[test]

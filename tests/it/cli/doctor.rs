@@ -179,7 +179,7 @@ async fn a_clock_that_is_wrong_is_told_from_the_database_and_from_the_server() {
     says(&here, "clock", "fail", "s ahead of the server's");
     let ahead = now().0 + 3_600_000;
     database.run(&format!("UPDATE audit SET at = {ahead} WHERE seq = 1 OR seq IS NULL")).await;
-    says(&here, "clock", "fail", "s behind the newest entry of the database");
+    says(&here, "clock", "fail", "s behind the newest entry in the database");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,7 +228,7 @@ async fn secrets_that_do_not_fit_or_are_open_to_others_fail() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_age_of_the_newest_backup_is_told() {
     let (here, database) = deployment();
-    says(&here, "backup", "warn", "none was ever taken");
+    says(&here, "backup", "warn", "was never run");
     here.json(&["backup", &here.path("copy.sqlite").display().to_string()]);
     says(&here, "backup", "ok", "(0 d ago)");
     let week_ago = now().0 - 8 * 86_400_000;
@@ -246,7 +246,7 @@ fn what_is_configured_and_does_not_answer_fails() {
     here.set("GRANTD_ISSUER", "https://127.0.0.1:1");
     let (ran, checks) = examined(&here);
     for (check, words) in
-        [("issuer", "cannot be reached"), ("mail", "no mail can be sent"), ("shared limits", "Redis cannot be reached")]
+        [("issuer", "cannot be reached"), ("mail", "cannot send mail"), ("shared limits", "Redis cannot be reached")]
     {
         let (verdict, said) = &checks[check];
         assert!(verdict == "fail" && said.contains(words), "{check}: {verdict}: {said}");

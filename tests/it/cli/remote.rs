@@ -173,7 +173,7 @@ fn a_key_is_neither_missing_nor_sent_in_the_clear() {
     for (server, words) in [
         ("http://auth.example.com", "https, or http on loopback"),
         ("https://gd_live_x@auth.example.com", "a plain URL"),
-        ("auth.example.com", "the issuer's URL"),
+        ("auth.example.com", "must be a URL"),
     ] {
         let error = here.refused(&["key", "list", "--server", server]);
         assert!(error.contains(words) && !error.contains("gd_live_secret"), "{error}");

@@ -57,7 +57,7 @@ async fn an_empty_database_has_nobody_in_it_and_says_what_to_do() {
     let here = Installation::new();
     let server = here.serve().await;
     let log = server.log();
-    assert!(log.contains("This database is empty") && log.contains("grantd user create"), "{log}");
+    assert!(log.contains("The database is empty") && log.contains("grantd user create"), "{log}");
     assert_eq!(here.json(&["user", "list"])["items"], json!([]));
     assert_eq!(here.json(&["client", "list"])["items"], json!([]));
     for path in ["/setup", "/install", "/admin", "/signup"] {
@@ -85,7 +85,7 @@ fn a_bad_value_stops_the_start_with_its_key_and_what_is_right() {
     let mut here = Installation::new();
     here.set("GRANTD_DATABASE_URL", "postgres://127.0.0.1:1/x");
     here.unset("GRANTD_MASTER_KEY");
-    assert!(here.refused(&["serve"]).contains("master_key: PostgreSQL needs one"));
+    assert!(here.refused(&["serve"]).contains("master_key is required with PostgreSQL"));
     here.set("GRANTD_DATABASE_URL", "sqlite:/nowhere/grantd.db");
     assert!(here.refused(&["user", "list"]).contains("/nowhere/grantd.db"));
 }

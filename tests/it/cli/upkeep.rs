@@ -87,7 +87,7 @@ async fn a_token_of_any_kind_is_revoked_from_standard_input() {
         answer().await.inactive();
     }
     let wrong = here.run_with(&["token", "revoke"], "garbage");
-    assert!(!wrong.status.success() && wrong.err.contains("send it on standard input"), "{wrong:?}");
+    assert!(!wrong.status.success() && wrong.err.contains("pass it on standard input"), "{wrong:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Owns "is my key good?" at `/v1/users/me` and `/health`, and by which way a key may come: AK4, AK7, AK13.
+//! Owns tests of `/v1/users/me` and `/health`, and of how a key may be sent: AK4, AK7, AK13.
 
 use axum::{
     body::Body,
@@ -88,7 +88,7 @@ async fn a_key_in_a_url_is_refused_and_not_written_down() {
                     reply.json(),
                     json!({
                         "error": "invalid_request",
-                        "message": "A credential belongs in the Authorization header, not in the URL: revoke this one.",
+                        "message": "Credentials belong in the Authorization header, not in the URL. Revoke this one.",
                     })
                 );
             }

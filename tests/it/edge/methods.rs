@@ -49,7 +49,7 @@ async fn every_other_wrong_method_has_an_answer_in_the_form_of_its_address() {
     let reply = send(&app, Method::POST, "/v1/users/me").await;
     assert_eq!(
         (reply.status(405).text("error"), reply.text("message")),
-        ("method_not_allowed".into(), "use a method that is named in Allow".into())
+        ("method_not_allowed".into(), "method not allowed; see the Allow header".into())
     );
     for path in ["/.well-known/jwks.json", "/livez", "/readyz", "/metrics", "/openapi.json"] {
         let reply = send(&app, Method::PUT, path).await;

@@ -165,7 +165,7 @@ async fn the_owner_learns_why_and_nobody_else() {
         for (reply, status, reason) in [
             (&scope, 403, "scope write missing"),
             (&address, 401, "the address is not in the key's list"),
-            (&limited, 429, "over the plan: try again in 3600 s"),
+            (&limited, 429, "over the plan's limit; try again in 3600 s"),
             (&revoked, 401, "revoked 3 h ago"),
             (&expired, 401, "expired 3 h ago"),
         ] {
@@ -193,7 +193,7 @@ async fn a_request_that_no_rule_allows_is_told_to_the_owner_of_its_credential_al
     for (path, status, reason) in [
         ("/nowhere", 403, "no rule of the API allows this request"),
         ("/read/../x", 400, "The path has more than one reading."),
-        ("/read?api_key=x", 400, "A credential belongs in a header, not in the URL: revoke this one."),
+        ("/read?api_key=x", 400, "Credentials belong in a header, not in the URL. Revoke this one."),
     ] {
         let reply = ask(&app, &key, path, "192.0.2.7").await;
         reply.status(status);

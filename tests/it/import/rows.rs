@@ -249,7 +249,7 @@ fn people_are_told_in_words_and_a_pipe_gets_no_bar() {
     );
     let ran = here.run(&["key", "import", "keys.csv"]);
     assert_eq!(ran.status.code(), Some(1), "{ran:?}");
-    assert!(ran.err.ends_with("grantd: 1 rows were refused; correct them and run it again\n"), "{ran:?}");
+    assert!(ran.err.ends_with("grantd: 1 rows were refused; correct them and run the import again\n"), "{ran:?}");
     assert!(ran.out.contains("imported") && ran.err.contains("line 3: a key has 8 to 512 characters"), "{ran:?}");
     assert!(!ran.err.contains('\u{1b}') && !ran.err.contains('%') && !ran.err.contains("hunter2"), "{ran:?}");
 }

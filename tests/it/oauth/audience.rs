@@ -80,7 +80,7 @@ async fn a_resource_that_no_scope_belongs_to_is_an_invalid_target_in_words() {
     }
     let form = [("grant_type", "client_credentials"), ("scope", "read"), ("resource", SECOND)];
     let reply = token(&app, &client, &form).await;
-    assert_choices(&reply, &["none of the scopes belongs to this resource", API]);
+    assert_choices(&reply, &["none of the scopes belong to this resource", API]);
     // At the authorization endpoint as well; a scope that the client may not have is another error.
     let browser = signed_in(&app, "alice@example.com").await;
     for (scope, resource, error) in [

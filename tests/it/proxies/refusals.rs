@@ -76,7 +76,7 @@ async fn who_may_not_is_told_so_in_the_documents_words(front: Front) {
     assert!([400, 401].contains(&reply.status.as_u16()), "{reply:?}");
     front.raw("GET /v1/users", &[("X-API-Key", &front.key)]).await.status(401);
     let reply = front.raw(&format!("GET /v1/users?api_key={}", front.key), &[]).await;
-    let message = "A credential belongs in a header, not in the URL: revoke this one.";
+    let message = "Credentials belong in a header, not in the URL. Revoke this one.";
     refused(&reply, 400, "invalid_request", message, "");
     // Known, but not for this.
     let lacks = "Bearer realm=\"grantd\", error=\"insufficient_scope\", scope=\"write\"";

@@ -82,7 +82,7 @@ async fn a_key_is_revoked_by_its_owner_and_once(base: Base) {
     assert!(!revoke(NOW, "key_none", None).await.expect("an answer"));
     assert_eq!(base.stored(&secret).await.status(NOW), KeyStatus::Active);
     assert!(revoke(NOW.plus_seconds(1), &key.id, Some(&base.user)).await.expect("an answer"));
-    assert!(revoke(NOW.plus_seconds(2), &key.id, None).await.expect("an answer"), "as good as revoked");
+    assert!(revoke(NOW.plus_seconds(2), &key.id, None).await.expect("an answer"), "counts as revoked");
     assert_eq!(base.stored(&secret).await.revoked_at, Some(NOW.plus_seconds(1)));
     assert_eq!(base.audit(1).await, ["key.revoke"]);
 }

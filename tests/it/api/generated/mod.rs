@@ -30,8 +30,8 @@ const RULES: [(&str, &str); 9] = [
     ("post_clients", "a public client has auth_method none"),
     ("post_clients", "the code flow needs 1 to 20 redirect URIs"),
     ("patch_clients_id", "the code flow needs 1 to 20 redirect URIs"),
-    ("post_apis", "a slug has 1 to 60"),
-    ("post_apis_id_routes", "a rule is first or before another"),
+    ("post_apis", "slug must have 1 to 60"),
+    ("post_apis_id_routes", "first and before cannot be combined"),
     ("post_apis_id_routes", "a public rule cannot require scopes"),
     ("post_keys", "there is no such project"),
 ];
