@@ -98,7 +98,7 @@ async fn prove(
         };
     };
     if in_body.1.is_some() || in_body.0.is_some_and(|named| named != id) {
-        return Err(Error::invalid_request("the client is authenticated in two ways"));
+        return Err(Error::invalid_request("use only one client authentication method"));
     }
     by(&id, &secret, AuthMethod::ClientSecretBasic).await
 }

@@ -75,7 +75,7 @@ pub async fn serve(
                 Ok(next) => next,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be taken");
+                    tracing::warn!(%error, "could not accept a connection");
                     sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
@@ -94,7 +94,7 @@ pub async fn serve(
     drop(listener);
     let all = async { while open.join_next().await.is_some() {} };
     if timeout(Duration::from_secs(bounds.stop_seconds), all).await.is_err() {
-        tracing::warn!(connections = open.len(), "some requests could not be finished in time");
+        tracing::warn!(connections = open.len(), "some requests did not finish in time");
         open.shutdown().await;
     }
     Ok(())
@@ -169,7 +169,7 @@ impl Connection {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%error, peer = %self.peer, "a connection was lost");
+            tracing::debug!(%error, peer = %self.peer, "connection lost");
         }
     }
 }
@@ -215,8 +215,8 @@ impl Slots {
                 tracing::warn!(
                     %network,
                     connections = taken.connections,
-                    "too many connections from one network, more are closed: if it is a proxy of yours, add it to \
-                     trusted_proxies; else see connections.per_network"
+                    "too many connections from one network; closing further ones. If it is your proxy, add it to \
+                     trusted_proxies; otherwise see connections.per_network"
                 );
             }
             return None;

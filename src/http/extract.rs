@@ -188,7 +188,10 @@ impl ParamsBody {
         // An absent body has no type: a key can be revoked by its header alone.
         let is_absent = media.is_empty() && body.size_hint().exact() == Some(0);
         if !is_json && !is_absent && !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Err(Error::new(ErrorCode::UnsupportedMediaType, "send application/x-www-form-urlencoded"));
+            return Err(Error::new(
+                ErrorCode::UnsupportedMediaType,
+                "the content type must be application/x-www-form-urlencoded",
+            ));
         }
         let bytes = read_body(&parts.headers, body, limit).await?;
         Ok((parts.headers, Self { bytes, is_json }))

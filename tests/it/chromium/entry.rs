@@ -17,7 +17,7 @@ async fn one_signs_in_with_the_right_password_and_out_again() {
         place.goto("/settings/keys").await;
         window.page("Sign in").await;
         sign_in(window, "wrong horse battery").await;
-        window.see("That email and password do not match.").await;
+        window.see("The email address or password is wrong.").await;
         window.page("Sign in").await;
         assert_eq!((window.value("#email").await.as_str(), window.value("#password").await.as_str()), (EMAIL, ""));
         assert_eq!(window.focused().await, "password", "what is to be typed again");

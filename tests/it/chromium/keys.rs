@@ -65,7 +65,7 @@ async fn a_form_that_is_wrong_says_where_and_loses_nothing() {
         place.sign_in().await;
         window.fill("#key-name", "Kept").await;
         window.press("Generate new key").await;
-        window.see("No key was made.").await;
+        window.see("The key was not created.").await;
         window.page("API keys").await;
         assert!(window.text("#key-scope-error").await.contains("Choose at least one permission"));
         assert_eq!(window.value("#key-name").await, "Kept");

@@ -80,7 +80,7 @@ async fn a_new_secret_leaves_the_old_one_time() {
         window.click("#overlap option[value='1h']").await;
         window.press("Rotate secret").await;
         window.page("New secret").await;
-        window.see("The secret before this one keeps working until").await;
+        window.see("The previous secret keeps working until").await;
         let new = shown(window).await;
         assert_eq!(new.id, old.id);
         assert!(new.secret != old.secret && works(&place, &old).await && works(&place, &new).await);
@@ -95,7 +95,7 @@ async fn a_new_secret_leaves_the_old_one_time() {
         place.goto(&path).await;
         window.page("My app").await;
         window.click("details.danger-zone summary").await;
-        window.press("Delete app for good").await;
+        window.press("Delete app").await;
         window.see("The app was deleted.").await;
         window.page("Your apps").await;
         assert!(!works(&place, &newest).await);

@@ -13,11 +13,11 @@ async fn pages_off_the_way_are_whole_too() {
         let iss = place.server.base.replace(':', "%3A").replace('/', "%2F");
         for (path, heading) in [
             ("/nowhere", "Not found"),
-            ("/oauth/authorize?client_id=nobody", "This request cannot be completed"),
+            ("/oauth/authorize?client_id=nobody", "Invalid request"),
             ("/apps/callback", "Example callback"),
             ("/api/docs", "API reference"),
-            (&format!("/apps/callback?code=gd_code_{}&state=x&iss={iss}", "a".repeat(90)), "Here is your code"),
-            ("/apps/callback?error=access_denied&error_description=no", "No code this time"),
+            (&format!("/apps/callback?code=gd_code_{}&state=x&iss={iss}", "a".repeat(90)), "Your authorization code"),
+            ("/apps/callback?error=access_denied&error_description=no", "The sign-in failed"),
         ] {
             place.goto(path).await;
             window.page(heading).await;

@@ -15,7 +15,7 @@ async fn make(window: &Window, name: &str, is_grid: bool) {
     }
     window.press("Create project").await;
     window.page(name).await;
-    window.see("The project is ready.").await;
+    window.see("The project was created.").await;
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_grid_gets_its_one_key_and_another_in_its_place() {
         window.page("Grid 7").await;
         place.server.introspect(&place.api, &new).await.inactive();
         window.press("Enable project").await;
-        window.see("Its keys are accepted again.").await;
+        window.see("Its keys work again.").await;
         place.window.close().await;
     }
 }
@@ -79,7 +79,7 @@ async fn a_malformed_network_is_said_beside_its_field_and_nothing_is_lost() {
         window.click("#new-key details summary").await;
         window.fill("#key-networks", "10.0.0.7/8").await;
         window.press("Generate new key").await;
-        window.see("No key was made.").await;
+        window.see("The key was not created.").await;
         window.page("API keys").await;
         assert!(window.text("#key-networks-error").await.contains("write 10.0.0.0/8 instead"));
         assert_eq!(window.value("#key-name").await, "Bounded");
@@ -103,7 +103,7 @@ async fn a_malformed_network_is_said_beside_its_field_and_nothing_is_lost() {
         assert!(window.text("#key-networks-error").await.starts_with("Nonsense is no network"));
         window.fill("#key-networks", "127.0.0.1").await;
         window.press("Save networks").await;
-        window.see("The key works from one network only.").await;
+        window.see("The key works only from one network.").await;
         place.server.get_as("/v1/users/me", &key).await.status(200);
         place.window.close().await;
     }
@@ -132,11 +132,11 @@ async fn whoever_asks_why_a_request_was_refused_is_told() {
         window.press("Why was my request refused?").await;
         window.page("Why was my request refused?").await;
         window.fill("#request-id", "req_never").await;
-        window.press("Find out").await;
+        window.press("Search").await;
         window.see("Nothing found.").await;
         window.page("Why was my request refused?").await;
         window.fill("#request-id", refused.header("x-request-id")).await;
-        window.press("Find out").await;
+        window.press("Search").await;
         window.see("Revoked just now.").await;
         window.page("Why was my request refused?").await;
         window.press("Nightly backup").await;

@@ -140,8 +140,8 @@ async fn an_ordinary_user_has_their_own_and_is_told_what_is_wrong() {
     says(&["key", "create", "--scope", "read", "--user", "bob@example.com"], "only an administrator may set user");
     says(&["key", "list", "--user", "bob@example.com"], "there is no such user");
     says(&["key", "revoke", "key_x"], "there is no such key; `grantd key list");
-    says(&["project", "list"], "this needs the scope grantd:projects:read");
-    says(&["user", "list"], "this needs the scope grantd:users:read");
+    says(&["project", "list"], "the scope grantd:projects:read is required");
+    says(&["user", "list"], "the scope grantd:users:read is required");
     for command in [
         &["backup", "x"][..],
         &["doctor"],

@@ -181,7 +181,7 @@ async fn a_key_without_a_right_scope_is_not_made() {
     for fields in cases {
         let reply = generate(&browser, fields).await;
         reply.status(400);
-        assert!(reply.body.contains("No key was made"), "{fields:?}");
+        assert!(reply.body.contains("The key was not created"), "{fields:?}");
         assert!(!reply.body.contains("gd_live_"));
     }
     for (environment, expires_in) in

@@ -295,7 +295,7 @@ async fn code(printed: &str) -> String {
     let shown = window.text("main").await;
     assert!(!shown.contains("Unverified") && !shown.contains("Local app"), "a warning of the demo's own app: {shown}");
     window.press("Allow").await;
-    window.page("Here is your code").await;
+    window.page("Your authorization code").await;
     let code = window.text("#code").await;
     window.close().await;
     code

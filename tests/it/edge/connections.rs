@@ -174,7 +174,11 @@ async fn descriptors_are_raised_as_far_as_may_be_and_never_run_out() {
     // One more waits until those before it are given up, and is answered; so is what needs the database.
     assert_eq!(ask(&mut connect(&server), LIVEZ), "HTTP/1.1 200 OK");
     server.introspect(&api, "nonsense").await.inactive();
-    assert!(!server.log().contains("could not be taken") && !server.log().contains("open files"), "{}", server.log());
+    assert!(
+        !server.log().contains("could not accept a connection") && !server.log().contains("open files"),
+        "{}",
+        server.log()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -32,7 +32,7 @@ async fn a_get_of_an_address_that_takes_posts_is_told_so() {
         assert_eq!(reply.status(405).header("allow"), "POST", "{path}");
         match path.as_str() {
             path if path.starts_with("/api/v1/") => {
-                assert_eq!(reply.text("title"), "Another method is needed", "{path}")
+                assert_eq!(reply.text("title"), "Method not allowed", "{path}")
             }
             path if path.starts_with("/oauth/") || path.starts_with("/leaks/") => {
                 assert_eq!(reply.text("error"), "method_not_allowed", "{path}");

@@ -291,7 +291,7 @@ async fn the_owner_of_a_refused_key_reads_the_request_what_it_needed_and_what_to
     let browser = app.browser();
     browser.log_in("alice@example.com").await;
     let empty = browser.get("/settings/denied").await.body;
-    assert!(empty.contains("None that are remembered"), "{empty}");
+    assert!(empty.contains("None recently"), "{empty}");
     let refused = ask(&app, &key, "/v1/docks?api=1&who=alice", "192.0.2.7").await;
     refused.status(403);
     ask(&app, &key, "/v1/elsewhere", "192.0.2.7").await.status(403);
@@ -312,7 +312,7 @@ async fn the_owner_of_a_refused_key_reads_the_request_what_it_needed_and_what_to
         assert!(one.contains(scope) && !one.contains(route), "{one}");
         // A caller from outside the key's networks hears that the key is invalid; its owner reads which address to use.
         let one = browser.get(&format!("/settings/denied?request_id={}", elsewhere.header("x-request-id"))).await.body;
-        assert!(one.contains("Send it from an address on the key") && one.contains("192.0.2.7"), "{one}");
+        assert!(one.contains("Send it from an allowed network") && one.contains("192.0.2.7"), "{one}");
         assert!(!eve.get("/settings/denied").await.body.contains("/v1/docks"), "nobody else's");
         app.app.background.flush().await.expect("flushed");
     }

@@ -65,7 +65,7 @@ async fn unknown_wrong_and_disabled_look_alike() {
         let csrf = reply.input("csrf");
         pages.push(reply.body.replace(&csrf, "").replace(email, "").replace(" autofocus", ""));
     }
-    assert!(pages.iter().all(|page| page.contains("That email and password do not match.")), "{}", pages[0]);
+    assert!(pages.iter().all(|page| page.contains("The email address or password is wrong.")), "{}", pages[0]);
     assert_eq!(pages[0], pages[1]);
     assert_eq!(pages[0], pages[2]);
 }
@@ -248,7 +248,7 @@ async fn coming_back_from_consent_needs_no_second_sign_in() {
     assert!(consent.body.contains("name=\"decision\""), "{}", consent.body);
     let back = browser.get(&login).await;
     assert!(back.page(200).body.contains("You are signed in") && back.body.contains("Continue"), "{}", back.body);
-    assert!(!back.body.contains("asks you to sign in again") && !back.body.contains("name=\"password\""));
+    assert!(!back.body.contains("requires you to sign in again") && !back.body.contains("name=\"password\""));
     let id = login.split_once("interaction=").expect("an interaction").1;
     let on = browser.follow(browser.get(&format!("/oauth/authorize?interaction={id}")).await).await;
     assert!(on.body.contains("name=\"decision\""), "{}", on.body);
@@ -257,7 +257,7 @@ async fn coming_back_from_consent_needs_no_second_sign_in() {
     // Where the app does ask for another sign-in, there is a form.
     let again = browser.get(&authorize_url(&client, &[("prompt", "login")])).await.location();
     let again = browser.get(&again).await;
-    assert!(again.body.contains("asks you to sign in again") && again.body.contains("name=\"password\""));
+    assert!(again.body.contains("requires you to sign in again") && again.body.contains("name=\"password\""));
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ async fn an_app_is_registered_and_its_flow_works() {
     app.user("ada@example.com").await;
     let browser = app.browser();
     browser.log_in("ada@example.com").await;
-    assert!(browser.get("/apps").await.body.contains("Nothing registered yet"));
+    assert!(browser.get("/apps").await.body.contains("No apps yet"));
     let client = registered(&browser).await;
     let secret = client.secret.clone().expect("a secret");
     let (access, _) = tokens(&browser, &client).await;
@@ -101,7 +101,7 @@ async fn what_cannot_be_registered_is_said_beside_its_field() {
     let reply =
         register(&browser, &[("name", "x"), ("redirect_uris", CALLBACK), ("scope", "read"), ("type", "trusted")]).await;
     reply.page(400);
-    assert!(browser.get("/apps").await.body.contains("Nothing registered yet"));
+    assert!(browser.get("/apps").await.body.contains("No apps yet"));
 }
 
 #[tokio::test]

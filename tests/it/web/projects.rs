@@ -40,7 +40,7 @@ async fn a_harbor_has_a_details_page_with_its_keys() {
     let details = ada.get(&path).await;
     assert!(details.body.contains("<bdi>Buoy</bdi>") && details.body.contains("<bdi>Second</bdi>"));
     assert!(ada.get("/settings/keys").await.body.contains("<bdi>North harbor</bdi></a>"));
-    assert!(ada.get(LIST).await.body.contains("2 live keys"));
+    assert!(ada.get(LIST).await.body.contains("2 active keys"));
 }
 
 #[tokio::test]
@@ -191,7 +191,7 @@ async fn the_project_of_somebody_else_is_not_there_to_see_or_use() {
     let fields = [("scope", "read"), ("project", id)];
     let reply = submit(&eve, "/settings/keys", "/settings/keys", &fields).await;
     reply.page(400);
-    assert!(reply.body.contains("No key was made"), "{}", reply.body);
+    assert!(reply.body.contains("The key was not created"), "{}", reply.body);
     let fields = [("scope", "read"), ("project", "project_missing")];
     submit(&eve, "/settings/keys", "/settings/keys", &fields).await.page(400);
     for page in [LIST, "/settings/keys"] {

@@ -60,7 +60,7 @@ async fn a_form_whose_session_ended_leads_back_to_its_page_and_says_that_nothing
     assert!(app.app.store.set_user_active(app.now(), Origin::default(), user, true).await.expect("enabled"));
     let sent = browser.post(&format!("/settings/keys/{key_id}/revoke"), &[("csrf", &csrf)]).await;
     let page = browser.follow(sent).await;
-    for words in ["Your session ended. Sign in to continue.", "was not saved", "send it again"] {
+    for words in ["Your session ended. Sign in to continue.", "were not saved", "send them again"] {
         assert!(page.page(200).body.contains(words), "{words}: {}", page.body);
     }
     app.introspect(&key).await.active();

@@ -62,12 +62,12 @@ async fn a_password_changes_only_for_whoever_knows_it_and_to_a_good_one() {
     let browser = app.browser();
     browser.log_in(ADA).await;
     for (current, new, again, why) in [
-        ("not my password", NEW, NEW, "That is not your password."),
+        ("not my password", NEW, NEW, "The password is wrong."),
         (PASSWORD, "short", "short", "A password has at least 15 characters"),
         (PASSWORD, "passwordpassword", "passwordpassword", "This password is easy to guess"),
         (PASSWORD, "ada@example.com ada", "ada@example.com ada", "This password is easy to guess"),
-        (PASSWORD, NEW, "kestrel over a quiet pond", "This is not what you typed above."),
-        (PASSWORD, NEW, "", "This is not what you typed above."),
+        (PASSWORD, NEW, "kestrel over a quiet pond", "The passwords do not match."),
+        (PASSWORD, NEW, "", "The passwords do not match."),
     ] {
         let refused = change(&browser, current, new, again).await;
         assert!(refused.page(400).body.contains(why), "{why}: {}", refused.body);
@@ -105,7 +105,7 @@ async fn one_sees_where_one_is_signed_in_and_signs_out_there() {
     let stranger = app.browser();
     stranger.log_in("bob@example.com").await;
     let page = own.get(PAGE).await;
-    for words in ["Firefox on Linux", "this browser", "Safari on iPhone", "From 203.0.113.9", "An unknown browser"] {
+    for words in ["Firefox on Linux", "this browser", "Safari on iPhone", "From 203.0.113.9", "Unknown browser"] {
         assert!(page.body.contains(words), "{words}: {}", page.body);
     }
     let cookie = own.cookie("__Host-grantd_session").expect("a session");
@@ -125,7 +125,7 @@ async fn one_sees_where_one_is_signed_in_and_signs_out_there() {
     own.submit(PAGE, action, &[]).await.page(404);
     let done = own.submit(PAGE, "/settings/security/sessions/end-others", &[]).await;
     let page = own.follow(done).await;
-    assert!(page.body.contains("signed out everywhere else") && !page.body.contains("An unknown browser"));
+    assert!(page.body.contains("signed out everywhere else") && !page.body.contains("Unknown browser"));
     assert_eq!(third.get(PAGE).await.location(), "/login");
     stranger.get(PAGE).await.page(200);
     assert!(own.get("/settings/activity").await.body.contains("You signed out another browser"));
