@@ -122,8 +122,8 @@ impl Config {
     #[must_use]
     pub fn missing_proxy(&self) -> Option<&'static str> {
         (self.issuer.is_https() && self.trusted_proxies.is_empty()).then_some(
-            "the issuer is https and this server speaks plain HTTP, so a proxy stands in front of it: add its address to \
-             trusted_proxies, or who calls is not known",
+            "the issuer is https, so there must be a TLS proxy in front of this server: add its address to \
+             trusted_proxies; otherwise the senders of requests are unknown",
         )
     }
 
