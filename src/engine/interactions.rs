@@ -20,7 +20,7 @@ pub async fn find(store: &Store, now: Timestamp, browser: Option<Digest>, id: &s
     if browser != Some(interaction.browser) {
         return Err(Error::new(
             ErrorCode::Forbidden,
-            "this sign-in began in another browser; start again from the app",
+            "this sign-in was started in another browser; start again from the app",
         ));
     }
     Ok(interaction)

@@ -47,11 +47,11 @@ impl NewPassword {
         let length = text.chars().count();
         if length < LENGTH_MIN {
             return Err(Error::invalid_request(format!(
-                "a password has at least {LENGTH_MIN} characters; a few unrelated words are long and easy to remember"
+                "the password must have at least {LENGTH_MIN} characters; a few unrelated words make a good one"
             )));
         }
         if length > LENGTH_MAX {
-            return Err(Error::invalid_request(format!("a password has at most {LENGTH_MAX} characters")));
+            return Err(Error::invalid_request(format!("the password must have at most {LENGTH_MAX} characters")));
         }
         if guesses_log10(&text, &own_words(whose)) < GUESSES_LOG10_MIN {
             return Err(Error::invalid_request(

@@ -88,7 +88,7 @@ impl Passwords {
     /// `temporarily_unavailable` if too many are queued.
     pub async fn hash(&self, NewPassword(password): NewPassword) -> Result<String, Error> {
         let waiting = Arc::clone(&self.waiting).try_acquire_owned();
-        let waiting = waiting.map_err(|_| Error::unavailable("too many sign-ins wait"))?;
+        let waiting = waiting.map_err(|_| Error::unavailable("too many sign-ins are waiting"))?;
         self.run(waiting, move || hash_now(&password)).await?
     }
 

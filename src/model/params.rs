@@ -111,7 +111,7 @@ impl<'a> Params<'a> {
     /// `invalid_request`.
     pub fn without_nul(self) -> Result<Self, Error> {
         if self.pairs().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
-            return Err(Error::invalid_request("a parameter holds a NUL"));
+            return Err(Error::invalid_request("a parameter contains a NUL character"));
         }
         Ok(self)
     }

@@ -23,34 +23,34 @@ impl RedirectUri {
     pub fn register(text: &str) -> Result<Self, Error> {
         let refuse = |why: &'static str| Err(Error::invalid_request(why));
         if text.len() > REDIRECT_URI_MAX {
-            return refuse("a redirect URI may have at most 2048 bytes");
+            return refuse("a redirect URI must have at most 2048 bytes");
         }
         let plain = |b: u8| {
             matches!(b, 0x21..=0x7E)
                 && !matches!(b, b'\\' | b'"' | b'<' | b'>' | b'*' | b'`' | b'{' | b'}' | b'|' | b'^')
         };
         if text.is_empty() || !text.bytes().all(plain) {
-            return refuse("a redirect URI is plain ASCII without spaces, wildcards, quotes or backslashes");
+            return refuse("a redirect URI must be ASCII without spaces, wildcards, quotes or backslashes");
         }
         let Ok(url) = Url::parse(text) else {
-            return refuse("a redirect URI is absolute, such as https://app.example.com/callback");
+            return refuse("a redirect URI must be absolute, such as https://app.example.com/callback");
         };
         if text.contains('#') {
-            return refuse("a redirect URI has no fragment");
+            return refuse("a redirect URI must not have a fragment");
         }
         let authority = text.split(['/', '?']).nth(2).unwrap_or_default();
         if !url.username().is_empty() || url.password().is_some() || authority.contains('@') {
-            return refuse("a redirect URI has no user information");
+            return refuse("a redirect URI must not have user information");
         }
         let path = text.split('?').next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
         if path.split('/').any(|segment| segment == "." || segment == "..") {
-            return refuse("a redirect URI has no dot segments");
+            return refuse("a redirect URI must not have dot segments");
         }
         match url.scheme() {
             // Browsers skip extra slashes and use the first path segment as the host, not the host that is displayed.
             "https" if text.starts_with("https://") && !authority.is_empty() => {}
             "http" if split_loopback(text).is_some() => {}
-            "http" => return refuse("http is for loopback alone; use https"),
+            "http" => return refuse("http is only allowed for loopback; use https"),
             scheme if scheme.contains('.') && text.starts_with(scheme) => {}
             _ => {
                 return refuse(

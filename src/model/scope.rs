@@ -27,7 +27,7 @@ impl Scopes {
         }
         text.split(' ').filter(|name| !name.is_empty()).try_fold(Self::default(), |mut scopes, name| {
             if !is_scope_token(name) {
-                return Err(Error::invalid_scope("scope has characters outside the grammar of RFC 6749 section 3.3"));
+                return Err(Error::invalid_scope("scope contains characters that RFC 6749 section 3.3 does not allow"));
             }
             scopes.0.insert(name.to_owned());
             Ok(scopes)

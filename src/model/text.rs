@@ -28,10 +28,12 @@ pub const NAME_PATTERN: &str = concat!(
 /// `invalid_request` naming `what`.
 pub fn name(what: &'static str, text: &str) -> Result<String, Error> {
     if text.trim().is_empty() || text.chars().count() > NAME_MAX {
-        return Err(Error::invalid_request(format!("{what} has 1 to {NAME_MAX} characters")));
+        return Err(Error::invalid_request(format!("{what} must have 1 to {NAME_MAX} characters")));
     }
     if text.chars().any(deceives) {
-        return Err(Error::invalid_request(format!("{what} has control, zero-width or direction-changing characters")));
+        return Err(Error::invalid_request(format!(
+            "{what} must not contain control, zero-width or direction-changing characters"
+        )));
     }
     Ok(text.trim().to_owned())
 }

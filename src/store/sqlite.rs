@@ -160,7 +160,7 @@ impl Sqlite {
         let name = target.display();
         OpenOptions::new().create_new(true).write(true).mode(0o600).open(target).map_err(|error| {
             Error::Setup(match error.kind() {
-                ErrorKind::AlreadyExists => format!("{name} exists already: a backup is a new file"),
+                ErrorKind::AlreadyExists => format!("{name} already exists; choose a new file"),
                 _ => format!("cannot create {name}: {error}"),
             })
         })?;

@@ -117,7 +117,7 @@ impl Attempt {
         let turn = match app.passwords.turn(account, sender) {
             Ok(turn) => turn,
             Err(Busy::Own) => return Ok(PasswordCheck::Wait(TURN_SECONDS)),
-            Err(Busy::All) => return Err(Error::unavailable("too many sign-ins wait")),
+            Err(Busy::All) => return Err(Error::unavailable("too many sign-ins are waiting")),
         };
         let found = match &self.email {
             Some(email) => app.store.find_user_by_email(email).await?,

@@ -141,7 +141,7 @@ impl Limiter {
                     counted
                 }
                 (None, SharedFailure::Local) => self.plans.ask(ask, now, subject, &limits),
-                (None, SharedFailure::Refuse) => return Err(Error::unavailable("the shared limits are gone")),
+                (None, SharedFailure::Refuse) => return Err(Error::unavailable("the shared limits are unreachable")),
                 (None, SharedFailure::Allow) => return Ok(None),
             },
         };

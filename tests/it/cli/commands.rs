@@ -67,7 +67,7 @@ fn a_user_is_disabled_enabled_and_given_a_new_password() {
 fn a_bad_user_is_refused_with_what_is_right() {
     let here = Installation::new();
     here.user("alice@example.com");
-    says(&here, &["user", "create", "--email", "alice@example.com"], "a user with this address exists already");
+    says(&here, &["user", "create", "--email", "alice@example.com"], "a user with this email address already exists");
     says(&here, &["user", "create", "--email", "nobody"], "address");
     says(&here, &["user", "create", "--email", "b@example.com", "--name", ""], "the name");
     says(&here, &["user", "create"], "--email");
@@ -92,10 +92,10 @@ fn an_api_is_made_with_the_credentials_of_its_resource_server() {
     assert_eq!(members(&list["items"][0]), api);
     assert_eq!(list["items"][0]["scopes"], json!([{ "name": "read", "description": "Read it" }]));
     let other = ["api", "create", "--identifier", "https://b.example.com", "--name", "B"];
-    says(&here, &create, "an API with this identifier or slug exists already");
-    says(&here, &["api", "create", "--identifier", "nowhere", "--name", "B"], "the identifier is an absolute URI");
-    says(&here, &[&other[..], &["--scope", "all=All"]].concat(), "is not \"all\"");
-    says(&here, &[&other[..], &["--scope", "a b=C"]].concat(), "is not \"all\"");
+    says(&here, &create, "an API with this identifier or slug already exists");
+    says(&here, &["api", "create", "--identifier", "nowhere", "--name", "B"], "identifier must be an absolute URI");
+    says(&here, &[&other[..], &["--scope", "all=All"]].concat(), "must not be \"all\"");
+    says(&here, &[&other[..], &["--scope", "a b=C"]].concat(), "must not be \"all\"");
     says(&here, &[&other[..], &["--slug", "!"]].concat(), "slug must have 1 to 60");
     says(&here, &[&other[..], &["--algorithm", "HS256"]].concat(), "ES256, EdDSA or RS256");
     says(&here, &[&other[..], &["--profile", "x"]].concat(), "possible values: telemetry-harbor, bearer, ensemble");
@@ -135,16 +135,16 @@ fn a_bad_client_is_refused_with_what_is_right() {
     let here = Installation::new();
     let api = here.api();
     let create = ["client", "create", "--name", "App", "--redirect-uri", "https://app.example.com/cb"];
-    says(&here, &create[..4], "the code flow needs 1 to 20 redirect URIs");
+    says(&here, &create[..4], "the authorization code grant requires 1 to 20 redirect URIs");
     says(&here, &[&create[..4], &["--redirect-uri", "http://app.example.com/"]].concat(), "https");
     says(&here, &[&create[..4], &["--redirect-uri", "https://*.example.com/"]].concat(), "redirect");
     says(&here, &[&create[..], &["--scope", "admin"]].concat(), "there is no such scope; scopes are: read write");
     says(&here, &[&create[..], &["--type", "secret"]].concat(), "possible values: public, confidential");
     says(&here, &[&create[..], &["--grant-type", "password"]].concat(), "possible values: authorization_code");
-    says(&here, &[&create[..], &["--type", "public", "--without-pkce"]].concat(), "a public client needs PKCE");
+    says(&here, &[&create[..], &["--type", "public", "--without-pkce"]].concat(), "a public client must use PKCE");
     let machine = [&create[..], &["--type", "public", "--grant-type", "client_credentials"]].concat();
-    says(&here, &machine, "has no client_credentials");
-    says(&here, &[&create[..], &["--auth-method", "none"]].concat(), "a confidential one has a secret");
+    says(&here, &machine, "cannot use client_credentials");
+    says(&here, &[&create[..], &["--auth-method", "none"]].concat(), "a confidential one another method");
     says(&here, &[&create[..], &["--refresh-grace", "61"]].concat(), "0..=60");
     says(&here, &["client", "rotate-secret", "client_x"], "`grantd client list`");
     // An API without its client would be unguarded.
@@ -209,7 +209,7 @@ fn a_bad_key_is_refused_with_what_is_right() {
         says(
             &here,
             &[&create[..], &[&format!("--expires-in={span}")]].concat(),
-            "a span is a number with s, m, h or d",
+            "a duration must be a number followed by s, m, h or d",
         );
     }
     says(&here, &[&create[..], &["--expires-in", "4000d"]].concat(), "ten years");

@@ -188,7 +188,7 @@ fn a_password_in_the_database_url_is_in_no_debug_output_and_not_welcome_among_ar
     assert!(!format!("{config:?}").contains("hunter2"));
     assert_eq!(config.warnings, [] as [&str; 0]);
     let config = load(&[], &[("database", url)]).expect("a configuration");
-    assert!(config.warnings[0].contains("--database holds a password") && !config.warnings[0].contains("hunter2"));
+    assert!(config.warnings[0].contains("--database contains a password") && !config.warnings[0].contains("hunter2"));
 }
 
 #[test]

@@ -39,7 +39,7 @@ async fn another_master_key_refuses_the_start() {
     here.serve().await.kill();
     for (key, words) in [
         ("9vL0yXgq4cYwz7bWzJt1mC5oHcZk0Q8sTn3uRfEaPdI=", "created with another master key"),
-        ("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=", "looks like a sample"),
+        ("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=", "the master key is not random"),
         ("short", "32 random bytes in base64"),
     ] {
         here.set("GRANTD_MASTER_KEY", key);

@@ -97,7 +97,7 @@ async fn a_revocation_that_was_not_kept_is_not_acknowledged() {
             reply.json(),
             json!({
                 "error": "temporarily_unavailable",
-                "error_description": "the service is temporarily unavailable, try again",
+                "error_description": "the service is temporarily unavailable; try again",
             })
         );
         app.database.run(&format!("ALTER TABLE hidden RENAME TO {table}")).await;

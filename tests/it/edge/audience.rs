@@ -42,7 +42,7 @@ async fn a_panic_is_a_500_without_detail_in_the_form_of_its_reader() {
             person.body
         );
         let program = failing(Audience::Program, &[]).await.get("/panics").await;
-        let words = r#"{"error":"server_error","error_description":"something went wrong on our side"}"#;
+        let words = r#"{"error":"server_error","error_description":"internal server error"}"#;
         assert_eq!(program.status(500).body, words);
         let management = failing(Audience::Management, &[]).await.get("/panics").await;
         assert_eq!(management.status(500).header("content-type"), "application/problem+json");

@@ -27,7 +27,7 @@ async fn a_server_whose_clock_is_far_behind_does_not_start() {
     };
     for behind in [-301, -3600, -86_400] {
         let error = start(behind).await.expect_err("too far behind").to_string();
-        assert!(error.contains("set the clock right") && error.contains("restore a backup"), "{error}");
+        assert!(error.contains("correct the clock") && error.contains("restore a backup"), "{error}");
     }
     for near in [-299, 0, 3600, WEEK] {
         start(near).await.expect("a start");

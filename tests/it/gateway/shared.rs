@@ -244,8 +244,8 @@ async fn without_redis_requests_are_refused_or_allowed_where_that_is_configured(
         nodes.redis.again();
         nodes.until(&key, |reply| reply.headers.contains_key("x-ratelimit-limit")).await;
         let text = log.text();
-        assert_eq!(text.matches("the shared limits cannot be reached").count(), 1, "{text}");
-        assert_eq!(text.matches("the shared limits are reached again").count(), 1, "{text}");
+        assert_eq!(text.matches("cannot reach the shared limits").count(), 1, "{text}");
+        assert_eq!(text.matches("the shared limits are reachable again").count(), 1, "{text}");
     }
 }
 

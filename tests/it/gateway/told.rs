@@ -132,7 +132,7 @@ async fn a_key_for_another_api_is_a_denied_use_at_the_gateway_and_at_introspecti
     at_the_gateway.status(401);
     introspected.inactive();
     for (reply, status) in [(&at_the_gateway, 401), (&introspected, 200)] {
-        assert_eq!(why(&app, reply, &user).await, [(status, "it is for another API".to_owned())]);
+        assert_eq!(why(&app, reply, &user).await, [(status, "the credential is for another API".to_owned())]);
     }
     app.app.background.flush().await.expect("flushed");
     let hours = app.app.store.key_usage(&id, app.now()).await.expect("usage");
@@ -164,7 +164,7 @@ async fn the_owner_learns_why_and_nobody_else() {
     for _ in 0..2 {
         for (reply, status, reason) in [
             (&scope, 403, "scope write missing"),
-            (&address, 401, "the address is not in the key's list"),
+            (&address, 401, "the sender's address is not in the key's allowed networks"),
             (&limited, 429, "over the plan's limit; try again in 3600 s"),
             (&revoked, 401, "revoked 3 h ago"),
             (&expired, 401, "expired 3 h ago"),
@@ -192,7 +192,7 @@ async fn a_request_that_no_rule_allows_is_told_to_the_owner_of_its_credential_al
     let (_, others) = app.key(&user, "other").await;
     for (path, status, reason) in [
         ("/nowhere", 403, "no rule of the API allows this request"),
-        ("/read/../x", 400, "The path has more than one reading."),
+        ("/read/../x", 400, "The path is ambiguous."),
         ("/read?api_key=x", 400, "Credentials belong in a header, not in the URL. Revoke this one."),
     ] {
         let reply = ask(&app, &key, path, "192.0.2.7").await;

@@ -14,27 +14,27 @@ fn hex(key: &str) -> String {
 
 /// Lines that are refused, or left out as there already, and why.
 const LEFT_OUT: [(u64, &str); 24] = [
-    (6, "this project has one live key at a time"),
-    (7, "the key is there already"),
-    (8, "somebody else's"),
-    (9, "no user has the owner's address"),
+    (6, "this project allows one active key"),
+    (7, "the key already exists"),
+    (8, "belongs to another user"),
+    (9, "there is no user with the owner's address"),
     (10, "too easy to guess"),
     (11, "looks like a JWT"),
-    (12, "a secret of this server's own"),
-    (13, "the environment is not"),
+    (12, "another secret of this server"),
+    (13, "unknown environment"),
     (14, "no such scope: fly"),
     (15, "the scopes are missing"),
     (16, "no such project"),
-    (17, "ended already"),
+    (17, "already expired"),
     (18, "expires_at is"),
     (19, "no such plan"),
     (20, "a network is malformed"),
-    (21, "one is enough"),
-    (22, "key or sha256 is needed"),
+    (21, "cannot be combined"),
+    (22, "key or sha256 is required"),
     (23, "sha256 is"),
-    (24, "no e-mail address"),
+    (24, "not an email address"),
     (25, "direction-changing"),
-    (26, "as many values as"),
+    (26, "the number of values differs"),
     (27, "quotation mark"),
     (28, "milliseconds"),
     (29, "a carriage return"),
@@ -140,7 +140,7 @@ fn an_import_is_a_few_entries_in_the_log_and_not_one_for_each_row() {
         .map(|entry| (entry["reason"].to_string(), entry["times"].as_i64().expect("a count")))
         .collect();
     assert_eq!(imports.len(), 3, "{imports:?}");
-    for (reason, times) in [("null", 3), ("\"the row was refused\"", 23), ("\"it was there before\"", 1)] {
+    for (reason, times) in [("null", 3), ("\"the row was refused\"", 23), ("\"it already existed\"", 1)] {
         assert!(imports.contains(&(reason.to_owned(), times)), "{imports:?}");
     }
 }
@@ -175,7 +175,7 @@ async fn json_lines_say_the_same_and_options_say_the_rest() {
     ];
     let told = import(&here, "keys.txt", &words);
     assert_eq!((counts(&told), &told["owners_made"]), ([3, 0, 4], &json!(1)), "{told}");
-    assert_eq!(told["left_out"]["not a JSON object of the known members"], 3);
+    assert_eq!(told["left_out"]["not a JSON object with known members"], 3);
     assert_eq!(told["lines"][0]["line"], 4);
     let forced = import(&here, "keys.txt", &[&words[..], &["--force-weak"]].concat());
     assert_eq!(counts(&forced), [1, 3, 3]);

@@ -159,7 +159,7 @@ async fn a_failure_tells_nothing_of_what_happened_inside() {
     app.database.run("ALTER TABLE grants RENAME TO away").await;
     for reply in [exchange(&app, &client, &code).await, flow::refresh(&app, &client, &refresh_token).await] {
         assert_eq!((reply.status(503).header("retry-after"), reply.header("cache-control")), ("1", "no-store"));
-        let said = json!({ "error": "temporarily_unavailable", "error_description": "the service is temporarily unavailable, try again" });
+        let said = json!({ "error": "temporarily_unavailable", "error_description": "the service is temporarily unavailable; try again" });
         assert_eq!(reply.json(), said);
     }
     let page = browser.get(&authorize_url(&first_party(&app).await, &[])).await;

@@ -142,7 +142,7 @@ async fn a_path_or_method_that_tricks_the_proxy_tricks_nobody(front: Front) {
     // What has two readings is refused in the API's words, not in the proxy's.
     for path in ["//public/a", "/public//a", "/public/a%2fb", "/public/a%252fb", "/public/%2e%2e/admin/a"] {
         let reply = front.raw(&format!("GET {path}"), &[]).await;
-        refused(&reply, 400, "invalid_request", "The path has more than one reading.", "");
+        refused(&reply, 400, "invalid_request", "The path is ambiguous.", "");
     }
     front.raw("HEAD /public/a", &[]).await.status(200);
     assert_eq!(front.upstream.one().method, "HEAD");

@@ -130,7 +130,7 @@ async fn mail_without_a_sender_is_refused_at_the_start() {
         let variables = [("GRANTD_MAIL__URL", "smtp://127.0.0.1:25"), ("GRANTD_MAIL__FROM", from)];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let error = Config::load(None, variables, &[]).expect_err("no sender").to_string();
-        assert!(error.contains("mail.from: the address mails are sent from"), "{error}");
+        assert!(error.contains("mail.from: the sender's address"), "{error}");
     }
 }
 

@@ -78,7 +78,7 @@ async fn rotating_leaves_the_old_key_its_time_and_no_more() {
     }
     let again = browser.post(&action, &[("csrf", &csrf), ("form", &form), ("overlap", "1h")]).await;
     again.page(409);
-    assert!(again.body.contains("was replaced before"), "{}", again.body);
+    assert!(again.body.contains("was already replaced"), "{}", again.body);
     app.advance(3601);
     app.introspect(&old).await.inactive();
     app.introspect(&new).await.active();

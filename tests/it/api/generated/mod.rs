@@ -25,11 +25,11 @@ const BODY_MAX: usize = 64 * 1024;
 
 /// What no schema of one member can say, in the words of the refusal. Each is said in the document's words.
 const RULES: [(&str, &str); 9] = [
-    ("post_users", "administrators are made on the server itself"),
-    ("post_clients", "a public client needs PKCE"),
-    ("post_clients", "a public client has auth_method none"),
-    ("post_clients", "the code flow needs 1 to 20 redirect URIs"),
-    ("patch_clients_id", "the code flow needs 1 to 20 redirect URIs"),
+    ("post_users", "administrators can only be created on the server"),
+    ("post_clients", "a public client must use PKCE"),
+    ("post_clients", "a public client must have auth_method none"),
+    ("post_clients", "the authorization code grant requires 1 to 20 redirect URIs"),
+    ("patch_clients_id", "the authorization code grant requires 1 to 20 redirect URIs"),
     ("post_apis", "slug must have 1 to 60"),
     ("post_apis_id_routes", "first and before cannot be combined"),
     ("post_apis_id_routes", "a public rule cannot require scopes"),
