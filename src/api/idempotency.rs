@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_that_shows_a_key_does_not_show_it_in_debug() {
+    fn responses_with_keys_hide_them_in_debug_output() {
         let response = JsonResponse::of(StatusCode::CREATED, &"gd_live_secret").expect("an answer");
         assert_eq!(format!("{response:?}"), "JsonResponse { status: 201, .. }");
     }

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_with_two_readings_are_refused() {
+    fn ambiguous_bodies_are_refused() {
         // THREATS: HX9 HX5
         assert!(parse::<Body>(br#"{"name":"a","count":7,"list":["x"]}"#).is_ok());
         let deep = format!("{{\"name\":\"a\",\"list\":{}{}}}", "[".repeat(1000), "]".repeat(1000));

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_names_its_parameters_and_absent_and_empty_are_the_same() {
+    fn filters_name_their_parameters_and_treat_empty_as_absent() {
         assert_eq!(read(""), Ok(Filter::default()));
         assert_eq!(read("name=&from=&outcome=&limit=3&cursor=x"), Ok(Filter::default()));
         let from = Some(Timestamp(7_000));

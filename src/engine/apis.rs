@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_grantds_own_is_nobody_elses() {
+    fn reserved_names_cannot_be_registered() {
         assert!(identifier("https://a.example", "https://a.example/api/v1".to_owned()).is_err());
         assert!(identifier("https://a.example", "https://b.example/api/v1".to_owned()).is_ok());
         assert!(slug("Grantd").is_err());

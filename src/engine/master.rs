@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_are_refused() {
+    fn sample_master_keys_are_refused() {
         // THREATS: JW11
         for sample in [
             "",
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn sealed_data_opens_under_its_key_and_context_alone() {
+    fn sealed_data_opens_only_with_its_key_and_context() {
         // THREATS: SR1
         let key = MasterKey::generate();
         let sealed = key.seal(Purpose::SigningKeys, "kid", b"private").expect("sealed");

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn one_subscriber_is_one_sender() {
+    fn ipv6_subscriber_counts_as_one_sender() {
         let of = |text: &str| {
             let address = text.parse().expect("address");
             let known = (String::new(), true, None);
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn those_behind_an_unknown_proxy_are_counted_in_few_parts() {
+    fn senders_behind_an_unknown_proxy_share_few_counters() {
         // THREATS: HX1 RL2
         let share = |name: &str, value: &str| sent("127.0.0.1", &[(name, value)]).share.expect("a part");
         let of = |value: &str| share("x-forwarded-for", value);

@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_normal_form() {
+    fn email_addresses_are_normalized() {
         // THREATS: HX7
         assert_eq!(normalize(" Alice@Example.COM ").expect("address"), "alice@example.com");
         for bad in ["a@x@y", "a\u{FF20}x", "a", "@x", "a@", "a@x..y", "a b@x", "a@x\n", "ａ@x.y", "a@[1.2.3.4]"] {

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_within_another_where_each_of_its_networks_is() {
+    fn network_list_is_within_another_if_each_network_is() {
         let of = |text: &str| Networks::parse(text).expect("networks");
         for (inner, outer, within) in [
             ("192.0.2.7", "192.0.2.0/24 10.0.0.0/8", true),

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_bytes_match() {
+    fn redirect_uris_match_byte_for_byte() {
         // THREATS: RU1
         let uri = registered("https://a.example/cb");
         for other in [
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_takes_any_port_and_nothing_else() {
+    fn loopback_redirects_match_any_port_only() {
         // THREATS: RU2
         for (uri, host) in [
             ("http://127.0.0.1:0/cb", "http://127.0.0.1"),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_registered() {
+    fn unsafe_redirect_uris_cannot_be_registered() {
         // THREATS: RU3 RU4
         for text in [
             "http://a.example/cb",
@@ -231,7 +231,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn https_matches_itself_alone(path in "[a-z/]{0,12}", other in "[ -~]{0,40}") {
+        fn https_redirects_match_only_themselves(path in "[a-z/]{0,12}", other in "[ -~]{0,40}") {
             let Ok(uri) = RedirectUri::register(&format!("https://a.example/{path}")) else { return Ok(()) };
             prop_assert_eq!(uri.matches(&other), uri.as_str() == other);
         }
@@ -247,7 +247,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_answered(text in "\\PC{0,80}") {
+        fn arbitrary_text_is_handled(text in "\\PC{0,80}") {
             let _ = RedirectUri::register(&text).map(|uri| uri.matches(&text));
         }
     }

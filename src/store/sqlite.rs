@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_is_on_the_disk_before_it_is_acknowledged() {
+    fn commits_are_synced_before_they_are_acknowledged() {
         // THREATS: ST5
         let folder = tempfile::tempdir().expect("a directory");
         let sqlite =

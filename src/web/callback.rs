@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_from_the_query_reaches_the_command_but_a_plain_code() {
+    fn only_a_plain_code_from_the_query_reaches_the_command() {
         // THREATS: AZ10
         assert!(
             matches!(of("code=gd_code_a-b_1&iss=https://auth.example"), CallbackOutcome::Code { curl, .. } if curl.contains("code=gd_code_a-b_1 "))

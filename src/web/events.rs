@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_sentences_also_those_of_later_versions() {
+    fn events_read_as_sentences_even_unknown_ones() {
         for (event, actor, words) in [
             ("key.create", "user_1", "Backup was created | from 192.0.2.0/24"),
             ("key.revoke", "cli", "Backup was revoked | by an administrator, from 192.0.2.0/24"),

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_and_moments_read_well() {
+    fn durations_and_times_are_readable() {
         for (seconds, text) in [
             (1, "1 second"),
             (90, "90 seconds"),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_is_called_what_people_call_it() {
+    fn user_agents_get_readable_names() {
         for (agent, words) in [
             ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Firefox on Linux"),
             (

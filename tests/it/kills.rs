@@ -32,7 +32,7 @@ const CODES: usize = 60;
 const ACKNOWLEDGED_MAX: usize = 12;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_acknowledged_is_lost_and_nothing_is_used_twice() {
+async fn kills_lose_nothing_acknowledged_and_allow_no_reuse() {
     // THREATS: ST1
     let mut lanes = JoinSet::new();
     for _ in 0..LANES {

@@ -89,7 +89,7 @@ fn winner(replies: &[Reply]) -> &Reply {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_code_is_redeemed_at_one_node() {
+async fn code_is_redeemed_on_one_node_only() {
     // THREATS: MN1 MN3
     let nodes = Nodes::new().await;
     let client = nodes.here.client_with_grace(true).await;
@@ -101,7 +101,7 @@ async fn one_code_is_redeemed_at_one_node() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_refresh_token_without_grace_rotates_at_one_node() {
+async fn refresh_token_without_grace_rotates_on_one_node_only() {
     // THREATS: MN2 MN3
     let nodes = Nodes::new().await;
     let client = nodes.here.client_with_grace(false).await;
@@ -114,7 +114,7 @@ async fn one_refresh_token_without_grace_rotates_at_one_node() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn within_the_grace_window_both_nodes_answer_the_same_successor() {
+async fn nodes_return_the_same_successor_within_the_grace_window() {
     let nodes = Nodes::new().await;
     let client = nodes.here.client_with_grace(true).await;
     let code = nodes.code(&client).await;
@@ -132,7 +132,7 @@ async fn within_the_grace_window_both_nodes_answer_the_same_successor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_request_sent_to_both_nodes_under_one_name_makes_one_key() {
+async fn idempotent_request_to_both_nodes_creates_one_key() {
     // THREATS: MN3
     let nodes = Nodes::new().await;
     let create = ["key", "create", "--user", "alice@example.com", "--scope", "read", "--scope", "grantd:keys:write"];
@@ -159,7 +159,7 @@ async fn one_request_sent_to_both_nodes_under_one_name_makes_one_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deadlock_is_told_as_503_and_nothing_has_happened() {
+async fn deadlock_is_answered_503_and_changes_nothing() {
     // THREATS: ST4
     // Transactions are not tried again by the server: whoever asked is told to, and nothing was done meanwhile.
     let nodes = Nodes::new().await;
@@ -199,7 +199,7 @@ async fn a_deadlock_is_told_as_503_and_nothing_has_happened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_node_revokes_the_other_refuses_for_good() {
+async fn revocation_on_one_node_holds_on_the_other() {
     // THREATS: AK10
     let nodes = Nodes::new().await;
     let client = nodes.here.client_with_grace(true).await;
@@ -228,7 +228,7 @@ async fn what_one_node_revokes_the_other_refuses_for_good() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_was_away_trusts_nothing_it_remembers() {
+async fn disconnected_node_does_not_use_its_cache() {
     // THREATS: AK10
     let nodes = Nodes::new().await;
     let (_, key) = nodes.here.key("alice@example.com");
@@ -242,7 +242,7 @@ async fn a_node_that_was_away_trusts_nothing_it_remembers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_nodes_that_start_together_on_nothing_agree() {
+async fn nodes_started_together_on_an_empty_database_agree() {
     // THREATS: MN4
     for _ in 0..10 {
         let here = Installation::on_postgres().await;

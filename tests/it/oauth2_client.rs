@@ -125,7 +125,7 @@ async fn walk(setting: &Setting, library: &Library) -> BasicTokenResponse {
 }
 
 #[tokio::test]
-async fn a_confidential_client_walks_every_flow() {
+async fn confidential_client_completes_every_flow() {
     let setting = Setting::new().await;
     let grants = ["--grant-type", "authorization_code", "--grant-type", "refresh_token"];
     let grants = [&["--redirect-uri", CALLBACK][..], &grants, &["--grant-type", "client_credentials"]].concat();
@@ -156,7 +156,7 @@ async fn a_confidential_client_walks_every_flow() {
 }
 
 #[tokio::test]
-async fn a_public_client_walks_its_flows() {
+async fn public_client_completes_its_flows() {
     let setting = Setting::new().await;
     let client = setting.here.client(&["--redirect-uri", CALLBACK, "--type", "public"]);
     let library = setting.library(&client);

@@ -89,7 +89,7 @@ impl Setting {
 }
 
 #[tokio::test]
-async fn the_curl_commands_run() {
+async fn curl_commands_work() {
     let setting = Setting::new().await;
     let commands = DOCUMENT.snippets("bash");
     assert_eq!(commands.len(), 3);
@@ -104,7 +104,7 @@ async fn the_curl_commands_run() {
 }
 
 #[tokio::test]
-async fn the_javascript_runs() {
+async fn javascript_snippets_work() {
     let setting = Setting::new().await;
     let said = setting.reader.node(&setting.here(&DOCUMENT.snippet("javascript", "fetch(")), ("API_KEY", ""));
     assert!(said.contains("Ada Lovelace"), "{said}");
@@ -118,7 +118,7 @@ async fn the_javascript_runs() {
 }
 
 #[tokio::test]
-async fn the_python_runs() {
+async fn python_snippets_work() {
     let setting = Setting::new().await;
     let said = setting.reader.python(&setting.here(&DOCUMENT.snippet("python", "YOUR_API_KEY")), ("API_KEY", ""));
     assert!(said.contains("Ada Lovelace"), "{said}");
@@ -130,7 +130,7 @@ async fn the_python_runs() {
 }
 
 #[tokio::test]
-async fn the_go_runs() {
+async fn go_snippets_work() {
     let setting = Setting::new().await;
     // The document imports fmt without using it, which Go refuses: its reader's main prints.
     let program = setting.here(&DOCUMENT.snippet("go", "package main"))
@@ -142,7 +142,7 @@ async fn the_go_runs() {
 }
 
 #[tokio::test]
-async fn the_oauth_requests_of_the_document_work_as_they_stand() {
+async fn oauth_requests_of_the_document_work() {
     let setting = Setting::new().await;
     // They know neither PKCE nor state.
     let client = setting.here.client(&["--redirect-uri", CALLBACK, "--without-pkce"]);
@@ -172,7 +172,7 @@ async fn the_oauth_requests_of_the_document_work_as_they_stand() {
 }
 
 #[tokio::test]
-async fn the_errors_are_those_of_the_document() {
+async fn errors_match_the_document() {
     let setting = Setting::new().await;
     assert_eq!(setting.get("/v1/users", None).await, (401, DOCUMENT.shown("missing_api_key")));
     assert_eq!(setting.get("/v1/users", Some("INVALID_KEY")).await, (401, DOCUMENT.shown("invalid_api_key")));
@@ -188,7 +188,7 @@ async fn the_errors_are_those_of_the_document() {
 }
 
 #[tokio::test]
-async fn without_grantd_nobody_is_let_in_or_called_invalid() {
+async fn api_fails_closed_without_grantd() {
     let setting = Setting::new().await;
     assert_eq!(setting.get("/v1/users/me", Some(&setting.key)).await.0, 200);
     setting.grantd.signal("KILL");

@@ -66,7 +66,7 @@ async fn pictured(browser: &Browser<'_>, pages: &[(&str, &str)]) {
 }
 
 #[tokio::test]
-async fn the_words_of_every_page() {
+async fn page_texts() {
     let app = TestApp::new().await;
     let user = app.user("ada@example.com").await;
     app.advance(60);
@@ -107,7 +107,7 @@ async fn the_words_of_every_page() {
 }
 
 #[tokio::test]
-async fn the_documents_that_programs_read() {
+async fn machine_readable_documents() {
     let app = TestApp::new().await;
     for (name, path) in [("metadata", "/.well-known/oauth-authorization-server"), ("openapi", "/openapi.json")] {
         let document = app.get(path).await.json();
@@ -116,7 +116,7 @@ async fn the_documents_that_programs_read() {
 }
 
 #[test]
-fn the_tables_of_the_command_line() {
+fn command_line_tables() {
     let here = Installation::new();
     here.api();
     here.user("alice@example.com");

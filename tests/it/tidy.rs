@@ -172,7 +172,7 @@ pub fn imports(source: &Source) -> Vec<String> {
 
 /// A line that is wider makes rustfmt leave all of its statement as it stands; SQL is what grows so wide.
 #[test]
-fn lines_of_code_are_narrow_enough_to_be_formatted() {
+fn lines_of_code_fit_the_formatter() {
     let mut wrong = Vec::new();
     for source in files("src/store", ".rs") {
         let code = source.code();
@@ -266,7 +266,7 @@ fn import_blocks_are_std_others_ours() {
 }
 
 #[test]
-fn some_words_stand_in_one_place() {
+fn restricted_calls_are_in_their_files() {
     let mut wrong = Vec::new();
     for source in files("src", ".rs") {
         let (code, imported) = (source.code(), imports(&source));
@@ -288,7 +288,7 @@ fn some_words_stand_in_one_place() {
 }
 
 #[test]
-fn nothing_is_left_for_later_and_nothing_is_banned() {
+fn todos_and_banned_calls_are_absent() {
     let later = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
     let mut wrong = Vec::new();
     let all =
@@ -325,7 +325,7 @@ fn every_template_and_migration_is_used() {
 }
 
 #[test]
-fn every_route_stands_once() {
+fn routes_are_declared_once() {
     let router = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/router.rs")).expect("the router");
     let mut seen = BTreeSet::new();
     let paths = router.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next());

@@ -34,7 +34,7 @@ fn flat(text: &str) -> String {
 }
 
 #[test]
-fn no_text_uses_a_phrase_that_reviews_have_struck() {
+fn texts_use_no_refused_phrase() {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = Source { path: "README.md".to_owned(), text: fs::read_to_string(readme).expect("README.md") };
     let folders = [("src", ""), ("templates", ".html"), ("migrations", ".sql"), ("docs", ".md"), ("examples", ".rs")];

@@ -46,7 +46,7 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn no_test_looks_at_a_clock_or_sleeps_by_itself() {
+fn tests_use_no_clock_and_no_sleep() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let mut files = Vec::new();
     rust_files(&root, &mut files);

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_kept_as_its_digest_and_what_gives_nothing_away() {
+    fn imported_keys_are_stored_as_digest_with_a_safe_hint() {
         let kept = check_key("sk_live_4eC39HqLyjWDarjtT1zdp7dcExample", false).unwrap_or_else(|why| panic!("{why}"));
         assert_eq!((kept.prefix.as_str(), kept.hint.as_str()), ("sk_live_", "mple"));
         let kept = check_key("3f9a01c47be28d56", true).unwrap_or_else(|why| panic!("{why}"));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_also_when_forced() {
+    fn texts_that_are_not_keys_are_refused_even_if_forced() {
         for no_key in [
             "short",
             "with space in between it",

@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_hour_and_day_has_a_column_and_counts_stand_in_theirs() {
+    fn charts_have_a_column_for_every_hour_and_day() {
         let now = Timestamp::from_seconds(1_795_255_200);
         let used = |hours_ago: i64| HourUsage {
             hour: hour(now).plus_seconds(-hours_ago * HOUR_SECONDS),

@@ -34,7 +34,7 @@ async fn only_administrators_manage_users_apis_and_plans() {
 }
 
 #[tokio::test]
-async fn users_are_made_changed_and_disabled() {
+async fn users_are_created_changed_and_disabled() {
     // THREATS: SE16 AK9
     let app = TestApp::new().await;
     let admin = Caller::admin(&app, EVERYTHING).await;
@@ -84,7 +84,7 @@ async fn users_are_made_changed_and_disabled() {
 }
 
 #[tokio::test]
-async fn an_owner_has_apps_of_their_own_and_an_administrator_all() {
+async fn users_manage_their_own_apps_and_administrators_all() {
     // THREATS: AK16 SE16
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -152,7 +152,7 @@ async fn an_owner_has_apps_of_their_own_and_an_administrator_all() {
 }
 
 #[tokio::test]
-async fn no_client_reaches_farther_than_the_key_that_made_it() {
+async fn clients_cannot_exceed_the_key_that_creates_them() {
     // THREATS: AK6
     let app = TestApp::new().await;
     let admin = Caller::admin(&app, "grantd:clients:read grantd:clients:write read").await;
@@ -173,7 +173,7 @@ async fn no_client_reaches_farther_than_the_key_that_made_it() {
 }
 
 #[tokio::test]
-async fn apis_scopes_and_routes() {
+async fn apis_scopes_and_rules_are_managed() {
     let app = TestApp::new().await;
     let admin = Caller::admin(&app, EVERYTHING).await;
     let body = json!({
@@ -229,7 +229,7 @@ async fn apis_scopes_and_routes() {
 }
 
 #[tokio::test]
-async fn plans_are_seen_and_set() {
+async fn plans_are_listed_and_set() {
     let app = TestApp::new().await;
     let admin = Caller::admin(&app, EVERYTHING).await;
     let set = async |name: &str, body: Value| {

@@ -28,7 +28,7 @@ async fn document(app: &TestApp) -> Value {
 }
 
 #[tokio::test]
-async fn every_route_of_the_management_api_is_described_and_nothing_else() {
+async fn openapi_describes_exactly_the_management_routes() {
     let document = document(&TestApp::new().await).await;
     let described: BTreeMap<String, BTreeSet<String>> = document["paths"]
         .as_object()
@@ -60,7 +60,7 @@ async fn every_route_of_the_management_api_is_described_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_document_is_openapi_3_1() {
+async fn document_is_valid_openapi_3_1() {
     let document = document(&TestApp::new().await).await;
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")), "{}", document["openapi"]);
     // Another reader's view.
@@ -106,7 +106,7 @@ fn references(document: &Value, of: &Value) {
 }
 
 #[tokio::test]
-async fn an_operation_needs_the_scope_it_says() {
+async fn operations_require_the_documented_scope() {
     // THREATS: AK6
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -126,7 +126,7 @@ async fn an_operation_needs_the_scope_it_says() {
 }
 
 #[tokio::test]
-async fn the_reference_page_shows_every_operation_without_a_script() {
+async fn reference_page_shows_every_operation_without_scripts() {
     let app = TestApp::with(&[("issuer", "https://auth.example.test/tenant")]).await;
     let page = app.get("/tenant/api/docs").await;
     page.status(200);

@@ -8,7 +8,7 @@ use crate::harness::TestApp;
 const MANAGES: &str = "grantd:keys:read grantd:keys:write read";
 
 #[tokio::test]
-async fn a_key_is_made_shown_once_read_changed_and_revoked() {
+async fn keys_are_created_read_changed_and_revoked() {
     // THREATS: AK2
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", MANAGES).await;
@@ -54,7 +54,7 @@ async fn a_key_is_made_shown_once_read_changed_and_revoked() {
 }
 
 #[tokio::test]
-async fn rotating_keeps_the_old_key_for_a_while_and_regenerating_does_not() {
+async fn rotation_keeps_the_old_key_for_a_while_and_regeneration_does_not() {
     // THREATS: AK11
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", MANAGES).await;
@@ -73,7 +73,7 @@ async fn rotating_keeps_the_old_key_for_a_while_and_regenerating_does_not() {
 }
 
 #[tokio::test]
-async fn a_key_never_makes_a_wider_key() {
+async fn keys_cannot_create_wider_keys() {
     // THREATS: AK6 TX8
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", MANAGES).await;
@@ -99,7 +99,7 @@ async fn a_key_never_makes_a_wider_key() {
 }
 
 #[tokio::test]
-async fn a_bound_key_binds_what_it_makes() {
+async fn limits_of_a_key_apply_to_keys_it_creates() {
     // THREATS: AK6 AK12
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -138,7 +138,7 @@ async fn a_bound_key_binds_what_it_makes() {
 }
 
 #[tokio::test]
-async fn a_projects_key_makes_keys_of_its_project() {
+async fn project_keys_create_keys_only_in_their_project() {
     // THREATS: AK6
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -163,7 +163,7 @@ async fn a_projects_key_makes_keys_of_its_project() {
 }
 
 #[tokio::test]
-async fn a_key_needs_scopes_that_exist_and_all_must_be_said() {
+async fn key_scopes_must_exist_and_be_given() {
     // THREATS: AK18
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -179,7 +179,7 @@ async fn a_key_needs_scopes_that_exist_and_all_must_be_said() {
 }
 
 #[tokio::test]
-async fn lists_are_read_page_by_page_and_filtered() {
+async fn lists_are_paged_and_filtered() {
     // THREATS: HX11 AK16
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;

@@ -12,7 +12,7 @@ async fn rename(caller: &Caller<'_>, name: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn changes_are_limited_by_key_and_by_user_and_reading_is_not() {
+async fn changes_are_limited_per_key_and_user_but_reads_are_not() {
     // THREATS: RL1
     let app = TestApp::with(&[("limits.writes_per_user", "5"), ("limits.writes_per_key", "3")]).await;
     let alice = Caller::new(&app, "alice", SCOPES).await;

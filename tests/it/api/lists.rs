@@ -141,7 +141,7 @@ async fn pages_of_refusals_are_full() {
 }
 
 #[tokio::test]
-async fn pages_of_the_audit_log_are_full_and_a_span_ends_the_list() {
+async fn pages_of_the_audit_log_are_full_and_end_at_the_time_range() {
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
     let entry = |event: &'static str, object: &str| {

@@ -11,7 +11,7 @@ use super::{Caller, EVERYTHING};
 use crate::harness::{ISSUER, TestApp, flow};
 
 #[tokio::test]
-async fn nobody_without_a_credential_and_nobody_without_the_scope() {
+async fn credential_and_scope_are_required() {
     // THREATS: AK6 AK8
     let app = TestApp::new().await;
     let reply = app.get("/api/v1/keys").await;
@@ -44,7 +44,7 @@ async fn nobody_without_a_credential_and_nobody_without_the_scope() {
 }
 
 #[tokio::test]
-async fn a_key_in_the_url_is_refused() {
+async fn keys_in_urls_are_refused() {
     // THREATS: AK4
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -56,7 +56,7 @@ async fn a_key_in_the_url_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_anothers_is_nowhere_to_be_found() {
+async fn things_of_other_users_are_not_found() {
     // THREATS: AK16
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -97,7 +97,7 @@ async fn what_is_anothers_is_nowhere_to_be_found() {
 }
 
 #[tokio::test]
-async fn members_that_are_not_for_callers_are_refused() {
+async fn administrator_only_members_are_refused() {
     // THREATS: AK5 SE16
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -145,7 +145,7 @@ async fn members_that_are_not_for_callers_are_refused() {
 }
 
 #[tokio::test]
-async fn a_management_key_is_no_session_and_no_client() {
+async fn management_keys_are_not_sessions_or_clients() {
     // THREATS: AK8
     let app = TestApp::new().await;
     let admin = Caller::admin(&app, EVERYTHING).await;
@@ -165,7 +165,7 @@ async fn a_management_key_is_no_session_and_no_client() {
 }
 
 #[tokio::test]
-async fn an_app_gets_the_management_api_only_where_the_operator_said_so() {
+async fn apps_need_the_operators_permission_for_the_management_api() {
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
     let browser = app.browser();
@@ -202,7 +202,7 @@ async fn an_app_gets_the_management_api_only_where_the_operator_said_so() {
 }
 
 #[tokio::test]
-async fn the_management_api_surprises_nobody() {
+async fn management_api_denies_by_default() {
     let app = TestApp::new().await;
     let document = app.get("/.well-known/oauth-authorization-server").await.json();
     assert_eq!(document["scopes_supported"], json!(["read", "write"]));

@@ -13,7 +13,7 @@ async fn refused_soon(node: &TestApp, key: &str) {
 }
 
 #[tokio::test]
-async fn a_project_that_an_administrator_alone_disabled_has_no_key_that_is_accepted() {
+async fn project_disabled_by_an_administrator_stops_its_keys() {
     // THREATS: AK9 IN8
     let app = TestApp::new().await;
     let second = app.beside().await;

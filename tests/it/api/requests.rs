@@ -10,7 +10,7 @@ use super::{Caller, EVERYTHING};
 use crate::harness::{Reply, TestApp};
 
 #[tokio::test]
-async fn bodies_with_two_readings_are_refused_and_make_nothing() {
+async fn ambiguous_bodies_are_refused_and_create_nothing() {
     // THREATS: HX9
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -42,7 +42,7 @@ async fn bodies_with_two_readings_are_refused_and_make_nothing() {
 }
 
 #[tokio::test]
-async fn every_error_is_a_problem() {
+async fn errors_are_problem_documents() {
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
     alice.get("/nothing").await.problem(404, "not_found");
@@ -65,7 +65,7 @@ async fn every_error_is_a_problem() {
 }
 
 #[tokio::test]
-async fn no_answer_depends_on_the_host_a_request_names() {
+async fn responses_do_not_depend_on_the_host_header() {
     // THREATS: HX2
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -77,7 +77,7 @@ async fn no_answer_depends_on_the_host_a_request_names() {
 }
 
 #[tokio::test]
-async fn the_same_request_twice_makes_one_thing_and_gets_one_answer() {
+async fn repeated_request_creates_once_and_replays_the_response() {
     // THREATS: AK2
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -125,7 +125,7 @@ async fn the_same_request_twice_makes_one_thing_and_gets_one_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twins_that_come_at_once_make_one_thing() {
+async fn concurrent_repeats_create_once() {
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
     let body = json!({ "scopes": ["read"], "name": "twin" });

@@ -13,7 +13,7 @@ async fn paths(caller: &Caller<'_>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_rule_stands_where_it_is_put_and_the_last_one_goes_only_on_purpose() {
+async fn rules_keep_their_order_and_the_last_is_removed_only_on_purpose() {
     // THREATS: FA5
     let app = TestApp::new().await;
     let caller = Caller::admin(&app, EVERYTHING).await;

@@ -10,7 +10,7 @@ use super::{Caller, EVERYTHING};
 use crate::harness::TestApp;
 
 #[tokio::test]
-async fn usage_is_told_by_hour_and_day_to_the_owner_alone() {
+async fn usage_is_shown_only_to_the_owner_by_hour_and_day() {
     // THREATS: AK16
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -47,7 +47,7 @@ async fn usage_is_told_by_hour_and_day_to_the_owner_alone() {
 }
 
 #[tokio::test]
-async fn why_a_request_was_refused_is_told_to_its_owner_alone() {
+async fn reasons_of_refusals_are_shown_only_to_the_owner() {
     // THREATS: AK13 AK16
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -78,7 +78,7 @@ async fn why_a_request_was_refused_is_told_to_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn everything_done_here_is_in_the_log_with_who_and_what() {
+async fn every_change_is_in_the_audit_log_with_actor_and_object() {
     // THREATS: AU1 AU2
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -133,7 +133,7 @@ async fn everything_done_here_is_in_the_log_with_who_and_what() {
 }
 
 #[tokio::test]
-async fn a_credential_is_judged_here_as_everywhere() {
+async fn management_api_verifies_credentials_like_other_endpoints() {
     // THREATS: AK12
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;

@@ -16,7 +16,7 @@ async fn looks(app: &TestApp) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_administrator_who_looks_at_what_is_others_leaves_an_entry_by_every_method() {
+async fn administrators_reads_of_other_users_things_are_audited() {
     // THREATS: AU1
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -65,7 +65,7 @@ async fn an_administrator_who_looks_at_what_is_others_leaves_an_entry_by_every_m
 }
 
 #[tokio::test]
-async fn no_spelling_hides_whose_things_an_administrator_looked_at() {
+async fn audited_reads_name_the_user_in_every_spelling() {
     // THREATS: AU1
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -77,7 +77,7 @@ async fn no_spelling_hides_whose_things_an_administrator_looked_at() {
 }
 
 #[tokio::test]
-async fn a_look_that_cannot_be_recorded_is_refused() {
+async fn reads_that_cannot_be_audited_are_refused() {
     // THREATS: AU1 AU3
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -91,7 +91,7 @@ async fn a_look_that_cannot_be_recorded_is_refused() {
 }
 
 #[tokio::test]
-async fn users_are_told_that_an_administrator_acted_and_not_which_one() {
+async fn users_see_that_an_administrator_acted_but_not_which() {
     // THREATS: AU1 AU2
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;

@@ -6,7 +6,7 @@ use crate::harness::{app::PASSWORD, callback::Callback, chromium::Screen, proces
 const ASKED: &str = "Test app wants to access your account";
 
 #[tokio::test]
-async fn allowing_sends_the_user_back_with_a_code() {
+async fn allow_returns_the_user_with_a_code() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -42,7 +42,7 @@ async fn allowing_sends_the_user_back_with_a_code() {
 }
 
 #[tokio::test]
-async fn denying_sends_the_user_back_without() {
+async fn deny_returns_the_user_without_a_code() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -64,7 +64,7 @@ async fn denying_sends_the_user_back_without() {
 }
 
 #[tokio::test]
-async fn every_kind_of_callback_is_reached() {
+async fn callbacks_of_every_kind_are_reached() {
     // THREATS: SE3
     // RFC 8252 §7 has loopback addresses and private-use schemes; and an app may send its user on, to another of its origins.
     let place = Place::new(Screen::Desktop).await;
@@ -93,7 +93,7 @@ async fn every_kind_of_callback_is_reached() {
 }
 
 #[tokio::test]
-async fn removing_access_ends_the_apps_tokens() {
+async fn removing_access_revokes_the_apps_tokens() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;

@@ -10,7 +10,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn one_signs_in_with_the_right_password_and_out_again() {
+async fn users_sign_in_and_out() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -38,7 +38,7 @@ async fn one_signs_in_with_the_right_password_and_out_again() {
 }
 
 #[tokio::test]
-async fn the_keyboard_is_enough() {
+async fn pages_work_with_the_keyboard_alone() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -72,7 +72,7 @@ async fn the_keyboard_is_enough() {
 }
 
 #[tokio::test]
-async fn no_page_needs_javascript() {
+async fn pages_work_without_javascript() {
     let place = Place::seen_in(Window::without_scripts(Screen::Phone).await).await;
     let window = &place.window;
     let mut callback = Callback::start().await;

@@ -6,7 +6,7 @@ use super::Place;
 use crate::harness::chromium::Screen;
 
 #[tokio::test]
-async fn a_key_is_shown_once_works_and_is_revoked() {
+async fn keys_are_shown_once_work_and_are_revoked() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -58,7 +58,7 @@ async fn a_key_is_shown_once_works_and_is_revoked() {
 }
 
 #[tokio::test]
-async fn a_form_that_is_wrong_says_where_and_loses_nothing() {
+async fn key_form_marks_errors_and_keeps_the_input() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;

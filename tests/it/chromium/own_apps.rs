@@ -9,7 +9,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn an_app_is_registered_and_its_secret_shown_once() {
+async fn apps_are_registered_and_secrets_shown_once() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -39,7 +39,7 @@ async fn an_app_is_registered_and_its_secret_shown_once() {
 }
 
 #[tokio::test]
-async fn redirect_uris_are_changed_and_hold_at_once() {
+async fn changed_redirect_uris_apply_immediately() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -68,7 +68,7 @@ async fn redirect_uris_are_changed_and_hold_at_once() {
 }
 
 #[tokio::test]
-async fn a_new_secret_leaves_the_old_one_time() {
+async fn old_secret_works_during_the_overlap() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;

@@ -19,7 +19,7 @@ async fn make(window: &Window, name: &str, is_grid: bool) {
 }
 
 #[tokio::test]
-async fn a_grid_gets_its_one_key_and_another_in_its_place() {
+async fn single_key_project_gets_a_key_and_a_replacement() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -69,7 +69,7 @@ async fn a_grid_gets_its_one_key_and_another_in_its_place() {
 }
 
 #[tokio::test]
-async fn a_malformed_network_is_said_beside_its_field_and_nothing_is_lost() {
+async fn network_errors_are_shown_and_the_input_kept() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -110,7 +110,7 @@ async fn a_malformed_network_is_said_beside_its_field_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn whoever_asks_why_a_request_was_refused_is_told() {
+async fn refused_requests_are_explained() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -149,7 +149,7 @@ async fn whoever_asks_why_a_request_was_refused_is_told() {
 }
 
 #[tokio::test]
-async fn the_use_of_a_key_is_shown_in_bars_and_as_a_table() {
+async fn key_usage_is_shown_as_chart_and_table() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;

@@ -24,7 +24,7 @@ fn says(installation: &Installation, arguments: &[&str], words: &str) {
 }
 
 #[test]
-fn a_user_is_made_with_a_password_of_its_own() {
+fn users_are_created_with_a_random_password() {
     // THREATS: SR5
     let here = Installation::new();
     let made = here.json(&["user", "create", "--email", "Alice@Example.com"]);
@@ -49,7 +49,7 @@ fn a_user_is_made_with_a_password_of_its_own() {
 }
 
 #[test]
-fn a_user_is_disabled_enabled_and_given_a_new_password() {
+fn users_are_disabled_enabled_and_get_a_new_password() {
     let here = Installation::new();
     let id = here.user("alice@example.com");
     let named = ["--email", "alice@example.com"];
@@ -64,7 +64,7 @@ fn a_user_is_disabled_enabled_and_given_a_new_password() {
 }
 
 #[test]
-fn a_bad_user_is_refused_with_what_is_right() {
+fn invalid_users_are_refused_with_a_remedy() {
     let here = Installation::new();
     here.user("alice@example.com");
     says(&here, &["user", "create", "--email", "alice@example.com"], "a user with this email address already exists");
@@ -78,7 +78,7 @@ fn a_bad_user_is_refused_with_what_is_right() {
 }
 
 #[test]
-fn an_api_is_made_with_the_credentials_of_its_resource_server() {
+fn apis_are_created_with_credentials_of_their_resource_server() {
     let here = Installation::new();
     let create =
         ["api", "create", "--identifier", "https://api.example.com", "--name", "My API", "--scope", "read=Read it"];
@@ -107,7 +107,7 @@ fn an_api_is_made_with_the_credentials_of_its_resource_server() {
 }
 
 #[test]
-fn a_client_is_made_shown_and_ended() {
+fn clients_are_created_listed_and_deleted() {
     let here = Installation::new();
     here.api();
     let create = ["client", "create", "--name", "App", "--redirect-uri", "https://app.example.com/cb"];
@@ -131,7 +131,7 @@ fn a_client_is_made_shown_and_ended() {
 }
 
 #[test]
-fn a_bad_client_is_refused_with_what_is_right() {
+fn invalid_clients_are_refused_with_a_remedy() {
     let here = Installation::new();
     let api = here.api();
     let create = ["client", "create", "--name", "App", "--redirect-uri", "https://app.example.com/cb"];
@@ -152,7 +152,7 @@ fn a_bad_client_is_refused_with_what_is_right() {
 }
 
 #[test]
-fn a_key_is_shown_once_listed_rotated_and_revoked() {
+fn keys_are_shown_once_listed_rotated_and_revoked() {
     let here = Installation::new();
     here.api();
     here.user("alice@example.com");
@@ -185,7 +185,7 @@ fn a_key_is_shown_once_listed_rotated_and_revoked() {
 }
 
 #[test]
-fn a_key_that_nobody_says_more_of_is_for_the_first_environment() {
+fn keys_are_for_the_first_environment_by_default() {
     let mut here = Installation::new();
     here.set("GRANTD_ENVIRONMENTS", "production,staging");
     here.api();
@@ -197,7 +197,7 @@ fn a_key_that_nobody_says_more_of_is_for_the_first_environment() {
 }
 
 #[test]
-fn a_bad_key_is_refused_with_what_is_right() {
+fn invalid_keys_are_refused_with_a_remedy() {
     let here = Installation::new();
     here.api();
     here.user("alice@example.com");
@@ -219,7 +219,7 @@ fn a_bad_key_is_refused_with_what_is_right() {
 }
 
 #[tokio::test]
-async fn a_project_disabled_by_the_command_line_alone_has_no_key_that_is_accepted() {
+async fn project_disabled_by_the_command_line_stops_its_keys() {
     // THREATS: AK9
     let here = Installation::new();
     let api = here.api();

@@ -50,7 +50,7 @@ async fn sign_in(here: &Installation, demo: &Server, base: &str) {
 }
 
 #[tokio::test]
-async fn it_works_by_every_name_of_this_machine() {
+async fn demo_works_under_every_local_name() {
     let here = newcomer();
     let server = demo_at(&here, "127.0.0.1", here.port).await;
     for host in ["127.0.0.1", "localhost"] {
@@ -74,7 +74,7 @@ async fn it_works_by_every_name_of_this_machine() {
 }
 
 #[tokio::test]
-async fn a_taken_port_leaves_nothing_behind_and_says_what_to_do() {
+async fn used_port_creates_nothing_and_suggests_another() {
     let here = newcomer();
     let taken = TcpListener::bind(("127.0.0.1", here.port)).expect("a port");
     for command in ["demo", "serve"] {
@@ -88,7 +88,7 @@ async fn a_taken_port_leaves_nothing_behind_and_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_new_address_is_taken_over_everywhere() {
+async fn new_address_is_used_everywhere() {
     let here = newcomer();
     let server = demo_at(&here, "127.0.0.1", here.port).await;
     let (key, client) = (variable(&here, "API_KEY"), variable(&here, "CLIENT_ID"));
@@ -111,7 +111,7 @@ async fn a_new_address_is_taken_over_everywhere() {
 }
 
 #[tokio::test]
-async fn revoked_examples_live_again_after_a_start_and_fresh_begins_anew() {
+async fn restart_replaces_revoked_examples_and_fresh_starts_over() {
     let here = newcomer();
     let server = demo_at(&here, "127.0.0.1", here.port).await;
     let (api, project) = (variable(&here, "API_KEY"), variable(&here, "PROJECT_KEY"));
@@ -136,7 +136,7 @@ async fn revoked_examples_live_again_after_a_start_and_fresh_begins_anew() {
 }
 
 #[tokio::test]
-async fn its_variables_are_for_their_owner_alone_and_bring_the_command() {
+async fn variables_are_private_and_define_the_command() {
     // THREATS: SR1
     let here = newcomer();
     fs::write(here.path("demo.env"), "").expect("written");
@@ -152,7 +152,7 @@ async fn its_variables_are_for_their_owner_alone_and_bring_the_command() {
 }
 
 #[test]
-fn a_database_of_somebody_elses_is_not_made_a_demo() {
+fn other_databases_are_not_turned_into_demos() {
     let here = newcomer();
     assert!(here.run(&["user", "create", "--email", "alice@example.com"]).status.success());
     let listen = format!("127.0.0.1:{}", here.port);

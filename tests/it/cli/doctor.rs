@@ -77,7 +77,7 @@ fn files(folder: &std::path::Path) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sound_deployment_has_a_line_for_each_check_and_no_failure() {
+async fn healthy_deployment_passes_every_check() {
     let (here, _database) = deployment();
     let server = here.serve().await;
     here.json(&["backup", &here.path("copy.sqlite").display().to_string()]);
@@ -100,7 +100,7 @@ async fn a_sound_deployment_has_a_line_for_each_check_and_no_failure() {
 }
 
 #[test]
-fn a_missing_database_is_one_failure_among_the_checks_and_nothing_is_created() {
+fn missing_database_fails_one_check_and_creates_nothing() {
     let mut here = Installation::new();
     here.unset("GRANTD_MASTER_KEY");
     here.unset("GRANTD_DATABASE_URL");
@@ -121,7 +121,7 @@ fn a_missing_database_is_one_failure_among_the_checks_and_nothing_is_created() {
 }
 
 #[test]
-fn what_cannot_be_read_of_the_configuration_is_a_failure_too() {
+fn unreadable_configuration_fails() {
     let mut here = Installation::new();
     here.set("GRANTD_ISSUER", "ftp://nowhere");
     let (_, checks) = examined(&here);
@@ -130,7 +130,7 @@ fn what_cannot_be_read_of_the_configuration_is_a_failure_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_deployment_at_the_issuer_is_found_out() {
+async fn other_deployment_at_the_issuer_is_detected() {
     let (mut here, _database) = deployment();
     let other = Installation::new();
     other.api();
@@ -167,7 +167,7 @@ fn httpdate(seconds: i64) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_wrong_is_told_from_the_database_and_from_the_server() {
+async fn wrong_clock_is_detected_by_database_and_server() {
     let (mut here, database) = deployment();
     here.serve().await.kill();
     let kid = database.column("SELECT kid FROM signing_keys").await.remove(0);
@@ -183,7 +183,7 @@ async fn a_clock_that_is_wrong_is_told_from_the_database_and_from_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_schema_is_compared_and_left_as_it_is() {
+async fn schema_is_compared_and_not_migrated() {
     let (here, database) = deployment();
     let versions = async || database.column("SELECT version FROM schema_migrations ORDER BY version").await;
     database.run("DELETE FROM schema_migrations WHERE version = 8").await;
@@ -195,7 +195,7 @@ async fn the_schema_is_compared_and_left_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn secrets_that_do_not_fit_or_are_open_to_others_fail() {
+async fn mismatched_or_readable_secrets_fail() {
     let (mut here, database) = deployment();
     here.serve().await.kill();
     let right = here.variable("GRANTD_MASTER_KEY").to_owned();
@@ -226,7 +226,7 @@ async fn secrets_that_do_not_fit_or_are_open_to_others_fail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_age_of_the_newest_backup_is_told() {
+async fn age_of_the_newest_backup_is_reported() {
     let (here, database) = deployment();
     says(&here, "backup", "warn", "was never run");
     here.json(&["backup", &here.path("copy.sqlite").display().to_string()]);
@@ -237,7 +237,7 @@ async fn the_age_of_the_newest_backup_is_told() {
 }
 
 #[test]
-fn what_is_configured_and_does_not_answer_fails() {
+fn unreachable_services_fail() {
     let (mut here, _database) = deployment();
     here.set("GRANTD_MAIL__URL", "smtp://user:pa55word@127.0.0.1:1");
     here.set("GRANTD_MAIL__FROM", "keys@example.com");
@@ -263,7 +263,7 @@ fn what_is_configured_and_does_not_answer_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_server_that_answers_is_greeted_and_sent_nothing() {
+async fn mail_server_is_checked_without_sending_mail() {
     let (mut here, _database) = deployment();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     here.set("GRANTD_MAIL__URL", format!("smtp://{}", listener.local_addr().expect("an address")));
@@ -287,7 +287,7 @@ async fn a_mail_server_that_answers_is_greeted_and_sent_nothing() {
 
 #[cfg(feature = "services")]
 #[tokio::test(flavor = "multi_thread")]
-async fn on_postgresql_the_disk_the_log_and_backups_are_others_work() {
+async fn disk_log_and_backup_are_not_checked_on_postgresql() {
     let here = Installation::on_postgres().await;
     here.api();
     let (_, checks) = examined(&here);

@@ -18,7 +18,7 @@ async fn written() -> (Installation, Database) {
 }
 
 #[tokio::test]
-async fn what_is_changed_or_missing_shows() {
+async fn changed_or_missing_entries_are_detected() {
     // THREATS: AU4
     for (harm, said) in [
         ("UPDATE audit SET actor = 'nobody' WHERE seq = 2", "entry 2, or the one before it, was changed"),
@@ -50,7 +50,7 @@ async fn what_is_changed_or_missing_shows() {
 }
 
 #[tokio::test]
-async fn it_is_taken_along_whole_and_goes_on_where_it_ended() {
+async fn exports_are_complete_and_can_be_resumed() {
     // THREATS: AU4
     let (here, _database) = written().await;
     let words = here.run(&["audit", "verify"]).out;
@@ -82,7 +82,7 @@ fn exported(here: &Installation) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn an_end_that_is_cut_off_with_the_note_of_it_shows_only_against_what_was_taken_along() {
+async fn truncation_with_its_head_is_detected_only_against_an_export() {
     // THREATS: AU4
     let (here, database) = written().await;
     let taken = exported(&here);
@@ -106,7 +106,7 @@ async fn an_end_that_is_cut_off_with_the_note_of_it_shows_only_against_what_was_
 }
 
 #[test]
-fn our_own_code_only_appends_seals_and_removes_the_old_end() {
+fn code_only_appends_seals_and_purges_entries() {
     // THREATS: AU4
     // No role of the database keeps the server itself from more: it makes its tables by itself, and so owns them.
     let store = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
@@ -126,7 +126,7 @@ fn our_own_code_only_appends_seals_and_removes_the_old_end() {
 }
 
 #[tokio::test]
-async fn the_old_end_goes_by_rule_and_the_rest_still_fits() {
+async fn purged_log_still_verifies() {
     // THREATS: AU4
     let (here, database) = written().await;
     let store = here.store().await;
@@ -148,7 +148,7 @@ async fn the_old_end_goes_by_rule_and_the_rest_still_fits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_seal_one_after_the_other() {
+async fn nodes_seal_in_turn() {
     let app = TestApp::new().await;
     let other = app.beside().await;
     for at in 0..20 {
@@ -164,7 +164,7 @@ async fn nodes_seal_one_after_the_other() {
 }
 
 #[test]
-fn every_change_by_command_line_is_in_it() {
+fn every_command_that_changes_something_is_audited() {
     // THREATS: AU1
     let here = Installation::new();
     here.api();

@@ -4,13 +4,13 @@
 use crate::harness::{Installation, OAuthClient, Reply, process::Server, wait};
 
 #[tokio::test]
-async fn a_running_server_notices_on_sqlite() {
+async fn running_server_sees_changes_on_sqlite() {
     notices(&Installation::new()).await;
 }
 
 #[cfg(feature = "services")]
 #[tokio::test]
-async fn a_running_server_notices_on_postgres() {
+async fn running_server_sees_changes_on_postgres() {
     notices(&Installation::on_postgres().await).await;
 }
 

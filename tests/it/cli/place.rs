@@ -80,7 +80,7 @@ fn one_file(here: &Installation, database: &str) {
 }
 
 #[tokio::test]
-async fn a_stop_leaves_one_whole_file() {
+async fn shutdown_leaves_one_complete_file() {
     for signal in ["TERM", "INT"] {
         let here = newcomer();
         let mut server = here.serve().await;
@@ -104,7 +104,7 @@ async fn a_stop_leaves_one_whole_file() {
 }
 
 #[tokio::test]
-async fn a_stop_leaves_a_whole_file_while_another_program_has_the_database_open() {
+async fn shutdown_leaves_a_complete_file_with_another_program_open() {
     let here = newcomer();
     let server = here.serve().await;
     // As long as this one is open, no log is removed.
@@ -119,7 +119,7 @@ async fn a_stop_leaves_a_whole_file_while_another_program_has_the_database_open(
 }
 
 #[tokio::test]
-async fn every_minute_the_file_of_a_running_server_has_everything() {
+async fn running_server_checkpoints_every_minute() {
     let app = TestApp::new().await;
     let (file, folder) = (PathBuf::from(&app.database.url["sqlite:".len()..]), TempDir::new().expect("a directory"));
     for email in ["alice@example.com", "bob@example.com"] {
@@ -138,7 +138,7 @@ async fn every_minute_the_file_of_a_running_server_has_everything() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_brings_everything_into_the_file_while_it_is_in_use() {
+async fn checkpoint_completes_while_the_database_is_in_use() {
     let folder = TempDir::new().expect("a directory");
     let file = |name: &str| folder.path().join(name);
     let store = crate::harness::database::open(&format!("sqlite:{}", file("a.db").display())).await.expect("a store");
@@ -159,7 +159,7 @@ async fn a_checkpoint_brings_everything_into_the_file_while_it_is_in_use() {
 }
 
 #[tokio::test]
-async fn only_what_begins_something_creates_a_database() {
+async fn only_creating_commands_create_a_database() {
     let here = newcomer();
     for command in READERS {
         let error = refused(&here, command);
@@ -189,7 +189,7 @@ async fn only_what_begins_something_creates_a_database() {
 }
 
 #[tokio::test]
-async fn a_lost_key_file_is_named_and_never_replaced() {
+async fn lost_key_file_is_reported_and_never_replaced() {
     let here = newcomer();
     create(&here, "alice@example.com");
     let copy = here.path("copy.db");
@@ -222,7 +222,7 @@ async fn a_lost_key_file_is_named_and_never_replaced() {
 }
 
 #[test]
-fn a_key_file_beside_a_database_without_data_is_no_beginning() {
+fn key_file_without_its_data_is_not_a_fresh_start() {
     let here = newcomer();
     create(&here, "alice@example.com");
     let key = fs::read(here.path("grantd.db.key")).expect("a key");
@@ -250,7 +250,7 @@ fn a_key_file_beside_a_database_without_data_is_no_beginning() {
 }
 
 #[tokio::test]
-async fn a_created_key_file_is_told_once() {
+async fn created_key_file_is_reported_once() {
     let here = newcomer();
     let words = "created grantd.db.key: without it the database cannot be read; keep a copy";
     let server = here.serve().await;
@@ -265,7 +265,7 @@ async fn a_created_key_file_is_told_once() {
 }
 
 #[test]
-fn files_that_others_can_read_are_told_of_and_a_link_to_nowhere_is_not_followed() {
+fn readable_files_are_reported_and_dangling_links_not_followed() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let here = newcomer();
     let elsewhere: PathBuf = here.path("elsewhere");
@@ -281,7 +281,7 @@ fn files_that_others_can_read_are_told_of_and_a_link_to_nowhere_is_not_followed(
 }
 
 #[test]
-fn a_backup_that_cannot_be_says_why() {
+fn failed_backup_says_why() {
     let here = newcomer();
     create(&here, "a@example.com");
     here.json(&["backup", "b.db"]);

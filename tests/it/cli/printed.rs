@@ -37,7 +37,7 @@ fn records(here: &Installation, list: &[&str]) -> usize {
 }
 
 #[test]
-fn every_list_that_is_piped_has_one_record_a_line_with_tabs_between_its_values() {
+fn piped_lists_are_tab_separated_records() {
     let (here, lists) = filled();
     for list in lists {
         let ran = here.run(&list);
@@ -53,7 +53,7 @@ fn every_list_that_is_piped_has_one_record_a_line_with_tabs_between_its_values()
 }
 
 #[test]
-fn a_list_of_nothing_prints_nothing_and_says_so() {
+fn empty_lists_print_nothing_but_a_note() {
     let here = Installation::new();
     here.user("alice@example.com");
     for (list, words) in [
@@ -71,7 +71,7 @@ fn a_list_of_nothing_prints_nothing_and_says_so() {
 }
 
 #[test]
-fn a_terminal_gets_a_table_that_fits_it() {
+fn tables_fit_the_terminal() {
     let (here, _) = filled();
     let scopes: Vec<&str> = std::iter::repeat_n(["--scope", "read", "--scope", "write"], 1).flatten().collect();
     here.json(&[&["key", "create", "--user", "alice@example.com", "--name", &"W".repeat(90)], &scopes[..]].concat());
@@ -94,7 +94,7 @@ fn a_terminal_gets_a_table_that_fits_it() {
 }
 
 #[test]
-fn keys_of_everybody_say_whose_they_are() {
+fn lists_of_all_keys_name_their_owners() {
     let (here, _) = filled();
     let id = here.json(&["user", "list"])["items"][0]["id"].as_str().expect("an id").to_owned();
     assert!(here.run(&["key", "list"]).out.contains(&id));
@@ -102,7 +102,7 @@ fn keys_of_everybody_say_whose_they_are() {
 }
 
 #[test]
-fn the_rules_of_one_api_are_listed_by_its_slug() {
+fn rules_of_one_api_are_listed_by_its_slug() {
     let (here, _) = filled();
     let create = ["api", "create", "--identifier", "https://b.example.com", "--name", "B"];
     here.json(&create);
@@ -118,7 +118,7 @@ fn the_rules_of_one_api_are_listed_by_its_slug() {
 }
 
 #[test]
-fn an_error_for_a_script_is_json() {
+fn errors_for_scripts_are_json() {
     let here = Installation::new();
     here.user("alice@example.com");
     let ran = here.run(&["key", "revoke", "key_x", "--json"]);

@@ -32,7 +32,7 @@ fn afar(key: &str) -> Installation {
 }
 
 #[tokio::test]
-async fn every_command_of_the_api_works_at_another_server() {
+async fn every_api_command_works_on_a_remote_server() {
     let here = Installation::new();
     here.api();
     here.json(&["user", "create", "--email", "admin@example.com", "--admin"]);
@@ -101,7 +101,7 @@ async fn every_command_of_the_api_works_at_another_server() {
 }
 
 #[tokio::test]
-async fn a_key_for_this_machine_goes_to_no_proxy() {
+async fn keys_for_loopback_are_not_sent_to_a_proxy() {
     let here = Installation::new();
     here.api();
     here.json(&["user", "create", "--email", "admin@example.com", "--admin"]);
@@ -121,7 +121,7 @@ async fn a_key_for_this_machine_goes_to_no_proxy() {
 }
 
 #[tokio::test]
-async fn an_ordinary_user_has_their_own_and_is_told_what_is_wrong() {
+async fn ordinary_users_manage_their_own_things_and_see_errors() {
     // THREATS: AK16 AK6
     let here = Installation::new();
     here.api();
@@ -166,7 +166,7 @@ async fn an_ordinary_user_has_their_own_and_is_told_what_is_wrong() {
 }
 
 #[test]
-fn a_key_is_neither_missing_nor_sent_in_the_clear() {
+fn key_is_required_and_never_sent_unencrypted() {
     let mut here = Installation::new();
     assert!(here.refused(&["key", "list", "--server", "http://127.0.0.1:1"]).contains("set GRANTD_API_KEY"));
     here.set("GRANTD_API_KEY", "gd_live_secret");
@@ -181,7 +181,7 @@ fn a_key_is_neither_missing_nor_sent_in_the_clear() {
 }
 
 #[test]
-fn the_document_is_printed() {
+fn openapi_document_is_printed() {
     let here = Installation::new();
     let ran = here.run(&["openapi"]);
     let document: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));

@@ -44,7 +44,7 @@ fn load(variables: &[(&str, &str)], overrides: &[(&str, &str)]) -> Result<Config
 }
 
 #[tokio::test]
-async fn variables_of_service_links_stop_nothing_and_are_not_mentioned() {
+async fn service_link_variables_are_ignored_silently() {
     let mut here = Installation::new();
     SERVICE_LINKS.iter().for_each(|(name, value)| here.set(name, *value));
     here.set("GRANTD_SERVER", "http://127.0.0.1:1");
@@ -59,7 +59,7 @@ async fn variables_of_service_links_stop_nothing_and_are_not_mentioned() {
 }
 
 #[tokio::test]
-async fn unknown_variables_are_named_in_one_warning_and_their_values_never() {
+async fn unknown_variables_are_named_in_one_warning_without_values() {
     let mut here = Installation::new();
     here.set("GRANTD_ISUER", "a-value-of-mine");
     here.set("GRANTD_LIMITS__BODY_BYTE", "a-value-of-mine");
@@ -77,7 +77,7 @@ async fn unknown_variables_are_named_in_one_warning_and_their_values_never() {
 }
 
 #[tokio::test]
-async fn the_server_for_commands_may_stand_in_the_environment() {
+async fn remote_server_can_be_set_in_the_environment() {
     let here = Installation::new();
     here.json(&["user", "create", "--email", "root@example.com", "--admin"]);
     let made = here.json(&["key", "create", "--user", "root@example.com", "--scope", "grantd:users:read"]);
@@ -92,7 +92,7 @@ async fn the_server_for_commands_may_stand_in_the_environment() {
 }
 
 #[test]
-fn every_setting_of_the_wrong_type_is_named_with_its_place_and_an_example() {
+fn settings_of_the_wrong_type_are_reported_with_place_and_example() {
     let folder = tempfile::tempdir().expect("a directory");
     let file = folder.path().join("wrong.toml");
     let all = settings();
@@ -121,7 +121,7 @@ fn every_setting_of_the_wrong_type_is_named_with_its_place_and_an_example() {
 }
 
 #[test]
-fn wrong_values_are_shown_with_their_place_except_secrets() {
+fn invalid_values_are_shown_with_their_place_except_secrets() {
     for (variable, value, words) in [
         ("GRANTD_LOG", "loud", "log: a level such as info"),
         ("GRANTD_LOG_FORMAT", "xml", "text or json"),
@@ -144,7 +144,7 @@ fn wrong_values_are_shown_with_their_place_except_secrets() {
 }
 
 #[test]
-fn an_unknown_setting_of_the_file_is_fatal_with_its_line_and_what_was_meant() {
+fn unknown_settings_in_the_file_are_fatal_with_line_and_suggestion() {
     let here = Installation::new();
     for (text, words) in [
         ("lisen = \"127.0.0.1:1\"\n", "lisen: there is no such setting; did you mean listen? (grantd.toml, line 1)"),
@@ -160,7 +160,7 @@ fn an_unknown_setting_of_the_file_is_fatal_with_its_line_and_what_was_meant() {
 }
 
 #[test]
-fn addresses_may_be_written_as_people_write_them() {
+fn common_spellings_of_addresses_are_accepted() {
     for (text, listen, issuer) in [
         ("localhost:8099", "127.0.0.1:8099", "http://127.0.0.1:8099"),
         (":8099", "0.0.0.0:8099", "http://localhost:8099"),
@@ -181,7 +181,7 @@ fn addresses_may_be_written_as_people_write_them() {
 }
 
 #[test]
-fn a_password_in_the_database_url_is_in_no_debug_output_and_not_welcome_among_arguments() {
+fn database_password_is_hidden_and_warned_of_as_an_argument() {
     // THREATS: SR4
     let url = "postgres://grantd:hunter2@db.internal/grantd";
     let config = load(&[("GRANTD_DATABASE", url)], &[]).expect("a configuration");
@@ -192,7 +192,7 @@ fn a_password_in_the_database_url_is_in_no_debug_output_and_not_welcome_among_ar
 }
 
 #[test]
-fn what_travels_unencrypted_between_machines_is_warned_of() {
+fn unencrypted_connections_between_machines_are_warned_of() {
     // THREATS: SR4
     for (variable, value, is_warned) in [
         ("GRANTD_DATABASE", "postgres://u@db.internal/x?sslmode=disable", true),
@@ -216,7 +216,7 @@ fn what_travels_unencrypted_between_machines_is_warned_of() {
 }
 
 #[test]
-fn a_postgresql_on_another_machine_is_spoken_to_by_tls_unless_the_url_says_otherwise() {
+fn remote_postgresql_uses_tls_unless_the_url_disables_it() {
     // THREATS: SR4
     // The first message of a client that wants TLS, and of one that goes without (PostgreSQL's protocol, version 3).
     const TLS: u32 = 80_877_103;
@@ -247,7 +247,7 @@ fn a_postgresql_on_another_machine_is_spoken_to_by_tls_unless_the_url_says_other
 }
 
 #[test]
-fn a_file_with_secrets_is_for_its_owner_alone() {
+fn files_with_secrets_must_be_private() {
     // THREATS: SR1
     let here = Installation::new();
     let file = here.path("grantd.toml");
@@ -278,7 +278,7 @@ fn a_file_with_secrets_is_for_its_owner_alone() {
 }
 
 #[test]
-fn an_unreachable_postgresql_is_named_without_its_password() {
+fn unreachable_postgresql_is_named_without_its_password() {
     let mut here = Installation::new();
     let port = free_port();
     here.set("GRANTD_DATABASE_URL", format!("postgres://me:pa55word@127.0.0.1:{port}/mine"));
@@ -289,7 +289,7 @@ fn an_unreachable_postgresql_is_named_without_its_password() {
 
 #[cfg(feature = "services")]
 #[tokio::test]
-async fn a_missing_postgresql_database_is_named_and_no_pool_shows_a_password() {
+async fn missing_postgresql_database_is_named_without_its_password() {
     // THREATS: SR4
     let mut here = Installation::on_postgres().await;
     let url = here.variable("GRANTD_DATABASE_URL").to_owned();

@@ -18,7 +18,7 @@ fn mode(path: &std::path::Path) -> u32 {
 }
 
 #[tokio::test]
-async fn the_master_key_is_made_once_beside_the_database_and_for_its_owner_alone() {
+async fn master_key_file_is_created_once_and_private() {
     // THREATS: SR1
     let mut here = Installation::new();
     here.unset("GRANTD_MASTER_KEY");
@@ -33,7 +33,7 @@ async fn the_master_key_is_made_once_beside_the_database_and_for_its_owner_alone
 }
 
 #[tokio::test]
-async fn another_master_key_refuses_the_start() {
+async fn wrong_master_key_prevents_the_start() {
     // THREATS: SR1
     let mut here = Installation::new();
     here.serve().await.kill();
@@ -52,7 +52,7 @@ async fn another_master_key_refuses_the_start() {
 }
 
 #[tokio::test]
-async fn an_empty_database_has_nobody_in_it_and_says_what_to_do() {
+async fn empty_database_has_no_users_and_prints_first_steps() {
     // THREATS: SR5
     let here = Installation::new();
     let server = here.serve().await;
@@ -66,7 +66,7 @@ async fn an_empty_database_has_nobody_in_it_and_says_what_to_do() {
 }
 
 #[test]
-fn a_bad_value_stops_the_start_with_its_key_and_what_is_right() {
+fn invalid_value_prevents_the_start_with_a_remedy() {
     for (name, value, words) in [
         ("GRANTD_ISSUER", "http://auth.example.com", "issuer: https, or http on loopback"),
         ("GRANTD_LISTEN", "nowhere", "listen"),
@@ -91,7 +91,7 @@ fn a_bad_value_stops_the_start_with_its_key_and_what_is_right() {
 }
 
 #[tokio::test]
-async fn a_graceful_stop_finishes_requests_and_writes_what_was_counted() {
+async fn graceful_stop_finishes_requests_and_writes_counts() {
     let here = Installation::new();
     let api = here.api();
     here.user("alice@example.com");
@@ -125,7 +125,7 @@ async fn a_graceful_stop_finishes_requests_and_writes_what_was_counted() {
 }
 
 #[tokio::test]
-async fn secrets_stay_out_of_core_dumps_logs_and_strangers_sight() {
+async fn secrets_stay_out_of_core_dumps_and_logs() {
     // THREATS: SR4
     let mut here = Installation::new();
     here.set("GRANTD_LOG", "debug");
@@ -154,7 +154,7 @@ async fn secrets_stay_out_of_core_dumps_logs_and_strangers_sight() {
 }
 
 #[test]
-fn an_unreachable_database_refuses_the_start_in_words() {
+fn unreachable_database_prevents_the_start_with_a_reason() {
     let mut here = Installation::new();
     here.set("GRANTD_DATABASE_URL", format!("postgres://grantd:pa55word@127.0.0.1:{}/x", free_port()));
     // What the database said, and not that a pool of connections waited in vain.
@@ -163,7 +163,7 @@ fn an_unreachable_database_refuses_the_start_in_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_writes_counts_before_it_waits_for_mail() {
+async fn stop_writes_counts_before_waiting_for_mail() {
     let mut here = Installation::new();
     // Takes connections and never says a word.
     let dead = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -69,7 +69,7 @@ async fn works_on(mut here: Installation) {
 }
 
 #[tokio::test]
-async fn an_old_sqlite_database_works_with_its_data() {
+async fn old_sqlite_database_is_upgraded_with_its_data() {
     let here = Installation::new();
     let connection = rusqlite::Connection::open(here.path("grantd.db")).expect("a database");
     connection.execute_batch(&old()).expect("the old database");
@@ -81,7 +81,7 @@ async fn an_old_sqlite_database_works_with_its_data() {
 
 #[cfg(feature = "services")]
 #[tokio::test]
-async fn an_old_postgresql_database_works_with_its_data() {
+async fn old_postgresql_database_is_upgraded_with_its_data() {
     let here = Installation::on_postgres().await;
     let pool = sqlx::PgPool::connect(here.variable("GRANTD_DATABASE_URL")).await.expect("PostgreSQL");
     sqlx::raw_sql(sqlx::AssertSqlSafe(old())).execute(&pool).await.expect("the old database");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::{Installation, prepare, process::now, wait};
 
 #[test]
-fn every_command_and_option_says_what_it_is_for() {
+fn every_command_and_option_has_help() {
     fn check(command: &clap::Command) {
         assert!(command.get_about().is_some_and(|about| !about.to_string().is_empty()), "{}", command.get_name());
         for option in command.get_arguments() {
@@ -20,7 +20,7 @@ fn every_command_and_option_says_what_it_is_for() {
 }
 
 #[tokio::test]
-async fn help_and_configuration_tell_no_secret() {
+async fn help_and_configuration_show_no_secrets() {
     // THREATS: SR4
     let mut here = Installation::new();
     here.set("GRANTD_METRICS_TOKEN", "a-token-for-metrics");
@@ -35,7 +35,7 @@ async fn help_and_configuration_tell_no_secret() {
 }
 
 #[test]
-fn the_printed_configuration_is_the_one_that_holds() {
+fn printed_configuration_equals_the_defaults() {
     let here = Installation::new();
     assert_eq!(here.run(&["config"]).out, DEFAULTS);
     std::fs::write(here.path("grantd.toml"), DEFAULTS.replace("key_prefix = \"gd\"", "key_prefix = \"acme\""))
@@ -46,7 +46,7 @@ fn the_printed_configuration_is_the_one_that_holds() {
 }
 
 #[tokio::test]
-async fn signing_keys_are_listed_announced_and_dropped() {
+async fn signing_keys_are_listed_published_and_dropped() {
     let here = Installation::new();
     let kids = |list: &Value| -> Vec<Value> {
         list["signing_keys"].as_array().expect("keys").iter().map(|key| key["kid"].clone()).collect()
@@ -65,7 +65,7 @@ async fn signing_keys_are_listed_announced_and_dropped() {
 }
 
 #[tokio::test]
-async fn a_token_of_any_kind_is_revoked_from_standard_input() {
+async fn tokens_of_every_kind_are_revoked_from_standard_input() {
     let here = Installation::new();
     let (api, user) = (here.api(), here.user("alice@example.com"));
     let (_, key) = here.key("alice@example.com");
@@ -91,7 +91,7 @@ async fn a_token_of_any_kind_is_revoked_from_standard_input() {
 }
 
 #[test]
-fn the_audit_log_says_who_did_what_and_holds_no_secret() {
+fn audit_log_names_actor_and_object_without_secrets() {
     let here = Installation::new();
     let api = here.api();
     here.user("alice@example.com");
@@ -112,7 +112,7 @@ fn the_audit_log_says_who_did_what_and_holds_no_secret() {
 }
 
 #[tokio::test]
-async fn a_backup_taken_while_the_server_runs_is_a_whole_database() {
+async fn backup_of_a_running_server_is_complete() {
     let mut here = Installation::new();
     let api = here.api();
     here.user("alice@example.com");
@@ -131,7 +131,7 @@ async fn a_backup_taken_while_the_server_runs_is_a_whole_database() {
 }
 
 #[test]
-fn mistakes_get_hints() {
+fn mistyped_commands_get_hints() {
     let here = Installation::new();
     assert!(here.refused(&["user", "creat"]).contains("a similar subcommand exists: 'create'"));
     assert!(

@@ -26,7 +26,7 @@ fn with(app: &TestApp, client: &OAuthClient, name: &str, value: &Value) -> Strin
 }
 
 #[tokio::test]
-async fn times_are_whole_numbers_of_the_right_size() {
+async fn time_claims_must_be_integers_in_range() {
     // THREATS: JW4
     let (app, client) = prepared().await;
     let now = app.now().seconds();
@@ -58,7 +58,7 @@ async fn times_are_whole_numbers_of_the_right_size() {
 }
 
 #[tokio::test]
-async fn only_our_issuer_and_our_apis_count_byte_for_byte() {
+async fn issuer_and_audience_are_compared_byte_for_byte() {
     // THREATS: JW5
     let (app, client) = prepared().await;
     for wrong in [
@@ -98,7 +98,7 @@ async fn only_our_issuer_and_our_apis_count_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_name_in_a_claim_is_not_enough() {
+async fn claims_must_refer_to_existing_records() {
     // THREATS: JW5
     let (app, client) = prepared().await;
     for (name, wrong) in
@@ -109,7 +109,7 @@ async fn a_name_in_a_claim_is_not_enough() {
 }
 
 #[tokio::test]
-async fn issued_tokens_say_all_that_rfc_9068_asks_for() {
+async fn issued_tokens_have_every_claim_of_rfc_9068() {
     // THREATS: JW6
     let app = TestApp::new().await;
     let other = "https://other.example.test";

@@ -52,7 +52,7 @@ async fn forge() -> (TestApp, OAuthClient, String, Vec<u8>) {
 }
 
 #[tokio::test]
-async fn the_algorithm_is_the_keys_and_never_the_headers_choice() {
+async fn algorithm_is_the_keys_and_not_the_headers() {
     // THREATS: JW1
     let (app, client, kid, private) = forge().await;
     let claims = claims(&app, &client);
@@ -101,7 +101,7 @@ async fn the_algorithm_is_the_keys_and_never_the_headers_choice() {
 }
 
 #[tokio::test]
-async fn an_rsa_key_signs_in_its_one_way() {
+async fn rsa_keys_verify_only_rs256() {
     // THREATS: JW1
     let app = TestApp::new().await;
     api_signed_by(&app, Algorithm::RS256, "https://rsa.example.test", "sign").await;
@@ -135,7 +135,7 @@ async fn an_rsa_key_signs_in_its_one_way() {
 }
 
 #[tokio::test]
-async fn keys_and_addresses_in_the_header_are_nobodys_business() {
+async fn header_keys_and_urls_are_ignored() {
     // THREATS: JW2
     let (app, client, kid, private) = forge().await;
     let claims = claims(&app, &client);
@@ -191,7 +191,7 @@ async fn keys_and_addresses_in_the_header_are_nobodys_business() {
 }
 
 #[tokio::test]
-async fn a_token_of_another_kind_is_no_access_token() {
+async fn other_kinds_of_jwt_are_not_access_tokens() {
     // THREATS: JW3
     let (app, client, kid, private) = forge().await;
     let claims = claims(&app, &client);
@@ -231,7 +231,7 @@ async fn a_token_of_another_kind_is_no_access_token() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_costly_to_read_is_not_read() {
+async fn oversized_tokens_are_not_parsed() {
     // THREATS: JW7
     let (app, client, kid, private) = forge().await;
     let claims = claims(&app, &client);
@@ -283,7 +283,7 @@ async fn a_token_that_is_costly_to_read_is_not_read() {
 }
 
 #[tokio::test]
-async fn degenerate_signatures_prove_nothing() {
+async fn degenerate_signatures_are_refused() {
     // THREATS: JW8
     let (app, client, kid, private) = forge().await;
     let claims = claims(&app, &client);

@@ -7,7 +7,7 @@ use super::{claims, members, signed};
 use crate::harness::{ISSUER, TestApp, app::API, flow};
 
 #[tokio::test]
-async fn everything_that_is_not_valid_gets_one_answer() {
+async fn invalid_tokens_all_get_the_same_response() {
     // THREATS: IN4
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -73,7 +73,7 @@ fn swap_case(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn token_and_key_have_one_shape_and_tell_nothing_private() {
+async fn token_and_key_responses_have_one_shape_without_private_data() {
     // THREATS: IN7
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -133,7 +133,7 @@ async fn token_and_key_have_one_shape_and_tell_nothing_private() {
 }
 
 #[tokio::test]
-async fn an_answer_may_be_kept_no_longer_than_it_is_true() {
+async fn cache_until_ends_with_the_credential() {
     // THREATS: IN8
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -146,7 +146,7 @@ async fn an_answer_may_be_kept_no_longer_than_it_is_true() {
 }
 
 #[tokio::test]
-async fn whatever_is_disabled_behind_a_credential_ends_it_at_once() {
+async fn disabling_user_client_or_api_ends_the_credential() {
     // THREATS: IN8
     let app = TestApp::new().await;
     let store = &app.app.store;

@@ -11,7 +11,7 @@ use super::introspect_as;
 use crate::harness::{ISSUER, OAuthClient, TestApp, app::encode, flow};
 
 #[tokio::test]
-async fn only_confidential_clients_that_prove_themselves_may_ask() {
+async fn only_authenticated_confidential_clients_may_introspect() {
     // THREATS: IN1
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -37,7 +37,7 @@ async fn only_confidential_clients_that_prove_themselves_may_ask() {
 }
 
 #[tokio::test]
-async fn a_token_is_nothing_to_those_it_was_not_made_for() {
+async fn token_is_inactive_for_other_apis_and_clients() {
     // THREATS: IN2
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -58,7 +58,7 @@ async fn a_token_is_nothing_to_those_it_was_not_made_for() {
 }
 
 #[tokio::test]
-async fn who_asks_decides_the_answer_however_it_is_remembered() {
+async fn response_depends_on_the_caller_even_if_cached() {
     // THREATS: IN9
     let app = TestApp::new().await;
     let other_api = app.api("Other API", "https://other.example.test", &["other"]).await;
@@ -79,7 +79,7 @@ async fn who_asks_decides_the_answer_however_it_is_remembered() {
 }
 
 #[tokio::test]
-async fn the_request_has_one_shape_and_its_hint_does_not_matter() {
+async fn request_has_one_shape_and_the_hint_is_ignored() {
     // THREATS: IN5
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -123,7 +123,7 @@ async fn the_request_has_one_shape_and_its_hint_does_not_matter() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_known_to_its_client_alone() {
+async fn refresh_tokens_are_active_only_for_their_client() {
     // THREATS: IN6
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -152,7 +152,7 @@ async fn a_refresh_token_is_known_to_its_client_alone() {
 }
 
 #[tokio::test]
-async fn many_tokens_in_one_call_are_each_answered_as_alone() {
+async fn batch_introspection_equals_single_introspections() {
     // THREATS: IN2 IN4
     let app = TestApp::new().await;
     let client = app.confidential().await;

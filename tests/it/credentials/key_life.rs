@@ -69,7 +69,7 @@ async fn introspect_from(app: &TestApp, key: &str, address: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_grid_has_one_key_in_uuid_form_and_regenerating_ends_the_old_at_once() {
+async fn regenerating_the_only_uuid_key_ends_the_old_one() {
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let grid = project(&app, &user, "Grid", |grid| (grid.key_form, grid.one_live_key) = (KeyForm::Uuid, true)).await;
@@ -90,7 +90,7 @@ async fn a_grid_has_one_key_in_uuid_form_and_regenerating_ends_the_old_at_once()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_that_ask_at_once_for_the_one_key_of_a_grid_get_one() {
+async fn concurrent_requests_for_the_only_key_create_one() {
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let grid = project(&app, &user, "Grid", |grid| grid.one_live_key = true).await;
@@ -104,7 +104,7 @@ async fn two_that_ask_at_once_for_the_one_key_of_a_grid_get_one() {
 }
 
 #[tokio::test]
-async fn a_disabled_project_ends_its_keys_within_a_second_and_revives_no_revoked_one() {
+async fn disabling_a_project_stops_its_keys_and_enabling_revives_no_revoked_one() {
     // THREATS: AK9
     let app = TestApp::new().await;
     let other = app.beside().await;
@@ -127,7 +127,7 @@ async fn a_disabled_project_ends_its_keys_within_a_second_and_revives_no_revoked
 }
 
 #[tokio::test]
-async fn what_an_administrator_has_disabled_its_owner_cannot_enable() {
+async fn owner_cannot_enable_what_an_administrator_disabled() {
     // THREATS: AK9 IN8
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -154,7 +154,7 @@ async fn what_an_administrator_has_disabled_its_owner_cannot_enable() {
 }
 
 #[tokio::test]
-async fn a_key_is_good_from_its_networks_alone_on_every_path() {
+async fn key_networks_are_enforced_on_every_path() {
     // THREATS: AK12
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -183,7 +183,7 @@ async fn a_key_is_good_from_its_networks_alone_on_every_path() {
 }
 
 #[tokio::test]
-async fn whoever_has_a_plan_of_its_own_is_counted_alone() {
+async fn own_plans_are_counted_separately() {
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let plan = |name: &str, per_hour| Plan { name: name.to_owned(), per_hour: Some(per_hour), burst: 50 };
@@ -220,7 +220,7 @@ async fn whoever_has_a_plan_of_its_own_is_counted_alone() {
 }
 
 #[tokio::test]
-async fn what_a_key_may_not_be_is_refused_and_nothing_is_made() {
+async fn invalid_keys_are_refused_and_not_created() {
     let app = TestApp::new().await;
     let (alice, bob) = (app.user("alice@example.com").await, app.user("bob@example.com").await);
     let bobs = project(&app, &bob, "Harbor", |_| ()).await;
@@ -249,7 +249,7 @@ async fn what_a_key_may_not_be_is_refused_and_nothing_is_made() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_given_a_thousand_years_is_followed_by_one_of_ten() {
+async fn replacement_of_a_key_has_a_bounded_lifetime() {
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let (id, _) = app.key(&user, "read").await;
@@ -260,7 +260,7 @@ async fn a_key_that_was_given_a_thousand_years_is_followed_by_one_of_ten() {
 }
 
 #[tokio::test]
-async fn garbage_costs_no_read_until_keys_of_another_form_exist() {
+async fn garbage_costs_no_query_without_opaque_keys() {
     // THREATS: AK1
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;

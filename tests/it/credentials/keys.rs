@@ -28,7 +28,7 @@ fn like(app: &TestApp, old: &ApiKey) -> (Secret, ApiKey) {
 }
 
 #[tokio::test]
-async fn keys_are_long_random_and_checked_before_anything_is_read() {
+async fn keys_are_random_and_checked_before_any_query() {
     // THREATS: AK1
     // Seen here: length, alphabet, no repetition, checksum. Where the bytes come from no test can see; that there is one
     // source for all of them, the operating system's, is a rule of `tidy` (`rand` stands in `model::secret` alone).
@@ -68,7 +68,7 @@ async fn keys_are_long_random_and_checked_before_anything_is_read() {
 }
 
 #[tokio::test]
-async fn keys_begin_with_the_deployments_own_prefix_and_outlive_a_change_of_it() {
+async fn keys_have_the_configured_prefix_and_survive_its_change() {
     // THREATS: AK1
     let app = TestApp::with(&[("key_prefix", "acme")]).await;
     let user = app.user("alice@example.com").await;
@@ -84,7 +84,7 @@ async fn keys_begin_with_the_deployments_own_prefix_and_outlive_a_change_of_it()
 }
 
 #[tokio::test]
-async fn a_key_is_kept_as_sha_256_and_nothing_else() {
+async fn keys_are_stored_as_sha_256_only() {
     // THREATS: AK3
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -102,7 +102,7 @@ async fn a_key_is_kept_as_sha_256_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_key_is_no_session_no_client_and_no_grant() {
+async fn keys_are_not_sessions_clients_or_grants() {
     // THREATS: AK6 AK8
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -158,7 +158,7 @@ async fn a_key_is_no_session_no_client_and_no_grant() {
 }
 
 #[tokio::test]
-async fn disabling_the_owner_ends_every_key_and_enabling_revives_no_revoked_one() {
+async fn disabling_the_owner_stops_keys_and_enabling_revives_no_revoked_one() {
     // THREATS: AK9
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -183,7 +183,7 @@ async fn disabling_the_owner_ends_every_key_and_enabling_revives_no_revoked_one(
 }
 
 #[tokio::test]
-async fn an_old_key_works_for_its_overlap_alone() {
+async fn replaced_key_works_only_during_the_overlap() {
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let (first_id, first) = app.key(&user, "read").await;
@@ -232,7 +232,7 @@ async fn an_old_key_works_for_its_overlap_alone() {
 }
 
 #[tokio::test]
-async fn what_a_key_may_is_asked_in_one_place() {
+async fn key_scopes_are_enforced_at_every_endpoint() {
     // THREATS: AK12
     let app = TestApp::new().await;
     let other_api = app.api("Other API", "https://other.example.test", &["other"]).await;
@@ -263,7 +263,7 @@ async fn what_a_key_may_is_asked_in_one_place() {
 }
 
 #[tokio::test]
-async fn guesses_do_not_keep_the_holder_out() {
+async fn guesses_do_not_lock_out_the_holder() {
     // THREATS: AK14
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -278,7 +278,7 @@ async fn guesses_do_not_keep_the_holder_out() {
 }
 
 #[tokio::test]
-async fn uses_are_counted_in_memory_and_written_within_a_minute() {
+async fn key_uses_are_counted_in_memory_and_written_within_a_minute() {
     // THREATS: AK17
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;

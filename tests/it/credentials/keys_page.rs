@@ -26,7 +26,7 @@ async fn kept(app: &TestApp) -> usize {
 }
 
 #[tokio::test]
-async fn a_key_is_shown_once_and_found_nowhere_after() {
+async fn keys_are_shown_once_and_never_again() {
     // THREATS: AK2 SR2
     let app = TestApp::configured(&[], |config| config.metrics_token = "m3trics".to_owned().into()).await;
     let log = Captured::start();
@@ -69,7 +69,7 @@ async fn a_key_is_shown_once_and_found_nowhere_after() {
 }
 
 #[tokio::test]
-async fn only_the_form_of_its_own_user_makes_a_key_and_only_as_the_server_says() {
+async fn keys_are_created_only_by_the_users_own_form() {
     // THREATS: AK5 SE16
     let app = TestApp::new().await;
     let alice = app.user("alice@example.com").await;
@@ -126,7 +126,7 @@ async fn only_the_form_of_its_own_user_makes_a_key_and_only_as_the_server_says()
 }
 
 #[tokio::test]
-async fn everybody_sees_and_ends_their_own_keys_alone() {
+async fn users_see_and_revoke_only_their_own_keys() {
     // THREATS: AK16
     let app = TestApp::new().await;
     let alice = app.user("alice@example.com").await;
@@ -162,7 +162,7 @@ async fn everybody_sees_and_ends_their_own_keys_alone() {
 }
 
 #[tokio::test]
-async fn a_key_without_a_right_scope_is_not_made() {
+async fn keys_need_valid_scopes() {
     // THREATS: AK18
     let app = TestApp::new().await;
     app.user("alice@example.com").await;

@@ -16,7 +16,7 @@ async fn get_with(app: &TestApp, path: &str, headers: &[(&str, String)]) -> Repl
 }
 
 #[tokio::test]
-async fn keys_and_tokens_learn_what_they_are() {
+async fn self_endpoints_describe_keys_and_tokens() {
     // THREATS: AK7 AK12
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -69,7 +69,7 @@ async fn keys_and_tokens_learn_what_they_are() {
 }
 
 #[tokio::test]
-async fn a_key_in_a_url_is_refused_and_not_written_down() {
+async fn keys_in_urls_are_refused_and_not_logged() {
     // THREATS: AK4
     let app = TestApp::new().await;
     let log = Captured::start();
@@ -108,7 +108,7 @@ async fn a_key_in_a_url_is_refused_and_not_written_down() {
 }
 
 #[tokio::test]
-async fn there_is_one_way_to_send_a_key() {
+async fn keys_are_accepted_in_one_place_only() {
     // THREATS: AK7
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -159,7 +159,7 @@ async fn there_is_one_way_to_send_a_key() {
 }
 
 #[tokio::test]
-async fn why_a_key_is_refused_is_known_to_the_log_alone() {
+async fn reasons_of_refusals_are_only_logged() {
     // THREATS: AK13
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;

@@ -19,7 +19,7 @@ async fn get_with(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Reply 
 }
 
 #[tokio::test]
-async fn the_issuer_is_the_configured_one_whoever_the_request_says_we_are() {
+async fn metadata_uses_the_configured_issuer_whatever_the_host() {
     // THREATS: MD1
     let app = TestApp::configured(&[], |config| {
         config.trusted_proxies = vec!["192.0.2.0/24".parse().expect("a network")];
@@ -54,7 +54,7 @@ async fn the_issuer_is_the_configured_one_whoever_the_request_says_we_are() {
 }
 
 #[tokio::test]
-async fn an_issuer_with_a_path_is_found_by_both_forms() {
+async fn metadata_of_an_issuer_with_a_path_is_found_in_both_forms() {
     // THREATS: MD2
     let issuer = "https://auth.example.test/tenant/one";
     let app = TestApp::with(&[("issuer", issuer)]).await;
@@ -94,7 +94,7 @@ async fn every_endpoint_answers(app: &TestApp, document: &Value, origin: &str) {
 }
 
 #[tokio::test]
-async fn only_what_works_is_listed() {
+async fn metadata_lists_only_what_works() {
     // THREATS: MD3
     let app = TestApp::new().await;
     let reply = app.get(DOCUMENTS[0]).await;
@@ -153,7 +153,7 @@ async fn only_what_works_is_listed() {
 }
 
 #[tokio::test]
-async fn public_documents_may_be_kept_and_cost_no_query() {
+async fn public_documents_are_cacheable_and_cost_no_query() {
     // THREATS: MD4
     let app = TestApp::new().await;
     let mut before = Vec::new();

@@ -18,7 +18,7 @@ async fn revoke(app: &TestApp, client: &OAuthClient, token: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn an_unknown_token_is_fine_and_another_clients_is_refused_without_effect() {
+async fn unknown_tokens_succeed_and_other_clients_tokens_are_refused() {
     // THREATS: RV1
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
@@ -58,7 +58,7 @@ async fn an_unknown_token_is_fine_and_another_clients_is_refused_without_effect(
 }
 
 #[tokio::test]
-async fn who_does_not_prove_itself_revokes_nothing() {
+async fn revocation_requires_client_authentication() {
     // THREATS: RV1
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -78,7 +78,7 @@ async fn who_does_not_prove_itself_revokes_nothing() {
 }
 
 #[tokio::test]
-async fn a_revocation_that_was_not_kept_is_not_acknowledged() {
+async fn failed_revocation_is_not_acknowledged() {
     // THREATS: RV2
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -113,7 +113,7 @@ async fn a_revocation_that_was_not_kept_is_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_takes_its_family_along_and_an_access_token_nobody() {
+async fn revoking_a_refresh_token_ends_the_grant_and_an_access_token_only_itself() {
     // THREATS: RV3
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
@@ -148,7 +148,7 @@ async fn assert_ended(app: &TestApp, client: &OAuthClient, tokens: &(String, Str
 }
 
 #[tokio::test]
-async fn every_way_of_revoking_ends_the_same_things() {
+async fn every_way_of_revoking_has_the_same_effect() {
     // THREATS: RV4
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -191,7 +191,7 @@ async fn remove(browser: &Browser<'_>, client: &OAuthClient) -> Reply {
 }
 
 #[tokio::test]
-async fn an_app_that_never_needed_consent_can_be_removed_too() {
+async fn access_without_consent_can_be_removed() {
     // THREATS: RV4
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -214,7 +214,7 @@ async fn bearer(app: &TestApp, credential: &str, form: &[(&str, &str)]) -> Reply
 }
 
 #[tokio::test]
-async fn whoever_finds_a_key_can_end_it_with_the_key_alone() {
+async fn leaked_key_is_revoked_with_the_key_alone() {
     // THREATS: RV5
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -246,7 +246,7 @@ async fn whoever_finds_a_key_can_end_it_with_the_key_alone() {
 }
 
 #[tokio::test]
-async fn a_client_ends_a_key_only_where_it_is_the_keys_api() {
+async fn client_revokes_keys_only_of_its_own_api() {
     // THREATS: RV1
     let app = TestApp::new().await;
     let other_api = app.api("Other API", "https://other.example.test", &["other"]).await;

@@ -28,7 +28,7 @@ async fn published(app: &TestApp) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn a_new_key_is_announced_before_it_signs_and_the_old_one_outlives_its_tokens() {
+async fn new_signing_key_is_published_early_and_the_old_kept_until_its_tokens_expire() {
     // THREATS: JW9
     let app = TestApp::with(&[("lifetimes.signing_key_seconds", "86400")]).await;
     let client = machine(&app, "read").await;
@@ -75,7 +75,7 @@ async fn a_new_key_is_announced_before_it_signs_and_the_old_one_outlives_its_tok
 }
 
 #[tokio::test]
-async fn an_emergency_ends_what_the_old_key_signed_on_every_node() {
+async fn compromised_signing_key_is_dropped_on_every_node() {
     // THREATS: JW9
     let app = TestApp::new().await;
     let second = app.beside().await;
@@ -110,7 +110,7 @@ async fn an_emergency_ends_what_the_old_key_signed_on_every_node() {
 }
 
 #[tokio::test]
-async fn the_jwks_holds_public_members_only_and_one_key_per_algorithm() {
+async fn jwks_has_only_public_members_and_one_key_per_algorithm() {
     // THREATS: JW10
     let app = TestApp::new().await;
     api_signed_by(&app, Algorithm::RS256, "https://rsa.example.test", "sign").await;
@@ -141,7 +141,7 @@ async fn the_jwks_holds_public_members_only_and_one_key_per_algorithm() {
 }
 
 #[tokio::test]
-async fn every_purpose_has_a_key_of_its_own() {
+async fn derived_keys_differ_by_purpose() {
     // THREATS: JW10 JW11
     let app = TestApp::new().await;
     let purposes = [
@@ -179,7 +179,7 @@ async fn every_purpose_has_a_key_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_is_sealed_for_one_use_is_nothing_in_another() {
+async fn sealed_data_is_bound_to_its_use() {
     // THREATS: JW11
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -224,7 +224,7 @@ async fn what_is_sealed_for_one_use_is_nothing_in_another() {
 }
 
 #[tokio::test]
-async fn a_node_with_an_old_set_of_keys_believes_a_new_one_after_its_look_and_reads_none_for_unknown_ones() {
+async fn nodes_learn_new_signing_keys_by_polling_and_not_from_unknown_kids() {
     // THREATS: MN5
     let app = TestApp::new().await;
     let second = app.beside().await;
@@ -251,7 +251,7 @@ async fn a_node_with_an_old_set_of_keys_believes_a_new_one_after_its_look_and_re
 }
 
 #[tokio::test]
-async fn there_is_no_start_without_the_right_master_key() {
+async fn start_requires_the_right_master_key() {
     // THREATS: JW11
     let app = TestApp::new().await;
     let config = app.app.config.clone();

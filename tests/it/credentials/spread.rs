@@ -11,7 +11,7 @@ use super::a_second_later;
 use crate::harness::{TestApp, flow, wait};
 
 #[tokio::test]
-async fn what_one_node_ends_the_others_refuse_within_a_second() {
+async fn revocations_reach_every_node_within_a_second() {
     // THREATS: IN8 AK10
     let app = TestApp::new().await;
     let second = app.beside().await;
@@ -44,7 +44,7 @@ async fn what_one_node_ends_the_others_refuse_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_revoke_by_the_command_line_reaches_the_server() {
+async fn revocation_by_command_line_reaches_the_server() {
     // THREATS: AK10
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -58,7 +58,7 @@ async fn a_revoke_by_the_command_line_reaches_the_server() {
 }
 
 #[tokio::test]
-async fn a_node_that_cannot_read_the_feed_stops_trusting_its_memory() {
+async fn node_without_the_feed_stops_using_its_cache() {
     // THREATS: AK10
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -147,7 +147,7 @@ impl Lock {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_read_that_races_a_revoke_does_not_bring_the_key_back() {
+async fn read_racing_a_revocation_does_not_revive_the_key() {
     // THREATS: AK10
     let app = Arc::new(TestApp::new().await);
     let user = app.user("alice@example.com").await;

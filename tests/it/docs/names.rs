@@ -53,7 +53,7 @@ fn links(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn links_have_targets() {
     let mut wrong = Vec::new();
     let mut count = 0;
     for path in documents() {
@@ -73,7 +73,7 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
-fn every_file_that_is_named_exists() {
+fn named_files_exist() {
     let folders = ["src/", "tests/", "examples/", "docs/", "templates/", "migrations/", "benches/", ".ci/"];
     let mut wrong = Vec::new();
     for path in documents() {
@@ -108,7 +108,7 @@ fn is_command(words: &str) -> bool {
 }
 
 #[test]
-fn every_command_that_is_named_exists() {
+fn named_commands_exist() {
     assert!(is_command("grantd key rotate key_1 --overlap 24h") && is_command("grantd --help"));
     assert!(!is_command("grantd nothing") && !is_command("grantd key rotate --nothing"));
     let mut wrong = Vec::new();
@@ -127,13 +127,13 @@ fn every_command_that_is_named_exists() {
 }
 
 #[test]
-fn the_layers_of_the_design_are_those_that_are_enforced() {
+fn documented_layers_are_those_enforced() {
     let layers = ROWS.map(|row| row.join(", ")).join(" → ");
     assert!(read("docs/design.md").contains(&format!("\n{layers}\n")), "docs/design.md has other layers than {layers}");
 }
 
 #[test]
-fn every_setting_that_is_named_exists() {
+fn named_settings_exist() {
     let (mut section, mut settings) = ("", BTreeSet::new());
     for line in DEFAULTS.lines() {
         section = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(section);
@@ -155,7 +155,7 @@ fn every_setting_that_is_named_exists() {
 }
 
 #[test]
-fn every_command_in_a_block_is_run() {
+fn commands_in_blocks_are_run() {
     let mut wrong = Vec::new();
     let mut sections = BTreeSet::new();
     for path in documents() {

@@ -85,7 +85,7 @@ fn describe(command: &Command, name: &str, made: &mut String) {
 }
 
 #[test]
-fn the_command_line_is_described_as_it_is() {
+fn command_reference_is_current() {
     let mut cli = Cli::command();
     cli.build();
     let about = cli.get_about().map(ToString::to_string).unwrap_or_default();
@@ -104,7 +104,7 @@ fn the_command_line_is_described_as_it_is() {
 }
 
 #[test]
-fn the_configuration_is_described_as_it_is() {
+fn configuration_reference_is_current() {
     let mut made = format!("# Configuration\n\n{MADE}\n");
     let mut section = String::new();
     let (mut comment, mut is_told, mut count) = (Vec::new(), false, 0);

@@ -47,7 +47,7 @@ fn objects(printed: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn readme_works_as_it_stands() {
+async fn readme_commands_work() {
     let (here, demo) = demo().await;
     let answers = flow(&here, &section("README.md", "readme")).await;
     let [by_key, tokens, by_token] = &answers[..] else { panic!("{answers:?}") };
@@ -59,7 +59,7 @@ async fn readme_works_as_it_stands() {
 }
 
 #[tokio::test]
-async fn the_flow_of_the_quick_start_works_as_it_stands() {
+async fn quick_start_flow_works() {
     let (here, demo) = demo().await;
     let answers = flow(&here, &section("docs/quick-start.md", "the flow")).await;
     let [tokens, refreshed, again, by_token, by_key, me, token_after, key_after] = &answers[..] else {
@@ -82,7 +82,7 @@ async fn the_flow_of_the_quick_start_works_as_it_stands() {
 }
 
 #[tokio::test]
-async fn the_management_api_to_paste_works_as_it_stands() {
+async fn management_api_commands_work() {
     let (here, demo) = demo().await;
     let blocks = blocks(&section("docs/management-api.md", "the management API"));
     let mut shell = Shell::open(&here);
@@ -98,7 +98,7 @@ async fn the_management_api_to_paste_works_as_it_stands() {
 }
 
 #[tokio::test]
-async fn the_proxy_to_paste_works_as_it_stands() {
+async fn proxy_commands_work() {
     let (here, demo) = demo().await;
     // The ports of the examples may be taken where tests run.
     let ports = [("8000", free_port()), ("9000", free_port()), ("8080", here.port)];
@@ -136,7 +136,7 @@ async fn the_proxy_to_paste_works_as_it_stands() {
 }
 
 #[tokio::test]
-async fn the_rules_to_paste_are_ones() {
+async fn pasted_rules_are_valid() {
     let mut here = Installation::new();
     here.json(&["api", "create", "--identifier", "https://api.example.com", "--name", "My API", "--scope", "read"]);
     here.set("PATH", empty().variable("PATH"));
@@ -149,7 +149,7 @@ async fn the_rules_to_paste_are_ones() {
 }
 
 #[tokio::test]
-async fn the_demo_shows_what_to_click_first_and_prints_the_same_commands_when_asked() {
+async fn demo_shows_the_first_step_and_prints_the_commands() {
     let (here, demo) = demo().await;
     let variables = fs::read_to_string(here.path("demo.env")).expect("variables");
     let log = demo.log();
@@ -173,7 +173,7 @@ async fn the_demo_shows_what_to_click_first_and_prints_the_same_commands_when_as
 }
 
 #[tokio::test]
-async fn the_demo_keeps_its_data() {
+async fn demo_keeps_its_data() {
     let (here, demo) = demo().await;
     let variables = fs::read_to_string(here.path("demo.env")).expect("variables");
     let key = variable(&variables, "API_KEY");
@@ -186,7 +186,7 @@ async fn the_demo_keeps_its_data() {
 }
 
 #[tokio::test]
-async fn every_command_works_in_the_demos_directory() {
+async fn commands_work_in_the_demos_directory() {
     let (here, demo) = demo().await;
     let mut shell = Shell::open(&here);
     shell.run(". ./demo.env").await;
@@ -220,7 +220,7 @@ async fn every_command_works_in_the_demos_directory() {
 }
 
 #[tokio::test]
-async fn operating_a_server_works_as_it_stands() {
+async fn operating_commands_work() {
     let mut here = empty();
     // The port of the defaults may be taken where tests run.
     here.set("GRANTD_LISTEN", format!("127.0.0.1:{}", here.port));

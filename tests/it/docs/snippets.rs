@@ -70,7 +70,7 @@ async fn start(here: &Installation, language: &str, variables: &[(&str, &str)]) 
 }
 
 #[tokio::test]
-async fn each_example_lets_in_whom_it_should() {
+async fn resource_server_examples_accept_and_refuse_correctly() {
     let here = Installation::new();
     let api = here.api();
     let user = here.user("alice@example.com");
@@ -112,7 +112,7 @@ async fn curl(here: &Installation, base: &str, key: &str) {
 }
 
 #[test]
-fn the_example_in_rust_is_the_one_of_the_repository() {
+fn rust_example_equals_the_repositorys() {
     let file = read("examples/protected_api.rs");
     let (head, code) = file.split_once("\n\n").expect("a head");
     assert!(head.lines().all(|line| line.starts_with("//!")), "{head}");

@@ -37,7 +37,7 @@ fn case(line: &str) -> Option<&str> {
 }
 
 #[test]
-fn each_case_lists_the_tests_that_name_it() {
+fn threats_list_the_tests_that_name_them() {
     let (text, tests) = (read(PATH), tests());
     let mut made = String::new();
     // The lists are made anew; a blank line stands before and after each.
@@ -55,7 +55,7 @@ fn each_case_lists_the_tests_that_name_it() {
 }
 
 #[test]
-fn each_case_stands_once_and_says_where_it_has_no_test() {
+fn threats_are_unique_and_explain_missing_tests() {
     let (text, tests) = (read(PATH), tests());
     let cases: Vec<(&str, &str)> = text.lines().filter_map(|line| Some((case(line)?, line))).collect();
     let ids: BTreeSet<&str> = cases.iter().map(|(id, _)| *id).collect();

@@ -12,7 +12,7 @@ const PATH: &str = "/resource";
 const OTHER: &str = "bob@example.com";
 
 #[tokio::test]
-async fn a_key_from_the_settings_page_works_in_its_snippets() {
+async fn key_from_the_settings_page_works_in_the_snippets() {
     let site = Site::new("api-key-module", |_| ()).await;
     // "Easily generate unique API keys for each user directly user settings."
     let (mut user, page) = (site.visitor(), "/settings/keys");
@@ -43,7 +43,7 @@ async fn a_key_from_the_settings_page_works_in_its_snippets() {
 }
 
 #[tokio::test]
-async fn one_users_access_is_revoked_and_everybodys_use_is_seen_by_key() {
+async fn access_is_revoked_per_user_and_usage_shown_per_key() {
     let site = Site::new("api-key-module", |here| {
         here.user(OTHER);
     })

@@ -40,7 +40,7 @@ impl Site {
 }
 
 #[tokio::test]
-async fn its_curl_commands_run() {
+async fn curl_commands_work() {
     let site = site().await;
     let commands = DOCUMENT.snippets("bash");
     assert_eq!(commands.len(), 3);
@@ -55,7 +55,7 @@ async fn its_curl_commands_run() {
 }
 
 #[tokio::test]
-async fn its_javascript_python_and_go_run() {
+async fn javascript_python_and_go_snippets_work() {
     let site = site().await;
     let (key, reader) = (site.front.key.as_str(), &site.reader);
     let said = reader.node(&site.bearer(&DOCUMENT.snippet("javascript", "fetch(")), ("API_KEY", ""));
@@ -89,7 +89,7 @@ async fn its_javascript_python_and_go_run() {
 }
 
 #[tokio::test]
-async fn its_errors_are_exact() {
+async fn errors_match_the_document() {
     let site = site().await;
     for path in ["/v1/users", ME] {
         let reply = site.front.ask("GET", path, &[], "").await;
@@ -124,7 +124,7 @@ async fn expired_token(here: &Installation, client: &OAuthClient) -> String {
 }
 
 #[tokio::test]
-async fn every_response_says_what_is_left_and_the_one_too_many_how_long_to_wait() {
+async fn rate_limit_headers_match_the_document() {
     let site = site().await;
     let shown: Vec<(&str, &str)> = DOCUMENT
         .0
@@ -165,7 +165,7 @@ async fn every_response_says_what_is_left_and_the_one_too_many_how_long_to_wait(
 }
 
 #[test]
-fn its_plans_are_those_that_are_shipped() {
+fn documented_plans_are_shipped() {
     let here = Installation::new();
     here.user(EMAIL);
     let listed = here.json(&["plan", "list"]);
@@ -179,7 +179,7 @@ fn its_plans_are_those_that_are_shipped() {
 }
 
 #[tokio::test]
-async fn its_oauth_requests_work_at_the_same_host() {
+async fn oauth_requests_work_at_the_same_host() {
     let site = site().await;
     // They know neither PKCE nor state.
     let client = site.front.here.client(&["--redirect-uri", CALLBACK, "--without-pkce"]);

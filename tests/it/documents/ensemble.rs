@@ -49,7 +49,7 @@ async fn site() -> (Site, String, String) {
 }
 
 #[tokio::test]
-async fn its_commands_run_and_health_is_exact() {
+async fn commands_work_and_health_matches_the_document() {
     let (site, key, user) = site().await;
     let commands = DOCUMENT.snippets("bash");
     let [execute, health] = &commands[..] else { panic!("{commands:?}") };
@@ -63,7 +63,7 @@ async fn its_commands_run_and_health_is_exact() {
 }
 
 #[tokio::test]
-async fn its_headers_pass_both_ways() {
+async fn idempotency_and_request_id_headers_pass_both_ways() {
     let (site, key, _) = site().await;
     // As the document writes them: the required ones, and the optional ones with what they are for behind.
     let blocks = DOCUMENT.snippets("http");
@@ -86,7 +86,7 @@ async fn its_headers_pass_both_ways() {
 }
 
 #[tokio::test]
-async fn its_errors_are_exact() {
+async fn errors_match_the_document() {
     let (site, key, _) = site().await;
     let bearer = format!("Bearer {key}");
     let (unauthorized, forbidden) = (DOCUMENT.shown("UNAUTHORIZED"), DOCUMENT.shown("FORBIDDEN"));
@@ -117,7 +117,7 @@ async fn its_errors_are_exact() {
 }
 
 #[tokio::test]
-async fn a_compromised_key_is_revoked_and_environments_have_keys_of_their_own() {
+async fn compromised_key_is_revoked_and_environments_have_separate_keys() {
     let (site, key, _) = site().await;
     let made = site.front.here.json(&["key", "create", "--user", EMAIL, "--scope", "read", "--environment", "test"]);
     let (id, test) = (text(&made, "id"), format!("Bearer {}", text(&made, "key")));

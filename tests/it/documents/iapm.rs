@@ -24,7 +24,7 @@ fn is_uuid(key: &str) -> bool {
 }
 
 #[tokio::test]
-async fn an_exporter_set_up_as_it_says_gets_through() {
+async fn documented_exporter_gets_through() {
     let site = Site::new("iapm", |_| ()).await;
     let (project, id, key) = grid(&site, "Production");
     assert_eq!(DOCUMENT.cell("**Format**"), "UUID string");
@@ -49,7 +49,7 @@ async fn an_exporter_set_up_as_it_says_gets_through() {
 }
 
 #[tokio::test]
-async fn each_grid_has_one_key_and_regenerating_ends_the_old_at_once() {
+async fn grids_have_one_key_and_regenerating_ends_the_old_one() {
     let site = Site::new("iapm", |_| ()).await;
     let ((project, id, first), (_, _, other)) = (grid(&site, "Production"), grid(&site, "Staging"));
     assert_ne!(first, other);

@@ -32,7 +32,7 @@ fn header(key: &str) -> (&'static str, String) {
 }
 
 #[tokio::test]
-async fn its_header_and_its_snippets_work() {
+async fn documented_header_and_snippets_work() {
     let site = Site::new("telemetry-harbor", |_| ()).await;
     let (project, id, key) = harbor(&site, "North Sea").await;
     let (name, value) = header(&key);
@@ -64,7 +64,7 @@ async fn its_header_and_its_snippets_work() {
 }
 
 #[tokio::test]
-async fn a_new_key_for_one_harbor_leaves_the_other_harbors_alone() {
+async fn new_key_for_one_harbor_does_not_affect_others() {
     let site = Site::new("telemetry-harbor", |_| ()).await;
     let ((_, id, first), (_, _, other)) = (harbor(&site, "North Sea").await, harbor(&site, "Baltic").await);
     let get = async |key: &str| site.front.ask("GET", PATH, &[("x-api-key", key)], "").await;

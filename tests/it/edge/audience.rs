@@ -31,7 +31,7 @@ async fn failing(audience: Audience, changes: &[(&str, &str)]) -> TestApp {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_500_without_detail_in_the_form_of_its_reader() {
+async fn panics_are_500_in_the_form_of_the_audience() {
     // THREATS: HX5
     for _ in 0..2 {
         let person = failing(Audience::Person, &[]).await.get("/panics").await;
@@ -50,7 +50,7 @@ async fn a_panic_is_a_500_without_detail_in_the_form_of_its_reader() {
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_is_answered_in_the_form_of_its_reader() {
+async fn timeouts_are_answered_in_the_form_of_the_audience() {
     let hasty = [("limits.request_seconds", "1")];
     let page = failing(Audience::Person, &hasty).await.get("/hangs?next=%22%3E").await;
     page.page(503);
@@ -61,14 +61,14 @@ async fn a_request_that_takes_too_long_is_answered_in_the_form_of_its_reader() {
 }
 
 #[tokio::test]
-async fn a_page_that_refuses_for_a_while_says_for_how_long() {
+async fn pages_say_how_long_to_wait() {
     let page = failing(Audience::Person, &[]).await.get("/busy").await;
     page.page(429);
     assert!(page.body.contains(">Try again in 2 minutes</a>") && !page.body.contains("Sign in"), "{}", page.body);
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found_in_the_form_of_its_neighbours() {
+async fn not_found_is_answered_in_the_form_of_the_audience() {
     for (issuer, base) in [("https://auth.example.test", ""), ("https://auth.example.test/tenant", "/tenant")] {
         let app = TestApp::with(&[("issuer", issuer)]).await;
         for path in ["/oauth/nowhere", "/oauth/", "/v1/x/y", "/gateway/x", "/leaks/x", "/.well-known/x", "/api/x"] {

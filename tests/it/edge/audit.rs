@@ -14,7 +14,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn everything_that_matters_is_in_the_log() {
+async fn relevant_events_are_audited() {
     // THREATS: AU1 AU2
     let app = TestApp::new().await;
     let secrets = story::tell(&app).await;
@@ -89,7 +89,7 @@ fn wrong_at_token(secrets: &story::Secrets) -> usize {
 }
 
 #[tokio::test]
-async fn an_entry_says_who_did_what_to_which_from_where() {
+async fn audit_entries_have_actor_event_object_and_address() {
     // THREATS: AU2
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -132,7 +132,7 @@ async fn an_entry_says_who_did_what_to_which_from_where() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_logged_does_not_happen() {
+async fn changes_that_cannot_be_audited_fail() {
     // THREATS: AU3
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -179,7 +179,7 @@ async fn what_cannot_be_logged_does_not_happen() {
 }
 
 #[tokio::test]
-async fn a_flood_from_many_addresses_is_a_few_entries_and_each_refusal_is_counted() {
+async fn flood_writes_few_entries_and_counts_each_refusal() {
     // THREATS: AU5
     let app = TestApp::new().await;
     let alice = app.user("alice@example.com").await;

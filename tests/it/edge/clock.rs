@@ -18,7 +18,7 @@ use crate::{
 const WEEK: i64 = 7 * 86_400;
 
 #[tokio::test]
-async fn a_server_whose_clock_is_far_behind_does_not_start() {
+async fn server_with_a_clock_far_behind_does_not_start() {
     // THREATS: ST6
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
@@ -35,7 +35,7 @@ async fn a_server_whose_clock_is_far_behind_does_not_start() {
 }
 
 #[tokio::test]
-async fn a_clock_that_jumps_ahead_ends_things_and_leaves_nothing_odd() {
+async fn clock_jump_ahead_expires_things_consistently() {
     // THREATS: ST6
     let app = TestApp::with(&[("limits.login_failures_per_account", "2")]).await;
     let user = app.user("alice@example.com").await;
@@ -67,7 +67,7 @@ async fn a_clock_that_jumps_ahead_ends_things_and_leaves_nothing_odd() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_grant_bounds_every_lifetime() {
+async fn grant_expiry_bounds_every_lifetime() {
     // THREATS: ST6
     let app = TestApp::with(&[("lifetimes.grant_seconds", "5000")]).await;
     app.user("alice@example.com").await;
@@ -89,7 +89,7 @@ async fn the_end_of_a_grant_bounds_every_lifetime() {
 }
 
 #[tokio::test]
-async fn what_has_ended_is_refused_though_nobody_swept() {
+async fn expired_rows_are_refused_before_they_are_purged() {
     // THREATS: ST7
     let app = TestApp::with(&[("lifetimes.grant_seconds", "3600"), ("lifetimes.session_seconds", "3600")]).await;
     let user = app.user("alice@example.com").await;

@@ -51,7 +51,7 @@ fn sockets(server: &Server) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_head_that_does_not_come_whole_ends_its_connection() {
+async fn incomplete_first_head_closes_the_connection() {
     // THREATS: HX3
     let mut here = here().await;
     here.set("GRANTD_CONNECTIONS__FIRST_HEAD_SECONDS", "1");
@@ -73,7 +73,7 @@ async fn a_first_head_that_does_not_come_whole_ends_its_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_idle_connection_and_a_slow_second_head_end_too() {
+async fn idle_connections_and_slow_later_heads_are_closed() {
     // THREATS: HX3
     let mut here = here().await;
     here.set("GRANTD_CONNECTIONS__FIRST_HEAD_SECONDS", "3600");
@@ -92,7 +92,7 @@ async fn an_idle_connection_and_a_slow_second_head_end_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_nobody_reads_is_given_up() {
+async fn unread_response_is_aborted() {
     // THREATS: HX3
     let mut here = here().await;
     here.set("GRANTD_CONNECTIONS__WRITE_SECONDS", "1");
@@ -125,7 +125,7 @@ async fn from(address: [u8; 4], server: &Server) -> (tokio::net::TcpStream, bool
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_network_has_so_many_connections_and_a_trusted_proxy_more() {
+async fn connections_per_network_are_bounded_except_for_trusted_proxies() {
     // THREATS: HX3
     let mut here = here().await;
     here.set("GRANTD_CONNECTIONS__PER_NETWORK", "3");
@@ -155,7 +155,7 @@ async fn one_network_has_so_many_connections_and_a_trusted_proxy_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn descriptors_are_raised_as_far_as_may_be_and_never_run_out() {
+async fn file_descriptors_are_raised_and_never_run_out() {
     // THREATS: HX3
     let mut here = here().await;
     here.before_serving = "ulimit -Sn 150; ulimit -Hn 260;";
@@ -182,7 +182,7 @@ async fn descriptors_are_raised_as_far_as_may_be_and_never_run_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stop_waits_for_nobody_for_ever() {
+async fn stop_has_a_deadline() {
     // THREATS: HX3
     let mut here = here().await;
     here.set("GRANTD_CONNECTIONS__FIRST_HEAD_SECONDS", "3600");
@@ -205,7 +205,7 @@ async fn a_stop_waits_for_nobody_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_but_http_1_is_spoken_and_every_line_has_one_end() {
+async fn only_strict_http_1_is_accepted() {
     // THREATS: HX4
     let server = here().await.serve().await;
     let one = |bytes: &[u8]| ask(&mut connect(&server), bytes);

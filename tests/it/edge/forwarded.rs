@@ -42,7 +42,7 @@ const SPOOFED: [(&str, &str); 9] = [
 ];
 
 #[tokio::test]
-async fn an_untrusted_peer_has_no_say_in_its_address() {
+async fn forwarded_headers_of_untrusted_peers_are_ignored() {
     // THREATS: HX1
     let app = TestApp::new().await;
     assert_eq!(logged_address(&app, "198.51.100.7", &SPOOFED).await, "198.51.100.7");
@@ -63,7 +63,7 @@ async fn behind_proxies() -> TestApp {
 }
 
 #[tokio::test]
-async fn behind_trusted_proxies_the_right_most_stranger_is_the_sender() {
+async fn sender_is_the_rightmost_untrusted_address() {
     // THREATS: HX1
     let app = behind_proxies().await;
     for (sent, address) in [
@@ -106,7 +106,7 @@ async fn behind_trusted_proxies_the_right_most_stranger_is_the_sender() {
 }
 
 #[tokio::test]
-async fn a_key_bound_to_the_proxies_own_network_does_not_work_from_just_anywhere() {
+async fn key_limited_to_the_proxys_network_does_not_work_elsewhere() {
     // THREATS: AK12 HX1
     let app = behind_proxies().await;
     let user = app.user("alice@example.com").await;
@@ -139,7 +139,7 @@ async fn a_key_bound_to_the_proxies_own_network_does_not_work_from_just_anywhere
 }
 
 #[tokio::test]
-async fn no_rule_is_skipped_for_an_address_that_cannot_be_read() {
+async fn unreadable_addresses_skip_no_rule() {
     // THREATS: HX1
     let app = TestApp::configured(&[("limits.login_failures_per_address", "3")], |config| {
         config.trusted_proxies = vec!["10.0.0.0/8".parse().expect("a network")];
@@ -175,7 +175,7 @@ async fn from_origin(app: &TestApp, method: Method, path: &str, origin: &str, bo
 }
 
 #[tokio::test]
-async fn scripts_of_listed_origins_alone_may_call() {
+async fn cors_allows_only_listed_origins() {
     // THREATS: HX10
     let spa = "https://spa.example.test";
     let app = TestApp::configured(&[], |config| config.cors_origins = vec![spa.to_owned()]).await;
@@ -232,7 +232,7 @@ async fn scripts_of_listed_origins_alone_may_call() {
 }
 
 #[test]
-fn an_origin_that_is_none_stops_the_start() {
+fn invalid_origin_prevents_the_start() {
     // THREATS: HX10
     let load = |origin: &str| Config::load(None, [("GRANTD_CORS_ORIGINS".to_owned(), origin.to_owned())], &[]);
     for wrong in ["*", "null", "spa.example.test", "https://spa.example.test/", "https://spa.example.test/path"] {
@@ -244,7 +244,7 @@ fn an_origin_that_is_none_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_browser_that_was_led_here_by_another_name_is_sent_to_the_issuer() {
+async fn browser_at_another_host_is_sent_to_the_issuer() {
     // THREATS: HX2
     let app = TestApp::with(&[("GRANTD_HOSTS", "auth.internal")]).await;
     let ask = async |target: &str, hosts: &[&str]| {

@@ -7,7 +7,7 @@ use axum::http::header;
 use crate::harness::Installation;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_demo_is_at_home_by_every_name_of_this_machine() {
+async fn demo_accepts_every_local_host_name() {
     let mut here = Installation::new();
     for name in ["GRANTD_ISSUER", "GRANTD_DATABASE_URL"] {
         here.unset(name);

@@ -46,7 +46,7 @@ impl hyper::body::Body for Pieces {
 }
 
 #[tokio::test]
-async fn what_is_too_large_is_not_read() {
+async fn oversized_input_is_not_read() {
     // THREATS: HX3
     let app = TestApp::with(&[("limits.body_bytes", "2048")]).await;
     let client = app.public().await;
@@ -89,7 +89,7 @@ async fn what_is_too_large_is_not_read() {
 }
 
 #[tokio::test]
-async fn text_that_is_not_what_it_seems_is_refused() {
+async fn deceptive_text_is_refused() {
     // THREATS: HX5
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -141,7 +141,7 @@ async fn text_that_is_not_what_it_seems_is_refused() {
 }
 
 #[tokio::test]
-async fn scopes_beyond_the_grammar_or_any_measure_are_refused() {
+async fn malformed_or_oversized_scopes_are_refused() {
     // THREATS: HX6
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -179,7 +179,7 @@ async fn scopes_beyond_the_grammar_or_any_measure_are_refused() {
 }
 
 #[tokio::test]
-async fn names_have_one_form_and_are_then_compared_byte_for_byte() {
+async fn names_are_normalized_and_compared_byte_for_byte() {
     // THREATS: HX7
     let app = TestApp::with(&[("limits.login_failures_per_account", "3")]).await;
     app.user("alice@example.com").await;
@@ -234,7 +234,7 @@ async fn names_have_one_form_and_are_then_compared_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn line_breaks_reach_no_header_and_no_log_line() {
+async fn line_breaks_do_not_reach_headers_or_logs() {
     // THREATS: HX8
     let log = Captured::start();
     let app = TestApp::new().await;
@@ -280,7 +280,7 @@ async fn line_breaks_reach_no_header_and_no_log_line() {
 }
 
 #[tokio::test]
-async fn the_text_of_a_query_is_never_the_text_of_a_statement() {
+async fn input_never_becomes_sql() {
     // THREATS: HX11
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;

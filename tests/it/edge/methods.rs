@@ -19,7 +19,7 @@ async fn send(app: &TestApp, method: Method, path: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_get_of_an_address_that_takes_posts_is_told_so() {
+async fn get_of_a_post_address_is_explained() {
     let app = TestApp::new().await;
     let posts = ROUTER.split(".route(\"").skip(1).filter_map(|route| {
         let (path, rest) = route.split_once("\",")?;
@@ -44,7 +44,7 @@ async fn a_get_of_an_address_that_takes_posts_is_told_so() {
 }
 
 #[tokio::test]
-async fn every_other_wrong_method_has_an_answer_in_the_form_of_its_address() {
+async fn wrong_methods_are_answered_in_the_form_of_the_audience() {
     let app = TestApp::new().await;
     let reply = send(&app, Method::POST, "/v1/users/me").await;
     assert_eq!(
@@ -80,7 +80,7 @@ async fn sent(app: &TestApp, path: &str, accepted: &str) -> (Vec<u8>, String) {
 }
 
 #[tokio::test]
-async fn what_is_the_same_for_everybody_is_compressed_and_nothing_else_is() {
+async fn only_public_documents_are_compressed() {
     let app = TestApp::new().await;
     for path in ["/assets/grantd.css", "/assets/grantd.js", "/api/docs", "/openapi.json"] {
         let (plain, encoding) = sent(&app, path, "identity").await;

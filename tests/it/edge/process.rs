@@ -20,7 +20,7 @@ fn ask(base: &str, bytes: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_the_program_prints_tells_a_secret() {
+async fn program_output_contains_no_secrets() {
     // THREATS: SR4
     let mut here = Installation::on(Database::new().await);
     here.set("GRANTD_METRICS_TOKEN", "m3trics-t0ken");
@@ -61,7 +61,7 @@ async fn nothing_the_program_prints_tells_a_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_node_makes_up_a_master_key() {
+async fn nodes_do_not_invent_a_master_key() {
     // THREATS: JW11
     let mut here = Installation::new();
     here.set("GRANTD_DATABASE_URL", "postgres://u@127.0.0.1:1/x");
@@ -75,7 +75,7 @@ async fn no_node_makes_up_a_master_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_server_leaves_no_core_and_reads_no_endless_head() {
+async fn server_leaves_no_core_dump_and_bounds_the_head() {
     // THREATS: SR4 HX3
     let mut here = Installation::on(Database::new().await);
     here.before_serving = "ulimit -c unlimited 2>/dev/null;";

@@ -8,7 +8,7 @@ use super::story::{self, urlencoded};
 use crate::harness::{Browser, Captured, Reply, TestApp, app::CALLBACK, flow};
 
 #[tokio::test]
-async fn the_database_alone_opens_nothing() {
+async fn database_alone_reveals_no_credentials() {
     // THREATS: SR2 AK2
     let app = TestApp::new().await;
     let secrets = story::tell(&app).await;
@@ -61,7 +61,7 @@ fn forms(secret: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_log_and_the_metrics_tell_no_secret() {
+async fn logs_and_metrics_contain_no_secrets() {
     // THREATS: AK2 SR4
     let log = Captured::start();
     let app = TestApp::configured(&[], |config| config.metrics_token = "m3trics-t0ken".to_owned().into()).await;
@@ -84,7 +84,7 @@ async fn the_log_and_the_metrics_tell_no_secret() {
 }
 
 #[tokio::test]
-async fn metrics_are_for_the_holder_of_their_token() {
+async fn metrics_require_their_token() {
     // THREATS: SR4
     let app = TestApp::new().await;
     let off = app.get("/metrics").await;
@@ -126,7 +126,7 @@ fn between(reply: &Reply, attribute: &str) -> String {
 }
 
 #[tokio::test]
-async fn somebody_elses_things_are_not_there_and_secrets_are_never_shown_again() {
+async fn other_users_things_are_hidden_and_secrets_shown_once() {
     // THREATS: SE14
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
@@ -192,7 +192,7 @@ fn extra_fields(user_id: &str) -> Vec<(&'static str, &str)> {
 }
 
 #[tokio::test]
-async fn fields_that_a_form_does_not_have_are_not_heard() {
+async fn extra_form_fields_are_ignored() {
     // THREATS: SE16
     let app = TestApp::new().await;
     let alice = app.user("alice@example.com").await;

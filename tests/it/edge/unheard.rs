@@ -17,7 +17,7 @@ async fn bearer(app: &TestApp, peer: &str, path: &str, key: &str, headers: &[(&s
 }
 
 #[tokio::test]
-async fn a_peer_that_forwards_and_is_not_trusted_has_no_known_sender() {
+async fn sender_behind_an_untrusted_proxy_is_unknown() {
     // THREATS: HX1 AK12
     let log = Captured::start();
     let app = TestApp::new().await;
@@ -48,7 +48,7 @@ async fn a_peer_that_forwards_and_is_not_trusted_has_no_known_sender() {
 }
 
 #[tokio::test]
-async fn one_visitor_locks_out_few_and_invented_addresses_buy_little() {
+async fn guesses_behind_an_untrusted_proxy_lock_out_few() {
     // THREATS: HX1 RL2
     let app = TestApp::with(&[("limits.unknown_credentials_per_address", "3")]).await;
     let mut guesses = (0..).map(|n| Secret::with_checksum("gd_live_", &format!("{n:036}")).expose().to_owned());

@@ -9,7 +9,7 @@ use super::{Case, GIVES_UP_AFTER};
 use crate::harness::{Installation, wait};
 
 #[tokio::test]
-async fn a_locked_database_refuses_writes_and_reads_on() {
+async fn locked_database_refuses_writes_but_not_reads() {
     // THREATS: ST3
     let mut here = Installation::new();
     here.set("GRANTD_LIMITS__DATABASE_SECONDS", GIVES_UP_AFTER);
@@ -27,7 +27,7 @@ async fn a_locked_database_refuses_writes_and_reads_on() {
 }
 
 #[tokio::test]
-async fn a_lock_that_is_held_for_a_moment_is_waited_for() {
+async fn brief_locks_are_waited_for() {
     let here = Installation::new();
     let case = Case::new(&here).await;
     let other = Connection::open(here.path("grantd.db")).expect("a connection");
@@ -42,7 +42,7 @@ async fn a_lock_that_is_held_for_a_moment_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_writes_and_reads_on() {
+async fn full_disk_refuses_writes_but_not_reads() {
     // THREATS: ST2
     let mut here = Installation::new();
     // A write beyond the limit is an error then, as on a full disk, and does not end the process.

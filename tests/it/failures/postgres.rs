@@ -64,7 +64,7 @@ async fn assert_no_answers(case: &Case) {
 }
 
 #[tokio::test]
-async fn without_its_database_the_server_says_so_and_recovers() {
+async fn database_outage_is_reported_and_recovered_from() {
     // THREATS: ST3
     let cluster = Cluster::new();
     let case = Case::new(&cluster.installation().await).await;
@@ -79,7 +79,7 @@ async fn without_its_database_the_server_says_so_and_recovers() {
 }
 
 #[tokio::test]
-async fn a_database_that_hangs_holds_nobody_up_for_long() {
+async fn hanging_database_is_bounded_by_timeouts() {
     // THREATS: ST3
     let cluster = Cluster::new();
     let case = Case::new(&cluster.installation().await).await;
@@ -99,7 +99,7 @@ async fn a_database_that_hangs_holds_nobody_up_for_long() {
 }
 
 #[tokio::test]
-async fn a_second_node_that_finds_no_database_does_not_start() {
+async fn node_without_a_database_does_not_start() {
     let cluster = Cluster::new();
     let here = cluster.installation().await;
     cluster.run("stop");

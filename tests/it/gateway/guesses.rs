@@ -24,7 +24,7 @@ async fn revoke(app: &TestApp, peer: &str, key: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_caller_that_scans_is_told_to_stop_and_what_is_live_is_answered() {
+async fn scanning_caller_is_limited_but_active_tokens_are_answered() {
     // THREATS: IN10 RL1
     let app = TestApp::new().await;
     let other = app.api("Other API", "https://other.example.test", &["other"]).await;
@@ -64,7 +64,7 @@ async fn a_caller_that_scans_is_told_to_stop_and_what_is_live_is_answered() {
 }
 
 #[tokio::test]
-async fn whoever_tries_too_many_unknown_keys_costs_the_store_no_more_reads() {
+async fn too_many_unknown_keys_cost_no_more_queries() {
     // THREATS: RL1 RL2 AK14
     let app = TestApp::with(&[("limits.unknown_credentials_per_address", "6")]).await;
     let user = app.user("alice@example.com").await;
@@ -106,7 +106,7 @@ async fn whoever_tries_too_many_unknown_keys_costs_the_store_no_more_reads() {
 }
 
 #[tokio::test]
-async fn an_address_in_two_spellings_is_one_sender() {
+async fn spellings_of_one_address_are_one_sender() {
     // THREATS: RL2
     let app = TestApp::with(&[("limits.unknown_credentials_per_address", "2")]).await;
     let mut guesses = guesses();
@@ -118,7 +118,7 @@ async fn an_address_in_two_spellings_is_one_sender() {
 }
 
 #[tokio::test]
-async fn many_names_of_clients_are_one_senders_guesses() {
+async fn guesses_at_many_clients_count_for_their_sender() {
     // THREATS: CA12 RL1
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -140,7 +140,7 @@ async fn many_names_of_clients_are_one_senders_guesses() {
 }
 
 #[tokio::test]
-async fn codes_that_nobody_redeems_come_to_an_end() {
+async fn unredeemed_codes_are_limited() {
     // THREATS: RL1
     let app = TestApp::with(&[("limits.unredeemed_codes_per_user", "3")]).await;
     for email in ["ada@example.com", "bob@example.com"] {

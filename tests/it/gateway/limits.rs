@@ -12,7 +12,7 @@ async fn plan(app: &TestApp, per_hour: Option<u32>, burst: u32) {
 }
 
 #[tokio::test]
-async fn every_answer_says_what_is_left_and_the_one_too_many_is_429() {
+async fn responses_show_the_remaining_quota_and_excess_is_429() {
     // THREATS: AK15 RL1
     let app = app().await;
     plan(&app, Some(2), 50).await;
@@ -37,7 +37,7 @@ async fn every_answer_says_what_is_left_and_the_one_too_many_is_429() {
 }
 
 #[tokio::test]
-async fn a_burst_ends_with_its_second_and_keys_of_one_user_share_it() {
+async fn bursts_last_a_second_and_are_shared_by_a_users_keys() {
     let app = app().await;
     plan(&app, None, 1).await;
     let user = app.user("alice@example.com").await;
@@ -51,7 +51,7 @@ async fn a_burst_ends_with_its_second_and_keys_of_one_user_share_it() {
 }
 
 #[tokio::test]
-async fn introspection_tells_what_is_left_and_counts_nothing_unless_the_api_says_so() {
+async fn introspection_shows_the_quota_and_counts_only_if_configured() {
     let app = app().await;
     plan(&app, Some(10), 50).await;
     let user = app.user("alice@example.com").await;
@@ -68,7 +68,7 @@ async fn introspection_tells_what_is_left_and_counts_nothing_unless_the_api_says
 }
 
 #[tokio::test]
-async fn a_client_on_its_own_is_limited_by_the_configured_plan() {
+async fn client_credentials_are_limited_by_the_configured_plan() {
     // THREATS: RL1
     let app = app().await;
     plan(&app, Some(2), 50).await;

@@ -10,7 +10,7 @@ use super::{PROXY, app, ask, ask_from};
 use crate::harness::Reply;
 
 #[tokio::test]
-async fn what_is_appended_and_what_is_forwarded_must_be_one_request() {
+async fn appended_path_and_forwarded_request_must_agree() {
     // THREATS: FA1 FA2
     let app = app().await;
     let user = app.user("alice@example.com").await;
@@ -54,7 +54,7 @@ async fn what_is_appended_and_what_is_forwarded_must_be_one_request() {
 }
 
 #[tokio::test]
-async fn an_upstream_learns_its_own_scopes_and_no_others() {
+async fn upstream_sees_only_its_own_scopes() {
     // THREATS: FA3 IN2
     let app = app().await;
     app.api("Other", "https://other.example.test", &["other"]).await;
@@ -68,7 +68,7 @@ async fn an_upstream_learns_its_own_scopes_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_request_that_names_another_method_is_refused_where_methods_decide() {
+async fn method_overrides_are_refused_if_rules_depend_on_methods() {
     // THREATS: FA5
     let app = app().await;
     let user = app.user("alice@example.com").await;
@@ -89,7 +89,7 @@ async fn a_request_that_names_another_method_is_refused_where_methods_decide() {
 }
 
 #[tokio::test]
-async fn an_api_that_was_made_elsewhere_is_looked_for_once_in_a_while() {
+async fn unknown_apis_are_looked_up_at_most_once_a_second() {
     let app = app().await;
     // A node that follows no feed: what it knows it was told at its start, or has asked for.
     let clock = Clock::manual(app.now());

@@ -67,7 +67,7 @@ async fn envoy(app: &TestApp, method: &str, uri: &str, headers: &[(&str, &str)])
 }
 
 #[tokio::test]
-async fn traefik_and_envoy_learn_what_the_other_proxies_do() {
+async fn traefik_and_envoy_get_the_same_identity_headers() {
     let (app, bearer) = example().await;
     let key = [("authorization", bearer.as_str()), ("x-request-id", "my-own-id"), ("user-agent", "tests/1.0")];
     for uri in ["/v1/users", "/v1/users?x=1&path=/v1/admin", "/"] {
@@ -96,7 +96,7 @@ async fn traefik_and_envoy_learn_what_the_other_proxies_do() {
 }
 
 #[tokio::test]
-async fn the_examples_texts_tell_traefik_and_envoy_to_take_forged_identity_off() {
+async fn examples_for_traefik_and_envoy_remove_forged_identity() {
     // Not FA3: no Traefik and no Envoy has run with these texts. That the names in them are all of ours is all that is seen.
     let (app, bearer) = example().await;
     let reply = traefik(&app, "GET", "/v1/users", &[("authorization", &bearer)]).await;
@@ -112,7 +112,7 @@ async fn the_examples_texts_tell_traefik_and_envoy_to_take_forged_identity_off()
 }
 
 #[tokio::test]
-async fn nginx_gets_refusals_in_the_one_form_it_can_pass_on() {
+async fn nginx_gets_refusals_it_can_forward() {
     let (app, bearer) = example().await;
     let ask = async |headers: &[(&str, &str)]| {
         let all = [headers, &[("x-grantd-proxy", "nginx"), ("x-forwarded-uri", "/v1/users")]].concat();

@@ -102,7 +102,7 @@ fn remaining(reply: &Reply) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_share_an_hours_quota_to_the_last_request() {
+async fn nodes_share_the_hourly_quota_exactly() {
     // THREATS: RL3
     let nodes = Nodes::new("local", Some(40), 100_000).await;
     let (_, replies) = nodes.ask_within(3600, AT_ONCE).await;
@@ -121,7 +121,7 @@ async fn nodes_share_an_hours_quota_to_the_last_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_share_a_seconds_burst_to_the_last_request() {
+async fn nodes_share_the_burst_exactly() {
     // Were each node to count for itself, twice as many would pass: seen even where few come in each second.
     const BURST: usize = 2;
     let nodes = Nodes::new("local", None, 2).await;
@@ -135,7 +135,7 @@ async fn nodes_share_a_seconds_burst_to_the_last_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_whose_clock_jumps_neither_gets_a_quota_of_its_own_nor_keeps_anybody_out() {
+async fn clock_jump_of_one_node_neither_adds_quota_nor_blocks() {
     // THREATS: RL3
     let nodes = Nodes::new("local", Some(3), 1000).await;
     nodes.two.advance(7200);
@@ -154,7 +154,7 @@ async fn a_node_whose_clock_jumps_neither_gets_a_quota_of_its_own_nor_keeps_anyb
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_kept_there_is_a_hash_and_expires_by_itself() {
+async fn shared_entries_are_hashes_and_expire() {
     // THREATS: RL1
     let nodes = Nodes::new("local", Some(5), 1000).await;
     let key = nodes.key().await;
@@ -176,7 +176,7 @@ async fn what_is_kept_there_is_a_hash_and_expires_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn guesses_at_one_node_count_at_the_other() {
+async fn guesses_count_on_every_node() {
     let nodes = Nodes::new("refuse", None, 1000).await;
     nodes.one.user("ada@example.com").await;
     let wrong = [("email", "ada@example.com"), ("password", "wrong")];
@@ -190,7 +190,7 @@ async fn guesses_at_one_node_count_at_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_redis_each_node_goes_on_from_where_it_was() {
+async fn nodes_continue_their_counts_without_redis() {
     // THREATS: AK15 RL3
     let mut nodes = Nodes::new("local", Some(10), 1000).await;
     let (key, replies) = nodes.ask_within(3600, 8).await;
@@ -217,7 +217,7 @@ async fn without_redis_each_node_goes_on_from_where_it_was() {
 }
 
 #[tokio::test]
-async fn without_redis_requests_are_refused_or_allowed_where_that_is_configured() {
+async fn requests_without_redis_are_refused_or_allowed_as_configured() {
     // THREATS: AK15
     for (failure, status) in [("refuse", 503), ("allow", 200)] {
         let log = Captured::start();
@@ -250,7 +250,7 @@ async fn without_redis_requests_are_refused_or_allowed_where_that_is_configured(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_hangs_costs_a_moment_once() {
+async fn hanging_redis_delays_one_request_only() {
     let nodes = Nodes::waiting("2000", "allow", Some(1000), 1000).await;
     let key = nodes.key().await;
     ask(&nodes.one, &[("authorization", &key)]).await.status(200);
@@ -268,7 +268,7 @@ async fn a_redis_that_hangs_costs_a_moment_once() {
 }
 
 #[tokio::test]
-async fn a_redis_that_was_never_there_is_found_when_it_comes() {
+async fn redis_that_starts_later_is_found() {
     let mut redis = Redis::start();
     redis.stop();
     let changes = [("limits.shared", redis.url.as_str()), ("GRANTD_TRUSTED_PROXIES", "10.0.0.0/8")];
@@ -285,7 +285,7 @@ async fn a_redis_that_was_never_there_is_found_when_it_comes() {
 }
 
 #[test]
-fn the_doctor_says_whether_it_is_reached() {
+fn doctor_reports_whether_redis_answers() {
     let mut redis = Redis::start();
     let mut here = Installation::new();
     let says = |here: &Installation, words: &str| {
@@ -300,7 +300,7 @@ fn the_doctor_says_whether_it_is_reached() {
 }
 
 #[tokio::test]
-async fn token_requests_are_counted_by_all_nodes_together_and_invented_clients_take_up_no_memory_there() {
+async fn token_requests_share_counts_and_unknown_clients_use_no_redis_memory() {
     // THREATS: MN3 RL1 CA12
     let redis = Redis::start();
     let changes = [("limits.shared", redis.url.as_str()), ("limits.token_requests_per_client", "4")];

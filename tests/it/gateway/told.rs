@@ -39,7 +39,7 @@ async fn plan(app: &TestApp, per_hour: u32) {
 }
 
 #[tokio::test]
-async fn every_request_is_counted_by_hour_with_how_it_ended() {
+async fn requests_are_counted_by_hour_and_outcome() {
     // THREATS: AK17
     let app = app().await;
     app.route("example-api", "*", "/read", "read", false).await;
@@ -70,7 +70,7 @@ async fn every_request_is_counted_by_hour_with_how_it_ended() {
 }
 
 #[tokio::test]
-async fn what_stands_out_is_said_once() {
+async fn unusual_usage_is_reported_once() {
     let app = app().await;
     let user = app.user("alice@example.com").await;
     let (id, key) = app.key(&user, "read").await;
@@ -100,7 +100,7 @@ async fn what_stands_out_is_said_once() {
 }
 
 #[tokio::test]
-async fn a_spike_is_measured_against_the_keys_own_week() {
+async fn spikes_are_relative_to_the_keys_own_week() {
     let app = app().await;
     let user = app.user("alice@example.com").await;
     let (id, _) = app.key(&user, "read").await;
@@ -122,7 +122,7 @@ async fn a_spike_is_measured_against_the_keys_own_week() {
 }
 
 #[tokio::test]
-async fn a_key_for_another_api_is_a_denied_use_at_the_gateway_and_at_introspection() {
+async fn key_for_another_api_counts_as_denied() {
     let app = app().await;
     app.api("Other API", "https://other.example.test", &["other"]).await;
     let user = app.user("alice@example.com").await;
@@ -140,7 +140,7 @@ async fn a_key_for_another_api_is_a_denied_use_at_the_gateway_and_at_introspecti
 }
 
 #[tokio::test]
-async fn the_owner_learns_why_and_nobody_else() {
+async fn only_the_owner_sees_the_reason() {
     // THREATS: AK13
     let app = app().await;
     app.route("example-api", "*", "/write", "write", false).await;
@@ -182,7 +182,7 @@ async fn the_owner_learns_why_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_request_that_no_rule_allows_is_told_to_the_owner_of_its_credential_alone() {
+async fn requests_no_rule_allows_are_shown_only_to_the_owner() {
     // THREATS: AK13
     let app = app().await;
     app.route("example-api", "*", "/read", "read", false).await;
@@ -210,7 +210,7 @@ async fn a_request_that_no_rule_allows_is_told_to_the_owner_of_its_credential_al
 }
 
 #[tokio::test]
-async fn without_a_credential_nobody_can_map_the_rules() {
+async fn anonymous_callers_cannot_map_the_rules() {
     // THREATS: FA6
     let app = app().await;
     app.route("example-api", "GET", "/read", "read", false).await;
@@ -235,7 +235,7 @@ async fn without_a_credential_nobody_can_map_the_rules() {
 }
 
 #[tokio::test]
-async fn the_log_says_why_and_counts_each_refusal_once() {
+async fn refusals_are_logged_and_counted_once() {
     // THREATS: AU1
     let app = app().await;
     app.route("example-api", "*", "/write", "write", false).await;
@@ -262,7 +262,7 @@ async fn the_log_says_why_and_counts_each_refusal_once() {
 }
 
 #[tokio::test]
-async fn a_flood_of_refusals_is_counted_and_not_kept() {
+async fn flood_of_refusals_is_counted_but_not_stored() {
     // THREATS: AU5
     let app = app().await;
     let user = app.user("alice@example.com").await;
@@ -282,7 +282,7 @@ async fn a_flood_of_refusals_is_counted_and_not_kept() {
 }
 
 #[tokio::test]
-async fn the_owner_of_a_refused_key_reads_the_request_what_it_needed_and_what_to_do() {
+async fn owner_sees_request_required_scope_and_advice() {
     let app = app().await;
     app.route("example-api", "GET", "/v1/berths", "read", false).await;
     app.route("example-api", "*", "/v1/docks", "write", false).await;

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use super::{counts, database, import, installation, key};
 
 #[tokio::test]
-async fn garbage_is_refused_whole() {
+async fn malformed_files_are_refused_entirely() {
     let here = installation();
     let database = database(&here);
     let good: String = (0..3000).map(|_| format!("{},alice@example.com,read\n", key())).collect();
@@ -48,7 +48,7 @@ async fn garbage_is_refused_whole() {
 }
 
 #[test]
-fn a_file_with_a_header_alone_is_empty_and_no_error() {
+fn file_with_only_a_header_is_empty() {
     let here = installation();
     fs::write(here.path("none.csv"), "key,owner\n\n").expect("a file");
     assert_eq!(counts(&import(&here, "none.csv", &[])), [0, 0, 0]);

@@ -38,7 +38,7 @@ async fn slow_down(database: &Database, from: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_import_that_is_killed_goes_on_where_it_was() {
+async fn killed_import_resumes() {
     let here = installation();
     let keys: Vec<String> = (0..ROWS).map(|_| key()).collect();
     let mut text = "key,owner,scopes\n".to_owned();
@@ -91,7 +91,7 @@ async fn an_import_that_is_killed_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_beside_goes_on_and_notices() {
+async fn running_server_continues_and_sees_imported_keys() {
     let here = installation();
     let api = here.client(&["--type", "confidential", "--grant-type", "client_credentials", "--scope", "read"]);
     let server = here.serve().await;

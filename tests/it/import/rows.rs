@@ -81,7 +81,7 @@ fn file(first: &str, second: &str, hashed: &str) -> String {
 }
 
 #[tokio::test]
-async fn rows_are_kept_as_they_say_or_refused_with_line_and_reason() {
+async fn rows_are_imported_or_refused_with_line_and_reason() {
     let here = installation();
     here.json(&["project", "create", "--user", "alice@example.com", "--name", "Harbor", "--one-live-key"]);
     let (first, second, hashed) = (key(), key(), key());
@@ -128,7 +128,7 @@ async fn rows_are_kept_as_they_say_or_refused_with_line_and_reason() {
 }
 
 #[test]
-fn an_import_is_a_few_entries_in_the_log_and_not_one_for_each_row() {
+fn imports_write_few_audit_entries() {
     let here = installation();
     here.json(&["project", "create", "--user", "alice@example.com", "--name", "Harbor", "--one-live-key"]);
     write(&here, "keys.csv", &file(&key(), &key(), &key()));
@@ -146,7 +146,7 @@ fn an_import_is_a_few_entries_in_the_log_and_not_one_for_each_row() {
 }
 
 #[tokio::test]
-async fn json_lines_say_the_same_and_options_say_the_rest() {
+async fn json_lines_and_default_options_are_imported() {
     let here = installation();
     let (one, two, three, weak) = (key(), key(), key(), "aaaaaaaaaaaaaaaaaaaa");
     let rows = [
@@ -188,7 +188,7 @@ async fn json_lines_say_the_same_and_options_say_the_rest() {
 }
 
 #[test]
-fn a_key_in_the_wrong_column_is_not_told() {
+fn keys_in_the_wrong_column_are_not_shown() {
     let here = installation();
     let secret = key();
     write(&here, "keys.csv", &format!("key,owner,scopes\n{},alice@example.com,{secret}\n", key()));
@@ -197,7 +197,7 @@ fn a_key_in_the_wrong_column_is_not_told() {
 }
 
 #[tokio::test]
-async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
+async fn dry_run_reports_and_changes_nothing() {
     let here = installation();
     let (one, two) = (key(), key());
     let row = |key: &str, owner: &str| format!("{key},{owner}@example.com,read\n");
@@ -217,7 +217,7 @@ async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_database_that_takes_few_rows_at_once_takes_them_all_in_the_end() {
+async fn slow_database_gets_every_row_in_small_batches() {
     let here = installation();
     let rows: String = (0..1000)
         .map(|n| format!("{},alice@example.com,{}\n", key(), if n % 100 == 7 { "fly" } else { "read" }))
@@ -240,7 +240,7 @@ async fn a_database_that_takes_few_rows_at_once_takes_them_all_in_the_end() {
 }
 
 #[test]
-fn people_are_told_in_words_and_a_pipe_gets_no_bar() {
+fn results_are_readable_and_pipes_get_no_progress_bar() {
     let here = installation();
     write(
         &here,

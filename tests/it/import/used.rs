@@ -53,7 +53,7 @@ async fn gateway(app: &TestApp, key: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn imported_keys_are_keys_on_every_path() {
+async fn imported_keys_work_on_every_path() {
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let uuid = "f47ac10b-58cc-4372-a567-0e02b2c3d479".to_owned();

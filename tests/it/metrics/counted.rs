@@ -6,7 +6,7 @@ use super::{TOKEN, everything, scrape, traffic};
 use crate::harness::TestApp;
 
 #[tokio::test]
-async fn what_happened_is_counted_where_an_operator_looks_for_it() {
+async fn events_are_counted_in_their_metrics() {
     let app = everything().await;
     traffic(&app).await;
     let page = scrape(&app).await;
@@ -53,7 +53,7 @@ async fn what_happened_is_counted_where_an_operator_looks_for_it() {
 }
 
 #[tokio::test]
-async fn cached_credentials_take_no_more_memory_than_is_configured() {
+async fn credential_cache_stays_within_its_memory_limit() {
     let changes = [("metrics_token", TOKEN), ("limits.credential_cache_mebibytes", "1")];
     let app = TestApp::with(&changes).await;
     let user = app.user("alice@example.com").await;
@@ -73,7 +73,7 @@ async fn cached_credentials_take_no_more_memory_than_is_configured() {
 }
 
 #[tokio::test]
-async fn every_reason_for_a_refusal_is_on_the_page_before_it_happens() {
+async fn refusal_reasons_are_listed_before_they_occur() {
     let app = TestApp::with(&[("metrics_token", TOKEN)]).await;
     let page = scrape(&app).await;
     for denial in Reason::WORDS {
@@ -84,7 +84,7 @@ async fn every_reason_for_a_refusal_is_on_the_page_before_it_happens() {
 }
 
 #[tokio::test]
-async fn ages_go_by_the_servers_clock() {
+async fn ages_use_the_servers_clock() {
     let app = TestApp::with(&[("metrics_token", TOKEN)]).await;
     app.app.background.census.advance(&app.app.store, app.now()).await.expect("counted");
     app.advance(90);
@@ -94,7 +94,7 @@ async fn ages_go_by_the_servers_clock() {
 }
 
 #[tokio::test]
-async fn more_refusals_than_are_kept_are_counted_as_dropped() {
+async fn refusals_beyond_the_limit_count_as_dropped() {
     let app = TestApp::with(&[("metrics_token", TOKEN)]).await;
     // 60 alike of one sender are kept within an hour.
     for _ in 0..70 {

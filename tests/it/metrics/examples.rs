@@ -100,7 +100,7 @@ fn check(page: &Scrape, query: &Query) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn alert_rules_and_dashboard_name_what_is_there_and_the_dashboard_leaves_nothing_out() {
+async fn alerts_and_dashboard_use_existing_metrics() {
     let app = everything().await;
     traffic(&app).await;
     // No sound server answers so; the class is counted all the same.

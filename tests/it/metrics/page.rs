@@ -16,7 +16,7 @@ fn check(page: &Scrape) {
 }
 
 #[tokio::test]
-async fn a_fresh_page_is_short_and_every_family_has_words_and_a_kind() {
+async fn fresh_metrics_page_is_short_and_has_help_and_types() {
     let app = TestApp::with(&[("metrics_token", TOKEN)]).await;
     for path in ["/livez", "/readyz", "/.well-known/jwks.json"] {
         app.get(path).await.status(200);
@@ -33,7 +33,7 @@ async fn a_fresh_page_is_short_and_every_family_has_words_and_a_kind() {
 }
 
 #[tokio::test]
-async fn traffic_adds_lines_and_no_family_without_words() {
+async fn traffic_adds_only_documented_families() {
     let app = everything().await;
     traffic(&app).await;
     let page = scrape(&app).await;
@@ -43,7 +43,7 @@ async fn traffic_adds_lines_and_no_family_without_words() {
 }
 
 #[tokio::test]
-async fn the_number_of_series_does_not_grow_with_addresses_and_keys() {
+async fn series_do_not_grow_with_addresses_and_keys() {
     let app = TestApp::with(&[("metrics_token", TOKEN)]).await;
     let user = app.user("alice@example.com").await;
     let one = async |n: u32| {

@@ -63,7 +63,7 @@ async fn post_with(app: &TestApp, path: &str, headers: &[(&str, &str)], form: &[
 }
 
 #[tokio::test]
-async fn signing_out_sends_nobody_to_an_address_of_the_request() {
+async fn logout_ignores_redirects_in_the_request() {
     // THREATS: RU5
     let app = TestApp::new().await;
     assert_not_promised(&app, &["end_session_endpoint", "backchannel_logout_supported"]).await;
@@ -85,7 +85,7 @@ async fn signing_out_sends_nobody_to_an_address_of_the_request() {
 }
 
 #[tokio::test]
-async fn a_client_is_not_authenticated_by_an_assertion() {
+async fn client_assertions_are_not_accepted() {
     // THREATS: CA6 CA7 CA8 CA9
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -125,7 +125,7 @@ async fn a_client_is_not_authenticated_by_an_assertion() {
 }
 
 #[tokio::test]
-async fn there_is_no_device_flow() {
+async fn device_flow_is_absent() {
     // THREATS: DG1 DG2 DG3 DG4 DG5 DG6 DG7 DG8
     let app = TestApp::new().await;
     assert_not_promised(&app, &["device_authorization_endpoint"]).await;
@@ -143,7 +143,7 @@ async fn there_is_no_device_flow() {
 }
 
 #[tokio::test]
-async fn no_token_is_exchanged_for_another() {
+async fn token_exchange_is_absent() {
     // THREATS: TX1 TX2 TX3 TX4 TX5 TX6 TX7 TX9
     const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
     let app = TestApp::new().await;
@@ -172,7 +172,7 @@ async fn no_token_is_exchanged_for_another() {
 }
 
 #[tokio::test]
-async fn requests_are_neither_pushed_nor_signed() {
+async fn pushed_and_signed_requests_are_absent() {
     // THREATS: PR1 PR2 PR3 PR4 PR5 PR6 PR7 PR8 PR9 PR10 PR11
     let app = TestApp::new().await;
     let absent = [
@@ -209,7 +209,7 @@ async fn requests_are_neither_pushed_nor_signed() {
 }
 
 #[tokio::test]
-async fn a_proof_of_possession_is_ignored_and_no_token_claims_to_be_bound() {
+async fn dpop_proofs_are_ignored_and_tokens_unbound() {
     // THREATS: DP1 DP2 DP3 DP4 DP5 DP6 DP7 DP8
     let app = TestApp::new().await;
     assert_not_promised(&app, &["dpop_signing_alg_values_supported", "dpop_bound_access_tokens"]).await;
@@ -245,7 +245,7 @@ async fn a_proof_of_possession_is_ignored_and_no_token_claims_to_be_bound() {
 }
 
 #[tokio::test]
-async fn nobody_registers_a_client_without_signing_in() {
+async fn dynamic_registration_is_absent() {
     // THREATS: DR1 DR3 DR4 DR5 DR6 DR7 DR8 DR9
     let app = TestApp::new().await;
     assert_not_promised(&app, &["registration_endpoint"]).await;
@@ -267,7 +267,7 @@ async fn nobody_registers_a_client_without_signing_in() {
 }
 
 #[tokio::test]
-async fn a_client_id_that_is_an_address_is_unknown_and_is_not_visited() {
+async fn client_id_urls_are_unknown_and_not_fetched() {
     // THREATS: CM1 CM2 CM3 CM4 CM5 CM6 CM7 CM8 CM9 CM10 CM11 CM12
     let app = TestApp::new().await;
     assert_not_promised(&app, &["client_id_metadata_document_supported"]).await;
@@ -301,7 +301,7 @@ async fn a_client_id_that_is_an_address_is_unknown_and_is_not_visited() {
 }
 
 #[tokio::test]
-async fn introspection_answers_plain_json_whatever_is_asked_for() {
+async fn introspection_answers_only_json() {
     // THREATS: IN3
     let app = TestApp::new().await;
     let absent = ["introspection_signing_alg_values_supported", "introspection_encryption_alg_values_supported"];
@@ -324,7 +324,7 @@ async fn introspection_answers_plain_json_whatever_is_asked_for() {
 }
 
 #[tokio::test]
-async fn no_link_resets_a_password() {
+async fn password_reset_links_are_absent() {
     // THREATS: SE10
     let app = TestApp::new().await;
     app.user("alice@example.com").await;

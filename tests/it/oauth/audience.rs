@@ -53,7 +53,7 @@ async fn refresh(app: &TestApp, client: &OAuthClient, refresh_token: &str, resou
 }
 
 #[tokio::test]
-async fn a_client_with_scopes_of_several_apis_says_for_which_api_its_token_is() {
+async fn scopes_of_several_apis_require_resource() {
     // THREATS: JW6
     let app = TestApp::new().await;
     let client = of_two_apis(&app).await;
@@ -70,7 +70,7 @@ async fn a_client_with_scopes_of_several_apis_says_for_which_api_its_token_is() 
 }
 
 #[tokio::test]
-async fn a_resource_that_no_scope_belongs_to_is_an_invalid_target_in_words() {
+async fn resource_without_matching_scope_is_invalid_target() {
     let app = TestApp::new().await;
     let client = of_two_apis(&app).await;
     app.api("Third API", "https://third.example.test", &["third"]).await;
@@ -94,7 +94,7 @@ async fn a_resource_that_no_scope_belongs_to_is_an_invalid_target_in_words() {
 }
 
 #[tokio::test]
-async fn one_grant_gives_tokens_for_each_of_its_apis_and_none_for_both() {
+async fn grant_gives_tokens_for_one_api_at_a_time() {
     let app = TestApp::new().await;
     let client = of_two_apis(&app).await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -116,7 +116,7 @@ async fn one_grant_gives_tokens_for_each_of_its_apis_and_none_for_both() {
 }
 
 #[tokio::test]
-async fn the_resource_of_the_authorization_request_narrows_the_grant() {
+async fn resource_of_the_authorization_request_narrows_the_grant() {
     let app = TestApp::new().await;
     let client = of_two_apis(&app).await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -131,7 +131,7 @@ async fn the_resource_of_the_authorization_request_narrows_the_grant() {
 }
 
 #[tokio::test]
-async fn a_token_for_the_management_api_opens_no_other() {
+async fn management_tokens_are_refused_by_other_apis() {
     let app = TestApp::new().await;
     let ours = format!("{ISSUER}/api/v1");
     let client = app.client(ClientType::Confidential, |client| {

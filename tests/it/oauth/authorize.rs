@@ -23,7 +23,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn a_client_that_is_unknown_disabled_or_deleted_gets_the_same_page_and_no_redirect() {
+async fn unknown_disabled_and_deleted_clients_get_the_same_page() {
     // THREATS: AZ1
     let app = TestApp::new().await;
     let (disabled, deleted) = (first_party(&app).await, first_party(&app).await);
@@ -49,7 +49,7 @@ async fn a_client_that_is_unknown_disabled_or_deleted_gets_the_same_page_and_no_
 }
 
 #[tokio::test]
-async fn without_a_registered_redirect_uri_no_error_of_any_kind_is_redirected() {
+async fn errors_are_not_redirected_to_unregistered_uris() {
     // THREATS: AZ2
     let app = TestApp::new().await;
     let client = first_party(&app).await;
@@ -83,7 +83,7 @@ async fn without_a_registered_redirect_uri_no_error_of_any_kind_is_redirected() 
 }
 
 #[tokio::test]
-async fn only_the_code_flow_is_offered_and_no_url_carries_a_token() {
+async fn only_the_code_flow_is_supported_and_urls_carry_no_token() {
     // THREATS: AZ3
     let app = TestApp::new().await;
     let client = first_party(&app).await;
@@ -105,7 +105,7 @@ async fn only_the_code_flow_is_offered_and_no_url_carries_a_token() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_is_sent_twice_is_refused_wherever_it_stands() {
+async fn repeated_parameters_are_refused() {
     // THREATS: AZ4
     let app = TestApp::new().await;
     app.api("Second API", "https://second.example.test", &["other"]).await;
@@ -137,7 +137,7 @@ async fn a_parameter_that_is_sent_twice_is_refused_wherever_it_stands() {
 }
 
 #[tokio::test]
-async fn empty_is_absent_unknown_is_ignored_and_two_methods_are_accepted() {
+async fn empty_parameters_are_absent_and_unknown_ones_ignored() {
     // THREATS: AZ5
     let app = TestApp::new().await;
     let client = first_party(&app).await;
@@ -159,7 +159,7 @@ async fn empty_is_absent_unknown_is_ignored_and_two_methods_are_accepted() {
 }
 
 #[tokio::test]
-async fn a_scope_is_cut_to_what_the_client_may_have_and_never_widened() {
+async fn scopes_are_reduced_to_those_allowed() {
     // THREATS: AZ6
     let app = TestApp::new().await;
     let client = app.client(ClientType::Confidential, |client| {
@@ -179,7 +179,7 @@ async fn a_scope_is_cut_to_what_the_client_may_have_and_never_widened() {
 }
 
 #[tokio::test]
-async fn every_answer_names_the_issuer_the_state_and_its_result_once() {
+async fn responses_have_issuer_state_and_one_result() {
     // THREATS: AZ7
     let app = TestApp::new().await;
     let with_query = format!("{CALLBACK}?tenant=1");
@@ -229,7 +229,7 @@ fn assert_private(what: &str, reply: &Reply) {
 }
 
 #[tokio::test]
-async fn pages_and_redirects_leak_nothing_to_caches_referrers_and_other_origins() {
+async fn pages_and_redirects_do_not_leak() {
     // THREATS: AZ9
     let spa = "https://spa.example.test";
     let app = TestApp::configured(&[], |config| config.cors_origins = vec![spa.to_owned()]).await;
@@ -274,7 +274,7 @@ async fn pages_and_redirects_leak_nothing_to_caches_referrers_and_other_origins(
 }
 
 #[tokio::test]
-async fn a_hostile_state_comes_back_byte_for_byte_and_is_markup_nowhere() {
+async fn state_is_returned_byte_for_byte_and_escaped() {
     // THREATS: AZ10
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -304,7 +304,7 @@ async fn a_hostile_state_comes_back_byte_for_byte_and_is_markup_nowhere() {
 }
 
 #[tokio::test]
-async fn codes_and_tokens_are_in_no_log_and_in_no_table() {
+async fn codes_and_tokens_are_not_logged_or_stored() {
     // THREATS: AZ17
     let log = Captured::start();
     let app = TestApp::new().await;
@@ -341,7 +341,7 @@ async fn codes_and_tokens_are_in_no_log_and_in_no_table() {
 }
 
 #[tokio::test]
-async fn a_request_uri_is_refused_and_never_fetched() {
+async fn request_uri_is_refused_and_not_fetched() {
     // THREATS: AZ18
     let app = TestApp::new().await;
     let client = first_party(&app).await;

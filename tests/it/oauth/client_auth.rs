@@ -43,7 +43,7 @@ async fn post(app: &TestApp, path: &str, authorization: &[&str], form: &[(&str, 
 }
 
 #[tokio::test]
-async fn a_wrong_secret_and_an_unknown_client_look_alike() {
+async fn wrong_secret_and_unknown_client_look_alike() {
     // THREATS: CA1
     // Seen here: that the answers are the same. Not measured: that they take the same time, for a measurement would be a
     // verdict on the machine. It holds by construction: either way the secret presented is hashed once and, unless
@@ -86,7 +86,7 @@ async fn a_wrong_secret_and_an_unknown_client_look_alike() {
 }
 
 #[tokio::test]
-async fn basic_is_form_encoded_and_anything_sloppy_is_refused() {
+async fn basic_credentials_are_form_encoded_and_strict() {
     // THREATS: CA2
     let app = TestApp::new().await;
     for secret in ["a:b", "100%", "%41", "a+b c", "p\u{e4}ss\u{1f511}", "a%3Ab&c=d"] {
@@ -144,7 +144,7 @@ async fn basic_is_form_encoded_and_anything_sloppy_is_refused() {
 }
 
 #[tokio::test]
-async fn two_ways_at_once_are_refused_even_if_both_are_right() {
+async fn two_authentication_methods_at_once_are_refused() {
     // THREATS: CA3
     let app = TestApp::new().await;
     let (client, other) = (app.confidential().await, app.confidential().await);
@@ -167,7 +167,7 @@ async fn two_ways_at_once_are_refused_even_if_both_are_right() {
 }
 
 #[tokio::test]
-async fn a_client_proves_itself_as_it_is_registered_and_not_otherwise() {
+async fn clients_must_use_their_registered_method() {
     // THREATS: CA4
     let app = TestApp::new().await;
     let with = async |kind, methods: &[AuthMethod]| {
@@ -215,7 +215,7 @@ async fn a_client_proves_itself_as_it_is_registered_and_not_otherwise() {
 }
 
 #[tokio::test]
-async fn a_secret_in_a_url_is_refused_and_not_logged() {
+async fn secrets_in_urls_are_refused_and_not_logged() {
     // THREATS: CA5
     let log = Captured::start();
     let app = TestApp::new().await;
@@ -240,7 +240,7 @@ async fn a_secret_in_a_url_is_refused_and_not_logged() {
 }
 
 #[tokio::test]
-async fn while_a_secret_is_replaced_both_work_and_then_the_new_one_alone() {
+async fn old_secret_works_only_during_the_overlap() {
     // THREATS: CA10
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -276,7 +276,7 @@ async fn while_a_secret_is_replaced_both_work_and_then_the_new_one_alone() {
 }
 
 #[tokio::test]
-async fn guessing_a_secret_is_answered_429_and_locks_nobody_out() {
+async fn secret_guessing_is_limited_without_locking_out_the_client() {
     // THREATS: CA12
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -303,7 +303,7 @@ async fn guessing_a_secret_is_answered_429_and_locks_nobody_out() {
 }
 
 #[tokio::test]
-async fn guesses_from_many_addresses_lock_nobody_out_and_invented_names_are_counted_by_their_sender_alone() {
+async fn guesses_from_many_addresses_do_not_lock_out_the_client() {
     // THREATS: CA12
     let app = TestApp::new().await;
     let client = app.confidential().await;

@@ -21,7 +21,7 @@ fn claims(token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn only_a_confidential_client_acts_for_itself_and_gets_an_access_token_alone() {
+async fn client_credentials_are_for_confidential_clients_without_refresh_token() {
     // THREATS: CC1
     let app = TestApp::new().await;
     let own = [("grant_type", "client_credentials")];
@@ -45,7 +45,7 @@ async fn only_a_confidential_client_acts_for_itself_and_gets_an_access_token_alo
 }
 
 #[tokio::test]
-async fn a_client_has_its_own_scopes_and_none_of_its_users() {
+async fn client_credentials_have_the_clients_scopes_only() {
     // THREATS: CC2
     let app = TestApp::new().await;
     app.api("Second API", "https://second.example.test", &["other"]).await;
@@ -72,7 +72,7 @@ async fn a_client_has_its_own_scopes_and_none_of_its_users() {
 }
 
 #[tokio::test]
-async fn a_client_is_never_taken_for_a_user_and_nobody_chooses_its_name() {
+async fn client_subjects_cannot_be_confused_with_users() {
     // THREATS: CC3
     let app = TestApp::new().await;
     let alice = app.user("alice@example.com").await;

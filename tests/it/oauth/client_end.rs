@@ -55,7 +55,7 @@ async fn assert_ended(app: &TestApp, browser: &Browser<'_>, client: &OAuthClient
 }
 
 #[tokio::test]
-async fn a_disabled_client_stops_at_every_endpoint_with_every_live_token() {
+async fn disabled_client_and_its_tokens_are_refused_everywhere() {
     // THREATS: CA11
     let app = TestApp::new().await;
     let (client, bystander) = (app.confidential().await, app.confidential().await);
@@ -80,7 +80,7 @@ async fn a_disabled_client_stops_at_every_endpoint_with_every_live_token() {
 }
 
 #[tokio::test]
-async fn a_deleted_client_takes_codes_tokens_consents_and_secrets_along() {
+async fn deleting_a_client_removes_codes_tokens_consents_and_secrets() {
     // THREATS: CA11
     let app = TestApp::new().await;
     let (client, bystander) = (app.confidential().await, app.confidential().await);
@@ -104,7 +104,7 @@ async fn a_deleted_client_takes_codes_tokens_consents_and_secrets_along() {
 }
 
 #[tokio::test]
-async fn a_resource_server_that_is_disabled_learns_nothing_more() {
+async fn disabled_resource_server_cannot_introspect() {
     // THREATS: CA11
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -121,7 +121,7 @@ async fn a_resource_server_that_is_disabled_learns_nothing_more() {
 }
 
 #[tokio::test]
-async fn the_client_of_a_disabled_owner_is_disabled_and_comes_back_with_the_owner() {
+async fn clients_are_disabled_and_enabled_with_their_owner() {
     // THREATS: CA11 IN8
     let app = TestApp::new().await;
     let second = app.beside().await;

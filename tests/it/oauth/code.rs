@@ -22,7 +22,7 @@ async fn exchange_with(app: &TestApp, client: &OAuthClient, code: &str, more: &[
 }
 
 #[tokio::test]
-async fn a_second_exchange_ends_everything_the_first_gave() {
+async fn code_reuse_revokes_the_grant() {
     // THREATS: CE1
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -52,7 +52,7 @@ async fn a_second_exchange_ends_everything_the_first_gave() {
 }
 
 #[tokio::test]
-async fn a_code_is_worth_nothing_to_another_client_and_its_guess_ends_nothing() {
+async fn code_is_refused_to_another_client_without_effect() {
     // THREATS: CE2
     let app = TestApp::new().await;
     let (owner, browser) = (app.confidential().await, signed_in(&app, "alice@example.com").await);
@@ -78,7 +78,7 @@ async fn a_code_is_worth_nothing_to_another_client_and_its_guess_ends_nothing() 
 }
 
 #[tokio::test]
-async fn a_code_is_refused_from_the_moment_it_expires_whoever_sends_it() {
+async fn expired_codes_are_refused() {
     // THREATS: CE3
     let app = TestApp::new().await;
     let (client, other) = (first_party(&app).await, first_party(&app).await);
@@ -99,7 +99,7 @@ async fn a_code_is_refused_from_the_moment_it_expires_whoever_sends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_exchanges_at_once_exactly_one_wins() {
+async fn concurrent_exchanges_redeem_the_code_once() {
     // THREATS: CE4
     let app = Arc::new(TestApp::new().await);
     let client = app.public().await;
@@ -123,7 +123,7 @@ async fn of_many_exchanges_at_once_exactly_one_wins() {
 }
 
 #[tokio::test]
-async fn nothing_but_a_code_is_a_code() {
+async fn other_secrets_are_not_codes() {
     // THREATS: CE5
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -155,7 +155,7 @@ async fn nothing_but_a_code_is_a_code() {
 }
 
 #[tokio::test]
-async fn what_was_taken_back_since_the_code_was_made_is_not_issued() {
+async fn code_respects_changes_since_it_was_issued() {
     // THREATS: CE6
     let app = TestApp::new().await;
     let store = &app.app.store;
@@ -199,7 +199,7 @@ async fn what_was_taken_back_since_the_code_was_made_is_not_issued() {
 }
 
 #[tokio::test]
-async fn the_exchange_asks_for_no_more_than_was_granted() {
+async fn exchange_cannot_exceed_the_grant() {
     // THREATS: CE7
     let app = TestApp::new().await;
     let second = "https://second.example.test";

@@ -30,7 +30,7 @@ async fn grants(app: &TestApp) -> usize {
 }
 
 #[tokio::test]
-async fn sign_in_and_consent_are_left_by_303_so_that_no_password_is_sent_on() {
+async fn sign_in_and_consent_redirect_with_303() {
     // THREATS: AZ8
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
@@ -55,7 +55,7 @@ async fn sign_in_and_consent_are_left_by_303_so_that_no_password_is_sent_on() {
 }
 
 #[tokio::test]
-async fn prompt_none_shows_no_page_and_gives_no_code_it_should_not() {
+async fn prompt_none_shows_no_page_and_requires_consent() {
     // THREATS: AZ11
     let app = TestApp::new().await;
     let (client, public) = (app.confidential().await, app.public().await);
@@ -83,7 +83,7 @@ async fn prompt_none_shows_no_page_and_gives_no_code_it_should_not() {
 }
 
 #[tokio::test]
-async fn a_fresh_sign_in_is_forced_when_asked_for_and_is_what_the_grant_remembers() {
+async fn prompt_login_and_max_age_force_a_new_sign_in() {
     // THREATS: AZ12
     let app = TestApp::new().await;
     let client = first_party(&app).await;
@@ -127,7 +127,7 @@ async fn a_fresh_sign_in_is_forced_when_asked_for_and_is_what_the_grant_remember
 }
 
 #[tokio::test]
-async fn a_hint_at_another_user_never_gives_silent_tokens_for_this_one() {
+async fn login_hint_of_another_user_gives_no_silent_tokens() {
     // THREATS: AZ13
     let app = TestApp::new().await;
     let client = first_party(&app).await;
@@ -140,7 +140,7 @@ async fn a_hint_at_another_user_never_gives_silent_tokens_for_this_one() {
 }
 
 #[tokio::test]
-async fn a_request_that_waits_cannot_be_changed_on_the_way() {
+async fn waiting_request_cannot_be_changed() {
     // THREATS: AZ14
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
@@ -184,7 +184,7 @@ async fn a_request_that_waits_cannot_be_changed_on_the_way() {
 }
 
 #[tokio::test]
-async fn a_request_that_began_in_one_browser_cannot_be_finished_in_another() {
+async fn request_is_bound_to_its_browser() {
     // THREATS: AZ15
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
@@ -221,7 +221,7 @@ async fn a_request_that_began_in_one_browser_cannot_be_finished_in_another() {
 }
 
 #[tokio::test]
-async fn no_code_is_made_before_every_step_is_done() {
+async fn code_requires_sign_in_and_consent() {
     // THREATS: AZ16
     // The steps there are: signing in, and agreeing to what is asked.
     let app = TestApp::new().await;

@@ -18,7 +18,7 @@ fn assert_limited(reply: &Reply) {
 }
 
 #[tokio::test]
-async fn one_client_asks_for_so_many_tokens_a_minute_and_others_go_on() {
+async fn token_requests_are_limited_per_client() {
     // THREATS: RL1
     let app = TestApp::with(&[("limits.token_requests_per_client", "5")]).await;
     let (client, other) = (app.confidential().await, app.confidential().await);
@@ -37,7 +37,7 @@ async fn one_client_asks_for_so_many_tokens_a_minute_and_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_public_client_is_limited_for_each_sender_apart() {
+async fn token_requests_of_public_clients_are_limited_per_sender() {
     // THREATS: RL1
     let app = TestApp::with(&[("limits.token_requests_per_client", "5")]).await;
     let client = app.public().await;
@@ -56,7 +56,7 @@ async fn a_public_client_is_limited_for_each_sender_apart() {
 }
 
 #[tokio::test]
-async fn refreshes_of_a_grant_are_one_audit_entry_an_hour_that_says_how_many() {
+async fn refreshes_of_a_grant_are_one_audit_entry_per_hour() {
     // THREATS: AU5
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -90,7 +90,7 @@ async fn refreshes_of_a_grant_are_one_audit_entry_an_hour_that_says_how_many() {
 }
 
 #[tokio::test]
-async fn tokens_of_a_client_on_its_own_are_two_audit_entries_an_hour_at_most() {
+async fn client_credentials_tokens_are_at_most_two_audit_entries_per_hour() {
     // THREATS: AU5
     let app = TestApp::new().await;
     let client = app.confidential().await;

@@ -41,7 +41,7 @@ fn assert_page(reply: &Reply, error: &str) {
 }
 
 #[tokio::test]
-async fn a_wrong_request_leads_a_stranger_to_a_page_and_not_to_the_app() {
+async fn invalid_request_shows_strangers_a_page_instead_of_redirecting() {
     // THREATS: AZ7
     let app = TestApp::new().await;
     let mallory = app.user("mallory@example.com").await;
@@ -70,7 +70,7 @@ async fn a_wrong_request_leads_a_stranger_to_a_page_and_not_to_the_app() {
 }
 
 #[tokio::test]
-async fn an_app_that_somebody_has_allowed_may_ask_silently_and_its_owner_does_not_count() {
+async fn prompt_none_redirects_only_for_apps_allowed_by_another_user() {
     let app = TestApp::new().await;
     let mallory = app.user("mallory@example.com").await;
     let client = of(&app, &mallory).await;
@@ -87,7 +87,7 @@ async fn an_app_that_somebody_has_allowed_may_ask_silently_and_its_owner_does_no
 }
 
 #[tokio::test]
-async fn what_somebody_allowed_is_an_app_by_its_name_and_host() {
+async fn allowed_apps_are_identified_by_name_and_host() {
     // THREATS: AZ7
     let app = TestApp::new().await;
     let mallory = app.user("mallory@example.com").await;

@@ -33,7 +33,7 @@ async fn ask(browser: &Browser<'_>, client: &OAuthClient, challenge: &str, metho
 }
 
 #[tokio::test]
-async fn no_client_goes_without_a_challenge_but_a_confidential_one_by_leave() {
+async fn pkce_is_required_unless_disabled_for_a_confidential_client() {
     // THREATS: PK1
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -51,7 +51,7 @@ async fn no_client_goes_without_a_challenge_but_a_confidential_one_by_leave() {
 }
 
 #[tokio::test]
-async fn s256_is_the_only_method_and_is_named_in_full() {
+async fn s256_is_the_only_method() {
     // THREATS: PK2
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -67,7 +67,7 @@ async fn s256_is_the_only_method_and_is_named_in_full() {
 }
 
 #[tokio::test]
-async fn a_challenge_that_is_no_sha_256_is_refused() {
+async fn malformed_challenges_are_refused() {
     // THREATS: PK3
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -90,7 +90,7 @@ async fn a_challenge_that_is_no_sha_256_is_refused() {
 }
 
 #[tokio::test]
-async fn a_wrong_verifier_ends_the_code() {
+async fn wrong_verifier_invalidates_the_code() {
     // THREATS: PK4
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -126,7 +126,7 @@ async fn a_wrong_verifier_ends_the_code() {
 }
 
 #[tokio::test]
-async fn a_verifier_for_a_request_that_had_no_challenge_is_refused() {
+async fn verifier_without_a_challenge_is_refused() {
     // THREATS: PK5
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;

@@ -58,7 +58,7 @@ async fn client_with(app: &TestApp, uris: &[&str]) -> OAuthClient {
 }
 
 #[tokio::test]
-async fn whatever_is_not_the_registered_uri_byte_for_byte_is_a_page() {
+async fn unregistered_redirect_uris_show_a_page() {
     // THREATS: RU1
     let app = TestApp::new().await;
     let registered = "https://a.example/cb";
@@ -114,7 +114,7 @@ async fn whatever_is_not_the_registered_uri_byte_for_byte_is_a_page() {
 }
 
 #[tokio::test]
-async fn loopback_takes_any_port_and_no_other_host_path_or_query() {
+async fn loopback_redirects_match_any_port_only() {
     // THREATS: RU2
     let app = TestApp::new().await;
     let hosts = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
@@ -184,7 +184,7 @@ async fn register(browser: &Browser<'_>, redirect_uris: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_uri_that_is_unsafe_to_redirect_to_cannot_be_registered_on_a_page() {
+async fn unsafe_redirect_uris_cannot_be_registered_on_a_page() {
     // THREATS: RU3 RU4
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -205,7 +205,7 @@ async fn a_uri_that_is_unsafe_to_redirect_to_cannot_be_registered_on_a_page() {
 }
 
 #[tokio::test]
-async fn a_uri_that_is_unsafe_to_redirect_to_cannot_be_registered_on_the_command_line() {
+async fn unsafe_redirect_uris_cannot_be_registered_on_the_command_line() {
     // THREATS: RU3 RU4
     let app = TestApp::new().await;
     let create = |uri: &str| {
@@ -240,7 +240,7 @@ async fn a_uri_that_is_unsafe_to_redirect_to_cannot_be_registered_on_the_command
 }
 
 #[tokio::test]
-async fn the_exchange_names_the_same_uri_and_may_leave_it_out_with_pkce_alone() {
+async fn exchange_repeats_the_redirect_uri_unless_pkce_is_used() {
     // THREATS: RU6
     let app = TestApp::new().await;
     let (client, browser) = (first_party(&app).await, signed_in(&app, "alice@example.com").await);

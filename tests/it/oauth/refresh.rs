@@ -35,7 +35,7 @@ async fn refresh_with(app: &TestApp, client: &OAuthClient, refresh_token: &str, 
 }
 
 #[tokio::test]
-async fn every_refresh_gives_a_new_token_and_ends_the_old() {
+async fn refresh_rotates_the_token() {
     // THREATS: RT1
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -55,7 +55,7 @@ async fn every_refresh_gives_a_new_token_and_ends_the_old() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_worth_nothing_to_another_client() {
+async fn refresh_tokens_are_refused_to_another_client() {
     // THREATS: RT6
     let app = TestApp::new().await;
     let (client, browser) = (strict(&app, "read write").await, signed_in(&app, "alice@example.com").await);
@@ -73,7 +73,7 @@ async fn a_refresh_token_is_worth_nothing_to_another_client() {
 }
 
 #[tokio::test]
-async fn a_confidential_client_proves_itself_for_every_refresh() {
+async fn refresh_requires_client_authentication() {
     // THREATS: RT7
     let app = TestApp::new().await;
     let (client, browser) = (strict(&app, "read write").await, signed_in(&app, "alice@example.com").await);
@@ -88,7 +88,7 @@ async fn a_confidential_client_proves_itself_for_every_refresh() {
 }
 
 #[tokio::test]
-async fn scope_can_be_narrowed_for_one_token_and_never_widened() {
+async fn refresh_can_narrow_the_scope_and_never_widen_it() {
     // THREATS: RT8
     let app = TestApp::new().await;
     app.api("Second API", SECOND, &["other"]).await;
@@ -108,7 +108,7 @@ async fn scope_can_be_narrowed_for_one_token_and_never_widened() {
 }
 
 #[tokio::test]
-async fn what_was_taken_back_since_is_not_issued_again() {
+async fn refresh_respects_changes_since_the_grant() {
     // THREATS: RT9
     let app = TestApp::new().await;
     let store = &app.app.store;
@@ -156,7 +156,7 @@ async fn what_was_taken_back_since_is_not_issued_again() {
 }
 
 #[tokio::test]
-async fn an_app_that_needs_no_consent_can_be_left_all_the_same() {
+async fn access_of_first_party_apps_can_be_removed() {
     // THREATS: RT9
     let app = TestApp::new().await;
     let (client, browser) = (first_party(&app).await, signed_in(&app, "alice@example.com").await);
@@ -171,7 +171,7 @@ async fn an_app_that_needs_no_consent_can_be_left_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_grant_ends_unused_after_a_while_and_used_at_its_end() {
+async fn grants_expire_when_idle_and_at_their_end() {
     // THREATS: RT10
     let app = TestApp::with(&[("lifetimes.refresh_idle_seconds", "100"), ("lifetimes.grant_seconds", "250")]).await;
     let (client, browser) = (strict(&app, "read write").await, signed_in(&app, "alice@example.com").await);
@@ -201,7 +201,7 @@ async fn a_grant_ends_unused_after_a_while_and_used_at_its_end() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_wrong_in_itself_costs_no_token() {
+async fn invalid_refresh_requests_do_not_use_up_the_token() {
     // THREATS: RT12
     let app = TestApp::new().await;
     app.api("Second API", SECOND, &["other"]).await;
@@ -228,7 +228,7 @@ async fn a_request_that_is_wrong_in_itself_costs_no_token() {
 }
 
 #[tokio::test]
-async fn kinds_of_tokens_are_not_taken_for_one_another() {
+async fn token_kinds_are_not_interchangeable() {
     // THREATS: RT13
     let app = TestApp::new().await;
     let (client, alice) = (app.confidential().await, app.user("alice@example.com").await);
@@ -253,7 +253,7 @@ async fn kinds_of_tokens_are_not_taken_for_one_another() {
 }
 
 #[tokio::test]
-async fn a_client_without_the_grant_gets_no_refresh_token() {
+async fn clients_without_the_grant_type_get_no_refresh_token() {
     // THREATS: RT14
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;

@@ -27,7 +27,7 @@ async fn next(app: &TestApp, client: &OAuthClient, refresh_token: &str) -> Strin
 }
 
 #[tokio::test]
-async fn a_replay_after_rotation_ends_the_family_and_its_access_tokens() {
+async fn refresh_reuse_revokes_the_grant() {
     // THREATS: RT2
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -51,7 +51,7 @@ async fn a_replay_after_rotation_ends_the_family_and_its_access_tokens() {
 }
 
 #[tokio::test]
-async fn a_replay_after_rotation_is_told_to_the_user_by_mail_once() {
+async fn refresh_reuse_notifies_the_user_once() {
     // THREATS: RT2
     let (mail_url, mut mails) = mail::server().await;
     let app = TestApp::with(&[("mail.url", &mail_url), ("mail.from", "keys@example.com")]).await;
@@ -71,7 +71,7 @@ async fn a_replay_after_rotation_is_told_to_the_user_by_mail_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_refreshes_at_once_without_grace_exactly_one_wins() {
+async fn concurrent_refreshes_without_grace_succeed_once() {
     // THREATS: RT3
     let app = Arc::new(TestApp::new().await);
     let client = with_grace(&app, ClientType::Public, 0).await;
@@ -92,7 +92,7 @@ async fn of_many_refreshes_at_once_without_grace_exactly_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_refreshes_at_once_with_grace_all_get_the_same_successor() {
+async fn concurrent_refreshes_with_grace_get_the_same_successor() {
     // THREATS: RT3 RT4
     let app = Arc::new(TestApp::new().await);
     let client = with_grace(&app, ClientType::Confidential, GRACE).await;
@@ -110,7 +110,7 @@ async fn of_many_refreshes_at_once_with_grace_all_get_the_same_successor() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_can_be_had_again_for_a_while_by_the_last_predecessor_alone() {
+async fn lost_response_can_be_repeated_by_the_last_predecessor() {
     // THREATS: RT4
     let app = TestApp::new().await;
     let (client, other) = (app.confidential().await, app.confidential().await);
@@ -147,7 +147,7 @@ async fn a_lost_answer_can_be_had_again_for_a_while_by_the_last_predecessor_alon
 }
 
 #[tokio::test]
-async fn the_window_is_bounded_in_number_and_by_the_end_of_the_grant() {
+async fn grace_window_is_bounded() {
     // THREATS: RT4
     let app = TestApp::with(&[("lifetimes.grant_seconds", "100")]).await;
     let client = app.confidential().await;
@@ -171,7 +171,7 @@ async fn the_window_is_bounded_in_number_and_by_the_end_of_the_grant() {
 }
 
 #[tokio::test]
-async fn what_was_revoked_does_not_come_back_within_the_window() {
+async fn revoked_grant_stays_revoked_within_the_grace_window() {
     // THREATS: RT5 RT9
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -197,7 +197,7 @@ async fn what_was_revoked_does_not_come_back_within_the_window() {
 }
 
 #[tokio::test]
-async fn a_restart_between_rotation_and_replay_hides_nothing() {
+async fn refresh_reuse_is_detected_after_a_restart() {
     // THREATS: RT11
     let app = TestApp::new().await;
     let client = with_grace(&app, ClientType::Confidential, 0).await;

@@ -29,7 +29,7 @@ async fn post(app: &TestApp, client: &OAuthClient, target: &str, media: &str, bo
 }
 
 #[tokio::test]
-async fn only_post_with_one_form_or_json_object_is_read() {
+async fn token_endpoint_accepts_one_form_or_json_object_by_post() {
     // THREATS: CE8
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -84,7 +84,7 @@ async fn only_post_with_one_form_or_json_object_is_read() {
 }
 
 #[tokio::test]
-async fn a_grant_type_that_is_missing_unknown_or_not_the_clients_is_refused() {
+async fn missing_unknown_and_disallowed_grant_types_are_refused() {
     // THREATS: CE9
     let app = TestApp::new().await;
     let every = app.confidential().await;
@@ -128,7 +128,7 @@ async fn a_grant_type_that_is_missing_unknown_or_not_the_clients_is_refused() {
 }
 
 #[tokio::test]
-async fn a_success_is_for_nobody_to_store_and_says_what_was_given() {
+async fn token_responses_are_not_cacheable_and_complete() {
     // THREATS: CE10
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -150,7 +150,7 @@ async fn a_success_is_for_nobody_to_store_and_says_what_was_given() {
 }
 
 #[tokio::test]
-async fn a_failure_tells_nothing_of_what_happened_inside() {
+async fn internal_errors_reveal_nothing() {
     // THREATS: CE10
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -218,7 +218,7 @@ fn variants(prefix: &str, token: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_opaque_token_is_its_whole_text_and_nothing_near_it() {
+async fn altered_opaque_tokens_are_refused() {
     // THREATS: CE11
     let app = TestApp::new().await;
     let alice = app.user("alice@example.com").await;

@@ -9,7 +9,7 @@ use grantd::{
 use super::{Base, NOW, who};
 use crate::harness::prepare;
 
-on_each_engine!(every_key_is_counted_once_over_several_pages, grants_are_counted_by_how_far_they_have_come);
+on_each_engine!(keys_are_counted_once_across_pages, grants_are_counted_by_state);
 
 /// Imports 2,500 keys, of which every fifth ends in an hour.
 async fn import(base: &Base) {
@@ -39,7 +39,7 @@ async fn import(base: &Base) {
     }
 }
 
-async fn every_key_is_counted_once_over_several_pages(base: Base) {
+async fn keys_are_counted_once_across_pages(base: Base) {
     import(&base).await;
     for number in [3, 1500] {
         let id = format!("key_imported{number:05}");
@@ -58,7 +58,7 @@ async fn every_key_is_counted_once_over_several_pages(base: Base) {
     assert_eq!((keys(&census).at, keys(&census).states), (later, vec![1999, 499, 2]));
 }
 
-async fn grants_are_counted_by_how_far_they_have_come(base: Base) {
+async fn grants_are_counted_by_state(base: Base) {
     let grant = async || {
         let new = prepare::grant(NOW, &base.user, &base.client);
         let id = new.id.text();

@@ -24,11 +24,11 @@ use super::{Base, NOW, PASSWORD, new_client, who};
 use crate::harness::prepare::{grant, session};
 
 on_each_engine!(
-    a_session_begins_only_with_the_password_that_was_checked,
-    a_grant_is_kept_only_in_a_session_that_lives,
-    nothing_is_created_for_a_user_who_was_disabled,
-    what_is_written_in_a_session_is_written_only_while_it_lasts,
-    a_client_is_changed_only_as_it_was_when_the_change_was_allowed,
+    session_requires_the_password_that_was_checked,
+    grant_requires_a_current_session,
+    disabled_user_gets_nothing_new,
+    session_writes_require_a_current_session,
+    client_changes_require_the_client_that_was_checked,
 );
 
 const NEW_PASSWORD: &str = "$argon2id$new";
@@ -50,7 +50,7 @@ impl Base {
     }
 }
 
-async fn a_session_begins_only_with_the_password_that_was_checked(base: Base) {
+async fn session_requires_the_password_that_was_checked(base: Base) {
     // THREATS: SE1
     assert!(base.begins("before", PASSWORD).await);
     // The password is checked here; then another is set; then the session would begin.
@@ -68,7 +68,7 @@ async fn a_session_begins_only_with_the_password_that_was_checked(base: Base) {
     assert!(base.store.find_session(&Digest::of("enabled")).await.expect("a look").is_some());
 }
 
-async fn a_grant_is_kept_only_in_a_session_that_lives(base: Base) {
+async fn grant_requires_a_current_session(base: Base) {
     // THREATS: SE1
     let (user, client) = (base.user.clone(), base.client.clone());
     let keep = async |seconds: i64, of: &str| {
@@ -97,7 +97,7 @@ async fn a_grant_is_kept_only_in_a_session_that_lives(base: Base) {
     assert!(!keep(0, &user).await, "and the session does not come back");
 }
 
-async fn nothing_is_created_for_a_user_who_was_disabled(base: Base) {
+async fn disabled_user_gets_nothing_new(base: Base) {
     // THREATS: AK9
     let (store, user) = (&base.store, base.user.clone());
     let config = Config::load(None, std::iter::empty(), &[("issuer", "https://auth.example.test".to_owned())]);
@@ -145,7 +145,7 @@ async fn nothing_is_created_for_a_user_who_was_disabled(base: Base) {
     assert!(kept.revoked_at.is_none(), "a refused replacement ends nothing");
 }
 
-async fn what_is_written_in_a_session_is_written_only_while_it_lasts(base: Base) {
+async fn session_writes_require_a_current_session(base: Base) {
     // THREATS: SE15
     let digest = Digest::of("cookie");
     assert!(base.begins("cookie", PASSWORD).await);
@@ -166,7 +166,7 @@ async fn what_is_written_in_a_session_is_written_only_while_it_lasts(base: Base)
     assert_eq!((clients().await, base.audit(100).await.len()), (before.0, before.1 + 1), "the new password alone");
 }
 
-async fn a_client_is_changed_only_as_it_was_when_the_change_was_allowed(base: Base) {
+async fn client_changes_require_the_client_that_was_checked(base: Base) {
     let owned = Client { owner_id: Some(base.user.clone()), ..new_client() };
     let id = owned.id.clone();
     base.store.insert_client(NOW, who(), owned).await.expect("a client");

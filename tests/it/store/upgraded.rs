@@ -28,7 +28,7 @@ async fn at_version(migrations: &[&str]) -> Database {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_disabled_before_the_upgrade_stays_disabled_by_whoever_did_it() {
+async fn projects_disabled_before_the_upgrade_stay_disabled() {
     let database = at_version(&BEFORE_PROJECT_STATE).await;
     database
         .run(

@@ -4,7 +4,7 @@ use super::element;
 use crate::harness::{ISSUER, TestApp};
 
 #[tokio::test]
-async fn shows_what_came_back_and_how_to_exchange_it() {
+async fn callback_shows_the_response_and_how_to_exchange_the_code() {
     let app = TestApp::new().await;
     let reply =
         app.get(&format!("/apps/callback?code=gd_code_abc&state=xyz&iss={}", "https%3A%2F%2Fauth.example.test")).await;
@@ -20,7 +20,7 @@ async fn shows_what_came_back_and_how_to_exchange_it() {
 }
 
 #[tokio::test]
-async fn what_a_stranger_writes_into_the_query_is_inert() {
+async fn query_of_the_callback_is_escaped() {
     // THREATS: AZ10
     let app = TestApp::new().await;
     let evil = "%3Cscript%3Ealert(1)%3C%2Fscript%3E";

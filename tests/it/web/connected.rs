@@ -11,7 +11,7 @@ use crate::harness::{
 const PAGE: &str = "/settings/apps";
 
 #[tokio::test]
-async fn removing_access_ends_what_the_app_holds() {
+async fn removing_access_revokes_the_apps_tokens() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let client = app.confidential().await;
@@ -35,7 +35,7 @@ async fn removing_access_ends_what_the_app_holds() {
 }
 
 #[tokio::test]
-async fn one_removes_only_what_one_allowed() {
+async fn users_remove_only_their_own_access() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     app.user("eve@example.com").await;
@@ -50,7 +50,7 @@ async fn one_removes_only_what_one_allowed() {
 }
 
 #[tokio::test]
-async fn access_that_the_operator_allowed_is_shown_and_can_be_removed() {
+async fn access_of_first_party_apps_is_shown_and_removed() {
     // THREATS: SE12
     let app = TestApp::new().await;
     app.user("carol@example.com").await;
@@ -73,7 +73,7 @@ async fn access_that_the_operator_allowed_is_shown_and_can_be_removed() {
 }
 
 #[tokio::test]
-async fn an_app_that_never_exchanged_its_code_was_never_used() {
+async fn unexchanged_codes_do_not_count_as_use() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let client = app.confidential().await;
@@ -85,7 +85,7 @@ async fn an_app_that_never_exchanged_its_code_was_never_used() {
 }
 
 #[tokio::test]
-async fn an_app_of_somebody_else_is_not_shown_as_the_operators_where_there_is_no_consent() {
+async fn third_party_apps_without_consent_are_not_shown_as_the_operators() {
     // THREATS: SE12
     let app = TestApp::new().await;
     let user = app.user("ada@example.com").await;
@@ -99,7 +99,7 @@ async fn an_app_of_somebody_else_is_not_shown_as_the_operators_where_there_is_no
 }
 
 #[tokio::test]
-async fn removing_access_takes_back_an_answer_that_was_not_acted_on() {
+async fn removing_access_discards_a_pending_consent() {
     // THREATS: SE12
     let app = TestApp::new().await;
     app.user("ada@example.com").await;

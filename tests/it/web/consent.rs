@@ -20,7 +20,7 @@ async fn asked(browser: &Browser<'_>, client: &OAuthClient, change: &[(&str, &st
 }
 
 #[tokio::test]
-async fn says_who_asks_for_what_for_whom_and_where_it_goes() {
+async fn consent_page_shows_app_scopes_user_and_destination() {
     // THREATS: SE12
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -49,7 +49,7 @@ async fn says_who_asks_for_what_for_whom_and_where_it_goes() {
 }
 
 #[tokio::test]
-async fn the_operators_app_is_not_called_unverified_and_a_local_one_is_pointed_out() {
+async fn consent_page_marks_unverified_and_local_apps() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let local = "http://127.0.0.1/cb";
@@ -63,7 +63,7 @@ async fn the_operators_app_is_not_called_unverified_and_a_local_one_is_pointed_o
 }
 
 #[tokio::test]
-async fn no_means_access_denied() {
+async fn denial_is_access_denied() {
     // THREATS: SE12
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -77,7 +77,7 @@ async fn no_means_access_denied() {
 }
 
 #[tokio::test]
-async fn asks_once_and_again_for_more() {
+async fn consent_is_asked_again_for_more_scopes() {
     // THREATS: SE11
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -92,7 +92,7 @@ async fn asks_once_and_again_for_more() {
 }
 
 #[tokio::test]
-async fn another_browser_or_user_cannot_answer() {
+async fn consent_is_bound_to_browser_and_user() {
     // THREATS: AZ15
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -118,7 +118,7 @@ async fn another_browser_or_user_cannot_answer() {
 }
 
 #[tokio::test]
-async fn not_you_signs_in_somebody_else_for_the_same_request() {
+async fn not_you_switches_the_user_of_the_request() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let bob = app.user("bob@example.com").await;
@@ -138,7 +138,7 @@ async fn not_you_signs_in_somebody_else_for_the_same_request() {
 }
 
 #[tokio::test]
-async fn signing_in_again_is_asked_with_the_address_filled_in() {
+async fn repeated_sign_in_has_the_address_filled_in() {
     // THREATS: AZ12
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -158,7 +158,7 @@ async fn signing_in_again_is_asked_with_the_address_filled_in() {
 }
 
 #[tokio::test]
-async fn names_are_inert() {
+async fn names_on_the_consent_page_are_escaped() {
     // THREATS: SE4
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -184,7 +184,7 @@ async fn change(app: &TestApp, client: &OAuthClient, changes: ClientChanges) {
 }
 
 #[tokio::test]
-async fn an_app_that_goes_by_another_name_or_to_another_host_is_asked_about_again() {
+async fn consent_is_asked_again_for_a_new_name_or_host() {
     // THREATS: SE11 CM8
     let app = TestApp::new().await;
     app.user("bob@example.com").await;
@@ -215,7 +215,7 @@ async fn an_app_that_goes_by_another_name_or_to_another_host_is_asked_about_agai
 }
 
 #[tokio::test]
-async fn a_page_that_was_shown_for_another_name_allows_nothing() {
+async fn consent_given_for_an_old_name_does_not_count() {
     // THREATS: CM8
     let app = TestApp::new().await;
     app.user("bob@example.com").await;
@@ -230,7 +230,7 @@ async fn a_page_that_was_shown_for_another_name_allows_nothing() {
 }
 
 #[tokio::test]
-async fn asks_for_another_api_and_each_time_where_the_answer_goes_to_a_program_here() {
+async fn consent_is_asked_for_another_api_and_always_for_local_programs() {
     // THREATS: SE11
     let app = TestApp::new().await;
     app.user("ada@example.com").await;

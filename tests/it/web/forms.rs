@@ -27,7 +27,7 @@ fn actions() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_router_is_read_whole() {
+fn every_page_route_is_found() {
     let found = actions();
     assert!(found.len() >= 20, "{found:?}");
     for path in ["/login", "/logout", "/apps", "/settings/keys/{id}/revoke", "/settings/security/password"] {
@@ -36,7 +36,7 @@ fn the_router_is_read_whole() {
 }
 
 #[tokio::test]
-async fn no_form_works_without_its_token_and_no_link_changes_anything() {
+async fn forms_require_their_token_and_links_change_nothing() {
     // THREATS: SE2
     let app = TestApp::new().await;
     let user = app.user("ada@example.com").await;

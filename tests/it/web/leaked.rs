@@ -82,7 +82,7 @@ async fn report(app: &TestApp, identifier: &str, signature: &str, body: &str) ->
 }
 
 #[tokio::test]
-async fn whoever_finds_a_key_ends_it_with_the_key_alone_and_learns_nothing() {
+async fn finder_revokes_a_key_and_learns_nothing() {
     // THREATS: RV5
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -109,7 +109,7 @@ async fn whoever_finds_a_key_ends_it_with_the_key_alone_and_learns_nothing() {
 }
 
 #[tokio::test]
-async fn one_who_tries_many_is_told_to_wait() {
+async fn attempts_are_limited() {
     // THREATS: RL1
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -125,7 +125,7 @@ async fn one_who_tries_many_is_told_to_wait() {
 }
 
 #[tokio::test]
-async fn mail_without_a_sender_is_refused_at_the_start() {
+async fn mail_without_a_sender_prevents_the_start() {
     for from in ["", "nobody"] {
         let variables = [("GRANTD_MAIL__URL", "smtp://127.0.0.1:25"), ("GRANTD_MAIL__FROM", from)];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -135,7 +135,7 @@ async fn mail_without_a_sender_is_refused_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_signed_report_ends_its_keys_and_their_owner_is_told() {
+async fn signed_report_revokes_keys_and_notifies_owners() {
     // THREATS: RV5
     let (reporter, (mail_url, mut mails)) = (Reporter::new().await, mail_server().await);
     let app = mailing(&mail_url, &[("leaks.keys_url", &reporter.url)]).await;
@@ -169,7 +169,7 @@ async fn a_signed_report_ends_its_keys_and_their_owner_is_told() {
 }
 
 #[tokio::test]
-async fn a_report_that_is_not_signed_by_the_reporter_changes_nothing() {
+async fn unsigned_report_changes_nothing() {
     let reporter = Reporter::new().await;
     let app = TestApp::with(&[("leaks.keys_url", &reporter.url)]).await;
     let user = app.user("alice@example.com").await;
@@ -209,7 +209,7 @@ async fn a_report_that_is_not_signed_by_the_reporter_changes_nothing() {
 }
 
 #[tokio::test]
-async fn while_the_reporters_keys_cannot_be_read_reports_cause_few_requests_to_it() {
+async fn unreadable_reporter_keys_cause_few_requests() {
     let asked = Arc::new(AtomicUsize::new(0));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
@@ -246,7 +246,7 @@ async fn while_the_reporters_keys_cannot_be_read_reports_cause_few_requests_to_i
 }
 
 #[tokio::test]
-async fn whoever_hangs_up_a_report_does_not_keep_the_next_one_out() {
+async fn aborted_report_does_not_block_the_next() {
     let gate = Arc::new(Semaphore::new(0));
     let reporter = Reporter::behind(Arc::clone(&gate)).await;
     let app = TestApp::with(&[("leaks.keys_url", &reporter.url)]).await;
@@ -266,7 +266,7 @@ async fn whoever_hangs_up_a_report_does_not_keep_the_next_one_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_mail_server_holds_a_stop_up_for_five_seconds_in_all() {
+async fn dead_mail_server_delays_a_stop_by_five_seconds_at_most() {
     // It takes connections and never says a word; the clock is the test's own.
     let dead = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("smtp://{}", dead.local_addr().expect("an address"));
@@ -287,7 +287,7 @@ async fn a_dead_mail_server_holds_a_stop_up_for_five_seconds_in_all() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_ended_by_its_holder_is_told_to_its_owner_and_not_as_the_owners_own_act() {
+async fn revocation_by_a_holder_notifies_the_owner() {
     // THREATS: RV5
     let (mail_url, mut mails) = mail_server().await;
     let app = mailing(&mail_url, &[]).await;

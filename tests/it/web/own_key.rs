@@ -33,7 +33,7 @@ async fn call(app: &TestApp, from: &str, key: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn regenerating_makes_a_new_key_and_ends_the_old_at_once() {
+async fn regeneration_replaces_the_key_immediately() {
     // THREATS: AK2
     let app = TestApp::new().await;
     let (browser, id, old) = ada(&app).await;
@@ -55,7 +55,7 @@ async fn regenerating_makes_a_new_key_and_ends_the_old_at_once() {
 }
 
 #[tokio::test]
-async fn rotating_leaves_the_old_key_its_time_and_no_more() {
+async fn rotation_keeps_the_old_key_for_the_overlap() {
     // THREATS: AK11
     let app = TestApp::new().await;
     let (browser, id, old) = ada(&app).await;
@@ -85,7 +85,7 @@ async fn rotating_leaves_the_old_key_its_time_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_form_sent_twice_replaces_once_and_shows_nothing_again() {
+async fn repeated_form_replaces_once_and_shows_no_key_again() {
     // THREATS: AK2
     let app = TestApp::new().await;
     let (browser, id, _) = ada(&app).await;
@@ -106,7 +106,7 @@ async fn a_form_sent_twice_replaces_once_and_shows_nothing_again() {
 }
 
 #[tokio::test]
-async fn a_new_key_in_the_place_of_an_old_one_wants_a_recent_sign_in() {
+async fn replacing_a_key_requires_a_recent_sign_in() {
     // THREATS: SE15
     let app = TestApp::new().await;
     let (browser, id, key) = ada(&app).await;
@@ -129,7 +129,7 @@ async fn a_new_key_in_the_place_of_an_old_one_wants_a_recent_sign_in() {
 }
 
 #[tokio::test]
-async fn the_form_cannot_make_the_successor_wider() {
+async fn form_cannot_widen_the_successor() {
     // THREATS: SE16 AK5
     let app = TestApp::new().await;
     let (browser, id, _) = ada(&app).await;
@@ -152,7 +152,7 @@ async fn the_form_cannot_make_the_successor_wider() {
 }
 
 #[tokio::test]
-async fn networks_hold_at_once_and_malformed_ones_change_nothing() {
+async fn networks_apply_immediately_and_malformed_ones_change_nothing() {
     // THREATS: AK12
     let app = TestApp::new().await;
     let (browser, id, key) = ada(&app).await;
@@ -180,7 +180,7 @@ async fn networks_hold_at_once_and_malformed_ones_change_nothing() {
 }
 
 #[tokio::test]
-async fn allowing_more_networks_wants_a_recent_sign_in_and_fewer_does_not() {
+async fn widening_networks_requires_a_recent_sign_in() {
     // THREATS: SE15 AK12
     let app = TestApp::new().await;
     let (browser, id, key) = ada(&app).await;
@@ -212,7 +212,7 @@ async fn allowing_more_networks_wants_a_recent_sign_in_and_fewer_does_not() {
 }
 
 #[tokio::test]
-async fn the_new_key_form_takes_networks_and_refuses_malformed_ones_beside_the_field() {
+async fn new_key_form_accepts_networks_and_marks_malformed_ones() {
     // THREATS: AK12
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -232,7 +232,7 @@ async fn the_new_key_form_takes_networks_and_refuses_malformed_ones_beside_the_f
 }
 
 #[tokio::test]
-async fn a_page_shows_use_places_what_stood_out_and_refusals() {
+async fn key_page_shows_usage_networks_events_and_refusals() {
     let app = TestApp::new().await;
     let (browser, id, key) = ada(&app).await;
     call(&app, "192.0.2.9", &key).await.status(200);
@@ -266,7 +266,7 @@ async fn a_page_shows_use_places_what_stood_out_and_refusals() {
 }
 
 #[tokio::test]
-async fn the_key_of_somebody_else_is_not_there_to_see_or_change() {
+async fn keys_of_other_users_cannot_be_seen_or_changed() {
     // THREATS: AK16
     let app = TestApp::new().await;
     let (browser, id, key) = ada(&app).await;
@@ -295,7 +295,7 @@ async fn the_key_of_somebody_else_is_not_there_to_see_or_change() {
 }
 
 #[tokio::test]
-async fn what_a_deployment_calls_its_environments_is_what_the_form_offers() {
+async fn form_offers_the_configured_environments() {
     let app = TestApp::configured(&[], |config| {
         config.environments = ["development", "staging", "production", "live"].map(ToOwned::to_owned).to_vec();
     })
@@ -315,7 +315,7 @@ async fn what_a_deployment_calls_its_environments_is_what_the_form_offers() {
 }
 
 #[tokio::test]
-async fn a_key_of_a_project_with_one_live_key_has_no_overlap() {
+async fn key_of_a_single_key_project_has_no_overlap() {
     let app = TestApp::new().await;
     let user = app.user("ada@example.com").await;
     let project = Project {

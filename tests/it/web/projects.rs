@@ -20,7 +20,7 @@ async fn signed_in<'a>(app: &'a TestApp, email: &str) -> Browser<'a> {
 }
 
 #[tokio::test]
-async fn a_harbor_has_a_details_page_with_its_keys() {
+async fn project_page_shows_its_keys() {
     let app = TestApp::new().await;
     let ada = signed_in(&app, "ada@example.com").await;
     assert!(ada.get(LIST).await.body.contains("No projects yet"));
@@ -44,7 +44,7 @@ async fn a_harbor_has_a_details_page_with_its_keys() {
 }
 
 #[tokio::test]
-async fn a_grid_has_one_key_in_uuid_form_and_regenerating_invalidates_the_old_at_once() {
+async fn single_uuid_key_is_replaced_immediately() {
     let app = TestApp::new().await;
     let ada = signed_in(&app, "ada@example.com").await;
     let path = make(&ada, &[("name", "Grid 7"), ("key_form", "uuid"), ("one_live_key", "yes")]).await;
@@ -74,7 +74,7 @@ async fn a_grid_has_one_key_in_uuid_form_and_regenerating_invalidates_the_old_at
 }
 
 #[tokio::test]
-async fn a_form_sent_twice_makes_one_project() {
+async fn repeated_form_creates_one_project() {
     let app = TestApp::new().await;
     let ada = signed_in(&app, "ada@example.com").await;
     let page = ada.get(LIST).await;
@@ -86,7 +86,7 @@ async fn a_form_sent_twice_makes_one_project() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_beside_the_name_and_makes_nothing() {
+async fn project_form_marks_errors_and_creates_nothing() {
     let app = TestApp::new().await;
     let ada = signed_in(&app, "ada@example.com").await;
     make(&ada, &[("name", "Taken")]).await;
@@ -108,7 +108,7 @@ async fn what_is_wrong_is_said_beside_the_name_and_makes_nothing() {
 }
 
 #[tokio::test]
-async fn settings_change_and_what_is_not_an_owners_to_say_does_not() {
+async fn owner_changes_settings_but_not_administrator_fields() {
     // THREATS: SE16
     let app = TestApp::new().await;
     let ada = signed_in(&app, "ada@example.com").await;
@@ -140,7 +140,7 @@ async fn settings_change_and_what_is_not_an_owners_to_say_does_not() {
 }
 
 #[tokio::test]
-async fn disabling_stops_every_key_and_enabling_revives_no_revoked_one() {
+async fn disabling_stops_keys_and_enabling_revives_no_revoked_one() {
     // THREATS: AK9
     let app = TestApp::new().await;
     let ada = signed_in(&app, "ada@example.com").await;
@@ -167,7 +167,7 @@ async fn disabling_stops_every_key_and_enabling_revives_no_revoked_one() {
 }
 
 #[tokio::test]
-async fn the_project_of_somebody_else_is_not_there_to_see_or_use() {
+async fn projects_of_other_users_cannot_be_seen_or_used() {
     // THREATS: AK16
     let app = TestApp::new().await;
     let ada = signed_in(&app, "ada@example.com").await;

@@ -14,7 +14,7 @@ async fn log_in_with(browser: &Browser<'_>, extra: &[(&str, &str)]) -> Reply {
 }
 
 #[tokio::test]
-async fn a_page_that_was_asked_for_is_shown_after_the_sign_in_once() {
+async fn requested_page_is_shown_once_after_sign_in() {
     let app = TestApp::new().await;
     app.user(ADA).await;
     let browser = app.browser();
@@ -36,7 +36,7 @@ async fn a_page_that_was_asked_for_is_shown_after_the_sign_in_once() {
 }
 
 #[tokio::test]
-async fn an_ended_session_is_told_and_leads_back() {
+async fn expired_session_is_explained_and_leads_back() {
     let app = TestApp::with(&[("lifetimes.session_seconds", "60")]).await;
     app.user(ADA).await;
     let browser = app.browser();
@@ -48,7 +48,7 @@ async fn an_ended_session_is_told_and_leads_back() {
 }
 
 #[tokio::test]
-async fn a_form_whose_session_ended_leads_back_to_its_page_and_says_that_nothing_was_saved() {
+async fn form_with_an_expired_session_leads_back_to_its_page() {
     let app = TestApp::new().await;
     let user = app.user(ADA).await;
     let (key_id, key) = app.key(&user, "read").await;
@@ -69,7 +69,7 @@ async fn a_form_whose_session_ended_leads_back_to_its_page_and_says_that_nothing
 }
 
 #[tokio::test]
-async fn no_parameter_says_where_to_go() {
+async fn parameters_do_not_choose_the_destination() {
     // THREATS: SE5
     let app = TestApp::new().await;
     app.user(ADA).await;
@@ -95,7 +95,7 @@ async fn no_parameter_says_where_to_go() {
 }
 
 #[tokio::test]
-async fn a_form_that_a_stranger_made_a_browser_send_leaves_nothing_behind() {
+async fn cross_site_form_stores_no_return_path() {
     // THREATS: SE2
     let app = TestApp::new().await;
     let browser = app.browser();
@@ -108,7 +108,7 @@ async fn a_form_that_a_stranger_made_a_browser_send_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn settings_lead_to_the_keys() {
+async fn settings_redirect_to_the_keys() {
     let app = TestApp::new().await;
     assert_eq!(app.get("/settings").await.location(), "/settings/keys");
 }

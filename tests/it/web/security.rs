@@ -29,7 +29,7 @@ async fn log_in_as(browser: &Browser<'_>, agent: &str) {
 }
 
 #[tokio::test]
-async fn a_changed_password_signs_out_everywhere_else_and_ends_what_apps_had() {
+async fn password_change_ends_other_sessions_and_revokes_grants() {
     // THREATS: SE1
     let app = TestApp::new().await;
     let user = app.user(ADA).await;
@@ -55,7 +55,7 @@ async fn a_changed_password_signs_out_everywhere_else_and_ends_what_apps_had() {
 }
 
 #[tokio::test]
-async fn a_password_changes_only_for_whoever_knows_it_and_to_a_good_one() {
+async fn password_change_requires_the_current_and_an_acceptable_new_one() {
     // THREATS: SE9
     let app = TestApp::new().await;
     app.user(ADA).await;
@@ -77,7 +77,7 @@ async fn a_password_changes_only_for_whoever_knows_it_and_to_a_good_one() {
 }
 
 #[tokio::test]
-async fn guesses_at_the_current_password_are_counted_with_those_at_sign_in() {
+async fn guesses_at_the_current_password_count_as_sign_in_guesses() {
     // THREATS: SE8
     let app = TestApp::with(&[("limits.login_failures_per_account", "3")]).await;
     app.user(ADA).await;
@@ -91,7 +91,7 @@ async fn guesses_at_the_current_password_are_counted_with_those_at_sign_in() {
 }
 
 #[tokio::test]
-async fn one_sees_where_one_is_signed_in_and_signs_out_there() {
+async fn sessions_are_listed_and_can_be_ended() {
     // THREATS: SE13
     let app = TestApp::new().await;
     app.user(ADA).await;

@@ -10,7 +10,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn a_new_key_after_ten_minutes_wants_the_password() {
+async fn new_key_after_ten_minutes_requires_the_password() {
     // THREATS: SE15
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -35,7 +35,7 @@ async fn a_new_key_after_ten_minutes_wants_the_password() {
 }
 
 #[tokio::test]
-async fn a_new_app_or_secret_wants_it_too() {
+async fn new_app_or_secret_after_ten_minutes_requires_the_password() {
     // THREATS: SE15
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -54,7 +54,7 @@ async fn a_new_app_or_secret_wants_it_too() {
 }
 
 #[tokio::test]
-async fn guessing_there_counts_like_guessing_at_sign_in() {
+async fn guesses_on_sensitive_forms_count_as_sign_in_guesses() {
     // THREATS: SE8
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -74,7 +74,7 @@ async fn guessing_there_counts_like_guessing_at_sign_in() {
 }
 
 #[tokio::test]
-async fn changing_or_deleting_an_app_after_ten_minutes_wants_the_password() {
+async fn changing_or_deleting_an_app_after_ten_minutes_requires_the_password() {
     // THREATS: SE15
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -104,7 +104,7 @@ async fn changing_or_deleting_an_app_after_ten_minutes_wants_the_password() {
 }
 
 #[tokio::test]
-async fn changing_a_project_after_ten_minutes_wants_the_password() {
+async fn changing_a_project_after_ten_minutes_requires_the_password() {
     // THREATS: SE15
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -129,7 +129,7 @@ async fn changing_a_project_after_ten_minutes_wants_the_password() {
 }
 
 #[tokio::test]
-async fn a_form_that_is_sent_while_the_password_is_reset_changes_nothing() {
+async fn form_sent_during_a_password_reset_changes_nothing() {
     // THREATS: SE15
     let app = TestApp::new().await;
     let user = app.user("ada@example.com").await;

@@ -9,7 +9,7 @@ const DENIED: &str = "/settings/denied";
 const ACTIVITY: &str = "/settings/activity";
 
 #[tokio::test]
-async fn the_request_id_of_a_refusal_opens_its_reason_for_the_owner() {
+async fn owner_finds_the_reason_by_request_id() {
     let app = TestApp::new().await;
     let ada = app.user("ada@example.com").await;
     let (id, key) = app
@@ -41,7 +41,7 @@ async fn the_request_id_of_a_refusal_opens_its_reason_for_the_owner() {
 }
 
 #[tokio::test]
-async fn unknown_ids_and_those_of_others_look_alike() {
+async fn unknown_and_foreign_request_ids_look_alike() {
     // THREATS: AK16 AK13
     let app = TestApp::new().await;
     let ada = app.user("ada@example.com").await;
@@ -64,7 +64,7 @@ async fn unknown_ids_and_those_of_others_look_alike() {
 }
 
 #[tokio::test]
-async fn an_administrator_sees_anybodys_and_whoever_is_looked_at_can_tell() {
+async fn administrators_see_all_refusals_and_users_are_informed() {
     // THREATS: AU1
     let app = TestApp::new().await;
     let ada = app.user("ada@example.com").await;
@@ -98,7 +98,7 @@ async fn an_administrator_sees_anybodys_and_whoever_is_looked_at_can_tell() {
 }
 
 #[tokio::test]
-async fn activity_is_ones_own_in_words_newest_first() {
+async fn activity_shows_own_events_newest_first() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     app.user("eve@example.com").await;
@@ -126,7 +126,7 @@ async fn activity_is_ones_own_in_words_newest_first() {
 }
 
 #[tokio::test]
-async fn activity_goes_page_by_page_without_gaps_or_repeats() {
+async fn activity_is_paged_without_gaps_or_repeats() {
     let app = TestApp::new().await;
     let ada = app.user("ada@example.com").await;
     let browser = app.browser();

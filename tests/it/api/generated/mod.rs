@@ -211,7 +211,7 @@ async fn each(check: impl AsyncFn(&Run<'_>, &mut Maker<'_>)) {
 }
 
 #[tokio::test]
-async fn what_the_document_allows_is_taken() {
+async fn documented_requests_are_accepted() {
     // THREATS: HX11
     let mut met = Vec::new();
     let check = async |run: &Run<'_>, maker: &mut Maker<'_>| -> Vec<usize> {
@@ -246,7 +246,7 @@ async fn what_the_document_allows_is_taken() {
 }
 
 #[tokio::test]
-async fn what_the_document_forbids_is_refused() {
+async fn undocumented_requests_are_refused() {
     // THREATS: HX5 HX9 HX11
     each(async |run, maker| {
         let right = run.right(maker).await;
@@ -325,7 +325,7 @@ async fn bodies(run: &Run<'_>, maker: &Maker<'_>, right: &Asked) {
 }
 
 #[tokio::test]
-async fn a_method_that_is_not_described_is_not_allowed() {
+async fn undocumented_methods_are_not_allowed() {
     let app = TestApp::new().await;
     let admin = Caller::admin(&app, EVERYTHING).await;
     let document = app.get("/openapi.json").await.status(200).json();

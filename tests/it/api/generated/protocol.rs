@@ -98,7 +98,7 @@ fn encoded(form: &Value) -> String {
 }
 
 #[tokio::test]
-async fn the_token_endpoint_is_as_described() {
+async fn token_endpoint_matches_its_description() {
     let app = TestApp::new().await;
     let judge = Judge::new(app.get("/openapi.json").await.json());
     let asker = Asker { app: &app, judge: &judge };
@@ -132,7 +132,7 @@ async fn the_token_endpoint_is_as_described() {
 }
 
 #[tokio::test]
-async fn introspection_and_revocation_are_as_described() {
+async fn introspection_and_revocation_match_their_description() {
     let app = TestApp::new().await;
     let judge = Judge::new(app.get("/openapi.json").await.json());
     let asker = Asker { app: &app, judge: &judge };
@@ -171,7 +171,7 @@ async fn introspection_and_revocation_are_as_described() {
 }
 
 #[tokio::test]
-async fn what_a_credential_is_told_of_itself_is_as_described() {
+async fn self_endpoints_match_their_description() {
     let app = TestApp::new().await;
     let judge = Judge::new(app.get("/openapi.json").await.json());
     let asker = Asker { app: &app, judge: &judge };
