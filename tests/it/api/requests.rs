@@ -1,4 +1,4 @@
-//! Owns how requests are read and errors told: HX9, HX2, Idempotency-Key, RFC 9457.
+//! Owns tests of reading requests and of errors: HX9, HX2, Idempotency-Key, RFC 9457.
 
 use axum::{
     body::Body,
@@ -92,7 +92,7 @@ async fn repeated_request_creates_once_and_replays_the_response() {
     for (target, body) in [("/keys", json!({ "scopes": ["write"] })), ("/projects", json!({ "name": "x" }))] {
         alice.once("order-7", target, body).await.problem(422, "idempotency_mismatch");
     }
-    // The key it shows is nowhere in the clear.
+    // The stored key is encrypted.
     let key = first.text("key");
     let file = app.database.dir.path().join("grantd.db");
     if !app.database.is_postgres() {
@@ -101,13 +101,13 @@ async fn repeated_request_creates_once_and_replays_the_response() {
             assert!(!bytes.windows(key.len()).any(|window| window == key.as_bytes()));
         }
     }
-    // Another's name is another name, and another key of the same user does not see it either.
+    // Names are per user and per key.
     let bob = Caller::new(&app, "bob", EVERYTHING).await;
     assert_ne!(bob.once("order-7", "/keys", body.clone()).await.status(201).text("id"), first.text("id"));
     let (_, other) = app.key(&alice.user, EVERYTHING).await;
     let other = Caller { app: &app, user: alice.user.clone(), key_id: String::new(), key: other };
     assert_ne!(other.once("order-7", "/keys", body.clone()).await.status(201).text("id"), first.text("id"));
-    // Replacing is done once too, and what was refused is not kept.
+    // Replacing is idempotent too, and errors are not stored.
     let id = first.text("id");
     let rotated = alice.once("r", &format!("/keys/{id}/rotate"), json!({})).await;
     assert_eq!(alice.once("r", &format!("/keys/{id}/rotate"), json!({})).await.body, rotated.status(201).body);

@@ -1,4 +1,4 @@
-//! Owns the rules of an API by the management API: their order, and that none goes by accident.
+//! Owns tests of an API's rules by the management API: their order, and that the last is not removed by accident.
 
 use axum::http::Method;
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! Owns what the owner of a client may change of it, on the page and by the management API alike, what a bounded key may
-//! not create, and how long an old secret or key overlaps.
+//! Owns tests of what a client's owner may change, on the page and by the management API, what a limited key may create,
+//! and how long an old secret or key overlaps.
 
 use axum::http::Method;
 use grantd::{
@@ -21,7 +21,7 @@ use crate::harness::{
 
 const EVIL: &str = "https://evil.example/x";
 
-/// A client of this user that acts by itself, for reading alone.
+/// A client of this user for client credentials, with scope `read`.
 async fn machine(app: &TestApp, owner: &str) -> OAuthClient {
     app.client(ClientType::Confidential, |client| {
         client.owner_id = Some(owner.to_owned());
@@ -32,7 +32,7 @@ async fn machine(app: &TestApp, owner: &str) -> OAuthClient {
     .await
 }
 
-/// A client of this user that the operator trusts, for reading alone.
+/// A first-party client of this user, with scope `read`.
 async fn portal(app: &TestApp, owner: &str) -> OAuthClient {
     app.client(ClientType::Confidential, |client| {
         client.owner_id = Some(owner.to_owned());
@@ -70,7 +70,7 @@ async fn owner_cannot_change_scopes_of_a_client_credentials_client() {
     }
     let form = [("grant_type", "client_credentials"), ("scope", "write")];
     app.post_as(&client, "/oauth/token", &form).await.oauth_error("invalid_scope");
-    // Its name is the owner's, and an administrator sets the rest.
+    // The owner may change its name; an administrator sets the rest.
     let fields = [("name", "Reader"), ("redirect_uris", ""), ("password", PASSWORD)];
     browser.submit(&page, &page, &fields).await.status(303);
     assert_eq!(mallory.get(&path).await.text("name"), "Reader");
@@ -147,14 +147,14 @@ async fn limited_key_cannot_manage_client_credentials_clients() {
         ("project", with(&|new| new.project = Some(project.clone())).await),
         ("environment", with(&|new| new.environment = Some("test".to_owned())).await),
     ] {
-        // Whoever signs in as that user creates keys that nothing bounds.
+        // A session of that user could create keys without limits.
         let user = json!({ "email": format!("{what}@example.com"), "password": "a long enough passphrase" });
         bounded.post("/users", user).await.problem(403, "insufficient_scope");
         bounded.post("/clients", machine.clone()).await.problem(403, "insufficient_scope");
         bounded.post(&secret, json!({})).await.problem(403, "insufficient_scope");
         let more = json!({ "scopes": ["read", "write"] });
         bounded.patch(&format!("/clients/{}", client.id), more).await.problem(403, "insufficient_scope");
-        // An app without users of its own gives its secret's holder nothing.
+        // An app without users does not give its owner more access.
         let expected = if what == "project" { 403 } else { 201 };
         bounded.post("/clients", people.clone()).await.status(expected);
     }

@@ -1,4 +1,4 @@
-//! Owns what is recorded of administrators, and what users are told of it: AU1, AU2. Does not test changes; see `admin`.
+//! Owns tests of what is audited of administrators, and what users see of it: AU1, AU2. For changes, see `admin`.
 
 use axum::http::Method;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Caller, EVERYTHING};
 use crate::harness::TestApp;
 
-/// What administrators looked at, in the order of names: entries of one moment have none of their own.
+/// Reads by administrators, sorted by name: entries of the same time have no order.
 async fn looks(app: &TestApp) -> Vec<String> {
     let entries = app.entries(1000).await;
     let looks = entries.into_iter().filter(|entry| entry.event == "admin.read");
@@ -47,12 +47,12 @@ async fn administrators_reads_of_other_users_things_are_audited() {
             expected.push(format!("/api/v1{}", target.replace("limit=1&", "").replace("%40", "@")));
         }
     }
-    // A change of nothing shows the thing as well.
+    // An empty change returns the thing as well.
     for (kind, id) in [("keys", &alice.key_id), ("projects", &project), ("clients", &client), ("users", &alice.user)] {
         admin.patch(&format!("/{kind}/{id}"), json!({})).await.status(200);
         expected.push(format!("/api/v1/{kind}/{id}"));
     }
-    // What is nobody's is no look, nor is a user's at what is their own.
+    // Things without an owner are not audited, nor are users' reads of their own.
     for target in ["/scopes", "/apis", "/apis/example-api", "/apis/example-api/routes", "/plans"] {
         admin.get(target).await.status(200);
     }
@@ -119,7 +119,7 @@ async fn users_see_that_an_administrator_acted_but_not_which() {
     for body in [&told.body, &page.body] {
         assert!(!body.contains(&admin.user) && !body.contains(&admin.key_id), "{body}");
     }
-    // What was done by their own key they see whole, and administrators see everything.
+    // Users see in full what their own keys did, and administrators see everything.
     app.advance(1);
     alice.post("/keys", json!({ "scopes": ["read"], "name": "own" })).await.status(201);
     let own = &alice.get("/audit?event=key.create&limit=1").await.status(200).json()["items"][0];

@@ -1,4 +1,4 @@
-//! Owns letting an app in, keeping it out, and taking access away again.
+//! Owns tests of allowing, denying and removing an app's access.
 
 use super::{EMAIL, Place, sign_in};
 use crate::harness::{app::PASSWORD, callback::Callback, chromium::Screen, process::free_port};
@@ -66,7 +66,7 @@ async fn deny_returns_the_user_without_a_code() {
 #[tokio::test]
 async fn callbacks_of_every_kind_are_reached() {
     // THREATS: SE3
-    // RFC 8252 §7 has loopback addresses and private-use schemes; and an app may send its user on, to another of its origins.
+    // RFC 8252 §7 allows loopback addresses and private-use schemes; an app may also redirect to another of its origins.
     let place = Place::new(Screen::Desktop).await;
     let window = &place.window;
     let mut callback = Callback::start().await;
@@ -81,7 +81,7 @@ async fn callbacks_of_every_kind_are_reached() {
         } else if *uri == loopback {
             window.arrive(uri).await;
         } else {
-            // There is no such program here; what must not be is a complaint of Chromium about the page.
+            // There is no such program here; the page must just not cause an error in Chromium.
             window.page(ASKED).await;
         }
     }

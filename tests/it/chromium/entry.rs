@@ -1,4 +1,4 @@
-//! Owns signing in and out: with a pointer, with the keyboard alone, without JavaScript.
+//! Owns tests of signing in and out: with a pointer, with the keyboard, without JavaScript.
 
 use thirtyfour::{Key, SameSite};
 

@@ -1,4 +1,4 @@
-//! Owns API keys: generating one, seeing it once, using it, revoking it.
+//! Owns tests of API keys: generating, seeing once, using, revoking.
 
 use thirtyfour::Key;
 

@@ -1,4 +1,4 @@
-//! Owns apps of one's own: registering, changing, a new secret, deleting.
+//! Owns tests of own apps: registering, changing, a new secret, deleting.
 
 use super::Place;
 use crate::harness::{
@@ -103,7 +103,7 @@ async fn old_secret_works_during_the_overlap() {
     }
 }
 
-/// Registers "My app" for both scopes on the pages, down to the page that shows its secret.
+/// Registers "My app" with both scopes, up to the page that shows its secret.
 async fn register(place: &Place, redirect_uri: &str) -> OAuthClient {
     let window = &place.window;
     window.press("Your apps").await;
@@ -123,7 +123,7 @@ async fn shown(window: &Window) -> OAuthClient {
     OAuthClient { id: window.text("#client-id").await, secret: Some(window.text("#client-secret").await) }
 }
 
-/// Whether the token endpoint knows this app by this secret.
+/// Whether the token endpoint accepts this app's secret.
 async fn works(place: &Place, client: &OAuthClient) -> bool {
     let form = [("grant_type", "refresh_token"), ("refresh_token", "x")];
     place.server.post_as(client, "/oauth/token", &form).await.text("error") != "invalid_client"

@@ -1,4 +1,4 @@
-//! Owns pages on no journey, and words longer than any screen. What is checked is what `Window::page` checks everywhere.
+//! Owns tests of pages outside the usual flows, and of very long words. `Window::page` does the checks.
 
 use serde_json::json;
 

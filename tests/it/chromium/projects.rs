@@ -1,9 +1,9 @@
-//! Owns projects and one key: a grid with its one UUID key, networks, rotating, use in bars, why a request was refused.
+//! Owns tests of projects with one UUID key: networks, rotation, usage charts, reasons of refusals.
 
 use super::Place;
 use crate::harness::chromium::{Screen, Window};
 
-/// Makes a project on its page, which is shown at the end.
+/// Creates a project on its page, which is shown at the end.
 async fn make(window: &Window, name: &str, is_grid: bool) {
     window.press("Projects").await;
     window.page("Projects").await;
@@ -88,7 +88,7 @@ async fn network_errors_are_shown_and_the_input_kept() {
         window.press("Generate new key").await;
         window.page("Your new key").await;
         let key = window.text("#key").await;
-        // From here is not from there.
+        // This address is outside the allowed network.
         let refused = place.server.get_as("/v1/users/me", &key).await;
         refused.status(401);
         place.goto("/settings/keys").await;
@@ -166,7 +166,7 @@ async fn key_usage_is_shown_as_chart_and_table() {
         window.page("API keys").await;
         window.click(".title").await;
         window.page("Busy").await;
-        // Counts are written down in batches.
+        // Counts are written in batches.
         for tries in 0.. {
             if window.text(".totals .allowed dd").await == "3" {
                 break;

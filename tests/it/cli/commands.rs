@@ -1,4 +1,4 @@
-//! Owns `grantd user`, `api`, `client` and `key`: the shapes of `--json`, and what is said about a bad value.
+//! Owns tests of `grantd user`, `api`, `client` and `key`: the members of `--json`, and errors for invalid values.
 
 use grantd::model::secret::random_base62;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ fn text<'v>(value: &'v Value, member: &str) -> &'v str {
     value[member].as_str().unwrap_or_else(|| panic!("no {member}: {value}"))
 }
 
-/// Asserts that a command fails with these words, on one line that names the program.
+/// Asserts that a command fails with this text, on one line that begins with the program's name.
 #[track_caller]
 fn says(installation: &Installation, arguments: &[&str], words: &str) {
     let error = installation.refused(arguments);
@@ -100,7 +100,7 @@ fn apis_are_created_with_credentials_of_their_resource_server() {
     says(&here, &[&other[..], &["--algorithm", "HS256"]].concat(), "ES256, EdDSA or RS256");
     says(&here, &[&other[..], &["--profile", "x"]].concat(), "possible values: telemetry-harbor, bearer, ensemble");
     says(&here, &[&other[..], &["--access-token-seconds", "1"]].concat(), "10..=86400");
-    // A scope belongs to one API, and what is refused leaves nothing behind.
+    // A scope belongs to one API, and a refused command changes nothing.
     assert!(!here.run(&[&other[..], &["--scope", "read=Again"]].concat()).status.success());
     assert_eq!(here.json(&["api", "list"])["items"].as_array().map(Vec::len), Some(1));
     assert_eq!(here.json(&["client", "list"])["items"].as_array().map(Vec::len), Some(1));
@@ -147,7 +147,7 @@ fn invalid_clients_are_refused_with_a_remedy() {
     says(&here, &[&create[..], &["--auth-method", "none"]].concat(), "a confidential one another method");
     says(&here, &[&create[..], &["--refresh-grace", "61"]].concat(), "0..=60");
     says(&here, &["client", "rotate-secret", "client_x"], "`grantd client list`");
-    // An API without its client would be unguarded.
+    // The client of an API cannot be deleted, since nothing could introspect then.
     says(&here, &["client", "delete", &api.id], "(or it is an API's own)");
 }
 

@@ -1,4 +1,4 @@
-//! Owns `grantd demo`: at any local address, on a taken port, a second time, after its keys were revoked, anew.
+//! Owns tests of `grantd demo`: at any local address, on a used port, a second time, after its keys were revoked, fresh.
 
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, process::Command};
 
@@ -20,7 +20,7 @@ async fn demo_at(here: &Installation, address: &str, port: u16) -> Server {
     demo(here, &["--listen", &format!("{address}:{port}")], port).await
 }
 
-/// What a shell says that has loaded `demo.env`.
+/// What a shell prints that has loaded `demo.env`.
 fn shell(here: &Installation, words: &str) -> String {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-euc", &format!(". ./demo.env; {words}")]).env_clear().current_dir(here.dir.path());
@@ -34,7 +34,7 @@ fn variable(here: &Installation, name: &str) -> String {
     shell(here, &format!("printf %s \"${name}\""))
 }
 
-/// Signs in with the form of the page at this address, as a browser does that came by this name.
+/// Signs in with the form of the page at this address, as a browser at this host name.
 async fn sign_in(here: &Installation, demo: &Server, base: &str) {
     let page = demo.send(demo.http.get(format!("{base}/login"))).await.expect("a page");
     page.status(200);
@@ -97,12 +97,12 @@ async fn new_address_is_used_everywhere() {
     let server = demo_at(&here, "127.0.0.1", port).await;
     assert_eq!(variable(&here, "GRANTD"), format!("http://127.0.0.1:{port}"));
     assert_eq!((variable(&here, "API_KEY"), variable(&here, "CLIENT_ID")), (key, client));
-    // An app that asks wrongly is told on a page; this one is sent to sign in.
+    // An invalid request would show an error page; this one leads to the sign-in page.
     let asked = server.send(server.http.get(variable(&here, "AUTHORIZE_URL"))).await.expect("an answer");
     assert!(asked.status == 303 || asked.body.contains("Sign in"), "{}", asked.body);
     assert!(variable(&here, "REDIRECT_URI").starts_with(&format!("http://127.0.0.1:{port}/")));
     assert!(server.stop().success());
-    // Not a loopback address: the app's redirect URI must be registered anew.
+    // Not a loopback address, so the app's redirect URI must be registered again.
     let listen = format!("127.0.0.1:{port}");
     let server = demo(&here, &["--listen", &listen, "--issuer", "https://demo.example.com"], port).await;
     let client = shell(&here, "grantd client list --json");

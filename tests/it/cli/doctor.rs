@@ -1,4 +1,4 @@
-//! Owns `grantd doctor`: what each check says of a sound deployment and of one with this one thing wrong.
+//! Owns tests of `grantd doctor`: each check on a healthy deployment and with one problem.
 
 use std::{
     collections::BTreeMap,
@@ -35,7 +35,7 @@ const CHECKS: [&str; 14] = [
     "file modes",
 ];
 
-/// What each check says: its verdict, then its words.
+/// Each check's verdict and text.
 fn examined(here: &Installation) -> (Ran, BTreeMap<String, (String, String)>) {
     let ran = here.run(&["doctor", "--json"]);
     let told: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
@@ -51,7 +51,7 @@ fn examined(here: &Installation) -> (Ran, BTreeMap<String, (String, String)>) {
     (ran, checks)
 }
 
-/// Asserts what one check says.
+/// Asserts the verdict and text of one check.
 #[track_caller]
 fn says(here: &Installation, check: &str, verdict: &str, words: &str) {
     let (ran, checks) = examined(here);
@@ -59,7 +59,7 @@ fn says(here: &Installation, check: &str, verdict: &str, words: &str) {
     assert!(found == verdict && said.contains(words), "{check}: {found}: {said}");
 }
 
-/// A deployment with a user, an API, and a master key in its file; and its database.
+/// A deployment with a user, an API and a master key file; and its database.
 fn deployment() -> (Installation, Database) {
     let database = Database::sqlite();
     let here = Installation::on(database.same());
@@ -84,7 +84,7 @@ async fn healthy_deployment_passes_every_check() {
     let (_, checks) = examined(&here);
     for check in CHECKS.into_iter().chain(["backup"]) {
         let (verdict, words) = checks.get(check).unwrap_or_else(|| panic!("no {check}: {checks:?}"));
-        // The issuer of a test is http on loopback.
+        // A test's issuer is http on loopback.
         let expected = if check == "configuration" { "warn" } else { "ok" };
         assert_eq!(verdict, expected, "{check}: {words}");
     }
@@ -143,7 +143,7 @@ async fn other_deployment_at_the_issuer_is_detected() {
     drop(server);
 }
 
-/// A server that answers every request alike: with the signing keys and an hour ago.
+/// A server that answers every request alike: with the signing keys, and a date one hour ago.
 fn an_hour_ago(issuer: &str, kid: &str, port: u16) {
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("a port");
     let body = json!({ "issuer": issuer, "keys": [{ "kid": kid }] }).to_string();
@@ -159,7 +159,7 @@ fn an_hour_ago(issuer: &str, kid: &str, port: u16) {
     });
 }
 
-/// RFC 9110 §5.6.7, from Rfc2822's text, which has the zone as +0000.
+/// RFC 9110 §5.6.7, from Rfc2822's text, in which the zone is +0000.
 fn httpdate(seconds: i64) -> String {
     let at = time::OffsetDateTime::from_unix_timestamp(seconds).expect("a moment");
     let text = at.format(&time::format_description::well_known::Rfc2822).expect("a date");
@@ -242,7 +242,7 @@ fn unreachable_services_fail() {
     here.set("GRANTD_MAIL__URL", "smtp://user:pa55word@127.0.0.1:1");
     here.set("GRANTD_MAIL__FROM", "keys@example.com");
     here.set("GRANTD_LIMITS__SHARED", "redis://:pa55word@127.0.0.1:1/0");
-    // Nobody is asked there, for nobody listens on port 1.
+    // Nothing listens on port 1.
     here.set("GRANTD_ISSUER", "https://127.0.0.1:1");
     let (ran, checks) = examined(&here);
     for (check, words) in

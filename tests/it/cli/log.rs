@@ -1,11 +1,11 @@
-//! Owns the audit log as evidence: what is changed or missing shows, it can be taken along, and its old end goes by rule.
+//! Owns tests of the audit log as evidence: changes are detected, exports are complete, and old entries are purged.
 
 use grantd::{engine::master::MasterKey, model::clock::Timestamp};
 use serde_json::{Value, json};
 
 use crate::harness::{Installation, TestApp, database::Database, process::now};
 
-/// A log of some entries, sealed; the installation and its database.
+/// A log of some sealed entries; the installation and its database.
 async fn written() -> (Installation, Database) {
     let database = Database::sqlite();
     let here = Installation::on(database.same());
@@ -27,7 +27,7 @@ async fn changed_or_missing_entries_are_detected() {
         ("DELETE FROM audit WHERE seq = 1", "entry 1 is missing"),
         ("DELETE FROM audit WHERE seq > 2", "entries 3 to "),
         ("DELETE FROM audit", "entries 1 to "),
-        // Closing the gap does not hide it.
+        // Renumbering does not hide it.
         ("DELETE FROM audit WHERE seq = 2; UPDATE audit SET seq = seq - 1 WHERE seq > 2", "entry 2, or the one before"),
         ("UPDATE audit SET seal = (SELECT seal FROM audit WHERE seq = 1) WHERE seq = 2", "entry 2, or the one before"),
     ] {
@@ -36,7 +36,7 @@ async fn changed_or_missing_entries_are_detected() {
         let words = here.refused(&["audit", "verify"]);
         assert!(words.contains("tampered with") && words.contains(said), "{harm}: {words}");
     }
-    // Another master key seals nothing and judges nothing: neither by mistake nor by intent.
+    // Another master key can neither seal nor verify.
     let (mut here, database) = written().await;
     here.user("dora@example.com");
     here.set("GRANTD_MASTER_KEY", MasterKey::generate().text().to_string());
@@ -92,9 +92,9 @@ async fn truncation_with_its_head_is_detected_only_against_an_export() {
         "DELETE FROM audit WHERE seq > {seq}; UPDATE meta SET value = '{seq} {seal}' WHERE name = 'audit_head'"
     );
     database.run(&cut).await;
-    // Whoever may write to the database can take it back to where it once was, and it fits.
+    // Whoever can write to the database can restore an older state, which verifies.
     assert_eq!(here.json(&["audit", "verify"])["newest"], seq);
-    // What was exported says that there was more, also when the log has grown to the same length.
+    // The export shows that there was more, even if the log has grown to the same length.
     assert!(!exported(&here).contains(newest));
     for name in ["dora", "emil"] {
         here.user(&format!("{name}@example.com"));
@@ -108,7 +108,7 @@ async fn truncation_with_its_head_is_detected_only_against_an_export() {
 #[test]
 fn code_only_appends_seals_and_purges_entries() {
     // THREATS: AU4
-    // No role of the database keeps the server itself from more: it makes its tables by itself, and so owns them.
+    // No database role restricts the server itself: it creates its tables and so owns them.
     let store = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
     let mut found = Vec::new();
     for file in std::fs::read_dir(store).expect("a folder").map(|entry| entry.expect("an entry").path()) {
@@ -131,7 +131,7 @@ async fn purged_log_still_verifies() {
     let (here, database) = written().await;
     let store = here.store().await;
     let before = here.json(&["audit", "verify"])["newest"].as_i64().expect("a number");
-    // The first two are made old; then the log is swept as it is every minute.
+    // The first two are made old; then the log is purged as it is every minute.
     let far = now().plus_seconds(-500 * 86_400);
     database.run(&format!("UPDATE audit SET at = {} WHERE seq <= 2", far.0)).await;
     assert!(here.refused(&["audit", "verify"]).contains("changed"), "also its time is sealed");
@@ -140,7 +140,7 @@ async fn purged_log_still_verifies() {
         here.json(&["audit", "verify"]),
         json!({ "intact": true, "entries": before - 2, "oldest": 3, "newest": before })
     );
-    // What is not sealed yet stays, however old it seems.
+    // Unsealed entries stay, however old they seem.
     here.user("dora@example.com");
     database.run(&format!("UPDATE audit SET at = {} WHERE seq IS NULL", far.0)).await;
     store.purge_expired(now(), 400 * 86_400).await.expect("swept");

@@ -1,4 +1,4 @@
-//! Owns where databases and key files come to be and what is left of them: who may create them, one whole file after a stop,
+//! Owns tests of where databases and key files are created, and by which commands: one complete file after a stop,
 //! a lost key file, a copy without its data.
 
 use std::{
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Installation, TestApp, process::now, wait};
 
-/// Commands that begin nothing: in the wrong directory they must not create a world to report on.
+/// Commands that must not create a database: in the wrong directory they would report an empty one.
 const READERS: [&[&str]; 14] = [
     &["user", "list"],
     &["user", "disable", "--email", "a@example.com"],
@@ -32,7 +32,7 @@ const READERS: [&[&str]; 14] = [
     &["backup", "copy.db"],
 ];
 
-/// As a newcomer has it: no master key in the environment, the database in the current directory.
+/// As a new user has it: no master key in the environment, the database in the current directory.
 fn newcomer() -> Installation {
     let mut here = Installation::new();
     here.unset("GRANTD_MASTER_KEY");
@@ -40,14 +40,14 @@ fn newcomer() -> Installation {
     here
 }
 
-/// A user, and the database where there is none yet: which may be worth a warning.
+/// Creates a user, and the database if there is none, which may print a warning.
 #[track_caller]
 fn create(here: &Installation, email: &str) {
     let ran = here.run(&["user", "create", "--email", email]);
     assert!(ran.status.success(), "{ran:?}");
 }
 
-/// What a command says that fails: an error, or the lines of the doctor.
+/// The output of a failing command: an error, or the lines of `doctor`.
 #[track_caller]
 fn refused(here: &Installation, command: &[&str]) -> String {
     if command != ["doctor"] {
@@ -63,7 +63,7 @@ fn files(folder: &Path) -> BTreeSet<String> {
     names.map(|name| name.to_string_lossy().into_owned()).filter(|name| !name.ends_with(".log")).collect()
 }
 
-/// What a copy of the database's file and the key's file alone tells.
+/// The contents of a copy of only the database file and the key file.
 fn told_by_copy(here: &Installation, database: &str) -> Value {
     let copy = newcomer();
     for end in ["", ".key"] {
@@ -90,7 +90,7 @@ async fn shutdown_leaves_one_complete_file() {
         one_file(&here, "grantd.db");
         let told = told_by_copy(&here, "grantd.db");
         assert_eq!(told["items"][0]["email"], "alice@example.com", "{told}");
-        // A command that wrote and was alone.
+        // The only process, which wrote something.
         create(&here, "bob@example.com");
         one_file(&here, "grantd.db");
         assert_eq!(told_by_copy(&here, "grantd.db")["items"].as_array().map(Vec::len), Some(2));
@@ -107,7 +107,7 @@ async fn shutdown_leaves_one_complete_file() {
 async fn shutdown_leaves_a_complete_file_with_another_program_open() {
     let here = newcomer();
     let server = here.serve().await;
-    // As long as this one is open, no log is removed.
+    // As long as this connection is open, the log is not removed.
     let other = rusqlite::Connection::open(here.path("grantd.db")).expect("a database");
     let count = |sql: &str| other.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a count");
     assert_eq!(count("SELECT COUNT(*) FROM users"), 0);
@@ -126,7 +126,7 @@ async fn running_server_checkpoints_every_minute() {
         app.user(email).await;
         wait::advance(Duration::from_secs(61)).await;
         wait::until("a file with everything", async || {
-            // A copy of a file that is being written may be of no use.
+            // A copy of a file that is being written may be unusable.
             let copy = folder.path().join("copy.db");
             fs::copy(&file, &copy).ok()?;
             let copy = rusqlite::Connection::open(&copy).ok()?;
@@ -179,7 +179,7 @@ async fn only_creating_commands_create_a_database() {
         assert!(error.contains(words), "{command:?}: {error}");
     }
     assert_eq!(files(here.dir.path()), before);
-    // Where there is one, reading it leaves no file behind.
+    // Reading an existing database leaves no other files.
     for command in READERS.iter().filter(|command| !command.contains(&"backup")) {
         here.run(&[command, &["--database", "sqlite:grantd-demo.db"][..]].concat());
         assert_eq!(files(here.dir.path()), before, "{command:?}");
@@ -209,7 +209,7 @@ async fn lost_key_file_is_reported_and_never_replaced() {
         assert!(error.contains(words), "{command:?}: {error}");
         assert!(!restored.path("grantd.db.key").exists(), "{command:?}");
     }
-    // Nor where the database does not say which key it was created with.
+    // Also if the database does not say which key it was created with.
     let nameless = newcomer();
     fs::copy(&copy, nameless.path("grantd.db")).expect("copied");
     let database = rusqlite::Connection::open(nameless.path("grantd.db")).expect("a database");
@@ -227,7 +227,7 @@ fn key_file_without_its_data_is_not_a_fresh_start() {
     create(&here, "alice@example.com");
     let key = fs::read(here.path("grantd.db.key")).expect("a key");
     let emptied = |here: &Installation| {
-        // As a copy without the write-ahead log may be: a head and no table.
+        // As a copy without the write-ahead log may be: a header and no tables.
         let file = here.path("grantd.db");
         fs::remove_file(&file).expect("removed");
         let empty = rusqlite::Connection::open(&file).expect("a database");

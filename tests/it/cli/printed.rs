@@ -1,4 +1,4 @@
-//! Owns what commands print where: lines for other programs, words where there is nothing, errors for scripts.
+//! Owns tests of what commands print: lines for other programs, notes for empty lists, errors for scripts.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::harness::Installation;
 
-/// An installation with one thing of each kind; the lists of them.
+/// An installation with one thing of each kind, and the commands that list them.
 fn filled() -> (Installation, Vec<Vec<&'static str>>) {
     let here = Installation::new();
     here.api();
@@ -29,7 +29,7 @@ fn filled() -> (Installation, Vec<Vec<&'static str>>) {
     (here, lists.map(|list| list.split(' ').collect()).to_vec())
 }
 
-/// How many records a list has by its JSON.
+/// The number of records in a list's JSON.
 fn records(here: &Installation, list: &[&str]) -> usize {
     let told = here.json(list);
     let items = told["items"].as_array().or_else(|| told["signing_keys"].as_array());
@@ -75,7 +75,7 @@ fn tables_fit_the_terminal() {
     let (here, _) = filled();
     let scopes: Vec<&str> = std::iter::repeat_n(["--scope", "read", "--scope", "write"], 1).flatten().collect();
     here.json(&[&["key", "create", "--user", "alice@example.com", "--name", &"W".repeat(90)], &scopes[..]].concat());
-    // `script` gives a program a terminal; `stty` says how wide it is.
+    // `script` gives a program a terminal; `stty` sets its width.
     let grantd = here.command(&[]).get_program().to_string_lossy().into_owned();
     let mut shell = Command::new("script");
     shell.args(["-qec", &format!("stty cols 80; {grantd} key list; {grantd} user list"), "/dev/null"]);

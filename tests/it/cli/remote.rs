@@ -1,4 +1,4 @@
-//! Owns the command line against a server: the same commands, the same answers, by the management API alone.
+//! Owns tests of the command line against a remote server: the same commands and output, by the management API alone.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ const ALL: &str = "grantd:keys:read grantd:keys:write grantd:projects:read grant
     grantd:clients:write grantd:users:read grantd:users:write grantd:apis:read grantd:apis:write grantd:plans:read \
     grantd:plans:write grantd:usage:read grantd:audit:read read write";
 
-/// A key made beside the database.
+/// A key created next to the database.
 fn key(here: &Installation, email: &str, scopes: &str) -> String {
     let mut create = vec!["key", "create", "--user", email];
     for scope in scopes.split(' ').filter(|scope| !scope.is_empty()) {
@@ -21,7 +21,7 @@ fn text<'v>(of: &'v Value, member: &str) -> &'v str {
     of[member].as_str().unwrap_or_else(|| panic!("no {member}: {of}"))
 }
 
-/// An installation elsewhere: no database, no master key, only the server's address and a key.
+/// An installation on another machine: no database, no master key, only the server's address and a key.
 fn afar(key: &str) -> Installation {
     let mut afar = Installation::new();
     for name in ["GRANTD_DATABASE_URL", "GRANTD_ISSUER", "GRANTD_MASTER_KEY"] {
@@ -95,7 +95,7 @@ async fn every_api_command_works_on_a_remote_server() {
     let audit = run(&["audit", "--limit", "250"]);
     let entries = audit["items"].as_array().expect("entries");
     assert!(entries.iter().any(|entry| entry["event"] == "plan.set" && text(entry, "actor").starts_with("user_")));
-    // A table for people too.
+    // Tables work too.
     let table = afar.run(&["user", "list", "--server", &server.base]);
     assert!(table.status.success() && table.out.contains("bob@example.com"), "{table:?}");
 }
@@ -113,7 +113,7 @@ async fn keys_for_loopback_are_not_sent_to_a_proxy() {
     for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
         afar.set(name, &address);
     }
-    // Were it asked, it would never answer: only what it is told is of interest.
+    // The proxy would never answer; only what it receives matters.
     let child = afar.command(&["user", "list", "--json", "--server", &server.base]).output();
     let ran = child.expect("the command");
     assert!(proxy.accept().is_err(), "the proxy was asked");
@@ -156,7 +156,7 @@ async fn ordinary_users_manage_their_own_things_and_see_errors() {
     ] {
         says(command, "needs direct access to the database");
     }
-    // With a key that has ended.
+    // With an expired key.
     here.json(&["key", "revoke", text(&made, "id")]);
     let mut other = Installation::new();
     other.set("GRANTD_API_KEY", text(&made, "key"));

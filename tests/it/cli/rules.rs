@@ -1,4 +1,4 @@
-//! Owns the gateway's rules by the command line: their order, and that none goes by accident.
+//! Owns tests of gateway rules by the command line: their order, and that the last is not removed by accident.
 
 use crate::harness::Installation;
 

@@ -1,4 +1,4 @@
-//! Owns what is said of settings that are wrong, unknown or unwise: which, from where, what was found, what would be right.
+//! Owns tests of messages about wrong, unknown or unwise settings: which one, where, its value, and the remedy.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use grantd::config::{Config, DEFAULTS};
 
 use crate::harness::{Installation, process::free_port};
 
-/// What Kubernetes and Docker put into every container beside a service named `grantd`.
+/// Variables that Kubernetes and Docker set in containers next to a service named `grantd`.
 const SERVICE_LINKS: [(&str, &str); 7] = [
     ("GRANTD_PORT", "tcp://10.96.0.12:8080"),
     ("GRANTD_SERVICE_HOST", "10.96.0.12"),
@@ -23,7 +23,7 @@ const SERVICE_LINKS: [(&str, &str); 7] = [
     ("GRANTD_PORT_8080_TCP_PROTO", "tcp"),
 ];
 
-/// Every setting with its default as it stands in the file, below its section.
+/// Every setting with its default as in the file, below its section.
 fn settings() -> Vec<(String, String, String)> {
     let mut section = String::new();
     let mut found = Vec::new();
@@ -107,7 +107,7 @@ fn settings_of_the_wrong_type_are_reported_with_place_and_example() {
         for words in [format!("configuration: {key}: "), format!("wrong.toml, line {line}"), "such as ".to_owned()] {
             assert!(error.contains(&words), "{words}: {error}");
         }
-        // A variable is text: wrong where a number or a choice is wanted.
+        // A variable is text, which is wrong for a number or a choice.
         if !default.starts_with(['"', '[']) {
             let variable = format!("GRANTD_{}", key.to_uppercase().replace('.', "__"));
             let error = load(&[(&variable, "soon")], &[]).expect_err(&key);
@@ -218,13 +218,13 @@ fn unencrypted_connections_between_machines_are_warned_of() {
 #[test]
 fn remote_postgresql_uses_tls_unless_the_url_disables_it() {
     // THREATS: SR4
-    // The first message of a client that wants TLS, and of one that goes without (PostgreSQL's protocol, version 3).
+    // The first message of a client with TLS, and of one without (PostgreSQL's protocol, version 3).
     const TLS: u32 = 80_877_103;
     const PLAIN: u32 = 196_608;
     for (mode, wanted) in [("", TLS), ("?sslmode=disable", PLAIN)] {
         let server = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = server.local_addr().expect("an address").port();
-        // Says that it has no TLS, and hears whether the client goes on without.
+        // Answers that it has no TLS, and sees whether the client continues without.
         let heard = thread::spawn(move || {
             let (mut stream, _) = server.accept().expect("a client");
             let mut head = [0; 8];
@@ -237,7 +237,7 @@ fn remote_postgresql_uses_tls_unless_the_url_disables_it() {
             asked
         });
         let mut here = Installation::new();
-        // An address of this machine that is not a loopback one.
+        // A non-loopback address of this machine.
         here.set("GRANTD_DATABASE_URL", format!("postgres://me:pa55word@0.0.0.0:{port}/mine{mode}"));
         let error = here.refused(&["serve"]);
         assert_eq!(heard.join().expect("a client that ends"), wanted, "{error}");

@@ -1,4 +1,4 @@
-//! Owns how the server starts and ends: the master key, an empty database, bad configuration, a graceful stop.
+//! Owns tests of starting and stopping the server: master key, empty database, invalid configuration, graceful stop.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -46,7 +46,7 @@ async fn wrong_master_key_prevents_the_start() {
         let error = here.refused(&["serve"]);
         assert!(error.contains(words) && !error.contains(key), "{error}");
     }
-    // Without the key's file no new one is created: it would be another one too.
+    // Without the key file no new one is created: it could not match either.
     here.unset("GRANTD_MASTER_KEY");
     assert!(here.refused(&["serve"]).contains("grantd.db.key is missing"));
 }
@@ -98,7 +98,7 @@ async fn graceful_stop_finishes_requests_and_writes_counts() {
     let (_, key) = here.key("alice@example.com");
     let server = here.serve().await;
     server.introspect(&api, &key).await.active();
-    // A request of which half has come when the server is told to stop.
+    // Half of a request's body has been sent when the server is stopped.
     let body = format!("token={key}");
     let mut slow = TcpStream::connect(("127.0.0.1", here.port)).await.expect("a connection");
     let head = format!(
@@ -108,7 +108,7 @@ async fn graceful_stop_finishes_requests_and_writes_counts() {
         body.len()
     );
     slow.write_all(head.as_bytes()).await.expect("sent");
-    // The server says that it reads the body, and then takes nobody new: it has heard that it is to stop.
+    // The server has asked for the body; then it accepts no new connections, so it has seen the signal.
     let mut going_on = [0; CONTINUE.len()];
     slow.read_exact(&mut going_on).await.expect("an interim answer");
     assert_eq!(&going_on[..], CONTINUE);
@@ -157,7 +157,7 @@ async fn secrets_stay_out_of_core_dumps_and_logs() {
 fn unreachable_database_prevents_the_start_with_a_reason() {
     let mut here = Installation::new();
     here.set("GRANTD_DATABASE_URL", format!("postgres://grantd:pa55word@127.0.0.1:{}/x", free_port()));
-    // What the database said, and not that a pool of connections waited in vain.
+    // The database's error is shown, and not a timeout of the connection pool.
     let error = here.refused(&["serve"]);
     assert!(error.contains("Connection refused") && !error.contains("pa55word"), "{error}");
 }
@@ -165,7 +165,7 @@ fn unreachable_database_prevents_the_start_with_a_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_writes_counts_before_waiting_for_mail() {
     let mut here = Installation::new();
-    // Takes connections and never says a word.
+    // Accepts connections and never answers.
     let dead = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     here.set("GRANTD_MAIL__URL", format!("smtp://{}", dead.local_addr().expect("an address")));
     here.set("GRANTD_MAIL__FROM", "keys@example.com".to_owned());
@@ -180,7 +180,7 @@ async fn stop_writes_counts_before_waiting_for_mail() {
     server.signal("TERM");
     assert!(server.ended().success());
     assert!(!here.store().await.key_usage(&id, Timestamp(0)).await.expect("usage").is_empty());
-    // The log tells what came first, however long each took.
+    // The log shows what came first, however long each step took.
     let log = server.log();
     let at = |words: &str| log.find(words).unwrap_or_else(|| panic!("no {words}: {log}"));
     assert!(at("counts are written") < log.rfind("mail").expect("a word about the mail"), "{log}");

@@ -1,4 +1,4 @@
-//! Owns `grantd signing-key`, `token`, `audit`, `backup`, `config` and `--help`.
+//! Owns tests of `grantd signing-key`, `token`, `audit`, `backup`, `config` and `--help`.
 
 use clap::CommandFactory;
 use grantd::{cli::Cli, config::DEFAULTS};
@@ -77,7 +77,7 @@ async fn tokens_of_every_kind_are_revoked_from_standard_input() {
     let revoke = |token: &str| here.json_with(&["token", "revoke"], token);
     assert_eq!(revoke(&access), json!({ "revoked": "access_token" }));
     assert_eq!(revoke(&key), json!({ "revoked": "api_key" }));
-    // The running server may not have noticed yet; the refresh token still works until it is revoked too.
+    // The running server may not have seen the revocation yet; the refresh token works until it is revoked too.
     let refreshed = server.try_refresh(&client, &refresh).await.expect("a reply");
     assert_eq!(revoke(&format!("{}\n", refreshed.text("refresh_token"))), json!({ "revoked": "grant" }));
     server.try_refresh(&client, &refreshed.text("refresh_token")).await.expect("a reply").oauth_error("invalid_grant");

@@ -1,4 +1,4 @@
-//! Owns who may ask `/oauth/introspect`, and how: IN1, IN2, IN5, IN6, IN9.
+//! Owns tests of who may use `/oauth/introspect`, and how: IN1, IN2, IN5, IN6, IN9.
 
 use axum::{
     body::Body,
@@ -20,7 +20,7 @@ async fn only_authenticated_confidential_clients_may_introspect() {
     let wrong = OAuthClient { secret: Some("gd_secret_wrong".to_owned()), ..app.api.clone() };
     let unknown = OAuthClient { id: "client_00000000000000000000".to_owned(), ..app.api.clone() };
     app.introspect(&valid).await.active();
-    // Callers are refused before any token is looked at, so the token's value cannot cost or show anything.
+    // Callers are refused before the token is looked at, so it can neither cost nor reveal anything.
     for caller in [&public, &wrong, &unknown] {
         let with_valid = introspect_as(&app, caller, &valid).await;
         with_valid.oauth_error("invalid_client");
@@ -65,7 +65,7 @@ async fn response_depends_on_the_caller_even_if_cached() {
     let third_api = app.api("Third API", "https://third.example.test", &["third"]).await;
     let user = app.user("alice@example.com").await;
     let (id, key) = app.key(&user, "read other").await;
-    // Every order, so that each answer is once the one that fills the memory and once the one that reads it.
+    // In every order, so that each response is once the first and once from the cache.
     for _ in 0..2 {
         introspect_as(&app, &third_api, &key).await.inactive();
         let answer = app.introspect(&key).await.active();
@@ -135,7 +135,7 @@ async fn refresh_tokens_are_active_only_for_their_client() {
     app.introspect(&refresh_token).await.inactive();
     introspect_as(&app, &other, &refresh_token).await.inactive();
     let reply = introspect_as(&app, &client, &refresh_token).await;
-    // It ends when it is not used for so long, which is before its grant ends.
+    // It expires when unused, before its grant does.
     let exp = app.now().plus_seconds(app.app.config.lifetimes.refresh_idle_seconds).seconds();
     assert_eq!(
         reply.active(),

@@ -1,4 +1,4 @@
-//! Owns a key's life: projects and their policy, the UUID form, networks, plans of their own. Does not own the pages.
+//! Owns tests of a key's life: projects and their policy, the UUID form, networks, own plans. For pages, see `web`.
 
 use grantd::{
     engine::apikey::{self, NewKey},
@@ -33,7 +33,7 @@ async fn change(app: &TestApp, project: &Project, changes: ProjectChanges) {
     assert!(done.expect("changed"));
 }
 
-/// Makes a key of this project, as every way of making one does.
+/// Creates a key of this project, in each of the ways there are.
 async fn make(app: &TestApp, of: &Project) -> Result<(String, String), store::Error> {
     let scopes = app.app.catalog.current().all_scopes();
     let new = NewKey { project: Some(of.clone()), ..NewKey::of(&of.user_id, "Test key", scopes) };
@@ -43,7 +43,7 @@ async fn make(app: &TestApp, of: &Project) -> Result<(String, String), store::Er
     Ok((id, secret.expose().to_owned()))
 }
 
-/// A new key in the place of `old`; the old one ends at once, or after `overlap` seconds.
+/// Replaces `old`, which ends immediately or after `overlap` seconds.
 async fn replace(app: &TestApp, old: &str, overlap: i64) -> Result<(String, String), store::Error> {
     let old = app.app.store.find_key(old).await?.expect("a key");
     let of = app.app.store.find_project(old.project_id.as_deref().expect("a project")).await?;
@@ -141,7 +141,7 @@ async fn owner_cannot_enable_what_an_administrator_disabled() {
     app.introspect(&key).await.inactive();
     refused(make(&app, &harbor).await, "the project is disabled");
     refused(set(Some(false), false).await, "an administrator has disabled");
-    // Nor by changing something else, before or after disabling it too.
+    // Nor by changing something else, or by disabling it too.
     set(None, false).await.expect("renamed");
     set(Some(true), false).await.expect("disabled twice");
     app.introspect(&key).await.inactive();
@@ -163,7 +163,7 @@ async fn key_networks_are_enforced_on_every_path() {
     introspect_from(&app, &key, "192.0.2.77").await.active();
     introspect_from(&app, &key, "::ffff:192.0.2.77").await.active();
     introspect_from(&app, &key, "192.0.3.1").await.inactive();
-    // A resource server that does not say from where cannot vouch for it.
+    // A resource server that does not send the address cannot use the key.
     app.introspect(&key).await.inactive();
     introspect_from(&app, &key, "192.0.2.300").await.oauth_error("invalid_request");
     let request = |target: &str| {
@@ -206,7 +206,7 @@ async fn own_plans_are_counted_separately() {
     assert_eq!(ask(&own).await, (429, "1".to_owned()));
     assert_eq!(ask(&users).await, (200, "5".to_owned()));
     assert_eq!(app.get_as("/v1/users/me", &one).await.status(200).text("plan"), "small");
-    // A key that takes the place of one with a plan of its own is no new quota, also in the second generation.
+    // The replacement of a key with its own plan does not get a new quota, nor does the next one.
     let mut old = app.introspect(&own).await.active()["key_id"].as_str().expect("an id").to_owned();
     for _ in 0..2 {
         let like = app.app.store.find_key(&old).await.expect("found").expect("a key");
@@ -274,7 +274,7 @@ async fn garbage_costs_no_query_without_opaque_keys() {
     for other in ["gd_code_x", "gd_rt_x", "gd_secret_x", "eyJhbGciOi", "short"] {
         assert!(!app.app.verifier.may_be_api_key(other), "{other}");
     }
-    // Whoever holds it may end it with it alone, as any other key.
+    // The holder can revoke it with the key alone, like any other key.
     app.send(revoke_as(&key)).await.status(200);
     app.introspect(&key).await.inactive();
 }

@@ -57,7 +57,7 @@ async fn self_endpoints_describe_keys_and_tokens() {
     let reply = app.get("/health").await;
     reply.status(200);
     assert_eq!(reply.json(), json!({ "status": "healthy", "authenticated": false }));
-    // Expiry, remembered or not, holds on every path.
+    // Expiry is enforced everywhere, cached or not.
     app.advance(60);
     app.introspect(&key).await.inactive();
     app.get_as("/v1/users/me", &key).await.status(401);
@@ -99,7 +99,7 @@ async fn keys_in_urls_are_refused_and_not_logged() {
         reply.oauth_error("invalid_request");
         assert!(!reply.body.contains(&key));
     }
-    // Nothing else in a query is taken for one.
+    // Other query parameters are not taken for a key.
     app.get_as("/v1/users/me?verbose=1&keyboard=x", &key).await.status(200);
     assert!(app.audit().await.contains(&"credential_in_url".to_owned()));
     assert!(log.text().contains("request refused"), "the log is captured");
@@ -153,7 +153,7 @@ async fn keys_are_accepted_in_one_place_only() {
     }
     let twice = [("authorization", format!("Bearer {key}")), ("authorization", format!("Bearer {key}"))];
     get_with(&app, "/v1/users/me", &twice).await.status(401);
-    // A carrier that is not supported does not change what the supported one says.
+    // An unsupported header does not affect the supported one.
     let both = [("authorization", format!("bearer {key}")), ("x-api-key", "gd_live_other".to_owned())];
     get_with(&app, "/v1/users/me", &both).await.same_as(&right);
 }
@@ -177,7 +177,7 @@ async fn reasons_of_refusals_are_only_logged() {
     let refusal = app.get_as("/v1/users/me", "gd_live_nothing").await;
     refusal.status(401);
     assert_eq!(refusal.json(), json!({ "error": "invalid_api_key", "message": "The API key provided is invalid." }));
-    // A key's state is read with its row in one look-up by digest, so a key that ended costs what an unknown one costs.
+    // A key's state is read with its row in one query by digest, so an expired key costs what an unknown one costs.
     for key in [&revoked, &expired, &disabled, &unknown, &wrong] {
         app.get_as("/v1/users/me", key).await.same_as(&refusal);
         app.get_as("/health", key).await.same_as(&refusal);

@@ -1,5 +1,5 @@
-//! Owns that the documents name what exists: files, headings that they link to, commands and their options, settings and
-//! layers; and that no command in a block goes without being run.
+//! Owns tests that the documents name what exists: files, headings they link to, commands and options, settings and
+//! layers; and that every command in a block is run.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use grantd::{cli::Cli, config::DEFAULTS};
 use super::{END, RUN, documents, read, root};
 use crate::tidy::ROWS;
 
-/// Commands that build, test or start what is under test here already.
+/// Commands that build, test or start what is already under test.
 const NOT_RUN: [&str; 5] = ["cargo ", "tests/run", ".ci/run", "GRANTD_WRITE_DOCS=1 cargo ", "git "];
 
-/// The text without its blocks of code.
+/// The text without code blocks.
 fn prose(text: &str) -> String {
     let mut is_code = false;
     let mut prose = String::new();
@@ -26,7 +26,7 @@ fn prose(text: &str) -> String {
     prose
 }
 
-/// What stands as code within the text's lines.
+/// Inline code in the text.
 fn inline(text: &str) -> Vec<String> {
     prose(text).split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect()
 }
@@ -44,7 +44,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     prose.lines().filter(|line| line.starts_with('#')).map(|line| anchor(line.trim_start_matches('#'))).collect()
 }
 
-/// What a document links to, but for other sites.
+/// Link targets in a document, except other sites.
 fn links(text: &str) -> Vec<String> {
     let prose = prose(text);
     let inline = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
@@ -87,7 +87,7 @@ fn named_files_exist() {
     assert!(wrong.is_empty(), "files that do not exist:\n  {}", wrong.join("\n  "));
 }
 
-/// Whether these words are a command, with options that it has.
+/// Whether these words are a command with existing options.
 fn is_command(words: &str) -> bool {
     let mut command: Command = Cli::command();
     command.build();
@@ -114,7 +114,7 @@ fn named_commands_exist() {
     let mut wrong = Vec::new();
     let mut count = 0;
     for path in documents().into_iter().filter(|path| path != "docs/cli.md") {
-        // Variables in front belong to the shell.
+        // Leading variables belong to the shell.
         let words = inline(&read(&path)).into_iter().filter_map(|word| Some(word[word.find("grantd ")?..].to_owned()));
         for words in words {
             count += 1;
@@ -142,7 +142,7 @@ fn named_settings_exist() {
     let sections: BTreeSet<&str> = settings.iter().filter_map(|name| name.split('.').next()).collect();
     let mut wrong = Vec::new();
     let mut count = 0;
-    // These two also name what there was before.
+    // These two also name earlier states.
     for path in documents().into_iter().filter(|path| !["CHANGELOG.md", "docs/upgrade.md"].contains(&path.as_str())) {
         for word in inline(&read(&path)) {
             let is_setting =
@@ -168,7 +168,7 @@ fn commands_in_blocks_are_run() {
             } else if line.starts_with("```") {
                 is_shell = line == "```sh";
             } else if is_shell && !is_run && !line.is_empty() {
-                // Every command of ours is run in the directory of a demo.
+                // Every grantd command is run in the demo's directory.
                 let is_ours = line.starts_with("grantd ") || NOT_RUN.iter().any(|start| line.starts_with(start));
                 wrong.extend((!is_ours).then(|| format!("{path}: {line}")));
             }

@@ -1,5 +1,5 @@
-//! Owns `ensemble-api-keys.md`: Bearer keys, errors wrapped in `success: false`, `/health` as a test of the key. Its SDK is a
-//! package of the provider's and has nothing to run here.
+//! Owns `ensemble-api-keys.md`: Bearer keys, errors wrapped in `success: false`, `/health` to test the key. Its SDK is
+//! the provider's own package, so there is nothing to run here.
 
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ async fn commands_work_and_health_matches_the_document() {
 #[tokio::test]
 async fn idempotency_and_request_id_headers_pass_both_ways() {
     let (site, key, _) = site().await;
-    // As the document writes them: the required ones, and the optional ones with what they are for behind.
+    // As in the document: the required headers, and the optional ones with their purposes.
     let blocks = DOCUMENT.snippets("http");
     let text = blocks.join("\n").replace("YOUR_API_KEY", &key);
     let headers: Vec<(&str, &str)> = text
@@ -80,7 +80,7 @@ async fn idempotency_and_request_id_headers_pass_both_ways() {
     for (name, value) in headers {
         assert_eq!(seen.header(&name.to_lowercase()), value.trim_end());
     }
-    // It is this id by which the owner can ask why, so a refusal bears it too.
+    // The owner finds the reason by this id, so a refusal has it too.
     let reply = site.front.ask("GET", "/execute/your-ensemble", &[("X-Request-ID", "unique-request-id-2")], "").await;
     assert_eq!(reply.status(401).header("x-request-id"), "unique-request-id-2");
 }
@@ -101,7 +101,7 @@ async fn errors_match_the_document() {
         let reply = site.front.ask(method, path, &[("authorization", &bearer)], "").await;
         assert_eq!(reply.status(403).json(), forbidden, "{method} {path}");
     }
-    // What the document does not show has the same shape.
+    // Errors that the document does not show have the same shape.
     let reply = site.front.ask("GET", "/execute//x", &[("authorization", &bearer)], "").await;
     assert_eq!(
         (&reply.status(400).json()["success"], &reply.json()["error"]["code"]),

@@ -1,13 +1,13 @@
-//! Owns `iapm-api-keys.md`: `API-Key`, a UUID, one key per grid, and after regenerating the old one is dead at once.
+//! Owns `iapm-api-keys.md`: `API-Key`, a UUID, one key per grid, and immediate invalidation when regenerating.
 
 use super::{EMAIL, Site, text};
 use crate::harness::document::Document;
 
 const DOCUMENT: Document = Document(include_str!("../seeds/iapm-api-keys.md"));
-/// Where an OpenTelemetry exporter sends what it has, below the endpoint (OTLP/HTTP).
+/// Where an OpenTelemetry exporter sends its data, below the endpoint (OTLP/HTTP).
 const PATH: &str = "/v1/traces";
 
-/// A grid: a project whose policy is the document's; returns its id, and id and text of its key.
+/// A grid: a project with the document's policy; returns its id, and id and text of its key.
 fn grid(site: &Site, name: &str) -> (String, String, String) {
     let policy = ["--key-form", "uuid", "--one-live-key"];
     let create = ["project", "create", "--user", EMAIL, "--name", name];
@@ -16,7 +16,7 @@ fn grid(site: &Site, name: &str) -> (String, String, String) {
     (project, text(&made, "id"), text(&made, "key"))
 }
 
-/// A UUID as everybody writes it: five groups of lower-case hexadecimal digits.
+/// A UUID in the usual form: five groups of lower-case hexadecimal digits.
 fn is_uuid(key: &str) -> bool {
     let groups: Vec<&str> = key.split('-').collect();
     let hex = |group: &&str| group.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));

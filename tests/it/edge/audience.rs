@@ -1,4 +1,4 @@
-//! Owns tests that an error has the form its reader understands: also where a handler panics, hangs, or there is none.
+//! Owns tests that an error has its audience's form, even if a handler panics, hangs, or does not exist.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ async fn is_busy() -> PageError {
     Error::too_many(100, "too many attempts").into()
 }
 
-/// A server whose routes panic, hang or refuse, all read by `audience`.
+/// A server whose routes panic, hang or refuse, all for `audience`.
 async fn failing(audience: Audience, changes: &[(&str, &str)]) -> TestApp {
     let mut app = TestApp::with(changes).await;
     let routes = Router::new()

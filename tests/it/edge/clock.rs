@@ -1,4 +1,4 @@
-//! Owns time: what has ended stays ended, swept or not, and a wrong clock is noticed: ST6, ST7.
+//! Owns tests of time: what has expired stays expired, purged or not, and a wrong clock is noticed: ST6, ST7.
 
 use grantd::{
     app::App,
@@ -54,7 +54,7 @@ async fn clock_jump_ahead_expires_things_consistently() {
     }
     let (_, key) = app.key_with(&user, "read", |key| key.expires_in_seconds = Some(60)).await;
     app.advance(3600);
-    // The lock-out has ended, the code and the short key too, and what was rotated away is still known as used.
+    // The lock-out, the code and the short key have ended, and the rotated token is still known as used.
     stranger.submit("/login", "/login", &[("email", "alice@example.com"), ("password", PASSWORD)]).await.status(303);
     flow::exchange(&app, &client, &code).await.oauth_error("invalid_grant");
     app.introspect(&access).await.inactive();
@@ -132,7 +132,7 @@ async fn expired_rows_are_refused_before_they_are_purged() {
     assert_eq!(app.database.column("SELECT COUNT(*) FROM grants").await, ["0"]);
     refused("after the sweep").await;
 
-    // The code and the refresh token of a client that can still prove itself.
+    // The code and the refresh token of a client that can still authenticate.
     let app = TestApp::with(&[("lifetimes.grant_seconds", "3600")]).await;
     app.user("alice@example.com").await;
     let client = app.confidential().await;

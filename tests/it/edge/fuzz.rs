@@ -1,4 +1,4 @@
-//! Owns the decoders under any input at all: HX5. Nothing panics, nothing is a fault of ours, and the process goes on.
+//! Owns tests of the decoders with arbitrary input: HX5. There is no panic and no server error, and the process lives.
 
 use axum::{
     body::Body,
@@ -34,7 +34,7 @@ fn server() -> (Runtime, TestApp) {
     (runtime, app)
 }
 
-/// Bytes that are more often nearly right than noise would be.
+/// Bytes that are nearly valid more often than noise.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let words: Vec<&'static [u8]> = vec![
         b"token=",

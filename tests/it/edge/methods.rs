@@ -1,4 +1,4 @@
-//! Owns what every address answers to a method it does not take, and which answers are compressed.
+//! Owns tests of responses to unsupported methods, and of which responses are compressed.
 
 use std::io::Read;
 
@@ -67,7 +67,7 @@ async fn wrong_methods_are_answered_in_the_form_of_the_audience() {
     send(&below, Method::GET, "/auth/logout").await.page(405);
 }
 
-/// The body as it is sent, and how it is encoded.
+/// The encoded body and its encoding.
 async fn sent(app: &TestApp, path: &str, accepted: &str) -> (Vec<u8>, String) {
     let mut request = Request::get(path).header(header::ACCEPT_ENCODING, accepted).body(Body::empty()).expect("one");
     request.extensions_mut().insert(ConnectInfo(std::net::SocketAddr::from(([192, 0, 2, 1], 4711))));

@@ -1,4 +1,4 @@
-//! Owns that a NUL is no fault of ours, by whatever way it is sent: PostgreSQL has no place for it.
+//! Owns tests that a NUL never causes a server error, however it is sent: PostgreSQL cannot store it.
 
 use axum::{
     body::Body,

@@ -1,4 +1,4 @@
-//! Owns what only the program itself can show: SR4, and the limits of the socket of HX3.
+//! Owns tests that need the real process: SR4, and the limits of the socket of HX3.
 
 use std::{
     fs,
@@ -8,11 +8,11 @@ use std::{
 
 use crate::harness::{Installation, database::Database, wait::PATIENCE};
 
-/// Sends bytes to a server, and reads the first line of its answer.
+/// Sends bytes to a server and reads the first line of its response.
 fn ask(base: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(base.trim_start_matches("http://")).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    // It may answer and close before everything is sent.
+    // It may respond and close before everything is sent.
     drop(stream.write_all(bytes));
     let mut answer = [0; 64];
     let read = stream.read(&mut answer).unwrap_or_default();
@@ -47,7 +47,7 @@ async fn program_output_contains_no_secrets() {
             assert!(!ran.out.contains(secret) && !ran.err.contains(secret), "{arguments:?}: {ran:?}");
         }
     }
-    // Also when it is the secret that is wrong.
+    // Also if the secret itself is wrong.
     here.set("GRANTD_MASTER_KEY", "s3cret-but-n0t-a-key");
     let said = |here: &Installation| {
         let ran = here.run(&["doctor"]);
@@ -94,7 +94,7 @@ async fn server_leaves_no_core_dump_and_bounds_the_head() {
     let body = "POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
                 Content-Length: 1000000000\r\n\r\n";
     assert!(ask(&server.base, body.as_bytes()).starts_with("HTTP/1.1 413"));
-    // Two ways to say how long a body is, and a bare line feed, are where smuggled requests begin.
+    // Two body lengths, and a bare line feed, are how requests are smuggled.
     for smuggled in [
         "POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
         "POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\nhello",

@@ -1,4 +1,4 @@
-//! Owns what holds behind a proxy that nobody configured: nobody is known, and nobody is locked out by all others.
+//! Owns tests behind a proxy that is not configured: senders are unknown, and nobody is locked out by all the others.
 
 use axum::{
     body::Body,
@@ -56,7 +56,7 @@ async fn guesses_behind_an_untrusted_proxy_lock_out_few() {
         let guess = guesses.next().expect("endless");
         bearer(&app, peer, PATHS[1], &guess, &[("x-forwarded-for", visitor.as_str())]).await.status.as_u16()
     };
-    // What the visitor writes itself stands left of what the proxy adds.
+    // What the visitor writes is left of what the proxy adds.
     for (attempt, status) in [401, 401, 401, 429, 429].into_iter().enumerate() {
         assert_eq!(guess("127.0.0.1", format!("192.0.2.{attempt}, 203.0.113.9")).await, status, "{attempt}");
     }
@@ -71,7 +71,7 @@ async fn guesses_behind_an_untrusted_proxy_lock_out_few() {
         found += usize::from(guess("10.0.0.1", format!("100.64.{}.{}", visitor / 250, visitor % 250)).await == 401);
     }
     assert!(found <= 64 * 3, "{found}");
-    // From elsewhere a header buys nothing.
+    // From another peer, a header has no effect.
     for (attempt, status) in [401, 401, 401, 429].into_iter().enumerate() {
         assert_eq!(guess("203.0.113.1", format!("192.0.2.{attempt}")).await, status, "{attempt}");
     }
