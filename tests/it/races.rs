@@ -1,4 +1,4 @@
-//! Owns races on one node: of many who present one thing at once, exactly one wins, and nobody sees a fault of ours.
+//! Owns races on one node: of many concurrent requests exactly one succeeds, and there are no server errors.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use tokio::task::JoinSet;
 
 use crate::harness::{OAuthClient, Reply, TestApp, flow, prepare};
 
-/// Who race for one thing.
+/// Concurrent tasks.
 const TASKS: usize = 16;
 const ROUNDS: usize = 50;
 
-/// Whose one client asks as often as it can.
+/// An installation whose one client may send requests without limits.
 async fn app() -> TestApp {
     TestApp::with(&[("limits.token_requests_per_client", "1000000")]).await
 }
@@ -137,7 +137,7 @@ async fn concurrent_writers_of_two_processes_see_no_error() {
             }
         });
     }
-    // As the command line does it: a connection of its own to the same database.
+    // As the command line does it: its own connection to the same database.
     let config = app.app.config.clone();
     let (other, now) = (crate::harness::database::open(&app.database.url).await.expect("a store"), app.now());
     tasks.spawn(async move {

@@ -1,4 +1,4 @@
-//! Owns the shortest proof that the parts stand together.
+//! Owns the shortest test that all parts work together.
 
 use crate::harness::TestApp;
 

@@ -1,4 +1,4 @@
-//! Owns what the gateway lets in: credentials, routes, forwarded headers, identity headers.
+//! Owns tests of what the gateway allows: credentials, rules, forwarded headers, identity headers.
 
 use super::{app, ask, ask_from};
 use crate::harness::TestApp;
@@ -165,7 +165,7 @@ async fn other_spellings_of_a_path_do_not_reach_a_weaker_rule() {
         assert!(reply.header("www-authenticate").contains("scope=\"write\""));
     }
     asked("GET", "/v1/files/a", &[]).await.status(200);
-    // A public rule for files opens no list of them.
+    // A public rule for files does not make their list public.
     for list in ["/v1/files", "/v1/files/", "/v1/FILES"] {
         asked("GET", list, &[]).await.status(401);
         asked("GET", list, &key).await.status(200);
@@ -202,7 +202,7 @@ async fn headers_of_the_other_family_from_callers_are_ignored() {
         let proxy = [(name(one, "method"), "POST"), (name(one, "uri"), "/v1/users")];
         assert_eq!(asked(&proxy).await.status(403).text("error"), "forbidden");
         asked(&[(name(one, "method"), "GET"), proxy[1].clone()]).await.status(200);
-        // A proxy that does not say the method is not asked for one by the caller, nor taken for one that reads.
+        // If the proxy does not send the method, the caller cannot set it, and it does not count as a read.
         for said in [&proxy[1..], &[proxy[1].clone(), (name(other, "method"), "GET")]] {
             assert_eq!(asked(said).await.status(400).text("error"), "invalid_request", "{said:?}");
         }

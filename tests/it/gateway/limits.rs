@@ -1,4 +1,4 @@
-//! Owns plans at the gateway and in introspection: quota, burst, the headers API users know.
+//! Owns tests of plans at the gateway and in introspection: quota, burst, and the rate-limit headers.
 
 use grantd::model::{audit::Origin, plan::Plan};
 
@@ -78,7 +78,7 @@ async fn client_credentials_are_limited_by_the_configured_plan() {
     first.status(200);
     assert_eq!((first.header("x-ratelimit-limit"), first.header("x-ratelimit-remaining")), ("2", "1"));
     assert_eq!((first.header("x-auth-plan"), first.header("ratelimit-policy")), ("pro", "\"hour\";q=2;w=3600"));
-    // A new token is the same client.
+    // A new token belongs to the same client.
     let another = app.client_token(&client).await;
     ask(&app, &[("authorization", &format!("Bearer {another}"))]).await.status(200);
     let refused = ask(&app, &[("authorization", &bearer)]).await;
@@ -88,7 +88,7 @@ async fn client_credentials_are_limited_by_the_configured_plan() {
     assert_eq!((&told["rate_limit"]["remaining"], &told["rate_limit"]["exceeded"]), (&0.into(), &true.into()));
     let other = app.client_token(&app.confidential().await).await;
     ask(&app, &[("authorization", &format!("Bearer {other}"))]).await.status(200);
-    // Where no plan is configured there is no limit, and none is told.
+    // Without a configured plan there is no limit, and no headers.
     let changes = [("limits.client_plan", ""), ("GRANTD_TRUSTED_PROXIES", "10.0.0.0/8")];
     let app = TestApp::with(&changes).await;
     let token = app.client_token(&app.confidential().await).await;

@@ -1,4 +1,4 @@
-//! Owns what owners are told of their keys' use: counts, last use, what stands out, why a request was refused.
+//! Owns tests of what owners see of their keys' use: counts, last use, unusual use, reasons of refusals.
 
 use grantd::{
     model::{
@@ -25,7 +25,7 @@ async fn ask(app: &TestApp, key: &str, path: &str, peer: &str) -> Reply {
     ask_from(app, super::PROXY, TARGET, &headers).await
 }
 
-/// Status and reason of the refusals behind this answer, as its user reads them.
+/// Status and reason of the refusals of this response, as its user sees them.
 async fn why(app: &TestApp, reply: &Reply, user: &str) -> Vec<(u16, String)> {
     let id = reply.header("x-request-id");
     let found = app.app.denials.of_request(&app.app.store, id, Some(user)).await.expect("found");
@@ -61,7 +61,7 @@ async fn requests_are_counted_by_hour_and_outcome() {
     let kept = app.app.store.find_key(&id).await.expect("found").expect("a key");
     assert_eq!(kept.last_used_at, Some(app.now()));
     assert_eq!((kept.last_address.as_deref(), kept.last_agent.as_deref()), (Some("192.0.2.7"), Some("tests/1.0")));
-    // What has ended is still asked for, and that is counted too.
+    // Requests with an expired key are counted too.
     assert!(app.app.store.revoke_key(app.now(), Default::default(), id.clone(), None).await.expect("revoked"));
     ask(&app, &key, "/read", "192.0.2.7").await.status(401);
     app.app.background.flush().await.expect("flushed");
@@ -85,7 +85,7 @@ async fn unusual_usage_is_reported_once() {
         assert_eq!(new, expected, "from {peer}");
     };
     used_from("192.0.2.7", &["key.first_use"]).await;
-    // The same neighborhood is no other place.
+    // The same network is not a new one.
     used_from("192.0.2.200", &[]).await;
     used_from("198.51.100.1", &["key.new_network"]).await;
     used_from("192.0.2.9", &[]).await;
@@ -109,7 +109,7 @@ async fn spikes_are_relative_to_the_keys_own_week() {
         app.app.store.flush_key_uses(app.now(), vec![of]).await.expect("flushed");
         app.audit().await.iter().filter(|event| *event == "key.spike").count()
     };
-    // A new key has no history to be measured against.
+    // A new key has no history to compare with.
     assert_eq!(use_it(5000).await, 0);
     app.advance(8 * 86_400);
     for _ in 0..4 {
@@ -199,7 +199,7 @@ async fn requests_no_rule_allows_are_shown_only_to_the_owner() {
         reply.status(status);
         assert_eq!(reply.header("x-ratelimit-remaining"), "10000", "told, and not counted");
         assert_eq!(why(&app, &reply, &user).await, [(status, reason.to_owned())]);
-        // Whose credential is no good here learns nothing of the rules.
+        // With an invalid credential, the rules cannot be explored.
         for stranger in ["gd_live_unknown", &others] {
             assert_eq!(ask(&app, stranger, path, "192.0.2.7").await.status(401).text("error"), "invalid_api_key");
         }
@@ -226,7 +226,7 @@ async fn anonymous_callers_cannot_map_the_rules() {
     assert_eq!(nowhere.header("www-authenticate"), there.header("www-authenticate"));
     asked("/public/a").await.status(200);
     asked("/public/../a").await.status(400);
-    // An administrator who is asked about one finds it; the log is not filled with them.
+    // An administrator can look one up; the audit log is not filled with them.
     let found = app.app.denials.of_request(&app.app.store, nowhere.header("x-request-id"), None).await.expect("found");
     assert_eq!(found.iter().map(|record| record.reason.as_str()).collect::<Vec<_>>(), ["no credential was sent"]);
     let before = app.audit().await.len();
@@ -272,7 +272,7 @@ async fn flood_of_refusals_is_counted_but_not_stored() {
     let (id, key) = app.key(&user, "read").await;
     assert!(app.app.store.revoke_key(app.now(), Default::default(), id, None).await.expect("revoked"));
     let reply = ask(&app, &key, "/", "192.0.2.7").await;
-    // Nobody's refusals do not crowd out the owner's.
+    // Anonymous refusals do not displace the owner's.
     assert_eq!(why(&app, &reply, &user).await.len(), 1);
     let before = app.audit().await.len();
     app.app.background.flush().await.expect("flushed");
@@ -310,7 +310,7 @@ async fn owner_sees_request_required_scope_and_advice() {
         assert!(all.contains(scope) && all.contains(route) && !all.contains("who=alice"), "{all}");
         let one = browser.get(&format!("/settings/denied?request_id={}", refused.header("x-request-id"))).await.body;
         assert!(one.contains(scope) && !one.contains(route), "{one}");
-        // A caller from outside the key's networks hears that the key is invalid; its owner reads which address to use.
+        // A caller outside the key's networks sees an invalid key; the owner sees which address was used.
         let one = browser.get(&format!("/settings/denied?request_id={}", elsewhere.header("x-request-id"))).await.body;
         assert!(one.contains("Send it from an allowed network") && one.contains("192.0.2.7"), "{one}");
         assert!(!eve.get("/settings/denied").await.body.contains("/v1/docks"), "nobody else's");

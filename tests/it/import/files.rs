@@ -1,4 +1,4 @@
-//! Owns files that are no files of keys: a clear error before anything is changed, and nothing of the file in it.
+//! Owns tests of files that cannot be imported: a clear error before any change, without the file's contents.
 
 use std::fs::{self, File};
 
@@ -31,7 +31,7 @@ async fn malformed_files_are_refused_entirely() {
         assert!(error.contains(words) && error.lines().count() == 1, "{name}: {error}");
         assert!(!error.contains(&secret), "{name}: {error}");
     }
-    // A hundred megabytes without an end of line, read without being held.
+    // A hundred megabytes without a line end, read without being kept.
     File::create(here.path("huge.csv")).and_then(|file| file.set_len(100 << 20)).expect("a file");
     assert!(here.refused(&["key", "import", "huge.csv"]).contains("line 1 is longer"));
     assert!(here.refused(&["key", "import", "missing.csv"]).contains("missing.csv"));

@@ -1,4 +1,4 @@
-//! Owns what becomes of each row, in both formats.
+//! Owns tests of each row's result, in both formats.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ fn hex(key: &str) -> String {
     HEXLOWER.encode(&BASE64URL_NOPAD.decode(Digest::of(key).text().as_bytes()).expect("a digest"))
 }
 
-/// Lines that are refused, or left out as there already, and why.
+/// Lines that are refused, or skipped as already present, and why.
 const LEFT_OUT: [(u64, &str); 24] = [
     (6, "this project allows one active key"),
     (7, "the key already exists"),
@@ -40,7 +40,7 @@ const LEFT_OUT: [(u64, &str); 24] = [
     (29, "a carriage return"),
 ];
 
-/// A file with three rows to keep, and one for each of [`LEFT_OUT`].
+/// A file with three rows to import, and one for each of [`LEFT_OUT`].
 fn file(first: &str, second: &str, hashed: &str) -> String {
     let alice = |rest: &str| format!("{},,alice@example.com,{rest}", key());
     let rows = [
@@ -115,13 +115,13 @@ async fn rows_are_imported_or_refused_with_line_and_reason() {
     }
     assert_eq!(kept("expires_at", &hashed).await, ["32472144000000"]);
     assert_eq!(kept("scopes", &second).await, ["read write"]);
-    // No part of what is kept or told holds a key.
+    // No key is in the database, the output or the report.
     let secret = &first["sk_live_".len()..first.len() - 4];
     let stored = database.column("SELECT id || name || prefix || hint || digest FROM api_keys").await.concat();
     for text in [&told.to_string(), &report, &stored] {
         assert!(!text.contains(secret) && !text.contains("password123"), "{text}");
     }
-    // Again, it changes nothing; a report that is there is not written over.
+    // Run again, it changes nothing; an existing report is not overwritten.
     assert!(here.refused(&["key", "import", "keys.csv", "--report", "report.csv"]).contains("report.csv"));
     assert_eq!(counts(&import(&here, "keys.csv", &[]))[0], 0);
     assert_eq!(database.column("SELECT COUNT(*) FROM api_keys").await, ["3"]);
@@ -183,7 +183,7 @@ async fn json_lines_and_default_options_are_imported() {
     let kept = database.column("SELECT k.plan || k.environment || u.email || k.scopes FROM api_keys k JOIN users u ON u.id = k.user_id ORDER BY 1").await;
     let own = "enterprisetestalice@example.comread";
     assert_eq!(kept, [own, own, own, "enterprisetestcarol@example.comread write"]);
-    // Nobody can sign in as an owner who was made for a key.
+    // Owners created by the import cannot sign in.
     assert_eq!(database.column("SELECT password FROM users WHERE email = 'carol@example.com'").await, ["NULL"]);
 }
 
@@ -224,7 +224,7 @@ async fn slow_database_gets_every_row_in_small_batches() {
         .collect();
     write(&here, "keys.csv", &format!("key,owner,scopes\n{rows}"));
     let database = database(&here);
-    // More than a hundred rows in one transaction fail, as a batch does that takes too long.
+    // More than a hundred rows in one transaction fail, like a batch that takes too long.
     let check =
         "BEGIN SELECT RAISE(ABORT, 'too slow') WHERE (SELECT COUNT(*) FROM api_keys) - (SELECT n FROM kept) > 100;
                  UPDATE kept SET n = (SELECT COUNT(*) FROM api_keys); END;";

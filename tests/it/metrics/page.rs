@@ -1,9 +1,9 @@
-//! Owns tests of the page as a whole: words, kinds, names, length.
+//! Owns tests of the metrics page as a whole: help, types, names, length.
 
 use super::{Scrape, TOKEN, everything, scrape, traffic};
 use crate::harness::TestApp;
 
-/// Every family says what it is, in names as Prometheus wants them.
+/// Every family has help, and a name that follows Prometheus's conventions.
 fn check(page: &Scrape) {
     for (name, family) in &page.families {
         assert!(name.starts_with("grantd_"), "{name}");
@@ -26,7 +26,7 @@ async fn fresh_metrics_page_is_short_and_has_help_and_types() {
     check(&page);
     assert!(page.lines < 300, "{} lines", page.lines);
     assert!(page.families.len() > 30, "{:?}", page.families.keys());
-    // What did not happen has no line: neither a class of statuses, nor a route.
+    // What has not occurred has no line: neither a status class nor a route.
     for (labels, value) in &page.family("grantd_http_requests_total").samples {
         assert!(*value > 0.0 && ["2xx", "4xx"].contains(&labels["status"].as_str()), "{labels:?}");
     }

@@ -1,5 +1,5 @@
-//! Owns the tests of an authorization request before anybody is asked anything: who asks, for what, and what is answered.
-//! Does not test its pages; see `interaction`.
+//! Owns tests of authorization requests before any page: client, parameters, and the response.
+//! For the pages, see `interaction`.
 
 use axum::{
     body::Body,
@@ -29,7 +29,7 @@ async fn unknown_disabled_and_deleted_clients_get_the_same_page() {
     let (disabled, deleted) = (first_party(&app).await, first_party(&app).await);
     let browser = signed_in(&app, "alice@example.com").await;
     for client in [&disabled, &deleted] {
-        // Remembered as alive: the refusal must not wait until memory forgets.
+        // Cached as active: the refusal must not wait until the cache expires.
         assert!(!once(&browser.get(&authorize_url(client, &[])).await, "code").is_empty());
     }
     let (now, store) = (app.now(), &app.app.store);
@@ -214,7 +214,7 @@ async fn responses_have_issuer_state_and_one_result() {
     }
 }
 
-/// What everybody who looks at pages and redirects may rely on.
+/// Headers of pages and redirects that prevent leaks.
 fn assert_private(what: &str, reply: &Reply) {
     assert_eq!(reply.header("referrer-policy"), "no-referrer", "{what}");
     assert_eq!(reply.header("cache-control"), "no-store", "{what}");
@@ -236,7 +236,7 @@ async fn pages_and_redirects_do_not_leak() {
     app.user("alice@example.com").await;
     let client = app.confidential().await;
     let browser = app.browser();
-    // From an origin whose scripts may call the token endpoint: these answers are still none of its business.
+    // From an origin whose scripts may call the token endpoint: these responses are still not readable for it.
     let get = async |browser: &Browser<'_>, target: &str| {
         let target = target.strip_prefix(ISSUER).unwrap_or(target);
         let request = browser.with_cookies(Request::get(target)).header(header::ORIGIN, spa);
@@ -292,7 +292,7 @@ async fn state_is_returned_byte_for_byte_and_escaped() {
     let refused = browser.get(&authorize_url(&client, &[("state", &state), ("scope", "nosuch")])).await;
     assert_eq!((once(&refused, "state"), once(&refused, "error").as_str()), (state.clone(), "invalid_scope"));
     browser.get(&authorize_url(&client, &[("state", &format!("{state}x"))])).await.page(400);
-    // Words that an attacker puts into a link of ours are not shown by us, nor is an address markup.
+    // Text of an attacker in a link is not shown, and an address is not markup.
     let words = "error=e&error_description=%3Cb%3Ephone%20us%3C/b%3E&error_hint=%3Cb%3Ephone%20us%3C/b%3E";
     for path in ["/oauth/authorize", "/login", "/consent", "/settings/keys", "/apps", "/nowhere"] {
         let reply = browser.get(&format!("{path}?{words}")).await;
@@ -311,7 +311,7 @@ async fn codes_and_tokens_are_not_logged_or_stored() {
     let client = app.confidential().await;
     let browser = signed_in(&app, "alice@example.com").await;
     let code = flow::code(&browser, &client).await;
-    // 128 random bits name the grant, and a MAC of 256 bits proves it under a key that is not in the database.
+    // 128 random bits identify the grant, and a 256-bit MAC authenticates it with a key that is not in the database.
     let bytes = BASE64URL_NOPAD.decode(secret::strip_checksum(CODE, &code).expect("a body").as_bytes()).expect("bytes");
     assert_eq!(bytes.len(), 16 + 32);
     assert!(app.app.config.lifetimes.code_seconds <= 60);
@@ -354,7 +354,7 @@ async fn request_uri_is_refused_and_not_fetched() {
     }
     let reply = browser.get(&authorize_url(&client, &[("request", "eyJhbGciOiJub25lIn0.e30.")])).await;
     assert_sent_back(&reply, "request_not_supported");
-    // A connection that was opened would be waiting here by now.
+    // An opened connection would be waiting here by now.
     assert_eq!(listener.accept().map_err(|error| error.kind()).err(), Some(std::io::ErrorKind::WouldBlock));
     let metadata = app.get("/.well-known/oauth-authorization-server").await.json();
     assert_eq!(metadata["request_uri_parameter_supported"], false);

@@ -1,4 +1,4 @@
-//! Owns the tests of the code exchange: once, by its own client, in time, for what was granted. Does not test PKCE.
+//! Owns tests of the code exchange: once, by its own client, in time, for what was granted. For PKCE, see `pkce`.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ async fn code_reuse_revokes_the_grant() {
     let app = TestApp::new().await;
     let client = app.confidential().await;
     let browser = signed_in(&app, "alice@example.com").await;
-    // At once, late within the code's life, long after it, and each after cleaning up.
+    // Immediately, late within the code's lifetime, long after it, and each after a purge.
     for seconds in [0, 30, 61, 86_400] {
         let code = flow::code(&browser, &client).await;
         let reply = exchange(&app, &client, &code).await;
@@ -64,11 +64,11 @@ async fn code_is_refused_to_another_client_without_effect() {
     assert_eq!(app.audit().await.iter().filter(|event| *event == "grant.wrong_client").count(), 2);
     let issued = exchange(&app, &owner, &code).await;
     issued.status(200);
-    // Used meanwhile: for a stranger that is no replay either.
+    // Used meanwhile: for another client, that is no replay either.
     for other in &others {
         assert_refused(&exchange(&app, other, &code).await, "invalid_grant", &[&code]);
     }
-    // Nor is a code of ours with one letter changed.
+    // A code with one letter changed is refused too.
     let forged = format!("{}{}", &code[..code.len() - 8], &code[code.len() - 8..].to_uppercase());
     if forged != code {
         exchange(&app, &owner, &forged).await.oauth_error("invalid_grant");
@@ -117,7 +117,7 @@ async fn concurrent_exchanges_redeem_the_code_once() {
     for reply in &lost {
         assert_refused(reply, "invalid_grant", &[&code]);
     }
-    // The losers were second redemptions: what the winner got is gone.
+    // The losers were second redemptions, so the winner's tokens are revoked.
     app.introspect(&won[0].text("access_token")).await.inactive();
     flow::refresh(&app, &client, &won[0].text("refresh_token")).await.oauth_error("invalid_grant");
 }
@@ -149,7 +149,7 @@ async fn other_secrets_are_not_codes() {
     ] {
         assert_refused(&exchange(&app, &client, other).await, "invalid_grant", &[&refresh_token, &client_secret]);
     }
-    // None of these guesses ended the grant.
+    // None of these guesses revoked the grant.
     app.introspect(&access_token).await.active();
     flow::refresh(&app, &client, &refresh_token).await.status(200);
 }
@@ -217,7 +217,7 @@ async fn exchange_cannot_exceed_the_grant() {
     let reply = exchange_with(&app, &client, &code, &[("scope", "read write other")]).await;
     assert_eq!(reply.status(200).text("scope"), "read");
     assert_eq!(app.introspect(&reply.text("access_token")).await.active()["scope"], "read");
-    // Not a resource at all, nobody's, of no granted scope, and outside the resource that was asked for.
+    // Not a resource at all, an unknown one, one of no granted scope, and one outside the requested resource.
     for (change, resource) in [
         ([("scope", "read"), ("resource", "")], "not a URI"),
         ([("scope", "read"), ("resource", "")], "https://api.example.test#x"),
@@ -232,7 +232,7 @@ async fn exchange_cannot_exceed_the_grant() {
             &[&code],
         );
     }
-    // Of two that were granted, one can be asked for alone.
+    // Of two granted resources, one can be requested alone.
     let code = granted(&browser, &[("scope", "read other")]).await;
     let reply = exchange_with(&app, &client, &code, &[("resource", second)]).await;
     assert_eq!(reply.status(200).text("scope"), "other");

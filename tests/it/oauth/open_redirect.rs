@@ -1,4 +1,4 @@
-//! Owns the tests of RFC 9700 §4.11.2: a link to this server does not lead a stranger on to an app that anybody registered.
+//! Owns tests of RFC 9700 §4.11.2: a link to this server does not redirect strangers to an app that anybody registered.
 
 use grantd::{
     model::{audit::Origin, client::ClientType, redirect_uri::RedirectUri},
@@ -12,7 +12,7 @@ use crate::harness::{
     flow::{authorize, authorize_url},
 };
 
-/// An app that a user of the server registered.
+/// An app registered by a user of the server.
 async fn of(app: &TestApp, owner: &str) -> OAuthClient {
     app.client(ClientType::Confidential, |client| {
         client.owner_id = Some(owner.to_owned());
@@ -21,7 +21,7 @@ async fn of(app: &TestApp, owner: &str) -> OAuthClient {
     .await
 }
 
-/// Requests that are refused once client and redirect URI are known.
+/// Requests that are refused after client and redirect URI are known.
 const WRONG: [(&str, &str, &str); 5] = [
     ("response_type", "token", "unsupported_response_type"),
     ("code_challenge", "", "invalid_request"),
@@ -30,7 +30,7 @@ const WRONG: [(&str, &str, &str); 5] = [
     ("prompt", "none", "login_required"),
 ];
 
-/// Asserts a page that names the app and its host, and a link that leads there with the error.
+/// Asserts a page that names the app and its host, with a link there that carries the error.
 #[track_caller]
 fn assert_page(reply: &Reply, error: &str) {
     reply.page(400);
@@ -54,7 +54,7 @@ async fn invalid_request_shows_strangers_a_page_instead_of_redirecting() {
         let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_page(&app.browser().post("/oauth/authorize", &form).await, error);
     }
-    // Whoever is signed in has been authenticated, and the app hears what was wrong.
+    // Signed-in users are authenticated, so the app gets the error.
     let browser = signed_in(&app, "alice@example.com").await;
     for (name, value, error) in WRONG {
         let error = if name == "prompt" { "consent_required" } else { error };
@@ -65,7 +65,7 @@ async fn invalid_request_shows_strangers_a_page_instead_of_redirecting() {
     for (name, value, error) in WRONG {
         assert_sent_back(&app.browser().get(&authorize_url(&ours, &[(name, value)])).await, error);
     }
-    // A right request goes its usual way.
+    // Valid requests work as usual.
     assert!(app.browser().get(&authorize_url(&client, &[])).await.location().starts_with("/login"));
 }
 
@@ -82,7 +82,7 @@ async fn prompt_none_redirects_only_for_apps_allowed_by_another_user() {
     let alice = signed_in(&app, "alice@example.com").await;
     once(&authorize(&alice, &client, &[]).await, "code");
     assert_sent_back(&app.browser().get(&silent).await, "login_required");
-    // What has a page is still no way on.
+    // A request that shows a page is still not redirected.
     assert_page(&app.browser().get(&authorize_url(&client, &[("scope", "nosuch")])).await, "invalid_scope");
 }
 
@@ -107,7 +107,7 @@ async fn allowed_apps_are_identified_by_name_and_host() {
     assert_sent_back(&app.browser().get(&silent(CALLBACK)).await, "login_required");
     change(ClientChanges { name: Some("Your Bank".to_owned()), ..ClientChanges::default() }).await;
     app.browser().get(&silent(CALLBACK)).await.page(400);
-    // For a first-party client the operator vouches, whoever owns it.
+    // A first-party client is vouched for by the operator, whoever owns it.
     let first_party = app
         .client(ClientType::Confidential, |client| {
             client.owner_id = Some(mallory.clone());

@@ -1,5 +1,5 @@
-//! Owns the tests of redirect URIs where they are presented and where they are registered. Does not test the comparison
-//! itself; see `model::redirect_uri`.
+//! Owns tests of redirect URIs in requests and in registrations. The comparison itself is tested in
+//! `model::redirect_uri`.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ use crate::harness::{
     flow::{self, VERIFIER, authorize_url},
 };
 
-/// What nobody may register, with the reason it is refused for.
+/// URIs that cannot be registered, with the reason.
 const UNREGISTRABLE: [&str; 32] = [
     "http://a.example/cb",
     "http://localhost.evil.tld/cb",
@@ -106,7 +106,7 @@ async fn unregistered_redirect_uris_show_a_page() {
     }
     let reply = browser.get(&authorize_url(&client, &[("redirect_uri", registered)])).await;
     assert!(reply.location().starts_with(&format!("{registered}?code={CODE}")), "{}", reply.location());
-    // The first URI that is seen is not adopted.
+    // The first URI that is presented is not adopted.
     let blank = client_with(&app, &[]).await;
     for _ in 0..2 {
         browser.get(&authorize_url(&blank, &[("redirect_uri", registered)])).await.page(400);
@@ -124,7 +124,7 @@ async fn loopback_redirects_match_any_port_only() {
     for host in hosts {
         for port in ["", ":1", ":49152", ":65535"] {
             let presented = format!("{host}{port}/cb?a=1");
-            // Somebody's own machine cannot prove which program listens, so even the operator's app is asked for.
+            // On the user's own machine any program may listen, so consent is asked even for the operator's app.
             let reply = flow::authorize(&browser, &client, &[("redirect_uri", &presented)]).await;
             assert!(reply.location().starts_with(&format!("{presented}&code=")), "{}", reply.location());
             let form = [
@@ -163,7 +163,7 @@ async fn loopback_redirects_match_any_port_only() {
     ] {
         browser.get(&authorize_url(&client, &[("redirect_uri", presented)])).await.page(400);
     }
-    // Any port is for loopback alone.
+    // Any port is for loopback only.
     let remote = client_with(&app, &["https://a.example:1/cb"]).await;
     browser.get(&authorize_url(&remote, &[("redirect_uri", "https://a.example:2/cb")])).await.page(400);
 }
@@ -259,7 +259,7 @@ async fn exchange_repeats_the_redirect_uri_unless_pkce_is_used() {
             form.push(("code_verifier", VERIFIER));
         }
         let reply = super::token(&app, client, &form).await;
-        // Refused is used up: a second try with the right URI is not a second chance.
+        // The code is used up: a second try with the right URI fails too.
         if reply.status.as_u16() == 400 && with_pkce {
             flow::exchange(&app, client, &code).await.oauth_error("invalid_grant");
         }

@@ -1,5 +1,5 @@
-//! Owns the tests of a refresh that is right, or wrong in itself: rotation, scope, expiry, whose it is.
-//! Does not test tokens that are used twice; see `refresh_reuse`.
+//! Owns tests of single refreshes: rotation, scope, expiry, ownership, invalid requests.
+//! Tokens used twice are tested in `refresh_reuse`.
 
 use grantd::{
     model::{
@@ -20,7 +20,7 @@ use crate::harness::{
 
 const SECOND: &str = "https://second.example.test";
 
-/// A client whose refresh tokens have no second chance.
+/// A client without a grace window.
 async fn strict(app: &TestApp, scopes: &str) -> OAuthClient {
     app.client(ClientType::Confidential, |client| {
         client.refresh_grace_ms = 0;
@@ -62,7 +62,7 @@ async fn refresh_tokens_are_refused_to_another_client() {
     let (access_token, first) = flow::tokens(&browser, &client).await;
     let second = refresh(&app, &client, &first).await.text("refresh_token");
     for other in [app.confidential().await, app.public().await] {
-        // The live one, and the used one: a stranger's replay must not end what its owner uses.
+        // The current and the used token: another client's replay must not revoke what the owner uses.
         for refresh_token in [&second, &first] {
             assert_refused(&refresh(&app, &other, refresh_token).await, "invalid_grant", &[refresh_token]);
         }
@@ -145,7 +145,7 @@ async fn refresh_respects_changes_since_the_grant() {
             reply.status(200);
         } else {
             assert_refused(&reply, "invalid_grant", &[&refresh_token]);
-            // Asking for less does not help either.
+            // Requesting less does not help either.
             let reply = refresh_with(&app, &client, &refresh_token, &[("scope", "read")]).await;
             assert_refused(&reply, "invalid_grant", &[&refresh_token]);
         }
@@ -161,7 +161,7 @@ async fn access_of_first_party_apps_can_be_removed() {
     let app = TestApp::new().await;
     let (client, browser) = (first_party(&app).await, signed_in(&app, "alice@example.com").await);
     let (access_token, refresh_token) = flow::tokens(&browser, &client).await;
-    // Remembered as alive.
+    // Cached as active.
     app.introspect(&access_token).await.active();
     let leave = format!("/settings/apps/{}/revoke", client.id);
     browser.submit("/settings/apps", &leave, &[]).await.status(303);
@@ -191,7 +191,7 @@ async fn grants_expire_when_idle_and_at_their_end() {
     assert_refused(&refresh(&app, &client, &idle).await, "invalid_grant", &[&idle]);
     app.advance(1);
     assert_refused(&refresh(&app, &client, &used).await, "invalid_grant", &[&used]);
-    // Idle to the second.
+    // Idle expiry is exact to the second.
     let (_, early) = flow::tokens(&browser, &client).await;
     let (_, late) = flow::tokens(&browser, &client).await;
     app.advance(99);
@@ -209,7 +209,7 @@ async fn invalid_refresh_requests_do_not_use_up_the_token() {
     let reply = flow::authorize(&browser, &client, &[("scope", "read other")]).await;
     let refresh_token = exchange_for(&app, &client, &once(&reply, "code"), API).await.text("refresh_token");
     for (more, error) in [
-        // Both APIs are granted, and a token is for one.
+        // Both APIs are granted, but a token is for one.
         (&[][..], "invalid_target"),
         (&[("resource", API), ("resource", SECOND)], "invalid_target"),
         (&[("resource", "not a URI")], "invalid_target"),
@@ -217,7 +217,7 @@ async fn invalid_refresh_requests_do_not_use_up_the_token() {
         (&[("resource", SECOND), ("resource", "https://nowhere.test")], "invalid_target"),
         (&[("scope", "read write")], "invalid_scope"),
         (&[("scope", "re\"ad")], "invalid_scope"),
-        // Each is granted, but the scope is not of that API.
+        // Both are granted, but the scope is not of that API.
         (&[("scope", "read"), ("resource", SECOND)], "invalid_target"),
         (&[("scope", "read"), ("scope", "read")], "invalid_request"),
     ] {
@@ -263,7 +263,7 @@ async fn clients_without_the_grant_type_get_no_refresh_token() {
     let code = flow::code(&browser, &without).await;
     let body = exchange(&app, &without, &code).await.status(200).json();
     assert_eq!((body.get("refresh_token"), body["token_type"].as_str()), (None, Some("Bearer")));
-    // Asking for it by scope does not help.
+    // Requesting it by scope does not help.
     let url = authorize_url(&without, &[("scope", "read write offline_access")]);
     let reply = exchange(&app, &without, &once(&browser.get(&url).await, "code")).await;
     assert_eq!((reply.status(200).json().get("refresh_token"), reply.text("scope").as_str()), (None, "read write"));

@@ -1,4 +1,4 @@
-//! Owns the tests of a refresh token that comes twice: theft, races, lost answers, the grace window.
+//! Owns tests of refresh tokens used twice: theft, races, lost responses, the grace window.
 
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ async fn concurrent_refreshes_without_grace_succeed_once() {
     for reply in &lost {
         assert_refused(reply, "invalid_grant", &[&first]);
     }
-    // The losers were replays: nothing is left of the family.
+    // The losers were replays, so the whole grant is revoked.
     app.introspect(&won[0].text("access_token")).await.inactive();
     refresh(&app, &client, &won[0].text("refresh_token")).await.oauth_error("invalid_grant");
 }
@@ -104,7 +104,7 @@ async fn concurrent_refreshes_with_grace_get_the_same_successor() {
     .await;
     let successor = replies[0].status(200).text("refresh_token");
     assert!(replies.iter().all(|reply| reply.status(200).text("refresh_token") == successor));
-    // One head: the family has moved by one generation, however many asked.
+    // One head: the grant has advanced by one generation, however many requests there were.
     assert_eq!(app.database.column("SELECT generation FROM grants").await, ["2"]);
     refresh(&app, &client, &successor).await.status(200);
 }
@@ -120,10 +120,10 @@ async fn lost_response_can_be_repeated_by_the_last_predecessor() {
     for wait in [0, GRACE - 1, 1] {
         app.advance(wait);
         assert_eq!(next(&app, &client, &first).await, second, "{wait} s later");
-        // Another client has no part in it, and does not end it.
+        // Another client cannot use it, and does not revoke it.
         assert_refused(&refresh(&app, &other, &first).await, "invalid_grant", &[&first, &second]);
     }
-    // Repeats did not move the window.
+    // Repeats did not extend the window.
     app.advance(1);
     assert_refused(&refresh(&app, &client, &first).await, "invalid_grant", &[&first, &second]);
     refresh(&app, &client, &second).await.oauth_error("invalid_grant");
@@ -138,7 +138,7 @@ async fn lost_response_can_be_repeated_by_the_last_predecessor() {
     let code = flow::code(&browser, &client).await;
     exchange(&app, &client, &code).await.status(200);
     exchange(&app, &client, &code).await.oauth_error("invalid_grant");
-    // Nor has a token that nobody was given yet: the next generation, properly made.
+    // Nor has a token that was not issued yet: the next generation, correctly signed.
     let (_, first) = flow::tokens(&browser, &client).await;
     let grant = app.app.grant_tokens.read_refresh_token(&first).expect("ours");
     let tokens = GrantTokens::new(&app.master).expect("keys");
@@ -160,7 +160,7 @@ async fn grace_window_is_bounded() {
     assert_eq!((again.status(200).text("refresh_token"), again.json()["expires_in"].as_i64()), (second, Some(1)));
     app.advance(1);
     assert_refused(&refresh(&app, &client, &first).await, "invalid_grant", &[&first]);
-    // A client that asks without end is no client that lost an answer.
+    // A client that repeats endlessly has not just lost a response.
     let (access_token, first) = flow::tokens(&browser, &client).await;
     let second = next(&app, &client, &first).await;
     for _ in 0..256 {
@@ -176,7 +176,7 @@ async fn revoked_grant_stays_revoked_within_the_grace_window() {
     let app = TestApp::new().await;
     let client = app.confidential().await;
     let browser = signed_in(&app, "alice@example.com").await;
-    // Revoked by the live token, and by the one before it, which its client may still hold.
+    // Revoked by the current token, and by the previous one, which its client may still hold.
     for revoke_by_live in [true, false] {
         let (_, first) = flow::tokens(&browser, &client).await;
         let second = next(&app, &client, &first).await;
@@ -205,7 +205,7 @@ async fn refresh_reuse_is_detected_after_a_restart() {
     let (_, first) = flow::tokens(&browser, &client).await;
     let reply = refresh(&app, &client, &first).await;
     let (access_token, second) = (reply.status(200).text("access_token"), reply.text("refresh_token"));
-    // Everything in memory is new: caches, counters, the clock's own start.
+    // All memory is new: caches, counters, the clock's start.
     let restarted = app.beside().await;
     restarted.introspect(&access_token).await.active();
     assert_refused(&refresh(&restarted, &client, &first).await, "invalid_grant", &[&first]);

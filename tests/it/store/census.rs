@@ -1,4 +1,4 @@
-//! Owns what counting keys and grants by state promises: every row once, however many pages there are.
+//! Owns tests of counting keys and grants by state: every row once, however many pages there are.
 
 use grantd::{
     engine::census::Census,
@@ -11,7 +11,7 @@ use crate::harness::prepare;
 
 on_each_engine!(keys_are_counted_once_across_pages, grants_are_counted_by_state);
 
-/// Imports 2,500 keys, of which every fifth ends in an hour.
+/// Imports 2,500 keys, of which every fifth expires in an hour.
 async fn import(base: &Base) {
     let imported = |number: usize| ImportedKey {
         id: format!("key_imported{number:05}"),
@@ -52,7 +52,7 @@ async fn keys_are_counted_once_across_pages(base: Base) {
     census.advance(&base.store, NOW).await.expect("counted");
     let keys = |census: &Census| census.totals()[0].1.clone().expect("a lap");
     assert_eq!(keys(&census).states, [2498, 0, 2]);
-    // The next lap is a new one, and nothing of the last is in it.
+    // The next round is independent of the last.
     let later = NOW.plus_seconds(3600);
     census.advance(&base.store, later).await.expect("counted");
     assert_eq!((keys(&census).at, keys(&census).states), (later, vec![1999, 499, 2]));

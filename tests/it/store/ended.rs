@@ -1,4 +1,4 @@
-//! Owns what is not kept without end: refusals by whose they are, keys made in a day, keys that ended long ago.
+//! Owns tests of what is not stored without bounds: refusals per owner, keys created in a day, keys that ended long ago.
 
 use grantd::{
     engine::denials::Denials,
@@ -50,7 +50,7 @@ async fn noisy_script_does_not_displace_other_refusals(base: Base) {
     denials.flush(&base.store, NOW).await.expect("flushed");
     let counts = base.database.column("SELECT COUNT(*) FROM denials GROUP BY request_id ORDER BY request_id").await;
     assert_eq!(counts, ["60", "60", "1", "1"]);
-    // Written or not, an hour's examples are an hour's; the next hour has its own.
+    // Written or not, examples are per hour; the next hour has its own.
     denials.note(refusal("req_noise", Some("user_noisy"), "192.0.2.1"));
     denials.flush(&base.store, NOW).await.expect("flushed");
     assert_eq!(base.database.column("SELECT COUNT(*) FROM denials").await, ["122"]);
@@ -67,12 +67,12 @@ async fn repeated_expired_token_does_not_displace_other_refusals(base: Base) {
         reason: reason.to_owned(),
         ..refusal(request_id, Some(user), "192.0.2.1")
     };
-    // The reason's words change with time, and what it is about does not.
+    // The reason's text changes with time, but not the kind of refusal.
     for minutes in 0..2000 {
         denials.note(of("user_alice", None, Some("client_x"), &format!("expired {minutes} min ago"), "req_replayed"));
     }
     denials.note(of("user_alice", None, Some("client_x"), "scope write missing", "req_scope"));
-    // Whoever has tokens of many users of an app hides none of the other refusals of those users either.
+    // A sender with tokens of many users of an app does not displace those users' other refusals either.
     for user in 0..2000 {
         denials.note(of(&format!("user_{user}"), None, Some("client_x"), "expired just now", "req_spread"));
     }
@@ -87,7 +87,7 @@ async fn repeated_expired_token_does_not_displace_other_refusals(base: Base) {
 async fn anonymous_refusals_do_not_displace_those_of_owners(base: Base) {
     base.store.insert_denials(NOW, vec![refusal("req_owner", Some(&base.user), "192.0.2.1")]).await.expect("kept");
     let later = NOW.plus_seconds(60);
-    // More of nobody's than are kept in all, and more of one owner's than are kept of one.
+    // More anonymous ones than are kept in all, and more of one owner than are kept per owner.
     for (owner, count) in [("NULL", 100_300), ("'user_noisy'", 2600)] {
         let rows = format!(
             "INSERT INTO denials (id, request_id, at, status, reason, user_id, address)

@@ -1,4 +1,4 @@
-//! Owns what the changes feed promises (DESIGN idea 3): no change is missed, whoever writes and however late one looks.
+//! Owns tests of the changes feed (DESIGN idea 3): no change is missed, whoever writes and however late it is read.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -146,7 +146,7 @@ async fn concurrent_writers_hide_no_change_from_the_feed(base: Base) {
     assert!(other.freshness().is_fresh(&untouched), "and nothing else was forgotten");
 }
 
-/// What a look has found, confirmed as whoever holds nothing whole may.
+/// The result of a poll, confirmed.
 async fn looked(feed: &mut ChangeFeed, store: &Store) -> Vec<EntityKind> {
     let look = feed.poll(store).await.expect("a look");
     look.confirm(store);

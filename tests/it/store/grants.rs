@@ -1,4 +1,4 @@
-//! Owns what a grant's row promises (DESIGN idea 2): single use, rotation, replay, reuse, revocation.
+//! Owns tests of a grant's row (DESIGN idea 2): single use, rotation, replay, reuse, revocation.
 
 use grantd::{
     model::{
@@ -101,7 +101,7 @@ async fn code_is_redeemed_only_by_its_client_before_it_expires(base: Base) {
     refused(base.redeem(later(601), &id, &base.client).await, "expired");
     refused(base.redeem(later(1), "no-such-grant", &base.client).await, "not known");
     redeemed(base.redeem(later(599), &id, &base.client).await);
-    // A stranger's second try ends nothing either.
+    // Another client's second try revokes nothing either.
     assert!(matches!(base.redeem(later(600), &id, &other_id).await, Ok(Redemption::WrongClient)));
     assert!(!base.is_revoked(&id).await);
 }
@@ -143,14 +143,14 @@ async fn refresh_rotates_and_the_predecessor_gets_the_same_successor(base: Base)
     let live = base.store.live_grant(later(31), &id, &base.client, 3).await.expect("a look");
     assert_eq!(live.expect("the head").generation, 3);
     assert!(base.store.live_grant(later(31), &id, &base.client, 2).await.expect("a look").is_none());
-    // One entry of each kind an hour; what comes before has the time of its grant, and no order among itself.
+    // One entry of each kind per hour; earlier ones have the time of their grant, and no order among themselves.
     assert_eq!(base.audit(2).await, ["refresh.replay", "refresh"]);
     let all = base.audit(50).await;
     assert_eq!(all.iter().filter(|event| event.starts_with("refresh")).count(), 2, "{all:?}");
 }
 
 async fn reuse_outside_the_grace_window_revokes_the_grant(base: Base) {
-    // Too late, too old, and where there is no grace at once.
+    // Too late, too old, and immediately without a grace window.
     for (first, second, seconds, grace_ms) in [(1, 1, 11, GRACE_MS), (2, 1, 1, GRACE_MS), (1, 1, 0, 0)] {
         let id = base.grant().await;
         redeemed(base.redeem(NOW, &id, &base.client).await);
@@ -212,7 +212,7 @@ async fn idle_and_absolute_expiry_are_enforced(base: Base) {
     refused(base.rotate(later(3600), &id, 1, GRACE_MS).await, "expired");
     assert!(!base.is_revoked(&id).await, "what expired was not misused");
     assert_eq!(redeemed(base.rotate(later(3599), &id, 1, GRACE_MS).await).generation, 2);
-    // Each rotation moves the idle end, never the absolute one: a day from NOW.
+    // Each rotation extends the idle expiry, never the absolute one: a day from NOW.
     let mut generation = 2;
     for hours in 1..24 {
         let rotated = redeemed(base.rotate(later(hours * 3590 + 100), &id, generation, GRACE_MS).await);

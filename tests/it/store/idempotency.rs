@@ -1,4 +1,4 @@
-//! Owns that an answer is kept with what it tells, or neither: on each engine.
+//! Owns tests that a response is stored with its work or not at all, on each engine.
 
 use grantd::{
     model::{clock::Timestamp, key::KeyForm, project::Project},
@@ -43,12 +43,12 @@ async fn response_is_stored_in_the_transaction_of_the_work(base: Base) {
     let kept = base.store.find_response(NOW, "key_1", "a").await.expect("a look").expect("an answer");
     assert_eq!((kept.status, kept.request.as_str(), kept.sealed.as_str()), (201, "digest", "sealed a"));
     assert!(base.store.find_response(NOW, "key_2", "a").await.expect("a look").is_none());
-    // Under a name that is taken nothing is done.
+    // If the name is taken, nothing is done.
     let store = base.store.storing(Some(answer("a", NOW)));
     let twice = store.insert_project(NOW, who(), project(&base, "two")).await;
     assert!(matches!(twice, Err(Error::Conflict)), "{twice:?}");
     assert!(base.store.find_project("project_two").await.expect("a look").is_none());
-    // What is refused, and what finds nothing to do, keeps nothing.
+    // Errors, and requests without effect, store nothing.
     let store = base.store.storing(Some(answer("b", NOW)));
     assert!(store.insert_project(NOW, who(), project(&base, "one")).await.is_err());
     assert!(!store.revoke_key(NOW, who(), "key_none".to_owned(), None).await.expect("an answer"));

@@ -1,4 +1,4 @@
-//! Owns what API keys' rows promise, and those of revoked tokens and signing keys.
+//! Owns tests of the rows of API keys, revoked tokens and signing keys.
 
 use grantd::{
     config::Config,
@@ -125,7 +125,7 @@ async fn rotation_never_extends_the_old_key(base: Base) {
     assert!(!base.store.replace_key(NOW, who(), strangers).await.expect("an answer"));
 }
 
-/// As many imported keys of the user as one list shows, and two more.
+/// Imported keys of one user, two more than one list shows.
 async fn import_many(base: &Base) {
     let imported = |number: usize| ImportedKey {
         id: format!("key_imported{number:04}"),
@@ -159,7 +159,7 @@ async fn user_with_many_imported_keys_can_list_and_replace_them(base: Base) {
     let listed = list().await;
     let ids = |range: std::ops::Range<usize>| range.rev().map(|number| format!("key_imported{number:04}"));
     assert!(listed.iter().map(|key| key.id.clone()).eq(ids(2..502)), "live ones alone, the last first");
-    // One more is one too many, but one in the place of another is not.
+    // One more is too many, but a replacement is not.
     let (secret, key) = new_key(&base.user);
     let more = base.store.insert_key(NOW, who(), secret.digest(), key.clone()).await;
     assert!(matches!(more, Err(Error::Refused(_))), "{more:?}");

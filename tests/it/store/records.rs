@@ -1,4 +1,4 @@
-//! Owns what the other rows promise: users, clients, APIs, consents, sessions, interactions, meta, sweeping, backup.
+//! Owns tests of the other rows: users, clients, APIs, consents, sessions, interactions, meta, purging, backup.
 
 use grantd::{
     engine::clients::new_secret,
@@ -277,11 +277,11 @@ async fn invalid_statement_is_a_bug_and_not_an_outage(base: Base) {
     let refused = base.store.decide_consent(NOW, who(), answer).await.expect_err("no such client");
     assert!(matches!(refused, Error::Bug(_)), "{refused:?}");
     assert_eq!(code(refused), ErrorCode::ServerError);
-    // A column that is not there.
+    // A column that does not exist.
     base.database.run("ALTER TABLE plans RENAME COLUMN burst TO gust").await;
     let refused = base.other_view().await.plans().await.expect_err("no such column");
     assert!(matches!(refused, Error::Bug(_)), "{refused:?}");
-    // A table that is away: somebody is at work on the database.
+    // A missing table: somebody is working on the database.
     base.database.run("ALTER TABLE plans RENAME TO away").await;
     let refused = base.other_view().await.plans().await.expect_err("no such table");
     assert!(matches!(refused, Error::Unavailable(_)), "{refused:?}");

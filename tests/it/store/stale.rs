@@ -1,5 +1,5 @@
-//! Owns writes that rest on what was read before: each carries its condition, so that what was true when it was checked and
-//! is not any more leaves nothing behind. Every race here is made by hand: the steps in the order in which they would hurt.
+//! Owns tests of writes that depend on earlier reads: each repeats its condition, so that a write fails if what was
+//! checked has changed. Every race here is made by hand, with its steps in the worst order.
 
 use grantd::{
     config::Config,
@@ -53,7 +53,7 @@ impl Base {
 async fn session_requires_the_password_that_was_checked(base: Base) {
     // THREATS: SE1
     assert!(base.begins("before", PASSWORD).await);
-    // The password is checked here; then another is set; then the session would begin.
+    // The password is checked here; then another is set; then the session would be created.
     base.store.set_password(NOW, who(), base.user.clone(), NEW_PASSWORD.to_owned()).await.expect("an answer");
     assert!(!base.begins("late", PASSWORD).await, "the old password began a session after it was replaced");
     assert!(base.store.find_session(&Digest::of("before")).await.expect("a look").is_none());
@@ -62,7 +62,7 @@ async fn session_requires_the_password_that_was_checked(base: Base) {
     assert!(!base.begins("disabled", NEW_PASSWORD).await);
     base.set_active(true).await;
     assert!(base.begins("enabled", NEW_PASSWORD).await);
-    // The session that a refused one would have replaced goes on.
+    // The session that a refused one would have replaced continues.
     let replacing = NewSession { replaces: Some(Digest::of("enabled")), ..base.new_session("replacing", PASSWORD) };
     assert!(!base.store.insert_session(NOW, who(), replacing).await.expect("an answer"));
     assert!(base.store.find_session(&Digest::of("enabled")).await.expect("a look").is_some());
@@ -183,7 +183,7 @@ async fn client_changes_require_the_client_that_was_checked(base: Base) {
         base.store.update_client(NOW, who(), id.clone(), base.user.clone(), to).await
     };
     let before = read().await;
-    // It is allowed here; then an administrator takes a scope away; then it would be written.
+    // It is allowed here; then an administrator removes a scope; then it would be written.
     let scopes = Some(Scopes::parse("read").expect("scopes"));
     let less = ClientChanges { scopes, ..ClientChanges::default() };
     assert!(base.store.update_client(NOW, who(), id.clone(), None, less).await.expect("an answer"));

@@ -1,4 +1,4 @@
-//! Owns what becomes of rows that were written before a migration changed where their state is kept.
+//! Owns tests of rows written before a migration changed where their state is kept.
 
 use grantd::model::project::DisabledBy;
 
@@ -16,7 +16,7 @@ const BEFORE_PROJECT_STATE: [&str; 8] = [
     include_str!("../../../migrations/0008_lists.sql"),
 ];
 
-/// A database with this schema and nothing in it.
+/// A database with this schema and no rows.
 async fn at_version(migrations: &[&str]) -> Database {
     let database = Database::new().await;
     database.run("CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY)").await;

@@ -29,7 +29,7 @@ async fn removing_access_revokes_the_apps_tokens() {
     app.introspect(&access).await.inactive();
     refresh(&app, &client, &refresh_token).await.oauth_error("invalid_grant");
     assert!(browser.follow(reply).await.body.contains("Access was removed"));
-    // The next request asks again.
+    // The next request asks for consent again.
     let asked = browser.follow(browser.get(&authorize_url(&client, &[])).await).await;
     assert!(asked.body.contains("name=\"decision\""), "{}", asked.body);
 }
@@ -57,7 +57,7 @@ async fn access_of_first_party_apps_is_shown_and_removed() {
     let client = app.client(ClientType::Confidential, |client| client.first_party = true).await;
     let browser = app.browser();
     browser.log_in("carol@example.com").await;
-    // A code that was never exchanged is no access.
+    // A code that was never exchanged does not count as use.
     browser.get(&authorize_url(&client, &[])).await.redirect_param("code").expect("a code without a page");
     assert!(browser.get(PAGE).await.body.contains("No app has access"));
     let (access, refresh_token) = tokens(&browser, &client).await;

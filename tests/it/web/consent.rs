@@ -44,7 +44,7 @@ async fn consent_page_shows_app_scopes_user_and_destination() {
     }
     assert!(!page.body.contains("May write"));
     assert!(!page.body.contains("Local app"));
-    // Chromium would hold it against the app's own redirects too.
+    // Chromium would also apply it to the app's own redirects.
     assert!(!page.header("content-security-policy").contains("form-action"));
 }
 
@@ -72,7 +72,7 @@ async fn denial_is_access_denied() {
     browser.log_in("ada@example.com").await;
     let page = asked(&browser, &client, &[]).await;
     decide(&browser, &page, "deny").await.redirect_error("https://app.example.test/cb", "access_denied");
-    // Not remembered: the next request asks again.
+    // Not stored: the next request asks again.
     asked(&browser, &client, &[]).await;
 }
 
@@ -109,7 +109,7 @@ async fn consent_is_bound_to_browser_and_user() {
         let form = [("csrf", csrf.as_str()), ("interaction", &interaction), ("decision", "allow")];
         theirs.post("/consent", &form).await.page(403);
     }
-    // In our own browser, a made-up token or answer does nothing either.
+    // An invented token or decision in the right browser has no effect either.
     let mut form = [("csrf", own.as_str()), ("interaction", &interaction), ("decision", "allow")];
     ours.post("/consent", &form).await.page(403);
     form = [("csrf", &csrf), ("interaction", &interaction), ("decision", "maybe")];
@@ -209,7 +209,7 @@ async fn consent_is_asked_again_for_a_new_name_or_host() {
     assert!(page.body.contains("Your Bank"));
     decide(&browser, &page, "allow").await;
     assert!(straight(&[("scope", "read")]).await);
-    // What was allowed to the old name was not allowed to this one.
+    // Consent to the old name does not cover the new one.
     asked(&browser, &client, &[("scope", "read write")]).await;
     asked(&browser, &client, &[("scope", "read"), ("redirect_uri", elsewhere)]).await;
 }
@@ -245,7 +245,7 @@ async fn consent_is_asked_for_another_api_and_always_for_local_programs() {
     authorize(&browser, &client, &[("scope", "read")]).await.redirect_param("code").expect("a code");
     let straight = browser.get(&authorize_url(&client, &[("scope", "read")])).await;
     straight.redirect_param("code").expect("a code without a page");
-    // The same scope, for an API that is named now.
+    // The same scope, for an API that is now named.
     asked(&browser, &client, &[("scope", "read"), ("resource", API)]).await;
     for _ in 0..2 {
         let here = [("scope", "read"), ("resource", API), ("redirect_uri", "http://127.0.0.1:4000/cb")];

@@ -1,5 +1,4 @@
-//! Owns the rule that every form carries a token: none works without it, whatever it would do. What a form does with one is
-//! its page's.
+//! Owns tests that every form needs its token. What a form does with one is tested with its page.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +10,10 @@ use crate::harness::{
     flow::{authorize_url, tokens},
 };
 
-/// Forms that need no token: whoever sends them has no session, or gives the secret itself.
+/// Forms without a token: their sender has no session, or sends the secret itself.
 const WITHOUT_TOKEN: [&str; 2] = ["/oauth/authorize", "/leaked"];
 
-/// The paths of the router's pages that a form is sent to.
+/// The routes of pages to which a form is sent.
 fn actions() -> BTreeSet<String> {
     let router = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/router.rs")).expect("the router");
     let pages = router.split("fn people(").nth(1).and_then(|rest| rest.split("\n}\n").next()).expect("the pages");

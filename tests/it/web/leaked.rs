@@ -1,4 +1,4 @@
-//! Owns leaked keys: the public form, signed reports, and how the owner is told.
+//! Owns tests of leaked keys: the public form, signed reports, and the mail to the owner.
 
 use std::{
     sync::{
@@ -25,11 +25,11 @@ use crate::harness::{
     wait,
 };
 
-/// Who reports leaks: a key pair, and a server that publishes its public half as GitHub does.
+/// A reporter of leaks: a key pair, and a server that publishes its public half as GitHub does.
 struct Reporter {
     pair: EcdsaKeyPair,
     url: String,
-    /// How often its keys were asked for.
+    /// How often its keys were fetched.
     asked: Arc<AtomicUsize>,
 }
 
@@ -159,7 +159,7 @@ async fn signed_report_revokes_keys_and_notifies_owners() {
     assert!(mail.contains("found in public at https://github.com/example/") && mail.contains("2026-11-21T"), "{mail}");
     assert!(mail.contains("@example.com>\nFrom:") && mail.contains("From: Example <keys@example.com>"), "{mail}");
     assert!(!mail.contains(&key), "{mail}");
-    // Told again, nothing is done again: the next mail is about the next key.
+    // Reported again, nothing is done again: the next mail is about the next key.
     report(&app, "key-1", &reporter.signature(&body), &body).await.status(200);
     assert_eq!(app.audit().await.iter().filter(|event| *event == "key.leaked").count(), 1);
     let body = json!([{ "token": safe, "type": "grantd_api_key", "url": "" }]).to_string();
@@ -201,7 +201,7 @@ async fn unsigned_report_changes_nothing() {
     let many = json!(many).to_string();
     report(&app, "key-1", &reporter.signature(&many), &many).await.oauth_error("invalid_request");
     app.introspect(&key).await.active();
-    // Where nothing is configured there is nothing to report to; where the reporter is away, nobody guesses.
+    // Without configuration there is no endpoint; if the reporter is unreachable, nothing is guessed.
     let silent = TestApp::new().await;
     report(&silent, "key-1", &good, &body).await.status(404);
     let away = Arc::new(TestApp::with(&[("leaks.keys_url", "http://127.0.0.1:1/keys")]).await);
@@ -267,7 +267,7 @@ async fn aborted_report_does_not_block_the_next() {
 
 #[tokio::test(start_paused = true)]
 async fn dead_mail_server_delays_a_stop_by_five_seconds_at_most() {
-    // It takes connections and never says a word; the clock is the test's own.
+    // It accepts connections and never answers; the clock is the test's own.
     let dead = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("smtp://{}", dead.local_addr().expect("an address"));
     let variables = [("GRANTD_MAIL__URL", url), ("GRANTD_MAIL__FROM", "keys@example.com".to_owned())];

@@ -132,7 +132,7 @@ async fn session_is_new_and_its_cookie_strict() {
     assert!(!session.contains("Domain"), "{session}");
     let first = browser.cookie(SESSION).expect("a session");
     assert_ne!(first, planted);
-    // Signing in again changes the value, and the old one is dead.
+    // Signing in again changes the value, and the old one is invalid.
     let client = app.confidential().await;
     let page = browser.follow(browser.get(&authorize_url(&client, &[("prompt", "login")])).await).await;
     sign_in(&browser, &page, "ada@example.com").await.status(303);
@@ -254,7 +254,7 @@ async fn return_from_consent_needs_no_second_sign_in() {
     assert!(on.body.contains("name=\"decision\""), "{}", on.body);
     let other = browser.get(&format!("/login?interaction={id}&switch=1")).await;
     assert!(other.body.contains("name=\"password\""), "{}", other.body);
-    // Where the app does ask for another sign-in, there is a form.
+    // If the app requires another sign-in, there is a form.
     let again = browser.get(&authorize_url(&client, &[("prompt", "login")])).await.location();
     let again = browser.get(&again).await;
     assert!(again.body.contains("requires you to sign in again") && again.body.contains("name=\"password\""));

@@ -206,7 +206,7 @@ async fn secret_is_rotated_with_or_without_overlap() {
     let reply = browser.post(&format!("{path}/secret"), &fields).await;
     let third = OAuthClient { secret: Some(element(&reply, "client-secret")), ..first.clone() };
     assert!(!works(&second).await && works(&third).await);
-    // The same form again rotates nothing.
+    // Sending the same form again rotates nothing.
     browser.post(&format!("{path}/secret"), &fields).await.page(409);
     assert!(works(&third).await);
     submit(&browser, &path, &format!("{path}/secret"), &[("overlap", "8d"), ("password", PASSWORD)]).await.page(400);

@@ -1,4 +1,4 @@
-//! Owns tests of `/settings/keys/{id}`: watching one key, bounding it, putting another in its place.
+//! Owns tests of `/settings/keys/{id}`: viewing one key, limiting it, replacing it.
 
 use axum::{
     body::Body,
@@ -24,7 +24,7 @@ async fn ada(app: &TestApp) -> (Browser<'_>, String, String) {
     (browser, id, key)
 }
 
-/// Calls the API's own page with a key, from an address and with a program's name.
+/// Calls the API with a key, from an address and with a user agent.
 async fn call(app: &TestApp, from: &str, key: &str) -> Reply {
     let request = Request::get("/v1/users/me")
         .header(header::AUTHORIZATION, format!("Bearer {key}"))
@@ -70,7 +70,7 @@ async fn rotation_keeps_the_old_key_for_the_overlap() {
     assert!(element(&reply, "before").contains("until 21 Nov 2026, 01:00 UTC"), "{}", reply.body);
     app.introspect(&old).await.active();
     app.introspect(&new).await.active();
-    // The two lead to each other, and a second successor would be one too many.
+    // The two link to each other, and there can be only one successor.
     let (shown, list) = (browser.get(&page(&id)).await.body, browser.get("/settings/keys").await.body);
     assert!(shown.contains("This key was replaced") && !shown.contains(&format!("action=\"{action}\"")), "{shown}");
     for words in ["Replaced by", "Replaces", "being replaced"] {
@@ -164,7 +164,7 @@ async fn networks_apply_immediately_and_malformed_ones_change_nothing() {
         assert!(!element(&reply, "key-networks-error").is_empty() && reply.body.contains("Nothing was changed"));
         assert!(!reply.body.contains("<script>"), "{}", reply.body);
     }
-    // Leaving the field out is not the same as emptying it.
+    // A missing field is not an empty one.
     browser.submit(&page(&id), &action, &[]).await.page(400);
     call(&app, "198.51.100.9", &key).await.status(200);
     let reply = browser.submit(&page(&id), &action, &[("networks", "192.0.2.0/24\r\n2001:db8::/32")]).await;
@@ -205,7 +205,7 @@ async fn widening_networks_requires_a_recent_sign_in() {
     call(&app, "203.0.113.1", &key).await.status(401);
     save("192.0.2.0/25 203.0.113.1", PASSWORD).await.status(303);
     call(&app, "203.0.113.1", &key).await.status(200);
-    // What has ended has nothing left to change.
+    // An expired key cannot be changed.
     app.app.store.revoke_key(app.now(), Default::default(), id.clone(), None).await.expect("revoked");
     let reply = browser.submit(LIST, &action, &[("networks", "192.0.2.0/25")]).await;
     assert!(reply.page(409).body.contains("no longer works"), "{}", reply.body);
@@ -283,7 +283,7 @@ async fn keys_of_other_users_cannot_be_seen_or_changed() {
         let theirs = submit(&eve, LIST, &format!("{}/{action}", page(&id)), &fields).await;
         let nobodys = submit(&eve, LIST, &format!("{}/{action}", page("key_missing")), &fields).await;
         same(&theirs, &nobodys);
-        // Nor by a form that was shown to another.
+        // A form that was shown to another user does not work either.
         let csrf = eve.get(LIST).await.input("csrf");
         browser.post(&format!("{}/{action}", page(&id)), &[("csrf", &csrf)]).await.page(403);
         browser.post(&format!("{}/{action}", page(&id)), &fields).await.page(403);

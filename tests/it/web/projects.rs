@@ -5,7 +5,7 @@ use crate::harness::{Browser, Reply, TestApp};
 
 const LIST: &str = "/settings/projects";
 
-/// Makes a project on the page; returns its path.
+/// Creates a project on the page; returns its path.
 async fn make(browser: &Browser<'_>, fields: &[(&str, &str)]) -> String {
     let reply = submit(browser, LIST, LIST, fields).await;
     let path = reply.location();
@@ -32,7 +32,7 @@ async fn project_page_shows_its_keys() {
     let key = element(&submit(&ada, &path, &format!("{path}/keys"), &fields).await, "key");
     let answer = app.introspect(&key).await.active();
     assert_eq!(answer["project"], path.rsplit('/').next().expect("an id"), "{answer}");
-    // On the page of all keys it can be chosen, and the list says where a key belongs.
+    // It can be chosen on the page of all keys, and the list shows each key's project.
     let id = path.rsplit('/').next().expect("an id");
     let fields = [("name", "Second"), ("scope", "read"), ("project", id)];
     let second = element(&submit(&ada, "/settings/keys", "/settings/keys", &fields).await, "key");
@@ -54,7 +54,7 @@ async fn single_uuid_key_is_replaced_immediately() {
     app.get_as("/v1/users/me", &old).await.status(200);
     let details = ada.get(&path).await;
     assert!(!details.body.contains("Generate new key") && details.body.contains("Regenerate API Key"));
-    // Nor by the other page, nor by a form that was open before.
+    // Nor on the other page, nor by a form that was opened before.
     let id = path.rsplit('/').next().expect("an id");
     let fields = [("scope", "read"), ("project", id)];
     let refused = submit(&ada, "/settings/keys", "/settings/keys", &fields).await;
@@ -134,7 +134,7 @@ async fn owner_changes_settings_but_not_administrator_fields() {
         assert_eq!(app.database.column(sql).await, none, "{other}");
     }
     assert!(app.database.column("SELECT user_id FROM projects").await.iter().all(|owner| *owner != bob));
-    // An unticked box is a no.
+    // An unticked box means no.
     ada.submit(&path, &path, &[("name", "Renamed"), ("key_form", "prefixed")]).await.status(303);
     assert!(!ada.get(&path).await.body.contains("value=\"yes\" checked"));
 }

@@ -1,4 +1,4 @@
-//! Owns tests of the way back to a page that needed a sign-in first. See `login` for signing in itself.
+//! Owns tests of returning to the page that required a sign-in. For signing in itself, see `login`.
 
 use grantd::model::audit::Origin;
 
@@ -21,13 +21,13 @@ async fn requested_page_is_shown_once_after_sign_in() {
     assert_eq!(browser.get(DENIED).await.location(), "/login", "where to is in no URL");
     let page = browser.get("/login").await;
     assert!(!page.body.contains("Your session ended"), "{}", page.body);
-    // A failed attempt forgets nothing.
+    // A failed attempt keeps it.
     browser.submit("/login", "/login", &[("email", ADA), ("password", "wrong")]).await.status(401);
     assert_eq!(log_in_with(&browser, &[]).await.location(), DENIED);
     let page = browser.get("/settings/keys").await;
     browser.post("/logout", &[("csrf", &page.input("csrf"))]).await.status(303);
     assert_eq!(log_in_with(&browser, &[]).await.location(), "/settings/keys", "once");
-    // It belongs to the browser that asked, and not for ever.
+    // It belongs to the browser, and expires.
     let (one, two) = (app.browser(), app.browser());
     one.get(DENIED).await.status(303);
     assert_eq!(log_in_with(&two, &[]).await.location(), "/settings/keys");
@@ -86,7 +86,7 @@ async fn parameters_do_not_choose_the_destination() {
             assert_eq!(browser.get(&format!("/login?{query}")).await.location(), "/settings/keys");
         }
     }
-    // Nor where an app waits.
+    // Nor if an app waits.
     let browser = app.browser();
     let login = browser.get(&authorize_url(&client, &[])).await.location();
     let page = browser.get(&format!("{login}&next=https://evil.example/")).await;

@@ -1,4 +1,4 @@
-//! Owns tests of `/settings/security`: changing one's password, seeing and ending one's sessions.
+//! Owns tests of `/settings/security`: changing the password, listing and ending sessions.
 
 use axum::http::{Request, header};
 
@@ -17,7 +17,7 @@ async fn change(browser: &Browser<'_>, current: &str, new: &str, again: &str) ->
     browser.submit(PAGE, "/settings/security/password", &fields).await
 }
 
-/// Signs in as a browser with words of its own.
+/// Signs in with this user agent.
 async fn log_in_as(browser: &Browser<'_>, agent: &str) {
     let csrf = browser.get("/login").await.input("csrf");
     let form = [("csrf", csrf.as_str()), ("email", ADA), ("password", PASSWORD)];
@@ -110,12 +110,12 @@ async fn sessions_are_listed_and_can_be_ended() {
     }
     let cookie = own.cookie("__Host-grantd_session").expect("a session");
     assert!(!page.body.contains(&cookie) && !page.body.contains(&grantd::model::secret::Digest::of(&cookie).text()));
-    // Each has a button of its own, but for this browser.
+    // Each has its own button, except this browser.
     let buttons: Vec<&str> = page.body.split("action=\"/settings/security/sessions/").skip(1).collect();
     assert_eq!(buttons.len(), 3, "two others, and all others at once: {}", page.body);
     let of_phone = page.body.split("<li>").find(|row| row.contains("Safari on iPhone")).expect("the phone's row");
     let action = of_phone.split("action=\"").nth(1).and_then(|rest| rest.split('\"').next()).expect("its form");
-    // Nobody else can use it.
+    // Other users cannot use it.
     stranger.submit(PAGE, action, &[]).await.page(404);
     phone.get(PAGE).await.page(200);
     let done = own.submit(PAGE, action, &[]).await;

@@ -1,4 +1,4 @@
-//! Owns tests of steps that want a recent sign-in or the password again.
+//! Owns tests of steps that require a recent sign-in or the password again.
 
 use grantd::model::{audit::Origin, client::ClientType};
 
@@ -94,7 +94,7 @@ async fn changing_or_deleting_an_app_after_ten_minutes_requires_the_password() {
         assert!(!element(&reply, "delete-password-error").is_empty(), "{}", reply.body);
     }
     assert!(!browser.get(&path).await.body.contains("evil.example"));
-    // What changes nothing needs no proof.
+    // A form without changes needs no password.
     browser.submit(&path, &path, &fields).await.status(303);
     let proof = ("password", PASSWORD);
     browser.submit(&path, &path, &[&moved[..], &[proof]].concat()).await.status(303);
@@ -159,7 +159,7 @@ async fn form_sent_during_a_password_reset_changes_nothing() {
         ("/consent".to_owned(), &consent),
     ];
     let before = (state(&app, &user, &client.id).await, app.audit().await.len());
-    // Another node sets the password: whether or not this one has heard of it, the session is over.
+    // Another node sets the password: whether or not this one has seen it, the session is over.
     let elsewhere = app.beside().await;
     let hash = app.hash("kestrel over a quiet lake").await;
     let set = elsewhere.app.store.set_password(app.now(), Origin::default(), user.clone(), hash).await;
@@ -175,7 +175,7 @@ async fn form_sent_during_a_password_reset_changes_nothing() {
     assert_eq!(after, (before.0, before.1 + 1), "the new password alone");
 }
 
-/// What a user's forms would change.
+/// Everything that a user's forms could change.
 async fn state(app: &TestApp, user: &str, client: &str) -> String {
     let store = &app.app.store;
     let keys = store.list_keys(app.now(), user, None).await.expect("keys");

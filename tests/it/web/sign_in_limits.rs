@@ -1,5 +1,5 @@
-//! Owns tests of what sign-ins cost others: what counts as a guess, how many succeed, whose turn it is. See `login` for the
-//! page itself.
+//! Owns tests of how sign-ins affect others: what counts as a guess, how many succeed, fair queues. For the page
+//! itself, see `login`.
 
 use grantd::{engine::limit::Throttle, model::audit::Origin};
 
@@ -15,7 +15,7 @@ async fn unchecked_password_does_not_count_as_a_guess() {
     let mut browser = app.browser();
     for attempt in 0..12 {
         browser.address = format!("198.51.100.{attempt}");
-        // Every place in the queue is taken, by others.
+        // Every place in the queue is taken by others.
         let queue: Vec<_> =
             (0..).map_while(|from| app.app.passwords.turn(None, &format!("sender {from}")).ok()).collect();
         let reply = browser.submit("/login", "/login", &[("email", ADA), ("password", PASSWORD)]).await;
@@ -105,7 +105,7 @@ async fn disconnecting_during_a_check_does_not_change_the_counts() {
     let csrf = browser.get("/login").await.input("csrf");
     let (by_account, by_address) = (Throttle::account(1), Throttle::address(3));
     let wait = async |guard, name: &str| app.app.limiter.retry_after(app.now(), guard, name).await;
-    // Sends the form, and hangs up as soon as the attempt is counted for its account.
+    // Sends the form, and disconnects as soon as the attempt is counted for its account.
     let hang_up = async |browser: &Browser<'_>, email: &str, password: &str| {
         let form = [("csrf", csrf.as_str()), ("email", email), ("password", password)];
         let account = format!("account:{email}");
@@ -120,7 +120,7 @@ async fn disconnecting_during_a_check_does_not_change_the_counts() {
     }
     until("its address is refused", async || wait(by_address, "192.0.2.7").await).await;
     browser.submit("/login", "/login", &[("email", ADA), ("password", PASSWORD)]).await.page(429);
-    // Nor is the right password a failure.
+    // The right password is not a failure either.
     browser.address = "203.0.113.5".to_owned();
     hang_up(&browser, ADA, PASSWORD).await;
     let account = format!("account:{ADA}");

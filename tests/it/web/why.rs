@@ -1,4 +1,4 @@
-//! Owns tests of `/settings/denied` and `/settings/activity`: what owners can find out.
+//! Owns tests of `/settings/denied` and `/settings/activity`.
 
 use grantd::store::NewUser;
 
@@ -131,7 +131,7 @@ async fn activity_is_paged_without_gaps_or_repeats() {
     let ada = app.user("ada@example.com").await;
     let browser = app.browser();
     browser.log_in("ada@example.com").await;
-    // Many of one moment, so that the moment alone does not say where a page ends.
+    // Many events at the same time, so that the time alone does not determine where a page ends.
     for count in 0..120 {
         if count % 40 == 0 {
             app.advance(60);
