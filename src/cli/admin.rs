@@ -40,13 +40,13 @@ const ANSWER_MAX: usize = 16 << 20;
 const PAGE: usize = 100;
 /// What the API answers about a missing thing, and the command that lists what exists.
 const HINTS: [(&str, &str); 7] = [
-    ("there is no such user", "`grantd user list` shows them"),
-    ("there is no such project", "`grantd project list --user EMAIL` shows them"),
-    ("there is no such key", "`grantd key list --user EMAIL` shows them"),
-    ("there is no such client (or it is an API's own)", "`grantd client list` shows them"),
-    ("there is no such plan", "`grantd plan list` shows them"),
-    ("there is no such API", "`grantd api list` shows them"),
-    ("there is no such rule", "`grantd api routes` shows them"),
+    ("there is no such user", "`grantd user list` lists them"),
+    ("there is no such project", "`grantd project list --user EMAIL` lists them"),
+    ("there is no such key", "`grantd key list --user EMAIL` lists them"),
+    ("there is no such client (or it is an API's own)", "`grantd client list` lists them"),
+    ("there is no such plan", "`grantd plan list` lists them"),
+    ("there is no such API", "`grantd api list` lists them"),
+    ("there is no such rule", "`grantd api routes` lists them"),
 ];
 
 /// A connection to the management API.

@@ -169,7 +169,7 @@ impl Error {
     /// The resource does not exist, or belongs to another user.
     #[must_use]
     pub fn not_found() -> Self {
-        Self::new(ErrorCode::NotFound, "not found")
+        Self::new(ErrorCode::NotFound, "there is nothing at this address")
     }
 
     /// An internal error, with its cause for the log.

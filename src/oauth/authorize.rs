@@ -1,4 +1,4 @@
-//! Owns `/oauth/authorize` (RFC 6749 §4.1). It decides the next step from stored state, on each visit anew. Pages never
+//! Owns `/oauth/authorize` (RFC 6749 §4.1). It decides the next step from stored state on each visit. Pages never
 //! call one another; they lead back here. There are two kinds of errors: before client and redirect URI are known, a
 //! page; afterwards, a redirect.
 

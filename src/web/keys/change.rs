@@ -75,7 +75,7 @@ pub async fn networks(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id
     Ok(redirect(&app, &format!("/settings/keys/{id}?done=networks")))
 }
 
-/// `POST /settings/keys/{id}/regenerate`: creates a new key, and the old one ends at once.
+/// `POST /settings/keys/{id}/regenerate`: creates a new key, and the old one stops working immediately.
 pub async fn regenerate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let old = owned(&app, &signed_in.user, &id).await?;

@@ -19,7 +19,7 @@ async fn allow_returns_the_user_with_a_code() {
         window.page(ASKED).await;
         let words = window.words().await;
         for shown in [
-            "You return to 127.0.0.1",
+            "Returns you to 127.0.0.1",
             "Local app",
             "On Example API, it will be able to",
             "May read read",

@@ -93,7 +93,7 @@ async fn pages_work_without_javascript() {
     assert_eq!(window.shown("button[data-copy]").await, 0, "they would do nothing");
     let key = window.text("#key").await;
     place.server.get_as("/v1/users/me", &key).await.status(200);
-    window.press("I have copied it, back to my keys").await;
+    window.press("I have copied it; back to my keys").await;
     window.page("API keys").await;
     window.click("button[popovertarget^='re']").await;
     window.press("Revoke key").await;

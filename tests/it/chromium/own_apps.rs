@@ -61,7 +61,7 @@ async fn changed_redirect_uris_apply_immediately() {
         assert_eq!(window.value("#app-uris").await, format!("{new} {new}/2"));
         place.goto(&authorize_url(&client, &[("redirect_uri", new)])).await;
         window.page("My app wants to access your account").await;
-        window.see("You return to app.example.com").await;
+        window.see("Returns you to app.example.com").await;
         place.server.get(&authorize_url(&client, &[("redirect_uri", old)])).await.page(400);
         place.window.close().await;
     }

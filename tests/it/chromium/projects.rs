@@ -32,10 +32,10 @@ async fn single_key_project_gets_a_key_and_a_replacement() {
         let old = window.text("#key").await;
         assert_eq!((old.len(), old.matches('-').count()), (36, 4), "{old}");
         place.server.get_as("/v1/users/me", &old).await.status(200);
-        window.press("I have copied it, back to Grid 7").await;
+        window.press("I have copied it; back to Grid 7").await;
         window.page("Grid 7").await;
         assert!(!window.source().await.contains(&old));
-        assert_eq!(window.shown("#new-key").await, 0, "one live key at a time");
+        assert_eq!(window.shown("#new-key").await, 0, "one active key at a time");
         assert_eq!(window.shown(".danger-zone button").await, 0, "nothing ends by one slip");
         window.click(".stack .danger-zone summary").await;
         window.page("Grid 7").await;
@@ -100,7 +100,7 @@ async fn network_errors_are_shown_and_the_input_kept() {
         window.press("Save networks").await;
         window.see("Nothing was changed.").await;
         window.page("Bounded").await;
-        assert!(window.text("#key-networks-error").await.starts_with("Nonsense is no network"));
+        assert!(window.text("#key-networks-error").await.starts_with("Nonsense is not a network"));
         window.fill("#key-networks", "127.0.0.1").await;
         window.press("Save networks").await;
         window.see("The key works only from one network.").await;

@@ -202,9 +202,9 @@ fn invalid_keys_are_refused_with_a_remedy() {
     here.api();
     here.user("alice@example.com");
     let create = ["key", "create", "--user", "alice@example.com", "--scope", "read"];
-    says(&here, &create[..4], "at least one scope is needed; scopes are: read write");
+    says(&here, &create[..4], "at least one scope is required; available scopes: read write");
     says(&here, &[&create[..], &["--scope", "admin"]].concat(), "there is no such scope; scopes are: read write");
-    says(&here, &[&create[..], &["--environment", "prod"]].concat(), "environment is one of: live, test");
+    says(&here, &[&create[..], &["--environment", "prod"]].concat(), "environment must be one of: live, test");
     for span in ["soon", "90", "", "9y", "-1d", "90é", "99999999999999999999d"] {
         says(
             &here,

@@ -139,7 +139,7 @@ async fn other_deployment_at_the_issuer_is_detected() {
     here.set("GRANTD_ISSUER", other.variable("GRANTD_ISSUER"));
     says(&here, "issuer", "fail", "another deployment answers");
     here.set("GRANTD_ISSUER", other.variable("GRANTD_ISSUER").replace("127.0.0.1", "localhost"));
-    says(&here, "issuer", "fail", "says that its issuer is \"http://127.0.0.1:");
+    says(&here, "issuer", "fail", "reports the issuer \"http://127.0.0.1:");
     drop(server);
 }
 
@@ -189,7 +189,7 @@ async fn schema_is_compared_and_not_migrated() {
     database.run("DELETE FROM schema_migrations WHERE version = 8").await;
     let before = versions().await;
     says(&here, "schema", "warn", "migrations not applied: 1");
-    assert_eq!(versions().await, before, "not brought up to date");
+    assert_eq!(versions().await, before, "not migrated");
     database.run("INSERT INTO schema_migrations (version) VALUES (9999)").await;
     says(&here, "schema", "fail", "Run a newer grantd");
 }
@@ -200,8 +200,8 @@ async fn mismatched_or_readable_secrets_fail() {
     here.serve().await.kill();
     let right = here.variable("GRANTD_MASTER_KEY").to_owned();
     here.set("GRANTD_MASTER_KEY", MasterKey::generate().text().to_string());
-    says(&here, "master key", "fail", "another master key");
-    says(&here, "signing keys", "fail", "cannot be opened");
+    says(&here, "master key", "fail", "the master key does not match");
+    says(&here, "signing keys", "fail", "cannot be decrypted");
     here.set("GRANTD_MASTER_KEY", right);
     says(&here, "signing keys", "ok", "");
     let month_ago = now().0 - 40 * 86_400_000;

@@ -205,7 +205,7 @@ async fn lost_key_file_is_reported_and_never_replaced() {
         &["doctor"],
     ] {
         let error = refused(&restored, command);
-        let words = "grantd.db.key is missing: put back the key file this database was created with";
+        let words = "grantd.db.key is missing: restore the key file this database was created with";
         assert!(error.contains(words), "{command:?}: {error}");
         assert!(!restored.path("grantd.db.key").exists(), "{command:?}");
     }
@@ -242,7 +242,7 @@ fn key_file_without_its_data_is_not_a_fresh_start() {
         let listen = format!("127.0.0.1:{}", here.port);
         for command in [&["serve", "--listen", &listen][..], &["user", "create", "--email", "bob@example.com"]] {
             let error = refused(&here, command);
-            assert!(error.contains("grantd.db holds no data: put the whole database back"), "{error}");
+            assert!(error.contains("grantd.db has no data: restore the whole database"), "{error}");
             assert_eq!(files(here.dir.path()), before, "nothing is begun");
         }
         assert_eq!(fs::read(here.path("grantd.db.key")).expect("a key"), key);
@@ -252,7 +252,7 @@ fn key_file_without_its_data_is_not_a_fresh_start() {
 #[tokio::test]
 async fn created_key_file_is_reported_once() {
     let here = newcomer();
-    let words = "created grantd.db.key: without it the database cannot be read; keep a copy";
+    let words = "created grantd.db.key: the database cannot be read without it; keep a copy";
     let server = here.serve().await;
     assert_eq!(server.log().matches(words).count(), 1, "{}", server.log());
     assert!(server.stop().success());
@@ -286,7 +286,7 @@ fn failed_backup_says_why() {
     create(&here, "a@example.com");
     here.json(&["backup", "b.db"]);
     for (target, words) in
-        [("b.db", "b.db exists already"), ("nowhere/b.db", "cannot create nowhere/b.db: No such file")]
+        [("b.db", "b.db already exists"), ("nowhere/b.db", "cannot create nowhere/b.db: No such file")]
     {
         let error = here.refused(&["backup", target]);
         assert!(error.contains(words) && !error.contains("try again"), "{error}");

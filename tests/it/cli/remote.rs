@@ -136,7 +136,7 @@ async fn ordinary_users_manage_their_own_things_and_see_errors() {
         let error = afar.refused(&[command, &["--server", base]].concat());
         assert!(error.contains(words) && error.lines().count() == 1, "{command:?}: {error}");
     };
-    says(&["key", "create", "--scope", "write"], "the credential itself does not have write");
+    says(&["key", "create", "--scope", "write"], "this credential does not have write");
     says(&["key", "create", "--scope", "read", "--user", "bob@example.com"], "only an administrator may set user");
     says(&["key", "list", "--user", "bob@example.com"], "there is no such user");
     says(&["key", "revoke", "key_x"], "there is no such key; `grantd key list");
@@ -161,7 +161,7 @@ async fn ordinary_users_manage_their_own_things_and_see_errors() {
     let mut other = Installation::new();
     other.set("GRANTD_API_KEY", text(&made, "key"));
     let error = other.refused(&["key", "list", "--server", base]);
-    assert!(error.contains("the credential is not valid: is GRANTD_API_KEY a live key"), "{error}");
+    assert!(error.contains("the credential is not valid: check that GRANTD_API_KEY is an active key"), "{error}");
     assert!(!error.contains(text(&made, "key")));
 }
 

@@ -38,7 +38,7 @@ async fn wrong_master_key_prevents_the_start() {
     let mut here = Installation::new();
     here.serve().await.kill();
     for (key, words) in [
-        ("9vL0yXgq4cYwz7bWzJt1mC5oHcZk0Q8sTn3uRfEaPdI=", "created with another master key"),
+        ("9vL0yXgq4cYwz7bWzJt1mC5oHcZk0Q8sTn3uRfEaPdI=", "the master key does not match this database"),
         ("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=", "the master key is not random"),
         ("short", "32 random bytes in base64"),
     ] {

@@ -34,7 +34,7 @@ async fn works_on(mut here: Installation) {
     here.set("GRANTD_MASTER_KEY", MASTER_KEY);
     // Only a start migrates the schema: a command refuses, and a backup has the old schema.
     let refused = here.refused(&["key", "list"]);
-    assert!(refused.contains("the database is at schema 8") && refused.contains("grantd serve"), "{refused}");
+    assert!(refused.contains("the database has schema 8") && refused.contains("grantd serve"), "{refused}");
     if here.variable("GRANTD_DATABASE_URL").starts_with("sqlite:") {
         here.json(&["backup", "copy.db"]);
         let copy = rusqlite::Connection::open(here.path("copy.db")).expect("a copy");

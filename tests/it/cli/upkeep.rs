@@ -123,7 +123,7 @@ async fn backup_of_a_running_server_is_complete() {
     assert_eq!(made["backup"], json!(copy.display().to_string()));
     let mode = std::os::unix::fs::PermissionsExt::mode(&copy.metadata().expect("a file").permissions());
     assert_eq!(mode & 0o777, 0o600);
-    assert!(here.refused(&["backup", &copy.display().to_string()]).contains("exists already"));
+    assert!(here.refused(&["backup", &copy.display().to_string()]).contains("already exists"));
     server.kill();
     here.set("GRANTD_DATABASE_URL", format!("sqlite:{}", copy.display()));
     let restored = here.serve().await;

@@ -79,7 +79,7 @@ async fn regenerating_the_only_uuid_key_ends_the_old_one() {
     assert_eq!((parts, &first[14..15]), (vec![8, 4, 4, 4, 12], "4"), "{first}");
     let answer = app.introspect(&first).await.active();
     assert_eq!((&answer["key_id"], &answer["project"]), (&json!(id), &json!(grid.id)));
-    refused(make(&app, &grid).await, "one live key at a time");
+    refused(make(&app, &grid).await, "allows one active key");
     refused(replace(&app, &id, 3600).await, "without an overlap");
     app.introspect(&first).await.active();
     let (second_id, second) = replace(&app, &id, 0).await.expect("replaced");

@@ -256,7 +256,7 @@ async fn start_requires_the_right_master_key() {
     let app = TestApp::new().await;
     let config = app.app.config.clone();
     let other = App::new(config.clone(), MasterKey::generate(), Clock::manual(START)).await;
-    assert!(other.expect_err("another key").to_string().contains("another master key"));
+    assert!(other.expect_err("another key").to_string().contains("the master key does not match"));
     App::new(config, app.master.clone(), Clock::manual(START)).await.expect("the same key");
     // No key is built in, and sample keys are refused; see `edge::process` for nodes without one.
     assert!(Config::load(None, [], &[]).expect("embedded").master_key.expose_secret().is_empty());

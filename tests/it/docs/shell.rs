@@ -163,7 +163,7 @@ async fn demo_shows_the_first_step_and_prints_the_commands() {
     again.ready().await;
     let log = again.log();
     // Both starts are in one log; the second start prints the commands after its screen.
-    let (_, printed) = log.rsplit_once("begins anew.\n").expect("the screen");
+    let (_, printed) = log.rsplit_once("starts over.\n").expect("the screen");
     let code = printed.lines().filter_map(|line| line.strip_prefix("   "));
     let shown = commands(&section("docs/quick-start.md", "the flow"));
     assert_eq!(lines(&code.collect::<Vec<_>>().join("\n")), shown, "{printed}");

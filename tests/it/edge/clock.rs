@@ -27,7 +27,7 @@ async fn server_with_a_clock_far_behind_does_not_start() {
     };
     for behind in [-301, -3600, -86_400] {
         let error = start(behind).await.expect_err("too far behind").to_string();
-        assert!(error.contains("correct the clock") && error.contains("restore a backup"), "{error}");
+        assert!(error.contains("correct the clock") && error.contains("restore an older backup"), "{error}");
     }
     for near in [-299, 0, 3600, WEEK] {
         start(near).await.expect("a start");
@@ -114,23 +114,23 @@ async fn expired_rows_are_refused_before_they_are_purged() {
     app.advance(WEEK);
     for table in ["grants", "sessions", "interactions", "api_keys", "client_secrets"] {
         let count = app.database.column(&format!("SELECT COUNT(*) FROM {table}")).await;
-        assert_ne!(count, ["0"], "{table} was swept: this test proves nothing");
+        assert_ne!(count, ["0"], "{table} was purged: this test proves nothing");
     }
-    let refused = async |sweep: &str| {
+    let refused = async |when: &str| {
         for dead in [&access, &key, &own] {
-            assert_eq!(app.introspect(dead).await.body, r#"{"active":false}"#, "{sweep}");
+            assert_eq!(app.introspect(dead).await.body, r#"{"active":false}"#, "{when}");
         }
         app.get_as("/v1/users/me", &key).await.status(401);
-        assert_eq!(browser.get("/settings/keys").await.location(), "/login", "{sweep}");
+        assert_eq!(browser.get("/settings/keys").await.location(), "/login", "{when}");
         browser.get(&waiting).await.page(400);
         let old = [("grant_type", "client_credentials")];
         app.post_as(&client, "/oauth/token", &old).await.oauth_error("invalid_client");
     };
-    refused("before the sweep").await;
+    refused("before the purge").await;
     assert_ne!(app.database.column("SELECT COUNT(*) FROM grants").await, ["0"]);
-    app.app.store.purge_expired(app.now(), 1).await.expect("swept");
+    app.app.store.purge_expired(app.now(), 1).await.expect("purged");
     assert_eq!(app.database.column("SELECT COUNT(*) FROM grants").await, ["0"]);
-    refused("after the sweep").await;
+    refused("after the purge").await;
 
     // The code and the refresh token of a client that can still authenticate.
     let app = TestApp::with(&[("lifetimes.grant_seconds", "3600")]).await;

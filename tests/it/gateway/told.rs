@@ -303,7 +303,7 @@ async fn owner_sees_request_required_scope_and_advice() {
     let eve = app.browser();
     eve.log_in("eve@example.com").await;
     let scope = "This key has read. GET /v1/docks needs write. Create a key with it.";
-    let route = "GET /v1/elsewhere is not part of what this API allows. Check the method and the path.";
+    let route = "GET /v1/elsewhere is not allowed by this API. Check the method and the path.";
     // Before they are written and after.
     for _ in 0..2 {
         let all = browser.get("/settings/denied").await.body;

@@ -117,5 +117,5 @@ async fn running_server_continues_and_sees_imported_keys() {
     }
     // The feed has the first imported key, and none after it.
     let after = database(&here).column("SELECT seq FROM feed").await[0].parse::<i64>().expect("a number");
-    assert_eq!(after - feed, 1 + tokens, "one change for the import, one for each key that was made beside it");
+    assert_eq!(after - feed, 1 + tokens, "one change for the import, one for each key created meanwhile");
 }

@@ -34,7 +34,7 @@ async fn code_reuse_revokes_the_grant() {
         let refresh = flow::refresh(&app, &client, &reply.status(200).text("refresh_token")).await;
         let issued = [reply.text("access_token"), refresh.text("access_token")];
         app.advance(seconds);
-        app.app.store.purge_expired(app.now(), app.app.config.lifetimes.audit_seconds).await.expect("swept");
+        app.app.store.purge_expired(app.now(), app.app.config.lifetimes.audit_seconds).await.expect("purged");
         for access_token in issued.iter().filter(|_| seconds < 3600) {
             app.introspect(access_token).await.active();
         }
@@ -94,7 +94,7 @@ async fn expired_codes_are_refused() {
         assert_refused(&exchange(&app, client, &late).await, "invalid_grant", &[&late]);
     }
     app.advance(app.app.config.lifetimes.grant_seconds);
-    app.app.store.purge_expired(app.now(), app.app.config.lifetimes.audit_seconds).await.expect("swept");
+    app.app.store.purge_expired(app.now(), app.app.config.lifetimes.audit_seconds).await.expect("purged");
     assert_refused(&exchange(&app, &client, &swept).await, "invalid_grant", &[&swept]);
 }
 

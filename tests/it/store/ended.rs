@@ -97,7 +97,7 @@ async fn anonymous_refusals_do_not_displace_those_of_owners(base: Base) {
         );
         base.database.run(&rows).await;
     }
-    while base.store.purge_expired(later, 400 * DAY).await.expect("swept") {}
+    while base.store.purge_expired(later, 400 * DAY).await.expect("purged") {}
     let count = async |owner: &str| {
         base.database.column(&format!("SELECT COUNT(*) FROM denials WHERE {owner}")).await.remove(0)
     };
@@ -150,7 +150,7 @@ async fn only_keys_that_ended_a_year_ago_are_deleted(base: Base) {
     }
     let kept = async |days: i64, seconds: i64| {
         let now = NOW.plus_seconds(days * DAY + seconds);
-        while base.store.purge_expired(now, 400 * DAY).await.expect("swept") {}
+        while base.store.purge_expired(now, 400 * DAY).await.expect("purged") {}
         let mut kept = Vec::new();
         for (secret, key) in [&revoked, &expired, &later, &live] {
             let found = base.store.find_key_by_digest(&secret.digest()).await.expect("a look");

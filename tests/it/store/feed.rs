@@ -102,7 +102,7 @@ async fn feed_reader_with_purged_changes_trusts_nothing(base: Base) {
     looked(&mut feed, &other).await;
     let untouched = cached(&other, EntityKind::User, "user_untouched");
     base.store.insert_user(NOW, who(), new_user("bob@example.com")).await.expect("a user");
-    base.store.purge_expired(NOW.plus_seconds(2 * 86_400), 86_400).await.expect("swept");
+    base.store.purge_expired(NOW.plus_seconds(2 * 86_400), 86_400).await.expect("purged");
     base.store.insert_client(NOW.plus_seconds(2 * 86_400), who(), new_client()).await.expect("a client");
     looked(&mut feed, &other).await;
     assert!(!other.freshness().is_fresh(&untouched));

@@ -162,7 +162,7 @@ async fn reuse_outside_the_grace_window_revokes_the_grant(base: Base) {
         refused(base.rotate(later(seconds), &id, first + 1, grace_ms).await, "revoked");
         assert_eq!(base.audit(50).await.iter().filter(|event| *event == "refresh.reuse").count(), 1);
         base.seal().await;
-        base.store.purge_expired(later(1000 * 86_400), 1).await.expect("swept");
+        base.store.purge_expired(later(1000 * 86_400), 1).await.expect("purged");
     }
 }
 

@@ -107,7 +107,7 @@ async fn rotation_never_extends_the_old_key(base: Base) {
     assert_eq!(base.stored(&next).await.expires_at, None);
     let (again, none, _) = rotate(&key, 200).await;
     assert!(matches!(again, Err(Error::Refused(_))), "it has a successor");
-    assert!(base.store.find_key_by_digest(&none.digest()).await.expect("a look").is_none(), "nothing was made");
+    assert!(base.store.find_key_by_digest(&none.digest()).await.expect("a look").is_none(), "nothing was created");
     assert_eq!(base.stored(&secret).await.expires_at, Some(NOW.plus_seconds(100)), "not later");
     let (done, last, _) = rotate(&record, 0).await;
     assert!(done.expect("an answer"));
@@ -256,7 +256,7 @@ async fn concurrent_nodes_create_one_signing_key(base: Base) {
         base.store.insert_signing_key(NOW, who(), key("a")),
         other.insert_signing_key(NOW, who(), key("b"))
     );
-    assert_ne!(one.expect("an answer"), two.expect("an answer"), "one of them made it");
+    assert_ne!(one.expect("an answer"), two.expect("an answer"), "one of them created it");
     let keys = base.store.signing_keys().await.expect("keys");
     assert_eq!(keys.len(), 1);
     base.store.delete_signing_key(NOW, who(), keys[0].kid.clone()).await.expect("dropped");

@@ -199,23 +199,23 @@ async fn purge_deletes_only_expired_rows(base: Base) {
         (grant, token, waiting)
     };
     let day = 86_400;
-    assert!(!base.store.purge_expired(NOW.plus_seconds(59), day).await.expect("swept"));
+    assert!(!base.store.purge_expired(NOW.plus_seconds(59), day).await.expect("purged"));
     assert_eq!(is_there().await, (true, true, true));
-    assert!(!base.store.purge_expired(NOW.plus_seconds(61), day).await.expect("swept"));
+    assert!(!base.store.purge_expired(NOW.plus_seconds(61), day).await.expect("purged"));
     assert_eq!(is_there().await, (true, true, false), "what others may still know waits a day for their clocks");
     base.seal().await;
     assert!(!base.audit(100).await.is_empty());
-    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 61), day).await.expect("swept"));
+    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 61), day).await.expect("purged"));
     assert_eq!(is_there().await, (true, false, false));
-    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 601), day).await.expect("swept"));
+    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 601), day).await.expect("purged"));
     assert_eq!(is_there().await, (false, false, false), "a code that nobody redeemed leads nowhere");
     assert!(base.audit(100).await.is_empty());
     for n in 0..501 {
         let token = base.store.revoke_token(NOW, who(), format!("jti_{n}"), base.client.clone(), NOW).await;
         token.expect("revoked");
     }
-    assert!(base.store.purge_expired(NOW.plus_seconds(day + 1), day).await.expect("swept"), "there may be more");
-    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 1), day).await.expect("swept"));
+    assert!(base.store.purge_expired(NOW.plus_seconds(day + 1), day).await.expect("purged"), "there may be more");
+    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 1), day).await.expect("purged"));
 }
 
 async fn backup_is_complete(base: Base) {

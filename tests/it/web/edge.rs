@@ -69,7 +69,7 @@ async fn notices_are_sentences_with_the_request_id() {
     let reply = app.get("/nowhere").await;
     reply.page(404);
     assert!(
-        reply.body.contains("There is nothing here.") && reply.body.contains(reply.header("x-request-id")),
+        reply.body.contains("There is nothing at this address.") && reply.body.contains(reply.header("x-request-id")),
         "{}",
         reply.body
     );

@@ -127,7 +127,7 @@ async fn revocation_stops_the_key_immediately() {
     assert_eq!(reply.location(), "/settings/keys?done=revoked");
     app.introspect(&key).await.inactive();
     let list = browser.follow(reply).await;
-    assert!(list.body.contains("The key was revoked") && list.body.contains("1 no longer working"), "{}", list.body);
+    assert!(list.body.contains("The key was revoked") && list.body.contains("1 revoked or expired"), "{}", list.body);
     assert!(!list.body.contains(&format!("/{id}/revoke")));
 }
 

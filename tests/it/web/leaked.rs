@@ -302,7 +302,7 @@ async fn revocation_by_a_holder_notifies_the_owner() {
     let mail = next(&mut mails).await;
     assert!(
         mail.contains("alice@example.com")
-            && mail.contains("with the key itself, from 192.0.2.")
+            && mail.contains("by someone who has the key, from 192.0.2.")
             && !mail.contains(&key),
         "{mail}"
     );

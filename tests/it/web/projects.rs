@@ -59,10 +59,10 @@ async fn single_uuid_key_is_replaced_immediately() {
     let fields = [("scope", "read"), ("project", id)];
     let refused = submit(&ada, "/settings/keys", "/settings/keys", &fields).await;
     refused.page(400);
-    assert!(element(&refused, "key-project-error").contains("one live key at a time"), "{}", refused.body);
+    assert!(element(&refused, "key-project-error").contains("allows one active key"), "{}", refused.body);
     let refused = submit(&ada, &path, &format!("{path}/keys"), &[("scope", "read")]).await;
     refused.page(400);
-    assert!(refused.body.contains("one live key at a time"), "{}", refused.body);
+    assert!(refused.body.contains("allows one active key"), "{}", refused.body);
     // The button of the details page.
     let at = details.body.find("/regenerate\"").expect("a form");
     let start = details.body[..at].rfind("/settings/keys/").expect("its action");

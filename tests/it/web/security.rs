@@ -63,7 +63,7 @@ async fn password_change_requires_the_current_and_an_acceptable_new_one() {
     browser.log_in(ADA).await;
     for (current, new, again, why) in [
         ("not my password", NEW, NEW, "The password is wrong."),
-        (PASSWORD, "short", "short", "A password has at least 15 characters"),
+        (PASSWORD, "short", "short", "The password must have at least 15 characters"),
         (PASSWORD, "passwordpassword", "passwordpassword", "This password is easy to guess"),
         (PASSWORD, "ada@example.com ada", "ada@example.com ada", "This password is easy to guess"),
         (PASSWORD, NEW, "kestrel over a quiet pond", "The passwords do not match."),

@@ -30,7 +30,7 @@ async fn owner_finds_the_reason_by_request_id() {
         let page = browser.get(&format!("{DENIED}?request_id=%20{request_id}%20")).await;
         page.page(200);
         for words in
-            ["Expired 3 h ago.", "401 not let in", "192.0.2.1", "Nightly backup", &id, "21 Nov 2026, 04:00 UTC"]
+            ["Expired 3 h ago.", "401 unauthorized", "192.0.2.1", "Nightly backup", &id, "21 Nov 2026, 04:00 UTC"]
         {
             assert!(page.body.contains(words), "{words}: {}", page.body);
         }
