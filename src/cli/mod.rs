@@ -99,7 +99,7 @@ enum Command {
     /// Manage the keys that sign access tokens
     #[command(subcommand)]
     SigningKey(signing_key::SigningKeyCommand),
-    /// Revoke access tokens and refresh tokens
+    /// Revoke access tokens, refresh tokens and API keys
     #[command(subcommand)]
     Token(token::TokenCommand),
     /// Show the audit log, newest first
