@@ -41,7 +41,7 @@ impl Request {
 
     /// Redeems the code, once. A wrong verifier or redirect URI invalidates the code; a wrong `resource` does not.
     pub async fn redeem(self, app: &App, info: &RequestInfo, client: &Arc<Client>) -> Result<Authorization, Error> {
-        const UNKNOWN: &str = "unknown authorization code";
+        const UNKNOWN: &str = "the code is not known";
         let id = app.grant_tokens.read_code(&self.code).ok_or_else(|| Error::invalid_grant(UNKNOWN))?;
         let idle_expires_at = info.now.plus_seconds(app.config.lifetimes.refresh_idle_seconds);
         let (checked_client, catalog) = (Arc::clone(client), app.catalog.current());

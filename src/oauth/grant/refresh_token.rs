@@ -37,7 +37,7 @@ impl Request {
 
     /// Rotates the refresh token. Errors in the rest of the request are found first, and leave the token usable.
     pub async fn redeem(self, app: &App, info: &RequestInfo, client: &Arc<Client>) -> Result<Authorization, Error> {
-        const UNKNOWN: &str = "unknown refresh token";
+        const UNKNOWN: &str = "the refresh token is not known";
         let presented = app.grant_tokens.read_refresh_token(&self.refresh_token);
         let (id, generation) = presented.ok_or_else(|| Error::invalid_grant(UNKNOWN))?;
         let rotation = Rotation {
