@@ -254,8 +254,7 @@ async fn next_step(app: &App, now: Timestamp, viewer: &Viewer, waiting: &Waiting
 }
 
 /// Whether to ask the user for consent: the first time; for more access than before; if the app's name or host changed
-/// since; and every time if the client cannot authenticate
-/// (RFC 8252 §8.6).
+/// since; and every time if the client cannot authenticate (RFC 8252 §8.6).
 async fn must_ask(
     app: &App,
     user_id: &str,

@@ -266,7 +266,7 @@ fn render(
             many => (principal.scopes.to_string(), Audience::Many(many)),
         },
     };
-    // An API may know its user's name, but a client may only have access without it.
+    // The API, with which the user has an account, may know the user's name; a client may not.
     let user = principal.user.as_ref().filter(|_| matches!(caller, IntrospectionCaller::ResourceServer(_)));
     let reuse_until = now.plus_seconds(REUSE_SECONDS);
     let answer = IntrospectionResponse {
