@@ -171,7 +171,10 @@ async fn key_scopes_must_exist_and_be_given() {
         [json!({}), json!({ "scopes": [] }), json!({ "scopes": ["nothing"] }), json!({ "scopes": ["all", "read"] })]
     {
         let problem = alice.post("/keys", body.clone()).await.problem(400, "invalid_scope");
-        assert!(problem["detail"].as_str().is_some_and(|words| words.contains("scopes are: read write")), "{problem}");
+        assert!(
+            problem["detail"].as_str().is_some_and(|words| words.contains("available scopes: read write")),
+            "{problem}"
+        );
     }
     // `all` means all of the deployment's own APIs; scopes of the management API must be named.
     let all = alice.post("/keys", json!({ "scopes": ["all"] })).await;

@@ -34,7 +34,7 @@ async fn credential_and_scope_are_required() {
         );
         // The key's owner can see the reason.
         let why = app.app.denials.of_request(&app.app.store, reply.header("x-request-id"), Some(&caller.user)).await;
-        assert_eq!(why.expect("records")[0].reason, "scope grantd:keys:write missing");
+        assert_eq!(why.expect("records")[0].reason, "missing scope grantd:keys:write");
         let instance = format!("{ISSUER}/settings/denied?request_id={}", reply.header("x-request-id"));
         assert_eq!(problem["instance"], instance);
     }

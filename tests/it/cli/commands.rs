@@ -138,7 +138,7 @@ fn invalid_clients_are_refused_with_a_remedy() {
     says(&here, &create[..4], "the authorization code grant requires 1 to 20 redirect URIs");
     says(&here, &[&create[..4], &["--redirect-uri", "http://app.example.com/"]].concat(), "https");
     says(&here, &[&create[..4], &["--redirect-uri", "https://*.example.com/"]].concat(), "redirect");
-    says(&here, &[&create[..], &["--scope", "admin"]].concat(), "there is no such scope; scopes are: read write");
+    says(&here, &[&create[..], &["--scope", "admin"]].concat(), "there is no such scope; available scopes: read write");
     says(&here, &[&create[..], &["--type", "secret"]].concat(), "possible values: public, confidential");
     says(&here, &[&create[..], &["--grant-type", "password"]].concat(), "possible values: authorization_code");
     says(&here, &[&create[..], &["--type", "public", "--without-pkce"]].concat(), "a public client must use PKCE");
@@ -203,7 +203,7 @@ fn invalid_keys_are_refused_with_a_remedy() {
     here.user("alice@example.com");
     let create = ["key", "create", "--user", "alice@example.com", "--scope", "read"];
     says(&here, &create[..4], "at least one scope is required; available scopes: read write");
-    says(&here, &[&create[..], &["--scope", "admin"]].concat(), "there is no such scope; scopes are: read write");
+    says(&here, &[&create[..], &["--scope", "admin"]].concat(), "there is no such scope; available scopes: read write");
     says(&here, &[&create[..], &["--environment", "prod"]].concat(), "environment must be one of: live, test");
     for span in ["soon", "90", "", "9y", "-1d", "90é", "99999999999999999999d"] {
         says(

@@ -60,7 +60,7 @@ async fn demo_works_under_every_local_name() {
     let server = demo_at(&here, "0.0.0.0", here.port).await;
     let log = server.log();
     assert!(log.contains(&format!("http://localhost:{}/oauth/authorize?", here.port)), "{log}");
-    assert!(log.contains("Other machines can reach it too"), "{log}");
+    assert!(log.contains("Other machines can reach this server"), "{log}");
     for host in ["127.0.0.1", "localhost"] {
         sign_in(&here, &server, &format!("http://{host}:{}", here.port)).await;
     }
@@ -79,8 +79,7 @@ async fn used_port_creates_nothing_and_suggests_another() {
     let taken = TcpListener::bind(("127.0.0.1", here.port)).expect("a port");
     for command in ["demo", "serve"] {
         let error = here.refused(&[command, "--listen", &format!("127.0.0.1:{}", here.port)]);
-        let words =
-            format!("another program does already; choose another port, such as --listen 127.0.0.1:{}", here.port + 1);
+        let words = format!("it is in use; choose another port, such as --listen 127.0.0.1:{}", here.port + 1);
         assert!(error.contains(&words), "{error}");
         assert_eq!(fs::read_dir(here.dir.path()).expect("a directory").count(), 0);
     }
@@ -129,7 +128,9 @@ async fn restart_replaces_revoked_examples_and_fresh_starts_over() {
     let listen = format!("127.0.0.1:{}", here.port);
     assert!(here.refused(&["demo", "--listen", &listen]).contains("grantd demo --fresh"));
     fs::write(&env, kept).expect("written");
-    assert!(here.refused(&["demo", "--fresh", "--database", "sqlite:mine.db"]).contains("leave --database out"));
+    assert!(
+        here.refused(&["demo", "--fresh", "--database", "sqlite:mine.db"]).contains("do not use it with --database")
+    );
     let server = demo(&here, &["--listen", &listen, "--fresh"], here.port).await;
     server.get_as("/v1/users/me", &revived).await.status(401);
     server.get_as("/v1/users/me", &variable(&here, "API_KEY")).await.status(200);
@@ -157,5 +158,5 @@ fn other_databases_are_not_turned_into_demos() {
     assert!(here.run(&["user", "create", "--email", "alice@example.com"]).status.success());
     let listen = format!("127.0.0.1:{}", here.port);
     let error = here.refused(&["demo", "--listen", &listen, "--database", "sqlite:grantd.db"]);
-    assert!(error.contains("this database is not the demo's"), "{error}");
+    assert!(error.contains("this is not a demo database"), "{error}");
 }

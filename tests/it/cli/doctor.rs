@@ -93,7 +93,7 @@ async fn healthy_deployment_passes_every_check() {
     assert!(ran.status.success() && ran.err.is_empty(), "{ran:?}");
     let lines: Vec<&str> = ran.out.lines().collect();
     assert_eq!(lines.len(), checks.len() + 1, "one line a check and a verdict: {}", ran.out);
-    assert_eq!(lines[lines.len() - 1], "warn: of 15 checks 14 ok, 1 warn, 0 fail");
+    assert_eq!(lines[lines.len() - 1], "warn: 15 checks: 14 ok, 1 warn, 0 fail");
     assert!(lines[0].starts_with("warn  configuration    the issuer http://127.0.0.1:"), "{}", ran.out);
     server.kill();
     says(&here, "issuer", "fail", "cannot be reached");
@@ -258,7 +258,7 @@ fn unreachable_services_fail() {
     says(&here, "trusted proxies", "ok", "10.0.0.7/32");
     let text = here.run(&["doctor"]);
     let last = text.out.lines().last().expect("a verdict");
-    assert!(last.starts_with("fail: of 15 checks ") && last.ends_with(" 3 fail"), "{last}");
+    assert!(last.starts_with("fail: 15 checks: ") && last.ends_with(" 3 fail"), "{last}");
     assert_eq!(text.err, "grantd: 3 of 15 checks failed\n");
 }
 
@@ -280,7 +280,7 @@ async fn mail_server_is_checked_without_sending_mail() {
         }
         heard
     });
-    says(&here, "mail", "warn", "sent from grantd <no-reply@localhost>");
+    says(&here, "mail", "warn", "the sender is grantd <no-reply@localhost>");
     let heard = heard.join().expect("what it heard");
     assert!(heard.starts_with("EHLO") && !heard.contains("MAIL FROM"), "{heard}");
 }

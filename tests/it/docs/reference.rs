@@ -8,7 +8,7 @@ use grantd::{cli::Cli, config::DEFAULTS};
 
 use super::assert_current;
 
-const MADE: &str = "<!-- Made from the code: GRANTD_WRITE_DOCS=1 cargo test --test it docs:: writes it. -->";
+const MADE: &str = "<!-- Generated from the code: GRANTD_WRITE_DOCS=1 cargo test --test it docs:: writes it. -->";
 
 /// A text in a table cell, or on a line of Markdown.
 fn plain(text: &str) -> String {
