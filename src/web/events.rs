@@ -157,7 +157,7 @@ fn sentence_of(event: &str, is_refused: bool) -> Option<(About, &'static str, &'
         ("consent", false) => (Client, "You allowed ", " to use your account", Good),
         ("consent", true) => (Client, "You did not allow ", " to use your account", Quiet),
         ("consent.withdraw", _) => (Client, "You removed the access of ", "", Bad),
-        ("code.issue", _) => (Client, "You signed in to ", "", Quiet),
+        ("code.issue", _) => (Client, "You continued to ", "", Quiet),
         ("code.redeem", false) => (Client, "", " got access to your account", Quiet),
         ("code.redeem", true) => (Client, "", " was refused access to your account", Warn),
         ("code.reuse" | "refresh.reuse", _) => {

@@ -81,7 +81,7 @@ async fn network_errors_are_shown_and_the_input_kept() {
         window.press("Generate new key").await;
         window.see("The key was not created.").await;
         window.page("API keys").await;
-        assert!(window.text("#key-networks-error").await.contains("write 10.0.0.0/8 instead"));
+        assert!(window.text("#key-networks-error").await.contains("use 10.0.0.0/8 instead"));
         assert_eq!(window.value("#key-name").await, "Bounded");
         assert_eq!(window.value("#key-networks").await, "10.0.0.7/8", "what was typed is there to correct");
         window.fill("#key-networks", "10.0.0.0/8").await;

@@ -163,7 +163,7 @@ async fn only_creating_commands_create_a_database() {
     let here = newcomer();
     for command in READERS {
         let error = refused(&here, command);
-        assert!(error.contains("no database at grantd.db: `grantd serve`"), "{command:?}: {error}");
+        assert!(error.contains("no database at grantd.db; `grantd serve`"), "{command:?}: {error}");
         assert_eq!(files(here.dir.path()), BTreeSet::new(), "{command:?}");
     }
     fs::write(here.path("keys.csv"), "key,owner\n").expect("written");
@@ -277,7 +277,7 @@ fn readable_files_are_reported_and_dangling_links_not_followed() {
     create(&here, "a@example.com");
     fs::set_permissions(here.path("grantd.db"), fs::Permissions::from_mode(0o644)).expect("changed");
     let ran = here.run(&["user", "list"]);
-    assert!(ran.err.contains("grantd.db can be read by others: chmod 600 grantd.db"), "{ran:?}");
+    assert!(ran.err.contains("other users can read grantd.db; run chmod 600 grantd.db"), "{ran:?}");
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn unknown_settings_in_the_file_are_fatal_with_line_and_suggestion() {
         ("lisen = \"127.0.0.1:1\"\n", "lisen: there is no such setting; did you mean listen? (grantd.toml, line 1)"),
         ("\n[limit]\nbody_bytes = 4096\n", "did you mean limits.body_bytes? (grantd.toml, line 3)"),
         ("limits = 3\n", "limits: is a section, such as [limits]"),
-        ("listen = \n", "grantd.toml, line 1: this is not valid TOML"),
+        ("listen = \n", "grantd.toml, line 1: not valid TOML"),
     ] {
         fs::write(here.path("grantd.toml"), text).expect("written");
         let error = here.refused(&["serve"]);

@@ -68,7 +68,7 @@ async fn empty_database_has_no_users_and_prints_first_steps() {
 #[test]
 fn invalid_value_prevents_the_start_with_a_remedy() {
     for (name, value, words) in [
-        ("GRANTD_ISSUER", "http://auth.example.com", "issuer: https, or http on loopback"),
+        ("GRANTD_ISSUER", "http://auth.example.com", "issuer: an https URL, or http on loopback"),
         ("GRANTD_LISTEN", "nowhere", "listen"),
         ("GRANTD_DATABASE_URL", "mysql://x", "database: sqlite:PATH or postgres://"),
         ("GRANTD_LIFETIMES__CODE_SECONDS", "0", "lifetimes.code_seconds: 1 to 600 seconds"),

@@ -75,7 +75,7 @@ async fn repeated_form_creates_one_key() {
     let key = element(&first, "key");
     let second = browser.post(PAGE, &fields).await;
     second.page(409);
-    assert!(second.body.contains("sent before") && !second.body.contains(&key), "{}", second.body);
+    assert!(second.body.contains("already sent") && !second.body.contains(&key), "{}", second.body);
     assert_eq!(second.body.matches("<bdi>Once</bdi></a>").count(), 1, "{}", second.body);
 }
 

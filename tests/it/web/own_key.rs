@@ -99,7 +99,7 @@ async fn repeated_form_replaces_once_and_shows_no_key_again() {
             continue;
         }
         reply.page(409);
-        assert!(reply.body.contains("sent before") && reply.body.contains("active"), "{}", reply.body);
+        assert!(reply.body.contains("already sent") && reply.body.contains("active"), "{}", reply.body);
         assert!(!reply.body.contains("id=\"key\""), "{}", reply.body);
     }
     assert_eq!(app.database.column("SELECT id FROM api_keys").await.len(), 2);
@@ -221,7 +221,7 @@ async fn new_key_form_accepts_networks_and_marks_malformed_ones() {
     let fields = [("scope", "read"), ("name", "Bounded"), ("networks", "10.0.0.7/8")];
     let reply = submit(&browser, LIST, LIST, &fields).await;
     reply.page(400);
-    assert!(element(&reply, "key-networks-error").contains("write 10.0.0.0/8 instead"), "{}", reply.body);
+    assert!(element(&reply, "key-networks-error").contains("use 10.0.0.0/8 instead"), "{}", reply.body);
     assert!(reply.body.contains(">10.0.0.7/8</textarea>") && reply.body.contains("value=\"Bounded\""));
     assert!(app.database.column("SELECT id FROM api_keys").await.is_empty());
     let fields = [("scope", "read"), ("name", "Bounded"), ("networks", "10.0.0.0/8")];
