@@ -199,7 +199,7 @@ impl Source {
         let names = self.split().map_err(|_| wrong("the first line is not a CSV header"))?;
         let names: Vec<String> = names.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
         if !names.iter().any(|name| name == "key" || name == "sha256") {
-            return Err(wrong("the first line is not a CSV header with a column key or sha256"));
+            return Err(wrong("the first line is not a CSV header, separated by commas, with a column key or sha256"));
         }
         for (at, name) in names.iter().enumerate() {
             if Record::default().set(name, "").is_none() || names[..at].contains(name) {

@@ -163,7 +163,7 @@ async fn only_the_owner_sees_the_reason() {
     // Before they are written and after: nothing waits for the flush.
     for _ in 0..2 {
         for (reply, status, reason) in [
-            (&scope, 403, "scope write missing"),
+            (&scope, 403, "missing scope write"),
             (&address, 401, "the sender's address is not in the key's allowed networks"),
             (&limited, 429, "over the plan's limit; try again in 3600 s"),
             (&revoked, 401, "revoked 3 h ago"),
@@ -302,7 +302,7 @@ async fn owner_sees_request_required_scope_and_advice() {
     app.user("eve@example.com").await;
     let eve = app.browser();
     eve.log_in("eve@example.com").await;
-    let scope = "This key has read. GET /v1/docks needs write. Create a key with it.";
+    let scope = "This key has read. GET /v1/docks needs write. Create a key with this permission.";
     let route = "GET /v1/elsewhere is not allowed by this API. Check the method and the path.";
     // Before they are written and after.
     for _ in 0..2 {

@@ -26,12 +26,12 @@ const LEFT_OUT: [(u64, &str); 24] = [
     (15, "the scopes are missing"),
     (16, "no such project"),
     (17, "already expired"),
-    (18, "expires_at is"),
+    (18, "expires_at must be"),
     (19, "no such plan"),
     (20, "a network is malformed"),
     (21, "cannot be combined"),
     (22, "key or sha256 is required"),
-    (23, "sha256 is"),
+    (23, "sha256 must be"),
     (24, "not an email address"),
     (25, "direction-changing"),
     (26, "the number of values differs"),
@@ -250,6 +250,6 @@ fn results_are_readable_and_pipes_get_no_progress_bar() {
     let ran = here.run(&["key", "import", "keys.csv"]);
     assert_eq!(ran.status.code(), Some(1), "{ran:?}");
     assert!(ran.err.ends_with("grantd: 1 rows were refused; correct them and run the import again\n"), "{ran:?}");
-    assert!(ran.out.contains("imported") && ran.err.contains("line 3: a key has 8 to 512 characters"), "{ran:?}");
+    assert!(ran.out.contains("imported") && ran.err.contains("line 3: a key must have 8 to 512 characters"), "{ran:?}");
     assert!(!ran.err.contains('\u{1b}') && !ran.err.contains('%') && !ran.err.contains("hunter2"), "{ran:?}");
 }

@@ -71,7 +71,7 @@ async fn repeated_expired_token_does_not_displace_other_refusals(base: Base) {
     for minutes in 0..2000 {
         denials.note(of("user_alice", None, Some("client_x"), &format!("expired {minutes} min ago"), "req_replayed"));
     }
-    denials.note(of("user_alice", None, Some("client_x"), "scope write missing", "req_scope"));
+    denials.note(of("user_alice", None, Some("client_x"), "missing scope write", "req_scope"));
     // A sender with tokens of many users of an app does not displace those users' other refusals either.
     for user in 0..2000 {
         denials.note(of(&format!("user_{user}"), None, Some("client_x"), "expired just now", "req_spread"));
