@@ -134,7 +134,7 @@ impl Source {
         let mut digest = Context::new(&SHA256);
         while source.next_line()? {
             if std::str::from_utf8(&source.text).is_err() || source.text.contains(&0) {
-                return Err(Error::invalid_request(format!("line {} is not valid UTF-8", source.line)));
+                return Err(Error::invalid_request(format!("line {} is not UTF-8 text", source.line)));
             }
             digest.update(&source.text);
         }
@@ -251,7 +251,7 @@ impl Source {
         let mut from = 0;
         let value = |end: &usize| {
             let value = std::str::from_utf8(&self.fields[std::mem::replace(&mut from, *end)..*end]);
-            value.map(ToOwned::to_owned).map_err(|_| "a value is not valid UTF-8")
+            value.map(ToOwned::to_owned).map_err(|_| "a value is not UTF-8 text")
         };
         ends[..count].iter().map(value).collect()
     }

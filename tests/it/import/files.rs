@@ -18,11 +18,11 @@ async fn malformed_files_are_refused_entirely() {
         ("unknown.csv", format!("key,{secret}\na,b\n").into_bytes(), "column 2"),
         ("twice.csv", b"key,owner,KEY\n".to_vec(), "column 3"),
         ("quote.csv", b"\"key,owner\n".to_vec(), "header"),
-        ("binary.csv", b"key,owner\n\x7fELF\x00\x01\n".to_vec(), "line 2 is not valid UTF-8"),
+        ("binary.csv", b"key,owner\n\x7fELF\x00\x01\n".to_vec(), "line 2 is not UTF-8 text"),
         (
             "latin1.csv",
             [good.as_bytes(), b"schl\xfcssel,alice@example.com,read\n"].concat(),
-            "line 3002 is not valid UTF-8",
+            "line 3002 is not UTF-8 text",
         ),
         ("long.csv", [good.as_bytes(), "x".repeat(70_000).as_bytes()].concat(), "line 3002 is longer"),
         ("keys.jsonl", good.clone().into_bytes(), "line 1: not a JSON object"),

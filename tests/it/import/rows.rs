@@ -24,7 +24,7 @@ const LEFT_OUT: [(u64, &str); 24] = [
     (13, "unknown environment"),
     (14, "no such scope: fly"),
     (15, "the scopes are missing"),
-    (16, "no such project"),
+    (16, "does not have this project"),
     (17, "already expired"),
     (18, "expires_at must be"),
     (19, "no such plan"),
