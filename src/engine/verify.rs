@@ -221,7 +221,7 @@ impl Verifier {
         let _waiting = flight
             .waiting
             .try_acquire()
-            .map_err(|_| Error::unavailable("too many requests wait for this credential"))?;
+            .map_err(|_| Error::unavailable("too many requests are waiting for this credential"))?;
         // The timeout includes the queue: behind a database that hangs, requests would otherwise wait many times over.
         let read = async {
             let mut last = flight.last.lock().await;
