@@ -55,7 +55,7 @@ impl Telemetry {
 /// Starts logging to standard error: text for people, or JSON objects.
 pub fn start_log(filter: &str, json: bool) -> Result<(), Error> {
     let filter = EnvFilter::try_new(filter)
-        .map_err(|_| Error::invalid_request("log: a level such as info, or grantd=debug,info"))?;
+        .map_err(|_| Error::invalid_request("log must be a level such as info, or grantd=debug,info"))?;
     let registry = tracing_subscriber::registry().with(filter);
     let started = if json {
         registry.with(fmt::layer().json().with_writer(stderr)).try_init()

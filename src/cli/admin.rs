@@ -1,5 +1,5 @@
-//! Owns the way of a command to the management API: in this process, beside the database, or at another server with a
-//! key. Both ways send the same requests, so a command is written once.
+//! Owns how commands reach the management API: in this process, next to the database, or on another server with a
+//! key. Both send the same requests, so a command is written once.
 
 use std::{env, sync::Arc, time::Duration};
 
@@ -27,15 +27,15 @@ use crate::{
     router::router,
 };
 
-/// The variable with the key for `--server`: on the command line every user of the machine could read it.
+/// The variable with the key for `--server`. As an argument, every user of the machine could read it.
 const KEY: &str = "GRANTD_API_KEY";
-/// Longest wait for another server.
+/// Longest wait for a remote server.
 const WAIT: Duration = Duration::from_secs(30);
-/// How often a request is sent, where the server is busy or not reached; with one Idempotency-Key, so it is done once.
+/// Attempts where the server is busy or unreachable; all have one Idempotency-Key, so the work is done once.
 const ATTEMPTS: u32 = 3;
 /// Longest pause between two attempts, in seconds.
 const PAUSE_MAX: u64 = 10;
-/// Largest answer read, in bytes.
+/// Largest response read, in bytes.
 const ANSWER_MAX: usize = 16 << 20;
 /// Most entries of a list that are shown.
 const LIST_MAX: usize = 1000;
@@ -50,7 +50,7 @@ const LISTS: [(&str, &str); 7] = [
     ("rule", "api routes"),
 ];
 
-/// A management API that answers.
+/// A connection to the management API.
 #[derive(Debug)]
 pub struct Admin {
     way: Way,
@@ -65,13 +65,13 @@ enum Way {
 /// Entries of a list.
 #[derive(Debug)]
 pub struct Listed {
-    /// The entries, as the API answers them.
+    /// The entries, as in the API's response.
     pub items: Vec<Value>,
-    /// Where there are more.
+    /// The cursor after them, if there are more.
     pub next: Option<String>,
 }
 
-/// An answer, before it is judged.
+/// A response, before its status is checked.
 struct AdminResponse {
     status: StatusCode,
     retry_after: Option<u64>,
@@ -80,7 +80,7 @@ struct AdminResponse {
 }
 
 impl Admin {
-    /// Opens the database, or the way to the server that `--server` names.
+    /// Opens the database, or connects to the server that `--server` names.
     pub async fn open(global: &Global) -> Result<Self, Error> {
         let way = match &global.server {
             Some(server) => there(server)?,
@@ -92,17 +92,18 @@ impl Admin {
         Ok(Self { way })
     }
 
-    /// What is at `path` below `/api/v1`.
+    /// Reads `path` below `/api/v1`.
     pub async fn get(&self, path: &str) -> Result<Value, Error> {
         self.send(Method::GET, path, &Value::Null).await
     }
 
-    /// Makes or does something.
+    /// Creates or does something.
     pub async fn post(&self, path: &str, body: Value) -> Result<Value, Error> {
         self.send(Method::POST, path, &body).await
     }
 
     /// Sends any request.
+
     pub async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, Error> {
         let answer = match &self.way {
             Way::Here { router, base } => {
@@ -117,7 +118,7 @@ impl Admin {
         answer.read()
     }
 
-    /// A list, as far as it is shown; `filters` that have no value are left out.
+    /// A list, as far as it is shown; `filters` without a value are left out.
     pub async fn list(&self, path: &str, filters: &[(&str, Option<&str>)]) -> Result<Listed, Error> {
         self.first(LIST_MAX, path, filters).await
     }
@@ -151,9 +152,9 @@ impl AdminResponse {
         if self.status.is_success() {
             return Ok(value);
         }
-        let said = value["detail"].as_str().unwrap_or("the server gave no reason");
+        let said = value["detail"].as_str().unwrap_or("the server gave no details");
         let words = match self.status {
-            StatusCode::UNAUTHORIZED => format!("{said}: is {KEY} a live key of this server?"),
+            StatusCode::UNAUTHORIZED => format!("{said}: check that {KEY} is an active key of this server"),
             _ => said.to_owned(),
         };
         let code = if self.status.is_server_error() { ErrorCode::ServerError } else { ErrorCode::InvalidRequest };
@@ -171,13 +172,13 @@ pub(super) fn with_hint(error: Error) -> Error {
     let list = LISTS.iter().find(|(what, _)| error.missing == Some(what));
     match list {
         Some((_, list)) => {
-            Error { description: format!("{}; `grantd {list}` shows them", error.description).into(), ..error }
+            Error { description: format!("{}; `grantd {list}` lists them", error.description).into(), ..error }
         }
         None => error,
     }
 }
 
-/// Asks in this process, as the operator: whoever can open the database may do everything with it.
+/// Sends the request within this process, as the operator: a person who can open the database may do anything.
 async fn here(router: &Router, path: &str, method: Method, body: &Value) -> Result<AdminResponse, Error> {
     let request = Request::builder().method(method).uri(path).extension(Operator);
     let request = match body {
@@ -192,7 +193,7 @@ async fn here(router: &Router, path: &str, method: Method, body: &Value) -> Resu
     Ok(AdminResponse { status, retry_after: None, body, cause })
 }
 
-/// Sends the request until it is answered, a few times.
+/// Sends the request, with a few retries.
 async fn remote(request: reqwest::RequestBuilder) -> Result<AdminResponse, Error> {
     let mut attempt = 1;
     loop {
@@ -233,19 +234,19 @@ fn there(server: &str) -> Result<Way, Error> {
     let base = server_url(server)?;
     let key = env::var(KEY).unwrap_or_default();
     if key.trim().is_empty() {
-        let words = format!("set {KEY} to a key of this server that has the grantd: scopes it needs");
+        let words = format!("set {KEY} to an API key of this server with the grantd: scopes that the command needs");
         return Err(Error::invalid_request(words));
     }
     let http = http_client::build(&base).timeout(WAIT).build().map_err(Error::server)?;
     Ok(Way::There { http, base, key: SecretString::from(key.trim().to_owned()) })
 }
 
-/// A server's issuer, to which a key may be sent.
+/// A server's issuer to which a key may be sent.
 fn server_url(text: &str) -> Result<String, Error> {
     let wrong = |words: &'static str| Error::invalid_request(words);
-    let url = Url::parse(text).map_err(|_| wrong("--server is the issuer's URL, such as https://auth.example.com"))?;
+    let url = Url::parse(text).map_err(|_| wrong("--server must be a URL such as https://auth.example.com"))?;
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("--server is a plain URL: the key goes into GRANTD_API_KEY"));
+        return Err(wrong("--server must be a plain URL; set the key in GRANTD_API_KEY"));
     }
     let is_loopback = match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -256,12 +257,12 @@ fn server_url(text: &str) -> Result<String, Error> {
     match url.scheme() {
         "https" => {}
         "http" if is_loopback => {}
-        _ => return Err(wrong("--server is https, or http on loopback: a key is never sent in the clear")),
+        _ => return Err(wrong("--server must be https, or http on loopback: a key is never sent unencrypted")),
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-/// Entries in the order of one of their texts.
+/// Sorts entries by one of their members.
 pub fn sort_by(entries: &mut [Value], member: &str) {
     entries.sort_by_key(|entry| entry[member].as_str().unwrap_or_default().to_owned());
 }
@@ -271,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_goes_nowhere_in_the_clear() {
+    fn api_keys_are_not_sent_unencrypted() {
         for url in [
             "https://auth.example.com",
             "https://a.example/tenant/",

@@ -1,4 +1,4 @@
-//! Owns `grantd api`. Does not decide how an API speaks; its profile does.
+//! Owns `grantd api`.
 
 use axum::http::Method;
 use clap::{Args, Subcommand};
@@ -19,15 +19,15 @@ use crate::model::{
 
 #[derive(Debug, Subcommand)]
 pub enum ApiCommand {
-    /// Register an API; prints the credentials with which its resource server introspects
+    /// Register an API and print the credentials its resource server uses for introspection
     Create(Create),
     /// List APIs and their scopes
     List,
-    /// Add a rule for the gateway: which requests need which scopes. The first that matches decides
+    /// Add a gateway rule: which scopes a request needs. The first matching rule applies
     AddRoute(AddRoute),
-    /// List the gateway's rules, in the order they are asked
+    /// List gateway rules in the order they are evaluated
     Routes(OfApi),
-    /// Remove a rule
+    /// Remove a gateway rule
     RemoveRoute(RemoveRoute),
 }
 
@@ -35,62 +35,62 @@ pub enum ApiCommand {
 pub struct AddRoute {
     /// The API's slug
     slug: String,
-    /// Such as GET, or * for any
+    /// HTTP method, such as GET, or * for any
     #[arg(long, default_value = "*")]
     method: String,
-    /// Such as /v1/users/{id}, or /v1/files/* for whatever is below it
+    /// Path, such as /v1/users/{id}, or /v1/files/* for everything below it
     #[arg(long)]
     path: String,
-    /// A scope it needs; may repeat, then all are needed
+    /// Required scope; repeat to require several
     #[arg(long = "scope")]
     scopes: Vec<String>,
-    /// Anybody may, without a credential
+    /// Allow requests without a credential
     #[arg(long, conflicts_with = "scopes")]
     public: bool,
-    /// Evaluate this rule first [default: after them]
+    /// Evaluate this rule first [default: last]
     #[arg(long, conflicts_with = "before")]
     first: bool,
-    /// Ask it right before the rule with this id
+    /// Insert it before the rule with this id
     #[arg(long, value_name = "ID")]
     before: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct OfApi {
-    /// The API's slug [default: every API's, with its slug]
+    /// The API's slug [default: all APIs]
     slug: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct RemoveRoute {
-    /// The rule's id, as `api routes` shows it
+    /// The rule's id; see `api routes`
     id: String,
-    /// Also the API's last one, after which every credential for the API passes everywhere
+    /// Allow removing the last rule, after which any credential for the API may call every path
     #[arg(long)]
     open: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Audience URI of the API, such as https://api.example.com
+    /// The API's identifier (audience URI), such as https://api.example.com
     #[arg(long, value_name = "URI")]
     identifier: String,
-    /// Name to show
+    /// Display name
     #[arg(long)]
     name: String,
-    /// Short name in URLs [default: from the name]
+    /// Short name in URLs [default: derived from the name]
     #[arg(long)]
     slug: Option<String>,
-    /// A scope and what it permits, in words for the consent page
+    /// A scope and its description for the consent page; may be repeated
     #[arg(long = "scope", value_name = "NAME=DESCRIPTION")]
     scopes: Vec<String>,
-    /// How the API speaks
+    /// Format of error responses
     #[arg(long, value_enum, default_value_t = Profile::Bearer)]
     profile: Profile,
-    /// How its access tokens are signed: ES256, EdDSA or RS256
+    /// Signing algorithm of its access tokens: ES256, EdDSA or RS256
     #[arg(long, default_value = "ES256", value_parser = algorithm)]
     algorithm: Algorithm,
-    /// Count each introspection as a call against the caller's plan
+    /// Count each introspection as a request against the caller's plan
     #[arg(long)]
     count_introspection: bool,
     /// Lifetime of its access tokens, in seconds
@@ -171,7 +171,7 @@ impl OfApi {
     }
 }
 
-/// Every rule with its API's slug, in the order they are asked.
+/// Every rule with its API's slug, in the order of evaluation.
 async fn rules(admin: &Admin) -> Result<Vec<Value>, Error> {
     let mut found = Vec::new();
     for api in apis(admin).await?.items {
@@ -199,7 +199,7 @@ async fn apis(admin: &Admin) -> Result<Listed, Error> {
 async fn list(global: &Global) -> Result<(), Error> {
     let mut apis = apis(&Admin::open(global).await?).await?;
     if !global.json {
-        // Their words are for the consent page.
+        // The descriptions are for the consent page.
         let names = |scopes: &Value| -> Value {
             scopes.as_array().into_iter().flatten().map(|scope| scope["name"].clone()).collect::<Vec<_>>().into()
         };

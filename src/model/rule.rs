@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn no_spelling_leads_past_a_rule_to_a_weaker_one() {
+    fn other_spellings_of_a_path_do_not_reach_a_weaker_rule() {
         // THREATS: FA2 FA5
         let rule = |method: &str, pattern: &str, scope: &str| Rule {
             scopes: Scopes::parse(scope).expect("scopes"),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn no_look_alike_leads_past_a_rule_to_a_weaker_one() {
+    fn look_alike_paths_do_not_reach_a_weaker_rule() {
         // THREATS: FA2
         let rule = |method: &str, pattern: &str, scope: &str| Rule {
             scopes: Scopes::parse(scope).expect("scopes"),
@@ -257,7 +257,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_matches_is_alike(
+        fn spellings_of_one_path_match_the_same_rule(
             pattern in "(/([a-zA-Z]{1,2}|\\{x\\})){0,3}(/\\*|/)?",
             path in "(/[a-zA-Z]{1,2}){0,4}/?",
         ) {
@@ -268,7 +268,7 @@ mod tests {
         }
 
         #[test]
-        fn any_target_is_answered(target in "\\PC{0,60}", pattern in "\\PC{0,30}") {
+        fn arbitrary_targets_are_handled(target in "\\PC{0,60}", pattern in "\\PC{0,30}") {
             let _ = is_pattern(&pattern);
             if let Some(path) = normal_path(&target) {
                 let _ = route("*", &pattern).matches("GET", path);

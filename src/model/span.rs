@@ -4,7 +4,7 @@ use super::error::Error;
 
 /// Parses a duration such as `90d`, `12h`, `30m` or `45s` into seconds.
 pub fn seconds(text: &str) -> Result<i64, Error> {
-    let wrong = || Error::invalid_request("a span is a number with s, m, h or d, such as 90d");
+    let wrong = || Error::invalid_request("a duration must be a number followed by s, m, h or d, such as 90d");
     let unit = text.chars().last().ok_or_else(wrong)?;
     let seconds = match unit {
         's' => 1,

@@ -95,7 +95,7 @@ impl ImportOutcome {
     fn known(owner: &str, user_id: &str) -> Self {
         match owner == user_id {
             true => Self::Present,
-            false => Self::Refused("the key is there and somebody else's".into()),
+            false => Self::Refused("the key already exists and belongs to another user".into()),
         }
     }
 }
@@ -168,7 +168,7 @@ impl Store {
         transaction!(self, now, |tx| {
             tx.execute("DELETE FROM meta WHERE name = $1", binds![&place(&id)]).await?;
             let times = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-            let why = [("the row was refused", done.refused), ("it was there before", done.present)];
+            let why = [("the row was refused", done.refused), ("it already existed", done.present)];
             for (why, count) in why.into_iter().filter(|(_, count)| *count > 0) {
                 let event = Event::new("key.import").object(&id).denied(why);
                 tx.audit(now, &origin, Event { times: times(count), ..event }).await?;
@@ -225,7 +225,7 @@ impl Tx {
         for (at, key) in batch.keys.iter().enumerate() {
             let digest = key.digest.text();
             let outcome = match (owners.get(&key.owner), known.get(&digest)) {
-                (None, _) => ImportOutcome::Refused("no user has the owner's address".into()),
+                (None, _) => ImportOutcome::Refused("there is no user with the owner's address".into()),
                 (Some(owner), Some(user_id)) => ImportOutcome::known(owner, user_id),
                 (Some(owner), None) => {
                     let project = key.project.as_ref().map(|named| projects.get(&(owner.clone(), named.clone())));
@@ -258,7 +258,7 @@ impl Tx {
     ) -> Result<Result<Option<&'p str>, Cow<'static, str>>, Error> {
         let (id, is_free) = match project {
             None => return Ok(Ok(None)),
-            Some(None) => return Ok(Err("the owner has no such project".into())),
+            Some(None) => return Ok(Err("the owner does not have this project".into())),
             Some(Some(project)) => project,
         };
         match if *is_free { Ok(()) } else { self.check_policy(now, id).await } {

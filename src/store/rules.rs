@@ -43,7 +43,7 @@ impl Store {
         transaction!(self, now, |tx| {
             let rules = tx.lock_rules(&api_id).await?;
             if rules.len() >= RULES_MAX {
-                return Err(ModelError::invalid_request(format!("an API has at most {RULES_MAX} rules")).into());
+                return Err(ModelError::invalid_request(format!("an API can have at most {RULES_MAX} rules")).into());
             }
             let after_last = rules.last().map_or(1, |(_, position)| position + 1);
             let position = match place {

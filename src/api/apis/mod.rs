@@ -1,5 +1,4 @@
-//! Owns `/api/v1/apis` with their rules, for administrators, and `/api/v1/scopes`. Does not decide how an API speaks; its
-//! profile does.
+//! Owns `/api/v1/apis` with their rules, for administrators, and `/api/v1/scopes`.
 
 mod body;
 
@@ -39,7 +38,7 @@ use crate::{
 
 pub use self::body::{Api, CreateApi, CreateRule, CreateScope, ListedScope, MadeApi, Rule, Scope};
 
-/// Longest method of a route, in characters.
+/// Longest method of a rule, in characters.
 const METHOD_MAX: usize = 20;
 
 /// List APIs
@@ -56,7 +55,7 @@ pub async fn list(
 
 /// Register an API
 ///
-/// The answer shows the secret with which its resource server introspects, once.
+/// The response shows the secret of its resource server. It is not shown again.
 #[utoipa::path(post, path = "/api/v1/apis", tag = "apis", request_body = CreateApi,
     responses((status = 201, body = MadeApi)))]
 pub async fn create(
@@ -78,10 +77,10 @@ pub async fn create(
 impl CreateApi {
     fn parse(self, app: &App) -> Result<Record, Error> {
         let name = text::name("the name", &self.name)?;
-        let wrong = |what: &str| Error::invalid_request(format!("{what} is not one this server knows"));
+        let wrong = |what: &str| Error::invalid_request(format!("unknown {what}"));
         let seconds = self.access_token_seconds.unwrap_or(ACCESS_TOKEN_SECONDS);
         if !ACCESS_TOKEN_BOUNDS.contains(&seconds) {
-            return Err(Error::invalid_request("access_token_seconds is 10 to 86400"));
+            return Err(Error::invalid_request("access_token_seconds must be 10 to 86400"));
         }
         let scopes = self.scopes.iter().map(|scope| apis::scope(&scope.name, &scope.description));
         Ok(Record {
@@ -89,7 +88,7 @@ impl CreateApi {
             slug: match &self.slug {
                 Some(slug) if apis::slug(slug)? == *slug => slug.clone(),
                 Some(_) => {
-                    return Err(Error::invalid_request("a slug has 1 to 60 lower-case letters, digits and dashes"));
+                    return Err(Error::invalid_request("slug must have 1 to 60 lower-case letters, digits and dashes"));
                 }
                 None => apis::slug(&name)?,
             },
@@ -149,7 +148,7 @@ pub async fn add_route(
 impl CreateRule {
     fn place(&self) -> Result<RulePlace, Error> {
         match (&self.before, self.first) {
-            (Some(_), true) => Err(Error::invalid_request("a rule is first or before another, not both")),
+            (Some(_), true) => Err(Error::invalid_request("first and before cannot be combined")),
             (Some(id), false) => Ok(RulePlace::Before(id.clone())),
             (None, true) => Ok(RulePlace::First),
             (None, false) => Ok(RulePlace::Last),
@@ -160,11 +159,11 @@ impl CreateRule {
         let method = self.method.as_deref().unwrap_or("*").to_ascii_uppercase();
         let is_word = (1..=METHOD_MAX).contains(&method.len()) && method.bytes().all(|b| b.is_ascii_uppercase());
         if method != "*" && !is_word {
-            return Err(Error::invalid_request("a method is one such as GET, or *"));
+            return Err(Error::invalid_request("method must be an HTTP method, such as GET, or *"));
         }
         if !is_pattern(&self.path) {
             return Err(Error::invalid_request(
-                "a path is such as /v1/users/{id} or /v1/files/*, without dot segments or escapes",
+                "path must be like /v1/users/{id} or /v1/files/*, without dot segments or escapes",
             ));
         }
         if self.public && !self.scopes.is_empty() {
@@ -173,7 +172,7 @@ impl CreateRule {
         let scopes =
             if self.scopes.is_empty() { Scopes::default() } else { app.catalog.current().choose(&self.scopes)? };
         if scopes.iter().any(|name| !api.scopes.iter().any(|scope| scope.name == name)) {
-            return Err(Error::invalid_scope("a rule needs scopes of its own API"));
+            return Err(Error::invalid_scope("a rule can only require scopes of its own API"));
         }
         Ok(rule::Rule { id: new_id("route"), method, pattern: self.path, scopes, public: self.public })
     }
@@ -181,11 +180,11 @@ impl CreateRule {
 
 /// Remove a rule
 ///
-/// Without rules, every credential for an API passes everywhere: its last one goes only with `open=yes`.
+/// Without rules, every credential for an API may call every path, so its last rule is only removed with `open=yes`.
 #[utoipa::path(delete, path = "/api/v1/apis/{id}/routes/{route}", tag = "apis",
     params(("id" = String, Path, format = "id"), ("route" = String, Path, format = "id"),
         ("open" = Option<String>, Query, format = "yes")),
-    responses((status = 204, description = "It is gone"), (status = 409)))]
+    responses((status = 204, description = "Removed"), (status = 409)))]
 pub async fn remove_route(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<ApisWrite>,

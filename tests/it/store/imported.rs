@@ -53,8 +53,8 @@ async fn a_row_of_a_batch_has_the_outcome_it_has_alone(base: Base) {
     }
     let refused = |why: &'static str| ImportOutcome::Refused(why.into());
     let (theirs, new, there) =
-        ("the key is there and somebody else's", ImportOutcome::Imported, ImportOutcome::Present);
-    let one = "this project has one live key at a time: regenerate it, or revoke it first";
+        ("the key already exists and belongs to another user", ImportOutcome::Imported, ImportOutcome::Present);
+    let one = "this project allows one active key; regenerate it, or revoke it first";
     let rows = [
         (key("a", ALICE, None), new.clone(), there.clone()),
         (key("a", ALICE, None), there.clone(), there.clone()),
@@ -64,8 +64,8 @@ async fn a_row_of_a_batch_has_the_outcome_it_has_alone(base: Base) {
         (key("d", ALICE, Some("one")), refused(one), refused(one)),
         (
             key("e", ALICE, Some("none")),
-            refused("the owner has no such project"),
-            refused("the owner has no such project"),
+            refused("the owner does not have this project"),
+            refused("the owner does not have this project"),
         ),
         (key("f", ALICE, Some("many")), new.clone(), there.clone()),
         (key("f", ALICE, Some("many")), there.clone(), there.clone()),
@@ -85,7 +85,7 @@ async fn a_row_of_a_batch_has_the_outcome_it_has_alone(base: Base) {
     let (outcomes, progress) = import(Some("free"), true).await;
     assert_eq!((outcomes[3].clone(), progress.owners), (ImportOutcome::Imported, 0), "nothing is created");
     let (outcomes, _) = import(None, false).await;
-    assert_eq!(outcomes[3], refused("no user has the owner's address"));
+    assert_eq!(outcomes[3], refused("there is no user with the owner's address"));
     base.database.run("DELETE FROM api_keys").await;
     let (outcomes, progress) = import(Some("free"), false).await;
     assert_eq!(outcomes, rows.iter().map(|(_, first, _)| first.clone()).collect::<Vec<_>>());
