@@ -116,7 +116,7 @@ impl App {
         let event_counts = Arc::new(EventCounts::default());
         let mailer = Arc::new(Mailer::new(&config.mail)?);
         let (issuer, keys_url) = (config.issuer.to_string(), config.leaks.keys_url.clone());
-        let leaks = Leaks::new(Arc::clone(&store), Arc::clone(&mailer), issuer, keys_url)?;
+        let leaks = Leaks::new(Arc::clone(&store), Arc::clone(&mailer), issuer, keys_url);
         let clock = Arc::new(clock);
         let background = Background {
             store: Arc::clone(&store),

@@ -42,7 +42,6 @@ pub struct Leaks {
 #[derive(Debug)]
 struct Reporter {
     keys_url: String,
-    http: reqwest::Client,
     keys: ArcSwapOption<Known>,
 }
 
@@ -79,10 +78,9 @@ struct PublicKeys {
 
 impl Leaks {
     /// Accepts reports that are signed by a key from `keys_url`; none if that is empty.
-    pub fn new(store: Arc<Store>, mailer: Arc<Mailer>, issuer: String, keys_url: String) -> Result<Self, Error> {
-        let http = http_client::build(&keys_url).timeout(FETCH_MAX).build().map_err(Error::server)?;
-        let reporter = Arc::new(Reporter { keys_url, http, keys: ArcSwapOption::empty() });
-        Ok(Self { store, mailer, issuer, reporter, reading: Arc::default() })
+    pub fn new(store: Arc<Store>, mailer: Arc<Mailer>, issuer: String, keys_url: String) -> Self {
+        let reporter = Arc::new(Reporter { keys_url, keys: ArcSwapOption::empty() });
+        Self { store, mailer, issuer, reporter, reading: Arc::default() }
     }
 
     /// Whether signed reports are accepted.
@@ -197,7 +195,9 @@ impl Leaks {
 
 impl Reporter {
     async fn fetch(&self) -> Result<PublicKeys, Error> {
-        let mut response = self.http.get(&self.keys_url).send().await.map_err(Error::unavailable)?;
+        // Built for each of these rare fetches: a client reads the system's certificates, which a start should not wait for.
+        let http = http_client::build(&self.keys_url).timeout(FETCH_MAX).build().map_err(Error::server)?;
+        let mut response = http.get(&self.keys_url).send().await.map_err(Error::unavailable)?;
         if !response.status().is_success() {
             return Err(Error::unavailable(format!("the reporter's keys: {}", response.status())));
         }
