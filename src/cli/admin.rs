@@ -102,8 +102,7 @@ impl Admin {
         self.send(Method::POST, path, &body).await
     }
 
-    /// Sends any request.
-
+    /// Sends a request.
     pub async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, Error> {
         let answer = match &self.way {
             Way::Here { router, base } => {

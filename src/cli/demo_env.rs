@@ -30,7 +30,6 @@ impl Variables {
     }
 
     /// The value of a variable.
-
     pub fn get(&self, name: &str) -> Result<&str, Error> {
         let found = self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
         found

@@ -71,7 +71,6 @@ pub struct Listening {
 
 impl Listening {
     /// Listens on this address.
-
     pub async fn at(address: SocketAddr) -> Result<Self, Error> {
         let terminate = signal(SignalKind::terminate()).map_err(Error::server)?;
         let interrupt = signal(SignalKind::interrupt()).map_err(Error::server)?;
