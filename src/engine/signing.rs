@@ -169,7 +169,7 @@ impl Signing {
         let mut made = false;
         for &algorithm in [Algorithm::ES256].iter().chain(algorithms) {
             if !self.keys().keys.iter().any(|key| key.algorithm == algorithm) {
-                self.make(now, algorithm, 1, now, &system()).await?;
+                self.make(now, algorithm, 1, now, &Origin::system()).await?;
                 made = true;
             }
         }
@@ -189,12 +189,12 @@ impl Signing {
                 && newest.active_from.plus_seconds(self.lifetime_seconds - LEAD_SECONDS) <= now
             {
                 let active_from = now.plus_seconds(LEAD_SECONDS.min(self.lifetime_seconds));
-                self.make(now, algorithm, newest.generation + 1, active_from, &system()).await?;
+                self.make(now, algorithm, newest.generation + 1, active_from, &Origin::system()).await?;
             }
             for pair in keys.windows(2) {
                 let gone = pair[1].active_from.plus_seconds(ACCESS_TOKEN_SECONDS_MAX + SKEW_SECONDS);
                 if gone <= now {
-                    self.store.delete_signing_key(now, system(), pair[0].kid.clone()).await?;
+                    self.store.delete_signing_key(now, Origin::system(), pair[0].kid.clone()).await?;
                 }
             }
         }
@@ -288,10 +288,6 @@ impl Signing {
         self.store.insert_signing_key(now, origin.clone(), row).await?;
         Ok(())
     }
-}
-
-fn system() -> Origin {
-    Origin { actor: "system".to_owned(), ..Origin::default() }
 }
 
 /// A new key pair: PKCS#8, and the public key in the library's encoding.

@@ -14,6 +14,7 @@ mod clients;
 mod consents;
 mod denials;
 mod error;
+mod grant_limit;
 mod grant_state;
 mod grants;
 mod idempotency;

@@ -147,6 +147,7 @@ impl Store {
         session: NewSession,
         password: String,
     ) -> Result<bool, Error> {
+        self.revoke_most_grants(now, &origin, &session.user_id, None).await?;
         self.write(now, move |tx| {
             Box::pin(async move {
                 if !tx.has_password(&session.user_id, &session.password).await? {

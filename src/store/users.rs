@@ -207,6 +207,7 @@ impl Store {
         id: String,
         password: String,
     ) -> Result<bool, Error> {
+        self.revoke_most_grants(now, &origin, &id, None).await?;
         self.write(now, move |tx| Box::pin(async move { tx.put_password(now, &origin, &id, &password).await })).await
     }
 }

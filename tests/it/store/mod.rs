@@ -45,6 +45,7 @@ macro_rules! on_each_engine {
 mod census;
 mod ended;
 mod feed;
+mod grant_limit;
 mod grants;
 mod idempotency;
 mod keys;
