@@ -8,7 +8,11 @@ mod layers;
 mod sections;
 mod value;
 
-use std::{iter, net::SocketAddr, path::Path};
+use std::{
+    iter,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use ipnet::IpNet;
 use secrecy::SecretString;
@@ -67,6 +71,9 @@ pub struct Config {
     pub mail: Mail,
     /// Reports of leaked keys.
     pub leaks: Leaks,
+    /// The file it was read from, if that sets a secret.
+    #[serde(skip)]
+    pub secret_file: Option<PathBuf>,
     /// Warnings for the operator, one sentence each; never a secret.
     #[serde(skip)]
     pub warnings: Vec<String>,
@@ -100,6 +107,7 @@ impl Config {
         }
         config.check().map_err(|error| layers.explain(error))?;
         config.warnings = config.warnings(&layers);
+        config.secret_file = layers.secret_file;
         Ok(config)
     }
 
