@@ -90,6 +90,9 @@ use crate::{
     model::{clock::Timestamp, error::Error as ModelError},
 };
 
+/// How often PostgreSQL may end a transaction for the sake of another until its caller is told to try again.
+const ATTEMPTS_MAX: usize = 3;
+
 /// The database, of either engine.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -236,30 +239,44 @@ impl Store {
         self.find::<i64>("SELECT seq FROM feed WHERE id = 1", &[]).await.map(drop)
     }
 
-    /// Runs `body` in a transaction and appends its changes to the feed. Returns after the commit.
+    /// Runs `body` in a transaction and appends its changes to the feed. Returns after the commit. PostgreSQL may end a
+    /// transaction for the sake of another; then the whole body runs again, a few times at most.
     async fn write<T, F>(&self, now: Timestamp, body: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: for<'t> FnOnce(&'t mut Tx) -> Body<'t, T> + Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> Body<'t, T> + Clone + Send + 'static,
     {
         let (_writing, began) = (self.meter.writing.enter(), Instant::now());
         let written = match &*self.engine {
             Engine::Sqlite(sqlite) => write_sqlite(sqlite, now, self.wait, self.around.clone(), body).await,
             Engine::Postgres(pool) => {
                 let work = async {
-                    let mut tx = Tx::new(Handle::Postgres(pool.begin().await?));
-                    let value = tx.run(now, &self.around, body).await?;
-                    let committing = Instant::now();
-                    let committed = tx.commit().await;
-                    self.meter.commit.done(committing, &committed);
-                    self.freshness.apply(committed?);
-                    Ok(value)
+                    for _ in 1..ATTEMPTS_MAX {
+                        match self.attempt(pool, now, body.clone()).await {
+                            Err(Error::Aborted(_)) => {}
+                            done => return done,
+                        }
+                    }
+                    self.attempt(pool, now, body).await
                 };
                 timeout(self.wait, work).await.unwrap_or_else(|_| Err(timed_out()))
             }
         };
         self.meter.write.done(began, &written);
         written
+    }
+
+    async fn attempt<T, F>(&self, pool: &PgPool, now: Timestamp, body: F) -> Result<T, Error>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> Body<'t, T>,
+    {
+        let mut tx = Tx::new(Handle::Postgres(pool.begin().await?));
+        let value = tx.run(now, &self.around, body).await?;
+        let committing = Instant::now();
+        let committed = tx.commit().await;
+        self.meter.commit.done(committing, &committed);
+        self.freshness.apply(committed?);
+        Ok(value)
     }
 }
 

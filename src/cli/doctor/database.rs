@@ -171,7 +171,9 @@ async fn read(config: &Config) -> Result<Contents, Finding> {
     }
     let failed = |error: StoreError| {
         let why = match error {
-            StoreError::Unavailable(why) | StoreError::Setup(why) | StoreError::Bug(why) => why,
+            StoreError::Unavailable(why) | StoreError::Aborted(why) | StoreError::Setup(why) | StoreError::Bug(why) => {
+                why
+            }
             error => error.to_string(),
         };
         let todo = "Check that it exists, that this user may open it and that it is a grantd database";
