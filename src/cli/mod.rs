@@ -17,6 +17,7 @@ mod key;
 mod output;
 mod plan;
 mod project;
+mod revoke;
 mod serve;
 mod signing_key;
 mod token;
@@ -102,6 +103,8 @@ enum Command {
     /// Revoke access tokens, refresh tokens and API keys
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Revoke many credentials at once, such as after restoring a backup
+    Revoke(revoke::Revoke),
     /// Show the audit log, newest first
     Audit(audit::Audit),
     /// Back up the embedded database while it is in use
@@ -165,6 +168,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Plan(command) => command.run(&global).await,
         Command::SigningKey(command) => command.run(&global).await,
         Command::Token(command) => command.run(&global).await,
+        Command::Revoke(revoke) => revoke.run(&global).await,
         Command::Audit(audit) => audit.run(&global).await,
         Command::Backup(backup) => backup.run(&global).await,
         Command::Doctor => doctor::run(&global).await,

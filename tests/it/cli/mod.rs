@@ -8,6 +8,7 @@ mod notice;
 mod place;
 mod printed;
 mod remote;
+mod restore;
 mod rules;
 mod settings;
 mod start;

@@ -44,7 +44,7 @@ impl Base {
     }
 
     /// So many redeemed grants of the user and this client, one created after the other.
-    async fn granted_often(&self, client: &str, count: usize) {
+    pub(super) async fn granted_often(&self, client: &str, count: usize) {
         let Self { user, database, .. } = self;
         let now = NOW.0;
         database
@@ -71,17 +71,17 @@ impl Base {
             .await;
     }
 
-    async fn count(&self, rows: &str) -> usize {
+    pub(super) async fn count(&self, rows: &str) -> usize {
         let found = self.database.column(&format!("SELECT COUNT(*) FROM {rows}")).await;
         found[0].parse().expect("a number")
     }
 
-    async fn live(&self) -> usize {
+    pub(super) async fn live(&self) -> usize {
         self.count("grants WHERE revoked_at IS NULL").await
     }
 
     /// How many grants each audit entry with this name counts, in descending order.
-    async fn batches(&self, event: &str) -> Vec<i64> {
+    pub(super) async fn batches(&self, event: &str) -> Vec<i64> {
         let entries = crate::harness::database::entries(&self.store, 50).await;
         let mut times: Vec<i64> =
             entries.into_iter().filter(|entry| entry.event == event).map(|entry| entry.times).collect();

@@ -42,6 +42,7 @@ macro_rules! on_each_engine {
     };
 }
 
+mod bulk;
 mod census;
 mod ended;
 mod feed;
