@@ -14,6 +14,7 @@ mod doctor;
 mod files;
 mod import;
 mod key;
+mod master_key;
 mod output;
 mod plan;
 mod project;
@@ -100,6 +101,9 @@ enum Command {
     /// Manage the keys that sign access tokens
     #[command(subcommand)]
     SigningKey(signing_key::SigningKeyCommand),
+    /// Replace the master key, from which all other keys are derived
+    #[command(subcommand)]
+    MasterKey(master_key::MasterKeyCommand),
     /// Revoke access tokens, refresh tokens and API keys
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -167,6 +171,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Project(command) => command.run(&global).await,
         Command::Plan(command) => command.run(&global).await,
         Command::SigningKey(command) => command.run(&global).await,
+        Command::MasterKey(command) => command.run(&global).await,
         Command::Token(command) => command.run(&global).await,
         Command::Revoke(revoke) => revoke.run(&global).await,
         Command::Audit(audit) => audit.run(&global).await,

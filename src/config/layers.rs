@@ -19,8 +19,9 @@ const DEFAULT_FILE: &str = "grantd.toml";
 /// Variables that are not settings: the path of the file, and those read by the command line.
 const NOT_KEYS: [&str; 3] = ["GRANTD_CONFIG", "GRANTD_API_KEY", "GRANTD_SERVER"];
 /// Examples for settings with an empty default.
-const EXAMPLES: [(&str, &str); 9] = [
+const EXAMPLES: [(&str, &str); 10] = [
     ("master_key", "what `openssl rand -base64 32` prints"),
+    ("other_master_key", "what `openssl rand -base64 32` prints"),
     ("trusted_proxies", "[\"10.0.0.7\"]"),
     ("hosts", "[\"auth.internal\"]"),
     ("cors_origins", "[\"https://app.example.com\"]"),
@@ -86,7 +87,7 @@ impl Layers {
         let held = |key: &String| is_secret(key) && found[key].value.as_str().is_some_and(has_secret);
         let secrets: Vec<String> = found.keys().filter(|key| held(key)).cloned().collect();
         self.secret_file = (!secrets.is_empty()).then(|| path.to_owned());
-        if is_open && secrets.iter().any(|key| key == "master_key") {
+        if is_open && secrets.iter().any(|key| key.ends_with("master_key")) {
             let message = format!("{name} holds the master key and can be read by others: chmod 600 {name}");
             return Err(ConfigError::of("master_key", message));
         }

@@ -42,6 +42,8 @@ pub struct Config {
     pub database: DatabaseUrl,
     /// 32 bytes in base64, or empty.
     pub master_key: SecretString,
+    /// Another master key that is accepted while it is being replaced; empty for none.
+    pub other_master_key: SecretString,
     /// Networks whose forwarded addresses are trusted.
     #[serde(deserialize_with = "value::networks")]
     pub trusted_proxies: Vec<IpNet>,

@@ -4,6 +4,7 @@ mod commands;
 mod demo;
 mod doctor;
 mod log;
+mod master_key;
 mod notice;
 mod place;
 mod printed;
