@@ -317,7 +317,7 @@ async fn owner_sees_request_required_scope_and_advice() {
         let one = browser.get(&format!("/settings/denied?request_id={}", elsewhere.header("x-request-id"))).await.body;
         assert!(one.contains("Send it from an allowed network") && one.contains("192.0.2.7"), "{one}");
         let one = browser.get(&format!("/settings/denied?request_id={}", unknown.header("x-request-id"))).await.body;
-        assert!(one.contains("the API did not say which address"), "{one}");
+        assert!(one.contains("the API did not report the sender"), "{one}");
         assert!(!eve.get("/settings/denied").await.body.contains("/v1/docks"), "nobody else's");
         app.app.background.flush().await.expect("flushed");
     }
