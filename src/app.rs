@@ -18,6 +18,7 @@ use crate::{
         cursors::Cursors,
         denials::Denials,
         event_counts::EventCounts,
+        grant_limit::GrantLimit,
         grant_token::GrantTokens,
         idempotency::Idempotency,
         leaks::Leaks,
@@ -112,8 +113,7 @@ impl App {
         let algorithms: Vec<Algorithm> = catalog.current().apis.iter().map(|api| api.algorithm).collect();
         let lifetime = config.lifetimes.signing_key;
         let signing = Arc::new(Signing::load(Arc::clone(&store), master.clone(), lifetime, now, &algorithms).await?);
-        let (usage, denials) = (Arc::new(Usage::default()), Arc::new(Denials::default()));
-        let event_counts = Arc::new(EventCounts::default());
+        let (usage, denials, event_counts): (Arc<Usage>, Arc<Denials>, Arc<EventCounts>) = Default::default();
         let mailer = Arc::new(Mailer::new(&config.mail)?);
         let (issuer, keys_url) = (config.issuer.to_string(), config.leaks.keys_url.clone());
         let leaks = Leaks::new(Arc::clone(&store), Arc::clone(&mailer), issuer, keys_url);
@@ -127,6 +127,7 @@ impl App {
             denials: Arc::clone(&denials),
             clock: Arc::clone(&clock),
             mailer,
+            grant_limit: Arc::new(GrantLimit::new(config.limits.grants_per_user_and_client)),
             census: Arc::new(Census::default()),
             failures: Arc::new(Named::of(TASKS)),
             audit_key: master.mac(Purpose::Audit)?,
@@ -206,8 +207,7 @@ fn identity_headers(config: &Config) -> Result<Vec<HeaderName>, Error> {
 
 /// Refuses a database that was created with another master key.
 pub async fn check_master(store: &Store, master: &MasterKey, now: Timestamp) -> Result<(), Error> {
-    let fingerprint = master.fingerprint()?;
-    if store.keep_once(now, "master_key", fingerprint.clone()).await? != fingerprint {
+    if !master.has_fingerprint(&store.keep_once(now, "master_key", master.fingerprint()?).await?)? {
         return Err(Error::invalid_request("the master key does not match this database"));
     }
     Ok(())

@@ -83,20 +83,21 @@ fn exported(sealed: &SealedEntry) -> Result<Value, Error> {
     Ok(entry)
 }
 
-/// The database, with its newest entries sealed as a running server does every few seconds.
-async fn sealed(global: &Global) -> Result<(context::Opened, hmac::Key), Error> {
+/// The database, with its newest entries sealed as a running server does every few seconds, and the keys of its seals.
+async fn sealed(global: &Global) -> Result<(context::Opened, Vec<hmac::Key>), Error> {
     let opened = context::store(global).await?;
     let master = context::master_key(&opened.config)?;
     // With another key, every seal would look tampered with.
     check_master(&opened.store, &master, opened.now).await?;
     let key = master.mac(Purpose::Audit)?;
     while opened.store.seal_audit(opened.now, &key).await? {}
-    Ok((opened, key))
+    let other = master.other().map(|other| other.mac(Purpose::Audit)).transpose()?;
+    Ok((opened, [key].into_iter().chain(other).collect()))
 }
 
 /// Checks the whole chain.
 async fn verify(global: &Global) -> Result<(), Error> {
-    let (opened, key) = sealed(global).await?;
+    let (opened, keys) = sealed(global).await?;
     let (mut link, head) = opened.store.audit_ends().await?;
     let oldest = link.seq + 1;
     loop {
@@ -109,8 +110,9 @@ async fn verify(global: &Global) -> Result<(), Error> {
             if entry.seq != expected {
                 return Err(broken(&format!("entry {expected} is missing")));
             }
-            if link.next_seal(&key, &entry.id, &entry.entry) != entry.seal {
-                return Err(broken(&format!("entry {expected}, or the one before it, was changed")));
+            if !keys.iter().any(|key| link.next_seal(key, &entry.id, &entry.entry) == entry.seal) {
+                let earlier = "or it was sealed with an earlier master key, which other_master_key can name";
+                return Err(broken(&format!("entry {expected}, or the one before it, was changed ({earlier})")));
             }
             link = ChainPosition { seq: entry.seq, seal: entry.seal };
         }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{Global, files};
 use crate::{
@@ -92,7 +92,7 @@ pub async fn app_or_new(mut config: Config) -> Result<App, Error> {
         return App::new(config, master, Clock::system()).await;
     };
     let key_file = key_file(&file);
-    let configured = configured_key(&config)?;
+    let configured = parse_key(&config.master_key)?;
     if configured.is_none() && !holds_data(&file) && key_file.exists() {
         return Err(half_there(&file, &key_file));
     }
@@ -143,9 +143,14 @@ pub fn origin() -> Origin {
     Origin { actor: "cli".to_owned(), ..Origin::default() }
 }
 
-/// The master key of an opened database: configured, or from the file next to an embedded one.
+/// The master key of an opened database: configured, or from the file next to an embedded one. Includes the other
+/// configured one.
 pub fn master_key(config: &Config) -> Result<MasterKey, Error> {
-    if let Some(key) = configured_key(config)? {
+    Ok(own_key(config)?.beside(parse_key(&config.other_master_key)?))
+}
+
+fn own_key(config: &Config) -> Result<MasterKey, Error> {
+    if let Some(key) = parse_key(&config.master_key)? {
         return Ok(key);
     }
     let Some(file) = config.database.file().map(key_file) else {
@@ -156,8 +161,8 @@ pub fn master_key(config: &Config) -> Result<MasterKey, Error> {
     MasterKey::parse(&files::read(&file)?.ok_or_else(|| lost(&file))?)
 }
 
-fn configured_key(config: &Config) -> Result<Option<MasterKey>, Error> {
-    let configured = config.master_key.expose_secret();
+fn parse_key(configured: &SecretString) -> Result<Option<MasterKey>, Error> {
+    let configured = configured.expose_secret();
     (!configured.is_empty()).then(|| MasterKey::parse(configured)).transpose()
 }
 

@@ -29,7 +29,8 @@ pub struct Create {
     /// What the key is for
     #[arg(long, default_value = "API key")]
     name: String,
-    /// Scope; may be repeated; "all" means every scope of your APIs, but not grantd's own
+    /// Scope; may be repeated; "all" means every scope of your APIs, but not grantd's own. A key with one of grantd's own is
+    /// accepted by the management API alone; its other scopes are for the keys it creates
     #[arg(long = "scope")]
     scopes: Vec<String>,
     /// Id of the key's project; see `project list`

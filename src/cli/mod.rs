@@ -14,9 +14,11 @@ mod doctor;
 mod files;
 mod import;
 mod key;
+mod master_key;
 mod output;
 mod plan;
 mod project;
+mod revoke;
 mod serve;
 mod signing_key;
 mod token;
@@ -99,9 +101,14 @@ enum Command {
     /// Manage the keys that sign access tokens
     #[command(subcommand)]
     SigningKey(signing_key::SigningKeyCommand),
+    /// Replace the master key, from which all other keys are derived
+    #[command(subcommand)]
+    MasterKey(master_key::MasterKeyCommand),
     /// Revoke access tokens, refresh tokens and API keys
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Revoke many credentials at once, such as after restoring a backup
+    Revoke(revoke::Revoke),
     /// Show the audit log, newest first
     Audit(audit::Audit),
     /// Back up the embedded database while it is in use
@@ -161,7 +168,9 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Project(command) => command.run(&global).await,
         Command::Plan(command) => command.run(&global).await,
         Command::SigningKey(command) => command.run(&global).await,
+        Command::MasterKey(command) => command.run(&global).await,
         Command::Token(command) => command.run(&global).await,
+        Command::Revoke(revoke) => revoke.run(&global).await,
         Command::Audit(audit) => audit.run(&global).await,
         Command::Backup(backup) => backup.run(&global).await,
         Command::Doctor => doctor::run(&global).await,

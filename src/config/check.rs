@@ -118,6 +118,9 @@ impl Config {
                 return wrong(key, "1 to 300");
             }
         }
+        if !(1..=10_000).contains(&self.limits.grants_per_user_and_client) {
+            return wrong("limits.grants_per_user_and_client", "1 to 10000");
+        }
         for (key, most) in [
             ("limits.token_requests_per_client", self.limits.token_requests_per_client),
             ("limits.writes_per_user", self.limits.writes_per_user),

@@ -1,7 +1,13 @@
 //! Owns the layers of a configuration: the available settings, and the last source to set each one. Checks that a value
 //! has the type of its default; does not validate values further.
 
-use std::{collections::BTreeMap, fs, io::ErrorKind, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::ErrorKind,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
@@ -13,8 +19,9 @@ const DEFAULT_FILE: &str = "grantd.toml";
 /// Variables that are not settings: the path of the file, and those read by the command line.
 const NOT_KEYS: [&str; 3] = ["GRANTD_CONFIG", "GRANTD_API_KEY", "GRANTD_SERVER"];
 /// Examples for settings with an empty default.
-const EXAMPLES: [(&str, &str); 9] = [
+const EXAMPLES: [(&str, &str); 10] = [
     ("master_key", "what `openssl rand -base64 32` prints"),
+    ("other_master_key", "what `openssl rand -base64 32` prints"),
     ("trusted_proxies", "[\"10.0.0.7\"]"),
     ("hosts", "[\"auth.internal\"]"),
     ("cors_origins", "[\"https://app.example.com\"]"),
@@ -48,6 +55,8 @@ pub(super) struct Setting {
 pub(super) struct Layers {
     settings: BTreeMap<String, Setting>,
     defaults: BTreeMap<String, Value>,
+    /// The file, if it sets a secret.
+    pub(super) secret_file: Option<PathBuf>,
     /// Warnings for the operator.
     pub(super) warnings: Vec<String>,
 }
@@ -58,7 +67,7 @@ impl Layers {
         let mut found = BTreeMap::new();
         flatten("", parse(DEFAULTS, "the defaults")?, &|_| Source::Default, &mut found);
         let defaults = found.iter().map(|(key, setting)| (key.clone(), setting.value.clone())).collect();
-        Ok(Self { settings: found, defaults, warnings: Vec::new() })
+        Ok(Self { settings: found, defaults, secret_file: None, warnings: Vec::new() })
     }
 
     /// Applies the file's settings. The default file need not exist.
@@ -77,7 +86,8 @@ impl Layers {
         let is_open = fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
         let held = |key: &String| is_secret(key) && found[key].value.as_str().is_some_and(has_secret);
         let secrets: Vec<String> = found.keys().filter(|key| held(key)).cloned().collect();
-        if is_open && secrets.iter().any(|key| key == "master_key") {
+        self.secret_file = (!secrets.is_empty()).then(|| path.to_owned());
+        if is_open && secrets.iter().any(|key| key.ends_with("master_key")) {
             let message = format!("{name} holds the master key and can be read by others: chmod 600 {name}");
             return Err(ConfigError::of("master_key", message));
         }

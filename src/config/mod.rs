@@ -8,7 +8,11 @@ mod layers;
 mod sections;
 mod value;
 
-use std::{iter, net::SocketAddr, path::Path};
+use std::{
+    iter,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use ipnet::IpNet;
 use secrecy::SecretString;
@@ -38,6 +42,8 @@ pub struct Config {
     pub database: DatabaseUrl,
     /// 32 bytes in base64, or empty.
     pub master_key: SecretString,
+    /// Another master key that is accepted while it is being replaced; empty for none.
+    pub other_master_key: SecretString,
     /// Networks whose forwarded addresses are trusted.
     #[serde(deserialize_with = "value::networks")]
     pub trusted_proxies: Vec<IpNet>,
@@ -67,6 +73,9 @@ pub struct Config {
     pub mail: Mail,
     /// Reports of leaked keys.
     pub leaks: Leaks,
+    /// The file it was read from, if that sets a secret.
+    #[serde(skip)]
+    pub secret_file: Option<PathBuf>,
     /// Warnings for the operator, one sentence each; never a secret.
     #[serde(skip)]
     pub warnings: Vec<String>,
@@ -96,6 +105,7 @@ impl Config {
         }
         config.check().map_err(|error| layers.explain(error))?;
         config.warnings = config.warnings(&layers);
+        config.secret_file = layers.secret_file;
         Ok(config)
     }
 

@@ -113,6 +113,8 @@ pub struct Limits {
     pub interactions_per_address: u32,
     /// Authorization codes of one user that no client redeemed, within 15 minutes.
     pub unredeemed_codes_per_user: u32,
+    /// Live grants of one user and client; the oldest beyond these are revoked.
+    pub grants_per_user_and_client: u32,
     /// Unknown credentials from one address within a minute.
     pub unknown_credentials_per_address: u32,
     /// Requests by one client to the token endpoint within a minute; for a public client, from one address.

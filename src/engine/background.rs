@@ -1,5 +1,5 @@
-//! Owns background work: polling the changes feed, flushing counts, rotating signing keys, deleting expired rows. Each
-//! task ends when cancelled; no response depends on one to be correct.
+//! Owns background work: polling the changes feed, flushing counts, rotating signing keys, revoking grants beyond their
+//! limit, deleting expired rows. Each task ends when cancelled; no response depends on one to be correct.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,8 +8,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    catalog::CatalogCache, census::Census, denials::Denials, event_counts::EventCounts, mail::Mailer, signing::Signing,
-    usage::Usage,
+    catalog::CatalogCache, census::Census, denials::Denials, event_counts::EventCounts, grant_limit::GrantLimit,
+    mail::Mailer, signing::Signing, usage::Usage,
 };
 use crate::{
     cache::{Entity, EntityKind},
@@ -20,8 +20,8 @@ use crate::{
 
 /// Interval between polls of the feed. A change on another node is seen within this time plus the poll itself.
 const POLL_EVERY: Duration = Duration::from_millis(200);
-/// Interval between flushes of counts: a killed process loses at most this much. Counts of floods are written by the
-/// hour; see `event_counts`.
+/// Interval between flushes of counts: a killed process loses at most this much. Counts of floods wait
+/// longer; see `event_counts`.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 const MAINTAIN_EVERY: Duration = Duration::from_secs(60);
 
@@ -34,7 +34,7 @@ const CHANGES: &str = "follow";
 enum Task {
     /// Writing counts.
     Flush,
-    /// Rotating signing keys and deleting expired rows.
+    /// Rotating signing keys, revoking grants beyond their limit, and deleting expired rows.
     Maintenance,
 }
 
@@ -73,6 +73,8 @@ pub struct Background {
     pub clock: Arc<Clock>,
     /// Outgoing mail.
     pub mailer: Arc<Mailer>,
+    /// The limit on grants.
+    pub grant_limit: Arc<GrantLimit>,
     /// Counts of keys and grants.
     pub census: Arc<Census>,
     /// The number of failures of each task; see [`TASKS`].
@@ -187,6 +189,7 @@ impl Background {
         // A copy of the database file alone lacks a minute at most, and the WAL retains no data for weeks.
         self.store.checkpoint().await?;
         self.signing.maintain(now).await?;
+        self.grant_limit.enforce(&self.store, now).await?;
         while self.store.purge_expired(now, self.audit_lifetime).await? {
             tokio::task::yield_now().await;
         }

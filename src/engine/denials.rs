@@ -17,8 +17,10 @@ use crate::{
 const HOUR_SECONDS: i64 = 3600;
 /// Maximum refusals recorded per hour for credentials with an owner; the same number applies to those without one.
 const NOTED_MAX: u32 = 6000;
-/// Maximum of these per owner, per app's tokens, and per sender whose credential has no owner.
+/// Maximum of these per owner; of those without an owner, per client and per sender.
 const NOTED_OF_ONE_MAX: u32 = 600;
+/// Maximum of these per app, over all users whose tokens it holds.
+const NOTED_OF_APP_MAX: u32 = NOTED_MAX / 2;
 /// Maximum of these per credential and kind of reason, as examples: an expired token that is sent repeatedly hides no
 /// other refusals of its owner.
 const NOTED_ALIKE_MAX: u32 = 60;
@@ -89,7 +91,9 @@ fn bounds(record: &DenialRecord) -> Vec<(String, u32)> {
     let reason = record.reason.split(' ').next().unwrap_or_default();
     let mut bounds =
         vec![(format!("{whose} {credential} {reason}"), NOTED_ALIKE_MAX), (format!("{whose} "), NOTED_OF_ONE_MAX)];
-    bounds.extend(record.client_id.as_ref().map(|client| (client.clone(), NOTED_OF_ONE_MAX)));
+    // Few users of an app must not use up what is recorded for its others, nor all of them what is for other apps.
+    let most = if record.user_id.is_some() { NOTED_OF_APP_MAX } else { NOTED_OF_ONE_MAX };
+    bounds.extend(record.client_id.as_ref().map(|client| (client.clone(), most)));
     bounds
 }
 
@@ -164,5 +168,43 @@ impl Denials {
         found.extend(store.denials_of_request(request_id, user_id).await?);
         found.truncate(20);
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(user_id: Option<&str>, sender: u8, reason: u32) -> DenialRecord {
+        DenialRecord {
+            request_id: String::new(),
+            at: Timestamp(0),
+            status: 401,
+            reason: format!("reason{reason}"),
+            kind: None,
+            asked: crate::model::denial::DeniedRequest::default(),
+            api: None,
+            key_id: None,
+            user_id: user_id.map(ToOwned::to_owned),
+            client_id: Some("client_app".to_owned()),
+            address: format!("192.0.2.{sender}"),
+        }
+    }
+
+    #[test]
+    fn some_users_of_an_app_hide_no_refusals_of_its_others() {
+        let mut noted = Noted::default();
+        for user in ["user_a", "user_b"] {
+            let recorded = (0..2000).filter(|n| noted.note(refusal(Some(user), 1, n % 20))).count();
+            assert_eq!(recorded, 600, "{user}");
+        }
+        assert!(noted.note(refusal(Some("user_c"), 1, 0)));
+    }
+
+    #[test]
+    fn the_tokens_of_one_app_without_a_user_fill_a_part_alone() {
+        let mut noted = Noted::default();
+        let recorded = (0..20_000).filter(|n| noted.note(refusal(None, (n % 100) as u8, n % 20))).count();
+        assert_eq!(recorded, 600);
     }
 }

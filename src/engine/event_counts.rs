@@ -1,8 +1,9 @@
 //! Owns events that are too frequent for one row each, so they are counted by the hour. No flood can fill the disk, and
 //! issuing a token writes nothing on the request path.
 //!
-//! For each event, reason and sender (or client), there are at most two audit entries an hour: one soon after the first
-//! event, and one with the rest when the hour has ended. The number of separate senders and clients is limited; the
+//! For each event, reason and sender (or client), there are a few audit entries an hour: one soon after the first event,
+//! one each time the number has grown tenfold, and one with the rest when the hour has ended. So a kill loses at most
+//! nine tenths of an hour's count, never that there was a flood, or how large. The number of separate senders and clients is limited; the
 //! others are counted together, which loses only their identity.
 
 use std::{
@@ -47,7 +48,8 @@ enum CountedParty {
 #[derive(Clone, Debug, Default)]
 struct EventCount {
     times: i64,
-    is_written: bool,
+    /// How many were written before, in this hour.
+    written: i64,
     request_id: String,
     address: String,
 }
@@ -85,16 +87,18 @@ impl Counts {
         subject
     }
 
-    /// Takes the counts to write now: those new in this hour; all of them if the hour has ended, or with `is_last`.
+    /// Takes the counts to write now: those that are new or have grown tenfold in this hour; all of them if the hour has
+    /// ended, or with `is_last`.
     fn take(&mut self, now: Timestamp, is_last: bool) -> Vec<(CountedEvent, EventCount)> {
         let hour = now.seconds().div_euclid(HOUR_SECONDS);
         let has_ended = self.hour != 0 && hour != self.hour;
         self.hour = hour;
         let mut due = Vec::new();
         for (subject, count) in &mut self.subjects {
-            if count.times > 0 && (is_last || has_ended || !count.is_written) {
+            let sum = count.written.saturating_add(count.times);
+            if count.times > 0 && (is_last || has_ended || sum >= count.written.saturating_mul(10)) {
                 due.push((subject.clone(), count.clone()));
-                *count = EventCount { is_written: true, ..EventCount::default() };
+                *count = EventCount { written: sum, ..EventCount::default() };
             }
         }
         if has_ended {
@@ -132,7 +136,7 @@ impl EventCounts {
             for (subject, count) in due {
                 let subject = kept.distinguish(subject);
                 let since = kept.subjects.entry(subject).or_default();
-                *since = EventCount { times: since.times + count.times, is_written: false, ..count };
+                *since = EventCount { times: since.times + count.times, ..count };
             }
             return Err(error.into());
         }
@@ -192,8 +196,8 @@ mod tests {
             times += due.iter().map(|(_, count)| count.times).sum::<i64>();
         }
         assert_eq!(times, 36_100, "each is counted");
-        // Sixteen senders as examples and all others together, once early and once at the end of the hour.
-        assert!(entries <= 34, "{entries} entries");
+        // Sixteen senders as examples, early; all others together, early, twice tenfold, and at the end of the hour.
+        assert_eq!(entries, 16 + 4, "{entries} entries");
         assert!(event_counts.counts.lock().expect("counts").subjects.is_empty(), "a new hour begins with nothing");
     }
 
@@ -219,7 +223,12 @@ mod tests {
         issue("client_a", 300);
         assert_eq!(issued(false, 1800), [0; 0], "the rest of the hour waits for its end");
         assert_eq!(issued(false, 3600), [300]);
-        issue("client_a", 2);
-        assert_eq!(issued(true, 3601), [2]);
+        // A flood shows while it lasts, and its size as it grows.
+        for (times, entry) in [(2, Some(2)), (17, None), (1, Some(18)), (179, None), (1, Some(180))] {
+            issue("client_a", times);
+            assert_eq!(issued(false, 3700), Vec::from_iter(entry), "{times}");
+        }
+        issue("client_a", 5);
+        assert_eq!(issued(true, 3701), [5]);
     }
 }

@@ -17,19 +17,33 @@ const GENERATION_BYTES: usize = 4;
 /// Creates and reads codes and refresh tokens.
 #[derive(Debug)]
 pub struct GrantTokens {
-    codes: hmac::Key,
-    refresh: hmac::Key,
+    codes: Keys,
+    refresh: Keys,
+}
+
+/// The key that seals, and another that is accepted while the master key is being replaced.
+#[derive(Debug)]
+struct Keys {
+    own: hmac::Key,
+    other: Option<hmac::Key>,
+}
+
+impl Keys {
+    fn new(master: &MasterKey, purpose: Purpose) -> Result<Self, Error> {
+        let other = master.other().map(|other| other.mac(purpose)).transpose()?;
+        Ok(Self { own: master.mac(purpose)?, other })
+    }
 }
 
 impl GrantTokens {
     /// Uses subkeys of `master`.
     pub fn new(master: &MasterKey) -> Result<Self, Error> {
-        Ok(Self { codes: master.mac(Purpose::Code)?, refresh: master.mac(Purpose::Refresh)? })
+        Ok(Self { codes: Keys::new(master, Purpose::Code)?, refresh: Keys::new(master, Purpose::Refresh)? })
     }
 
     /// The authorization code of a grant. Its 256-bit MAC makes it unguessable.
     pub fn code(&self, id: &GrantId) -> Secret {
-        seal(secret::CODE, &self.codes, &id.0)
+        seal(secret::CODE, &self.codes.own, &id.0)
     }
 
     /// The grant ID of a code, if this server issued exactly this text.
@@ -42,7 +56,7 @@ impl GrantTokens {
     pub fn refresh_token(&self, grant_id: &str, generation: u32) -> Result<Secret, Error> {
         let mut payload = BASE64URL_NOPAD.decode(grant_id.as_bytes()).map_err(|_| Error::server("a grant id"))?;
         payload.extend_from_slice(&generation.to_be_bytes());
-        Ok(seal(secret::REFRESH_TOKEN, &self.refresh, &payload))
+        Ok(seal(secret::REFRESH_TOKEN, &self.refresh.own, &payload))
     }
 
     /// The grant ID and generation of a refresh token, if this server issued exactly this text.
@@ -60,11 +74,11 @@ fn seal(prefix: &str, key: &hmac::Key, payload: &[u8]) -> Secret {
     Secret::with_checksum(prefix, &BASE64URL_NOPAD.encode(&bytes))
 }
 
-fn open(prefix: &str, key: &hmac::Key, text: &str) -> Option<Vec<u8>> {
+fn open(prefix: &str, keys: &Keys, text: &str) -> Option<Vec<u8>> {
     let mut bytes = BASE64URL_NOPAD.decode(secret::strip_checksum(prefix, text)?.as_bytes()).ok()?;
     let tag = bytes.split_off(bytes.len().checked_sub(hmac::HMAC_SHA256.digest_algorithm().output_len())?);
-    hmac::verify(key, &bytes, &tag).ok()?;
-    Some(bytes)
+    let is_ours = |key: &hmac::Key| hmac::verify(key, &bytes, &tag).is_ok();
+    (is_ours(&keys.own) || keys.other.as_ref().is_some_and(is_ours)).then_some(bytes)
 }
 
 #[cfg(test)]

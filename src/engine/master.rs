@@ -53,9 +53,14 @@ impl Purpose {
     }
 }
 
-/// The only secret outside the database.
+type Bytes = Zeroizing<[u8; KEY_BYTES]>;
+
+/// The only secret outside the database. While it is being replaced, what was made with the other one is accepted too.
 #[derive(Clone)]
-pub struct MasterKey(Zeroizing<[u8; KEY_BYTES]>);
+pub struct MasterKey {
+    own: Bytes,
+    other: Option<Bytes>,
+}
 
 impl std::fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -66,7 +71,25 @@ impl std::fmt::Debug for MasterKey {
 impl MasterKey {
     /// A new random key.
     pub fn generate() -> Self {
-        Self(Zeroizing::new(secret::random_bytes()))
+        Self { own: Zeroizing::new(secret::random_bytes()), other: None }
+    }
+
+    /// Also accepts what was made with `other`. Everything new is made with this one.
+    #[must_use]
+    pub fn beside(self, other: Option<Self>) -> Self {
+        Self { other: other.map(|other| other.own), ..self }
+    }
+
+    /// This key alone.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self { own: self.own.clone(), other: None }
+    }
+
+    /// The other key alone, if there is one.
+    #[must_use]
+    pub fn other(&self) -> Option<Self> {
+        self.other.clone().map(|own| Self { own, other: None })
     }
 
     /// Parses 32 bytes in base64. An obvious sample is refused. An error never repeats the text.
@@ -92,18 +115,18 @@ impl MasterKey {
                 "the master key is not random; generate one with `openssl rand -base64 32`",
             ));
         }
-        Ok(Self(Zeroizing::new(key)))
+        Ok(Self { own: Zeroizing::new(key), other: None })
     }
 
     /// The key in base64, for the file next to an embedded database.
     pub fn text(&self) -> Zeroizing<String> {
-        Zeroizing::new(BASE64.encode(&*self.0))
+        Zeroizing::new(BASE64.encode(&*self.own))
     }
 
     fn subkey(&self, purpose: Purpose) -> Result<Zeroizing<[u8; KEY_BYTES]>, Error> {
         let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"grantd");
         let mut out = Zeroizing::new([0; KEY_BYTES]);
-        salt.extract(&*self.0)
+        salt.extract(&*self.own)
             .expand(&[purpose.label()], hkdf::HKDF_SHA256)
             .and_then(|material| material.fill(&mut *out))
             .map_err(|_| Error::server("cannot derive a subkey"))?;
@@ -129,6 +152,14 @@ impl MasterKey {
     /// Opens data sealed by [`Self::seal`] for the same context. Fails if it was sealed under another key, for another
     /// context, or was changed.
     pub fn open(&self, purpose: Purpose, context: &str, sealed: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let opened = self.open_alone(purpose, context, sealed);
+        match self.other() {
+            Some(other) if opened.is_err() => other.open_alone(purpose, context, sealed),
+            _ => opened,
+        }
+    }
+
+    fn open_alone(&self, purpose: Purpose, context: &str, sealed: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
         let failed = || Error::server("the sealed data does not belong to this master key");
         let bytes = BASE64URL_NOPAD.decode(sealed.as_bytes()).map_err(|_| failed())?;
         let (nonce, data) = bytes.split_at_checked(aws_lc_rs::aead::NONCE_LEN).ok_or_else(failed)?;
@@ -138,6 +169,15 @@ impl MasterKey {
         let length = key.open_in_place(nonce, Aad::from(context.as_bytes()), &mut data).map_err(|_| failed())?.len();
         data.truncate(length);
         Ok(data)
+    }
+
+    /// Whether this key or the other one has this fingerprint.
+    pub fn has_fingerprint(&self, known: &str) -> Result<bool, Error> {
+        let is_others = match self.other() {
+            Some(other) => other.fingerprint()? == known,
+            None => false,
+        };
+        Ok(is_others || self.fingerprint()? == known)
     }
 
     /// A value by which a database recognizes the key it was created with. Reveals nothing about the key.

@@ -16,6 +16,7 @@ pub mod clients;
 pub mod cursors;
 pub mod denials;
 pub mod event_counts;
+pub mod grant_limit;
 pub mod grant_token;
 pub mod http_client;
 pub mod idempotency;

@@ -155,7 +155,7 @@ impl Signing {
         let mut made = false;
         for &algorithm in [Algorithm::ES256].iter().chain(algorithms) {
             if !self.keys().keys.iter().any(|key| key.algorithm == algorithm) {
-                self.make(now, algorithm, 1, now, &system()).await?;
+                self.make(now, algorithm, 1, now, &Origin::system()).await?;
                 made = true;
             }
         }
@@ -172,12 +172,12 @@ impl Signing {
                 && newest.active_from + self.lifetime <= now + LEAD
             {
                 let active_from = now + LEAD.min(self.lifetime);
-                self.make(now, algorithm, newest.generation + 1, active_from, &system()).await?;
+                self.make(now, algorithm, newest.generation + 1, active_from, &Origin::system()).await?;
             }
             for pair in keys.windows(2) {
                 let gone = pair[1].active_from.plus_seconds(*ACCESS_TOKEN_BOUNDS.end()) + SKEW;
                 if gone <= now {
-                    self.store.delete_signing_key(now, system(), pair[0].kid.clone()).await?;
+                    self.store.delete_signing_key(now, Origin::system(), pair[0].kid.clone()).await?;
                 }
             }
         }
@@ -263,10 +263,6 @@ impl Signing {
         self.store.insert_signing_key(now, origin.clone(), row).await?;
         Ok(())
     }
-}
-
-fn system() -> Origin {
-    Origin { actor: "system".to_owned(), ..Origin::default() }
 }
 
 /// A new key pair: PKCS#8, and the public key in the library's encoding.

@@ -26,6 +26,7 @@ use crate::{
         clock::Timestamp,
         error::Error,
         key::KeyStatus,
+        management_api,
         principal::{CredentialKind, Presentation, Principal, PrincipalKey, PrincipalUser, Quota, Rejection},
         reason::Reason,
         scope::Scopes,
@@ -312,11 +313,10 @@ impl Verifier {
     }
 
     async fn read_key(&self, now: Timestamp, digest: &Digest) -> Result<Verification<(Accepted, Vec<Entity>)>, Error> {
-        let Some(KeyRecord { key, user, project, quota, disabled }) =
-            self.parts.store.find_key_by_digest(digest).await?
-        else {
+        let Some(record) = self.parts.store.find_key_by_digest(digest).await? else {
             return Ok(Rejection::unknown(Reason::Unknown).into());
         };
+        let KeyRecord { key, user, project, quota, disabled, is_for_both } = record;
         let denied = |reason| {
             let (kind, key_id, user_id) =
                 (Some(CredentialKind::ApiKey), Some(key.id.clone()), Some(key.user_id.clone()));
@@ -329,7 +329,8 @@ impl Verifier {
         }
         let catalog = self.parts.catalog.current();
         let scopes = key.scopes.filter(|name| catalog.scope(name).is_some());
-        let audience: Vec<String> = catalog.of_scopes(&scopes).into_iter().map(|api| api.identifier.clone()).collect();
+        let used = if is_for_both { scopes.clone() } else { management_api::used(&scopes) };
+        let audience: Vec<String> = catalog.of_scopes(&used).into_iter().map(|api| api.identifier.clone()).collect();
         if disabled || audience.is_empty() {
             return Ok(denied(Reason::Disabled));
         }

@@ -15,6 +15,14 @@ pub struct Origin {
     pub request_id: String,
 }
 
+impl Origin {
+    /// The server itself.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { actor: "system".to_owned(), ..Self::default() }
+    }
+}
+
 /// The time and origin of an action.
 #[derive(Clone, Debug)]
 pub struct Act {

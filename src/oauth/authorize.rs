@@ -355,6 +355,7 @@ async fn issue_code(
             Error::invalid_request("your session or the app's access has ended; start again from the app").into()
         );
     }
+    app.background.grant_limit.count(&user.id, &waiting.client.id);
     let path = ReturnPath { client: waiting.client, redirect_uri: request.redirect_uri, state: request.state };
     Ok(see_other(&path.url(app, &[("code", app.grant_tokens.code(&id).expose())])))
 }

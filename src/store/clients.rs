@@ -259,8 +259,8 @@ impl Store {
         })
     }
 
-    /// Deletes a client with its codes, grants, consents and secrets in one transaction; if an owner is given, only
-    /// that owner's. Returns false if there is none. An API's client is never deleted: the API would be unprotected.
+    /// Deletes a client with its codes, grants, consents and secrets; if an owner is given, only that owner's. Returns
+    /// false if there is none. An API's client is never deleted: the API would be unprotected.
     pub async fn delete_client(
         &self,
         now: Timestamp,
@@ -268,6 +268,7 @@ impl Store {
         id: String,
         owner_id: Option<String>,
     ) -> Result<bool, Error> {
+        self.empty_client(now, &origin, &id, owner_id.as_deref()).await?;
         transaction!(self, now, |tx| {
             let found = tx
                 .execute(

@@ -112,6 +112,7 @@ impl Store {
         user_id: String,
         client_id: String,
     ) -> Result<bool, Error> {
+        self.revoke_most_grants(now, &origin, &user_id, Some(&client_id)).await?;
         transaction!(self, now, |tx| {
             // In the same lock order as an answer that is being recorded: interactions first.
             tx.execute(

@@ -10,6 +10,9 @@ pub enum Error {
     /// The database is unreachable, busy or full: nothing was committed, and a retry may succeed.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// The database ended the transaction for the sake of another: nothing was committed, and a retry may succeed.
+    #[error("the transaction was ended by the database: {0}")]
+    Aborted(String),
     /// Needs an operator: the message explains what to do. Never contains a password.
     #[error("{0}")]
     Setup(String),
@@ -37,7 +40,9 @@ impl Error {
     /// The same error at startup, where a retry does not help and an operator must act.
     pub(super) fn at_start(self, what: &str) -> Self {
         match self {
-            Self::Unavailable(cause) | Self::Bug(cause) => Self::Setup(format!("{what}: {cause}")),
+            Self::Unavailable(cause) | Self::Aborted(cause) | Self::Bug(cause) => {
+                Self::Setup(format!("{what}: {cause}"))
+            }
             error => error,
         }
     }
@@ -77,6 +82,8 @@ impl From<sqlx::Error> for Error {
             Sql::Database(cause) => match cause.code().as_deref() {
                 Some("23505") => Self::Conflict,
                 Some("23503") => Self::Gone,
+                // A serialization failure or a deadlock.
+                Some("40001" | "40P01") => Self::Aborted(words),
                 // A missing table existed at startup, and privileges can be revoked: the database is being worked on.
                 Some("42P01" | "42501") => Self::Unavailable(words),
                 // Data exceptions, constraint violations, and errors in the statement itself.
@@ -107,7 +114,7 @@ impl From<Error> for ModelError {
                 Self::new(ErrorCode::Forbidden, message)
             }
             Error::Corrupt(_) | Error::Bug(_) => Self::server(error),
-            Error::Unavailable(_) => Self::unavailable(error),
+            Error::Unavailable(_) | Error::Aborted(_) => Self::unavailable(error),
         }
     }
 }

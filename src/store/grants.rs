@@ -159,7 +159,7 @@ impl Store {
         check: C,
     ) -> Result<Redemption<T>, Error>
     where
-        C: FnOnce(&Redeemed) -> Result<T, ModelError> + Send + 'static,
+        C: FnOnce(&Redeemed) -> Result<T, ModelError> + Clone + Send + 'static,
         T: Send + 'static,
     {
         self.write(now, move |tx| {
@@ -201,7 +201,7 @@ impl Store {
         check: C,
     ) -> Result<Redemption<T>, Error>
     where
-        C: FnOnce(&Redeemed) -> Result<T, ModelError> + Send + 'static,
+        C: FnOnce(&Redeemed) -> Result<T, ModelError> + Clone + Send + 'static,
         T: Send + 'static,
     {
         self.write(now, move |tx| {

@@ -40,7 +40,7 @@ const FIND: &str = concat!("SELECT ", key_columns!(), " FROM api_keys k WHERE k.
 const FIND_BY_DIGEST: &str = concat!(
     "SELECT ",
     key_columns!(),
-    ", u.name, u.plan, u.disabled_at, p.name, p.plan, p.disabled_by
+    ", u.name, u.plan, u.disabled_at, p.name, p.plan, p.disabled_by, k.is_for_both
      FROM api_keys k JOIN users u ON u.id = k.user_id LEFT JOIN projects p ON p.id = k.project_id WHERE k.digest = $1"
 );
 /// Locks a project's row until the commit, so that concurrent new keys are checked one after the other.
@@ -89,6 +89,8 @@ pub struct KeyRecord {
     pub quota: Quota,
     /// Whether the owner or project is disabled.
     pub disabled: bool,
+    /// Whether other APIs accept it although it has scopes of the management API: only a key from before schema 24.
+    pub is_for_both: bool,
 }
 
 impl Tx {
@@ -278,6 +280,7 @@ impl Read for KeyRecord {
         let key = ApiKey::read(row)?;
         let (name, users_plan, user_disabled_at): (_, _, Option<Timestamp>) = Read::read(row)?;
         let (project, projects_plan, project_disabled_by): (_, _, Option<String>) = Read::read(row)?;
+        let is_for_both = Read::read(row)?;
         let user = PrincipalUser { id: key.user_id.clone(), name };
         let project: Option<(String, String)> = key.project_id.clone().zip(project);
         let quota = match (&key.plan, projects_plan, &project) {
@@ -289,7 +292,7 @@ impl Read for KeyRecord {
             _ => Quota { plan: users_plan, subject: key.user_id.clone() },
         };
         let disabled = user_disabled_at.is_some() || project_disabled_by.is_some();
-        Ok(Self { key, user, project, quota, disabled })
+        Ok(Self { key, user, project, quota, disabled, is_for_both })
     }
 }
 

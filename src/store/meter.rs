@@ -40,7 +40,7 @@ impl Operation {
     /// Counts an operation that began at `began`.
     pub(super) fn done<T>(&self, began: Instant, outcome: &Result<T, Error>) {
         self.took.record(began.elapsed());
-        if matches!(outcome, Err(Error::Unavailable(_) | Error::Corrupt(_) | Error::Bug(_))) {
+        if matches!(outcome, Err(Error::Unavailable(_) | Error::Aborted(_) | Error::Corrupt(_) | Error::Bug(_))) {
             self.failed.one();
         }
     }

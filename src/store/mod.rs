@@ -8,12 +8,14 @@ mod audit;
 mod audit_chain;
 mod batch;
 mod bounds;
+mod bulk;
 mod census;
 mod changes;
 mod clients;
 mod consents;
 mod denials;
 mod error;
+mod grant_limit;
 mod grant_state;
 mod grants;
 mod idempotency;
@@ -56,6 +58,7 @@ pub use around::StoredResponse;
 pub use audit::AuditEntry;
 pub use audit_chain::{ChainPosition, SealedEntry};
 pub use bounds::Bounds;
+pub use bulk::Issued;
 pub use census::{CensusPage, GRANT_STATES, KEY_STATES};
 pub use changes::ChangeFeed;
 pub use clients::ClientChanges;
@@ -88,6 +91,9 @@ use crate::{
     cache::Freshness,
     model::{clock::Timestamp, error::Error as ModelError},
 };
+
+/// How often PostgreSQL may end a transaction for the sake of another until its caller is told to try again.
+const ATTEMPTS_MAX: usize = 3;
 
 /// The database, of either engine.
 #[derive(Clone, Debug)]
@@ -216,30 +222,44 @@ impl Store {
         self.find::<i64>("SELECT seq FROM feed WHERE id = 1", &[]).await.map(drop)
     }
 
-    /// Runs `body` in a transaction and appends its changes to the feed. Returns after the commit.
+    /// Runs `body` in a transaction and appends its changes to the feed. Returns after the commit. PostgreSQL may end a
+    /// transaction for the sake of another; then the whole body runs again, a few times at most.
     async fn write<T, F>(&self, now: Timestamp, body: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: for<'t> FnOnce(&'t mut Tx) -> Body<'t, T> + Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> Body<'t, T> + Clone + Send + 'static,
     {
         let (_writing, began) = (self.meter.writing.enter(), Instant::now());
         let written = match &*self.engine {
             Engine::Sqlite(sqlite) => write_sqlite(sqlite, now, self.wait, self.around.clone(), body).await,
             Engine::Postgres(pool) => {
                 let work = async {
-                    let mut tx = Tx::new(Handle::Postgres(pool.begin().await?));
-                    let value = tx.run(now, &self.around, body).await?;
-                    let committing = Instant::now();
-                    let committed = tx.commit().await;
-                    self.meter.commit.done(committing, &committed);
-                    self.freshness.apply(committed?);
-                    Ok(value)
+                    for _ in 1..ATTEMPTS_MAX {
+                        match self.attempt(pool, now, body.clone()).await {
+                            Err(Error::Aborted(_)) => {}
+                            done => return done,
+                        }
+                    }
+                    self.attempt(pool, now, body).await
                 };
                 timeout(self.wait, work).await.unwrap_or_else(|_| Err(timed_out()))
             }
         };
         self.meter.write.done(began, &written);
         written
+    }
+
+    async fn attempt<T, F>(&self, pool: &PgPool, now: Timestamp, body: F) -> Result<T, Error>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> Body<'t, T>,
+    {
+        let mut tx = Tx::new(Handle::Postgres(pool.begin().await?));
+        let value = tx.run(now, &self.around, body).await?;
+        let committing = Instant::now();
+        let committed = tx.commit().await;
+        self.meter.commit.done(committing, &committed);
+        self.freshness.apply(committed?);
+        Ok(value)
     }
 }
 

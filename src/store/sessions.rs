@@ -140,6 +140,7 @@ impl Store {
         session: NewSession,
         password: String,
     ) -> Result<bool, Error> {
+        self.revoke_most_grants(now, &origin, &session.user_id, None).await?;
         transaction!(self, now, |tx| {
             if !tx.has_password(&session.user_id, &session.password).await? {
                 return Ok(false);

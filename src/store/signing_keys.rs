@@ -74,6 +74,33 @@ impl Store {
         })
     }
 
+    /// Makes the master key with this fingerprint the database's, with signing keys sealed under it: all or nothing. A
+    /// key that was dropped meanwhile stays dropped.
+    pub async fn replace_master_key(
+        &self,
+        now: Timestamp,
+        origin: Origin,
+        fingerprint: String,
+        sealed: Vec<(String, SigningKeyRow)>,
+    ) -> Result<(), Error> {
+        self.write(now, move |tx| {
+            Box::pin(async move {
+                let own = "UPDATE meta SET value = $1 WHERE name = 'master_key' AND value <> $1";
+                let is_new = tx.execute(own, binds![&fingerprint]).await? > 0;
+                for (sealed, key) in &sealed {
+                    let seal = "UPDATE signing_keys SET sealed = $2 WHERE kid = $1 AND sealed = $3";
+                    tx.execute(seal, binds![&key.kid, sealed, &key.sealed]).await?;
+                }
+                if is_new || !sealed.is_empty() {
+                    tx.touch(EntityKind::SigningKeys, "");
+                    tx.audit(now, &origin, Event::new("master_key.rotate")).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Deletes a key: all tokens signed with it become invalid at once.
     pub async fn delete_signing_key(&self, now: Timestamp, origin: Origin, kid: String) -> Result<(), Error> {
         transaction!(self, now, |tx| {

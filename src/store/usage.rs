@@ -145,7 +145,7 @@ impl Tx {
             let places = places.remove(&of.key_id).unwrap_or_default();
             events.extend(places.iter().map(|network| ("key.new_network", network.as_str())));
             for (event, address) in events {
-                let origin = Origin { actor: "system".to_owned(), address: address.to_owned(), ..Origin::default() };
+                let origin = Origin { address: address.to_owned(), ..Origin::system() };
                 entries.push((origin, Event::new(event).user(user_id).object(&of.key_id)));
             }
         }

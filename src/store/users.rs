@@ -189,6 +189,7 @@ impl Store {
         id: String,
         password: String,
     ) -> Result<bool, Error> {
+        self.revoke_most_grants(now, &origin, &id, None).await?;
         transaction!(self, now, |tx| tx.put_password(now, &origin, &id, &password).await)
     }
 }

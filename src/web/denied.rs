@@ -159,7 +159,10 @@ fn advice(record: &DenialRecord) -> Option<String> {
         }
         ("expired" | "revoked", _) if what == "key" => "Create a new key and use it instead.".to_owned(),
         ("expired" | "revoked", _) => "The app has to refresh its token or ask you again.".to_owned(),
-        ("audience", _) => format!("Create a {what} with a permission for this API."),
+        ("audience", _) if what == "key" => {
+            "Create a key with permissions for this API alone. A key that manages grantd is refused by other APIs.".to_owned()
+        }
+        ("audience", _) => "Let the app ask for a permission for this API.".to_owned(),
         ("wrong_kind", _) => "Send an access token or an API key.".to_owned(),
         ("disabled", _) => "Enable the project or the app, or ask the administrator.".to_owned(),
         _ => return None,

@@ -157,6 +157,8 @@ fn sentence_of(event: &str, is_refused: bool) -> Option<(About, &'static str, &'
         ("consent", false) => (Client, "You allowed ", " to use your account", Good),
         ("consent", true) => (Client, "You did not allow ", " to use your account", Quiet),
         ("consent.withdraw", _) => (Client, "You removed the access of ", "", Bad),
+        ("grant.revoke", _) => (Nothing, "Access of apps to your account was revoked", "", Quiet),
+        ("grant.excess", _) => (Client, "The oldest access of ", " was revoked: it had too many grants", Quiet),
         ("code.issue", _) => (Client, "You continued to ", "", Quiet),
         ("code.redeem", false) => (Client, "", " got access to your account", Quiet),
         ("code.redeem", true) => (Client, "", " was refused access to your account", Warn),

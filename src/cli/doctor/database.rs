@@ -95,6 +95,10 @@ impl OpenedDatabase {
             (Some(known), Ok(own)) if *known == own => {
                 Finding::ok(check, "matches this database; keep a copy separate from the backups")
             }
+            (Some(known), _) if master.has_fingerprint(known).unwrap_or(false) => {
+                let todo = "Once every node has both, run `grantd master-key rotate`";
+                Finding::warn(check, "it is being replaced: the database is of the other one", todo)
+            }
             (Some(_), _) => {
                 let todo = "Restore the original master key; this database cannot be used with another";
                 Finding::fail(check, "the master key does not match this database", todo)
@@ -110,6 +114,12 @@ impl OpenedDatabase {
         if sealed > 0 {
             let found = format!("{sealed} of {} cannot be decrypted with this master key", keys.len());
             return Finding::fail(check, found, "Restore the master key they were created with");
+        }
+        let own = master.alone();
+        let others = keys.iter().filter(|key| own.open(Purpose::SigningKeys, &key.kid, &key.sealed).is_err()).count();
+        if others > 0 {
+            let found = format!("{others} of {} are sealed with the other master key", keys.len());
+            return Finding::warn(check, found, "Once every node has both, run `grantd master-key rotate`");
         }
         let Some(newest) = keys.iter().map(|key| key.active_from).max() else {
             return Finding::ok(check, "none yet; the first start creates one");
@@ -173,7 +183,9 @@ async fn read(config: &Config) -> Result<Contents, Finding> {
     }
     let failed = |error: StoreError| {
         let why = match error {
-            StoreError::Unavailable(why) | StoreError::Setup(why) | StoreError::Bug(why) => why,
+            StoreError::Unavailable(why) | StoreError::Aborted(why) | StoreError::Setup(why) | StoreError::Bug(why) => {
+                why
+            }
             error => error.to_string(),
         };
         let todo = "Check that it exists, that this user may open it and that it is a grantd database";

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Finding, Global, files};
+use super::{Finding, files};
 use crate::config::Config;
 
 const MIB: u64 = 1 << 20;
@@ -78,16 +78,13 @@ pub(super) fn trusted_proxies(config: &Config) -> Finding {
 }
 
 /// Whether files with secrets are readable only by their owner.
-pub(super) fn file_modes(global: &Global, config: &Config) -> Finding {
+pub(super) fn file_modes(config: &Config) -> Finding {
     let mut holders = vec![PathBuf::from("demo.env")];
     if let Some(database) = config.database.file() {
         holders.push(folder_of(database).join("demo.env"));
         holders.extend(["", ".key", "-wal", "-shm"].map(|end| beside(database, end)));
     }
-    let settings = global.config.clone().unwrap_or_else(|| PathBuf::from("grantd.toml"));
-    if fs::read_to_string(&settings).is_ok_and(|text| text.lines().any(holds_secret)) {
-        holders.push(settings);
-    }
+    holders.extend(config.secret_file.clone());
     holders.sort_unstable();
     holders.dedup();
     let open: Vec<String> =
@@ -97,14 +94,6 @@ pub(super) fn file_modes(global: &Global, config: &Config) -> Finding {
     }
     let open = open.join(" ");
     Finding::fail("file modes", format!("other users can read {open}"), format!("chmod 600 {open}"))
-}
-
-/// Whether a line of the configuration sets a secret, or a URL with a password.
-fn holds_secret(line: &str) -> bool {
-    let Some((key, value)) = line.split_once('=') else { return false };
-    let (key, value) = (key.trim(), value.trim().trim_matches(['"', '\'']));
-    let is_secret = ["master_key", "metrics_token"].contains(&key) && !value.is_empty();
-    is_secret || (!key.starts_with('#') && value.contains("://") && value.contains('@'))
 }
 
 fn beside(file: &Path, end: &str) -> PathBuf {
@@ -124,17 +113,6 @@ mod tests {
     fn low_disk_space_warns_and_almost_none_fails() {
         for (free, verdict) in [(99 * MIB, Verdict::Fail), (100 * MIB, Verdict::Warn), (1024 * MIB, Verdict::Ok)] {
             assert_eq!(space(free, Path::new("/data")).verdict, verdict);
-        }
-    }
-
-    #[test]
-    fn configuration_lines_with_secrets_are_recognized() {
-        for line in ["master_key = \"abc\"", "url = \"smtps://me:pw@mail.example.com\"", " metrics_token='x'"] {
-            assert!(holds_secret(line), "{line}");
-        }
-        for line in ["master_key = \"\"", "# url = \"smtps://me:pw@mail\"", "issuer = \"https://a.example\"", "[mail]"]
-        {
-            assert!(!holds_secret(line), "{line}");
         }
     }
 }

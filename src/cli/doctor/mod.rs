@@ -64,7 +64,7 @@ pub async fn run(global: &Global) -> Result<(), Error> {
             let mut findings = vec![local::configuration(&config), issuer, opened.clock(skew), local::disk(&config)];
             findings.extend(opened.checks());
             findings.extend([log, mail, shared]);
-            findings.extend([local::trusted_proxies(&config), local::file_modes(global, &config), opened.backup()]);
+            findings.extend([local::trusted_proxies(&config), local::file_modes(&config), opened.backup()]);
             findings
         }
         Err(error) => {

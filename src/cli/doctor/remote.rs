@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::Finding;
 use crate::{
     config::Config,
-    engine::mail::Mailer,
+    engine::{http_client, mail::Mailer},
     model::clock::{Clock, Timestamp},
 };
 
@@ -60,12 +60,7 @@ struct ServerFacts {
 }
 
 async fn ask(config: &Config) -> Result<ServerFacts, String> {
-    let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent("grantd doctor");
-    if !config.issuer.is_https() {
-        // The server is on this machine, so a proxy from the environment must not be used.
-        client = client.no_proxy();
-    }
-    let client = client.build().map_err(|error| causes(&error))?;
+    let client = http_client::build(&config.issuer).build().map_err(|error| causes(&error))?;
     let get = async |path: &str| -> Result<(Value, Option<Timestamp>), String> {
         let url = format!("{}/.well-known/{path}", config.issuer);
         let mut response = client.get(url).send().await.map_err(|error| causes(&error))?;

@@ -19,6 +19,7 @@ use crate::{
 };
 
 /// RFC 6749 §4.1.3.
+#[derive(Clone)]
 pub struct Request {
     code: String,
     /// Must equal the authorization request's, where given.

@@ -20,6 +20,7 @@ use crate::{
 };
 
 /// RFC 6749 §6.
+#[derive(Clone)]
 pub struct Request {
     refresh_token: String,
     /// A narrower scope for this access token.

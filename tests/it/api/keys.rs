@@ -1,5 +1,7 @@
 //! Owns tests of keys by the management API: their life cycle, and that none can create a wider one.
 
+use axum::{body::Body, http::Request};
+use grantd::store::ChangeFeed;
 use serde_json::{Value, json};
 
 use super::{Caller, EVERYTHING};
@@ -96,6 +98,33 @@ async fn keys_cannot_create_wider_keys() {
     admin.post(&format!("/keys/{wider}/rotate"), json!({})).await.problem(403, "insufficient_scope");
     let made = admin.post("/keys", json!({ "user": "alice@example.com", "scopes": ["read"] })).await;
     assert_eq!(made.status(201).text("user"), alice.user);
+}
+
+#[tokio::test]
+async fn an_api_cannot_use_a_key_that_it_receives_at_the_management_api() {
+    // THREATS: AK12
+    let app = TestApp::new().await;
+    app.route("example-api", "GET", "/orders", "read", false).await;
+    let alice = Caller::new(&app, "alice", MANAGES).await;
+    let at_the_api = async || {
+        let active = app.introspect(&alice.key).await.json()["active"] == true;
+        let request = Request::get("/gateway/verify/example-api/orders");
+        let request = request.header("authorization", format!("Bearer {}", alice.key));
+        let reply = app.send(request.body(Body::empty()).expect("a request")).await;
+        (active, reply.status == 200)
+    };
+    // So the APIs of its other scopes refuse it, and it gives these scopes to keys for them.
+    assert_eq!(at_the_api().await, (false, false));
+    let made = alice.post("/keys", json!({ "scopes": ["read"] })).await;
+    app.introspect(&made.status(201).text("key")).await.active();
+    let rotated = alice.post(&format!("/keys/{}/rotate", alice.key_id), json!({})).await.status(201).text("key");
+    app.introspect(&rotated).await.inactive();
+    // One from before schema 24 goes on as before.
+    app.database.run(&format!("UPDATE api_keys SET is_for_both = TRUE WHERE id = '{}'", alice.key_id)).await;
+    app.advance(1);
+    app.app.background.poll(&mut ChangeFeed::default()).await.expect("a look");
+    assert_eq!(at_the_api().await, (true, true));
+    alice.get("/keys").await.status(200);
 }
 
 #[tokio::test]

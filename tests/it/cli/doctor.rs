@@ -217,8 +217,11 @@ async fn mismatched_or_readable_secrets_fail() {
     fs::write(&settings, "key_prefix = \"gd\"\n").expect("written");
     open(&settings.display().to_string());
     says(&here, "file modes", "ok", "");
-    fs::write(&settings, "metrics_token = \"m3trics\"\n").expect("written");
-    says(&here, "file modes", "fail", "grantd.toml");
+    for secret in ["metrics_token = \"m3trics\"", "[leaks]\nkeys_url = \"https://keys.example.com/?user=a&password=p\""]
+    {
+        fs::write(&settings, secret).expect("written");
+        says(&here, "file modes", "fail", "grantd.toml");
+    }
     fs::remove_file(settings).expect("removed");
     fs::write(here.path("demo.env"), "SECRET=1\n").expect("written");
     open(&here.path("demo.env").display().to_string());

@@ -4,9 +4,13 @@ use axum::{
     body::Body,
     http::{Request, header},
 };
-use grantd::model::{
-    audit::Origin,
-    client::{Client, ClientType},
+use grantd::{
+    model::{
+        audit::Origin,
+        client::{Client, ClientType},
+        clock::Timestamp,
+    },
+    store::{ChangeFeed, Issued},
 };
 use serde_json::json;
 
@@ -264,4 +268,36 @@ async fn client_revokes_keys_only_of_its_own_api() {
     app.introspect(&key).await.active();
     revoke(&app, &app.api, &key).await.status(200);
     app.introspect(&key).await.inactive();
+}
+
+#[tokio::test]
+async fn what_is_revoked_in_bulk_is_refused_at_every_node() {
+    // THREATS: ST8
+    let app = TestApp::new().await;
+    let (node, mut feed) = (app.beside().await, ChangeFeed::default());
+    let user = app.user("alice@example.com").await;
+    let client = app.confidential().await;
+    let browser = app.browser();
+    browser.log_in("alice@example.com").await;
+    let (access, _) = flow::tokens(&browser, &client).await;
+    let (_, key) = app.key(&user, "read").await;
+    browser.get("/settings/keys").await.status(200);
+    node.app.background.poll(&mut feed).await.expect("a look");
+    for at in [&app, &node] {
+        for credential in [&access, &key] {
+            at.introspect(credential).await.active();
+        }
+    }
+    for kind in [Issued::Sessions, Issued::Grants, Issued::Keys] {
+        let (since, until) = (Timestamp(0), app.now().plus_seconds(1));
+        let revoked = app.app.store.revoke_issued(app.now(), Origin::default(), kind, since, until).await;
+        assert_eq!(revoked.expect("revoked"), 1, "{kind:?}");
+    }
+    node.app.background.poll(&mut feed).await.expect("a look");
+    for at in [&app, &node] {
+        for credential in [&access, &key] {
+            at.introspect(credential).await.inactive();
+        }
+    }
+    assert!(browser.get("/settings/keys").await.location().starts_with("/login"));
 }

@@ -59,7 +59,7 @@ async fn upstream_sees_only_its_own_scopes() {
     let app = app().await;
     app.api("Other", "https://other.example.test", &["other"]).await;
     let user = app.user("alice@example.com").await;
-    let (_, key) = app.key(&user, "grantd:keys:read other read write").await;
+    let (_, key) = app.key(&user, "other read write").await;
     let bearer = format!("Bearer {key}");
     let reply = ask(&app, &[("authorization", &bearer)]).await;
     assert_eq!(reply.status(200).header("x-auth-scopes"), "read write");

@@ -299,6 +299,9 @@ async fn owner_sees_request_required_scope_and_advice() {
     let (_, bound) = app.key_with(&user, "read", |key| key.networks = networks).await;
     let elsewhere = ask(&app, &bound, "/v1/berths", "192.0.2.7").await;
     elsewhere.status(401);
+    // An API that does not say where a request came from.
+    let unknown = app.introspect(&bound).await;
+    unknown.inactive();
     app.user("eve@example.com").await;
     let eve = app.browser();
     eve.log_in("eve@example.com").await;
@@ -313,6 +316,8 @@ async fn owner_sees_request_required_scope_and_advice() {
         // A caller outside the key's networks sees an invalid key; the owner sees which address was used.
         let one = browser.get(&format!("/settings/denied?request_id={}", elsewhere.header("x-request-id"))).await.body;
         assert!(one.contains("Send it from an allowed network") && one.contains("192.0.2.7"), "{one}");
+        let one = browser.get(&format!("/settings/denied?request_id={}", unknown.header("x-request-id"))).await.body;
+        assert!(one.contains("the API did not report the sender"), "{one}");
         assert!(!eve.get("/settings/denied").await.body.contains("/v1/docks"), "nobody else's");
         app.app.background.flush().await.expect("flushed");
     }

@@ -71,6 +71,7 @@ impl Installation {
             // Races and kills send in a moment, from one client or user, what others send in an hour.
             ("GRANTD_LIMITS__TOKEN_REQUESTS_PER_CLIENT", "1000000".to_owned()),
             ("GRANTD_LIMITS__WRITES_PER_USER", "1000000".to_owned()),
+            ("GRANTD_LIMITS__GRANTS_PER_USER_AND_CLIENT", "10000".to_owned()),
             ("GRANTD_LIMITS__WRITES_PER_KEY", "1000000".to_owned()),
             ("GRANTD_CONNECTIONS__FIRST_HEAD_SECONDS", "600".to_owned()),
             ("GRANTD_CONNECTIONS__IDLE_SECONDS", "600".to_owned()),

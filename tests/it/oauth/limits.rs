@@ -1,8 +1,9 @@
 //! Owns tests of how often one client may request tokens, and of its audit entries if it does so often.
 
 use axum::http::{Request, header};
+use grantd::store::ChangeFeed;
 
-use super::{signed_in, token};
+use super::{first_party, signed_in, token};
 use crate::harness::{
     Reply, TestApp,
     app::encode,
@@ -53,6 +54,43 @@ async fn token_requests_of_public_clients_are_limited_per_sender() {
     // Anybody can use its client id, so others are not affected.
     let browser = signed_in(&app, "alice@example.com").await;
     exchange(&app, &client, &code(&browser, &client).await).await.status(200);
+}
+
+#[tokio::test]
+async fn the_oldest_grants_of_a_user_and_client_beyond_the_limit_are_refused_at_every_node() {
+    // THREATS: RL1
+    let app = TestApp::with(&[("limits.grants_per_user_and_client", "3")]).await;
+    let (node, mut feed) = (app.beside().await, ChangeFeed::default());
+    let client = first_party(&app).await;
+    let browser = signed_in(&app, "alice@example.com").await;
+    let (oldest, refresh_token) = tokens(&browser, &client).await;
+    node.app.background.poll(&mut feed).await.expect("a look");
+    for at in [&app, &node] {
+        at.introspect(&oldest).await.active();
+    }
+    let mut enforce = async || {
+        app.app.background.grant_limit.enforce(&app.app.store, app.now()).await.expect("enforced");
+        node.app.background.poll(&mut feed).await.expect("a look");
+    };
+    // Nothing is looked at for a few grants.
+    for _ in 0..30 {
+        app.advance(1);
+        code(&browser, &client).await;
+    }
+    enforce().await;
+    app.introspect(&oldest).await.active();
+    app.advance(1);
+    node.advance(31);
+    let (newest, _) = tokens(&browser, &client).await;
+    enforce().await;
+    for at in [&app, &node] {
+        at.introspect(&oldest).await.inactive();
+        at.introspect(&newest).await.active();
+    }
+    let refused = refresh(&app, &client, &refresh_token).await;
+    assert!(refused.oauth_error("invalid_grant").body.contains("revoked"), "{}", refused.body);
+    let told = app.entries(50).await.into_iter().find(|entry| entry.event == "grant.excess").expect("an entry");
+    assert_eq!((told.actor.as_str(), told.client_id.as_deref(), told.times), ("system", Some(client.id.as_str()), 29));
 }
 
 #[tokio::test]

@@ -75,14 +75,14 @@ async fn repeated_expired_token_does_not_displace_other_refusals(base: Base) {
     }
     denials.note(of("user_alice", None, Some("client_x"), "missing scope write", "req_scope"));
     // A sender with tokens of many users of an app does not displace those users' other refusals either.
-    for user in 0..2000 {
+    for user in 0..4000 {
         denials.note(of(&format!("user_{user}"), None, Some("client_x"), "expired just now", "req_spread"));
     }
     denials.note(of("user_alice", Some("key_1"), None, "revoked just now", "req_key"));
     denials.note(of("user_7", None, Some("client_y"), "expired just now", "req_other_app"));
     denials.flush(&base.store, NOW).await.expect("flushed");
     let sql = "SELECT request_id || ' ' || COUNT(*) FROM denials GROUP BY request_id ORDER BY request_id";
-    let expected = ["req_key 1", "req_other_app 1", "req_replayed 60", "req_scope 1", "req_spread 539"];
+    let expected = ["req_key 1", "req_other_app 1", "req_replayed 60", "req_scope 1", "req_spread 2939"];
     assert_eq!(base.database.column(sql).await, expected);
 }
 

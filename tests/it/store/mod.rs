@@ -42,9 +42,11 @@ macro_rules! on_each_engine {
     };
 }
 
+mod bulk;
 mod census;
 mod ended;
 mod feed;
+mod grant_limit;
 mod grants;
 mod idempotency;
 mod imported;

@@ -1,6 +1,6 @@
 //! Owns tests of rows written before a migration changed where their state is kept.
 
-use grantd::model::project::DisabledBy;
+use grantd::model::{project::DisabledBy, secret::Digest};
 
 use crate::harness::database::Database;
 
@@ -53,5 +53,28 @@ async fn projects_disabled_before_the_upgrade_stay_disabled() {
     ] {
         let project = store.find_project(id).await.expect("a look").expect("a project");
         assert_eq!(project.disabled_by, by, "{id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_for_the_management_api_and_another_from_before_the_upgrade_stays_accepted_by_both() {
+    let database = at_version(&BEFORE_PROJECT_STATE).await;
+    database
+        .run(
+            "INSERT INTO users (id, email, name, plan, admin, created_at) VALUES ('user_1', 'a@example.com', 'a', 'free', FALSE, 1)",
+        )
+        .await;
+    for (id, scopes) in [("both", "grantd:keys:read read"), ("one", "read write")] {
+        let digest = Digest::of(id).text();
+        let sql = format!(
+            "INSERT INTO api_keys (id, digest, user_id, name, prefix, hint, scopes, environment, created_at, uses)
+             VALUES ('{id}', '{digest}', 'user_1', '{id}', '', '', '{scopes}', 'live', 1, 0)"
+        );
+        database.run(&sql).await;
+    }
+    let store = crate::harness::database::open(&database.url).await.expect("a store");
+    for (id, is_for_both) in [("both", true), ("one", false)] {
+        let key = store.find_key_by_digest(&Digest::of(id)).await.expect("a look").expect("a key");
+        assert_eq!(key.is_for_both, is_for_both, "{id}");
     }
 }
