@@ -55,7 +55,7 @@ impl Purpose {
 
 type Bytes = Zeroizing<[u8; KEY_BYTES]>;
 
-/// The only secret outside the database. While it is being replaced, what was made with the other one is accepted too.
+/// The only secret outside the database. While it is being replaced, whatever the other one sealed is accepted too.
 #[derive(Clone)]
 pub struct MasterKey {
     own: Bytes,
@@ -74,7 +74,7 @@ impl MasterKey {
         Self { own: Zeroizing::new(secret::random_bytes()), other: None }
     }
 
-    /// Also accepts what was made with `other`. Everything new is made with this one.
+    /// Also accepts what `other` sealed. Everything new is sealed with this one.
     #[must_use]
     pub fn beside(self, other: Option<Self>) -> Self {
         Self { other: other.map(|other| other.own), ..self }
