@@ -109,11 +109,8 @@ impl Rules {
             }
         });
         let rule = self.ordered.get(first)?;
-        let mut readings = readings(path);
-        if rule.pattern == path {
-            // A rule for exactly this path intends its ending.
-            readings.truncate(1);
-        }
+        // A rule for exactly this path intends its ending.
+        let readings = if rule.pattern == path { Vec::new() } else { readings(path) };
         let mut alike = Vec::new();
         for reading in once(path).chain(readings.iter().map(String::as_str)) {
             self.each(reading, &mut |number| {

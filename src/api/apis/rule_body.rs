@@ -129,12 +129,12 @@ pub struct RuleChange {
     /// Anybody may, without a credential
     public: bool,
     /// What it needed, if that changes
-    before: Option<Before>,
+    before: Option<RuleBefore>,
 }
 
 /// What a rule needed before.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Before {
+pub struct RuleBefore {
     /// Scopes it needed, all of them
     #[schema(format = "scope")]
     scopes: Vec<String>,
@@ -193,7 +193,7 @@ impl From<rule_diff::RuleChange> for RuleChange {
             method: rule.method,
             path: rule.pattern,
             public: rule.public,
-            before: before.map(|before| Before { scopes: names(&before), public: before.public }),
+            before: before.map(|before| RuleBefore { scopes: names(&before), public: before.public }),
         }
     }
 }
