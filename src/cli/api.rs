@@ -1,22 +1,18 @@
 //! Owns `grantd api`. Does not decide how an API speaks; its profile does.
 
-use axum::http::Method;
 use clap::{Args, Subcommand};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{
     Global,
-    admin::{Admin, Listed, sort_by},
+    admin::Admin,
     output,
+    rules::{AddRoute, RemoveRoute, Routes, apis},
 };
 use crate::{
     engine::signing::ACCESS_TOKEN_SECONDS_MAX,
     model::{api::Algorithm, error::Error, profile::Profile},
 };
-
-/// Most APIs listed.
-const LIST_MAX: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub enum ApiCommand {
@@ -26,49 +22,11 @@ pub enum ApiCommand {
     List,
     /// Add a rule for the gateway: which requests need which scopes. The first that matches decides
     AddRoute(AddRoute),
-    /// List the gateway's rules, in the order they are asked
-    Routes(OfApi),
+    /// List the gateway's rules, in the order they are asked; import, export and test them
+    #[command(visible_alias = "rules")]
+    Routes(Routes),
     /// Remove a rule
     RemoveRoute(RemoveRoute),
-}
-
-#[derive(Debug, Args)]
-pub struct AddRoute {
-    /// The API's slug
-    slug: String,
-    /// Such as GET, or * for any
-    #[arg(long, default_value = "*")]
-    method: String,
-    /// Such as /v1/users/{id}, or /v1/files/* for whatever is below it
-    #[arg(long)]
-    path: String,
-    /// A scope it needs; may repeat, then all are needed
-    #[arg(long = "scope")]
-    scopes: Vec<String>,
-    /// Anybody may, without a credential
-    #[arg(long, conflicts_with = "scopes")]
-    public: bool,
-    /// Evaluate this rule first [default: after them]
-    #[arg(long, conflicts_with = "before")]
-    first: bool,
-    /// Ask it right before the rule with this id
-    #[arg(long, value_name = "ID")]
-    before: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct OfApi {
-    /// The API's slug [default: every API's, with its slug]
-    slug: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct RemoveRoute {
-    /// The rule's id, as `api routes` shows it
-    id: String,
-    /// Also the API's last one, after which every credential for the API passes everywhere
-    #[arg(long)]
-    open: bool,
 }
 
 #[derive(Debug, Args)]
@@ -105,7 +63,7 @@ impl ApiCommand {
             Self::Create(create) => create.run(global).await,
             Self::List => list(global).await,
             Self::AddRoute(route) => route.run(global).await,
-            Self::Routes(of) => of.run(global).await,
+            Self::Routes(routes) => routes.run(global).await,
             Self::RemoveRoute(route) => route.run(global).await,
         }
     }
@@ -130,74 +88,6 @@ impl Create {
         let made = Admin::open(global).await?.post("/apis", body).await?;
         output::answer(global, &made, &["id", "slug", "client_id", "client_secret"])
     }
-}
-
-impl AddRoute {
-    async fn run(self, global: &Global) -> Result<(), Error> {
-        let body = json!({
-            "method": self.method,
-            "path": self.path,
-            "scopes": self.scopes,
-            "public": self.public,
-            "first": self.first,
-            "before": self.before,
-        });
-        let made = Admin::open(global).await?.post(&format!("/apis/{}/routes", self.slug), body).await?;
-        output::answer(global, &made, &["id", "method", "path", "scopes", "public"])
-    }
-}
-
-impl RemoveRoute {
-    async fn run(self, global: &Global) -> Result<(), Error> {
-        let admin = Admin::open(global).await?;
-        let rules = rules(&admin).await?;
-        let rule = rules
-            .iter()
-            .find(|rule| rule["id"] == self.id.as_str())
-            .ok_or_else(|| Error::invalid_request("there is no such rule; `grantd api routes` shows them"))?;
-        let slug = rule["api"].as_str().unwrap_or_default();
-        let open = if self.open { "?open=yes" } else { "" };
-        admin.send(Method::DELETE, &format!("/apis/{slug}/routes/{}{open}", self.id), &Value::Null).await?;
-        output::one(global, &[("id", json!(self.id)), ("removed", json!(true))])
-    }
-}
-
-impl OfApi {
-    async fn run(self, global: &Global) -> Result<(), Error> {
-        let admin = Admin::open(global).await?;
-        let Some(slug) = self.slug else {
-            let items = rules(&admin).await?;
-            let members = ["id", "api", "method", "path", "scopes", "public"];
-            return output::list(global, "routes", &Listed { items, next: None }, &members);
-        };
-        let items = rules_of(&admin, &slug).await?;
-        output::list(global, "routes", &Listed { items, next: None }, &["id", "method", "path", "scopes", "public"])
-    }
-}
-
-/// Every rule with its API's slug, in the order they are asked.
-async fn rules(admin: &Admin) -> Result<Vec<Value>, Error> {
-    let mut found = Vec::new();
-    for api in apis(admin).await?.items {
-        let slug = api["slug"].as_str().unwrap_or_default();
-        for mut rule in rules_of(admin, slug).await? {
-            rule["api"] = slug.into();
-            found.push(rule);
-        }
-    }
-    Ok(found)
-}
-
-async fn rules_of(admin: &Admin, slug: &str) -> Result<Vec<Value>, Error> {
-    let slug = utf8_percent_encode(slug, NON_ALPHANUMERIC);
-    let mut rules = admin.get(&format!("/apis/{slug}/routes")).await?;
-    Ok(rules["items"].as_array_mut().map(std::mem::take).unwrap_or_default())
-}
-
-async fn apis(admin: &Admin) -> Result<Listed, Error> {
-    let mut apis = admin.list("/apis", &[], LIST_MAX).await?;
-    sort_by(&mut apis.items, "name");
-    Ok(apis)
 }
 
 async fn list(global: &Global) -> Result<(), Error> {

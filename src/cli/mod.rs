@@ -17,6 +17,7 @@ mod key;
 mod output;
 mod plan;
 mod project;
+mod rules;
 mod serve;
 mod signing_key;
 mod token;
