@@ -34,9 +34,10 @@ const SHOWN_MAX: usize = 20;
 /// becomes a rule for its method and path, below the base path of the document's servers. The scopes of its `security`
 /// become the rule's; plain paths come before those with placeholders.
 ///
-/// An operation whose `security` is empty, or may be, is public. One for which neither it nor the document says anything
-/// takes any credential of the API. Of several alternatives, one must need no more than each other: that one counts.
-/// Beside alternatives that name scopes, API keys and the like, which in OpenAPI cannot, need those scopes too.
+/// An operation is public if its `security` is an empty list or has an empty alternative. If neither the operation nor the
+/// document declares any security, every credential of the API passes. A rule needs all of its scopes: of several
+/// alternatives the one that needs least counts, and they are refused if there is none. An API key or password, which
+/// cannot name scopes in OpenAPI, needs those that the other alternatives name.
 ///
 /// All rules are replaced in one transaction, with `--apply`. A file with a mistake is refused whole, with the lines.
 #[derive(Debug, Args)]
@@ -153,7 +154,9 @@ fn show(global: &Global, imported: &Imported, created: &BTreeMap<&str, &str>, an
     let is_dry_run = answer["dry_run"] == true;
     if !created.is_empty() {
         let names = created.keys().take(SHOWN_MAX).copied().collect::<Vec<_>>().join(" ");
-        say(format!("{} scopes {}: {names}", created.len(), if is_dry_run { "to create" } else { "created" }))?;
+        let more = created.len().saturating_sub(SHOWN_MAX);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        say(format!("scopes {}: {names}{more}", if is_dry_run { "to create" } else { "created" }))?;
     }
     let counts = ["added", "removed", "changed", "moved", "unchanged"].map(|name| format!("{} {name}", answer[name]));
     say(counts.join(", "))?;

@@ -53,7 +53,6 @@ pub struct Routes {
 
 #[derive(Debug, Subcommand)]
 enum RoutesCommand {
-    /// Replace an API's rules by those of a file, or show what that would change
     Import(Import),
     /// Print an API's rules as a file for `import`
     Export(OfApi),
