@@ -1,5 +1,5 @@
-//! Owns the smallest API behind grantd: `docs/protect-your-api.md` shows it. `resource_server` is one that also keeps
-//! answers and has several routes.
+//! Owns the smallest API behind grantd, shown in `docs/protect-your-api.md`. `resource_server` also caches
+//! responses and has several routes.
 
 use std::{env, time::Duration};
 

@@ -1,5 +1,5 @@
-//! Owns a small API behind grantd: its users call it with an API key or an access token, and it asks grantd who they are.
-//! Does not check credentials itself. Beside `grantd demo`: `. ./demo.env; export GRANTD API_ID API_SECRET`, start this,
+//! Owns a small API behind grantd: its users call it with an API key or an access token, which it introspects.
+//! Next to `grantd demo`, run `. ./demo.env; export GRANTD API_ID API_SECRET`, start this,
 //! then `curl -H "Authorization: Bearer $API_KEY" http://127.0.0.1:8081/v1/users/me`.
 
 use std::{
@@ -23,16 +23,16 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Answers remembered at once; each counts for about a second, so that there are never many.
+/// Maximum number of cached responses; each is valid for about a second, so there are never many.
 const ANSWERS_MAX: usize = 10_000;
 
-/// A small API that asks grantd about every caller.
+/// A small API that introspects every caller's credential.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Where to listen
+    /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:8081")]
     listen: SocketAddr,
-    /// Where grantd is
+    /// URL of grantd
     #[arg(long, env = "GRANTD", default_value = "http://127.0.0.1:8080")]
     grantd: String,
     /// The client_id that `grantd api create` printed
@@ -49,7 +49,7 @@ struct Api {
     answers: Mutex<HashMap<String, Caller>>,
 }
 
-/// Who is calling: the members of grantd's answer that this API uses.
+/// The caller: the members of grantd's response that this API uses.
 #[derive(Clone, Deserialize)]
 struct Caller {
     sub: String,
@@ -60,7 +60,7 @@ struct Caller {
     cache_until: i64,
 }
 
-/// What a caller is told who does not get in.
+/// The response to a refused caller.
 enum Refusal {
     Missing,
     Invalid,
@@ -98,7 +98,7 @@ fn invalid() -> String {
 }
 
 impl Api {
-    /// Who the holder of this credential is. An answer is used again until grantd's own `cache_until`, never longer.
+    /// The holder of this credential. A response is reused until grantd's own `cache_until`, never longer.
     async fn caller(&self, credential: &str) -> Result<Caller, Refusal> {
         if let Some(known) = self.answers().get(credential).filter(|known| known.cache_until > now()) {
             return Ok(known.clone());
@@ -111,7 +111,7 @@ impl Api {
             .send()
             .await
             .and_then(reqwest::Response::error_for_status);
-        // Without an answer nothing is known: neither "yes" nor "no" would be the truth.
+        // Without a response, the credential is neither valid nor invalid.
         let answer: Value = asked.map_err(unavailable)?.json().await.map_err(unavailable)?;
         if answer["active"] != true {
             return Err(if has_expired(credential) { Refusal::Expired } else { Refusal::Invalid });
@@ -134,7 +134,7 @@ fn unavailable(_: reqwest::Error) -> Refusal {
     Refusal::Unavailable
 }
 
-/// Whether a refused credential is a token that says itself that it has ended. Only words depend on it.
+/// Whether a refused credential is a token that has expired. This only affects the message.
 fn has_expired(credential: &str) -> bool {
     let payload = credential.split('.').nth(1).and_then(|part| BASE64URL_NOPAD.decode(part.as_bytes()).ok());
     let claims: Option<Value> = payload.and_then(|payload| serde_json::from_slice(&payload).ok());
@@ -151,7 +151,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(credential.trim())
 }
 
-/// Stands before every route that needs the scope `read`.
+/// Guards every route that needs the scope `read`.
 async fn may_read(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Result<Response, Refusal> {
     let credential = bearer(request.headers()).ok_or(Refusal::Missing)?;
     let caller = api.caller(credential).await?;

@@ -196,7 +196,10 @@ impl App {
 /// Warns if `limits.client_plan` names a plan that does not exist. Startup continues: the plan can still be created.
 fn warn_of_plan(client_plan: &str, catalog: &CatalogCache) {
     if !client_plan.is_empty() && catalog.current().plans.find(client_plan).is_none() {
-        tracing::warn!(client_plan, "limits.client_plan: there is no such plan, clients on their own have no limit");
+        tracing::warn!(
+            client_plan,
+            "limits.client_plan: there is no such plan, so clients acting for themselves have no limit"
+        );
     }
 }
 
@@ -212,7 +215,7 @@ fn identity_headers(config: &Config) -> Result<Vec<HeaderName>, Error> {
 pub async fn check_master(store: &Store, master: &MasterKey, now: Timestamp) -> Result<(), Error> {
     let fingerprint = master.fingerprint()?;
     if store.keep_once(now, "master_key", fingerprint.clone()).await? != fingerprint {
-        return Err(Error::invalid_request("this database was created with another master key"));
+        return Err(Error::invalid_request("the master key does not match this database"));
     }
     Ok(())
 }
@@ -225,8 +228,8 @@ async fn check(store: &Store, master: &MasterKey, now: Timestamp) -> Result<(), 
     {
         let (newest, now) = (newest.rfc3339(), now.rfc3339());
         return Err(Error::invalid_request(format!(
-            "the clock says {now}, but the newest row of the database is of {newest}: set the clock right; if it was ahead \
-             when that row was written, start again once that time has come, or restore a backup from before"
+            "the clock says {now}, but the newest row in the database is from {newest}: correct the clock; if it was ahead \
+             when that row was written, start again after that time, or restore an older backup"
         )));
     }
     Ok(())

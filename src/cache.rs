@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_after_the_read_makes_a_miss() {
+    fn change_after_the_read_causes_a_miss() {
         let feed = Freshness::default();
         let cached = Cached::new((), feed.position(), [key("a")]);
         assert!(feed.is_fresh(&cached));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fill_that_races_a_revoke_is_not_trusted() {
+    fn fill_racing_a_revocation_is_not_trusted() {
         // THREATS: AK10
         let feed = Freshness::default();
         let position = feed.position();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn cache_size_is_bounded() {
         let feed = Freshness::default();
         let cached = Cached::new((), feed.position(), [key("a")]);
         feed.apply((0..=CHANGED_MAX).map(|n| key(&n.to_string())));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_look_is_trusted_for_a_second_from_when_it_began_and_no_longer() {
+    async fn poll_is_trusted_for_one_second_from_its_start() {
         // THREATS: AK10
         let feed = Freshness::default();
         let began = feed.steady_ms();
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_trusted_before_the_first_look() {
+    fn nothing_is_trusted_before_the_first_poll() {
         let feed = Freshness::default();
         assert!(!feed.is_confirmed());
         feed.confirm(feed.steady_ms());

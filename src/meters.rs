@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_written_as_prometheus_reads_it() {
+    fn metrics_page_follows_the_prometheus_format() {
         let (latency, mut page) = (Latency::default(), Page::default());
         latency.record(Duration::from_micros(100));
         latency.record(Duration::from_millis(2));
@@ -246,7 +246,7 @@ b_seconds_count{route="/"} 3
     }
 
     #[test]
-    fn names_are_bounded() {
+    fn number_of_names_is_bounded() {
         let named: Named<Count> = Named::of(["first"]);
         for n in 0..2 * NAMES_MAX {
             named.with(&n.to_string(), Count::one);
@@ -257,7 +257,7 @@ b_seconds_count{route="/"} 3
     }
 
     #[test]
-    fn what_is_under_way_is_counted_until_it_is_dropped() {
+    fn level_counts_work_until_it_is_dropped() {
         let level = Level::default();
         let one = level.enter();
         drop(level.enter());

@@ -58,7 +58,7 @@ impl Telemetry {
 /// `invalid_request` when the filter cannot be parsed.
 pub fn start_log(filter: &str, json: bool) -> Result<(), Error> {
     let filter = EnvFilter::try_new(filter)
-        .map_err(|_| Error::invalid_request("log: a level such as info, or grantd=debug,info"))?;
+        .map_err(|_| Error::invalid_request("log must be a level such as info, or grantd=debug,info"))?;
     let registry = tracing_subscriber::registry().with(filter);
     let started = if json {
         registry.with(fmt::layer().json().with_writer(stderr)).try_init()

@@ -1,5 +1,5 @@
-//! Owns the installation of grantd under measure: a fresh embedded database filled by the command line,
-//! the server on a free port, and sessions made through its real pages. Knows no back door.
+//! Owns the measured installation of grantd: a fresh embedded database filled by the command line,
+//! the server on a free port, and sessions created through its real pages.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +29,7 @@ const PASSWORD: &str = "correct horse battery staple";
 const AUDIENCE: &str = "https://api.example.test";
 const REDIRECT_URI: &str = "https://app.example.test/callback";
 const STARTS: usize = 5;
-/// Between two looks at how much memory a command holds.
+/// Interval between two samples of a command's memory.
 const LOOK: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_secs(1);
 const MAX_PAGES: usize = 12;
@@ -50,13 +50,13 @@ impl Installation {
         let nobody = || Client { id: String::new(), secret: String::new() };
         let mut installation = Self {
             directory: directory.to_owned(),
-            // Free now, and nobody else is likely to take it before grantd does.
+            // Free now, and unlikely to be taken before grantd starts.
             address: TcpListener::bind("127.0.0.1:0")?.local_addr()?,
             resource_server: nobody(),
             app: nobody(),
             api_key: String::new(),
         };
-        // The first command creates the database. Its plan counts every request and never says no.
+        // The first command creates the database. Its plan counts every request and never refuses.
         installation.run(&["user", "create", "--email", EMAIL, "--password-stdin"], PASSWORD)?;
         installation.run(&["plan", "set", "free", "--per-hour", "4000000000", "--burst", "4000000000"], "")?;
         let scope = "read=Read everything";
@@ -75,7 +75,7 @@ impl Installation {
         Ok(installation)
     }
 
-    /// Starts it a few times on the database that now exists, and leaves it alone for a moment.
+    /// Starts it a few times on the existing database, and leaves it idle for a moment.
     pub(crate) fn footprint(&self) -> Fallible<Footprint> {
         let (mut ready, mut resident_mib) = (Vec::with_capacity(STARTS), 0.0);
         for start in 1..=STARTS {
@@ -89,7 +89,7 @@ impl Installation {
         Ok(Footprint { ready, resident_mib, binary_mib: fs::metadata(BINARY)?.len() as f64 / 1024.0 / 1024.0 })
     }
 
-    /// Starts it and logs 32 browsers in.
+    /// Starts it and signs in 32 browsers.
     pub(crate) async fn start(&self) -> Fallible<Contender> {
         let (server, mut surface) = self.start_alone()?;
         for _ in 0..CONNECTIONS {
@@ -99,7 +99,7 @@ impl Installation {
         Ok(Contender { name: "grantd", surface, server })
     }
 
-    /// Starts it, with nobody logged in.
+    /// Starts it, with nobody signed in.
     pub(crate) fn start_alone(&self) -> Fallible<(Server, Surface)> {
         let (server, _) = self.serve()?;
         let surface = Surface {
@@ -121,7 +121,7 @@ impl Installation {
         Ok((server, surface))
     }
 
-    /// Imports a file of keys and makes their owners: what it told, and the most memory it held, in MiB.
+    /// Imports a file of keys and creates their owners: its output, and its peak memory, in MiB.
     pub(crate) fn import(&self, file: &Path) -> Fallible<(Value, f64)> {
         let file = file.to_str().ok_or("a path that is no text")?;
         let mut command = self.command(&["key", "import", file, "--create-owners", "--json"]);
@@ -129,7 +129,7 @@ impl Installation {
         let process = child.id().to_string();
         let mut most: f64 = 0.0;
         while child.try_wait()?.is_none() {
-            // It may end between the two looks.
+            // It may end between two samples.
             most = most.max(resident_mib(&process).unwrap_or_default());
             thread::sleep(LOOK);
         }
@@ -157,7 +157,7 @@ impl Installation {
         }
     }
 
-    /// One command of grantd on this database, unaware of any configuration of the person who runs it.
+    /// One grantd command on this database, without the configuration of the person who runs it.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GRANTD_")) {
@@ -165,7 +165,7 @@ impl Installation {
         }
         let database = format!("sqlite:{}", self.directory.join("grantd.db").display());
         command.current_dir(&self.directory).args(arguments).env("GRANTD_TRUSTED_PROXIES", "127.0.0.1/32");
-        // One client asks as fast as it can: its limits are as good as off.
+        // One client sends as fast as it can, so its limits are effectively off.
         command.env("GRANTD_LIMITS__TOKEN_REQUESTS_PER_CLIENT", "4000000000").env("GRANTD_LIMITS__CLIENT_PLAN", "free");
         command.args(["--database", &database, "--issuer", &format!("http://{}", self.address)]);
         command
@@ -198,7 +198,7 @@ fn text(value: &Value, name: &str) -> Fallible<String> {
     Ok(value[name].as_str().ok_or_else(|| format!("no {name} in {value}"))?.to_owned())
 }
 
-/// What a person does: asked to sign in, then to consent (once), until the client gets its code.
+/// The steps of a person: sign in, then consent (once), until the client gets its code.
 async fn sign_in(surface: &Surface) -> Fallible<Jar> {
     let mut connection = Connection::open(surface.address).await?;
     let mut jar = Jar::default();
@@ -232,7 +232,7 @@ async fn sign_in(surface: &Surface) -> Fallible<Jar> {
     Err(format!("no code after {MAX_PAGES} pages, at {path}").into())
 }
 
-/// What the page's forms send besides what a person enters.
+/// What the page's forms send besides a person's input.
 fn hidden_fields(page: &str) -> BTreeMap<&str, String> {
     let inputs = page.split("<input").skip(1).filter_map(|rest| rest.split('>').next());
     let hidden = inputs.filter(|input| input.contains("type=\"hidden\""));

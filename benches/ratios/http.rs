@@ -1,5 +1,5 @@
-//! Owns the least HTTP/1.1 client that keeps a connection alive, and a cookie jar. Does not know any
-//! endpoint. No TLS and no chunked bodies: neither server sends them on loopback.
+//! Owns a minimal HTTP/1.1 client with keep-alive, and a cookie jar. It has no TLS and no chunked
+//! bodies: neither server uses them on loopback.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::Fallible;
 
-/// One keep-alive connection with at most one request under way.
+/// One keep-alive connection with at most one open request.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -74,7 +74,7 @@ impl<'a> Reply<'a> {
         [self.body, self.head.as_bytes()].iter().any(|part| part.windows(bytes.len()).any(|window| window == bytes))
     }
 
-    /// The error that says what came instead of what was expected.
+    /// An error that shows the actual reply.
     pub(crate) fn unexpected(&self, expected: &str) -> Box<dyn std::error::Error> {
         let body: String = String::from_utf8_lossy(self.body).chars().take(500).collect();
         format!("expected {expected}, got:\n{}\n\n{body}", self.head).into()

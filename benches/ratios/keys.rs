@@ -1,5 +1,5 @@
-//! Owns the measure of many keys: how long one that is not in memory takes among a thousand and among millions, in turns,
-//! and what they cost in memory and on disk. Fills both databases by `grantd key import`, as anybody would.
+//! Owns the measurement of many keys: the latency of uncached keys among a thousand and among millions, alternating,
+//! and their memory and disk usage. Fills both databases by `grantd key import`.
 
 use std::{
     fs::{self, File},
@@ -24,14 +24,14 @@ use crate::{
 };
 
 const FEW: u64 = 1000;
-/// Keys asked about in one round, each once; and before that, to have connections and statements ready.
+/// Keys looked up in one round, each once; and as many before, to warm up connections and statements.
 const ASKED: u64 = 800;
 const WARM_UP: u64 = 100;
 const OWNERS: u64 = 10_000;
 const TARGET: f64 = 3.0;
 const SUBJECTS: u64 = 10_000_000;
 
-/// Databases with a thousand keys and with `many`, asked in turns.
+/// Databases with a thousand keys and with `many`, alternating.
 pub(crate) async fn measure(directory: &Path, many: u64, rounds: usize) -> Fallible<()> {
     let mut out = std::io::stdout();
     writeln!(out, "{}\n", machine()?)?;
@@ -53,7 +53,7 @@ pub(crate) async fn measure(directory: &Path, many: u64, rounds: usize) -> Falli
         let (few, many) = (few_side.quantile(part), many_side.quantile(part));
         writeln!(out, "| introspection of a cold key, {name} | {few:.0} µs | {many:.0} µs |")?;
     }
-    // What is mapped of the file is the system's to take back.
+    // The system can reclaim mapped pages of the file.
     for (name, at) in [("resident", 0), ("of it its own, not the file's pages", 1)] {
         let (few, many) = (few_side.resident_mib[at], many_side.resident_mib[at]);
         writeln!(out, "| {name}, after {ASKED} cold keys | {few:.0} MiB | {many:.0} MiB |")?;
@@ -101,23 +101,23 @@ impl Filled {
     }
 }
 
-/// What was measured of one database.
+/// The measurements of one database.
 #[derive(Default)]
 struct Side {
-    /// Microseconds of each question, by rounds.
+    /// Microseconds of each lookup, by rounds.
     rounds: Vec<Vec<f64>>,
     resident_mib: [f64; 2],
 }
 
 impl Side {
-    /// Starts a server that has seen no key, and asks about keys from all over the database, each once.
+    /// Starts a server with an empty cache, and looks up keys from all over the database, each once.
     async fn ask(&mut self, filled: &Filled, round: u64) -> Fallible<()> {
         let (server, surface) = filled.installation.start_alone()?;
         let mut micros = Vec::new();
         let mut connection = Connection::open(surface.address).await?;
         let step = filled.keys / (ASKED + WARM_UP);
         for asked in 0..ASKED + WARM_UP {
-            // Other keys in every round, in an order that is not the database's.
+            // Other keys in every round, not in the database's order.
             let number = (asked * 389 % (ASKED + WARM_UP)) * step + round % step.max(1);
             let form = format!("token={}", key(number));
             let request = post(surface.address, surface.introspect, &surface.resource_server.basic(), &form);
@@ -137,14 +137,14 @@ impl Side {
         Ok(())
     }
 
-    /// Of each round, and the median of those: a round that something else disturbed does not decide.
+    /// Of each round, and their median, so that one disturbed round does not decide.
     fn quantile(&self, part: f64) -> f64 {
         let of_round = |round: &Vec<f64>| round.get((round.len() as f64 * part) as usize).copied().unwrap_or(f64::NAN);
         median(&self.rounds.iter().map(of_round).collect::<Vec<_>>())
     }
 }
 
-/// The same key for the same number, which nobody could guess from another.
+/// The same key for the same number, not predictable from another.
 fn key(number: u64) -> String {
     let digest = digest::digest(&digest::SHA256, &number.to_be_bytes());
     format!("bench_{}", &HEXLOWER.encode(digest.as_ref())[..32])

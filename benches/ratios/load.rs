@@ -1,5 +1,5 @@
-//! Owns the closed-loop load: 32 keep-alive connections, each sending its next request when it has the
-//! reply to the last. Does not start servers. Any reply but the right one ends the run.
+//! Owns the closed-loop load: 32 keep-alive connections, each sending its next request after the
+//! reply to the last. Any reply but the right one ends the run.
 
 use std::{
     net::SocketAddr,
@@ -22,7 +22,7 @@ pub(crate) const CONNECTIONS: usize = 32;
 const TOKENS_IN_TURN: usize = 1000;
 const MAX_REDIRECTS: usize = 6;
 
-/// Where one server answers and who may ask.
+/// A server's address and credentials.
 #[derive(Clone)]
 pub(crate) struct Surface {
     pub(crate) address: SocketAddr,
@@ -91,7 +91,7 @@ impl Operation {
         }
     }
 
-    /// The least ratio of grantd to the bare server that is good enough, where there is one.
+    /// The minimum acceptable ratio of grantd to the bare server, if there is one.
     pub(crate) fn target(self) -> Option<f64> {
         match self {
             Self::IntrospectToken | Self::IntrospectKey => Some(0.75),
@@ -103,7 +103,7 @@ impl Operation {
         }
     }
 
-    /// What each connection will do; refresh chains start from a code flow of their own.
+    /// The requests of each connection; refresh chains start with their own code flow.
     pub(crate) async fn prepare(self, surface: &Surface) -> Fallible<Vec<Work>> {
         let introspection = |token: &str| {
             let form = format!("token={token}");
@@ -123,7 +123,7 @@ impl Operation {
                 let tokens = mint(surface, TOKENS_IN_TURN).await?;
                 same(tokens.iter().map(|token| introspection(token)).collect(), ACTIVE)
             }
-            // The bare server has no gateway: it is asked the same by introspection.
+            // The bare server has no gateway, so it is measured by introspection.
             Self::Gateway => match surface.gateway {
                 Some(path) => same(vec![get(surface.address, path, &forwarded(&surface.api_key))], PASSED),
                 None => same(vec![introspection(&surface.api_key)], ACTIVE),
@@ -153,11 +153,11 @@ impl Operation {
 const ACTIVE: &[u8] = b"\"active\":true";
 const ISSUED: &[u8] = b"\"access_token\":\"";
 const PASSED: &[u8] = b"x-auth-credential: api_key";
-/// What the upstream behind nginx answers, and to what.
+/// The upstream behind nginx and its response.
 pub(crate) const UPSTREAM: &[u8] = b"the upstream";
 const PROXIED_PATH: &str = "/v1/users/42?fields=name";
 
-/// The headers of a proxy's question about a request with this key.
+/// The headers of a proxy's subrequest for a request with this key.
 fn forwarded(key: &str) -> String {
     format!(
         "Authorization: Bearer {key}\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Uri: {PROXIED_PATH}\r\n\
@@ -165,7 +165,7 @@ fn forwarded(key: &str) -> String {
     )
 }
 
-/// What one connection does again and again.
+/// The repeated work of one connection.
 pub(crate) enum Work {
     /// The same requests in turn; a right reply is 200 and contains `proof`, in its head or body.
     Same {
@@ -208,7 +208,7 @@ pub(crate) struct Round {
     pub(crate) seconds: f64,
 }
 
-/// Drives all connections until the time is over and the last replies are in.
+/// Drives all connections until the time is over and the last replies have arrived.
 pub(crate) async fn drive(surface: &Surface, work: &mut Vec<Work>, time: Duration) -> Fallible<Round> {
     let mut workers = Vec::with_capacity(CONNECTIONS);
     for work in work.drain(..) {
@@ -264,7 +264,7 @@ struct Issued<'a> {
     refresh_token: Option<&'a str>,
 }
 
-/// Redeems a code or refresh token; the refresh token that came with the access token.
+/// Redeems a code or refresh token; returns the new refresh token.
 async fn redeem(
     surface: &Surface,
     connection: &mut Connection,
@@ -283,7 +283,7 @@ async fn redeem(
     Ok(issued.refresh_token.map(str::to_owned))
 }
 
-/// A whole flow from a logged-in session whose consent is remembered; the refresh token it gave.
+/// A whole flow in a session with stored consent; returns its refresh token.
 async fn code_flow(surface: &Surface, connection: &mut Connection, jar: &mut Jar) -> Fallible<Option<String>> {
     let proof = Proof::new();
     let mut path = proof.authorize_path(surface);
@@ -337,7 +337,7 @@ impl Proof {
         )
     }
 
-    /// The code in the redirect back to the client, if the state is ours.
+    /// The code in the redirect to the client, if the state matches.
     fn code<'a>(&self, location: &'a str) -> Fallible<&'a str> {
         let field = |name| location.split(['?', '&']).find_map(|pair| pair.strip_prefix(name));
         match (field("code="), field("state=")) {

@@ -1,15 +1,15 @@
-//! Owns the one command that says how fast grantd is: the same load on a bare least-work server and on
-//! grantd, in turns, on the same machine in the same sitting. Ratios travel between machines; bare
-//! numbers do not. Does not judge correctness beyond "every reply was the right one". One client asks for everything, so the
-//! limits of a client are set as high as they go (`limits.token_requests_per_client`, `limits.client_plan`): they count and
-//! never say no.
+//! Owns the one command that measures how fast grantd is: the same load on a bare minimal server and on
+//! grantd, alternating, on the same machine in the same run. Ratios can be compared between machines, absolute
+//! numbers cannot. Replies are only checked to be the right ones. One client sends everything, so the
+//! limits of a client are set as high as possible (`limits.token_requests_per_client`, `limits.client_plan`): they count
+//! and never refuse.
 //!
 //!     cargo bench --bench ratios -- [--quick] [--rounds N] [--seconds N] [--noise] [OPERATION]…
 //!
 //! `OPERATION` is a part of an operation's name; `--noise` measures the bare server against a second one
-//! of its kind: how far the ratios of this machine are from 1 when nothing differs. `--keys N` measures nothing else but a
-//! key that is not in memory, among a thousand and among N (10000000 takes an hour and 5 GB of disk); `--rules N` nothing
-//! but a decision of the gateway, among ten rules and among N.
+//! of its kind, which shows this machine's noise. `--keys N` only measures uncached keys, among a thousand
+//! and among N (10000000 takes an hour and 5 GB of disk). `--rules N` only measures gateway decisions, among ten rules and
+//! among N.
 
 mod bare;
 mod grantd;
@@ -50,7 +50,7 @@ fn main() -> Fallible<()> {
         return bare::serve(Path::new(directory));
     }
     if !arguments.iter().any(|argument| argument == "--bench") {
-        // `cargo test --all-targets` starts benches too, with an unoptimized binary that says nothing.
+        // `cargo test --all-targets` starts benches too, with an unoptimized binary whose results mean nothing.
         return Ok(writeln!(std::io::stderr(), "ratios: only `cargo bench` measures")?);
     }
     let plan = Plan::parse(&arguments)?;
@@ -104,7 +104,7 @@ impl Plan {
     }
 }
 
-/// A server under load: how to reach it and how to read what it costs.
+/// A server under load: its address and its cost.
 struct Contender {
     name: &'static str,
     surface: Surface,
@@ -139,7 +139,7 @@ async fn measure(plan: &Plan) -> Fallible<()> {
     report.print(&mut std::io::stdout(), other.name)
 }
 
-/// Alternates the two servers, so that what else the machine does falls on both.
+/// Alternates the two servers, so that other load on the machine affects both.
 async fn compare(plan: &Plan, operation: Operation, bare: &Contender, other: &Contender) -> Fallible<Comparison> {
     let blame = |contender: &Contender, error: Box<dyn std::error::Error>| {
         format!("{}, {}: {error}", contender.name, operation.name())

@@ -1,5 +1,5 @@
-//! Owns the two nginx of the bench: the one of `examples/gateway`, which asks grantd, and the same without its guard. Does
-//! not start grantd.
+//! Owns the two nginx of the bench: the one of `examples/gateway`, which uses grantd, and the same without
+//! authorization.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use crate::{Contender, Fallible, load::Surface, process::Server};
 
 const EXAMPLE: &str = include_str!("../../examples/gateway/nginx.conf");
 
-/// nginx without and with the guard, each in front of an upstream that nginx itself plays.
+/// nginx without and with authorization, each in front of an upstream played by nginx itself.
 pub(crate) fn start(directory: &Path, grantd: &Surface) -> Fallible<(Contender, Contender)> {
     let unguarded = EXAMPLE.replace("    auth_request /_grantd;\n", "");
     if unguarded == EXAMPLE {
@@ -32,7 +32,7 @@ fn one(directory: &Path, name: &'static str, example: &str, grantd: &Surface) ->
         .replace("127.0.0.1:8000", &listen.to_string())
         .replace("/gateway/verify/example", "/gateway/verify/bench-api");
     let at = directory.display();
-    // One process: it ends with the bench, and more would only take the cores from each other and from the load.
+    // One process: it ends with the bench, and more would only compete for the cores.
     let config = format!(
         "daemon off;\nmaster_process off;\npid {at}/pid;\nerror_log stderr;\nevents {{ worker_connections 512; }}\n\
          http {{\naccess_log off;\nkeepalive_requests 1000000000;\nclient_body_temp_path {at}/body;\n\

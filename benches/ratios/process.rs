@@ -1,5 +1,5 @@
-//! Owns server processes: starting, waiting until ready, what they cost, and their end. Reads /proc, so
-//! it is for Linux. Does not know what the servers do.
+//! Owns server processes: starting, waiting until ready, measuring their cost, and stopping. Reads /proc, so
+//! it needs Linux.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it with what it says on standard error kept in a file, and standard output in a pipe.
+    /// Starts it with standard error in a file and standard output in a pipe.
     pub(crate) fn start(command: &mut Command, log: &Path) -> Fallible<Self> {
         let log = fs::File::options().create(true).append(true).open(log)?;
         Ok(Self { child: command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()? })
@@ -64,7 +64,7 @@ impl Server {
         resident_mib(&self.child.id().to_string())
     }
 
-    /// What of that is no page of a file, in MiB.
+    /// The part of it that is not pages of files, in MiB.
     pub(crate) fn own_mib(&self) -> Fallible<f64> {
         status_mib(&self.child.id().to_string(), "RssAnon:")
     }
@@ -83,13 +83,13 @@ fn status_mib(process: &str, line: &str) -> Fallible<f64> {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; there is nothing to do about that here.
+        // It may have exited by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// User and system time that everything but this server and this program used so far, in microseconds.
+/// User and system time used so far by everything but this server and this program, in microseconds.
 pub(crate) fn cpu_of_others(server: &Server) -> Fallible<u64> {
     let stat = fs::read_to_string("/proc/stat")?;
     let line = stat.lines().next().ok_or("/proc/stat")?;

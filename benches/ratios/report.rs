@@ -1,4 +1,4 @@
-//! Owns the figures: medians, ratios, and the Markdown they are printed as. Does not measure.
+//! Owns the figures: medians, ratios, and the Markdown in which they are printed.
 
 use std::{io::Write, process::Command, time::Duration};
 
@@ -7,7 +7,7 @@ use crate::{
     load::{CONNECTIONS, Operation, Round},
 };
 
-/// What one operation cost on both servers, in rounds that took turns.
+/// The cost of one operation on both servers, in alternating rounds.
 pub(crate) struct Comparison {
     operation: Operation,
     rates: [Vec<f64>; 2],
@@ -30,7 +30,7 @@ impl Comparison {
         self.seconds += round.seconds;
     }
 
-    /// grantd to bare, each round with the one before it.
+    /// grantd to bare, each round with the previous one.
     fn ratios(&self) -> Vec<f64> {
         let [bare, other] = &self.rates;
         bare.iter().zip(other).map(|(bare, other)| other / bare).collect()
@@ -41,7 +41,7 @@ impl Comparison {
     }
 }
 
-/// What a running grantd takes before anybody asks it anything.
+/// The memory of a running grantd before its first request.
 pub(crate) struct Footprint {
     pub(crate) ready: Vec<f64>,
     pub(crate) resident_mib: f64,
@@ -102,7 +102,7 @@ impl Report {
         Ok(())
     }
 
-    /// Cores that were busy with something else: near 0, or the rates say more about that than about the servers.
+    /// Cores used by other programs: unless near 0, the rates say more about them than about the servers.
     fn others(&self) -> f64 {
         let seconds: f64 = self.comparisons.iter().map(|comparison| comparison.seconds).sum();
         let microseconds: u64 = self.comparisons.iter().map(|comparison| comparison.others).sum();
@@ -116,7 +116,7 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Where and when: figures without that are worth nothing.
+/// Where and when: figures are meaningless without that.
 pub(crate) fn machine() -> Fallible<String> {
     let cpus = std::fs::read_to_string("/proc/cpuinfo")?;
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

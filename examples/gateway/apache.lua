@@ -1,4 +1,4 @@
--- Asks grantd about a request, for Apache's mod_lua; see apache.conf. Whatever goes wrong here, nobody gets in.
+-- Lets grantd check a request, for Apache's mod_lua; see apache.conf. If anything fails here, the request is refused.
 
 local http = require "socket.http"
 local ltn12 = require "ltn12"
@@ -6,18 +6,18 @@ local ltn12 = require "ltn12"
 local VERIFY = "http://127.0.0.1:8080/gateway/verify/example"
 http.TIMEOUT = 5
 
--- What grantd is told of the request.
+-- Headers sent to grantd.
 local ASKED = {
     "Authorization", "X-API-Key", "API-Key", "X-Request-ID", "User-Agent",
-    -- With another method in one of these, grantd refuses the request.
+    -- If one of these names another method, grantd refuses the request.
     "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override",
 }
--- What the API is told of the caller. Each is set or, where there is nothing to say, removed.
+-- Headers that identify the caller to the API. Each is set or, if grantd does not set it, removed.
 local IDENTITY = {
     "X-Auth-Subject", "X-Auth-User", "X-Auth-Client", "X-Auth-Key-Id", "X-Auth-Project", "X-Auth-Environment",
     "X-Auth-Plan", "X-Auth-Scopes", "X-Auth-Credential",
 }
--- What the caller is told, whether it gets in or not.
+-- Headers for the caller, whether the request is allowed or not.
 local TOLD = {
     "X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit", "RateLimit-Policy",
     "Retry-After", "WWW-Authenticate",
@@ -30,8 +30,8 @@ local function answer(r, status, body)
     return apache2.DONE
 end
 
--- Takes away what only grantd and this proxy may say, however it is written: many programs take "_" and "-" for the same.
--- Nor may a caller name these in Connection, which would take them away again on the last part of the way.
+-- Removes headers that only grantd and this proxy may set, in every spelling: many programs treat "_" and "-" alike.
+-- A client must not name these in Connection either, which would remove them again later.
 local function clear(r)
     local unwanted = {}
     for name, value in pairs(r:headers_in_table()) do

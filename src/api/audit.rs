@@ -1,5 +1,5 @@
-//! Owns `/api/v1/audit`: what happened, to one's own things or for administrators to all. Does not write entries; every change
-//! writes its own.
+//! Owns `/api/v1/audit`: the audit log, of one's own things or for administrators of all. Entries are written with each
+//! change, in its transaction.
 
 use std::sync::Arc;
 
@@ -19,19 +19,19 @@ use crate::{
     store::{self, AuditEntry},
 };
 
-/// One thing that happened.
+/// An entry of the audit log.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Entry {
-    /// When
+    /// When it happened
     #[schema(format = DateTime)]
     at: String,
-    /// Such as `key.revoke`
+    /// Event, such as `key.revoke`
     event: String,
     /// `ok` or `denied`
     #[schema(format = "outcome")]
     outcome: String,
-    /// Who acted: a user with the key or client, a client, `cli`, `system` or `anonymous`. Users are told of
-    /// `an administrator` and no more
+    /// Who acted: a user with the key or client, a client, `cli`, `system` or `anonymous`. Users only see
+    /// `an administrator` for administrators
     actor: String,
     /// The user concerned
     #[schema(format = "user-id")]
@@ -43,43 +43,43 @@ pub struct Entry {
     object: Option<String>,
     /// Why it was denied
     reason: Option<String>,
-    /// From which address; empty where there is none to tell
+    /// Address of the sender; empty if there was none
     address: String,
-    /// As answered in `X-Request-ID`
+    /// The request's `X-Request-ID`
     request_id: String,
-    /// How often, where equal events were counted together
+    /// How many equal events this entry counts
     #[schema(minimum = 1)]
     times: i64,
 }
 
-/// Which entries.
+/// Filters of the audit log.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AuditFilter {
-    /// Concerning this user, by id or address; for administrators, who else see all
+    /// Entries about this user, by id or email; for administrators, who otherwise see all entries
     #[param(format = "who")]
     user: Option<String>,
-    /// Concerning this client
+    /// Entries about this client
     client: Option<String>,
-    /// Concerning this key, project, API, grant or token
+    /// Entries about this key, project, API, grant or token
     object: Option<String>,
-    /// Such as `key.revoke`; `key.` means every event that begins so
+    /// Event, such as `key.revoke`; `key.` means every event that begins with it
     event: Option<String>,
     /// `ok` or `denied`
     #[param(value_type = Option<String>, format = "outcome")]
     outcome: Option<Outcome>,
-    /// Not before this moment: RFC 3339, or seconds since the epoch
+    /// Not before this time: RFC 3339, or seconds since the epoch
     #[param(required = false, value_type = String, format = "moment")]
     #[serde(default, deserialize_with = "moment")]
     from: Option<Timestamp>,
-    /// Before this moment
+    /// Before this time: RFC 3339, or seconds since the epoch
     #[param(required = false, value_type = String, format = "moment")]
     #[serde(default, deserialize_with = "moment")]
     to: Option<Timestamp>,
 }
 
-/// How what was asked for ended.
+/// The outcome of an event.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Outcome {
@@ -105,7 +105,7 @@ impl From<AuditEntry> for Entry {
     }
 }
 
-/// List what happened, newest first
+/// List the audit log, newest first
 #[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(AuditFilter, Paging),
     responses((status = 200, body = Page<Entry>)))]
 pub async fn list(

@@ -1,6 +1,6 @@
 //! Owns who may use the management API: the holder of a Bearer credential with the scope an endpoint needs, or the operator
-//! at this machine's command line. Handlers take what was checked: [`Authorized`] or [`Admin`]. Does not decide validity; see
-//! `engine::verify`.
+//! at this machine's command line. Handlers take the checked caller, [`Authorized`] or [`Admin`]. Whether a credential is
+//! valid is decided in `engine::verify`.
 
 use std::{marker::PhantomData, sync::Arc};
 
@@ -38,21 +38,21 @@ use crate::{
 
 pub use crate::model::management_api::needs::*;
 
-/// Requests of one user within a second, whatever the plan: enough for any script, too few to wear the store out.
+/// Requests of one user within a second, whatever the plan: enough for any script, too few to overload the store.
 const BURST: u32 = 100;
 /// Longest query filter that is recorded, in bytes: an email address, escaped for a URL.
 const WHOSE_MAX: usize = 800;
 
-/// What a key of a project may be used for: the rest is of its owner, or of everybody.
+/// Scopes usable with a key that belongs to a project: other things belong to its owner or to nobody.
 const OF_A_PROJECT: [Scope; 5] =
     [Scope::KeysRead, Scope::KeysWrite, Scope::ProjectsRead, Scope::ProjectsWrite, Scope::UsageRead];
 
-/// The mark of the operator at this machine's own command line, who may do everything that can be done there anyway. A
-/// request over the network brings headers and a body, and no extensions.
+/// Marks the operator at this machine's own command line, who may do everything, as with the database itself. It is
+/// a request extension, so no request over the network can carry it.
 #[derive(Clone, Copy, Debug)]
 pub struct Operator;
 
-/// `grantd:keys:read`, for the catalog, which belongs to no user.
+/// Such as `grantd:keys:read`. The catalog's scopes are for what belongs to no user.
 #[derive(Debug)]
 pub struct CatalogRead;
 
@@ -61,27 +61,27 @@ impl Needed for CatalogRead {
     const IS_PERSONAL: bool = false;
 }
 
-/// A caller who has this scope: for what is the caller's own, or an administrator's for everything.
+/// A caller with this scope: for the caller's own things, or for everything if an administrator.
 #[derive(Debug)]
 pub struct Authorized<S>(pub Caller, pub(super) PhantomData<S>);
 
-/// An administrator who has this scope.
+/// An administrator with this scope.
 #[derive(Debug)]
 pub struct Admin<S>(pub Caller, pub(super) PhantomData<S>);
 
-/// A request, and whose it is.
+/// A request and its caller.
 #[derive(Debug)]
 pub struct Caller {
-    /// What the edge knows of the request.
+    /// The request's id, time and addresses.
     pub info: RequestInfo,
-    /// Whose it is.
+    /// The caller.
     pub who: Who,
 }
 
-/// Whoever calls.
+/// Who sent the request.
 #[derive(Debug)]
 pub enum Who {
-    /// The command line beside the database, which may do everything.
+    /// The command line next to the database, which may do everything.
     Operator,
     /// The holder of a credential.
     Holder(Box<Holder>),
@@ -90,11 +90,11 @@ pub enum Who {
 /// The holder of a credential.
 #[derive(Debug)]
 pub struct Holder {
-    /// Its user.
+    /// The credential's user.
     pub user: User,
     /// The credential.
     pub credential: Verified,
-    /// The request, for the owner of a credential that is refused.
+    /// The request, recorded for the credential's owner if it is refused.
     asked: DeniedRequest,
 }
 
@@ -108,13 +108,13 @@ impl Caller {
         }
     }
 
-    /// May act on what is others'.
+    /// Whether the caller may act on other users' things.
     #[must_use]
     pub fn is_admin(&self) -> bool {
         self.bounds().is_admin()
     }
 
-    /// What this request does. The audit log names the user with the key or client, or the command line.
+    /// The act of this request. The audit log names the user with the key or client, or the command line.
     #[must_use]
     pub fn act(&self) -> Act {
         match &self.who {
@@ -125,8 +125,8 @@ impl Caller {
         }
     }
 
-    /// Whose things are meant: the caller's own, for an administrator everybody's (nothing) or those of the user named by
-    /// id or address. Others' are nowhere to be found.
+    /// The user whose things are listed: the caller, or for an administrator everybody (`None`) or the user given by id or
+    /// email. To others, another user does not exist.
     pub async fn owner_filter(&self, app: &App, named: Option<&str>) -> Result<Option<String>, Problem> {
         match (self.holder().map(|holder| &holder.user).filter(|user| !user.admin), named) {
             (Some(user), None) => Ok(Some(user.id.clone())),
@@ -139,7 +139,7 @@ impl Caller {
         }
     }
 
-    /// Who will own what is made: the caller, or whom an administrator names.
+    /// The owner of a new thing: the caller, or the user an administrator names.
     ///
     /// # Errors
     /// `invalid_request`, `temporarily_unavailable`.
@@ -153,7 +153,7 @@ impl Caller {
         }
     }
 
-    /// Refuses a member that is not for callers to choose, unless they are administrators.
+    /// Refuses a member that only administrators may set.
     ///
     /// # Errors
     /// `invalid_request`.
@@ -164,13 +164,13 @@ impl Caller {
         Ok(())
     }
 
-    /// Whether this caller sees what belongs to `user_id`.
+    /// Whether this caller may see what belongs to `user_id`.
     #[must_use]
     pub fn sees(&self, user_id: &str) -> bool {
         self.is_admin() || self.bounds().is_user(user_id)
     }
 
-    /// What bounds the caller.
+    /// The bounds of what the caller may create.
     #[must_use]
     pub fn bounds(&self) -> Attenuation<'_> {
         match &self.who {
@@ -179,10 +179,10 @@ impl Caller {
         }
     }
 
-    /// What the engine's rules said to this caller. That something is wider than the credential is noted for its owner.
+    /// An error of the engine's rules for this caller. If the request went beyond the credential, its owner can see why.
     ///
     /// # Errors
-    /// What the rules said.
+    /// The given error.
     pub fn note_escalation<T>(&self, app: &App, judged: Result<T, impl Into<Error>>) -> Result<T, Problem> {
         let judged = judged.map_err(Into::into);
         if let (Err(error), Some(holder)) = (&judged, self.holder())
@@ -199,7 +199,7 @@ impl Caller {
 }
 
 impl Holder {
-    /// The user with the key or client that acts for them.
+    /// The user, with the key or client that acts for them.
     fn actor(&self) -> String {
         let principal = &self.credential.value.principal;
         let with = principal.key.as_ref().map(|key| key.id.as_str()).or(principal.client_id.as_deref());
@@ -207,7 +207,7 @@ impl Holder {
     }
 }
 
-/// There is none, or none of the caller's.
+/// The error for a thing that does not exist or is not the caller's.
 pub(super) fn no_such(what: &str) -> Error {
     Error::new(ErrorCode::NotFound, format!("there is no such {what}"))
 }
@@ -242,7 +242,7 @@ impl<S: Needed> FromRequestParts<Arc<App>> for Admin<S> {
     }
 }
 
-/// What an endpoint needs.
+/// What an endpoint requires.
 #[derive(Clone, Copy)]
 struct Needs {
     scope: Scope,
@@ -251,7 +251,7 @@ struct Needs {
     is_write: bool,
 }
 
-/// Whether the holder of a valid credential may do this.
+/// Whether the holder of a valid credential may send this request.
 enum Judged {
     Allowed(User),
     Refused(Reason),
@@ -264,14 +264,14 @@ fn is_write(method: &Method) -> bool {
 
 async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Problem> {
     let operator = parts.extensions.get::<Operator>().is_some();
-    let info = parts.extensions.remove::<RequestInfo>().ok_or_else(|| Error::server("the edge did not run"))?;
+    let info = parts.extensions.remove::<RequestInfo>().ok_or_else(|| Error::server("the edge layer did not run"))?;
     if operator {
         return Ok(Caller { info, who: Who::Operator });
     }
     let catalog = app.catalog.current();
     let check = CredentialCheck::of(app, &info, &parts.headers, catalog.management_api.as_ref());
     if check.is_in_url(parts.uri.query().unwrap_or_default(), &[]) {
-        let message = "a credential belongs in the Authorization header, not in the URL: revoke this one";
+        let message = "credentials belong in the Authorization header, not in the URL; revoke this one";
         return Err(Error::invalid_request(message).into());
     }
     let presented = bearer(&parts.headers).map_err(|_| Reason::Unknown)?.ok_or(Reason::Missing)?;
@@ -291,7 +291,7 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
     Ok(caller)
 }
 
-/// Whether a valid credential is for this API, has a user, and is within its limits.
+/// Checks that a valid credential is for this API, has a user, and is within its limits.
 async fn judge(app: &App, now: Timestamp, principal: &Principal, needs: Needs) -> Result<Judged, Error> {
     let refused = |reason| Ok(Judged::Refused(reason));
     let catalog = app.catalog.current();
@@ -307,22 +307,19 @@ async fn judge(app: &App, now: Timestamp, principal: &Principal, needs: Needs) -
         None => None,
     };
     let Some(user) = found.filter(|user| user.active) else {
-        return refused(Reason::Forbidden("a client on its own has no user, as whom to act: use an API key"));
+        return refused(Reason::Forbidden("a client acting for itself has no user; use an API key"));
     };
     if needs.admin && !user.admin {
-        return refused(Reason::Forbidden("this is for administrators"));
+        return refused(Reason::Forbidden("only administrators may do this"));
     }
     let of_project = principal.key.as_ref().is_some_and(|key| key.project.is_some());
     if of_project && !OF_A_PROJECT.contains(&needs.scope) {
-        return refused(Reason::Narrow("a key of a project reaches that project alone".into()));
+        return refused(Reason::Narrow("a project's key can only be used for that project".into()));
     }
     let plan = Plan { name: String::new(), per_hour: None, burst: BURST };
     let verdict = app.limiter.count(now, &plan, &user.id, management_api::SLUG).await?;
     if verdict.is_some_and(|verdict| verdict.exceeded) {
-        return refused(Reason::Limited {
-            retry_after: 1,
-            why: format!("at most {BURST} requests within a second").into(),
-        });
+        return refused(Reason::Limited { retry_after: 1, why: format!("at most {BURST} requests per second").into() });
     }
     if needs.is_write {
         let key = principal.key.as_ref().map(|key| key.id.as_str());
@@ -333,12 +330,12 @@ async fn judge(app: &App, now: Timestamp, principal: &Principal, needs: Needs) -
     Ok(Judged::Allowed(user))
 }
 
-/// An administrator's look at what is others' is worth an entry of its own, by whichever method; where that cannot be
-/// written, there is no look.
+/// An administrator's look at another user's things is recorded, whatever the method. If that fails, the request
+/// is refused.
 async fn audit_admin_read(app: &App, caller: &Caller, parts: &Parts) -> Result<(), Problem> {
     // A PATCH that changes nothing is a read.
     if caller.is_admin() && (parts.method.is_safe() || parts.method == Method::PATCH) {
-        // The user asked for, if any: read as the handler reads it, so that no spelling hides it.
+        // The user asked for, if any, read in the same way as in the handler, so that no spelling hides it.
         let asked = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
         let mut whose = asked.filter(|(name, value)| ["user", "email"].contains(&&**name) && value.len() <= WHOSE_MAX);
         let looked_at = match whose.next() {

@@ -1,6 +1,6 @@
 //! Owns idempotency: a retry with the same `Idempotency-Key` gets the same response, which was stored in the
-//! transaction that it reports. Of two at once, one waits and gets the other's response. Does not
-//! encrypt; see `engine::idempotency`.
+//! transaction that it reports. Of two concurrent requests, one waits and gets the other's response. Stored responses
+//! are encrypted in `engine::idempotency`.
 
 use std::{fmt, sync::OnceLock};
 
@@ -39,7 +39,7 @@ impl fmt::Debug for JsonResponse {
     }
 }
 
-/// A handler's work, which is done once for each `Idempotency-Key`.
+/// A handler's work, done once for each `Idempotency-Key`.
 #[derive(Debug)]
 pub struct Idempotent<'a> {
     app: &'a App,
@@ -61,13 +61,13 @@ impl JsonResponse {
 }
 
 impl<'a> Idempotent<'a> {
-    /// For a request of this caller.
+    /// The work of this caller's request.
     #[must_use]
     pub fn of(app: &'a App, caller: &Caller, idempotency_key: Option<(String, Digest)>) -> Self {
-        // The operator's command line runs once by itself.
+        // The operator's command line sends each request once.
         let request = idempotency_key.zip(caller.holder()).map(|((name, digest), holder)| {
             let principal = &holder.credential.value.principal;
-            // A refreshed token is the same app; with other scopes it must not be shown what the wider one made.
+            // A refreshed token belongs to the same app, but with other scopes it must not see what a wider token created.
             let actor = principal.grant_id.as_ref().unwrap_or(&principal.token_id).clone();
             let request = Digest::of(&format!("{} {}", digest.text(), principal.scopes));
             IdempotentRequest { actor, name, request }
@@ -75,11 +75,11 @@ impl<'a> Idempotent<'a> {
         Self { app, now: caller.info.now, request, response: OnceLock::new() }
     }
 
-    /// The response to work that was done, which called [`Self::created`] or [`Self::done`]; or the stored one, where an equal
-    /// request was answered before or came first.
+    /// The response to the work, which must call [`Self::created`] or [`Self::done`]. If an equal request was answered before
+    /// or came first, its stored response.
     ///
     /// # Errors
-    /// Why the work was not done; `idempotency_mismatch`, `temporarily_unavailable`.
+    /// The error of the work; `idempotency_mismatch`, `temporarily_unavailable`.
     pub async fn run<T>(&self, work: impl Future<Output = Result<T, Problem>>) -> Result<Response, Problem> {
         if let Some(response) = self.replay().await? {
             return Ok(response);
@@ -90,22 +90,22 @@ impl<'a> Idempotent<'a> {
         }
     }
 
-    /// Answers 201 with this: something was created.
+    /// Answers 201 with this body.
     pub fn created(&self, value: &impl Serialize) -> Along {
         self.answer(StatusCode::CREATED, value)
     }
 
-    /// Answers 200 with this.
+    /// Answers 200 with this body.
     pub fn done(&self, value: &impl Serialize) -> Along {
         self.answer(StatusCode::OK, value)
     }
 
-    /// What is stored along with the work that this answers.
+    /// The response to store with the work.
     fn answer(&self, status: StatusCode, value: &impl Serialize) -> Along {
         let response = JsonResponse::of(status, value)?;
         let seal = |request| self.app.idempotency.seal(self.now, request, response.status.as_u16(), &response.body);
         let sealed = self.request.as_ref().map(seal).transpose()?;
-        // Work has one response.
+        // Each piece of work has one response.
         drop(self.response.set(response));
         Ok(sealed)
     }
@@ -115,7 +115,7 @@ impl<'a> Idempotent<'a> {
         match self.app.idempotency.find(&self.app.store, self.now, request).await? {
             Replay::None => Ok(None),
             Replay::Mismatch => {
-                let message = "this Idempotency-Key was used for another request within a day";
+                let message = "this Idempotency-Key was already used for a different request";
                 Err(Error::new(ErrorCode::IdempotencyMismatch, message).into())
             }
             Replay::Stored(status, body) => {
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_that_shows_a_key_does_not_show_it_in_debug() {
+    fn responses_with_keys_hide_them_in_debug_output() {
         let response = JsonResponse::of(StatusCode::CREATED, &"gd_live_secret").expect("an answer");
         assert_eq!(format!("{response:?}"), "JsonResponse { status: 201, .. }");
     }

@@ -17,18 +17,18 @@ use crate::{
     },
 };
 
-/// The header of draft-ietf-httpapi-idempotency-key-header, and the older one of seed "ensemble".
+/// The header of draft-ietf-httpapi-idempotency-key-header, and the older name that the seed "ensemble" uses.
 const IDEMPOTENCY_KEYS: [&str; 2] = ["idempotency-key", "x-idempotency-key"];
 /// Longest `Idempotency-Key`, in bytes.
 pub const IDEMPOTENCY_KEY_MAX: usize = 255;
-/// Words of a parser that are passed on, in characters.
+/// Maximum length of a parser's message that is passed on, in characters.
 const WORDS_MAX: usize = 200;
 
-/// The body of a request, parsed; one that is absent counts as an object without members. `MAX` bytes are read, or if that
-/// is 0 as many as the configuration says.
+/// The parsed body of a request. A missing one counts as an empty object. At most `MAX` bytes are read, or if that is 0 as
+/// many as the configuration allows.
 #[derive(Debug)]
 pub struct JsonBody<T, const MAX: usize = 0> {
-    /// What was sent.
+    /// The body.
     pub value: T,
     /// The `Idempotency-Key` with a digest of the request.
     pub idempotency_key: Option<(String, Digest)>,
@@ -47,7 +47,7 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<Arc<App>> for JsonBody<T
         let limit = if MAX == 0 { app.config.limits.body_bytes } else { MAX };
         let bytes = read_body(&parts.headers, body, limit).await?;
         if !is_json && !bytes.is_empty() {
-            return Err(Error::new(ErrorCode::UnsupportedMediaType, "send application/json").into());
+            return Err(Error::new(ErrorCode::UnsupportedMediaType, "the content type must be application/json").into());
         }
         let value = parse(if bytes.is_empty() { b"{}" } else { &bytes })?;
         let idempotency_key = name.map(|name| {
@@ -58,30 +58,30 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<Arc<App>> for JsonBody<T
     }
 }
 
-/// Refuses a query where none is read: whoever sends one expects what will not happen.
+/// Refuses a query where none is read: its sender would expect an effect.
 ///
 /// # Errors
 /// `invalid_request`.
 pub fn no_query(uri: &Uri) -> Result<(), Error> {
     match uri.query() {
         None | Some("") => Ok(()),
-        Some(_) => Err(Error::invalid_request("this takes no parameters in the URL")),
+        Some(_) => Err(Error::invalid_request("this endpoint takes no query parameters")),
     }
 }
 
-/// Parses one object; each known member at most once, no other, and nothing after it.
+/// Parses one object: each known member at most once, no others, and nothing after it.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    // No text that is kept may hold a NUL: PostgreSQL has no place for it.
+    // PostgreSQL cannot store a NUL in text.
     if bytes.windows(6).any(|window| window == br"\u0000") {
-        return Err(Error::invalid_request("the body holds a NUL"));
+        return Err(Error::invalid_request("the body contains a NUL character"));
     }
-    // An array would be read as an object's members in order.
+    // serde would read an array as an object's members in order.
     if bytes.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(Error::invalid_request("the body is one JSON object"));
+        return Err(Error::invalid_request("the body must be a JSON object"));
     }
     serde_json::from_slice(bytes).map_err(|error| {
         let words: String = error.to_string().chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect();
-        Error::invalid_request(format!("the body is not what this endpoint takes: {words}"))
+        Error::invalid_request(format!("invalid body: {words}"))
     })
 }
 
@@ -89,11 +89,11 @@ fn read_idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
     let mut values = IDEMPOTENCY_KEYS.iter().flat_map(|name| headers.get_all(*name));
     let Some(first) = values.next() else { return Ok(None) };
     if values.any(|other| other != first) {
-        return Err(Error::invalid_request("two different Idempotency-Keys"));
+        return Err(Error::invalid_request("the request has two different idempotency keys"));
     }
     let text = first.to_str().unwrap_or_default();
     if text.is_empty() || text.len() > IDEMPOTENCY_KEY_MAX || !text.bytes().all(|b| (0x21..=0x7E).contains(&b)) {
-        return Err(Error::invalid_request("an Idempotency-Key has 1 to 255 printable ASCII characters"));
+        return Err(Error::invalid_request("Idempotency-Key must have 1 to 255 printable ASCII characters"));
     }
     Ok(Some(text.to_owned()))
 }
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_with_two_readings_are_refused() {
+    fn ambiguous_bodies_are_refused() {
         // THREATS: HX9 HX5
         assert!(parse::<Body>(br#"{"name":"a","count":7,"list":["x"]}"#).is_ok());
         let deep = format!("{{\"name\":\"a\",\"list\":{}{}}}", "[".repeat(1000), "]".repeat(1000));

@@ -1,4 +1,4 @@
-//! Owns the management API below `/api/v1`: handlers that parse JSON, call a verb of `engine` and render what came of it.
+//! Owns the management API below `/api/v1`: handlers parse JSON, call a verb of `engine` and render the result.
 //! What belongs here: request and response bodies, authorization by scope, idempotency, paging. Not here: rules that pages
 //! or the command line share (`engine`), the protocol (`oauth`), endpoints without the management API (`public`).
 

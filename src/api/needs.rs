@@ -1,5 +1,5 @@
-//! Owns reading the scope that a handler of the management API needs from its signature, for the OpenAPI document. What checks
-//! it is `auth`.
+//! Owns reading the required scope from the signature of a management handler, for the OpenAPI document. `auth` checks
+//! it.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::{
     model::management_api::{Needed, Scope},
 };
 
-/// An argument that lets only some callers in.
+/// An argument of a handler that admits only some callers.
 pub trait Gate {
-    /// What they need.
+    /// What it requires.
     type Scope: Needed;
 }
 
@@ -25,9 +25,9 @@ impl<S: Needed> Gate for Admin<S> {
     type Scope = S;
 }
 
-/// A handler with a gate, and the arguments behind it.
+/// A handler whose first argument checks the caller.
 pub trait Gated<Arguments> {
-    /// The scope that it needs.
+    /// The scope it requires.
     const SCOPE: Scope;
 }
 
@@ -47,7 +47,7 @@ gated!();
 gated!(A);
 gated!(A B);
 
-/// The scope that this handler needs.
+/// The scope that this handler requires.
 pub fn scope<H: Gated<Arguments>, Arguments>(_: &H) -> Option<Scope> {
     Some(H::SCOPE)
 }

@@ -1,5 +1,5 @@
-//! Owns lists page by page: limit and cursor, and the page's shape. A page is short only where the list ends, or a search has
-//! looked at very many entries; it is never empty with a next.
+//! Owns paging: limit, cursor and the shape of a page. A page is only short at the end of the list, or if a search
+//! has looked at very many entries; it is never empty with a `next`.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,7 +11,7 @@ use crate::{
     store::{self, Found, Position},
 };
 
-/// Entries of a page, unless the query says otherwise.
+/// Entries of a page by default.
 pub(super) const LIMIT: usize = 20;
 /// Most entries of a page.
 pub(super) const LIMIT_MAX: usize = 100;
@@ -21,24 +21,24 @@ pub(super) const LIMIT_MAX: usize = 100;
 pub struct Page<T> {
     /// The entries.
     pub items: Vec<T>,
-    /// Cursor of the next page; null after the last one. A page may have fewer items than requested and still a next.
+    /// Cursor of the next page; null on the last page. A page may have fewer items than requested and still a next
     #[schema(format = "cursor")]
     pub next: Option<String>,
 }
 
-/// Which page of a list.
+/// The requested page of a list.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Paging {
-    /// How many, 1 to 100
+    /// Number of entries, 1 to 100
     #[param(required = false, minimum = 1, maximum = 100, default = 20)]
     pub limit: usize,
-    /// `next` of the page before
+    /// `next` of the previous page
     #[param(required = false, value_type = String, format = "cursor")]
     pub cursor: Option<String>,
 }
 
-/// A page of the list called `name`: what `read` finds from a position on.
+/// A page of the list called `name`. `read` reads entries after a position.
 ///
 /// # Errors
 /// `invalid_request` for an invalid cursor, `temporarily_unavailable`.
@@ -54,7 +54,7 @@ where
 {
     let Found { mut entries, mut more } =
         read(start(app, name, paging)?.unwrap_or_else(Position::start), paging.limit + 1).await?;
-    // One more than asked for says that there is a next page.
+    // One more than requested shows whether there is a next page.
     if entries.len() > paging.limit {
         entries.truncate(paging.limit);
         more = entries.last().map(|last| last.position.clone());
@@ -63,13 +63,13 @@ where
     Ok(Page { items: entries.into_iter().map(|entry| entry.value).map(show).collect(), next })
 }
 
-/// The position that a page begins after, where it has a cursor.
+/// The position in the cursor, if there is one.
 fn start(app: &App, name: &'static str, paging: &Paging) -> Result<Option<Position>, Error> {
     let wrong = || Error::invalid_request("invalid cursor");
     paging.cursor.as_ref().map(|cursor| app.cursors.place(name, cursor).ok_or_else(wrong)).transpose()
 }
 
-/// A page of a list that is held whole, in the order of `id`.
+/// A page of a list that is in memory, in the order of `id`.
 ///
 /// # Errors
 /// `invalid_request` for an invalid cursor.

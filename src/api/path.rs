@@ -1,4 +1,4 @@
-//! Owns names of things in paths: what never was one of ours is not asked for.
+//! Owns ids and names in paths. What cannot be an id is not looked up.
 
 use axum::{
     extract::{FromRequestParts, Path},
@@ -11,15 +11,15 @@ use crate::{http::problem::Problem, model::error::Error};
 /// Longest name, in bytes.
 const NAME_MAX: usize = 128;
 
-/// The last thing a path names, where nothing else is asked: there is no query.
+/// The last segment of a path, for a handler that takes no query.
 #[derive(Debug)]
 pub struct Id(pub String);
 
-/// The last thing a path names, where the handler reads the query.
+/// The last segment of a path, for a handler that reads the query.
 #[derive(Debug)]
 pub struct IdAndQuery(pub String);
 
-/// A thing and one below it.
+/// A thing and another one below it.
 #[derive(Debug)]
 pub struct Ids(pub String, pub String);
 

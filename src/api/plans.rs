@@ -1,4 +1,4 @@
-//! Owns `/api/v1/plans`, for administrators. Does not count; see `engine::limit`.
+//! Owns `/api/v1/plans`, for administrators.
 
 use std::sync::Arc;
 
@@ -21,28 +21,28 @@ use crate::{
     model::{audit::Act, error::Error, plan, text},
 };
 
-/// A tier.
+/// A rate-limit plan.
 #[derive(Debug, serde::Serialize, ToSchema)]
 pub struct Plan {
-    /// Such as `free`
+    /// Name, such as `free`
     #[schema(format = "name")]
     name: String,
-    /// Requests an hour, for one subject at one API; null means unlimited
+    /// Requests per hour, for one subject at one API; null means unlimited
     #[schema(maximum = 4_294_967_295_u32, format = "count")]
     per_hour: Option<u32>,
-    /// Most requests within one second
+    /// Maximum number of requests within one second
     #[schema(minimum = 1, maximum = 4_294_967_295_u32, format = "count")]
     burst: u32,
 }
 
-/// What a plan is to be.
+/// The new values of a plan.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetPlan {
-    /// Requests an hour, for one subject at one API; unlimited if left out
+    /// Requests per hour, for one subject at one API; unlimited if left out
     #[schema(maximum = 4_294_967_295_u32, format = "count")]
     per_hour: Option<u32>,
-    /// Most requests within one second, at least 1
+    /// Maximum number of requests within one second, at least 1
     #[schema(minimum = 1, maximum = 4_294_967_295_u32, format = "count")]
     burst: u32,
 }
@@ -62,9 +62,9 @@ pub async fn list(State(app): State<Arc<App>>, Admin(..): Admin<PlansRead>, uri:
     Ok(reply::json(&Page { items, next: None }))
 }
 
-/// Make or change a plan
+/// Create or change a plan
 ///
-/// Everybody on it is measured by it within a second.
+/// The new limits apply within a second.
 #[utoipa::path(put, path = "/api/v1/plans/{name}", tag = "plans", params(("name" = String, Path, format = "name")), request_body = SetPlan,
     responses((status = 200, body = Plan)))]
 pub async fn set(
@@ -75,7 +75,7 @@ pub async fn set(
 ) -> Result<Response, Problem> {
     let name = text::name("the plan", &name)?;
     if sent.burst == 0 {
-        return Err(Error::invalid_request("burst is at least 1").into());
+        return Err(Error::invalid_request("burst must be at least 1").into());
     }
     let plan = plan::Plan { name, per_hour: sent.per_hour, burst: sent.burst };
     let Act { now, origin } = caller.act();

@@ -1,4 +1,4 @@
-//! Owns `/api/v1/projects`: containers of keys and their policy. Does not hold keys; see `api::keys`.
+//! Owns `/api/v1/projects`: groups of keys and their policy. Keys are in `api::keys`.
 
 use std::sync::Arc;
 
@@ -26,79 +26,79 @@ use crate::{
     store::{self, ProjectChanges},
 };
 
-/// A container of one user's keys.
+/// A group of one user's keys.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Project {
     /// `project_…`
     #[schema(format = "project-id")]
     id: String,
-    /// Whose it is
+    /// The owner
     #[schema(format = "user-id")]
     user: String,
-    /// Its name; one user has no two alike
+    /// Name, unique for the owner
     #[schema(format = "name")]
     name: String,
-    /// How its keys look: `prefixed` or `uuid`
+    /// Form of its keys: `prefixed` or `uuid`
     #[schema(format = "new-key-form")]
     key_form: &'static str,
-    /// At most one of its keys is live at a time
+    /// Whether at most one of its keys is active at a time
     one_live_key: bool,
-    /// The plan its keys are measured by together, where it is not the user's
+    /// The plan whose limits its keys share, if it is not the owner's
     #[schema(format = "name")]
     plan: Option<String>,
-    /// None of its keys are accepted
+    /// Whether its keys are refused
     disabled: bool,
-    /// When it was made
+    /// When it was created
     #[schema(format = DateTime)]
     created_at: String,
 }
 
-/// A project to make.
+/// A project to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateProject {
-    /// Whose it will be, by id or address, for administrators to choose; else your own
+    /// The owner, by id or email; only an administrator may set it. Default: you
     #[schema(format = "who")]
     user: Option<String>,
-    /// Its name; one user has no two alike
+    /// Name, unique for the owner
     #[schema(format = "name")]
     name: String,
-    /// How its keys will look: `prefixed` (if left out) or `uuid`
+    /// Form of its keys: `prefixed` (the default) or `uuid`
     #[schema(format = "new-key-form")]
     key_form: Option<String>,
-    /// At most one of its keys will be live at a time
+    /// Whether at most one of its keys is active at a time
     #[serde(default)]
     one_live_key: bool,
-    /// The plan its keys are measured by together, for administrators to choose
+    /// The plan whose limits its keys share; only an administrator may set it
     #[schema(format = "name")]
     plan: Option<String>,
 }
 
-/// Changes of a project; what is left out stays.
+/// Changes to a project; members left out stay as they are.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeProject {
-    /// Its name
+    /// Name, unique for the owner
     #[schema(format = "name")]
     name: Option<String>,
-    /// How keys made from now on look: `prefixed` or `uuid`
+    /// Form of new keys: `prefixed` or `uuid`
     #[schema(format = "new-key-form")]
     key_form: Option<String>,
-    /// Whether at most one key is live at a time, from now on
+    /// Whether at most one key is active at a time, from now on
     one_live_key: Option<bool>,
-    /// For administrators to choose: a plan, or an empty text for the user's own
+    /// The plan whose limits its keys share, or an empty text for the owner's; only an administrator may set it
     #[schema(format = "name-or-nothing")]
     plan: Option<String>,
     /// Whether its keys are refused
     disabled: Option<bool>,
 }
 
-/// Which projects.
+/// Filters of the list of projects.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ProjectFilter {
-    /// Of this user, by id or address; for administrators, who else see everybody's
+    /// Projects of this user, by id or email; for administrators, who otherwise see all projects
     #[param(format = "who")]
     user: Option<String>,
 }
@@ -171,7 +171,7 @@ pub async fn get(
     Ok(reply::json(&Project::from(project)))
 }
 
-/// Change a project, disable it or enable it again
+/// Change a project, disable it or re-enable it
 #[utoipa::path(patch, path = "/api/v1/projects/{id}", tag = "projects", params(("id" = String, Path, format = "id")),
     request_body = ChangeProject, responses((status = 200, body = Project)))]
 pub async fn update(
@@ -206,7 +206,7 @@ fn key_form(text: Option<&str>) -> Result<Option<KeyForm>, Error> {
 
 fn taken(error: store::Error) -> Error {
     match error {
-        store::Error::Conflict => Error::new(ErrorCode::Conflict, "a project of this name exists already"),
+        store::Error::Conflict => Error::new(ErrorCode::Conflict, "a project with this name already exists"),
         error => error.into(),
     }
 }

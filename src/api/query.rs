@@ -1,5 +1,5 @@
-//! Owns reading a query strictly: each parameter at most once and none unknown. A list names its parameters once, as the
-//! fields of its filter.
+//! Owns strict parsing of queries: each parameter at most once and none unknown. A list declares its parameters once, as
+//! the fields of its filter.
 
 use std::fmt;
 
@@ -22,16 +22,16 @@ use crate::{
     model::{clock::Timestamp, error::Error, params::Params},
 };
 
-/// The parameters by which every list is read page by page.
+/// The paging parameters of every list.
 const PAGING: [&str; 2] = ["limit", "cursor"];
-const MOMENT: &str = "a moment such as 2026-11-21T00:00:00Z";
+const MOMENT: &str = "a time such as 2026-11-21T00:00:00Z";
 
 /// The parameters of a query, each at most once and none unknown.
 #[derive(Debug)]
 pub struct Query<'u>(Params<'u>);
 
 impl<'u> Query<'u> {
-    /// Reads a query that may have these names.
+    /// Reads a query with these parameter names.
     ///
     /// # Errors
     /// `invalid_request` naming what is wrong.
@@ -49,37 +49,37 @@ impl<'u> Query<'u> {
         Ok(Self(params))
     }
 
-    /// A value; absent and empty are the same.
+    /// A value; empty counts as absent.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name)
     }
 
-    /// A value that is one of these.
+    /// A value that must be one of these.
     ///
     /// # Errors
     /// `invalid_request`.
     pub fn one_of(&self, name: &str, of: &[&str]) -> Result<Option<&str>, Error> {
         match self.get(name) {
             Some(value) if !of.contains(&value) => {
-                Err(Error::invalid_request(format!("{name} is one of: {}", of.join(", "))))
+                Err(Error::invalid_request(format!("{name} must be one of: {}", of.join(", "))))
             }
             value => Ok(value),
         }
     }
 
-    /// A moment.
+    /// A time.
     ///
     /// # Errors
     /// `invalid_request`.
     pub fn moment(&self, name: &str) -> Result<Option<Timestamp>, Error> {
-        let wrong = || Error::invalid_request(format!("{name} is {MOMENT}"));
+        let wrong = || Error::invalid_request(format!("{name} must be {MOMENT}"));
         self.get(name).map(|text| read_moment(text).ok_or_else(wrong)).transpose()
     }
 
-    /// Which page.
+    /// The requested page.
     fn paging(&self) -> Result<Paging, Error> {
-        let wrong = || Error::invalid_request(format!("limit is 1 to {LIMIT_MAX}"));
+        let wrong = || Error::invalid_request(format!("limit must be 1 to {LIMIT_MAX}"));
         let limit = match self.get("limit") {
             Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().map_err(|_| wrong())?,
             Some(_) => return Err(wrong()),
@@ -91,7 +91,7 @@ impl<'u> Query<'u> {
         Ok(Paging { limit, cursor: self.get("cursor").map(ToOwned::to_owned) })
     }
 
-    /// The others, as the fields of a filter.
+    /// The other parameters, as the fields of a filter.
     fn filter<F: DeserializeOwned>(&self) -> Result<F, Error> {
         let others = self.0.pairs().filter(|(name, _)| !PAGING.contains(name));
         F::deserialize(MapAccessDeserializer::new(Pairs { rest: others, value: ("", "") }))
@@ -99,12 +99,12 @@ impl<'u> Query<'u> {
     }
 }
 
-/// A list's query: its filter, whose fields may all be absent, and which page.
+/// A list's query: its filter, whose fields are all optional, and the page.
 #[derive(Debug)]
 pub struct ListQuery<F> {
-    /// Which entries.
+    /// The filter.
     pub filter: F,
-    /// Which of them.
+    /// The page.
     pub paging: Paging,
 }
 
@@ -117,12 +117,12 @@ impl<S: Send + Sync, F: DeserializeOwned> FromRequestParts<S> for ListQuery<F> {
     }
 }
 
-/// For a list that has no filter.
+/// The filter of a list that has none.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoFilter {}
 
-/// A moment, for a field of a filter.
+/// A time in a filter.
 ///
 /// # Errors
 /// A message that follows the parameter's name.
@@ -132,12 +132,12 @@ pub fn moment<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D
 }
 
 fn read_moment(text: &str) -> Option<Timestamp> {
-    // More digits than the last second of the year 9999 has cannot be written as a date again.
+    // More digits than the last second of the year 9999 has cannot be formatted as a date.
     let is_one = text.len() <= 12 || !text.bytes().all(|b| b.is_ascii_digit());
     Some(text).filter(|_| is_one).and_then(Timestamp::read).filter(|at| at.0 >= 0)
 }
 
-/// The pairs of a query on their way into a filter.
+/// Deserializes a query's pairs into a filter.
 struct Pairs<'q, I> {
     rest: I,
     value: (&'q str, &'q str),
@@ -154,11 +154,11 @@ impl<'q, 'de, I: Iterator<Item = (&'q str, &'q str)>> MapAccess<'de> for Pairs<'
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Wrong> {
         let (name, value) = self.value;
-        seed.deserialize(Text(value)).map_err(|Wrong(words)| Wrong(format!("{name} is {words}")))
+        seed.deserialize(Text(value)).map_err(|Wrong(words)| Wrong(format!("{name} must be {words}")))
     }
 }
 
-/// A value; absent and empty are the same.
+/// A value; empty counts as absent.
 struct Text<'q>(&'q str);
 
 impl<'de> Deserializer<'de> for Text<'_> {
@@ -187,7 +187,7 @@ impl<'de> Deserializer<'de> for Text<'_> {
     }
 }
 
-/// Why a query is not read, in words for its sender.
+/// Why a query was rejected, as a message for its sender.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Wrong(String);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_names_its_parameters_and_absent_and_empty_are_the_same() {
+    fn filters_name_their_parameters_and_treat_empty_as_absent() {
         assert_eq!(read(""), Ok(Filter::default()));
         assert_eq!(read("name=&from=&outcome=&limit=3&cursor=x"), Ok(Filter::default()));
         let from = Some(Timestamp(7_000));
@@ -240,8 +240,8 @@ mod tests {
         for (query, words) in [
             ("colour=red", "unknown query parameter; allowed: name, from, outcome, limit, cursor"),
             ("colour=", "unknown query parameter; allowed: name, from, outcome, limit, cursor"),
-            ("outcome=no", "outcome is one of: denied"),
-            ("from=later", "from is a moment such as 2026-11-21T00:00:00Z"),
+            ("outcome=no", "outcome must be one of: denied"),
+            ("from=later", "from must be a time such as 2026-11-21T00:00:00Z"),
             ("name=a&name=b", "a parameter is given more than once"),
         ] {
             assert_eq!(read(query), Err(words.to_owned()), "{query}");

@@ -1,5 +1,5 @@
-//! Owns what owners see of their keys' use: `/api/v1/usage`, `/api/v1/keys/{id}/usage`, and why requests were refused,
-//! `/api/v1/denials`. Does not count; see `engine::usage`.
+//! Owns what owners see of the use of their keys: `/api/v1/usage`, `/api/v1/keys/{id}/usage`, and why requests were
+//! refused, `/api/v1/denials`.
 
 use std::sync::Arc;
 
@@ -27,123 +27,123 @@ use crate::{
 };
 
 const DAY_SECONDS: i64 = 86_400;
-/// Longest span told by hour, in days, and by day.
+/// Longest range by hour, in days, and by day.
 const HOURLY_DAYS_MAX: i64 = 31;
 const DAILY_DAYS_MAX: i64 = 400;
 
-/// How often keys were used within a span.
+/// How often keys were used within a time range.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Usage {
-    /// Where the span begins
+    /// Start of the range
     #[schema(format = DateTime)]
     from: String,
-    /// Where it ends
+    /// End of the range
     #[schema(format = DateTime)]
     to: String,
     /// `hour` or `day`
     #[schema(format = "step")]
     by: &'static str,
-    /// Those in which anything happened, oldest first. Counts are written every few seconds
+    /// Hours or days with any requests, oldest first. Counts are written every few seconds
     items: Vec<Count>,
-    /// All of them together
+    /// The sum of all of them
     total: Total,
 }
 
 /// Requests within an hour or a day.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Count {
-    /// When it began, in UTC
+    /// Start of the hour or day, in UTC
     #[schema(format = DateTime)]
     start: String,
     #[serde(flatten)]
     total: Total,
 }
 
-/// Requests.
+/// Numbers of requests.
 #[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
 pub struct Total {
-    /// That passed
+    /// Accepted
     #[schema(minimum = 0)]
     allowed: i64,
-    /// Refused for what the key is or may do
+    /// Refused with 401 or 403
     #[schema(minimum = 0)]
     denied: i64,
-    /// Refused as too many
+    /// Refused with 429
     #[schema(minimum = 0)]
     limited: i64,
 }
 
-/// Which span.
+/// The time range.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Span {
-    /// RFC 3339, or seconds since the epoch; a day before `to` by hour, 30 days by day
+    /// RFC 3339, or seconds since the epoch; by default one day before `to`, or 30 days with `by=day`
     #[param(required = false, value_type = String, format = "moment")]
     from: Timestamp,
-    /// RFC 3339, or seconds since the epoch; now if left out
+    /// RFC 3339, or seconds since the epoch; now by default
     #[param(required = false, value_type = String, format = "moment")]
     to: Timestamp,
-    /// `hour` (if left out) or `day`
+    /// `hour` (the default) or `day`
     #[param(required = false, value_type = String, format = "step")]
     by: &'static str,
 }
 
-/// Whose usage.
+/// The user whose usage is requested.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Whose {
-    /// Of this user, by id or address; for administrators, else your own
+    /// This user, by id or email; for administrators. Default: you
     #[param(format = "who")]
     user: Option<String>,
 }
 
-/// One refused request.
+/// A refused request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Refused {
-    /// As answered in `X-Request-ID`. May come from the sender: several may be alike
+    /// The request's `X-Request-ID`. A client may choose it, so it need not be unique
     request_id: String,
-    /// When
+    /// When it was refused
     #[schema(format = DateTime)]
     at: String,
-    /// What it was answered
+    /// HTTP status of the response
     #[schema(minimum = 200, maximum = 599)]
     status: u16,
-    /// Why
+    /// Reason
     reason: String,
-    /// Its method, where the proxy says it
+    /// Its method, if the proxy sent it
     method: Option<String>,
-    /// Its path without the query, where the proxy says it
+    /// Its path without the query, if the proxy sent it
     path: Option<String>,
-    /// Scopes that it needs and its credential lacks
+    /// Required scopes that its credential does not have
     needs: Option<String>,
     /// Slug of the API it was for
     #[schema(format = "slug")]
     api: Option<String>,
-    /// The key it carried
+    /// The key it was sent with
     #[schema(format = "key-id")]
     key: Option<String>,
-    /// The client that holds the token it carried
+    /// The client whose token it was sent with
     #[schema(format = "client-id")]
     client: Option<String>,
     /// The user of the credential
     #[schema(format = "user-id")]
     user: Option<String>,
-    /// Who sent it
+    /// Address of the sender
     #[schema(format = "address")]
     address: String,
 }
 
-/// Which refusals.
+/// Filters of the list of refused requests.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct UsageFilter {
-    /// Of this user, by id or address; for administrators, who else see everybody's
+    /// Requests of this user, by id or email; for administrators, who otherwise see all
     #[param(format = "who")]
     user: Option<String>,
-    /// That carried this key
+    /// Requests with this key
     key_id: Option<String>,
-    /// For this API, by its slug
+    /// Requests for this API, by its slug
     api: Option<String>,
 }
 
@@ -151,13 +151,13 @@ impl Span {
     fn of(query: &Query<'_>, now: Timestamp) -> Result<Self, Error> {
         let by = if query.one_of("by", &["hour", "day"])? == Some("day") { "day" } else { "hour" };
         let (usual, most) = if by == "day" { (30, DAILY_DAYS_MAX) } else { (1, HOURLY_DAYS_MAX) };
-        // The hour that has begun is told too, also at its very start.
+        // Includes the current hour, even at its very start.
         let to = query.moment("to")?.unwrap_or_else(|| now.plus_seconds(1));
         let from = query.moment("from")?.unwrap_or_else(|| to.plus_seconds(-usual * DAY_SECONDS));
         if from >= to || from.plus_seconds(most * DAY_SECONDS) < to {
-            return Err(Error::invalid_request(format!("from is before to, by at most {most} days by {by}")));
+            return Err(Error::invalid_request(format!("from must be before to, by at most {most} days with by={by}")));
         }
-        // Whole hours: what is counted in one cannot be told apart.
+        // Whole hours, because counts are kept by the hour.
         Ok(Self { from: hour(from), to, by })
     }
 
@@ -198,9 +198,9 @@ impl From<DenialRecord> for Refused {
     }
 }
 
-/// How often a user's keys were used, all together
+/// How often a user's keys were used, in total
 ///
-/// The newest 5,000 keys are added up.
+/// At most the newest 5,000 keys are added up.
 #[utoipa::path(get, path = "/api/v1/usage", tag = "usage", params(Whose, Span),
     responses((status = 200, body = Usage)))]
 pub async fn of_user(
@@ -251,7 +251,7 @@ pub async fn denials(
 
 /// Why a request was refused
 ///
-/// The id is the `X-Request-ID` of a 401, 403 or 429. Known for what you own; to an administrator for everything.
+/// The id is the `X-Request-ID` of a 401, 403 or 429 response. Users see their own requests; administrators see all.
 #[utoipa::path(get, path = "/api/v1/denials/{request_id}", tag = "usage", params(("request_id" = String, Path, format = "id")),
     responses((status = 200, body = Page<Refused>)))]
 pub async fn denial(

@@ -1,5 +1,5 @@
 //! Owns `/api/v1/users`, for administrators. A password is set when a user is created and not changed here. Administrators
-//! are created by the command line beside the database.
+//! are created on the command line next to the database.
 
 use std::sync::Arc;
 
@@ -29,18 +29,18 @@ pub struct User {
     /// `user_…`
     #[schema(format = "user-id")]
     id: String,
-    /// Address to sign in with
+    /// Email address to sign in with
     #[schema(format = "email")]
     email: String,
-    /// Name to show
+    /// Display name
     #[schema(format = "name")]
     name: String,
-    /// Name of the plan
+    /// Plan
     #[schema(format = "name")]
     plan: String,
-    /// May administer this server
+    /// Whether the user is an administrator
     admin: bool,
-    /// Not disabled
+    /// False if disabled
     active: bool,
 }
 
@@ -49,55 +49,55 @@ pub struct User {
 pub struct MadeUser {
     #[serde(flatten)]
     made: User,
-    /// A random password, where none was given. It is not shown again
+    /// The random password, if none was given. It is not shown again
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
 }
 
-/// A user to make.
+/// A user to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateUser {
-    /// Address to sign in with
+    /// Email address to sign in with
     #[schema(format = "email")]
     email: String,
-    /// Name to show; what stands before the @ if left out
+    /// Display name; by default the part of the address before the @
     #[schema(format = "name")]
     name: Option<String>,
-    /// Name of the plan; `free` if left out
+    /// Plan; `free` by default
     #[schema(format = "name")]
     plan: Option<String>,
-    /// 15 to 128 characters, not one that is easy to guess; a random one is made if left out
+    /// 15 to 128 characters, not easy to guess; by default a random one is created
     #[schema(format = "new-password")]
     password: Option<String>,
-    /// For the command line beside the database alone
+    /// Only for the command line next to the database
     #[serde(default)]
     admin: bool,
 }
 
-/// Changes of a user; what is left out stays.
+/// Changes to a user; members left out stay as they are.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeUser {
-    /// Name to show
+    /// Display name
     #[schema(format = "name")]
     name: Option<String>,
-    /// Name of the plan
+    /// Plan
     #[schema(format = "name")]
     plan: Option<String>,
-    /// Disabled, sessions, keys and tokens stop at once
+    /// False disables the user: sessions, keys and tokens stop working immediately
     active: Option<bool>,
 }
 
-/// Which users.
+/// Filters of the list of users.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct UserFilter {
-    /// The one with this address
+    /// The user with this email address
     #[param(format = "email")]
     email: Option<String>,
-    /// On this plan
+    /// Users on this plan
     plan: Option<String>,
 }
 
@@ -158,7 +158,7 @@ pub async fn get(State(app): State<Arc<App>>, Admin(..): Admin<UsersRead>, Id(id
     Ok(reply::json(&User::from(user)))
 }
 
-/// Change a user, disable it or enable it again
+/// Change a user, disable or re-enable it
 #[utoipa::path(patch, path = "/api/v1/users/{id}", tag = "users", params(("id" = String, Path, format = "id")),
     request_body = ChangeUser, responses((status = 200, body = User)))]
 pub async fn update(

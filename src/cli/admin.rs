@@ -1,5 +1,5 @@
-//! Owns the way of a command to the management API: in this process, beside the database, or at another server with a
-//! key. Both ways send the same requests, so a command is written once.
+//! Owns how commands reach the management API: in this process, next to the database, or on another server with a
+//! key. Both send the same requests, so a command is written once.
 
 use std::{env, sync::Arc, time::Duration};
 
@@ -26,30 +26,30 @@ use crate::{
     router::router,
 };
 
-/// The variable with the key for `--server`: on the command line every user of the machine could read it.
+/// The variable with the key for `--server`. As an argument, every user of the machine could read it.
 const KEY: &str = "GRANTD_API_KEY";
-/// Longest wait for another server.
+/// Longest wait for a remote server.
 const WAIT: Duration = Duration::from_secs(30);
-/// How often a request is sent, where the server is busy or not reached; with one Idempotency-Key, so it is done once.
+/// Attempts where the server is busy or unreachable; all have one Idempotency-Key, so the work is done once.
 const ATTEMPTS: u32 = 3;
 /// Longest pause between two attempts, in seconds.
 const PAUSE_MAX: u64 = 10;
-/// Largest answer read, in bytes.
+/// Largest response read, in bytes.
 const ANSWER_MAX: usize = 16 << 20;
-/// Entries of one page.
+/// Entries per page.
 const PAGE: usize = 100;
-/// What the API says of a thing that is not there, and where to look.
+/// What the API answers about a missing thing, and the command that lists what exists.
 const HINTS: [(&str, &str); 7] = [
-    ("there is no such user", "`grantd user list` shows them"),
-    ("there is no such project", "`grantd project list --user EMAIL` shows them"),
-    ("there is no such key", "`grantd key list --user EMAIL` shows them"),
-    ("there is no such client (or it is an API's own)", "`grantd client list` shows them"),
-    ("there is no such plan", "`grantd plan list` shows them"),
-    ("there is no such API", "`grantd api list` shows them"),
-    ("there is no such rule", "`grantd api routes` shows them"),
+    ("there is no such user", "`grantd user list` lists them"),
+    ("there is no such project", "`grantd project list --user EMAIL` lists them"),
+    ("there is no such key", "`grantd key list --user EMAIL` lists them"),
+    ("there is no such client (or it is an API's own)", "`grantd client list` lists them"),
+    ("there is no such plan", "`grantd plan list` lists them"),
+    ("there is no such API", "`grantd api list` lists them"),
+    ("there is no such rule", "`grantd api routes` lists them"),
 ];
 
-/// A management API that answers.
+/// A connection to the management API.
 #[derive(Debug)]
 pub struct Admin {
     way: Way,
@@ -64,13 +64,13 @@ enum Way {
 /// Entries of a list.
 #[derive(Debug)]
 pub struct Listed {
-    /// The entries, as the API answers them.
+    /// The entries, as in the API's response.
     pub items: Vec<Value>,
-    /// Where there are more.
+    /// The cursor after them, if there are more.
     pub next: Option<String>,
 }
 
-/// An answer, before it is judged.
+/// A response, before its status is checked.
 struct AdminResponse {
     status: StatusCode,
     retry_after: Option<u64>,
@@ -79,10 +79,10 @@ struct AdminResponse {
 }
 
 impl Admin {
-    /// Opens the database, or the way to the server that `--server` names.
+    /// Opens the database, or connects to the server that `--server` names.
     ///
     /// # Errors
-    /// Words for the person at the terminal.
+    /// A message for the person at the terminal.
     pub async fn open(global: &Global) -> Result<Self, Error> {
         let way = match &global.server {
             Some(server) => there(server)?,
@@ -94,18 +94,18 @@ impl Admin {
         Ok(Self { way })
     }
 
-    /// What is at `path` below `/api/v1`.
+    /// Reads `path` below `/api/v1`.
     ///
     /// # Errors
-    /// What the API answered, in words.
+    /// The API's error as a message.
     pub async fn get(&self, path: &str) -> Result<Value, Error> {
         self.send(Method::GET, path, &Value::Null).await
     }
 
-    /// Makes or does something.
+    /// Creates or does something.
     ///
     /// # Errors
-    /// What the API answered, in words.
+    /// The API's error as a message.
     pub async fn post(&self, path: &str, body: Value) -> Result<Value, Error> {
         self.send(Method::POST, path, &body).await
     }
@@ -113,7 +113,7 @@ impl Admin {
     /// Sends any request.
     ///
     /// # Errors
-    /// What the API answered, in words.
+    /// The API's error as a message.
     pub async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, Error> {
         let answer = match &self.way {
             Way::Here { router, base } => {
@@ -128,10 +128,10 @@ impl Admin {
         answer.read()
     }
 
-    /// A list's entries, at most `most`, and the cursor after them; `filters` that have no value are left out.
+    /// A list's entries, at most `most`, and the cursor after them; `filters` without a value are left out.
     ///
     /// # Errors
-    /// What the API answered, in words.
+    /// The API's error as a message.
     pub async fn list(&self, path: &str, filters: &[(&str, Option<&str>)], most: usize) -> Result<Listed, Error> {
         let (mut items, mut next) = (Vec::new(), None);
         loop {
@@ -160,11 +160,11 @@ impl AdminResponse {
         if self.status.is_success() {
             return Ok(value);
         }
-        let said = value["detail"].as_str().unwrap_or("the server gave no reason");
+        let said = value["detail"].as_str().unwrap_or("the server gave no details");
         let hint = HINTS.iter().find(|(words, _)| *words == said).map(|(_, hint)| *hint);
         let words = match (hint, self.status.as_u16()) {
             (Some(hint), _) => format!("{said}; {hint}"),
-            (None, 401) => format!("{said}: is {KEY} a live key of this server?"),
+            (None, 401) => format!("{said}: check that {KEY} is an active key of this server"),
             (None, _) => said.to_owned(),
         };
         let code = if self.status.is_server_error() { ErrorCode::ServerError } else { ErrorCode::InvalidRequest };
@@ -176,7 +176,7 @@ impl AdminResponse {
     }
 }
 
-/// Asks in this process, as the operator: whoever can open the database may do everything with it.
+/// Sends the request within this process, as the operator: a person who can open the database may do anything.
 async fn here(router: &Router, path: &str, method: Method, body: &Value) -> Result<AdminResponse, Error> {
     let request = Request::builder().method(method).uri(path).extension(Operator);
     let request = match body {
@@ -191,7 +191,7 @@ async fn here(router: &Router, path: &str, method: Method, body: &Value) -> Resu
     Ok(AdminResponse { status, retry_after: None, body, cause })
 }
 
-/// Sends the request until it is answered, a few times.
+/// Sends the request, with a few retries.
 async fn remote(request: reqwest::RequestBuilder) -> Result<AdminResponse, Error> {
     let mut attempt = 1;
     loop {
@@ -232,19 +232,19 @@ fn there(server: &str) -> Result<Way, Error> {
     let base = server_url(server)?;
     let key = env::var(KEY).unwrap_or_default();
     if key.trim().is_empty() {
-        let words = format!("set {KEY} to a key of this server that has the grantd: scopes it needs");
+        let words = format!("set {KEY} to an API key of this server with the grantd: scopes that the command needs");
         return Err(Error::invalid_request(words));
     }
     let http = http_client::build(&base).timeout(WAIT).build().map_err(Error::server)?;
     Ok(Way::There { http, base, key: SecretString::from(key.trim().to_owned()) })
 }
 
-/// A server's issuer, to which a key may be sent.
+/// A server's issuer to which a key may be sent.
 fn server_url(text: &str) -> Result<String, Error> {
     let wrong = |words: &'static str| Error::invalid_request(words);
-    let url = Url::parse(text).map_err(|_| wrong("--server is the issuer's URL, such as https://auth.example.com"))?;
+    let url = Url::parse(text).map_err(|_| wrong("--server must be a URL such as https://auth.example.com"))?;
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("--server is a plain URL: the key goes into GRANTD_API_KEY"));
+        return Err(wrong("--server must be a plain URL; set the key in GRANTD_API_KEY"));
     }
     let is_loopback = match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -255,12 +255,12 @@ fn server_url(text: &str) -> Result<String, Error> {
     match url.scheme() {
         "https" => {}
         "http" if is_loopback => {}
-        _ => return Err(wrong("--server is https, or http on loopback: a key is never sent in the clear")),
+        _ => return Err(wrong("--server must be https, or http on loopback: a key is never sent unencrypted")),
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-/// Entries in the order of one of their texts.
+/// Sorts entries by one of their members.
 pub fn sort_by(entries: &mut [Value], member: &str) {
     entries.sort_by_key(|entry| entry[member].as_str().unwrap_or_default().to_owned());
 }
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_goes_nowhere_in_the_clear() {
+    fn api_keys_are_not_sent_unencrypted() {
         for url in [
             "https://auth.example.com",
             "https://a.example/tenant/",

@@ -1,4 +1,4 @@
-//! Owns `grantd api`. Does not decide how an API speaks; its profile does.
+//! Owns `grantd api`.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -16,40 +16,40 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub enum ApiCommand {
-    /// Register an API; prints the credentials with which its resource server introspects
+    /// Register an API and print the credentials its resource server uses for introspection
     Create(Create),
     /// List APIs and their scopes
     List,
-    /// Add a rule for the gateway: which requests need which scopes. The first that matches decides
+    /// Add a gateway rule: which scopes a request needs. The first matching rule applies
     AddRoute(AddRoute),
-    /// List the gateway's rules, in the order they are asked; import, export and test them
+    /// List gateway rules in the order they are evaluated; import, export and test them
     #[command(visible_alias = "rules")]
     Routes(Routes),
-    /// Remove a rule
+    /// Remove a gateway rule
     RemoveRoute(RemoveRoute),
 }
 
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Audience URI of the API, such as https://api.example.com
+    /// The API's identifier (audience URI), such as https://api.example.com
     #[arg(long, value_name = "URI")]
     identifier: String,
-    /// Name to show
+    /// Display name
     #[arg(long)]
     name: String,
-    /// Short name in URLs [default: from the name]
+    /// Short name in URLs [default: derived from the name]
     #[arg(long)]
     slug: Option<String>,
-    /// A scope and what it permits, in words for the consent page
+    /// A scope and its description for the consent page; may be repeated
     #[arg(long = "scope", value_name = "NAME=DESCRIPTION")]
     scopes: Vec<String>,
-    /// How the API speaks
+    /// Format of error responses
     #[arg(long, value_enum, default_value_t = Profile::Bearer)]
     profile: Profile,
-    /// How its access tokens are signed: ES256, EdDSA or RS256
+    /// Signing algorithm of its access tokens: ES256, EdDSA or RS256
     #[arg(long, default_value = "ES256", value_parser = algorithm)]
     algorithm: Algorithm,
-    /// Count each introspection as a call against the caller's plan
+    /// Count each introspection as a request against the caller's plan
     #[arg(long)]
     count_introspection: bool,
     /// Lifetime of its access tokens, in seconds
@@ -93,7 +93,7 @@ impl Create {
 async fn list(global: &Global) -> Result<(), Error> {
     let mut apis = apis(&Admin::open(global).await?).await?;
     if !global.json {
-        // Their words are for the consent page.
+        // The descriptions are for the consent page.
         let names = |scopes: &Value| -> Value {
             scopes.as_array().into_iter().flatten().map(|scope| scope["name"].clone()).collect::<Vec<_>>().into()
         };

@@ -1,4 +1,4 @@
-//! Owns `grantd audit`. Does not write entries; every change writes its own.
+//! Owns `grantd audit`.
 
 use aws_lc_rs::hmac;
 use clap::{Args, Subcommand};
@@ -13,11 +13,11 @@ use crate::{
     store::{ChainPosition, SealedEntry},
 };
 
-/// What happened, newest first
+/// Show the audit log, newest first
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Audit {
-    /// How many entries
+    /// Number of entries
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     limit: u16,
     #[command(subcommand)]
@@ -26,9 +26,9 @@ pub struct Audit {
 
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Check that no entry was changed or is missing
+    /// Check that no entry was changed or removed
     Verify,
-    /// Print every entry with its number and seal, oldest first, one JSON object a line, moments as RFC 3339
+    /// Export every entry with its sequence number and seal, oldest first, as JSON lines
     Export(Export),
 }
 
@@ -40,7 +40,7 @@ pub struct Export {
 }
 
 impl Audit {
-    /// Whether it goes by the management API.
+    /// Whether it uses the management API.
     pub(super) fn is_remote(&self) -> bool {
         self.command.is_none()
     }
@@ -73,7 +73,7 @@ impl Export {
     }
 }
 
-/// An entry as the management API tells it, to the millisecond, with its number, id and seal.
+/// An entry in the management API's form, to the millisecond, with its number, id and seal.
 fn exported(sealed: &SealedEntry) -> Result<Value, Error> {
     let mut entry = serde_json::to_value(Entry::from(sealed.entry.clone())).map_err(Error::server)?;
     entry["at"] = sealed.entry.at.rfc3339_exact().into();
@@ -87,14 +87,14 @@ fn exported(sealed: &SealedEntry) -> Result<Value, Error> {
 async fn sealed(global: &Global) -> Result<(context::Opened, hmac::Key), Error> {
     let opened = context::store(global).await?;
     let master = context::master_key(&opened.config)?;
-    // What another key has sealed could never be told from what was tampered with.
+    // With another key, every seal would look tampered with.
     check_master(&opened.store, &master, opened.now).await?;
     let key = master.mac(Purpose::Audit)?;
     while opened.store.seal_audit(opened.now, &key).await? {}
     Ok((opened, key))
 }
 
-/// Walks the whole chain.
+/// Checks the whole chain.
 async fn verify(global: &Global) -> Result<(), Error> {
     let (opened, key) = sealed(global).await?;
     let (mut link, head) = opened.store.audit_ends().await?;
@@ -115,7 +115,7 @@ async fn verify(global: &Global) -> Result<(), Error> {
             link = ChainPosition { seq: entry.seq, seal: entry.seal };
         }
     }
-    // The server may have sealed more meanwhile; less than it had sealed before is a missing end.
+    // The server may have sealed more meanwhile; if there is less than before, the end was cut off.
     if link.seq < head.seq || (link.seq == head.seq && link.seal != head.seal) {
         return Err(broken(&format!("entries {} to {} are missing", link.seq + 1, head.seq)));
     }
@@ -130,7 +130,7 @@ async fn verify(global: &Global) -> Result<(), Error> {
         return output::one(global, &members);
     }
     output::line(&match entries {
-        0 => "The audit log is intact: there are no entries.".to_owned(),
+        0 => "The audit log is intact: it has no entries.".to_owned(),
         1 => format!("The audit log is intact: 1 entry, number {oldest}."),
         _ => format!("The audit log is intact: {entries} entries, numbers {oldest} to {}.", link.seq),
     })

@@ -1,4 +1,4 @@
-//! Owns `grantd backup`. Does not copy; see `store`.
+//! Owns `grantd backup`.
 
 use std::path::PathBuf;
 
@@ -8,10 +8,10 @@ use serde_json::json;
 use super::{Global, context, output};
 use crate::model::error::Error;
 
-/// Copy the embedded database while it is in use
+/// Back up the embedded database while it is in use
 #[derive(Debug, Args)]
 pub struct Backup {
-    /// The file to make; it must not exist
+    /// File to create; it must not exist
     file: PathBuf,
 }
 
@@ -19,11 +19,11 @@ impl Backup {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
         let opened = context::store_as_it_is(global).await?;
         opened.store.backup(&self.file)?;
-        // So that `grantd doctor` knows how old the newest one is.
+        // `grantd doctor` reports how old the newest backup is.
         opened.store.backed_up(opened.now).await?;
         output::one(
             global,
-            &[("backup", json!(self.file.display().to_string())), ("note", json!("keep the master key apart from it"))],
+            &[("backup", json!(self.file.display().to_string())), ("note", json!("store the master key separately"))],
         )
     }
 }

@@ -1,4 +1,4 @@
-//! Owns `grantd client`. Does not check redirect URIs; see `model::redirect_uri`.
+//! Owns `grantd client`.
 
 use axum::http::Method;
 use clap::{Args, Subcommand};
@@ -15,56 +15,56 @@ use crate::model::{
     span,
 };
 
-/// Most clients listed.
+/// Maximum number of clients listed.
 const LIST_MAX: usize = 1000;
 /// Longest grace window, in seconds.
 const GRACE_MAX: i64 = 60;
-/// The usual one.
+/// Default grace window, in seconds.
 const GRACE: i64 = 10;
 
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
-    /// Register an OAuth client; its secret is printed once
+    /// Register an OAuth client and print its secret once
     Create(Create),
     /// List clients
     List,
-    /// Make a new secret; the old ones end after --overlap
+    /// Create a new secret; the old ones stop working after --overlap
     RotateSecret(RotateSecret),
-    /// Disable a client: its tokens stop at once
+    /// Disable a client; its tokens stop working immediately
     Disable(Named),
-    /// Enable a client again
+    /// Re-enable a client
     Enable(Named),
-    /// Delete a client with everything issued to it
+    /// Delete a client and everything issued to it
     Delete(Named),
 }
 
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Name to show on the consent page
+    /// Name shown on the consent page
     #[arg(long)]
     name: String,
-    /// Where codes may go: https, or http on loopback
+    /// Redirect URI: https, or http on loopback; may be repeated
     #[arg(long = "redirect-uri", value_name = "URI")]
     redirect_uris: Vec<String>,
-    /// A scope it may ask for; may repeat [default: every scope of your APIs there is now]
+    /// Allowed scope; may be repeated [default: every current scope of your APIs]
     #[arg(long = "scope")]
     scopes: Vec<String>,
-    /// Whether it can keep a secret
+    /// Client type: whether it can keep a secret
     #[arg(long = "type", value_enum, default_value_t = ClientType::Confidential)]
     kind: ClientType,
-    /// What it may do at the token endpoint; may repeat [default: authorization_code and refresh_token]
+    /// Allowed grant type; may be repeated [default: authorization_code and refresh_token]
     #[arg(long = "grant-type", value_enum)]
     grant_types: Vec<GrantType>,
-    /// The one way it proves itself [default: client_secret_basic or client_secret_post]
+    /// Client authentication method [default: client_secret_basic or client_secret_post]
     #[arg(long, value_enum)]
     auth_method: Option<AuthMethod>,
-    /// The operator's own app: consent is not asked
+    /// Treat it as your own app: users are not asked for consent
     #[arg(long)]
     first_party: bool,
     /// Do not require PKCE for this confidential client
     #[arg(long)]
     without_pkce: bool,
-    /// Seconds in which a repeated refresh gets the same successor again; 0 turns it off
+    /// Seconds in which a repeated refresh gets the same new token again; 0 turns it off
     #[arg(long, default_value_t = GRACE, value_parser = clap::value_parser!(i64).range(0..=GRACE_MAX))]
     refresh_grace: i64,
 }
@@ -79,7 +79,7 @@ pub struct Named {
 pub struct RotateSecret {
     /// The client's id
     client_id: String,
-    /// How long the old secrets still work, such as 24h; 0s ends them at once
+    /// How long the old secrets keep working, such as 24h; 0s stops them immediately
     #[arg(long, default_value = "24h")]
     overlap: String,
 }
@@ -105,7 +105,7 @@ impl Create {
             "redirect_uris": self.redirect_uris,
             "scopes": if self.scopes.is_empty() { vec!["all".to_owned()] } else { self.scopes },
         });
-        // Only what was said: the rest is for administrators to say.
+        // Only what was given: the other members are for administrators.
         if !self.grant_types.is_empty() {
             body["grant_types"] = self.grant_types.iter().map(|grant| grant.as_str()).collect();
         }

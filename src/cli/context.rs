@@ -1,5 +1,5 @@
-//! Owns opening: configuration, master key, database; and which command may create them. The one place that reads the
-//! environment and the key's file.
+//! Owns opening the configuration, the master key and the database, and which command may create them. The one place
+//! that reads the environment and the key file.
 
 use std::{
     env, fs,
@@ -22,7 +22,7 @@ use crate::{
     store::{Bounds, Store},
 };
 
-/// Databases that are named where none was found.
+/// Maximum number of other databases named when the configured one is missing.
 const FOUND_MAX: usize = 3;
 
 /// A database opened for one command.
@@ -32,11 +32,11 @@ pub struct Opened {
     pub config: Config,
     /// The database.
     pub store: Store,
-    /// When the command was run.
+    /// When the command started.
     pub now: Timestamp,
 }
 
-/// The configuration with the command line's words on top.
+/// The configuration with the command line's options applied.
 pub fn config(global: &Global, overrides: &[(&'static str, Option<String>)]) -> Result<Config, Error> {
     let mut all = vec![("database", global.database.clone()), ("issuer", global.issuer.clone())];
     all.extend(overrides.iter().cloned());
@@ -46,19 +46,19 @@ pub fn config(global: &Global, overrides: &[(&'static str, Option<String>)]) -> 
     Config::load(global.config.as_deref(), variables, &given).map_err(|error| Error::invalid_request(error.to_string()))
 }
 
-/// The server that the environment names for commands.
+/// The remote server that the environment names.
 pub fn server() -> Option<String> {
     env::var("GRANTD_SERVER").ok().filter(|server| !server.is_empty())
 }
 
-/// Opens the database for one command, which must be there and up to date.
+/// Opens the database for one command. It must exist and be up to date.
 pub async fn store(global: &Global) -> Result<Opened, Error> {
     let opened = store_as_it_is(global).await?;
     must_be_current(&opened.store).await?;
     Ok(opened)
 }
 
-/// Opens the database for one command that works with every schema.
+/// Opens the database for a command that works with every schema.
 pub async fn store_as_it_is(global: &Global) -> Result<Opened, Error> {
     let config = config(global, &[])?;
     must_exist(&config)?;
@@ -68,7 +68,7 @@ pub async fn store_as_it_is(global: &Global) -> Result<Opened, Error> {
 }
 
 /// Opens everything for one command. Only `serve`, `demo` and `create` commands may create a database, and only `serve` and
-/// `demo` bring an older one up to date: servers of before may still run on it.
+/// `demo` migrate an older one: older servers may still run on it.
 pub async fn command(global: &Global) -> Result<App, Error> {
     let config = config(global, &[])?;
     if !config.is_embedded() || config.database.file().is_some_and(holds_data) {
@@ -79,13 +79,13 @@ pub async fn command(global: &Global) -> Result<App, Error> {
     Ok(app)
 }
 
-/// Opens everything, as the server does, on a database that must be there.
+/// Opens everything, as the server does, on a database that must exist.
 pub async fn app(config: Config) -> Result<App, Error> {
     must_exist(&config)?;
     app_or_new(config).await
 }
 
-/// Opens everything, and creates an embedded database with its key file where there is none.
+/// Opens everything, and creates an embedded database with its key file if it is missing.
 pub async fn app_or_new(mut config: Config) -> Result<App, Error> {
     let Some(file) = config.database.file().map(Path::to_owned) else {
         let master = master_key(&config)?;
@@ -112,18 +112,18 @@ pub async fn app_or_new(mut config: Config) -> Result<App, Error> {
     let store = store.await?;
     if created {
         config.warnings.push(format!(
-            "created {}: without it the database cannot be read; keep a copy apart from the database",
+            "created {}: the database cannot be read without it; keep a copy separate from the database",
             key_file.display()
         ));
     }
     if files::is_open(&file) {
-        config.warnings.push(format!("{0} can be read by others: chmod 600 {0}", file.display()));
+        config.warnings.push(format!("other users can read {0}; run chmod 600 {0}", file.display()));
     }
     let master = master_key(&config)?;
     App::on(store, config, master, Clock::system()).await
 }
 
-/// Tells the person at the terminal what a server would log.
+/// Shows warnings at the terminal that a server would log.
 fn tell(config: &Config) {
     for warning in &config.warnings {
         // Nothing can be done if standard error is closed.
@@ -131,26 +131,26 @@ fn tell(config: &Config) {
     }
 }
 
-/// What a command does.
+/// The act of a command, for the audit log.
 #[must_use]
 pub fn act(now: Timestamp) -> Act {
     Act { now, origin: origin() }
 }
 
-/// Who acts on the command line, for the audit log.
+/// The origin of a command, for the audit log.
 #[must_use]
 pub fn origin() -> Origin {
     Origin { actor: "cli".to_owned(), ..Origin::default() }
 }
 
-/// The master key of a database that was opened: configured, or from the file beside an embedded one.
+/// The master key of an opened database: configured, or from the file next to an embedded one.
 pub fn master_key(config: &Config) -> Result<MasterKey, Error> {
     if let Some(key) = configured_key(config)? {
         return Ok(key);
     }
     let Some(file) = config.database.file().map(key_file) else {
         return Err(Error::invalid_request(
-            "master_key: PostgreSQL needs one, alike on every node; `openssl rand -base64 32` makes one",
+            "master_key is required with PostgreSQL, the same on every node; `openssl rand -base64 32` generates one",
         ));
     };
     MasterKey::parse(&files::read(&file)?.ok_or_else(|| lost(&file))?)
@@ -169,21 +169,21 @@ fn create_key(file: &Path) -> Result<MasterKey, Error> {
     let key = MasterKey::generate();
     match files::create(file, &key.text())? {
         true => Ok(key),
-        false => Err(Error::invalid_request(format!("another process created {}: start again", file.display()))),
+        false => Err(Error::invalid_request(format!("another process created {}; try again", file.display()))),
     }
 }
 
 fn lost(key_file: &Path) -> Error {
     let name = key_file.display();
-    Error::invalid_request(format!("{name} is missing: put back the key file this database was created with"))
+    Error::invalid_request(format!("{name} is missing: restore the key file this database was created with"))
 }
 
-/// A key file without its database is no beginning: the data is elsewhere, or was copied without its log.
+/// A key file without its database is not a fresh start: the data is elsewhere, or was copied without its log.
 fn half_there(file: &Path, key_file: &Path) -> Error {
     let (file, key_file) = (file.display(), key_file.display());
     Error::invalid_request(format!(
-        "{key_file} is there, but {file} holds no data: put the whole database back (`grantd backup` makes whole copies, a \
-         copied file of a running server may lack the newest data); to begin anew, remove {key_file} and {file}*"
+        "{key_file} exists, but {file} has no data: restore the whole database (`grantd backup` makes complete \
+         copies; a copied file of a running server may lack the newest data); to start over, remove {key_file} and {file}*"
     ))
 }
 
@@ -191,20 +191,20 @@ fn holds_data(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|about| about.len() > 0)
 }
 
-/// Refuses a database of an older version. An empty one has no version.
+/// Refuses a database with an older schema. An empty one has no version.
 async fn must_be_current(store: &Store) -> Result<(), Error> {
     let schema = store.schema().await?;
     if schema.version == 0 || schema.missing == 0 {
         return Ok(());
     }
     Err(Error::invalid_request(format!(
-        "the database is at schema {}, this program needs {}: take a copy (`grantd backup FILE`, or pg_dump), stop the old \
-         servers, and let `grantd serve` bring it up to date",
+        "the database has schema {}, this program needs {}: take a backup (`grantd backup FILE`, or pg_dump), stop the \
+         old servers, and run `grantd serve` to migrate it",
         schema.version, schema.newest_known
     )))
 }
 
-/// Refuses to create a database in the wrong directory, and says where one is.
+/// Refuses a missing database, and names others in that directory.
 pub fn must_exist(config: &Config) -> Result<(), Error> {
     let Some(file) = config.database.file().filter(|file| !holds_data(file)) else { return Ok(()) };
     let folder = file.parent().unwrap_or(Path::new(""));
@@ -219,6 +219,6 @@ pub fn must_exist(config: &Config) -> Result<(), Error> {
         Some(first) => {
             format!("no database at {} (found {}: add --database sqlite:{first})", file.display(), others.join(", "))
         }
-        None => format!("no database at {}: `grantd serve` or `grantd user create` creates one", file.display()),
+        None => format!("no database at {}; `grantd serve` or `grantd user create` creates one", file.display()),
     }))
 }

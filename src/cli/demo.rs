@@ -1,5 +1,5 @@
-//! Owns `grantd demo`: example data on an embedded database, then the real server. Nothing here is a path of its own: the
-//! data is made as the other commands make it.
+//! Owns `grantd demo`: example data in an embedded database, then the real server. The data is created by the same verbs
+//! as with the other commands.
 
 use std::{fs, io::ErrorKind, path::PathBuf, sync::Arc};
 
@@ -43,26 +43,26 @@ use crate::{
     store::{ClientChanges, RulePlace},
 };
 
-/// The demo's own database, never another.
+/// The demo's own database.
 const DATABASE: &str = "grantd-demo.db";
 const LISTEN: &str = "127.0.0.1:8080";
 const EMAIL: &str = "demo@example.com";
 const API: &str = "https://api.example.com";
-/// Names by which a browser on this machine may come, beside the issuer's.
+/// Host names that a browser on this machine may use, besides the issuer's.
 const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
-/// The document whose commands are the demo's.
+/// The document with the demo's commands.
 const QUICK_START: &str = include_str!("../../docs/quick-start.md");
 
-/// Try everything
+/// Run a server with example data: a user, an API, a client and keys in an embedded database
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Where to listen, such as 127.0.0.1:8081, or 0.0.0.0:8080 in a container
+    /// Address to listen on, such as 127.0.0.1:8081, or 0.0.0.0:8080 in a container
     #[arg(long, value_name = "ADDR", default_value = LISTEN)]
     listen: String,
-    /// Remove the demo's database and variables first, and begin anew
+    /// Start over: remove the demo's database and variables first
     #[arg(long)]
     fresh: bool,
-    /// Also print the commands to paste, which are those of docs/quick-start.md
+    /// Also print the commands of docs/quick-start.md, to paste
     #[arg(long)]
     commands: bool,
 }
@@ -70,7 +70,9 @@ pub struct Demo {
 impl Demo {
     pub(super) async fn run(self, global: &Global) -> Result<(), Error> {
         if self.fresh && global.database.is_some() {
-            return Err(Error::invalid_request("--fresh removes the demo's own database: leave --database out"));
+            return Err(Error::invalid_request(
+                "--fresh removes the demo's own database; do not use it with --database",
+            ));
         }
         let config = self.config(global)?;
         prepare(&config)?;
@@ -88,7 +90,7 @@ impl Demo {
         serve(app, listening, |_| output::text(&text)).await
     }
 
-    /// On an address and a database of its own, whatever the configuration says.
+    /// With its own address and database, whatever the configuration says.
     fn config(&self, global: &Global) -> Result<Config, Error> {
         let database = global.database.clone().unwrap_or_else(|| format!("sqlite:{DATABASE}"));
         let given =
@@ -106,7 +108,7 @@ impl Demo {
     }
 }
 
-/// Removes what an earlier demo left.
+/// Removes the files of an earlier demo.
 fn remove() -> Result<(), Error> {
     let database = ["", "-wal", "-shm", ".key"].map(|end| format!("{DATABASE}{end}"));
     for file in database.iter().map(String::as_str).chain([FILE]) {
@@ -120,19 +122,19 @@ fn remove() -> Result<(), Error> {
     Ok(())
 }
 
-/// The example as it should be at a start: created, or brought to this address and alive again.
+/// The example data as it should be at startup: created, or updated to this address and usable again.
 async fn create_or_refresh(app: &App) -> Result<Variables, Error> {
     let mut variables = match app.store.find_user_by_email(EMAIL).await? {
         Some((user, _)) => {
             let mut variables = Variables::read().ok_or_else(|| {
-                let message = format!("{FILE} is gone, and the secrets in it were shown once: grantd demo --fresh");
+                let message = format!("{FILE} is missing and cannot be recovered; start over with grantd demo --fresh");
                 Error::invalid_request(message)
             })?;
             refresh(app, &user.id, &mut variables).await?;
             variables
         }
         None if !app.store.list_users(1).await?.is_empty() => {
-            return Err(Error::invalid_request("this database is not the demo's: leave --database out"));
+            return Err(Error::invalid_request("this is not a demo database; leave out --database"));
         }
         None => fill(app).await?,
     };
@@ -154,11 +156,13 @@ async fn create_or_refresh(app: &App) -> Result<Variables, Error> {
     Ok(variables)
 }
 
-/// Gives the example app this address, and new keys for those that were revoked.
+/// Adds this address to the example app, and replaces keys that were revoked.
 async fn refresh(app: &App, user_id: &str, variables: &mut Variables) -> Result<(), Error> {
     let (now, redirect) = (app.clock.now(), redirect(&app.config));
     let client = app.clients.find(variables.get("CLIENT_ID")?).await?.ok_or_else(|| {
-        Error::invalid_request(format!("the app of {FILE} is not in this database: grantd demo --fresh"))
+        Error::invalid_request(format!(
+            "the app in {FILE} is not in this database; start over with grantd demo --fresh"
+        ))
     })?;
     if !client.redirect_uris.iter().any(|uri| uri.matches(&redirect)) {
         let redirect_uris = client.redirect_uris.iter().cloned().chain([RedirectUri::register(&redirect)?]).collect();
@@ -182,7 +186,7 @@ fn redirect(config: &Config) -> String {
     format!("{}/apps/callback", config.issuer)
 }
 
-/// Makes the example user, API, client, project and keys.
+/// Creates the example user, API, client, project and keys.
 async fn fill(app: &App) -> Result<Variables, Error> {
     let (now, by) = (app.clock.now(), &Attenuation::OPERATOR);
     let (name, plan) = (Some("Demo Person".to_owned()), Some("pro".to_owned()));
@@ -202,7 +206,7 @@ async fn fill(app: &App) -> Result<Variables, Error> {
     let project = projects::create(app.engine(), context::act(now), by, project, alone).await?;
     let project_key = NewKey::of(&user.id, "Example project's key", Scopes::parse("read")?);
     let project_key = create_key(app, now, NewKey { project: Some(project), ..project_key }).await?;
-    // With an API key of its own, the whole management API can be tried.
+    // With this key, the whole management API can be tried.
     let catalog = app.catalog.current();
     let apis = catalog.apis.iter().chain(&catalog.management_api);
     let everything = apis.flat_map(|api| &api.scopes).map(|scope| scope.name.as_str());
@@ -258,7 +262,7 @@ async fn create_api(app: &App, now: Timestamp) -> Result<(String, Secret), Error
     Ok((api.client_id, secret))
 }
 
-/// The operator's app, which is vouched for; with a callback on this machine by whichever name, at any port (RFC 8252 §7.3).
+/// The operator's app, with a callback on this machine under each local name and any port (RFC 8252 §7.3).
 async fn create_client(app: &App, now: Timestamp) -> Result<(String, Secret), Error> {
     let mut redirect_uris = vec![redirect(&app.config)];
     redirect_uris.extend(LOCAL.map(|host| format!("http://{host}:8080/apps/callback")));
@@ -274,11 +278,11 @@ async fn create_client(app: &App, now: Timestamp) -> Result<(String, Secret), Er
     Ok((client.id, secret.ok_or_else(|| Error::server("a confidential client has a secret"))?))
 }
 
-/// What to do next, in a few lines: where to click first.
+/// What to do next, in a few lines.
 fn screen(config: &Config, variables: &Variables) -> Result<String, Error> {
     let others = match config.listen.ip().is_loopback() {
         true => "",
-        false => "\nOther machines can reach it too: it listens on every address.\n",
+        false => "\nOther machines can reach this server: it listens on every address.\n",
     };
     Ok(format!(
         "\
@@ -286,14 +290,14 @@ Open this in a browser, sign in as {email} with password {password}, and allow t
 
    {authorize}
 
-Keys, apps and more are at {issuer}
+Manage keys, apps and more at {issuer}
 {others}
 In another terminal, in this directory, load the example's ids and secrets, and `grantd` for this database:
 
    . ./{FILE}
 
-The commands to paste are in docs/quick-start.md; `grantd demo --commands` prints them here.
-Ctrl-C stops it and keeps the data; `grantd demo --fresh` begins anew.
+The commands to try are in docs/quick-start.md; `grantd demo --commands` prints them here.
+Ctrl-C stops the server and keeps the data; `grantd demo --fresh` starts over.
 ",
         email = variables.get("EMAIL")?,
         password = variables.get("PASSWORD")?,
@@ -302,7 +306,7 @@ Ctrl-C stops it and keeps the data; `grantd demo --fresh` begins anew.
     ))
 }
 
-/// The flow of the quick start from its first command on, without the marks of Markdown.
+/// The commands of the quick start, without Markdown.
 fn commands() -> String {
     let section = QUICK_START.split("<!-- test: the flow -->").nth(1).and_then(|rest| rest.split("<!-- ").next());
     let mut is_code = false;

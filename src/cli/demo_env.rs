@@ -1,5 +1,5 @@
-//! Owns `demo.env`: the example's ids and secrets as shell variables, which were shown once and are kept for the next
-//! start.
+//! Owns `demo.env`: the example's ids and secrets as shell variables. Secrets are shown only once, so they are kept here
+//! for the next start.
 
 use std::{env, fs, path::Path};
 
@@ -9,15 +9,15 @@ use crate::{
     ui::{shell_quote, shell_unquote},
 };
 
-/// Below the directory in which the demo was started.
+/// In the directory in which the demo was started.
 pub const FILE: &str = "demo.env";
 
-/// Variables in their order.
+/// Variables in order.
 #[derive(Debug, Default)]
 pub struct Variables(Vec<(String, String)>);
 
 impl Variables {
-    /// What was written before; nothing where there is no file.
+    /// The variables of an earlier start; `None` without a file.
     #[must_use]
     pub fn read() -> Option<Self> {
         let text = fs::read_to_string(FILE).ok()?;
@@ -32,12 +32,11 @@ impl Variables {
     /// The value of a variable.
     ///
     /// # Errors
-    /// `invalid_request` saying how to begin anew.
+    /// `invalid_request` saying how to start over.
     pub fn get(&self, name: &str) -> Result<&str, Error> {
         let found = self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
-        found.ok_or_else(|| {
-            Error::invalid_request(format!("{FILE} has no {name}, and secrets are shown once: grantd demo --fresh"))
-        })
+        found
+            .ok_or_else(|| Error::invalid_request(format!("{FILE} has no {name}; start over with grantd demo --fresh")))
     }
 
     /// Sets a variable.
@@ -48,8 +47,8 @@ impl Variables {
         }
     }
 
-    /// Writes the file, for its owner alone. Exported, so that programs see them; and with `grantd` as a command where it is
-    /// not on the path.
+    /// Writes the file, readable only by its owner. Variables are exported, so that programs see them; `grantd` is defined
+    /// as a function if it is not on the path.
     ///
     /// # Errors
     /// `invalid_request` naming the file.

@@ -1,5 +1,5 @@
-//! Owns files that only their owner may read: written whole, under a name that nobody can guess, before they take their
-//! place.
+//! Owns files that only their owner may read. They are written under a random name and then moved into
+//! place, so that they are always complete.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,7 +16,7 @@ use crate::model::{error::Error, secret::random_base62};
 /// `invalid_request` naming the file.
 pub fn create(path: &Path, text: &str) -> Result<bool, Error> {
     let draft = draft(path, text).map_err(|error| cannot("write", path, &error))?;
-    // Unlike a rename, a link never takes the place of a file that is there.
+    // Unlike a rename, a link never replaces an existing file.
     let linked = fs::hard_link(&draft, path);
     fs::remove_file(&draft).map_err(|error| cannot("remove", &draft, &error))?;
     match linked {
@@ -26,7 +26,7 @@ pub fn create(path: &Path, text: &str) -> Result<bool, Error> {
     }
 }
 
-/// Writes a file in place of whatever is there: also of a link, which is not followed.
+/// Writes a file, replacing an existing one or a link, which is not followed.
 ///
 /// # Errors
 /// `invalid_request` naming the file.
@@ -35,7 +35,7 @@ pub fn replace(path: &Path, text: &str) -> Result<(), Error> {
     replaced.map_err(|error| cannot("write", path, &error))
 }
 
-/// The text of a file that only its owner can read; nothing where there is no file.
+/// The text of a file that only its owner can read; `None` if there is no file.
 ///
 /// # Errors
 /// `invalid_request` naming the file, also when others can read it.
@@ -48,7 +48,7 @@ pub fn read(path: &Path) -> Result<Option<String>, Error> {
     let mut text = String::new();
     let mode = file.metadata().and_then(|about| file.read_to_string(&mut text).map(|_| about.permissions().mode()));
     if mode.map_err(|error| cannot("read", path, &error))? & 0o077 != 0 {
-        return Err(Error::invalid_request(format!("{0} can be read by others: chmod 600 {0}", path.display())));
+        return Err(Error::invalid_request(format!("other users can read {0}; run chmod 600 {0}", path.display())));
     }
     Ok(Some(text))
 }
@@ -64,7 +64,7 @@ fn draft(path: &Path, text: &str) -> io::Result<PathBuf> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     if written.is_err() {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         drop(fs::remove_file(&draft));
     }
     written.map(|()| draft)
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_for_its_owner_alone_takes_the_place_of_a_link_or_an_open_file() {
+    fn private_files_replace_links_and_readable_files() {
         let folder = tempfile::tempdir().expect("a directory");
         let (path, other) = (folder.path().join("a"), folder.path().join("other"));
         fs::write(&other, "mine").expect("written");
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_created_once_and_no_link_is_followed() {
+    fn private_files_are_created_once_and_links_not_followed() {
         let folder = tempfile::tempdir().expect("a directory");
         let (path, other) = (folder.path().join("a"), folder.path().join("other"));
         symlink(&other, &path).expect("a link to nowhere");

@@ -1,4 +1,4 @@
-//! Owns `grantd key import`: its words, its progress bar, its report. Does not judge rows; see `engine::import`.
+//! Owns `grantd key import`: options, progress bar and report. Rows are checked in `engine::import`.
 
 use std::{
     collections::BTreeMap,
@@ -20,56 +20,56 @@ use crate::{
     store::ImportProgress,
 };
 
-/// Rows that are told one by one where no file takes them all.
+/// Maximum number of refused rows printed one by one without a report file.
 const SHOWN_MAX: usize = 20;
-/// Different reasons that are counted.
+/// Maximum number of different reasons counted.
 const REASONS_MAX: usize = 100;
 
-/// Bring keys that were made elsewhere: the keys, or their SHA-256
+/// Import existing keys, or their SHA-256 digests
 ///
-/// Columns of a CSV file (with a header) or members of each JSON line: key or sha256 (hexadecimal or base64url),
-/// owner (the user's address), and if wanted name, scopes, project, environment, expires_at (RFC 3339 or seconds),
-/// plan, networks. Stopped in the middle, the same command goes on where it was; run again, it changes nothing.
+/// The columns of a CSV file (with a header), or the members of each JSON line, are: key or sha256 (hexadecimal or
+/// base64url), owner (the user's email address), and optionally name, scopes, project, environment, expires_at (RFC 3339
+/// or seconds), plan and networks. If interrupted, the same command resumes; if run again, it changes nothing.
 ///
-/// Keys under 64 bits of apparent entropy are refused: the number of characters times the bits of their alphabet, less
-/// what is repeated, runs along the alphabet or keyboard, or is a common word. A SHA-256 cannot be judged and is taken.
+/// Keys with an estimated entropy under 64 bits are refused. The estimate is the number of characters times the bits of
+/// their alphabet, less repetitions, alphabet and keyboard runs, and common words. Digests cannot be checked.
 ///
-/// Exits with 0 where every row is in the database, and with 1 where one was refused; the others are imported all the same.
+/// Exits with 0 if every row is in the database, and with 1 if any was refused; the other rows are imported.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The file, plain and in UTF-8
+    /// The file: uncompressed, UTF-8
     file: PathBuf,
-    /// How it is written [default: by its name: .csv, .jsonl or .ndjson]
+    /// File format [default: from the extension .csv, .jsonl or .ndjson]
     #[arg(long, value_enum)]
     format: Option<FormatName>,
-    /// Say what would happen, row by row against the database as it is, and change nothing
+    /// Check every row against the database and report what would happen; change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Where to write every row that is left out, as CSV with its line and reason
+    /// Write the line and reason of every skipped or refused row to this CSV file
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Take keys that are easy to guess too
+    /// Also import keys that are easy to guess
     #[arg(long)]
     force_weak: bool,
-    /// Make owners that do not exist; they cannot sign in until `grantd user password` gives them one
+    /// Create missing owners; they cannot sign in until `grantd user password` sets a password
     #[arg(long)]
     create_owners: bool,
-    /// The plan of owners that are made
+    /// The plan of created owners
     #[arg(long, value_name = "PLAN", default_value = "free")]
     owners_plan: String,
-    /// The owner of rows that name none
+    /// The owner of rows without one
     #[arg(long, value_name = "EMAIL")]
     default_owner: Option<String>,
-    /// The scope of rows that name none; may repeat; "all" means every scope there is
+    /// The scope of rows without one; may be repeated; "all" means every scope
     #[arg(long = "default-scope", value_name = "SCOPE")]
     default_scopes: Vec<String>,
-    /// The project of rows that name none, by id or by the owner's name for it
+    /// The project of rows without one, by id or name
     #[arg(long, value_name = "PROJECT")]
     default_project: Option<String>,
-    /// The environment of rows that name none [default: the first that is configured]
+    /// The environment of rows without one [default: the first configured]
     #[arg(long, value_name = "NAME")]
     default_environment: Option<String>,
-    /// The plan of rows that name none [default: their project's or owner's]
+    /// The plan of rows without one [default: the project's or owner's]
     #[arg(long, value_name = "PLAN")]
     default_plan: Option<String>,
 }
@@ -78,7 +78,7 @@ pub struct Import {
 enum FormatName {
     /// Comma-separated values
     Csv,
-    /// One JSON object a line
+    /// One JSON object per line
     Jsonl,
 }
 
@@ -109,7 +109,7 @@ impl Import {
         if refused > 0 {
             let would = if self.dry_run { "would be" } else { "were" };
             return Err(Error::invalid_request(format!(
-                "{refused} rows {would} refused; correct them and run it again"
+                "{refused} rows {would} refused; correct them and run the import again"
             )));
         }
         Ok(())
@@ -119,7 +119,7 @@ impl Import {
         let format = match (self.format, self.file.extension().and_then(|end| end.to_str())) {
             (Some(FormatName::Csv), _) | (None, Some("csv")) => Format::Csv,
             (Some(FormatName::Jsonl), _) | (None, Some("jsonl" | "ndjson")) => Format::JsonLines,
-            _ => return Err(Error::invalid_request("say --format csv or --format jsonl: the file's name does not")),
+            _ => return Err(Error::invalid_request("unknown file extension; add --format csv or --format jsonl")),
         };
         Ok(Options {
             format,
@@ -141,7 +141,7 @@ impl Import {
     }
 }
 
-/// What the person at the terminal is told.
+/// Progress and results for the person at the terminal.
 struct Reporter {
     report: Option<PathBuf>,
     file: Option<File>,
@@ -176,7 +176,7 @@ impl Watch for Reporter {
             let style = "{wide_bar} {percent}% of {total_bytes}, {bytes_per_sec}, {eta} left {msg}";
             let style = ProgressStyle::with_template(style).map_err(Error::server)?;
             self.bar = ProgressBar::new(bytes).with_style(style);
-            // What was done before is no speed of this run.
+            // What an earlier run did must not count towards this run's speed.
             self.bar.set_position(done.offset);
             self.bar.reset_eta();
         }
@@ -212,7 +212,7 @@ impl Reporter {
         }
         let mut out = stderr();
         for (reason, count) in &self.reasons {
-            writeln!(out, "{count} left out: {reason}").map_err(Error::server)?;
+            writeln!(out, "{count} skipped: {reason}").map_err(Error::server)?;
         }
         for row in &self.shown {
             let (line, reason) = (&row["line"], row["reason"].as_str().unwrap_or_default());
@@ -220,13 +220,13 @@ impl Reporter {
         }
         let all: u64 = self.reasons.values().sum();
         if self.file.is_none() && all > SHOWN_MAX as u64 {
-            writeln!(out, "  and more: --report FILE takes them all").map_err(Error::server)?;
+            writeln!(out, "  more rows were skipped; --report FILE lists them all").map_err(Error::server)?;
         }
         Ok(())
     }
 }
 
-/// A new report, or the one that the import before began.
+/// A new report, or the one that the interrupted import began.
 fn open_report(path: &Path, goes_on: bool) -> Result<File, Error> {
     let cannot =
         |error: std::io::Error| Error::invalid_request(format!("cannot write the report {}: {error}", path.display()));

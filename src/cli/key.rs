@@ -1,4 +1,4 @@
-//! Owns `grantd key`. Does not make secrets; see `engine::apikey`.
+//! Owns `grantd key`.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -6,55 +6,55 @@ use serde_json::{Value, json};
 use super::{Global, admin::Admin, import::Import, output};
 use crate::model::{error::Error, span};
 
-/// Most keys listed.
+/// Maximum number of keys listed.
 const LIST_MAX: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
-    /// Create an API key; it is printed once
+    /// Create an API key and print it once
     Create(Create),
-    /// List the keys of all users, with their owners, or of one user
+    /// List keys of all users or of one user
     List(Of),
-    /// Revoke a key at once
+    /// Revoke a key immediately
     Revoke(Named),
-    /// Make a new key like this one; the old one ends after --overlap
+    /// Replace a key by a new one like it; the old one stops working after --overlap
     Rotate(Rotate),
-    /// Make a new key like this one; the old one ends at once
+    /// Replace a key by a new one like it; the old one stops working immediately
     Regenerate(Named),
     Import(Import),
 }
 
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Address of the owner; with --server your own if left out
+    /// Email address of the owner [default with --server: yours]
     #[arg(long, value_name = "EMAIL")]
     user: Option<String>,
-    /// What it is for
+    /// What the key is for
     #[arg(long, default_value = "API key")]
     name: String,
-    /// What it may do; may repeat; "all" means every scope of your APIs, not grantd's own
+    /// Scope; may be repeated; "all" means every scope of your APIs, but not grantd's own
     #[arg(long = "scope")]
     scopes: Vec<String>,
-    /// The project it belongs to, by its id; `project list` shows them
+    /// Id of the key's project; see `project list`
     #[arg(long, value_name = "ID")]
     project: Option<String>,
-    /// What it is for: live, test, or another name the deployment configures [default: the first of them]
+    /// Environment: live, test, or another configured name [default: the first configured]
     #[arg(long)]
     environment: Option<String>,
-    /// A network it may be used from, such as 192.0.2.0/24; may repeat [default: any]
+    /// Allowed network, such as 192.0.2.0/24; may be repeated [default: any]
     #[arg(long = "allow", value_name = "CIDR")]
     networks: Vec<String>,
-    /// A plan of its own [default: its project's or owner's]
+    /// The key's own plan [default: its project's or owner's]
     #[arg(long)]
     plan: Option<String>,
-    /// When it ends by itself, such as 90d [default: never]
+    /// Expire after this time, such as 90d [default: never]
     #[arg(long, value_name = "SPAN")]
     expires_in: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct Of {
-    /// Address of the owner [default: everybody's, or with --server all you may see]
+    /// Email address of the owner [default: all users, or with --server all you may see]
     #[arg(long, value_name = "EMAIL")]
     user: Option<String>,
 }
@@ -69,13 +69,13 @@ pub struct Named {
 pub struct Rotate {
     /// The key's id, as `key list` shows it
     id: String,
-    /// How long the old key still works, such as 24h; 0s ends it at once
+    /// How long the old key keeps working, such as 24h; 0s stops it immediately
     #[arg(long, default_value = "24h")]
     overlap: String,
 }
 
 impl KeyCommand {
-    /// Whether it goes by the management API.
+    /// Whether it uses the management API.
     pub(super) fn is_remote(&self) -> bool {
         !matches!(self, Self::Import(_))
     }
@@ -116,7 +116,7 @@ impl Of {
     async fn run(self, global: &Global) -> Result<(), Error> {
         let admin = Admin::open(global).await?;
         let mut keys = admin.list("/keys", &[("user", self.user.as_deref())], LIST_MAX).await?;
-        // Live ones first, and newest first among each.
+        // Active keys first, then newest first.
         keys.items.sort_by_key(|key| key["status"] != "active");
         let mut members = vec!["id", "name", "user", "hint", "scopes", "status", "last_used_at", "expires_at"];
         if self.user.is_some() {

@@ -1,5 +1,5 @@
-//! Owns the command line: what can be said and what each command does. A command works beside the database, also while a
-//! server runs, which notices within a second; with `--server` it uses another server's management API. What belongs here:
+//! Owns the command line: its arguments and what each command does. A command opens the database directly, also while a
+//! server runs, which sees changes within a second; with `--server` it uses a remote management API. What belongs here:
 //! arguments, environment, files, terminal output. Not here: rules of keys, clients or users; a command sends requests.
 
 mod admin;
@@ -31,8 +31,8 @@ use crate::{config, model::error::Error, router};
 
 /// An OAuth 2.0 authorization server with first-class API keys.
 ///
-/// Start with `grantd demo`: an embedded database with example data, and commands to paste.
-/// For real: `grantd serve`, and beside it the commands below to make users, APIs, clients and keys.
+/// To try it, run `grantd demo`: an embedded database with example data, and commands to paste.
+/// In production, run `grantd serve`; the commands below create users, APIs, clients and keys.
 #[derive(Debug, Parser)]
 #[command(name = "grantd", version, max_term_width = 100)]
 pub struct Cli {
@@ -42,31 +42,31 @@ pub struct Cli {
     command: Command,
 }
 
-/// Said before or after any command.
+/// Options that may stand before or after any command.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
     /// Configuration file [default: grantd.toml, if it exists]
     #[arg(long, global = true, env = "GRANTD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// sqlite:PATH or postgres://user:password@host/database
+    /// Database: sqlite:PATH or postgres://user:password@host/database
     #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
-    /// The URL by which everybody reaches this server
+    /// Public base URL of the server
     #[arg(long, global = true, value_name = "URL")]
     issuer: Option<String>,
-    /// Work at this server, by its management API, with the key in GRANTD_API_KEY [env: GRANTD_SERVER]
+    /// Run against a remote server, with the API key in GRANTD_API_KEY [env: GRANTD_SERVER]
     #[arg(long, global = true, value_name = "URL")]
     server: Option<String>,
-    /// Whether the command may create a database where there is none.
+    /// Whether the command may create a missing database.
     #[arg(skip)]
     creates: bool,
-    /// Print JSON, for scripts: members are those of the management API; an error is {"error", "detail"} on standard error
+    /// Print JSON with the management API's members; errors are {"error", "detail"} on standard error
     #[arg(long, global = true)]
     json: bool,
 }
 
 impl Cli {
-    /// Whether a program reads what is said.
+    /// Whether a program reads the output.
     #[must_use]
     pub fn is_json(&self) -> bool {
         self.global.json
@@ -75,48 +75,48 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Try everything: example user, API, client and key on an embedded database, served
+    /// Run a server with example data: a user, an API, a client and keys in an embedded database
     Demo(demo::Demo),
     /// Run the server
     Serve(serve::Serve),
-    /// People who sign in
+    /// Manage users, the people who sign in
     #[command(subcommand)]
     User(user::UserCommand),
-    /// APIs that ask this server about credentials
+    /// Manage the APIs you protect
     #[command(subcommand)]
     Api(api::ApiCommand),
-    /// Apps that use OAuth
+    /// Manage OAuth clients
     #[command(subcommand)]
     Client(client::ClientCommand),
-    /// API keys
+    /// Manage API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Containers of keys, with a policy
+    /// Manage projects, which group keys under one policy
     #[command(subcommand)]
     Project(project::ProjectCommand),
-    /// How much each tier may ask for
+    /// Manage rate-limit plans
     #[command(subcommand)]
     Plan(plan::PlanCommand),
-    /// Keys that sign access tokens
+    /// Manage the keys that sign access tokens
     #[command(subcommand)]
     SigningKey(signing_key::SigningKeyCommand),
-    /// Access and refresh tokens
+    /// Revoke access tokens, refresh tokens and API keys
     #[command(subcommand)]
     Token(token::TokenCommand),
-    /// What happened, newest first
+    /// Show the audit log, newest first
     Audit(audit::Audit),
-    /// Copy the embedded database while it is in use
+    /// Back up the embedded database while it is in use
     Backup(backup::Backup),
-    /// Check everything a server depends on: one line per check, and what to do. Exits 1 where a check fails
+    /// Check everything the server depends on and say what to fix; exits with 1 if a check fails
     Doctor,
-    /// Print the configuration with its defaults and what each key means
+    /// Print every setting with its default and what it means
     Config,
     /// Print the OpenAPI 3.1 document of the management API
     Openapi,
 }
 
 impl Command {
-    /// Whether it goes by the management API, and so also at another server.
+    /// Whether it uses the management API, and so works against a remote server too.
     fn is_remote(&self) -> bool {
         match self {
             Self::User(command) => command.is_remote(),
@@ -127,8 +127,7 @@ impl Command {
         }
     }
 
-    /// Whether it begins something, so that it may create the database too. Any other in the wrong directory would report
-    /// an empty world.
+    /// Whether it may create the database. Any other command, run in the wrong directory, would report an empty database.
     fn creates(&self) -> bool {
         match self {
             Self::User(command) => matches!(command, user::UserCommand::Create(_)),
@@ -141,14 +140,14 @@ impl Command {
     }
 }
 
-/// Runs what was said.
+/// Runs a command.
 ///
 /// # Errors
-/// Whatever went wrong, in words for the person who typed it.
+/// What went wrong, in words for the person at the terminal.
 pub async fn run(cli: Cli) -> Result<(), Error> {
     let mut global = cli.global;
     global.creates = cli.command.creates();
-    // Unlike the flag, the variable is no mistake beside a command that works at the database, or beside --database.
+    // Unlike the flag, the variable is ignored for a command that opens the database, and next to --database.
     if cli.command.is_remote() && global.database.is_none() {
         global.server = global.server.or_else(context::server);
     }

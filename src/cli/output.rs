@@ -1,5 +1,5 @@
-//! Owns what commands print: for people at a terminal a table that fits it, for other programs a line for each record
-//! with tabs between its values, and with `--json` what the management API answers.
+//! Owns what commands print: at a terminal, a table that fits its width; in a pipe, a line for each record
+//! with tabs between its values; with `--json`, the management API's response.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 
@@ -19,7 +19,7 @@ pub fn text(text: &str) -> Result<(), Error> {
     write!(stdout(), "{text}").map_err(Error::server)
 }
 
-/// Prints one thing that no endpoint answers: a line for each member that there is, or as JSON.
+/// Prints one object that is not a response of the API: a line for each member that is present, or JSON.
 pub fn one(global: &Global, members: &[(&str, Value)]) -> Result<(), Error> {
     let present: Vec<_> = members.iter().filter(|(_, value)| !value.is_null()).collect();
     if global.json {
@@ -31,7 +31,7 @@ pub fn one(global: &Global, members: &[(&str, Value)]) -> Result<(), Error> {
     print(&[], rows.collect())
 }
 
-/// Prints one thing: for people these members, as JSON the whole answer.
+/// Prints one object of the API: these members for people, the whole response as JSON.
 pub fn answer(global: &Global, thing: &Value, members: &[&str]) -> Result<(), Error> {
     if global.json {
         return line(&thing.to_string());
@@ -40,8 +40,8 @@ pub fn answer(global: &Global, thing: &Value, members: &[&str]) -> Result<(), Er
     one(global, &shown)
 }
 
-/// Prints many things of one kind: for people these members, as JSON a page as the management API answers it. Where there
-/// are none, people are told so on standard error.
+/// Prints a list of the API: these members for people, a page of the management API as JSON. An empty list is
+/// reported on standard error.
 pub fn list(global: &Global, kind: &str, listed: &Listed, members: &[&str]) -> Result<(), Error> {
     if global.json {
         return line(&json!({ "items": listed.items, "next": listed.next }).to_string());
@@ -49,12 +49,12 @@ pub fn list(global: &Global, kind: &str, listed: &Listed, members: &[&str]) -> R
     let row = |item: &Value| members.iter().map(|member| item[*member].clone()).collect();
     table(kind, members, &listed.items.iter().map(row).collect::<Vec<_>>())?;
     if listed.next.is_some() {
-        writeln!(stderr(), "these are the first {}; there are more", listed.items.len()).map_err(Error::server)?;
+        writeln!(stderr(), "only the first {} are shown", listed.items.len()).map_err(Error::server)?;
     }
     Ok(())
 }
 
-/// Prints many things that no endpoint answers: a row for each, or a JSON array in an object.
+/// Prints a list that is not a response of the API: a row for each entry, or a JSON array in an object.
 pub fn many(global: &Global, name: &str, head: &[&str], rows: &[Vec<Value>]) -> Result<(), Error> {
     if !global.json {
         return table(&name.replace('_', " "), head, rows);
@@ -73,7 +73,7 @@ fn table(kind: &str, head: &[&str], rows: &[Vec<Value>]) -> Result<(), Error> {
     print(head, rows.iter().map(|row| row.iter().map(cell).collect()).collect())
 }
 
-/// A table that wraps at the terminal's width; elsewhere records alone, which `grep`, `cut` and `awk` can read.
+/// A table that wraps at the terminal's width; otherwise plain records for `grep`, `cut` and `awk`.
 fn print(head: &[&str], rows: Vec<Vec<String>>) -> Result<(), Error> {
     if !stdout().is_terminal() {
         let mut out = stdout().lock();
@@ -92,7 +92,7 @@ fn print(head: &[&str], rows: Vec<Vec<String>>) -> Result<(), Error> {
         table.set_header(head.iter().map(|name| name.replace('_', " ").to_uppercase()));
     }
     table.add_rows(rows);
-    // What is first is an id or a name, to be taken along whole.
+    // The first column is an id or a name, to be copied whole.
     if let Some(first) = table.column_mut(0) {
         first.set_constraint(ColumnConstraint::ContentWidth);
     }

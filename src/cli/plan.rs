@@ -1,4 +1,4 @@
-//! Owns `grantd plan`. Does not count; see `engine::limit`.
+//! Owns `grantd plan`.
 
 use axum::http::Method;
 use clap::{Args, Subcommand};
@@ -16,18 +16,18 @@ use crate::model::error::Error;
 pub enum PlanCommand {
     /// List plans
     List,
-    /// Make or change a plan
+    /// Create or change a plan
     Set(Set),
 }
 
 #[derive(Debug, Args)]
 pub struct Set {
-    /// Such as free, pro or enterprise
+    /// Name, such as free, pro or enterprise
     name: String,
-    /// Requests an hour, for one subject at one API; left out: unlimited
+    /// Requests per hour, for one subject at one API [default: unlimited]
     #[arg(long)]
     per_hour: Option<u32>,
-    /// Most requests within one second
+    /// Maximum number of requests within one second
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     burst: u32,
 }

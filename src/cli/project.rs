@@ -1,4 +1,4 @@
-//! Owns `grantd project`. Does not make keys; see `key`.
+//! Owns `grantd project`.
 
 use axum::http::Method;
 use clap::{Args, Subcommand, ValueEnum};
@@ -11,26 +11,26 @@ use super::{
 };
 use crate::model::error::Error;
 
-/// What people are shown of a project.
+/// The members shown to people.
 const MEMBERS: [&str; 7] = ["id", "name", "user", "key_form", "one_live_key", "plan", "disabled"];
-/// Most projects listed.
+/// Maximum number of projects listed.
 const LIST_MAX: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub enum ProjectCommand {
-    /// Create a project: a named container of one user's keys
+    /// Create a project, which groups keys of one user
     Create(Create),
-    /// List a user's projects
+    /// List projects of all users or of one user
     List(Of),
-    /// Change a project; what is left out stays
+    /// Change a project; settings left out stay as they are
     Set(Set),
-    /// None of its keys are accepted from now on
+    /// Disable a project; its keys stop working
     Disable(Named),
-    /// Its keys that still live are accepted again
+    /// Re-enable a project; its active keys work again
     Enable(Named),
 }
 
-/// How a project's keys look.
+/// The form of a project's keys.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Form {
     /// gd_live_… with a checksum
@@ -41,26 +41,26 @@ pub enum Form {
 
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Address of the owner; with --server your own if left out
+    /// Email address of the owner [default with --server: yours]
     #[arg(long, value_name = "EMAIL")]
     user: Option<String>,
-    /// Its name; one user has no two alike
+    /// Name, unique for the owner
     #[arg(long)]
     name: String,
-    /// How its keys look
+    /// Form of its keys
     #[arg(long, value_enum, default_value_t = Form::Prefixed)]
     key_form: Form,
-    /// At most one key is live at a time: regenerating is the way to a new one
+    /// Allow one active key at a time; regenerate it to get a new one
     #[arg(long)]
     one_live_key: bool,
-    /// The plan its keys are measured by together [default: the user's own]
+    /// Plan whose limits its keys share [default: the owner's]
     #[arg(long)]
     plan: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct Of {
-    /// Address of the owner [default: everybody's, or with --server all you may see]
+    /// Email address of the owner [default: all users, or with --server all you may see]
     #[arg(long, value_name = "EMAIL")]
     user: Option<String>,
 }
@@ -75,16 +75,16 @@ pub struct Named {
 pub struct Set {
     /// The project's id, as `project list` shows it
     id: String,
-    /// Its name
+    /// New name
     #[arg(long)]
     name: Option<String>,
-    /// How keys made from now on look
+    /// Form of new keys
     #[arg(long, value_enum)]
     key_form: Option<Form>,
-    /// At most one key is live at a time, from now on
+    /// Allow one active key at a time, from now on
     #[arg(long)]
     one_live_key: Option<bool>,
-    /// The plan its keys are measured by together; empty for the user's own
+    /// Plan whose limits its keys share; empty for the owner's
     #[arg(long)]
     plan: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Owns running the server: start, serve, stop without losing anything. Does not build the parts; see `app`.
+//! Owns running the server: start, serve, and stop without losing anything. The parts are built in `app`.
 
 use std::{io::ErrorKind, net::SocketAddr, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::{
 /// Run the server
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Where to listen, such as 127.0.0.1:8080, localhost:8080 or :8080 [default: 127.0.0.1:8080]
+    /// Address to listen on, such as 127.0.0.1:8080, localhost:8080 or :8080 [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
 }
@@ -42,7 +42,7 @@ impl Serve {
 }
 
 const FIRST_STEPS: &str = "\
-This database is empty. In another terminal, with the same configuration:
+The database is empty. To begin, run these in another terminal, with the same configuration:
 
   grantd user create --email you@example.com --admin          # prints a password once
   grantd api create --identifier https://api.example.com --name 'My API' \\
@@ -50,18 +50,18 @@ This database is empty. In another terminal, with the same configuration:
   grantd client create --name 'My app' --redirect-uri https://app.example.com/callback
   grantd key create --user you@example.com --scope read --expires-in 90d
 
-Each prints what it made; the running server notices.
+Each prints what it created; the running server uses it within a second.
 ";
 
-/// Starts the log, keeps secrets out of core dumps, and allows as many open files as there may be.
+/// Starts the log, disables core dumps (they would hold secrets), and raises the limit of open files.
 pub fn prepare(config: &Config) -> Result<(), Error> {
     telemetry::start_log(&config.log, config.log_format == LogFormat::Json)?;
     rlimit::increase_nofile_limit(u64::MAX).map_err(Error::server)?;
     rlimit::setrlimit(rlimit::Resource::CORE, 0, 0).map_err(Error::server)
 }
 
-/// A socket that takes connections, and the signals that end it: heard from the first moment on, for whoever sees us
-/// listen may tell us to stop. Bound before anything is created, so that a taken port leaves nothing behind.
+/// A listening socket, and the signals that stop the server. Both exist from the first moment: a program that sees the
+/// socket may stop the server. Bound before anything is created, so that a used port leaves no files.
 #[derive(Debug)]
 pub struct Listening {
     socket: TcpListener,
@@ -73,25 +73,25 @@ impl Listening {
     /// Listens on this address.
     ///
     /// # Errors
-    /// `invalid_request` saying what to do where it is taken.
+    /// `invalid_request` with another address to try if it is in use.
     pub async fn at(address: SocketAddr) -> Result<Self, Error> {
         let terminate = signal(SignalKind::terminate()).map_err(Error::server)?;
         let interrupt = signal(SignalKind::interrupt()).map_err(Error::server)?;
         let socket = TcpListener::bind(address).await.map_err(|error| {
             Error::invalid_request(match error.kind() {
                 ErrorKind::AddrInUse => format!(
-                    "cannot listen on {address}: another program does already; choose another port, such as --listen {}",
+                    "cannot listen on {address}: it is in use; choose another port, such as --listen {}",
                     SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(8080))
                 ),
-                _ => format!("cannot listen on {address}: {error}; --listen chooses another address"),
+                _ => format!("cannot listen on {address}: {error}; choose another address with --listen"),
             })
         })?;
         Ok(Self { socket, terminate, interrupt })
     }
 }
 
-/// Serves until told to stop; then requests finish and counts are written. `ready` is called once
-/// the parts are there, before the first request is answered.
+/// Serves until a signal; then requests finish and counts are written. `ready` is called once
+/// the parts are built, before the first request is answered.
 pub async fn serve(
     app: Arc<App>,
     listening: Listening,
@@ -102,7 +102,7 @@ pub async fn serve(
     let stop = CancellationToken::new();
     app.background.start(&tasks, &stop);
     let address = socket.local_addr().map_err(Error::server)?;
-    // Before the first answer: whoever has one can read what was said. Connections wait for us in the socket.
+    // Before the first response, so that the output is there when the server answers. Connections wait in the socket.
     ready(address)?;
     let (taking, proxies) = (CancellationToken::new(), app.config.trusted_proxies.clone());
     let (bounds, until) = (app.config.connections.clone(), taking.clone());
@@ -116,18 +116,18 @@ pub async fn serve(
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tracing::info!("stopping: requests under way are finished first");
+    tracing::info!("stopping: finishing open requests first");
     taking.cancel();
     serving.await.map_err(Error::server)?.map_err(Error::server)?;
-    // Before anything is waited for: whoever stops the server may not wait that long.
+    // Before waiting for anything: the process may be killed before that ends.
     match app.background.flush().await {
         Ok(()) => tracing::info!("counts are written"),
-        Err(error) => tracing::warn!(%error, "counts could not be written and will be tried once more"),
+        Err(error) => tracing::warn!(%error, "could not write counts; trying once more"),
     }
     stop.cancel();
     tasks.close();
     tasks.wait().await;
     app.background.flush().await?;
-    // Whoever else has the database open keeps its log from being removed; the file alone is whole all the same.
+    // If another process has the database open, its log stays; the database file is complete nevertheless.
     Ok(app.store.checkpoint().await?)
 }

@@ -1,4 +1,4 @@
-//! Owns `grantd signing-key`. Does not make keys; see `engine::signing`.
+//! Owns `grantd signing-key`.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -10,16 +10,16 @@ use crate::model::{api::Algorithm, error::Error};
 pub enum SigningKeyCommand {
     /// List the keys that sign access tokens
     List,
-    /// Announce a new key now; it takes over in an hour, and nothing that was signed ends
+    /// Publish a new key, which takes over in an hour; tokens already signed stay valid
     Rotate(Rotate),
 }
 
 #[derive(Debug, Args)]
 pub struct Rotate {
-    /// Of which algorithm: ES256, EdDSA or RS256
+    /// Algorithm: ES256, EdDSA or RS256
     #[arg(long, default_value = "ES256")]
     algorithm: String,
-    /// The old keys are known to others: drop them, and with them every token they signed
+    /// Remove the old keys immediately, which invalidates every token they signed
     #[arg(long)]
     compromised: bool,
 }
@@ -29,7 +29,7 @@ impl SigningKeyCommand {
         let app = context::command(global).await?;
         if let Self::Rotate(rotate) = self {
             let algorithm = Algorithm::parse(&rotate.algorithm)
-                .ok_or_else(|| Error::invalid_request("--algorithm is ES256, EdDSA or RS256"))?;
+                .ok_or_else(|| Error::invalid_request("--algorithm must be ES256, EdDSA or RS256"))?;
             app.signing.rotate(app.clock.now(), context::origin(), algorithm, rotate.compromised).await?;
         }
         let rows: Vec<_> = app

@@ -1,4 +1,4 @@
-//! Owns `grantd token`. Does not parse tokens; see `engine::verify` and `engine::grant_token`.
+//! Owns `grantd token`.
 
 use std::io::Read;
 
@@ -13,7 +13,7 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
-    /// Revoke the access token, refresh token or API key on standard input
+    /// Revoke the access token, refresh token or API key given on standard input
     Revoke,
 }
 
@@ -47,5 +47,5 @@ async fn revoke(app: &App, token: &str) -> Result<&'static str, Error> {
         app.store.revoke_key(now, context::origin(), record.key.id, None).await?;
         return Ok("api_key");
     }
-    Err(Error::invalid_request("that is no token or key of this server; send it on standard input"))
+    Err(Error::invalid_request("not a token or key of this server; pass it on standard input"))
 }

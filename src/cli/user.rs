@@ -1,4 +1,4 @@
-//! Owns `grantd user`. Does not hash; see `engine::password`.
+//! Owns `grantd user`.
 
 use std::io::Read;
 
@@ -20,35 +20,35 @@ use crate::{
     model::{email, error::Error, secret},
 };
 
-/// Most users listed.
+/// Maximum number of users listed.
 const LIST_MAX: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
-    /// Create a user; without --password-stdin a random password is printed once
+    /// Create a user; without --password-stdin, a random password is printed once
     Create(Create),
     /// List users
     List,
-    /// Disable a user: sessions, keys and tokens stop at once
+    /// Disable a user; sessions, keys and tokens stop working immediately
     Disable(Named),
-    /// Enable a user again
+    /// Re-enable a user
     Enable(Named),
-    /// Set a new password; ends every session and every app's access
+    /// Set a new password; this ends all sessions and revokes every app's access
     Password(SetPassword),
 }
 
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Address to sign in with
+    /// Email address to sign in with
     #[arg(long)]
     email: String,
-    /// Name to show (default: what stands before the @)
+    /// Display name [default: the part of the address before the @]
     #[arg(long)]
     name: Option<String>,
-    /// Name of the plan
+    /// Plan
     #[arg(long, default_value = "free")]
     plan: String,
-    /// May administer this server
+    /// Make the user an administrator
     #[arg(long)]
     admin: bool,
     /// Read the password from standard input
@@ -74,7 +74,7 @@ pub struct SetPassword {
 }
 
 impl UserCommand {
-    /// Whether it goes by the management API.
+    /// Whether it uses the management API.
     pub(super) fn is_remote(&self) -> bool {
         !matches!(self, Self::Password(_))
     }
@@ -142,5 +142,5 @@ fn typed() -> Result<SecretString, Error> {
 }
 
 fn no_user() -> Error {
-    Error::invalid_request("there is no user with this address; `grantd user list` shows them")
+    Error::invalid_request("there is no user with this address; `grantd user list` lists them")
 }

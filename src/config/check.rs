@@ -25,7 +25,7 @@ impl Config {
         let issuer = Url::parse(&self.issuer)
             .map_err(|_| ConfigError::of("issuer", "an absolute URL, such as https://auth.example.com"))?;
         if !is_protected(&self.issuer) {
-            return wrong("issuer", "https, or http on loopback, such as https://auth.example.com");
+            return wrong("issuer", "an https URL, or http on loopback, such as https://auth.example.com");
         }
         if self.issuer.ends_with('/')
             || issuer.query().is_some()
@@ -34,7 +34,7 @@ impl Config {
         {
             return wrong(
                 "issuer",
-                "no trailing slash, query, fragment or user information, such as https://auth.example.com",
+                "a URL without trailing slash, query, fragment or user information, such as https://auth.example.com",
             );
         }
         let database = self.database.expose();
@@ -57,7 +57,7 @@ impl Config {
         self.check_log()?;
         self.check_names()?;
         if !self.leaks.keys_url.is_empty() && !is_protected(&self.leaks.keys_url) {
-            return wrong("leaks.keys_url", "https, or http on loopback");
+            return wrong("leaks.keys_url", "an https URL, or http on loopback");
         }
         self.check_mail()?;
         self.check_lifetimes()?;
@@ -74,7 +74,7 @@ impl Config {
             return wrong("mail.url", "an SMTP URL, such as smtps://user:password@mail.example.com");
         }
         if self.mail.from.parse::<Mailbox>().is_err() {
-            return wrong("mail.from", "the address mails are sent from, such as Example <keys@example.com>");
+            return wrong("mail.from", "the sender's address, such as Example <keys@example.com>");
         }
         Ok(())
     }
@@ -188,12 +188,15 @@ impl Config {
             name.starts_with("x-") && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         };
         if let Some((key, _)) = self.gateway.names().into_iter().find(|(_, name)| !header(name)) {
-            return wrong(&format!("gateway.{key}"), "a header's name begins with X-, of letters, digits and dashes");
+            return wrong(
+                &format!("gateway.{key}"),
+                "a header name that begins with X-, followed by letters, digits and dashes",
+            );
         }
         let names = self.gateway.names();
         let is_taken = |at: usize| names[..at].iter().any(|(_, name)| name.eq_ignore_ascii_case(names[at].1));
         if let Some(at) = (0..names.len()).find(|at| is_taken(*at)) {
-            return wrong(&format!("gateway.{}", names[at].0), "each header has a name of its own");
+            return wrong(&format!("gateway.{}", names[at].0), "a header name that no other setting uses");
         }
         Ok(())
     }
@@ -203,31 +206,30 @@ impl Config {
         let mut warnings = layers.warnings.clone();
         if matches!(layers.source("database"), Source::Flag(_)) && self.database.has_password() {
             warnings.push(
-                "--database holds a password, which every user of this machine can read in the list of processes: \
+                "--database contains a password, which every user of this machine can see in the list of processes: \
                  set GRANTD_DATABASE instead"
                     .to_owned(),
             );
         }
         if self.database.is_in_the_clear() {
             warnings.push(
-                "database: its sslmode lets passwords and data travel unencrypted between machines: remove it, or set \
+                "database: its sslmode allows unencrypted passwords and data on the network; remove it, or set \
                  sslmode=verify-full"
                     .to_owned(),
             );
         }
         if self.mail.is_in_the_clear() {
             warnings.push(
-                "mail.url: mail and its password travel unencrypted between machines: use smtps://, or smtp://…?tls=required"
-                    .to_owned(),
+                "mail.url: mail and password are sent unencrypted; use smtps://, or smtp://…?tls=required".to_owned(),
             );
         }
         let shared = Url::parse(self.limits.shared.expose_secret());
         if shared.is_ok_and(|url| url.scheme() == "redis" && !url.host_str().is_none_or(is_local_host)) {
-            warnings.push("limits.shared: its password travels unencrypted between machines: use rediss://".to_owned());
+            warnings.push("limits.shared: the password is sent unencrypted; use rediss://".to_owned());
         }
         if *layers.source("issuer") == Source::Default && !self.listen.ip().is_loopback() {
             warnings.push(format!(
-                "issuer is not set, so links and tokens name {}: set it to the URL that people use, such as \
+                "issuer is not set, so links and tokens use {}; set it to the public URL, such as \
                  https://auth.example.com",
                 self.issuer
             ));

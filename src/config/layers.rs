@@ -111,7 +111,7 @@ impl Layers {
             }
         }
         if !unknown.is_empty() {
-            self.warnings.push(format!("variables that are no settings are ignored: {}", unknown.join(", ")));
+            self.warnings.push(format!("ignoring variables that are not settings: {}", unknown.join(", ")));
         }
         Ok(())
     }
@@ -189,7 +189,7 @@ impl Layers {
         let right = match self.nearest(key) {
             _ if is_section => format!("is a section, such as [{key}] on a line of its own"),
             Some(near) => format!("there is no such setting; did you mean {near}?"),
-            None => "there is no such setting; `grantd config` prints them all".to_owned(),
+            None => "there is no such setting; `grantd config` lists all settings".to_owned(),
         };
         ConfigError { found: Some(format!("{name}, line {line}")), ..ConfigError::of(key, right) }
     }
@@ -208,7 +208,7 @@ fn parse<'t>(text: &'t str, name: &str) -> Result<DeTable<'t>, ConfigError> {
     let parsed = DeTable::parse(text).map_err(|error| {
         let line = line(text, error.span().map_or(0, |span| span.start));
         // The parser's message may quote a line that holds a secret, so it is left out.
-        ConfigError::of("", format!("{name}, line {line}: this is not valid TOML; write it such as key = \"text\""))
+        ConfigError::of("", format!("{name}, line {line}: not valid TOML; a setting looks like key = \"text\""))
     })?;
     Ok(parsed.into_inner())
 }
@@ -245,7 +245,7 @@ fn right_type(default: &Value, value: &Value) -> Option<&'static str> {
         Value::Bool(_) if !value.is_boolean() => Some("true or false"),
         Value::String(_) if !value.is_string() => Some("text in quotes"),
         Value::Array(_) if !value.as_array().is_some_and(|values| values.iter().all(Value::is_string)) => {
-            Some("a list of texts in quotes, in square brackets")
+            Some("a list of quoted texts in square brackets")
         }
         _ => None,
     }

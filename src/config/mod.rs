@@ -122,8 +122,8 @@ impl Config {
     #[must_use]
     pub fn missing_proxy(&self) -> Option<&'static str> {
         (self.issuer.is_https() && self.trusted_proxies.is_empty()).then_some(
-            "the issuer is https and this server speaks plain HTTP, so a proxy stands in front of it: add its address to \
-             trusted_proxies, or who calls is not known",
+            "the issuer is https, so there must be a TLS proxy in front of this server: add its address to \
+             trusted_proxies; otherwise the senders of requests are unknown",
         )
     }
 
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn later_layers_beat_earlier_ones() {
+    fn later_layers_override_earlier_ones() {
         let config = load(
             &[
                 ("GRANTD_LIFETIMES__CODE_SECONDS", "30"),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_names_its_key_and_what_is_right() {
+    fn invalid_values_are_reported_with_setting_and_remedy() {
         for (variable, value, key) in [
             ("GRANTD_ISSUER", "http://auth.example.com", "issuer"),
             ("GRANTD_ISSUER", "https://auth.example.com/", "issuer"),

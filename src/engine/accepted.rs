@@ -1,7 +1,10 @@
 //! Owns the result of checking a credential: an accepted one as cached, with its memory cost so that the cache is
 //! bounded in bytes; or a rejection.
 
-use std::{mem::size_of, sync::Arc};
+use std::{
+    mem::size_of,
+    sync::{Arc, OnceLock},
+};
 
 use ipnet::IpNet;
 use quick_cache::{Weighter, sync::Cache};
@@ -18,15 +21,19 @@ use crate::{
 /// Allocator overhead per allocation, in bytes, rounded up.
 const PIECE: usize = 16;
 /// Size of a credential with one or two scopes, in bytes, including its cache entry.
-const TYPICAL: u64 = 1200;
+const TYPICAL: u64 = 1700;
 /// Size of a cache entry and a key's usage counter, in bytes.
 const PLACE: usize = 400;
+/// What [`Accepted::introspected`] has beside the principal's texts, in bytes: the names of its members.
+const MEMBERS: usize = 300;
 
 /// An accepted credential: its principal, and a usage counter if it is a key.
 #[derive(Debug)]
 pub struct Accepted {
     /// The principal that the credential represents.
     pub principal: Principal,
+    /// The part of its introspection response that never changes, rendered at the first introspection.
+    pub introspected: OnceLock<Box<[u8]>>,
     pub(super) counter: Option<Arc<KeyCounter>>,
     /// Its memory cost, in bytes.
     pub(super) weight: u64,
@@ -79,9 +86,11 @@ pub(super) fn weight(principal: &Principal, sources: &[Entity]) -> u64 {
         .chain(quota.iter().flat_map(|quota| [&quota.plan, &quota.subject]))
         .chain(key.iter().flat_map(|key| [&key.id, &key.name, &key.environment]))
         .chain(key.iter().filter_map(|key| key.project.as_ref()).flat_map(|(id, name)| [id, name]));
-    let texts: usize = texts.map(|text| text.len() + PIECE + size_of::<String>()).sum();
-    let scopes: usize = scopes.iter().map(|scope| scope.len() + PIECE + 2 * size_of::<String>()).sum();
+    // Each text is in the introspection response once more.
+    let texts: usize = texts.map(|text| 2 * text.len() + PIECE + size_of::<String>()).sum();
+    let scopes: usize = scopes.iter().map(|scope| 2 * scope.len() + PIECE + 2 * size_of::<String>()).sum();
     let networks = key.as_ref().map_or(0, |key| key.networks.iter().count() * size_of::<IpNet>());
     let sources: usize = sources.iter().map(|entity| entity.id.len() + PIECE + size_of::<Entity>()).sum();
-    u64::try_from(PLACE + size_of::<Cached<Accepted>>() + texts + scopes + networks + sources).unwrap_or(u64::MAX)
+    u64::try_from(PLACE + MEMBERS + size_of::<Cached<Accepted>>() + texts + scopes + networks + sources)
+        .unwrap_or(u64::MAX)
 }

@@ -92,14 +92,14 @@ pub fn make(now: Timestamp, config: &Config, new: NewKey) -> Result<(Secret, Api
     }
     let environment = new.environment.unwrap_or_else(|| config.default_environment().to_owned());
     if !config.environments.contains(&environment) {
-        return Err(Error::invalid_request(format!("environment is one of: {}", config.environments.join(", "))));
+        return Err(Error::invalid_request(format!("environment must be one of: {}", config.environments.join(", "))));
     }
     if new.project.as_ref().is_some_and(|project| project.user_id != new.user_id) {
         return Err(Error::invalid_request("there is no such project"));
     }
     let expires_at = match new.expires_in_seconds {
         Some(seconds) if !(1..=LIFETIME_MAX_SECONDS).contains(&seconds) => {
-            return Err(Error::invalid_request("a key lives between one second and ten years"));
+            return Err(Error::invalid_request("a key's lifetime must be between one second and ten years"));
         }
         seconds => seconds.map(|seconds| now.plus_seconds(seconds)),
     };

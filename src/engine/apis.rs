@@ -55,7 +55,7 @@ pub async fn register(
     let registered = RegisteredApi { api, secret };
     let store = engine.store.storing(along(&registered)?);
     store.insert_api(act.now, act.origin, registered.api.clone(), client).await.map_err(|error| match error {
-        store::Error::Conflict => Error::new(ErrorCode::Conflict, "an API with this identifier or slug exists already"),
+        store::Error::Conflict => Error::new(ErrorCode::Conflict, "an API with this identifier or slug already exists"),
         error => error.into(),
     })?;
     engine.catalog.reload().await?;
@@ -72,11 +72,11 @@ pub fn identifier(issuer: &str, text: String) -> Result<String, Error> {
         && text.bytes().all(|b| (0x21..=0x7E).contains(&b));
     if !absolute || text.len() > IDENTIFIER_MAX {
         return Err(Error::invalid_request(
-            "the identifier is an absolute URI without fragment, such as https://api.example.com",
+            "identifier must be an absolute URI without fragment, such as https://api.example.com",
         ));
     }
     if text == management_api::api(issuer).identifier {
-        return Err(Error::invalid_request("this identifier is grantd's own"));
+        return Err(Error::invalid_request("this identifier is reserved for grantd"));
     }
     Ok(text)
 }
@@ -89,10 +89,10 @@ pub fn slug(text: &str) -> Result<String, Error> {
     let mapped: String = text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let slug = mapped.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
     if slug.is_empty() || slug.len() > SLUG_MAX {
-        return Err(Error::invalid_request("a slug has 1 to 60 lower-case letters, digits and dashes"));
+        return Err(Error::invalid_request("slug must have 1 to 60 lower-case letters, digits and dashes"));
     }
     if slug == management_api::SLUG {
-        return Err(Error::invalid_request("this slug is grantd's own"));
+        return Err(Error::invalid_request("this slug is reserved for grantd"));
     }
     Ok(slug)
 }
@@ -104,10 +104,12 @@ pub fn slug(text: &str) -> Result<String, Error> {
 pub fn scope(name: &str, description: &str) -> Result<ApiScope, Error> {
     // "all" means every scope, so no scope can have that name.
     if !is_scope_token(name) || name == "all" {
-        return Err(Error::invalid_scope("a scope's name has no spaces, quotes or backslashes and is not \"all\""));
+        return Err(Error::invalid_scope(
+            "a scope's name must not contain spaces, quotes or backslashes, and must not be \"all\"",
+        ));
     }
     if name.starts_with(management_api::SCOPE_PREFIX) {
-        return Err(Error::invalid_scope("scopes that begin with grantd: are grantd's own"));
+        return Err(Error::invalid_scope("scopes that begin with grantd: are reserved"));
     }
     Ok(ApiScope { name: name.to_owned(), description: text::name("the scope's description", description)? })
 }
@@ -117,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_grantds_own_is_nobody_elses() {
+    fn reserved_names_cannot_be_registered() {
         assert!(identifier("https://a.example", "https://a.example/api/v1".to_owned()).is_err());
         assert!(identifier("https://a.example", "https://b.example/api/v1".to_owned()).is_ok());
         assert!(slug("Grantd").is_err());

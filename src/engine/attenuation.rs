@@ -77,7 +77,7 @@ impl<'a> Attenuation<'a> {
     pub fn may_delegate(&self, scopes: &Scopes) -> Result<(), Error> {
         let Some(principal) = self.credential else { return Ok(()) };
         let more = scopes.filter(|name| !principal.scopes.contains(name));
-        if more.is_empty() { Ok(()) } else { deny_escalation(format!("the credential itself does not have {more}")) }
+        if more.is_empty() { Ok(()) } else { deny_escalation(format!("this credential does not have {more}")) }
     }
 
     /// Limits a new key to its creator's credential. Omitted values are taken from the credential; wider ones are
@@ -90,7 +90,7 @@ impl<'a> Attenuation<'a> {
         let asked = new.expires_in_seconds;
         self.narrow(now, config, new)?;
         if asked.is_some_and(|asked| new.expires_in_seconds.is_some_and(|left| left < asked)) {
-            return deny_escalation("the new key would outlive the credential that creates it");
+            return deny_escalation("the new key would expire later than the credential that creates it");
         }
         Ok(())
     }
@@ -119,7 +119,7 @@ impl<'a> Attenuation<'a> {
         self.reaches_project(key.project_id.as_deref())?;
         match self.key() {
             Some(own) if own.environment != LIVE && own.environment != key.environment => {
-                deny_escalation(format!("a key for {} reaches keys for {0} alone", own.environment))
+                deny_escalation(format!("a key for {} can only be used for keys for {0}", own.environment))
             }
             _ => Ok(()),
         }
@@ -128,7 +128,7 @@ impl<'a> Attenuation<'a> {
     /// Refuses access to any project but that of the actor's own key; `None` stands for everything outside projects.
     pub fn reaches_project(&self, project: Option<&str>) -> Result<(), Error> {
         match self.own_project() {
-            Some(own) if project != Some(own) => deny_escalation("a key of a project reaches that project alone"),
+            Some(own) if project != Some(own) => deny_escalation("a project's key can only be used for that project"),
             _ => Ok(()),
         }
     }
@@ -138,7 +138,7 @@ impl<'a> Attenuation<'a> {
         self.reaches_project(Some(project))?;
         match self.key() {
             Some(own) if is_narrow(config, own) => deny_escalation(format!(
-                "a key for {} changes no project: its live keys would change with it",
+                "a key for {} cannot change a project, since that would affect keys of other environments",
                 own.environment
             )),
             _ => Ok(()),
@@ -149,7 +149,7 @@ impl<'a> Attenuation<'a> {
     pub fn choose_project(&self, asked: Option<String>) -> Result<Option<String>, Error> {
         match (self.own_project(), asked) {
             (Some(own), Some(asked)) if own != asked => {
-                deny_escalation("a key of a project reaches that project alone")
+                deny_escalation("a project's key can only be used for that project")
             }
             (own, asked) => Ok(asked.or(own.map(ToOwned::to_owned))),
         }
@@ -173,12 +173,12 @@ impl<'a> Attenuation<'a> {
         let Some(principal) = self.credential else { return Ok(()) };
         let bound = match &principal.key {
             _ if principal.expires_at.is_some() => "expires",
-            Some(key) if !key.networks.is_any() => "works from some networks only",
-            Some(key) if key.project.is_some() => "belongs to a project",
-            Some(key) if is_narrow(config, key) => "is for one environment",
+            Some(key) if !key.networks.is_any() => "is limited to networks",
+            Some(key) if key.project.is_some() => "is limited to a project",
+            Some(key) if is_narrow(config, key) => "is limited to one environment",
             _ => return Ok(()),
         };
-        deny_escalation(format!("this credential {bound}, and {what} would not"))
+        deny_escalation(format!("this credential {bound}, but {what} would not be limited"))
     }
 
     fn narrow(&self, now: Timestamp, config: &Config, new: &mut NewKey) -> Result<(), Error> {
@@ -194,7 +194,7 @@ impl<'a> Attenuation<'a> {
         self.within(&new.networks)?;
         let asked = new.environment.as_deref().unwrap_or(config.default_environment());
         if key.environment != LIVE && asked != key.environment {
-            return deny_escalation(format!("a key for {} makes keys for {0} alone", key.environment));
+            return deny_escalation(format!("a key for {} can only create keys for {0}", key.environment));
         }
         // Each key with its own plan is counted separately, so creating more keys would multiply the quota.
         let shared = [Some(principal.subject.as_str()), self.own_project()];

@@ -156,9 +156,9 @@ impl Background {
             if let Err(error) = &looked
                 && !failing
             {
-                tracing::warn!(%error, "the changes feed cannot be read: cached answers are not trusted");
+                tracing::warn!(%error, "cannot read the changes feed; not using cached answers");
             } else if looked.is_ok() && failing {
-                tracing::info!("the changes feed is read again");
+                tracing::info!("the changes feed can be read again");
             }
             failing = looked.is_err();
             if failing {
@@ -177,7 +177,7 @@ impl Background {
             };
             if let Err(error) = done {
                 self.failures.with(task.as_str(), Count::one);
-                tracing::warn!(%error, what = task.as_str(), "background work failed and will be tried again");
+                tracing::warn!(%error, what = task.as_str(), "background work failed and will be retried");
             }
         }
     }

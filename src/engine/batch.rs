@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_shrinks_to_its_bound_where_the_database_is_slow_and_grows_again() {
+    fn batch_size_shrinks_on_a_slow_database_and_grows_again() {
         let size = BatchSize::new(8, 3..=16);
         let slow = Error::unavailable("the database did not answer in time");
         assert!(!size.failed(&Error::invalid_request("wrong")), "fewer rows would fail too");

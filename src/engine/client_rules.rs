@@ -96,7 +96,7 @@ pub fn may_change(
 /// As [`may_register`].
 pub fn may_rotate_secret(config: &Config, by: &Attenuation<'_>, client: &Client, overlap: i64) -> Result<(), Error> {
     if !(0..=SECRET_OVERLAP_MAX).contains(&overlap) {
-        return Err(Error::invalid_request(format!("overlap is 0 to {SECRET_OVERLAP_MAX} seconds")));
+        return Err(Error::invalid_request(format!("overlap must be 0 to {SECRET_OVERLAP_MAX} seconds")));
     }
     by.reaches_project(None)?;
     by.may_delegate(&reaches(client))?;
@@ -123,20 +123,20 @@ fn check(client: &Client) -> Result<(), Error> {
     let wrong = |message: &'static str| Err(Error::invalid_request(message));
     let uses_codes = client.may_use(GrantType::AuthorizationCode);
     if (uses_codes && client.redirect_uris.is_empty()) || client.redirect_uris.len() > REDIRECT_URIS_MAX {
-        return wrong("the code flow needs 1 to 20 redirect URIs");
+        return wrong("the authorization code grant requires 1 to 20 redirect URIs");
     }
     if client.kind == ClientType::Public && (!client.require_pkce || acts_alone(client)) {
-        return wrong("a public client needs PKCE and has no client_credentials");
+        return wrong("a public client must use PKCE and cannot use client_credentials");
     }
     let has_none = client.auth_methods.contains(&AuthMethod::None);
     if client.auth_methods.is_empty() || has_none != (client.kind == ClientType::Public) {
-        return wrong("a public client has auth_method none, a confidential one has a secret");
+        return wrong("a public client must have auth_method none, and a confidential one another method");
     }
     if !(0..=GRACE_MAX_MS).contains(&client.refresh_grace_ms) {
-        return wrong("refresh_grace is 0 to 60 seconds");
+        return wrong("refresh_grace must be 0 to 60 seconds");
     }
     if client.scopes.is_empty() {
-        return Err(Error::invalid_scope("at least one scope is needed"));
+        return Err(Error::invalid_scope("at least one scope is required"));
     }
     Ok(())
 }
@@ -147,9 +147,9 @@ fn only_public(scopes: &Scopes) -> Result<(), Error> {
     if reserved.is_empty() {
         return Ok(());
     }
-    Err(Error::invalid_scope(format!("only an administrator gives an app {reserved}")))
+    Err(Error::invalid_scope(format!("only an administrator may give an app {reserved}")))
 }
 
 fn administrators(what: &str) -> Error {
-    Error::new(ErrorCode::Forbidden, format!("only an administrator sets {what}"))
+    Error::new(ErrorCode::Forbidden, format!("only an administrator may set {what}"))
 }

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_of_its_own_list_and_nobody_elses_text_is_one() {
+    fn cursors_are_bound_to_their_list_and_cannot_be_forged() {
         // THREATS: HX11
         let cursors = Cursors::new(&MasterKey::generate()).expect("cursors");
         let place = Position { at: Timestamp(7), id: "key_1".to_owned() };

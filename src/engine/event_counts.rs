@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_from_many_addresses_is_a_bounded_number_of_entries_an_hour() {
+    fn flood_from_many_addresses_writes_a_bounded_number_of_entries() {
         // THREATS: AU5
         let event_counts = EventCounts::default();
         let (mut entries, mut times) = (0, 0);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_clients_do_is_counted_by_name_also_during_a_flood() {
+    fn client_events_are_counted_by_name_during_a_flood() {
         let event_counts = EventCounts::default();
         for sender in 0..200 {
             event_counts.count("credential", None, &from(&format!("203.0.113.{sender}")), Some("unknown"));

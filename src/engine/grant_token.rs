@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_keys_and_generations_do_not_mix() {
+    fn tokens_are_bound_to_kind_key_and_generation() {
         // THREATS: CE5 CE11
         let tokens = GrantTokens::new(&MasterKey::generate()).expect("tokens");
         let others = GrantTokens::new(&MasterKey::generate()).expect("tokens");
@@ -98,7 +98,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_change_is_refused(at in 0usize..70, to in "[0-9A-Za-z_-]") {
+        fn altered_tokens_are_refused(at in 0usize..70, to in "[0-9A-Za-z_-]") {
             let tokens = GrantTokens::new(&MasterKey::generate()).expect("tokens");
             let code = tokens.code(&GrantId::random());
             let mut text = code.expose().to_owned();
@@ -109,7 +109,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_answered(text in "\\PC{0,120}") {
+        fn arbitrary_text_is_handled(text in "\\PC{0,120}") {
             let tokens = GrantTokens::new(&MasterKey::generate()).expect("tokens");
             prop_assert!(tokens.read_code(&text).is_none());
             prop_assert!(tokens.read_refresh_token(&text).is_none());

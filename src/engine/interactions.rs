@@ -15,12 +15,12 @@ use crate::{
 /// # Errors
 /// `invalid_request` if it has ended, `forbidden` if it began in another browser, `temporarily_unavailable`.
 pub async fn find(store: &Store, now: Timestamp, browser: Option<Digest>, id: &str) -> Result<Interaction, Error> {
-    let ended = || Error::invalid_request("this sign-in has ended or was completed; start again from the app");
+    let ended = || Error::invalid_request("this sign-in has expired or was completed; start again from the app");
     let interaction = store.find_interaction(now, &Digest::of(id)).await?.ok_or_else(ended)?;
     if browser != Some(interaction.browser) {
         return Err(Error::new(
             ErrorCode::Forbidden,
-            "this sign-in began in another browser; start again from the app",
+            "this sign-in was started in another browser; start again from the app",
         ));
     }
     Ok(interaction)

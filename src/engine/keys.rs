@@ -76,7 +76,7 @@ pub async fn replace(
     along: impl FnOnce(&Created) -> Along,
 ) -> Result<Option<Created>, Error> {
     if !(0..=KEY_OVERLAP_MAX).contains(&overlap) {
-        return Err(ModelError::invalid_request(format!("overlap is 0 to {KEY_OVERLAP_MAX} seconds")).into());
+        return Err(ModelError::invalid_request(format!("overlap must be 0 to {KEY_OVERLAP_MAX} seconds")).into());
     }
     by.reaches_key(old)?;
     let project = match &old.project_id {
@@ -115,13 +115,13 @@ pub async fn update(
     let wrong = |words: &'static str| Err(ModelError::invalid_request(words).into());
     let expires_at = match to.expires_in {
         Some(seconds) if seconds < 1 => {
-            return wrong("expires_in is at least one second; to end a key now, revoke it");
+            return wrong("expires_in must be at least one second; to stop a key now, revoke it");
         }
-        Some(seconds) if seconds > LIFETIME_MAX_SECONDS => return wrong("a key lives ten years at most"),
+        Some(seconds) if seconds > LIFETIME_MAX_SECONDS => return wrong("a key's lifetime must be at most ten years"),
         seconds => seconds.map(|seconds| act.now.plus_seconds(seconds)),
     };
     if expires_at.zip(key.expires_at).is_some_and(|(new, old)| new > old) {
-        return wrong("a key's end can only come sooner: make a new key");
+        return wrong("a key's lifetime can only be shortened; create a new key");
     }
     if let Some(networks) = &to.networks {
         by.within(networks)?;

@@ -123,8 +123,8 @@ impl Leaks {
             return Ok(true);
         }
         let place = found_at.map(|url| format!(" at {url}")).unwrap_or_default();
-        let subject = "An API key of yours was found in public and revoked";
-        let what = format!("was reported as found in public{place}, and was revoked at once.");
+        let subject = "Your API key was found in public and revoked";
+        let what = format!("was found in public{place} and was revoked immediately.");
         self.tell(now, &record, subject, &what).await?;
         Ok(true)
     }
@@ -138,12 +138,12 @@ impl Leaks {
             return Ok(());
         }
         let what = format!(
-            "was revoked with the key itself, from {}.\n\
-             Whoever holds a key can revoke it. If that was you, there is nothing else to do.",
+            "was revoked by someone who has the key, from {}.\n\
+             Anyone who has a key can revoke it. If it was you, you do not have to do anything else.",
             origin.address
         );
         self.store.revoke_key(now, origin, record.key.id.clone(), None).await?;
-        self.tell(now, record, "An API key of yours was revoked", &what).await
+        self.tell(now, record, "Your API key was revoked", &what).await
     }
 
     async fn tell(&self, now: Timestamp, record: &KeyRecord, subject: &str, what: &str) -> Result<(), Error> {
@@ -181,7 +181,7 @@ impl Leaks {
         }
         if now < rest.until {
             let wait = rest.until.seconds() - now.seconds();
-            let error = Error::unavailable("the reporter's keys could not be read a moment ago");
+            let error = Error::unavailable("the reporter's keys could not be fetched a moment ago");
             return Err(Error { retry_after: Some(wait.max(1)), ..error });
         }
         // A separate task: a client that disconnects does not abort the fetch, so only a failed one causes a pause.

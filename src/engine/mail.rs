@@ -61,11 +61,13 @@ impl Mailer {
         }
         // The URL may hold a password, so the error does not repeat it.
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
-            .map_err(|_| Error::invalid_request("mail.url: such as smtps://user:password@mail.example.com"))?
+            .map_err(|_| {
+                Error::invalid_request("mail.url must be an SMTP URL, such as smtps://user:password@mail.example.com")
+            })?
             .timeout(Some(ATTEMPT_MAX))
             .build();
         let from = config.from.parse().map_err(|_| {
-            Error::invalid_request("mail.from: the address mails are sent from, such as Example <keys@example.com>")
+            Error::invalid_request("mail.from must be the sender's address, such as Example <keys@example.com>")
         })?;
         let (queue, waiting) = channel(WAITING_MAX);
         let waiting = Mutex::new(Some(waiting));
@@ -77,7 +79,7 @@ impl Mailer {
         let out = self.out.as_ref()?;
         Some(match out.transport.test_connection().await {
             Ok(true) => Ok(()),
-            Ok(false) => Err("the mail server does not go on after the greeting".to_owned()),
+            Ok(false) => Err("the mail server does not respond after the greeting".to_owned()),
             Err(error) => Err(error.to_string()),
         })
     }
@@ -112,9 +114,9 @@ impl Mailer {
             Ok(true) => {}
             Ok(false) => {
                 out.mails.with("dropped", Count::one);
-                tracing::warn!("too many mails wait to be sent: one is dropped");
+                tracing::warn!("too many mails are waiting to be sent; dropping one");
             }
-            Err(error) => tracing::warn!(%error, "a mail could not be written"),
+            Err(error) => tracing::warn!(%error, "could not create a mail"),
         }
     }
 
@@ -129,7 +131,7 @@ impl Mailer {
         };
         tokio::select! {
             () = out.deliver_all(&mut waiting, stop) => {}
-            () = too_late => tracing::warn!("mail that could not be sent before the stop is lost"),
+            () = too_late => tracing::warn!("mail that was not sent before shutdown is lost"),
         }
     }
 }
@@ -163,7 +165,7 @@ impl Out {
         }
         if !self.attempt(message).await {
             self.mails.with("given_up", Count::one);
-            tracing::error!("a mail was given up");
+            tracing::error!("giving up on a mail");
         }
     }
 
@@ -171,11 +173,11 @@ impl Out {
         let sent = match timeout(ATTEMPT_MAX, self.transport.send(message.clone())).await {
             Ok(Ok(_)) => true,
             Ok(Err(error)) => {
-                tracing::warn!(%error, "a mail could not be sent");
+                tracing::warn!(%error, "could not send a mail");
                 false
             }
             Err(_) => {
-                tracing::warn!("a mail could not be sent in time");
+                tracing::warn!("could not send a mail in time");
                 false
             }
         };

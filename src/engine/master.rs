@@ -77,7 +77,7 @@ impl MasterKey {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let right = || {
             Error::invalid_request(
-                "the master key is 32 random bytes in base64, as `openssl rand -base64 32` prints them",
+                "the master key must be 32 random bytes in base64; `openssl rand -base64 32` generates one",
             )
         };
         let mut bytes = BASE64.decode(text.trim().as_bytes()).map_err(|_| right())?;
@@ -93,7 +93,7 @@ impl MasterKey {
         // 32 random bytes have about 30 distinct values; fewer than 16 do not occur by chance.
         if distinct.len() < 16 || key.iter().all(u8::is_ascii) {
             return Err(Error::invalid_request(
-                "the master key looks like a sample; make one with `openssl rand -base64 32`",
+                "the master key is not random; generate one with `openssl rand -base64 32`",
             ));
         }
         Ok(Self(Zeroizing::new(key)))
@@ -111,7 +111,7 @@ impl MasterKey {
         salt.extract(&*self.0)
             .expand(&[purpose.label()], hkdf::HKDF_SHA256)
             .and_then(|material| material.fill(&mut *out))
-            .map_err(|_| Error::server("a subkey cannot be derived"))?;
+            .map_err(|_| Error::server("cannot derive a subkey"))?;
         Ok(out)
     }
 
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_are_refused() {
+    fn sample_master_keys_are_refused() {
         // THREATS: JW11
         for sample in [
             "",
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn sealed_data_opens_under_its_key_and_context_alone() {
+    fn sealed_data_opens_only_with_its_key_and_context() {
         // THREATS: SR1
         let key = MasterKey::generate();
         let sealed = key.seal(Purpose::SigningKeys, "kid", b"private").expect("sealed");

@@ -67,7 +67,7 @@ impl Mint {
         let expires_at = not_after.map_or(expires_at, |end| end.min(expires_at));
         let expires_in = expires_at.seconds() - now.seconds();
         if expires_in <= 0 {
-            return Err(Error::new(ErrorCode::InvalidGrant, "the grant has ended"));
+            return Err(Error::new(ErrorCode::InvalidGrant, "the grant has expired"));
         }
         let claims = Claims {
             iss: self.issuer.clone(),

@@ -47,11 +47,11 @@ impl NewPassword {
         let length = text.chars().count();
         if length < LENGTH_MIN {
             return Err(Error::invalid_request(format!(
-                "a password has at least {LENGTH_MIN} characters; a few unrelated words are long and easy to remember"
+                "the password must have at least {LENGTH_MIN} characters; a few unrelated words make a good one"
             )));
         }
         if length > LENGTH_MAX {
-            return Err(Error::invalid_request(format!("a password has at most {LENGTH_MAX} characters")));
+            return Err(Error::invalid_request(format!("the password must have at most {LENGTH_MAX} characters")));
         }
         if guesses_log10(&text, &own_words(whose)) < GUESSES_LOG10_MIN {
             return Err(Error::invalid_request(
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn length_is_counted_in_code_points_of_the_normal_form() {
+    fn password_length_is_counted_in_normalized_code_points() {
         // THREATS: SE9
         assert_eq!(accept("xk9vtq2lmpz8rwy").expect("15 characters").chars().count(), 15);
         assert!(accept("xk9vtq2lmpz8rw").expect_err("14 characters").contains("at least 15 characters"));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_guessers_try_first_is_refused() {
+    fn common_passwords_are_refused() {
         // THREATS: SE9
         for guessed in [
             "passwordpassword",
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_the_user_or_the_server_makes_no_password() {
+    fn passwords_from_names_of_user_or_server_are_refused() {
         // THREATS: SE9
         for own in [
             "ada.lovelace@harbor.example",
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_every_kind_are_accepted_without_rules_about_kinds() {
+    fn passphrases_are_accepted_without_composition_rules() {
         // THREATS: SE9
         for good in [
             "correct horse battery",

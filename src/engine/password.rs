@@ -88,7 +88,7 @@ impl Passwords {
     /// `temporarily_unavailable` if too many are queued.
     pub async fn hash(&self, NewPassword(password): NewPassword) -> Result<String, Error> {
         let waiting = Arc::clone(&self.waiting).try_acquire_owned();
-        let waiting = waiting.map_err(|_| Error::unavailable("too many sign-ins wait"))?;
+        let waiting = waiting.map_err(|_| Error::unavailable("too many sign-ins are waiting"))?;
         self.run(waiting, move || hash_now(&password)).await?
     }
 
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_is_the_same_however_it_is_composed_and_old_ones_stay_good() {
+    async fn passwords_are_normalized_and_old_hashes_still_match() {
         // THREATS: SE9
         let passwords = Passwords::default();
         let (composed, decomposed) = ("gr\u{fc}nes Pferd Batterie", "gru\u{308}nes Pferd Batterie");
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_costs_the_same_work_and_never_passes() {
+    async fn unknown_users_cost_a_hash_and_never_match() {
         // THREATS: SE6
         let passwords = Passwords::default();
         let somebody = passwords.hash(new(WORDS)).await.expect("a hash");
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_account_or_sender_has_few_turns_and_leaves_the_queue_to_others() {
+    async fn concurrent_hashes_per_account_and_sender_are_bounded() {
         // THREATS: SE7
         let passwords = Arc::new(Passwords::default());
         let right = passwords.hash(new(WORDS)).await.expect("a hash");

@@ -32,11 +32,11 @@ const NAMED_MAX: usize = 20;
 pub fn rule(method: Option<&str>, path: String, scopes: Scopes, public: bool) -> Result<Rule, Error> {
     let method = method.unwrap_or("*").to_ascii_uppercase();
     if method != "*" && !is_method(&method) {
-        return Err(Error::invalid_request("a method is one such as GET, or *"));
+        return Err(Error::invalid_request("method must be an HTTP method, such as GET, or *"));
     }
     if !is_pattern(&path) {
         return Err(Error::invalid_request(
-            "a path is such as /v1/users/{id} or /v1/files/*, without dot segments or escapes",
+            "path must be like /v1/users/{id} or /v1/files/*, without dot segments or escapes",
         ));
     }
     if public && !scopes.is_empty() {
@@ -63,7 +63,7 @@ pub async fn add(
     along: impl FnOnce(&Rule) -> Along,
 ) -> Result<Rule, Error> {
     if !rule.scopes.iter().all(|name| api.has_scope(name)) {
-        return Err(Error::invalid_scope("a rule needs scopes of its own API"));
+        return Err(Error::invalid_scope("a rule can only require scopes of its own API"));
     }
     let store = engine.store.storing(along(&rule)?);
     store.insert_rule(act.now, act.origin, api.id.clone(), rule.clone(), place).await?;
@@ -84,7 +84,7 @@ pub async fn replace(
     is_dry_run: bool,
 ) -> Result<RuleDiff, Error> {
     if to.rules.len() > RULES_MAX {
-        return Err(Error::invalid_request(format!("an API has at most {RULES_MAX} rules")));
+        return Err(Error::invalid_request(format!("an API can have at most {RULES_MAX} rules")));
     }
     if to.scopes.len() > SCOPES_MAX {
         return Err(Error::invalid_request(format!("at most {SCOPES_MAX} scopes are created at once")));

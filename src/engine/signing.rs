@@ -296,8 +296,8 @@ fn system() -> Origin {
 
 /// A new key pair: PKCS#8, and the public key in the library's encoding.
 fn generate(algorithm: Algorithm) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), Error> {
-    let failed = |_| Error::server("a signing key cannot be made");
-    let rejected = |_| Error::server("a signing key cannot be read back");
+    let failed = |_| Error::server("cannot create a signing key");
+    let rejected = |_| Error::server("cannot read back a new signing key");
     Ok(match algorithm {
         Algorithm::ES256 => {
             let document =
@@ -344,7 +344,7 @@ fn public_jwk(algorithm: Algorithm, public: &[u8]) -> Result<(String, String), E
 }
 
 fn load(row: &SigningKeyRow, private: &[u8]) -> Result<LoadedKey, Error> {
-    let failed = |_| Error::server("a signing key cannot be read");
+    let failed = |_| Error::server("cannot read a signing key");
     let algorithm =
         Algorithm::parse(&row.algorithm).ok_or_else(|| Error::server("a signing key has an unknown algorithm"))?;
     let (signer, public) = match algorithm {

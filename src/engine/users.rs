@@ -66,7 +66,7 @@ pub async fn create(
     along: impl FnOnce(&CreatedUser) -> Along,
 ) -> Result<CreatedUser, Error> {
     if new.admin && !by.is_operator() {
-        let words = "administrators are made on the server itself, by `grantd user create --admin`";
+        let words = "administrators can only be created on the server, with `grantd user create --admin`";
         return Err(Error::new(ErrorCode::Forbidden, words));
     }
     by.unbounded(engine.config, "the password of a user")?;
@@ -89,7 +89,7 @@ pub async fn create(
     let User { id, email, name, plan, admin, .. } = user;
     let new = NewUser { email, name, password: Some(password), plan, admin };
     store.insert_user_as(act.now, act.origin, id, new).await.map_err(|error| match error {
-        store::Error::Conflict => Error::new(ErrorCode::Conflict, "a user with this address exists already"),
+        store::Error::Conflict => Error::new(ErrorCode::Conflict, "a user with this email address already exists"),
         error => error.into(),
     })?;
     Ok(created)
@@ -107,7 +107,7 @@ pub async fn update(
     to: UserUpdate,
 ) -> Result<Option<User>, Error> {
     if to.active == Some(false) && by.is_user(id) {
-        return Err(Error::new(ErrorCode::Conflict, "you would lock yourself out"));
+        return Err(Error::new(ErrorCode::Conflict, "you cannot disable your own account"));
     }
     let name = to.name.map(|name| text::name("the name", &name)).transpose()?;
     let Act { now, origin } = act;

@@ -1,7 +1,7 @@
 //! Owns verification: credential → principal (DESIGN idea 1). Every endpoint calls it and only renders the result.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -221,7 +221,7 @@ impl Verifier {
         let _waiting = flight
             .waiting
             .try_acquire()
-            .map_err(|_| Error::unavailable("too many requests wait for this credential"))?;
+            .map_err(|_| Error::unavailable("too many requests are waiting for this credential"))?;
         // The timeout includes the queue: behind a database that hangs, requests would otherwise wait many times over.
         let read = async {
             let mut last = flight.last.lock().await;
@@ -315,7 +315,10 @@ impl Verifier {
             key: None,
         };
         let weight = accepted::weight(&principal, &sources);
-        Ok(Verification::Accepted((Accepted { principal, counter: None, weight }, sources)))
+        Ok(Verification::Accepted((
+            Accepted { principal, introspected: OnceLock::new(), counter: None, weight },
+            sources,
+        )))
     }
 
     /// The quota of a client acting on its own.
@@ -375,7 +378,7 @@ impl Verifier {
             }),
         };
         let weight = accepted::weight(&principal, &sources);
-        Ok(Verification::Accepted((Accepted { principal, counter, weight }, sources)))
+        Ok(Verification::Accepted((Accepted { principal, introspected: OnceLock::new(), counter, weight }, sources)))
     }
 }
 

@@ -38,10 +38,10 @@ struct ForwardAuth<'a> {
 }
 
 /// `ANY /gateway/verify` where there is one API
-#[utoipa::path(get, path = "/gateway/verify", tag = "gateway", summary = "Judge a request for a reverse proxy, where there is one API",
-    description = "As /gateway/verify/{api}, on a server with a single API.",
-    security(("bearer" = [])), responses((status = 200, description = "It may; headers say who is calling"),
-        (status = 401, description = "No valid credential"), (status = 403, description = "Not with these scopes"),
+#[utoipa::path(get, path = "/gateway/verify", tag = "gateway", summary = "Authorize a request for a reverse proxy, with a single API",
+    description = "Like /gateway/verify/{api}, for a server with a single API.",
+    security(("bearer" = [])), responses((status = 200, description = "The request is allowed; headers identify the caller"),
+        (status = 401, description = "No valid credential"), (status = 403, description = "Insufficient scope"),
         (status = 429, description = "Too many requests")))]
 pub async fn only(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Response {
     let mut catalog = app.catalog.current();
@@ -56,16 +56,16 @@ pub async fn only(State(app): State<Arc<App>>, info: RequestInfo, request: Reque
             let (parts, _) = request.into_parts();
             ForwardAuth { app: &app, info: &info, api, parts: &parts, appended: None }.respond().await
         }
-        _ => OAuthError(Error::invalid_request("name the API: /gateway/verify/{slug}")).into_response(),
+        _ => OAuthError(Error::invalid_request("the path must name the API: /gateway/verify/{slug}")).into_response(),
     }
 }
 
 /// `ANY /gateway/verify/{api}`
-#[utoipa::path(get, path = "/gateway/verify/{api}", tag = "gateway", summary = "Judge a request for a reverse proxy",
-    description = "Asked by a reverse proxy before each request, by any method: may it pass, and who is calling?",
+#[utoipa::path(get, path = "/gateway/verify/{api}", tag = "gateway", summary = "Authorize a request for a reverse proxy",
+    description = "Called by a reverse proxy before each request, with any method: is the request allowed, and who is calling?",
     params(("api" = String, Path)),
-    security(("bearer" = [])), responses((status = 200, description = "It may; headers say who is calling"),
-        (status = 401, description = "No valid credential"), (status = 403, description = "Not with these scopes"),
+    security(("bearer" = [])), responses((status = 200, description = "The request is allowed; headers identify the caller"),
+        (status = 401, description = "No valid credential"), (status = 403, description = "Insufficient scope"),
         (status = 429, description = "Too many requests")))]
 pub async fn named(
     State(app): State<Arc<App>>,
@@ -163,7 +163,7 @@ impl<'q> ForwardAuth<'q> {
         let reason = match (outcome, verdict) {
             (Err(reason), _) => reason,
             (Ok(()), Some(Verdict { exceeded: true, retry_after, .. })) => {
-                let why = format!("over the plan: try again in {retry_after} s").into();
+                let why = format!("over the plan's limit; try again in {retry_after} s").into();
                 Reason::Limited { retry_after, why }
             }
             (Ok(()), _) => return Ok(self.pass(Some(&used.allow().value.principal), verdict)),

@@ -35,10 +35,10 @@ impl<'q> ForwardAuth<'q> {
             return if self.api.rules.is_empty() { Ok(None) } else { Err(Reason::Malformed(why)) };
         };
         if target.split_once('?').is_some_and(|(_, query)| check.is_in_url(query, &[])) {
-            let why = "A credential belongs in a header, not in the URL: revoke this one.";
+            let why = "Credentials belong in a header, not in the URL. Revoke this one.";
             return Err(Reason::Malformed(why));
         }
-        let path = normal_path(target).ok_or(Reason::Malformed("The path has more than one reading."))?;
+        let path = normal_path(target).ok_or(Reason::Malformed("The path is ambiguous."))?;
         if self.api.rules.is_empty() {
             return Ok(None);
         }
@@ -84,7 +84,7 @@ impl<'q> ForwardAuth<'q> {
             FAMILIES.into_iter().filter(|family| family.iter().any(|name| parts.headers.contains_key(*name)));
         let Some([method, target]) = families.next() else { return Ok(Original { method: None, target: None }) };
         if families.next().is_some() {
-            return Err("The proxy forwards X-Forwarded-* and X-Original-*: it must clear one of them.");
+            return Err("The proxy forwards both X-Forwarded-* and X-Original-*. It must remove one of them.");
         }
         Ok(Original { method: one(&parts.headers, method)?, target: one(&parts.headers, target)? })
     }

@@ -39,9 +39,9 @@ impl Audience {
         let message = match (self, matches!(*method, Method::GET | Method::HEAD)) {
             (Self::Management, _) => "method not allowed; see the Allow header",
             (Self::Program, true) => "use POST",
-            (Self::Program, false) => "use a method that is named in Allow",
-            (Self::Person, true) => "this address takes what a form sends; go back and use the button there",
-            (Self::Person, false) => "this address is a page to open, and takes no form",
+            (Self::Program, false) => "method not allowed; see the Allow header",
+            (Self::Person, true) => "this address only accepts a form; go back and use the button there",
+            (Self::Person, false) => "this address is a page and does not accept a form",
         };
         self.error(Error::new(ErrorCode::MethodNotAllowed, message))
     }

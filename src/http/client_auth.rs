@@ -98,7 +98,7 @@ async fn prove(
         };
     };
     if in_body.1.is_some() || in_body.0.is_some_and(|named| named != id) {
-        return Err(Error::invalid_request("the client is authenticated in two ways"));
+        return Err(Error::invalid_request("use only one client authentication method"));
     }
     by(&id, &secret, AuthMethod::ClientSecretBasic).await
 }
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sloppy_basic_is_refused() {
+    fn malformed_basic_credentials_are_refused() {
         // THREATS: CA2
         let encode = |text: &str| format!("Basic {}", BASE64.encode(text.as_bytes()));
         for bad in [
@@ -154,14 +154,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_rfc_6749_encodes_comes_back(id in "\\PC{1,20}", secret in "\\PC{1,20}") {
+        fn basic_credentials_encoded_per_rfc_6749_are_decoded(id in "\\PC{1,20}", secret in "\\PC{1,20}") {
             let form = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
             let header = format!("Basic {}", BASE64.encode(format!("{}:{}", form(&id), form(&secret)).as_bytes()));
             prop_assert_eq!(decode_basic(header.as_bytes()), Some((id, secret)));
         }
 
         #[test]
-        fn any_header_is_answered(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn arbitrary_headers_are_handled(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let _ = decode_basic(&bytes);
             let mut value = b"Basic ".to_vec();
             value.extend(BASE64.encode(&bytes).into_bytes());

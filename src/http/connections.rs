@@ -75,7 +75,7 @@ pub async fn serve(
                 Ok(next) => next,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be taken");
+                    tracing::warn!(%error, "could not accept a connection");
                     sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
@@ -94,7 +94,7 @@ pub async fn serve(
     drop(listener);
     let all = async { while open.join_next().await.is_some() {} };
     if timeout(Duration::from_secs(bounds.stop_seconds), all).await.is_err() {
-        tracing::warn!(connections = open.len(), "some requests could not be finished in time");
+        tracing::warn!(connections = open.len(), "some requests did not finish in time");
         open.shutdown().await;
     }
     Ok(())
@@ -169,7 +169,7 @@ impl Connection {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%error, peer = %self.peer, "a connection was lost");
+            tracing::debug!(%error, peer = %self.peer, "connection lost");
         }
     }
 }
@@ -215,8 +215,8 @@ impl Slots {
                 tracing::warn!(
                     %network,
                     connections = taken.connections,
-                    "too many connections from one network, more are closed: if it is a proxy of yours, add it to \
-                     trusted_proxies; else see connections.per_network"
+                    "too many connections from one network; closing further ones. If it is your proxy, add it to \
+                     trusted_proxies; otherwise see connections.per_network"
                 );
             }
             return None;
@@ -303,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_has_so_many_places_and_gets_them_back() {
+    fn connections_per_network_are_bounded_and_released() {
         // THREATS: HX3
         let places = Arc::new(Slots { taken: Mutex::default(), most: 2 });
         let take = |address: &str| places.take(address.parse().expect("an address"));
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_with_many_networks_has_the_places_of_eight() {
+    fn connections_of_an_ipv6_site_are_bounded() {
         // THREATS: HX3
         let places = Arc::new(Slots { taken: Mutex::default(), most: 2 });
         let take = |address: &str| places.take(address.parse().expect("an address"));
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn by_default_what_unfinished_heads_take_is_bounded() {
+    fn memory_of_unfinished_heads_is_bounded_by_default() {
         // THREATS: HX3
         let config = crate::config::Config::load(None, [], &[("issuer", "https://auth.example.test".to_owned())]);
         let bounds = config.expect("a configuration").connections;
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_leave_descriptors_for_the_rest() {
+    fn connections_leave_file_descriptors_in_reserve() {
         // THREATS: HX3
         let bounds = |total| Connections {
             per_network: 256,

@@ -8,7 +8,7 @@ use crate::{
     app::App,
     engine::{
         limit::Throttle,
-        verify::{Verification, Verified},
+        verify::{Accepted, Verification, Verified},
     },
     meters::Count,
     model::{
@@ -133,6 +133,12 @@ impl Use<'_> {
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.verified.value.principal
+    }
+
+    /// The credential as it was accepted.
+    #[must_use]
+    pub fn accepted(&self) -> &Accepted {
+        &self.verified.value
     }
 
     /// Records that the request was allowed.

@@ -129,12 +129,12 @@ impl IntoResponse for BearerError {
 fn title(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::NotFound => "Not found",
-        ErrorCode::MisdirectedRequest => "This server has another address",
+        ErrorCode::MisdirectedRequest => "Wrong server address",
         ErrorCode::Forbidden => "Not allowed",
         ErrorCode::TooManyRequests => "Too many attempts",
-        ErrorCode::TemporarilyUnavailable => "Try again in a moment",
+        ErrorCode::TemporarilyUnavailable => "Temporarily unavailable",
         ErrorCode::ServerError => "Something went wrong",
         ErrorCode::ContentTooLarge => "Too large",
-        _ => "This request cannot be completed",
+        _ => "Invalid request",
     }
 }

@@ -61,7 +61,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestInfo {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, OAuthError> {
         // Inserted by `layers::edge`, around every route.
-        parts.extensions.remove::<Self>().ok_or_else(|| OAuthError(Error::server("the edge did not run")))
+        parts.extensions.remove::<Self>().ok_or_else(|| OAuthError(Error::server("the edge layer did not run")))
     }
 }
 
@@ -188,7 +188,10 @@ impl ParamsBody {
         // An absent body has no type: a key can be revoked by its header alone.
         let is_absent = media.is_empty() && body.size_hint().exact() == Some(0);
         if !is_json && !is_absent && !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Err(Error::new(ErrorCode::UnsupportedMediaType, "send application/x-www-form-urlencoded"));
+            return Err(Error::new(
+                ErrorCode::UnsupportedMediaType,
+                "the content type must be application/x-www-form-urlencoded",
+            ));
         }
         let bytes = read_body(&parts.headers, body, limit).await?;
         Ok((parts.headers, Self { bytes, is_json }))
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn one_subscriber_is_one_sender() {
+    fn ipv6_subscriber_counts_as_one_sender() {
         let of = |text: &str| {
             let address = text.parse().expect("address");
             let known = (String::new(), true, None);
@@ -258,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn those_behind_an_unknown_proxy_are_counted_in_few_parts() {
+    fn senders_behind_an_unknown_proxy_share_few_counters() {
         // THREATS: HX1 RL2
         let share = |name: &str, value: &str| sent("127.0.0.1", &[(name, value)]).share.expect("a part");
         let of = |value: &str| share("x-forwarded-for", value);

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_is_sent_to_whoever_takes_it() {
+    fn gzip_is_sent_if_accepted() {
         for (accepted, takes) in [
             ("gzip", true),
             ("br, GZIP;q=0.5", true),
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_compression_makes_longer_is_left_as_it_is() {
+    fn texts_that_compression_lengthens_are_sent_as_is() {
         assert!(Compressed::new("a").gzip.is_none());
         assert!(Compressed::new("a".repeat(1000)).gzip.is_some_and(|gzip| gzip.len() < 100));
     }

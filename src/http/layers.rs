@@ -98,8 +98,8 @@ fn unheard(app: &App, peer: IpAddr, may_be_ours: bool) {
     app.unheard_proxies[usize::from(may_be_ours)].call_once(|| {
         tracing::warn!(
             %peer,
-            "{peer} sends X-Forwarded-For or the like and is not in trusted_proxies: if it is a proxy of yours, add it \
-             there; until then who calls is not known, limits are shared, and keys bound to networks are refused"
+            "{peer} sends X-Forwarded-For or similar but is not in trusted_proxies. If it is your proxy, add it; until \
+             then, senders are unknown and share limits, and keys limited to networks are refused"
         );
     });
 }
@@ -144,7 +144,7 @@ pub async fn our_host(State(app): State<Arc<App>>, request: Request, next: Next)
         return response;
     }
     let message = format!(
-        "this server's pages are at {}; if that is the address you opened, its proxy does not pass on the Host header",
+        "this server's pages are at {}; if you opened that address, its proxy does not forward the Host header",
         app.config.issuer
     );
     let mut response = PageError(Error::new(ErrorCode::MisdirectedRequest, message)).into_response();

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_leads_back_to_the_page_it_stands_on() {
+    fn forms_lead_back_to_their_page() {
         for (action, page) in [
             ("/settings/keys", "/settings/keys"),
             ("/settings/keys/key_1/rotate", "/settings/keys/key_1"),
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_path_of_ours_is_kept() {
+    fn only_local_paths_are_kept() {
         // THREATS: SE5
         let kept = |target: &str| kept_path(&target.parse().expect("a URI"), false);
         assert_eq!(kept("/settings/denied?request_id=req_1").as_deref(), Some("/settings/denied?request_id=req_1"));

@@ -42,11 +42,12 @@ impl From<Error> for Problem {
 impl From<Reason> for Problem {
     fn from(reason: Reason) -> Self {
         let error = match &reason {
-            Reason::Missing => {
-                Error::new(ErrorCode::InvalidToken, "send an API key or access token as Authorization: Bearer")
-            }
+            Reason::Missing => Error::new(
+                ErrorCode::InvalidToken,
+                "send an API key or access token in the Authorization header as Bearer",
+            ),
             Reason::Scope(scope) | Reason::AudienceScope(scope) => {
-                Error::new(ErrorCode::InsufficientScope, format!("this needs the scope {scope}"))
+                Error::new(ErrorCode::InsufficientScope, format!("the scope {scope} is required"))
             }
             Reason::Narrow(why) => Error::new(ErrorCode::InsufficientScope, why.clone()),
             Reason::Forbidden(why) => Error::new(ErrorCode::Forbidden, *why),
@@ -61,7 +62,7 @@ impl From<Reason> for Problem {
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::Conflict => Error::new(ErrorCode::Conflict, "that exists already").into(),
+            store::Error::Conflict => Error::new(ErrorCode::Conflict, "it already exists").into(),
             error => Error::from(error).into(),
         }
     }
@@ -135,19 +136,19 @@ pub fn kinds() -> Vec<(&'static str, &'static str, u16)> {
 
 fn title(code: ErrorCode) -> &'static str {
     match code {
-        ErrorCode::InvalidScope => "No such scope",
-        ErrorCode::InvalidToken => "No valid credential",
+        ErrorCode::InvalidScope => "Invalid scope",
+        ErrorCode::InvalidToken => "Invalid credential",
         ErrorCode::Forbidden => "Not allowed",
-        ErrorCode::InsufficientScope => "A scope is missing",
+        ErrorCode::InsufficientScope => "Insufficient scope",
         ErrorCode::NotFound => "Not found",
-        ErrorCode::MethodNotAllowed => "Another method is needed",
+        ErrorCode::MethodNotAllowed => "Method not allowed",
         ErrorCode::Conflict => "Conflict",
         ErrorCode::ContentTooLarge => "Too large",
-        ErrorCode::UnsupportedMediaType => "Not JSON",
-        ErrorCode::IdempotencyMismatch => "Another request had this Idempotency-Key",
+        ErrorCode::UnsupportedMediaType => "Unsupported media type",
+        ErrorCode::IdempotencyMismatch => "Idempotency-Key already used",
         ErrorCode::TooManyRequests => "Too many requests",
         ErrorCode::ServerError => "Something went wrong",
-        ErrorCode::TemporarilyUnavailable => "Try again in a moment",
-        _ => "The request is not right",
+        ErrorCode::TemporarilyUnavailable => "Temporarily unavailable",
+        _ => "Invalid request",
     }
 }

@@ -131,13 +131,13 @@ impl Viewer {
         let foreign = || {
             Error::new(
                 ErrorCode::Forbidden,
-                "this form did not come from a page of ours, or the page was open for too long; go back and try again",
+                "this form was not sent from this site, or the page was open for too long; go back and try again",
             )
         };
         let expected = self.csrf(app);
         if expected.is_empty() {
             let words = "your browser sent no cookie with this form; allow cookies for this site, open the page again, and \
-                         send the form from there";
+                         send the form again";
             return Err(Error::new(ErrorCode::Forbidden, words));
         }
         let presented = params.get("csrf").unwrap_or_default();
@@ -157,7 +157,7 @@ impl Viewer {
     /// # Errors
     /// `forbidden`.
     pub fn read_form_id(&self, app: &App, value: &str) -> Result<String, Error> {
-        let foreign = || Error::new(ErrorCode::Forbidden, "this form did not come from a page of ours");
+        let foreign = || Error::new(ErrorCode::Forbidden, "this form was not sent from this site");
         let (random, tag) = value.split_at_checked(20).ok_or_else(foreign)?;
         let same =
             constant_time::verify_slices_are_equal(tag.as_bytes(), self.form_tag(app, random).as_bytes()).is_ok();

@@ -22,7 +22,7 @@ pub async fn admit(app: &App, now: Timestamp, user_id: &str, key_id: Option<&str
         return Err(Error::too_many(wait, "too many changes with this key; try again in a minute"));
     }
     match app.limiter.hit(now, Throttle::writes_of_user(limits.writes_per_user), user_id).await {
-        Some(wait) => Err(Error::too_many(wait, "too many changes in a short time; try again in a minute")),
+        Some(wait) => Err(Error::too_many(wait, "too many changes; try again in a minute")),
         None => Ok(()),
     }
 }

@@ -12,7 +12,7 @@ use super::{
     scope::{Scopes, is_scope_token},
 };
 
-const UNKNOWN_TARGET: &str = "resource names no API of this server";
+const UNKNOWN_TARGET: &str = "unknown resource";
 
 /// How access tokens for an API are signed (RFC 7518 §3.1, RFC 8037).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -193,16 +193,16 @@ impl Catalog {
 
     fn choose_among(&self, names: &[String], is_reserved: impl Fn(&str) -> bool) -> Result<Scopes, Error> {
         let all = self.all_scopes();
-        let known = || format!("scopes are: {all}");
+        let known = || format!("available scopes: {all}");
         if names.iter().map(String::as_str).eq(["all"]) && !all.is_empty() {
             return Ok(all);
         }
         if !names.iter().all(|name| is_scope_token(name)) {
-            return Err(Error::invalid_scope(format!("a scope is one word (RFC 6749 section 3.3); {}", known())));
+            return Err(Error::invalid_scope(format!("invalid scope name (RFC 6749 section 3.3); {}", known())));
         }
         let asked: Scopes = names.iter().cloned().collect();
         if asked.is_empty() {
-            return Err(Error::invalid_scope(format!("at least one scope is needed; {}", known())));
+            return Err(Error::invalid_scope(format!("at least one scope is required; {}", known())));
         }
         if !asked.iter().all(|name| all.contains(name) || is_reserved(name)) {
             return Err(Error::invalid_scope(format!("there is no such scope; {}", known())));
@@ -223,21 +223,21 @@ impl Catalog {
         let names = choices.iter().map(|api| api.identifier.as_str()).collect::<Vec<_>>().join(", ");
         let refused = |message: String| Err(Error::new(ErrorCode::InvalidTarget, message));
         let api = match (resources, choices.as_slice()) {
-            ([], []) => return Err(Error::invalid_scope("none of the scopes belongs to an API of this server")),
+            ([], []) => return Err(Error::invalid_scope("none of the scopes belong to an API of this server")),
             ([], [api]) => *api,
             ([], _) => {
                 return refused(format!(
-                    "the scopes belong to several APIs and an access token is for one: send resource with one of {names}"
+                    "an access token is for one API, and the scopes belong to several; set resource to one of {names}"
                 ));
             }
             ([resource], _) => match choices.iter().find(|api| api.identifier == *resource) {
                 Some(api) => *api,
                 None if self.by_identifier(resource).is_none() => return refused(UNKNOWN_TARGET.to_owned()),
                 None if !is_granted(resource) => return refused("the grant does not cover this resource".to_owned()),
-                None => return refused(format!("none of the scopes belongs to this resource; they belong to {names}")),
+                None => return refused(format!("none of the scopes belong to this resource; they belong to {names}")),
             },
             _ => {
-                return refused(format!("an access token is for one API: send resource once, with one of {names}"));
+                return refused(format!("an access token is for one API; set resource to one of {names}"));
             }
         };
         Ok(Target {

@@ -121,7 +121,7 @@ fn prompt(text: &str) -> Result<Prompt, Error> {
         }
     }
     if prompt.none && (prompt.login || prompt.consent) {
-        return Err(Error::invalid_request("prompt=none stands alone"));
+        return Err(Error::invalid_request("prompt=none cannot be combined with other values"));
     }
     Ok(prompt)
 }
@@ -130,6 +130,6 @@ fn seconds(text: &str) -> Result<i64, Error> {
     let digits = !text.is_empty() && text.len() <= 10 && text.bytes().all(|b| b.is_ascii_digit());
     match text.parse() {
         Ok(seconds) if digits => Ok(seconds),
-        _ => Err(Error::invalid_request("max_age is a whole number of seconds")),
+        _ => Err(Error::invalid_request("max_age must be a whole number of seconds")),
     }
 }

@@ -144,14 +144,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_date_of_http_is_read() {
+    fn http_dates_are_parsed() {
         // RFC 9110 §5.6.7.
         assert_eq!(Timestamp::read_http("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Timestamp(784_111_777_000)));
         assert_eq!(Timestamp::read_http("soon"), None);
     }
 
     #[test]
-    fn a_clock_that_is_set_back_revives_nothing() {
+    fn clock_set_back_revives_nothing() {
         // THREATS: ST6
         let clock = SteadyClock { started: Instant::now(), lead_ms: AtomicI64::new(i64::MIN) };
         let start = clock.now(1_000_000_000);

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_kept_without_its_query_and_not_longer_than_people_read() {
+    fn paths_are_kept_without_query_and_shortened() {
         let asked = DeniedRequest::of("GET", "/v1/things?api_key=secret#part");
         assert_eq!((asked.method.as_deref(), asked.path.as_deref()), (Some("GET"), Some("/v1/things")));
         let long = DeniedRequest::of(&"X".repeat(50), &format!("/{}\u{7}", "a".repeat(300)));

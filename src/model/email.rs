@@ -10,7 +10,7 @@ pub const EMAIL_MAX: usize = 254;
 /// # Errors
 /// `invalid_request` when it is not `local@domain` in plain ASCII.
 pub fn normalize(text: &str) -> Result<String, Error> {
-    let refuse = || Error::invalid_request("that is not an e-mail address we accept");
+    let refuse = || Error::invalid_request("not a valid email address");
     let text = text.trim_matches(' ');
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~.-@".contains(&b);
     if text.len() > EMAIL_MAX || !text.bytes().all(plain) {
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_normal_form() {
+    fn email_addresses_are_normalized() {
         // THREATS: HX7
         assert_eq!(normalize(" Alice@Example.COM ").expect("address"), "alice@example.com");
         for bad in ["a@x@y", "a\u{FF20}x", "a", "@x", "a@", "a@x..y", "a b@x", "a@x\n", "ａ@x.y", "a@[1.2.3.4]"] {

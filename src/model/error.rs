@@ -169,17 +169,17 @@ impl Error {
     /// The resource does not exist, or belongs to another user.
     #[must_use]
     pub fn not_found() -> Self {
-        Self::new(ErrorCode::NotFound, "there is nothing here")
+        Self::new(ErrorCode::NotFound, "there is nothing at this address")
     }
 
     /// An internal error, with its cause for the log.
     pub fn server(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::new(ErrorCode::ServerError, "something went wrong on our side").because(cause)
+        Self::new(ErrorCode::ServerError, "internal server error").because(cause)
     }
 
     /// The store is unreachable or too busy; the caller should retry.
     pub fn unavailable(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::new(ErrorCode::TemporarilyUnavailable, "the service is temporarily unavailable, try again").because(cause)
+        Self::new(ErrorCode::TemporarilyUnavailable, "the service is temporarily unavailable; try again").because(cause)
     }
 }
 

@@ -85,7 +85,7 @@ impl KeyForm {
     /// `invalid_request`.
     pub fn choose(text: &str) -> Result<Self, Error> {
         let chosen = Self::parse(text).filter(|form| *form != Self::Imported);
-        chosen.ok_or_else(|| Error::invalid_request("key_form is prefixed or uuid"))
+        chosen.ok_or_else(|| Error::invalid_request("key_form must be prefixed or uuid"))
     }
 }
 

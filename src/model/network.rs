@@ -82,7 +82,7 @@ pub fn place(address: IpAddr) -> String {
 fn network(text: &str) -> Result<IpNet, Error> {
     let shown: String = text.chars().filter(|c| c.is_ascii_graphic()).take(50).collect();
     let wrong = || {
-        Error::invalid_request(format!("{shown} is no network: write 192.0.2.0/24, 2001:db8::/32 or a single address"))
+        Error::invalid_request(format!("{shown} is not a network; use 192.0.2.0/24, 2001:db8::/32 or a single address"))
     };
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(IpNet::from(address.to_canonical()));
@@ -90,7 +90,7 @@ fn network(text: &str) -> Result<IpNet, Error> {
     let network = canonical(text.parse().map_err(|_| wrong())?);
     // 192.0.2.7/24 may mean the host or the network: the author has to decide.
     if network.network() != network.addr() {
-        return Err(Error::invalid_request(format!("{shown} has host bits: write {} instead", network.trunc())));
+        return Err(Error::invalid_request(format!("{shown} has host bits; use {} instead", network.trunc())));
     }
     Ok(network)
 }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_within_another_where_each_of_its_networks_is() {
+    fn network_list_is_within_another_if_each_network_is() {
         let of = |text: &str| Networks::parse(text).expect("networks");
         for (inner, outer, within) in [
             ("192.0.2.7", "192.0.2.0/24 10.0.0.0/8", true),

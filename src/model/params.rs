@@ -111,7 +111,7 @@ impl<'a> Params<'a> {
     /// `invalid_request`.
     pub fn without_nul(self) -> Result<Self, Error> {
         if self.pairs().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
-            return Err(Error::invalid_request("a parameter holds a NUL"));
+            return Err(Error::invalid_request("a parameter contains a NUL character"));
         }
         Ok(self)
     }
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strict_where_libraries_guess() {
+    fn malformed_parameters_are_refused() {
         // THREATS: HX5
         for bad in ["a=%zz", "a=%", "a=%f", "a=%ff", "a=%c0%80", "a=%ed%a0%80", "%80=a"] {
             assert!(Params::form(bad.as_bytes()).is_err(), "{bad}");
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_is_absent_and_twice_is_found() {
+    fn empty_parameters_are_absent_and_repeats_are_refused() {
         let params = Params::form(b"a=&b=1&c=2&b=3").expect("form");
         assert_eq!(params.get("a"), None);
         assert_eq!(params.duplicate(&[]), Some("b"));
@@ -216,14 +216,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_client_encodes_comes_back(name in "[a-z]{1,8}", value in ".{0,64}") {
+        fn encoded_parameters_round_trip(name in "[a-z]{1,8}", value in ".{0,64}") {
             let text: String = form_urlencoded::Serializer::new(String::new()).append_pair(&name, &value).finish();
             let params = Params::form(text.as_bytes()).expect("well formed");
             prop_assert_eq!(params.get(&name).unwrap_or(""), value);
         }
 
         #[test]
-        fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+        fn arbitrary_bytes_are_handled(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
             let _ = Params::form(&bytes).map(|p| p.duplicate(&[]).is_some());
             let _ = Params::json(&bytes);
         }

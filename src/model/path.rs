@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_with_two_readings_are_refused() {
+    fn ambiguous_paths_are_refused() {
         // THREATS: FA2
         for bad in [
             "",

@@ -64,7 +64,7 @@ mod tests {
     const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
     #[test]
-    fn vector_of_rfc_7636_appendix_b() {
+    fn rfc_7636_appendix_b_vector_passes() {
         let challenge = CodeChallenge::parse(CHALLENGE, Some("S256")).expect("challenge");
         assert!(challenge.accepts(VERIFIER));
         assert!(!challenge.accepts(&VERIFIER[..42]));
@@ -86,7 +86,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_the_right_verifier_passes(verifier in "[A-Za-z0-9._~-]{43,128}", other in "[A-Za-z0-9._~-]{43,128}") {
+        fn only_the_matching_verifier_passes(verifier in "[A-Za-z0-9._~-]{43,128}", other in "[A-Za-z0-9._~-]{43,128}") {
             let text = BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()).as_ref());
             let challenge = CodeChallenge::parse(&text, Some("S256")).expect("challenge");
             prop_assert!(challenge.accepts(&verifier));

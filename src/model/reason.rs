@@ -119,19 +119,19 @@ impl Reason {
         match self {
             Self::Missing => "no credential was sent".into(),
             Self::Malformed(why) | Self::Forbidden(why) => (*why).into(),
-            Self::Unknown => "no credential of this server, or one with a typing error".into(),
+            Self::Unknown => "not a credential of this server, or mistyped".into(),
             Self::WrongKind => "not a credential for calling APIs, such as a refresh token".into(),
             Self::Expired(at) => since("expired", at),
             Self::Revoked(at) => since("revoked", at),
             Self::Disabled => "its user, project, app or API is disabled".into(),
-            Self::Network => "the address is not in the key's list".into(),
+            Self::Network => "the sender's address is not in the key's allowed networks".into(),
             Self::NoAddress => {
-                "the key is limited to networks, and the sender's address is not known: a proxy is missing in \
+                "the key is limited to networks, and the sender's address is unknown: a proxy is missing in \
                                 trusted_proxies, or the API did not send ip_address"
                     .into()
             }
-            Self::Audience => "it is for another API".into(),
-            Self::Scope(scope) | Self::AudienceScope(scope) => format!("scope {scope} missing").into(),
+            Self::Audience => "the credential is for another API".into(),
+            Self::Scope(scope) | Self::AudienceScope(scope) => format!("missing scope {scope}").into(),
             Self::Narrow(why) | Self::Limited { why, .. } => why.clone(),
             Self::Route => "no rule of the API allows this request".into(),
         }

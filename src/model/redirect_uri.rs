@@ -23,34 +23,34 @@ impl RedirectUri {
     pub fn register(text: &str) -> Result<Self, Error> {
         let refuse = |why: &'static str| Err(Error::invalid_request(why));
         if text.len() > REDIRECT_URI_MAX {
-            return refuse("a redirect URI may have at most 2048 bytes");
+            return refuse("a redirect URI must have at most 2048 bytes");
         }
         let plain = |b: u8| {
             matches!(b, 0x21..=0x7E)
                 && !matches!(b, b'\\' | b'"' | b'<' | b'>' | b'*' | b'`' | b'{' | b'}' | b'|' | b'^')
         };
         if text.is_empty() || !text.bytes().all(plain) {
-            return refuse("a redirect URI is plain ASCII without spaces, wildcards, quotes or backslashes");
+            return refuse("a redirect URI must be ASCII without spaces, wildcards, quotes or backslashes");
         }
         let Ok(url) = Url::parse(text) else {
-            return refuse("a redirect URI is absolute, such as https://app.example.com/callback");
+            return refuse("a redirect URI must be absolute, such as https://app.example.com/callback");
         };
         if text.contains('#') {
-            return refuse("a redirect URI has no fragment");
+            return refuse("a redirect URI must not have a fragment");
         }
         let authority = text.split(['/', '?']).nth(2).unwrap_or_default();
         if !url.username().is_empty() || url.password().is_some() || authority.contains('@') {
-            return refuse("a redirect URI has no user information");
+            return refuse("a redirect URI must not have user information");
         }
         let path = text.split('?').next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
         if path.split('/').any(|segment| segment == "." || segment == "..") {
-            return refuse("a redirect URI has no dot segments");
+            return refuse("a redirect URI must not have dot segments");
         }
         match url.scheme() {
             // Browsers skip extra slashes and use the first path segment as the host, not the host that is displayed.
             "https" if text.starts_with("https://") && !authority.is_empty() => {}
             "http" if split_loopback(text).is_some() => {}
-            "http" => return refuse("http is for loopback alone; use https"),
+            "http" => return refuse("http is only allowed for loopback; use https"),
             scheme if scheme.contains('.') && text.starts_with(scheme) => {}
             _ => {
                 return refuse(
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_bytes_match() {
+    fn redirect_uris_match_byte_for_byte() {
         // THREATS: RU1
         let uri = registered("https://a.example/cb");
         for other in [
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_takes_any_port_and_nothing_else() {
+    fn loopback_redirects_match_any_port_only() {
         // THREATS: RU2
         for (uri, host) in [
             ("http://127.0.0.1:0/cb", "http://127.0.0.1"),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_registered() {
+    fn unsafe_redirect_uris_cannot_be_registered() {
         // THREATS: RU3 RU4
         for text in [
             "http://a.example/cb",
@@ -231,7 +231,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn https_matches_itself_alone(path in "[a-z/]{0,12}", other in "[ -~]{0,40}") {
+        fn https_redirects_match_only_themselves(path in "[a-z/]{0,12}", other in "[ -~]{0,40}") {
             let Ok(uri) = RedirectUri::register(&format!("https://a.example/{path}")) else { return Ok(()) };
             prop_assert_eq!(uri.matches(&other), uri.as_str() == other);
         }
@@ -247,7 +247,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_answered(text in "\\PC{0,80}") {
+        fn arbitrary_text_is_handled(text in "\\PC{0,80}") {
             let _ = RedirectUri::register(&text).map(|uri| uri.matches(&text));
         }
     }

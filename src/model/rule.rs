@@ -120,7 +120,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_matches_is_alike(
+        fn spellings_of_one_path_match_the_same_rule(
             pattern in "(/([a-zA-Z]{1,2}|\\{x\\})){0,3}(/\\*|/)?",
             path in "(/[a-zA-Z]{1,2}){0,4}/?",
         ) {
@@ -131,7 +131,7 @@ mod tests {
         }
 
         #[test]
-        fn any_target_is_answered(target in "\\PC{0,60}", pattern in "\\PC{0,30}") {
+        fn arbitrary_targets_are_handled(target in "\\PC{0,60}", pattern in "\\PC{0,30}") {
             let _ = is_pattern(&pattern);
             if let Some(path) = normal_path(&target) {
                 let _ = route("*", &pattern).matches("GET", path);

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn no_spelling_leads_past_a_rule_to_a_weaker_one() {
+    fn other_spellings_of_a_path_do_not_reach_a_weaker_rule() {
         // THREATS: FA2 FA5
         let of = |method: &str, pattern: &str, scope: &str| rule(method, pattern, scope, scope.is_empty());
         let rules = Rules::new(vec![
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn no_look_alike_leads_past_a_rule_to_a_weaker_one() {
+    fn look_alike_paths_do_not_reach_a_weaker_rule() {
         // THREATS: FA2
         let of = |method: &str, pattern: &str, scope: &str| rule(method, pattern, scope, false);
         let rules = Rules::new(vec![

@@ -27,7 +27,7 @@ impl Scopes {
         }
         text.split(' ').filter(|name| !name.is_empty()).try_fold(Self::default(), |mut scopes, name| {
             if !is_scope_token(name) {
-                return Err(Error::invalid_scope("scope has characters outside the grammar of RFC 6749 section 3.3"));
+                return Err(Error::invalid_scope("scope contains characters that RFC 6749 section 3.3 does not allow"));
             }
             scopes.0.insert(name.to_owned());
             Ok(scopes)
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grammar_is_the_standards() {
+    fn scope_grammar_follows_rfc_6749() {
         // THREATS: HX6
         assert!(Scopes::parse("read \"write\"").is_err());
         assert!(Scopes::parse("read\\write").is_err());
@@ -126,13 +126,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_round_trips(names in proptest::collection::btree_set("[!#-\\[\\]-~]{1,12}", 0..12)) {
+        fn scope_text_round_trips(names in proptest::collection::btree_set("[!#-\\[\\]-~]{1,12}", 0..12)) {
             let scopes: Scopes = names.iter().cloned().collect();
             prop_assert_eq!(Scopes::parse(&scopes.to_string()).expect("scopes"), scopes);
         }
 
         #[test]
-        fn no_text_widens(text in ".{0,64}", allowed in "[a-z]{1,4}") {
+        fn arbitrary_text_never_widens_scopes(text in ".{0,64}", allowed in "[a-z]{1,4}") {
             if let Ok(asked) = Scopes::parse(&text) {
                 prop_assert!(asked.filter(|name| name == allowed).is_subset(&asked));
             }

@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_random_checked_and_never_printed() {
+    fn secrets_are_long_checksummed_and_hidden_in_debug_output() {
         // THREATS: AK1
         let one = Secret::generate("gd_live_");
         let two = Secret::generate("gd_live_");
@@ -202,7 +202,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_one_wrong_character_is_seen(at in 0usize..50, to in "[0-9A-Za-z]") {
+        fn checksum_detects_any_single_wrong_character(at in 0usize..50, to in "[0-9A-Za-z]") {
             let secret = Secret::generate("gd_live_");
             let mut text = secret.expose().to_owned();
             text.replace_range(at..=at, &to);
@@ -212,7 +212,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_answered(text in "\\PC{0,80}") {
+        fn arbitrary_text_is_handled(text in "\\PC{0,80}") {
             let _ = (has_checksum(&text), strip_checksum("gd_live_", &text), Digest::parse(&text));
         }
     }

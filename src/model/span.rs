@@ -7,7 +7,7 @@ use super::error::Error;
 /// # Errors
 /// `invalid_request` with the expected format.
 pub fn seconds(text: &str) -> Result<i64, Error> {
-    let wrong = || Error::invalid_request("a span is a number with s, m, h or d, such as 90d");
+    let wrong = || Error::invalid_request("a duration must be a number followed by s, m, h or d, such as 90d");
     let unit = text.chars().last().ok_or_else(wrong)?;
     let seconds = match unit {
         's' => 1,

@@ -28,10 +28,12 @@ pub const NAME_PATTERN: &str = concat!(
 /// `invalid_request` naming `what`.
 pub fn name(what: &'static str, text: &str) -> Result<String, Error> {
     if text.trim().is_empty() || text.chars().count() > NAME_MAX {
-        return Err(Error::invalid_request(format!("{what} has 1 to {NAME_MAX} characters")));
+        return Err(Error::invalid_request(format!("{what} must have 1 to {NAME_MAX} characters")));
     }
     if text.chars().any(deceives) {
-        return Err(Error::invalid_request(format!("{what} has control, zero-width or direction-changing characters")));
+        return Err(Error::invalid_request(format!(
+            "{what} must not contain control, zero-width or direction-changing characters"
+        )));
     }
     Ok(text.trim().to_owned())
 }
@@ -47,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pattern_of_a_name_says_what_is_checked() {
+    fn name_pattern_matches_the_check() {
         let schema = jsonschema::validator_for(&serde_json::json!({ "pattern": NAME_PATTERN })).expect("a schema");
         let planes = [0..0x3300, 0xF000..0x1_0000, 0xD_FFF0..0xE_0100];
         for c in planes.into_iter().flatten().filter_map(char::from_u32) {
@@ -58,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_deceive_are_refused() {
+    fn deceptive_names_are_refused() {
         // THREATS: SE4
         for bad in ["", "  ", "a\u{202E}b", "a\u{200B}b", "a\nb", "\u{FEFF}", &"x".repeat(101)] {
             assert!(name("name", bad).is_err(), "{bad:?}");

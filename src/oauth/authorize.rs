@@ -1,6 +1,6 @@
-//! Owns `/oauth/authorize` (RFC 6749 §4.1): decides the next step from what is stored, each time anew. Pages never call
-//! one another; they lead back here. Errors are of two kinds by type: before client and redirect URI are known, a page;
-//! after, a redirect.
+//! Owns `/oauth/authorize` (RFC 6749 §4.1). It decides the next step from stored state on each visit. Pages never
+//! call one another; they lead back here. There are two kinds of errors: before client and redirect URI are known, a
+//! page; afterwards, a redirect.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ use crate::{
 /// Random characters of an interaction's id: 238 bits.
 const INTERACTION_CHARS: usize = 40;
 
-/// Where an answer may go once client and redirect URI were checked.
+/// Where to send the response, once client and redirect URI were checked.
 #[derive(Clone, Debug)]
 struct ReturnPath {
     client: Arc<Client>,
@@ -44,7 +44,7 @@ struct ReturnPath {
     state: Option<String>,
 }
 
-/// A refusal: a page of ours, a redirect to the client, or a page with a link to the client.
+/// A refused request: an error page, a redirect to the client, or a page with a link to the client.
 enum AuthorizeError {
     Page(Error),
     Redirect(ReturnPath, Error),
@@ -63,14 +63,14 @@ impl From<crate::store::Error> for AuthorizeError {
     }
 }
 
-/// A request on its way: new, or kept as an interaction while pages were shown.
+/// A request in progress: new, or stored as an interaction while pages are shown.
 struct Waiting {
     request: AuthorizeRequest,
     client: Arc<Client>,
     kept: Option<(Digest, Interaction)>,
 }
 
-/// What happens next.
+/// The next step.
 enum Step {
     SignIn,
     Consent,
@@ -101,10 +101,10 @@ impl ReturnPath {
         self.url(app, &[("error", error.code.as_str()), ("error_description", &error.description)])
     }
 
-    /// Whether an error may send the browser there at once. Anybody can register an app, and a link to this server that
-    /// leads on to it would lend it our good name. So it is followed for the operator's clients and for people who are
-    /// signed in; without a page (`prompt=none`) also for apps that somebody else than their owner has allowed, under the
-    /// same name and to the same host (RFC 9700 §4.11.2).
+    /// Whether an error may redirect the browser at once. Anybody can register an app, and a link to this server that
+    /// leads on to it would abuse this server's reputation. So errors are redirected for the operator's clients and for
+    /// signed-in users; without a page (`prompt=none`) also for apps that somebody other than their owner has allowed, under
+    /// the same name and with the same host (RFC 9700 §4.11.2).
     async fn is_trusted(&self, app: &App, viewer: &Viewer, is_silent: bool) -> Result<bool, AuthorizeError> {
         let Some(owner) = &self.client.owner_id else { return Ok(true) };
         if viewer.user().is_some() || self.client.first_party {
@@ -114,7 +114,7 @@ impl ReturnPath {
         Ok(is_silent && app.store.is_allowed_by_others(&client.id, owner, &client.name, &host).await?)
     }
 
-    /// Says what the app asked for wrongly, and leaves it to the reader to go there.
+    /// A page that describes the app's error and lets the user choose whether to go there.
     fn page(&self, app: &App, error: Error) -> Response {
         let (name, host) = (&self.client.name, display_host(&self.redirect_uri));
         let notice = PendingNotice {
@@ -169,17 +169,17 @@ async fn proceed(
     }
 }
 
-/// A new request: client and redirect URI before anything else, so that no error of ours is sent to a stranger.
+/// A new request. Client and redirect URI are checked first, so that no error is sent to an unknown address.
 async fn begin(app: &App, params: &Params<'_>) -> Result<Waiting, AuthorizeError> {
     let repeated = |name: &str| params.pairs().filter(|(n, _)| *n == name).count() > 1;
     if repeated("client_id") || repeated("redirect_uri") {
         return Err(Error::invalid_request("client_id or redirect_uri is given more than once").into());
     }
-    let unknown = || Error::invalid_request("this app is not known here");
+    let unknown = || Error::invalid_request("this app is not registered with this server");
     let client = app.clients.find(params.get("client_id").unwrap_or_default()).await?.ok_or_else(unknown)?;
     let redirect_uri = params.get("redirect_uri").unwrap_or_default();
     if !client.redirect_uris.iter().any(|registered| registered.matches(redirect_uri)) {
-        return Err(Error::invalid_request("the app asked to return to an address that it has not registered").into());
+        return Err(Error::invalid_request("the app's redirect URI is not registered").into());
     }
     let state = params.get("state").map(ToOwned::to_owned);
     if state.as_ref().is_some_and(|state| state.len() > STATE_MAX) {
@@ -188,30 +188,33 @@ async fn begin(app: &App, params: &Params<'_>) -> Result<Waiting, AuthorizeError
     let path = ReturnPath { client: Arc::clone(&client), redirect_uri: redirect_uri.to_owned(), state };
     let back = |error| AuthorizeError::Redirect(path.clone(), error);
     if !client.may_use(GrantType::AuthorizationCode) {
-        return Err(back(Error::new(ErrorCode::UnauthorizedClient, "this client may not use the code flow")));
+        return Err(back(Error::new(
+            ErrorCode::UnauthorizedClient,
+            "this client may not use the authorization code grant",
+        )));
     }
     let mut request = AuthorizeRequest::parse(params, &client, redirect_uri).map_err(back)?;
     let catalog = app.catalog.current();
     let targets = catalog.targets(&request.resources).map_err(back)?;
     let may_ask = request.scopes.filter(|name| client.scopes.contains(name) && catalog.scope(name).is_some());
     if may_ask.is_empty() {
-        return Err(back(Error::invalid_scope("none of the scopes is one this client may ask for")));
+        return Err(back(Error::invalid_scope("this client may not request any of these scopes")));
     }
     request.scopes = may_ask.filter(|name| targets.iter().any(|api| api.has_scope(name)));
     if request.scopes.is_empty() {
-        return Err(back(Error::new(ErrorCode::InvalidTarget, "none of the scopes belongs to this resource")));
+        return Err(back(Error::new(ErrorCode::InvalidTarget, "none of the scopes belong to this resource")));
     }
     Ok(Waiting { request, client, kept: None })
 }
 
-/// A request that was kept while pages were shown: only what is stored counts, whatever else the URL says.
+/// A request that was stored while pages were shown. Only the stored values count, whatever else the URL says.
 async fn resume(app: &App, info: &RequestInfo, viewer: &Viewer, id: &str) -> Result<Waiting, AuthorizeError> {
     let interaction = interactions::find(&app.store, info.now, viewer.browser(), id).await?;
-    let gone = || Error::invalid_request("this app is not known here");
+    let gone = || Error::invalid_request("this app is not registered with this server");
     let client = app.clients.find(&interaction.request.client_id).await?.ok_or_else(gone)?;
     let request = interaction.request.clone();
     if !client.redirect_uris.iter().any(|registered| registered.matches(&request.redirect_uri)) {
-        return Err(Error::invalid_request("the app asked to return to an address that it has not registered").into());
+        return Err(Error::invalid_request("the app's redirect URI is not registered").into());
     }
     Ok(Waiting { request, client, kept: Some((Digest::of(id), interaction)) })
 }
@@ -221,7 +224,7 @@ async fn next_step(app: &App, now: Timestamp, viewer: &Viewer, waiting: &Waiting
     let kept = waiting.kept.as_ref().map(|(_, interaction)| interaction);
     let Some(user) = viewer.user() else {
         return Ok(if request.prompt.none {
-            Step::Refuse(ErrorCode::LoginRequired, "nobody is signed in")
+            Step::Refuse(ErrorCode::LoginRequired, "the user is not signed in")
         } else {
             Step::SignIn
         });
@@ -235,22 +238,23 @@ async fn next_step(app: &App, now: Timestamp, viewer: &Viewer, waiting: &Waiting
     }
     match kept.and_then(|kept| kept.decision.as_ref()) {
         Some((by, true)) if *by == user.id => return Ok(Step::Code),
-        Some((by, false)) if *by == user.id => return Ok(Step::Refuse(ErrorCode::AccessDenied, "the user said no")),
+        Some((by, false)) if *by == user.id => {
+            return Ok(Step::Refuse(ErrorCode::AccessDenied, "the user denied access"));
+        }
         _ => {}
     }
     if !request.prompt.consent && !must_ask(app, &user.id, &waiting.client, request).await? {
         return Ok(Step::Code);
     }
     Ok(if request.prompt.none {
-        Step::Refuse(ErrorCode::ConsentRequired, "the user has not agreed")
+        Step::Refuse(ErrorCode::ConsentRequired, "the user has not given consent")
     } else {
         Step::Consent
     })
 }
 
-/// Whether the user must be asked: the first time, for more than before, where the app goes by another name or leads to
-/// another host than the user saw, and every time where the client cannot prove
-/// who it is (RFC 8252 §8.6).
+/// Whether to ask the user for consent: the first time; for more access than before; if the app's name or host changed
+/// since; and every time if the client cannot authenticate (RFC 8252 §8.6).
 async fn must_ask(
     app: &App,
     user_id: &str,
@@ -270,7 +274,7 @@ async fn must_ask(
     Ok(before.is_none_or(|before| !before.covers(&request.consent_to(client))))
 }
 
-/// Sends the browser to a page; the request is kept under an id that only this browser can use.
+/// Redirects to a page. The request is stored under an id that only this browser can use.
 async fn show(
     app: &App,
     info: &RequestInfo,
@@ -284,7 +288,7 @@ async fn show(
         _ => {
             let guard = Throttle::interactions(app.config.limits.interactions_per_address);
             if let Some(wait) = app.limiter.hit(info.now, guard, &info.network()).await {
-                let many = "too many sign-ins were begun from this address; try again in a few minutes";
+                let many = "too many sign-ins were started from this address; try again in a few minutes";
                 return Err(Error::too_many(wait, many).into());
             }
             let id = secret::random_base62(INTERACTION_CHARS);
@@ -318,18 +322,18 @@ async fn issue_code(
     waiting: Waiting,
 ) -> Result<Response, AuthorizeError> {
     let (Some(user), Some(auth_time), Some(session)) = (viewer.user(), viewer.auth_time(), viewer.session()) else {
-        return Err(Error::server("a code without a user").into());
+        return Err(Error::server("an authorization code without a user").into());
     };
-    // A code that nobody redeems is a row for nothing; redeeming takes it off this count.
+    // Unredeemed codes are limited; redeeming one takes it off the count.
     let guard = Throttle::codes(app.config.limits.unredeemed_codes_per_user);
     if let Some(wait) = app.limiter.hit(info.now, guard, &user.id).await {
-        let many = "too many sign-ins to apps were begun and not finished; try again in a few minutes";
+        let many = "too many sign-ins to apps were started and not completed; try again in a few minutes";
         return Err(Error::too_many(wait, many).into());
     }
     if let Some((id, _)) = waiting.kept
         && !app.store.delete_interaction(info.now, id).await?
     {
-        return Err(Error::invalid_request("this sign-in was completed before; start again from the app").into());
+        return Err(Error::invalid_request("this sign-in was already completed; start again from the app").into());
     }
     let request = waiting.request;
     let id = GrantId::random();
@@ -347,10 +351,9 @@ async fn issue_code(
         expires_at: info.now.plus_seconds(app.config.lifetimes.grant_seconds),
     };
     if !app.store.insert_grant(info.now, info.origin(&user.id), grant).await? {
-        return Err(Error::invalid_request(
-            "your session or the app's access ended meanwhile; start again from the app",
-        )
-        .into());
+        return Err(
+            Error::invalid_request("your session or the app's access has ended; start again from the app").into()
+        );
     }
     let path = ReturnPath { client: waiting.client, redirect_uri: request.redirect_uri, state: request.state };
     Ok(see_other(&path.url(app, &[("code", app.grant_tokens.code(&id).expose())])))

@@ -1,6 +1,7 @@
-//! Owns `/oauth/introspect` (RFC 7662): one answer for access tokens and API keys. Does not decide validity; see `engine::verify`.
+//! Owns `/oauth/introspect` (RFC 7662), for access tokens, refresh tokens and API keys. Validity is decided in
+//! `engine::verify`.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{io::Write, net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -10,7 +11,10 @@ use serde::Serialize;
 
 use crate::{
     app::App,
-    engine::{limit::Throttle, verify::Verification},
+    engine::{
+        limit::Throttle,
+        verify::{Accepted, Verification},
+    },
     http::{
         client_auth,
         credential::CredentialCheck,
@@ -29,21 +33,21 @@ use crate::{
     },
 };
 
-/// Most tokens in one call of the batch form.
+/// Most tokens in one batch request.
 pub const TOKENS_MAX: usize = 100;
-/// For how long a resource server may reuse an answer, in seconds: the bound within which nodes agree.
+/// How long a resource server may cache a response, in seconds: the time within which nodes agree.
 const REUSE_SECONDS: i64 = 1;
 
-/// Who asks: the resource server of an API, or a client about what it was itself issued (RFC 7662 §4).
+/// The caller: the resource server of an API, or a client asking about its own tokens (RFC 7662 §4).
 #[derive(Clone, Copy)]
 enum IntrospectionCaller<'c> {
     ResourceServer(&'c Api),
     Owner(&'c Client),
 }
 
-/// Members of RFC 7662 §2.2 and grantd's own.
+/// Members of RFC 7662 §2.2 and grantd's own that are the same in each response about a credential.
 #[derive(Serialize)]
-struct IntrospectionResponse<'a> {
+struct Described<'a> {
     active: bool,
     scope: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,12 +71,9 @@ struct IntrospectionResponse<'a> {
     project: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rate_limit: Option<RateLimit>,
-    cache_until: i64,
 }
 
-/// How much of the plan is left, for this subject at this API. Without `limit`: unlimited but for the burst.
+/// What is left of the plan, for this subject at this API. No `limit` means unlimited except for the burst.
 #[derive(Serialize)]
 struct RateLimit {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +84,7 @@ struct RateLimit {
     exceeded: bool,
     #[serde(skip)]
     retry_after: i64,
-    // The question was itself the call.
+    // The introspection itself was counted as the request.
     #[serde(skip)]
     is_call: bool,
 }
@@ -96,12 +97,12 @@ enum Audience<'a> {
 }
 
 /// `POST /oauth/introspect`
-#[utoipa::path(post, path = "/oauth/introspect", tag = "oauth", summary = "Ask what a credential stands for",
-    description = "Asked by an API about a credential that it was sent (RFC 7662): access token or API key.",
+#[utoipa::path(post, path = "/oauth/introspect", tag = "oauth", summary = "Introspect a credential",
+    description = "Used by an API to check an access token or API key that it received (RFC 7662).",
     security(("client" = [])),
     request_body(content = serde_json::Value, content_type = "application/x-www-form-urlencoded",
         description = "token, or tokens[] for up to 100 at once"),
-    responses((status = 200, description = "What it stands for (RFC 7662 §2.2), or active: false and nothing else")))]
+    responses((status = 200, description = "The credential's properties (RFC 7662 §2.2), or only active: false")))]
 pub async fn introspect(
     State(app): State<Arc<App>>,
     info: RequestInfo,
@@ -115,7 +116,7 @@ pub async fn introspect(
         return Err(Error::invalid_client().into());
     }
     let address = match params.get("ip_address").map(str::parse::<IpAddr>) {
-        Some(Err(_)) => return Err(Error::invalid_request("ip_address is an IPv4 or IPv6 address").into()),
+        Some(Err(_)) => return Err(Error::invalid_request("ip_address must be an IPv4 or IPv6 address").into()),
         Some(Ok(address)) => Some(address),
         None => None,
     };
@@ -138,7 +139,7 @@ pub async fn introspect(
     }
     let tokens: Vec<&str> = params.all("tokens[]").collect();
     if tokens.is_empty() || tokens.len() > TOKENS_MAX {
-        return Err(Error::invalid_request("send token, or tokens[] up to 100 times").into());
+        return Err(Error::invalid_request("token, or 1 to 100 tokens[], is required").into());
     }
     let mut out = b"{\"tokens\":[".to_vec();
     let (mut any_active, mut scan) = (false, None);
@@ -159,16 +160,16 @@ pub async fn introspect(
     Ok(reply::json_bytes(out))
 }
 
-/// What one question found out.
+/// The result of one introspection.
 enum Credential {
     Active,
     Inactive,
-    /// Not active, from a caller that asked for too many unknown ones; seconds to wait.
+    /// Not active, and the caller asked for too many unknown tokens; seconds to wait.
     Scanned(i64),
 }
 
 fn scanned(wait: i64) -> Error {
-    Error::too_many(wait, "too many unknown tokens; live ones are answered meanwhile")
+    Error::too_many(wait, "too many unknown tokens; active ones are still answered")
 }
 
 async fn answer(
@@ -183,10 +184,10 @@ async fn answer(
             let rate_limit = rate_limit(app, info.now, caller, used.principal()).await?;
             let over =
                 rate_limit.as_ref().filter(|limit| limit.is_call && limit.exceeded).map(|limit| limit.retry_after);
-            render(app, info.now, caller, used.principal(), rate_limit, out)?;
+            render(app, info.now, caller, used.accepted(), rate_limit, out)?;
             match over {
                 Some(retry_after) => {
-                    let why = format!("over the plan: try again in {retry_after} s").into();
+                    let why = format!("over the plan's limit; try again in {retry_after} s").into();
                     drop(used.deny(Reason::Limited { retry_after, why }, DeniedRequest::default()));
                 }
                 None => drop(used.allow()),
@@ -211,7 +212,7 @@ async fn answer(
     };
     out.extend_from_slice(b"{\"active\":false}");
     let client = caller.client_id();
-    // An expired or revoked credential is not a guess, so it is not counted; the answer does not reveal that it once was
+    // An expired or revoked credential is not a guess, so it is not counted; the response does not reveal that it once was
     // valid. Active credentials are always answered: a caller that forwards guesses must not lock out its own users.
     let wait = match rejection.reason {
         Reason::Unknown => app.limiter.hit(info.now, Throttle::INTROSPECTION, client).await,
@@ -251,11 +252,35 @@ fn render(
     app: &App,
     now: Timestamp,
     caller: IntrospectionCaller<'_>,
-    principal: &Principal,
+    accepted: &Accepted,
     rate_limit: Option<RateLimit>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    // A resource server learns its own API's scopes; what else the credential opens is none of its business.
+    let principal = &accepted.principal;
+    // Every resource server that may know a credential for one API is that API's: it always gets the same description.
+    let is_shared = matches!(caller, IntrospectionCaller::ResourceServer(_)) && principal.audience.len() == 1;
+    match accepted.introspected.get().filter(|_| is_shared) {
+        Some(described) => out.extend_from_slice(described),
+        None => {
+            let described = describe(app, caller, principal)?;
+            out.extend_from_slice(&described);
+            if is_shared {
+                accepted.introspected.get_or_init(|| described.into());
+            }
+        }
+    }
+    if let Some(rate_limit) = rate_limit {
+        out.extend_from_slice(b",\"rate_limit\":");
+        serde_json::to_writer(&mut *out, &rate_limit).map_err(Error::server)?;
+    }
+    let reuse_until = now.plus_seconds(REUSE_SECONDS);
+    let cache_until = principal.expires_at.map_or(reuse_until, |end| end.min(reuse_until)).seconds();
+    write!(out, ",\"cache_until\":{cache_until}}}").map_err(Error::server)
+}
+
+/// What never changes about a credential, as a JSON object that is left open.
+fn describe(app: &App, caller: IntrospectionCaller<'_>, principal: &Principal) -> Result<Vec<u8>, Error> {
+    // A resource server learns only the scopes of its own API.
     let (scope, aud) = match caller {
         IntrospectionCaller::ResourceServer(api) if principal.audience.len() > 1 => {
             (api.own_scopes(&principal.scopes), Audience::One(&api.identifier))
@@ -265,10 +290,11 @@ fn render(
             many => (principal.scopes.to_string(), Audience::Many(many)),
         },
     };
-    // A client was not asked to know its user's name; the API the user has an account with does.
-    let user = principal.user.as_ref().filter(|_| matches!(caller, IntrospectionCaller::ResourceServer(_)));
-    let reuse_until = now.plus_seconds(REUSE_SECONDS);
-    let answer = IntrospectionResponse {
+    // Only the API learns the user's name: a client that asks about its own token does not.
+    let is_api = matches!(caller, IntrospectionCaller::ResourceServer(_));
+    let user = principal.user.as_ref().filter(|_| is_api);
+    let key = principal.key.as_ref();
+    let mut described = serde_json::to_vec(&Described {
         active: true,
         scope,
         client_id: principal.client_id.as_deref(),
@@ -281,22 +307,18 @@ fn render(
         jti: &principal.token_id,
         token_type: "Bearer",
         credential: principal.kind.as_str(),
-        key_id: principal.key.as_ref().map(|key| key.id.as_str()),
-        environment: principal.key.as_ref().map(|key| key.environment.as_str()),
-        project: principal.key.as_ref().and_then(|key| key.project.as_ref()).map(|(id, _)| id.as_str()),
-        plan: principal
-            .quota
-            .as_ref()
-            .filter(|_| matches!(caller, IntrospectionCaller::ResourceServer(_)))
-            .map(|quota| quota.plan.as_str()),
-        rate_limit,
-        cache_until: principal.expires_at.map_or(reuse_until, |end| end.min(reuse_until)).seconds(),
-    };
-    serde_json::to_writer(out, &answer).map_err(Error::server)
+        key_id: key.map(|key| key.id.as_str()),
+        environment: key.map(|key| key.environment.as_str()),
+        project: key.and_then(|key| key.project.as_ref()).map(|(id, _)| id.as_str()),
+        plan: principal.quota.as_ref().filter(|_| is_api).map(|quota| quota.plan.as_str()),
+    })
+    .map_err(Error::server)?;
+    described.pop();
+    Ok(described)
 }
 
-/// The plan's verdict, so that one round trip tells identity, permission and what is left. Counted only where the API says
-/// that the question is the call.
+/// What is left of the plan, so that one request answers identity, permission and limits. Counted only if introspections
+/// count as requests to this API.
 async fn rate_limit(
     app: &App,
     now: Timestamp,

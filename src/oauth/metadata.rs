@@ -1,4 +1,4 @@
-//! Owns what this server says of itself: RFC 8414 metadata and the JWKS (RFC 7517). Lists only what works; all of it from
+//! Owns the server's metadata (RFC 8414) and the JWKS (RFC 7517). It lists only what works, and all URLs come from
 //! the configured issuer, never from the request.
 
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use crate::{app::App, engine::signing::JWKS_MAX_AGE_SECONDS, model::client::GrantType};
 
 /// `GET /.well-known/oauth-authorization-server` and `/.well-known/openid-configuration`
-#[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "oauth", summary = "What this server is",
-    description = "What this server is and where its endpoints are (RFC 8414).",
+#[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "oauth", summary = "Server metadata",
+    description = "The server's endpoints and capabilities (RFC 8414).",
     security(()),
-    responses((status = 200, description = "RFC 8414 §3.2"), (status = 304, description = "As before")))]
+    responses((status = 200, description = "RFC 8414 §3.2"), (status = 304, description = "Not modified")))]
 pub async fn metadata(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let body = document(&app).to_string();
     let digest = crate::model::secret::Digest::of(&body).text();
@@ -28,7 +28,7 @@ pub async fn metadata(State(app): State<Arc<App>>, headers: HeaderMap) -> Respon
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "oauth", summary = "Keys that sign access tokens",
     description = "The keys that sign access tokens (RFC 7517 §5).",
     security(()),
-    responses((status = 200, description = "A JWK set"), (status = 304, description = "As before")))]
+    responses((status = 200, description = "A JWK set"), (status = 304, description = "Not modified")))]
 pub async fn jwks(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let keys = app.signing.keys();
     document_response(&headers, keys.jwks.to_string(), &keys.etag)

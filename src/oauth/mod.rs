@@ -1,5 +1,6 @@
-//! Owns the protocol endpoints: authorize, token, introspect, revoke and metadata. Each file has its handler on top and its
-//! own decisions below; each grant type is a file of `grant`. Not here: pages (`web`) and making tokens (`engine::mint`).
+//! Owns the protocol endpoints: authorize, token, introspect, revoke and metadata. Each file has its handler at the top
+//! and its decisions below; each grant type is a file of `grant`. Not here: pages (`web`) and issuing tokens
+//! (`engine::mint`).
 
 pub mod authorize;
 mod grant;

@@ -1,4 +1,4 @@
-//! Owns `/oauth/revoke` (RFC 7009) for access tokens, refresh tokens and API keys. Does not verify; a dead token is done.
+//! Owns `/oauth/revoke` (RFC 7009) for access tokens, refresh tokens and API keys.
 
 use std::sync::Arc;
 
@@ -20,16 +20,16 @@ use crate::{
 
 /// `POST /oauth/revoke`
 #[utoipa::path(post, path = "/oauth/revoke", tag = "oauth", summary = "Revoke a credential",
-    description = "Of an access token, refresh token or API key (RFC 7009). A key's holder needs nothing but the key, as Bearer.",
+    description = "Revokes an access token, refresh token or API key (RFC 7009). A key's holder only needs the key, sent as Bearer.",
     security(("client" = []), ("bearer" = [])),
     request_body(content = serde_json::Value, content_type = "application/x-www-form-urlencoded", description = "token"),
-    responses((status = 200, description = "It does not work any more")))]
+    responses((status = 200, description = "It no longer works")))]
 pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Result<Response, OAuthError> {
     let (headers, body) = ParamsBody::read(request, BodyKind::Form, app.config.limits.body_bytes).await?;
     let params = body.params()?;
     params.refuse_duplicates(&[])?;
     let missing = || Error::invalid_request("token is missing");
-    // Whoever holds a key may end it with the key alone: that can only close a door.
+    // The holder of a key may revoke it with the key alone, since that can only reduce access.
     if let Ok(Some(held)) = bearer(&headers) {
         let token = params.get("token").unwrap_or(held);
         if token != held || !app.verifier.may_be_api_key(token) {
@@ -43,7 +43,7 @@ pub async fn revoke(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     Ok(StatusCode::OK.into_response())
 }
 
-/// An unknown token is as good as revoked; another client's is refused without effect (RFC 7009 §2.1).
+/// Revoking an unknown token succeeds; another client's token is refused without effect (RFC 7009 §2.1).
 async fn revoke_for(app: &App, info: &RequestInfo, client: &Client, token: &str) -> Result<(), Error> {
     let origin = info.origin(&client.id);
     let others = || Error::invalid_grant("the token was issued to another client");
@@ -68,9 +68,9 @@ async fn revoke_for(app: &App, info: &RequestInfo, client: &Client, token: &str)
     Ok(())
 }
 
-/// A client may end a key only where it is the resource server the key is for.
+/// A client may revoke a key only if it is a resource server the key is for.
 async fn revoke_key(app: &App, info: &RequestInfo, client: Option<&Client>, key: &str) -> Result<(), Error> {
-    // A client is known by its secret; whoever comes with a key alone may try another and another.
+    // A client has authenticated with its secret; a sender with just a key may be guessing.
     if client.is_none() {
         credential::admit(app, info, key)?;
     }
@@ -81,7 +81,7 @@ async fn revoke_key(app: &App, info: &RequestInfo, client: Option<&Client>, key:
         return Ok(());
     };
     let Some(client) = client else {
-        // Whoever this is, it need not be the owner: the key itself is all that is known.
+        // The sender need not be the owner: only the key is known.
         return app.leaks.end_by_holder(info.now, info.origin(&record.key.id), &record).await;
     };
     let catalog = app.catalog.current();

@@ -1,4 +1,4 @@
-//! Owns `/oauth/token` (RFC 6749 §3.2) in five phases. A grant only decides; one mint makes every token.
+//! Owns `/oauth/token` (RFC 6749 §3.2) in five phases. A grant only authorizes; the mint alone creates tokens.
 
 use std::sync::Arc;
 
@@ -37,13 +37,13 @@ struct TokenResponse<'r> {
 
 /// `POST /oauth/token`
 #[utoipa::path(post, path = "/oauth/token", tag = "oauth", summary = "Get tokens",
-    description = "`authorization_code`, `refresh_token` and `client_credentials` (RFC 6749); also as a flat JSON object. An \
-                   access token is for one API: where the scopes belong to several, `resource` says which (RFC 8707).",
+    description = "`authorization_code`, `refresh_token` and `client_credentials` (RFC 6749); a flat JSON object works too. An \
+                   access token is for one API; if the scopes belong to several, `resource` selects it (RFC 8707).",
     security(("client" = [])),
     request_body(content = serde_json::Value, content_type = "application/x-www-form-urlencoded",
-        description = "grant_type, and what RFC 6749 §4.1.3, §6 or §4.4.2 asks for with it"),
+        description = "grant_type and its parameters (RFC 6749 §4.1.3, §6 or §4.4.2)"),
     responses((status = 200, description = "A token (RFC 6749 §5.1)"), (status = 400, description = "RFC 6749 §5.2"),
-        (status = 429, description = "Too many requests of this client: `Retry-After` says when to go on")))]
+        (status = 429, description = "Too many requests from this client; `Retry-After` says when to try again")))]
 pub async fn token(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> Result<Response, OAuthError> {
     // 1. Authenticate the client.
     let (headers, body) = ParamsBody::read(request, BodyKind::FormOrJson, app.config.limits.body_bytes).await?;
@@ -53,7 +53,7 @@ pub async fn token(State(app): State<Arc<App>>, info: RequestInfo, request: Requ
     admit(&app, &info, &client).await?;
     // 2. Parse.
     let grant_type = params.get("grant_type").ok_or_else(|| Error::invalid_request("grant_type is missing"))?;
-    let unsupported = || Error::new(ErrorCode::UnsupportedGrantType, "grant_type is not one this server supports");
+    let unsupported = || Error::new(ErrorCode::UnsupportedGrantType, "unsupported grant_type");
     let grant_type = GrantType::parse(grant_type).ok_or_else(unsupported)?;
     let request = TokenRequest::parse(grant_type, &params)?;
     if !client.may_use(grant_type) {
@@ -73,13 +73,13 @@ pub async fn token(State(app): State<Arc<App>>, info: RequestInfo, request: Requ
     }))
 }
 
-/// Counts a request of an authenticated client. A public client does not authenticate, so it is counted for each sender
-/// apart: no sender can use up the limit of the others.
+/// Counts a request of an authenticated client. A public client does not authenticate, so its requests are counted per
+/// sender: no sender can use up another's limit.
 async fn admit(app: &App, info: &RequestInfo, client: &Client) -> Result<(), Error> {
     let guard = Throttle::token_requests(app.config.limits.token_requests_per_client);
     let whose = if client.is_confidential() { client.id.clone() } else { format!("{}@{}", client.id, info.network()) };
     match app.limiter.hit(info.now, guard, &whose).await {
-        Some(wait) => Err(Error::too_many(wait, "too many token requests of this client; try again in a minute")),
+        Some(wait) => Err(Error::too_many(wait, "too many token requests from this client; try again in a minute")),
         None => Ok(()),
     }
 }

@@ -19,18 +19,18 @@ const PROBLEM: &str = "application/problem+json";
 
 /// What operations are grouped by.
 const TAGS: [(&str, &str); 12] = [
-    ("keys", "API keys: create, watch, rotate, revoke."),
-    ("projects", "Containers of keys with a policy."),
+    ("keys", "Create, monitor, rotate and revoke API keys."),
+    ("projects", "Group keys under one policy."),
     ("usage", "How keys are used, and why requests were refused."),
-    ("clients", "OAuth apps."),
+    ("clients", "OAuth clients."),
     ("users", "People who sign in. For administrators."),
     ("apis", "Protected resources, their scopes and rules. For administrators."),
-    ("plans", "How much each tier may ask for. For administrators."),
-    ("audit", "What happened."),
-    ("self", "What a credential says of itself."),
+    ("plans", "Rate-limit plans. For administrators."),
+    ("audit", "The audit log."),
+    ("self", "Whether a credential is valid."),
     ("oauth", "The authorization server."),
-    ("gateway", "Forward-auth for a reverse proxy."),
-    ("leaks", "Reports of keys that were found in public."),
+    ("gateway", "Forward authentication for reverse proxies."),
+    ("leaks", "Reports of leaked keys."),
 ];
 
 /// What handlers say of themselves, and the scope that each of them needs by its signature.
@@ -61,8 +61,8 @@ pub fn document(config: &Config, described: impl IntoIterator<Item = Described>)
     document["info"] = json!({
         "title": "grantd",
         "version": env!("CARGO_PKG_VERSION"),
-        "description": "Manage keys, projects, clients, users, APIs and plans. Send an API key or access token that has the \
-            scope each operation names as Authorization: Bearer. What is yours is yours to manage; an administrator manages \
+        "description": "Manage keys, projects, clients, users, APIs and plans. Send an API key or access token with the \
+            operation's scope as Authorization: Bearer. Users manage what they own; administrators manage \
             everything. Errors are RFC 9457 problems.",
         "license": { "name": env!("CARGO_PKG_LICENSE"), "identifier": env!("CARGO_PKG_LICENSE") },
     });
@@ -78,8 +78,8 @@ pub fn document(config: &Config, described: impl IntoIterator<Item = Described>)
     document["components"]["parameters"] = json!({ "IdempotencyKey": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "The same key with the same request within a day does nothing again and gets the same answer, with \
-            Idempotency-Replayed: true. X-Idempotency-Key is understood too.",
+        "description": "Repeating a request with the same key within a day has no effect and gets the same response, with \
+            Idempotency-Replayed: true. X-Idempotency-Key works too.",
         "schema": { "type": "string", "format": "idempotency-key" },
     } });
     if let Some(paths) = document["paths"].as_object_mut() {
@@ -156,11 +156,11 @@ fn share(path: &str, method: &str, operation: &mut Value) {
     if let Some(responses) = operation["responses"].as_object_mut() {
         for (status, response) in responses.iter_mut().filter(|(status, _)| status.starts_with('2')) {
             if response["description"].as_str().is_none_or(str::is_empty) {
-                response["description"] = (if status == "201" { "It was made" } else { "Done" }).into();
+                response["description"] = (if status == "201" { "Created" } else { "Done" }).into();
             }
             if method == "post" {
                 response["headers"]["Idempotency-Replayed"] = json!({
-                    "description": "This was answered before to the same Idempotency-Key",
+                    "description": "Set if this is the stored response to the same Idempotency-Key",
                     "schema": { "type": "string", "enum": ["true"] },
                 });
             }
@@ -175,13 +175,13 @@ fn problem_schema(issuer: &str) -> Value {
         "description": "RFC 9457",
         "required": ["type", "title", "status", "detail", "request_id"],
         "properties": {
-            "type": { "type": "string", "format": "uri", "enum": kinds, "description": "Which kind" },
-            "title": { "type": "string", "description": "The kind in words" },
+            "type": { "type": "string", "format": "uri", "enum": kinds, "description": "Problem type" },
+            "title": { "type": "string", "description": "Name of the problem type" },
             "status": { "type": "integer", "minimum": 400, "maximum": 599, "description": "HTTP status" },
             "detail": { "type": "string", "description": "What is wrong with this request" },
-            "request_id": { "type": "string", "description": "As in X-Request-ID" },
-            "instance": { "type": "string", "format": "uri", "description": "The page where its owner can read why (401, 403, 429)" },
-            "scope": { "type": "string", "description": "The scope that is missing" },
+            "request_id": { "type": "string", "description": "The request's X-Request-ID" },
+            "instance": { "type": "string", "format": "uri", "description": "The page on which the credential's owner can see the reason (401, 403, 429)" },
+            "scope": { "type": "string", "description": "The missing scope" },
         },
     })
 }

@@ -51,7 +51,7 @@ pub(super) fn complete(path: &str, operation: &mut Value) {
         "/leaks/secret-scanning" => {
             body(operation, &[JSON], &reports());
             answers(operation, &labels(), "OAuthError", &["400", "403", "404", "413"]);
-            operation["responses"]["403"]["description"] = "The report is not signed by the reporter".into();
+            operation["responses"]["403"]["description"] = "The report's signature is not valid".into();
             operation["responses"]["404"]["description"] = "Reports are not configured".into();
         }
         "/.well-known/oauth-authorization-server" => answers(operation, &metadata(), "OAuthError", &[]),
@@ -80,7 +80,7 @@ pub(super) fn oauth_error() -> Value {
     ];
     object(&json!({
         "error": { "type": "string", "enum": codes },
-        "error_description": { "type": "string", "description": "In words" },
+        "error_description": { "type": "string", "description": "Error message" },
     }))
 }
 
@@ -89,7 +89,7 @@ pub(super) fn refusal() -> Value {
     let plain = object(&json!({ "error": { "type": "string" }, "message": { "type": "string" } }));
     let inner = object(&json!({ "code": { "type": "string" }, "message": { "type": "string" } }));
     let wrapped = object(&json!({ "success": { "type": "boolean", "enum": [false] }, "error": inner }));
-    json!({ "description": "The second form is that of the profile `ensemble`", "oneOf": [plain, wrapped] })
+    json!({ "description": "The second form is used by the profile `ensemble`", "oneOf": [plain, wrapped] })
 }
 
 /// Headers that answers of this status have.
@@ -136,15 +136,15 @@ fn answers(operation: &mut Value, ok: &Value, error: &str, statuses: &[&str]) {
     }
     for status in statuses.iter().chain(&["500", "503"]) {
         let described = match *status {
-            "400" => "The request is not right",
+            "400" => "Invalid request",
             "401" => "The credential is missing or not valid",
-            "403" => "Not with these scopes, or no rule allows it",
+            "403" => "Insufficient scope, or no rule allows the request",
             "404" => "There is no such API",
             "413" => "The body is too large",
-            "415" => "The body is of another type",
+            "415" => "Unsupported media type",
             "429" => "Too many requests",
-            "500" => "Something went wrong on our side",
-            _ => "Nobody can know at the moment: try again",
+            "500" => "Internal server error",
+            _ => "Temporarily unavailable; try again",
         };
         operation["responses"][*status] = json!({
             "description": described,
@@ -179,12 +179,12 @@ fn token_request() -> Value {
         &json!({
             "grant_type": { "type": "string", "enum": GrantType::ALL.map(GrantType::as_str) },
             "code": { "type": "string", "description": "For authorization_code" },
-            "redirect_uri": { "type": "string", "description": "For authorization_code, as it was asked for" },
+            "redirect_uri": { "type": "string", "description": "For authorization_code, as in the authorization request" },
             "code_verifier": { "type": "string", "description": "For authorization_code (RFC 7636 §4.1)" },
             "refresh_token": { "type": "string", "description": "For refresh_token" },
             "scope": { "type": "string", "description": "For refresh_token and client_credentials (RFC 6749 §3.3)" },
             "resource": {
-                "description": "RFC 8707: an absolute URI without fragment; may repeat",
+                "description": "RFC 8707: an absolute URI without fragment; may be repeated",
                 "type": "array",
                 // Empty is the same as absent (RFC 6749 §3.1), here and elsewhere.
                 "items": {
@@ -193,7 +193,7 @@ fn token_request() -> Value {
                 },
                 "maxItems": RESOURCES_MAX,
             },
-            "client_id": { "type": "string", "description": "Where no Basic header names the client" },
+            "client_id": { "type": "string", "description": "Required without a Basic authorization header" },
             "client_secret": { "type": "string" },
         }),
     );
@@ -233,10 +233,10 @@ fn introspection_request() -> Value {
         &[],
         &json!({
             "token": text(),
-            "tokens[]": { "type": "array", "items": text(), "maxItems": TOKENS_MAX, "description": "Many at once" },
+            "tokens[]": { "type": "array", "items": text(), "maxItems": TOKENS_MAX, "description": "Several tokens in one request" },
             "ip_address": {
                 "type": "string", "anyOf": [{ "maxLength": 0 }, { "format": "ipv4" }, { "format": "ipv6" }],
-                "description": "Who sent the credential to you",
+                "description": "The IP address that sent the credential",
             },
             "user_agent": text(),
             "client_id": text(),

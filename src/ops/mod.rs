@@ -44,7 +44,7 @@ pub async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<Re
     }
     let presented = bearer(request.headers()).ok().flatten().unwrap_or_default();
     if constant_time::verify_slices_are_equal(expected.as_bytes(), presented.as_bytes()).is_err() {
-        let error = Error::new(ErrorCode::InvalidToken, "metrics_token is wanted as a Bearer token");
+        let error = Error::new(ErrorCode::InvalidToken, "send metrics_token as a Bearer token");
         return Err(BearerError { error, name: "invalid_token" });
     }
     let text = HeaderValue::from_static("text/plain; version=0.0.4");

@@ -11,16 +11,12 @@ pub(super) fn write(page: &mut Page) {
     };
     // Lossless: ticks and seconds stay far below 2^52.
     let seconds = |ticks: u64| ticks as f64 / procfs::ticks_per_second() as f64;
-    page.family(
-        Kind::Counter,
-        "grantd_process_cpu_seconds_total",
-        "Processor time, of the user and of the system, in seconds",
-    )
-    .sample(&[], seconds(stat.utime + stat.stime));
+    page.family(Kind::Counter, "grantd_process_cpu_seconds_total", "User and system CPU time, in seconds")
+        .sample(&[], seconds(stat.utime + stat.stime));
     page.family(
         Kind::Gauge,
         "grantd_process_resident_memory_bytes",
-        "Resident memory, the database's mapped pages included",
+        "Resident memory, including mapped pages of the database",
     )
     .sample(&[], stat.rss_bytes().get());
     page.family(Kind::Gauge, "grantd_process_virtual_memory_bytes", "Virtual memory").sample(&[], stat.vsize);
@@ -29,13 +25,13 @@ pub(super) fn write(page: &mut Page) {
         page.family(Kind::Gauge, "grantd_process_open_fds", "Open file descriptors").sample(&[], open);
     }
     if let Ok((most, _)) = rlimit::Resource::NOFILE.get() {
-        page.family(Kind::Gauge, "grantd_process_max_fds", "File descriptors there may be").sample(&[], most);
+        page.family(Kind::Gauge, "grantd_process_max_fds", "Maximum number of open file descriptors").sample(&[], most);
     }
     if let Ok(boot) = procfs::boot_time_secs() {
         page.family(
             Kind::Gauge,
             "grantd_process_start_time_seconds",
-            "When the process started, in seconds since 1970",
+            "Start time of the process, in seconds since 1970",
         )
         .sample(&[], boot as f64 + seconds(stat.starttime));
     }

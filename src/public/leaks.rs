@@ -1,5 +1,5 @@
-//! Owns `/leaks/secret-scanning`: reports of keys found in public, in the form of GitHub's secret scanning partner program.
-//! Does not end keys; see `engine::leaks`.
+//! Owns `/leaks/secret-scanning`: reports of leaked keys, in the format of GitHub's secret scanning partner program. Keys
+//! are revoked in `engine::leaks`.
 
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ use crate::{
     model::error::{Error, ErrorCode},
 };
 
-/// Reported texts read from one request.
+/// Maximum number of reported tokens in one request.
 pub const REPORTED_MAX: usize = 100;
-/// Longest place named in the mail to the owner, in characters.
+/// Maximum length of the location named in the mail to the owner, in characters.
 const PLACE_MAX: usize = 500;
 
 #[derive(Deserialize)]
@@ -32,7 +32,7 @@ struct Reported {
     url: String,
 }
 
-/// What became of a report, for the reporter's statistics.
+/// The outcome of a report, for the reporter's statistics.
 #[derive(Serialize)]
 struct Label {
     token_hash: String,
@@ -40,13 +40,13 @@ struct Label {
     label: &'static str,
 }
 
-/// Report keys that were found in public
+/// Report leaked keys
 ///
-/// For GitHub's secret scanning, which signs the request; each key that is one of this server's is revoked, and its owner told.
+/// For GitHub's secret scanning, which signs its requests. Each reported key of this server is revoked and its owner notified.
 #[utoipa::path(post, path = "/leaks/secret-scanning", tag = "leaks",
-    params(("Github-Public-Key-Identifier" = String, Header, description = "Which of the reporter's keys signed the body"),
+    params(("Github-Public-Key-Identifier" = String, Header, description = "Id of the reporter's key that signed the body"),
         ("Github-Public-Key-Signature" = String, Header, description = "ECDSA on P-256 with SHA-256, ASN.1, base64")),
-    request_body(content = serde_json::Value, description = "The keys, with where they were found"), security(()),
+    request_body(content = serde_json::Value, description = "The keys, with the places where they were found"), security(()),
     responses((status = 200, description = "Whether each is a key of this server")))]
 pub async fn secret_scanning(
     State(app): State<Arc<App>>,
@@ -62,13 +62,14 @@ pub async fn secret_scanning(
     let identifier = one(&parts.headers, "github-public-key-identifier")?;
     let signature = one(&parts.headers, "github-public-key-signature")?;
     if !app.leaks.is_signed(info.now, identifier, signature, &body).await? {
-        app.event_counts.count("leak.report", None, &info.origin("anonymous"), Some("the report's signature is wrong"));
-        return Err(Error::new(ErrorCode::Forbidden, "the signature is not the reporter's").into());
+        app.event_counts.count("leak.report", None, &info.origin("anonymous"), Some("invalid signature"));
+        return Err(Error::new(ErrorCode::Forbidden, "the signature is not valid").into());
     }
-    let malformed = |error| Error::invalid_request("send a JSON array of {token, type, url}").because(error);
+    let malformed =
+        |error| Error::invalid_request("the body must be a JSON array of {token, type, url}").because(error);
     let reported: Vec<Reported> = serde_json::from_slice(&body).map_err(malformed)?;
     if reported.len() > REPORTED_MAX {
-        return Err(Error::invalid_request(format!("at most {REPORTED_MAX} tokens in one report")).into());
+        return Err(Error::invalid_request(format!("at most {REPORTED_MAX} tokens per report")).into());
     }
     let mut labels = Vec::with_capacity(reported.len());
     for one in reported {

@@ -1,5 +1,5 @@
-//! Owns `/v1/users/me` and `/health`: "is my key good?", for keys and tokens alike, in the words of the seed documents.
-//! Tells what the holder already has: no address, no other keys.
+//! Owns `/v1/users/me` and `/health`, which say whether a key or token is valid, in the format of the seed documents.
+//! They reveal nothing that the holder does not have: no address, no other keys.
 
 use std::sync::Arc;
 
@@ -27,14 +27,15 @@ use crate::{
     },
 };
 
-/// What else may be a credential in our own URLs, which have no parameters.
+/// Parameter names that may carry a credential. These endpoints take no parameters.
 const MORE_IN_URLS: [&str; 2] = ["key", "token"];
 
 /// `GET /v1/users/me`
-#[utoipa::path(get, path = "/v1/users/me", tag = "self", summary = "Is my key good?",
-    description = "Is my key good, and what may it do?",
+#[utoipa::path(get, path = "/v1/users/me", tag = "self", summary = "Who am I?",
+    description = "Whether the credential is valid, whose it is and what it may do.",
     security(("bearer" = [])),
-    responses((status = 200, description = "What the credential stands for"), (status = 401, description = "It is not valid")))]
+    responses((status = 200, description = "The credential's user, scopes and plan"),
+        (status = 401, description = "The credential is not valid")))]
 pub async fn me(
     State(app): State<Arc<App>>,
     info: RequestInfo,
@@ -46,7 +47,7 @@ pub async fn me(
     let user = principal.user.as_ref();
     Ok(reply::json(&json!({
         "id": principal.subject,
-        // The owner's own script may know its owner's name; a third party's app was not asked to.
+        // A key belongs to its user's own script. A third-party app may not learn the user's name.
         "name": user.filter(|_| principal.key.is_some()).map(|user| &user.name),
         "plan": principal.quota.as_ref().map(|quota| &quota.plan),
         "credential": principal.kind.as_str(),
@@ -58,10 +59,11 @@ pub async fn me(
 }
 
 /// `GET /health`
-#[utoipa::path(get, path = "/health", tag = "self", summary = "Does the server answer?",
-    description = "Does the server answer, and is my key good?",
+#[utoipa::path(get, path = "/health", tag = "self", summary = "Health check",
+    description = "Whether the server is running, and with a credential, whether it is valid.",
     security((), ("bearer" = [])),
-    responses((status = 200, description = "It does"), (status = 401, description = "The credential is not valid")))]
+    responses((status = 200, description = "The server is running"),
+        (status = 401, description = "The credential is not valid")))]
 pub async fn health(
     State(app): State<Arc<App>>,
     info: RequestInfo,
@@ -80,9 +82,9 @@ pub async fn health(
     })
 }
 
-/// Another method than `GET`. The router adds `Allow`.
+/// Any other method than `GET`. The router adds `Allow`.
 pub async fn other_method() -> BearerError {
-    Error::new(ErrorCode::MethodNotAllowed, "use a method that is named in Allow").into()
+    Error::new(ErrorCode::MethodNotAllowed, "method not allowed; see the Allow header").into()
 }
 
 async fn credential(
@@ -93,13 +95,12 @@ async fn credential(
 ) -> Result<Option<Verified>, BearerError> {
     let check = CredentialCheck::of(app, info, headers, None);
     if check.is_in_url(uri.query().unwrap_or_default(), &MORE_IN_URLS) {
-        let error = Error::invalid_request(
-            "A credential belongs in the Authorization header, not in the URL: revoke this one.",
-        );
+        let error =
+            Error::invalid_request("Credentials belong in the Authorization header, not in the URL. Revoke this one.");
         return Err(error.into());
     }
     let presented = bearer(headers).map_err(|_| {
-        let message = "The Authorization header is not a Bearer credential.";
+        let message = "The Authorization header has no Bearer credential.";
         BearerError { error: Error::new(ErrorCode::InvalidToken, message), name: "invalid_api_key" }
     })?;
     let Some(presented) = presented else { return Ok(None) };

@@ -45,5 +45,5 @@ fn place(id: &str) -> Result<(i64, &str), Error> {
     let at = id.get(..12).and_then(|text| i64::from_str_radix(text, 16).ok());
     at.filter(|_| id.bytes().all(|b| b.is_ascii_alphanumeric()))
         .map(|at| (at, id))
-        .ok_or_else(|| ModelError::invalid_request("this is no place in the list").into())
+        .ok_or_else(|| ModelError::invalid_request("invalid list position").into())
 }

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_row_has_its_own_placeholders() {
+    fn batch_rows_have_their_own_placeholders() {
         let rows = vec![vec![Bind::from("a"), Bind::from(1_i64)]; 3];
         assert_eq!(
             with_rows("INSERT INTO t (a, b, c) VALUES ($1, 0, $2) ON CONFLICT (a) DO NOTHING", &rows),

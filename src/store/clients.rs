@@ -91,7 +91,7 @@ async fn check_unchanged(tx: &mut Tx, id: &str, was: &Client) -> Result<(), Erro
     if is_same {
         return Ok(());
     }
-    let message = "this app was changed by somebody else meanwhile; look at it again before you change it";
+    let message = "this app was changed in the meantime; review it before you change it";
     Err(ModelError::new(ErrorCode::Conflict, message).into())
 }
 
@@ -107,7 +107,7 @@ impl Tx {
             let owned: i64 = self.one("SELECT COUNT(*) FROM clients WHERE owner_id = $1", binds![owner]).await?;
             if owned >= OWNED_MAX {
                 return Err(ModelError::invalid_request(format!(
-                    "a user has at most {OWNED_MAX} apps; delete one first"
+                    "a user can have at most {OWNED_MAX} apps; delete one first"
                 ))
                 .into());
             }

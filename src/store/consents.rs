@@ -54,7 +54,7 @@ impl Store {
                 }
                 let event = Event::new("consent").user(&user_id).client(&client_id);
                 if !allow {
-                    tx.audit(now, &origin, event.denied("the user said no")).await?;
+                    tx.audit(now, &origin, event.denied("the user denied access")).await?;
                     return Ok(true);
                 }
                 let all = match tx.find(FIND, binds![&user_id, &client_id]).await? {

@@ -23,7 +23,7 @@ pub enum Error {
     #[error("unexpected data: {0}")]
     Corrupt(&'static str),
     /// The database rejected the statement for its text or values: a retry never helps.
-    #[error("a statement is wrong: {0}")]
+    #[error("invalid statement: {0}")]
     Bug(String),
     /// A refusal decided inside the transaction, which is rolled back.
     #[error("{0}")]
@@ -101,9 +101,9 @@ impl From<Error> for ModelError {
         match error {
             Error::Refused(error) => error,
             Error::Setup(message) => Self::invalid_request(message),
-            Error::Conflict => Self::invalid_request("that already exists"),
+            Error::Conflict => Self::invalid_request("it already exists"),
             Error::SessionEnded => {
-                let message = "you were signed out meanwhile, so nothing was changed; sign in and try again";
+                let message = "you have been signed out, so nothing was changed; sign in and try again";
                 Self::new(ErrorCode::Forbidden, message)
             }
             Error::Corrupt(_) | Error::Bug(_) => Self::server(error),

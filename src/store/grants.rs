@@ -333,7 +333,7 @@ async fn refuse<T>(
     if used_before {
         revoke(tx, now, id, "reuse").await?;
         let name = if what == "code" { "code.reuse" } else { "refresh.reuse" };
-        tx.audit(now, origin, event(name).denied("used before: the grant is revoked")).await?;
+        tx.audit(now, origin, event(name).denied("already used; the grant was revoked")).await?;
         return Ok(Redemption::Reused(user_id, ModelError::invalid_grant(format!("the {what} was already used"))));
     }
     refused("expired")

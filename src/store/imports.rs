@@ -167,7 +167,7 @@ impl Store {
             Box::pin(async move {
                 tx.execute("DELETE FROM meta WHERE name = $1", binds![&place(&id)]).await?;
                 let times = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-                let why = [("the row was refused", done.refused), ("it was there before", done.present)];
+                let why = [("the row was refused", done.refused), ("it already existed", done.present)];
                 for (why, count) in why.into_iter().filter(|(_, count)| *count > 0) {
                     let event = Event::new("key.import").object(&id).denied(why);
                     tx.audit(now, &origin, Event { times: times(count), ..event }).await?;
@@ -204,7 +204,9 @@ impl Tx {
                 owner
             }
         };
-        let Some(owner) = owner else { return Ok(ImportOutcome::Refused("no user has the owner's address".into())) };
+        let Some(owner) = owner else {
+            return Ok(ImportOutcome::Refused("there is no user with the owner's address".into()));
+        };
         // An existing key is looked up first if a project's policy would otherwise count it.
         if (batch.dry_run || key.project.is_some())
             && let Some(fate) = self.present(key, &owner).await?
@@ -260,7 +262,7 @@ impl Tx {
             if user_id == owner {
                 ImportOutcome::Present
             } else {
-                ImportOutcome::Refused("the key is there and somebody else's".into())
+                ImportOutcome::Refused("the key already exists and belongs to another user".into())
             }
         }))
     }
@@ -298,7 +300,7 @@ impl Tx {
     ) -> Result<Result<String, Cow<'static, str>>, Error> {
         let sql = "SELECT id FROM projects WHERE user_id = $1 AND (id = $2 OR name = $2)";
         let Some(id) = self.find::<String>(sql, binds![owner, project]).await? else {
-            return Ok(Err("the owner has no such project".into()));
+            return Ok(Err("the owner does not have this project".into()));
         };
         match self.check_policy(now, &id).await {
             Ok(()) => Ok(Ok(id)),

@@ -90,13 +90,11 @@ impl Tx {
         let Some((replaced_by, one_live_key)) = found else { return Ok(false) };
         if let Some(successor) = replaced_by {
             return Err(refused(format!(
-                "this key was replaced before, by {successor}: replace that one, or revoke this one"
+                "this key was already replaced by {successor}; replace that one, or revoke this one"
             )));
         }
         if of.old_ends_at.is_some() && one_live_key == Some(true) {
-            return Err(refused(
-                "this project has one live key at a time: regenerate it, without an overlap".to_owned(),
-            ));
+            return Err(refused("this project allows one active key; regenerate it without an overlap".to_owned()));
         }
         let sql = match of.old_ends_at {
             Some(_) => {

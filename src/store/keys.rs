@@ -107,7 +107,7 @@ impl Tx {
         let live = "SELECT COUNT(*) FROM (SELECT id FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL
                     AND (expires_at IS NULL OR expires_at > $2) LIMIT $3) AS live";
         if self.one::<i64>(live, binds![&key.user_id, now, KEYS_MAX]).await? >= KEYS_MAX {
-            return Err(refused(format!("a user has at most {KEYS_MAX} live keys; revoke one first")));
+            return Err(refused(format!("a user can have at most {KEYS_MAX} active keys; revoke one first")));
         }
         self.keep_key(now, origin, digest, key).await
     }
@@ -124,7 +124,7 @@ impl Tx {
                      AND form <> 'imported' LIMIT $3) AS made";
         let a_day_ago = now.plus_seconds(-DAY_SECONDS);
         if self.one::<i64>(today, binds![&key.user_id, a_day_ago, KEYS_A_DAY]).await? >= KEYS_A_DAY {
-            return Err(refused(format!("a user makes at most {KEYS_A_DAY} keys within 24 hours")));
+            return Err(refused(format!("a user can create at most {KEYS_A_DAY} keys within 24 hours")));
         }
         self.check_plan(key.plan.as_deref()).await?;
         if let Some(project) = &key.project_id {
@@ -172,9 +172,7 @@ impl Tx {
         let live = "SELECT COUNT(*) FROM api_keys WHERE project_id = $1 AND revoked_at IS NULL
                     AND (expires_at IS NULL OR expires_at > $2)";
         if one_live_key && self.one::<i64>(live, binds![project, now]).await? > 0 {
-            return Err(refused(
-                "this project has one live key at a time: regenerate it, or revoke it first".to_owned(),
-            ));
+            return Err(refused("this project allows one active key; regenerate it, or revoke it first".to_owned()));
         }
         Ok(())
     }

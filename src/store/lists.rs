@@ -313,8 +313,7 @@ impl Store {
             tokio::task::yield_now().await;
         }
         if entries.is_empty() {
-            let words =
-                "none of the newest entries match, and there are very many: narrow the search by what they concern";
+            let words = "none of the newest entries match, and there are too many to search; add a filter";
             return Err(ModelError::invalid_request(words).into());
         }
         Ok(Found { entries, more: Some(after) })

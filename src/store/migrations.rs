@@ -35,7 +35,7 @@ fn pending(done: &[i64]) -> Result<impl Iterator<Item = &'static (i64, &'static 
     let newest = MIGRATIONS.iter().map(|(number, _)| *number).max().unwrap_or_default();
     if let Some(version) = done.iter().copied().max().filter(|version| *version > newest) {
         return Err(Error::Setup(format!(
-            "the database has schema {version}, this grantd knows up to {newest}: run a newer grantd"
+            "the database has schema {version}, this grantd supports up to {newest}; run a newer grantd"
         )));
     }
     Ok(MIGRATIONS.iter().filter(|(number, _)| !done.contains(number)))

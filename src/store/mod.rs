@@ -130,7 +130,7 @@ impl Store {
         }
         let (pool, place) = postgres::connect(url, bounds.wait).await?;
         let migrated = migrations::postgres(&pool).await;
-        migrated.map_err(|error| error.at_start(&format!("{place}: cannot bring the schema up to date")))?;
+        migrated.map_err(|error| error.at_start(&format!("{place}: cannot migrate the database")))?;
         Ok(Self::of(Engine::Postgres(pool), bounds.wait))
     }
 
@@ -225,7 +225,7 @@ impl Store {
         match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.backup(target),
             Engine::Postgres(_) => Err(Error::Setup(
-                "this is for the embedded database: use pg_dump or base backups for PostgreSQL".to_owned(),
+                "backup only works with the embedded database; use pg_dump or base backups for PostgreSQL".to_owned(),
             )),
         }
     }

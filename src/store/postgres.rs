@@ -19,7 +19,7 @@ pub(super) async fn connect(url: &str, wait: Duration) -> Result<(PgPool, String
     let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| {
         // The message may repeat part of the URL, which may contain a password.
         drop(error);
-        Error::Setup("the database URL cannot be read: write postgres://user:password@host/database".to_owned())
+        Error::Setup("invalid database URL; use postgres://user:password@host/database".to_owned())
     })?;
     let mut options = options.application_name("grantd").options([
         ("statement_timeout", format!("{}ms", wait.as_millis())),

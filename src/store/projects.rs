@@ -82,7 +82,7 @@ impl Store {
                 let count: i64 =
                     tx.one("SELECT COUNT(*) FROM projects WHERE user_id = $1", binds![&project.user_id]).await?;
                 if count >= PROJECTS_MAX {
-                    let words = format!("a user has at most {PROJECTS_MAX} projects");
+                    let words = format!("a user can have at most {PROJECTS_MAX} projects");
                     return Err(ModelError::invalid_request(words).into());
                 }
                 tx.check_plan(project.plan.as_deref()).await?;

@@ -75,7 +75,9 @@ impl Store {
                                       FROM routes WHERE api_id = $1";
                 let (count, first, last): (i64, i64, i64) = tx.one(BOUNDS, binds![&api_id]).await?;
                 if usize::try_from(count).is_ok_and(|count| count >= RULES_MAX) {
-                    return Err(ModelError::invalid_request(format!("an API has at most {RULES_MAX} rules")).into());
+                    return Err(
+                        ModelError::invalid_request(format!("an API can have at most {RULES_MAX} rules")).into()
+                    );
                 }
                 let position = match place {
                     RulePlace::Last => last + 1,

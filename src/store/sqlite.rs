@@ -160,7 +160,7 @@ impl Sqlite {
         let name = target.display();
         OpenOptions::new().create_new(true).write(true).mode(0o600).open(target).map_err(|error| {
             Error::Setup(match error.kind() {
-                ErrorKind::AlreadyExists => format!("{name} exists already: a backup is a new file"),
+                ErrorKind::AlreadyExists => format!("{name} already exists; choose a new file"),
                 _ => format!("cannot create {name}: {error}"),
             })
         })?;
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_is_on_the_disk_before_it_is_acknowledged() {
+    fn commits_are_synced_before_they_are_acknowledged() {
         // THREATS: ST5
         let folder = tempfile::tempdir().expect("a directory");
         let sqlite =

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn bars_stand_within_the_drawing_and_nothing_is_too_small_to_see() {
+    fn bars_fit_the_chart_and_are_never_invisible() {
         let chart = Chart::new("x", "Use", "hour", vec![count(100_000, 1, 1), count(0, 0, 0), count(0, 0, 7)]);
         for bar in &chart.bars {
             let height: i64 = bar.parts.iter().map(|part| part.height).sum();

@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn monogram_takes_two_initials_and_survives_names_without_letters() {
+    fn monogram_has_two_initials_or_a_placeholder() {
         assert_eq!(monogram("ada lovelace byron"), "AL");
         assert_eq!(monogram("<script>"), "S");
         assert_eq!(monogram("🦀 🦀"), "·");
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn bitting_depends_on_the_id_alone() {
+    fn bitting_depends_only_on_the_id() {
         assert_eq!(bitting("key_1"), bitting("key_1"));
         assert_ne!(bitting("key_1"), bitting("key_2"));
     }
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn shell_quote_leaves_nothing_to_the_shell() {
+    fn shell_quote_escapes_everything() {
         assert_eq!(shell_quote("gd_live_abc"), "gd_live_abc");
         assert_eq!(shell_quote("$(id)"), "'$(id)'");
         assert_eq!(shell_quote("it's"), r"'it'\''s'");

@@ -66,14 +66,14 @@ fn outcome(issuer: &str, params: &Params<'_>) -> CallbackOutcome {
     };
     // RFC 9207 §2.4: a response that names another issuer is not ours, whatever else it contains.
     if params.get("iss").is_some_and(|iss| iss != issuer) {
-        return refused("wrong issuer", "This answer names another authorization server. An app must drop it.");
+        return refused("wrong issuer", "This response names another authorization server. An app must reject it.");
     }
     if params.get("error").is_some() {
         return refused(&shown(params, "error"), &shown(params, "error_description"));
     }
     let Some(code) = params.get("code") else { return CallbackOutcome::Nothing };
     if code.len() > SHOWN_MAX || !code.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b)) {
-        return refused("not a code", "What arrived is not a code of this server.");
+        return refused("not a code", "This is not an authorization code of this server.");
     }
     let curl = format!(
         "curl -u \"$CLIENT_ID:$CLIENT_SECRET\" {} \\\n  -d grant_type=authorization_code \\\n  -d code={code} \\\n  \
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_from_the_query_reaches_the_command_but_a_plain_code() {
+    fn only_a_plain_code_from_the_query_reaches_the_command() {
         // THREATS: AZ10
         assert!(
             matches!(of("code=gd_code_a-b_1&iss=https://auth.example"), CallbackOutcome::Code { curl, .. } if curl.contains("code=gd_code_a-b_1 "))

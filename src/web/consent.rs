@@ -75,7 +75,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     let id = params.get("interaction").unwrap_or_default();
     let request = interactions::find(&app.store, info.now, viewer.browser(), id).await?.request;
     let Some(user) = viewer.user() else { return Ok(redirect(&app, &format!("/oauth/authorize?interaction={id}"))) };
-    let gone = || Error::invalid_request("this app is not known here");
+    let gone = || Error::invalid_request("this app is not registered with this server");
     let client = app.clients.find(&request.client_id).await?.ok_or_else(gone)?;
     let catalog = app.catalog.current();
     let page = ConsentPage {
@@ -111,10 +111,10 @@ pub async fn decide(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     let allow = match params.get("decision") {
         Some("allow") => true,
         Some("deny") => false,
-        _ => return Err(Error::invalid_request("the answer is neither allow nor deny").into()),
+        _ => return Err(Error::invalid_request("decision must be allow or deny").into()),
     };
     let (origin, user_id) = (info.origin(&user.id), user.id.clone());
-    let gone = || Error::invalid_request("this app is not known here");
+    let gone = || Error::invalid_request("this app is not registered with this server");
     let client = app.clients.find(&request.client_id).await?.ok_or_else(gone)?;
     let asked = request.consent_to(&client);
     // The app's name or hosts have changed since the page was shown, so it is shown again.
@@ -125,7 +125,7 @@ pub async fn decide(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     if app.store.in_session(session, user.id.clone()).decide_consent(info.now, origin, answer).await? {
         Ok(back)
     } else {
-        Err(Error::invalid_request("this sign-in has ended or was completed; start again from the app").into())
+        Err(Error::invalid_request("this sign-in has expired or was completed; start again from the app").into())
     }
 }
 
@@ -139,7 +139,7 @@ async fn registrant(app: &App, client: &Client) -> Result<Option<String>, Error>
     let Some(owner_id) = client.owner_id.as_deref().filter(|_| !client.first_party) else { return Ok(None) };
     let owner = app.store.find_user(owner_id).await?;
     let name = owner.map(|owner| if owner.name.is_empty() { owner.email } else { owner.name });
-    Ok(Some(format!("Registered by {} on {}", name.as_deref().unwrap_or("somebody"), client.created_at.day())))
+    Ok(Some(format!("Registered by {} on {}", name.as_deref().unwrap_or("a user"), client.created_at.day())))
 }
 
 fn apis(catalog: &Catalog, scopes: &Scopes) -> Vec<ConsentApi> {

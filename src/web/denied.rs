@@ -80,7 +80,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     let found = find(&app, &info, &signed_in, &request_id).await?;
     let newest = if request_id.is_empty() { newest(&app, &signed_in).await? } else { Vec::new() };
     let problem = (!request_id.is_empty() && found.is_empty())
-        .then(|| "Nothing found. Either no request had this id, or it carried nothing of yours.".to_owned());
+        .then(|| "Nothing found. No refused request with this id used one of your credentials.".to_owned());
     let page = DeniedPage {
         shell: shell(&app, &signed_in.viewer, "Why was my request refused?", Nav::None),
         request_id,
@@ -141,25 +141,25 @@ fn advice(record: &DenialRecord) -> Option<String> {
     Some(match (record.kind?, needs) {
         ("scope", Some(needs)) => {
             let held = match holds.as_deref().unwrap_or_default() {
-                "" => format!("This {what} has no permission of this API."),
+                "" => format!("This {what} has no permissions for this API."),
                 held => format!("This {what} has {held}."),
             };
-            let next = if what == "key" { "Create a key with it." } else { "Let the app ask for it." };
+            let next = if what == "key" { "Create a key with this permission." } else { "The app has to ask for this permission." };
             format!("{held} {request} needs {needs}. {next}")
         }
-        ("route", _) => format!("{request} is not part of what this API allows. Check the method and the path."),
-        ("limited", _) => "Send fewer requests, or ask for a larger plan.".to_owned(),
+        ("route", _) => format!("{request} is not allowed by this API. Check the method and the path."),
+        ("limited", _) => "Send fewer requests, or ask for a higher plan.".to_owned(),
         ("network", _) => {
-            "Send it from an address on the key's allow-list, or change the list on the key's page.".to_owned()
+            "Send it from an allowed network, or change the allowed networks on the key's page.".to_owned()
         }
         ("no_address", _) => {
-            "This key has an allow-list, and the API did not say which address the request came from. Tell whoever runs \
-             the API, or empty the list on the key's page."
+            "This key is limited to networks, but the API did not report the sender's address. Contact the operator of the \
+             API, or remove the networks on the key's page."
                 .to_owned()
         }
         ("expired" | "revoked", _) if what == "key" => "Create a new key and use it instead.".to_owned(),
         ("expired" | "revoked", _) => "The app has to refresh its token or ask you again.".to_owned(),
-        ("audience", _) => format!("Create a {what} with a permission of this API."),
+        ("audience", _) => format!("Create a {what} with a permission for this API."),
         ("wrong_kind", _) => "Send an access token or an API key.".to_owned(),
         ("disabled", _) => "Enable the project or the app, or ask the administrator.".to_owned(),
         _ => return None,
@@ -183,8 +183,8 @@ pub(super) fn row(record: DenialRecord, names: &Names, viewer: &str) -> DenialRo
         request: method.zip(path).map(|(method, path)| format!("{method} {path}")),
         at: format::moment(record.at),
         meaning: match record.status {
-            401 => "not let in",
-            403 => "not allowed",
+            401 => "unauthorized",
+            403 => "forbidden",
             429 => "too many requests",
             _ => "refused",
         },

@@ -134,39 +134,41 @@ fn sentence_of(event: &str, is_refused: bool) -> Option<(About, &'static str, &'
         ("login", _) => (Nothing, "You signed in", "", Quiet),
         ("logout", _) => (Nothing, "You signed out", "", Quiet),
         ("session.end", _) => (Nothing, "You signed out another browser", "", Quiet),
-        ("user.create", _) => (Nothing, "Your account was made", "", Good),
+        ("user.create", _) => (Nothing, "Your account was created", "", Good),
         ("user.update", _) => (Nothing, "Your account was changed", "", Quiet),
         ("user.password", _) => (Nothing, "Your password was set", "", Warn),
         ("user.disable", _) => (Nothing, "Your account was disabled", "", Bad),
         ("user.enable", _) => (Nothing, "Your account was enabled", "", Good),
-        ("key.create", _) => (Key, "", " was generated", Good),
+        ("key.create", _) => (Key, "", " was created", Good),
         ("key.import", _) => (Key, "", " was imported", Good),
-        ("key.regenerate", _) => (Key, "", " was regenerated: a new key took its place at once", Good),
-        ("key.rotate", _) => (Key, "", " was rotated: a new key takes its place", Good),
+        ("key.regenerate", _) => (Key, "", " was regenerated and replaced by a new key immediately", Good),
+        ("key.rotate", _) => (Key, "", " was rotated and is being replaced by a new key", Good),
         ("key.revoke", _) => (Key, "", " was revoked", Bad),
-        ("key.leaked", _) => (Key, "", " leaked, and was revoked", Bad),
-        ("key.networks", _) => (Key, "The networks of ", " were changed", Quiet),
+        ("key.leaked", _) => (Key, "", " was leaked and has been revoked", Bad),
+        ("key.networks", _) => (Key, "The allowed networks of ", " were changed", Quiet),
         ("key.first_use", _) => (Key, "", " was used for the first time", Quiet),
-        ("key.new_network", _) => (Key, "", " was used from a new place", Warn),
-        ("key.spike", _) => (Key, "", " had far more requests within an hour than it usually has", Warn),
-        ("key.long_sleep", _) => (Key, "", " was used again after more than 60 days without use", Warn),
-        ("project.create", _) => (Project, "Project ", " was made", Good),
+        ("key.new_network", _) => (Key, "", " was used from a new network", Warn),
+        ("key.spike", _) => (Key, "", " had far more requests than usual within an hour", Warn),
+        ("key.long_sleep", _) => (Key, "", " was used again after more than 60 days", Warn),
+        ("project.create", _) => (Project, "Project ", " was created", Good),
         ("project.update", _) => (Project, "Project ", " was changed", Quiet),
-        ("project.disable", _) => (Project, "Project ", " was disabled: none of its keys is accepted", Bad),
-        ("project.enable", _) => (Project, "Project ", " was enabled: its keys are accepted again", Good),
+        ("project.disable", _) => (Project, "Project ", " was disabled; its keys stopped working", Bad),
+        ("project.enable", _) => (Project, "Project ", " was enabled; its keys work again", Good),
         ("consent", false) => (Client, "You allowed ", " to use your account", Good),
         ("consent", true) => (Client, "You did not allow ", " to use your account", Quiet),
         ("consent.withdraw", _) => (Client, "You removed the access of ", "", Bad),
-        ("code.issue", _) => (Client, "You were sent back to ", " signed in", Quiet),
+        ("code.issue", _) => (Client, "You continued to ", "", Quiet),
         ("code.redeem", false) => (Client, "", " got access to your account", Quiet),
         ("code.redeem", true) => (Client, "", " was refused access to your account", Warn),
-        ("code.reuse" | "refresh.reuse", _) => (Client, "What ", " held was used twice, so its access was ended", Bad),
+        ("code.reuse" | "refresh.reuse", _) => {
+            (Client, "A token of ", " was used twice, so its access was revoked", Bad)
+        }
         ("refresh.replay", _) => (Client, "", " repeated a request for new tokens", Quiet),
         ("client.create", _) => (Client, "App ", " was registered", Good),
         ("client.update", _) => (Client, "App ", " was changed", Quiet),
         ("client.secret", _) => (Client, "App ", " got a new secret", Good),
         ("client.delete", _) => (Client, "App ", " was deleted", Bad),
-        ("denial.read", _) => (Nothing, "An administrator read why a request of yours was refused", "", Quiet),
+        ("denial.read", _) => (Nothing, "An administrator viewed one of your refused requests", "", Quiet),
         _ => return None,
     };
     Some((about, before, after, tone))
@@ -177,8 +179,8 @@ fn by(entry: &AuditEntry, user_id: &str) -> String {
     let is_own = entry.actor == user_id || entry.actor == "system" || Some(&entry.actor) == entry.client_id.as_ref();
     let who = match entry.actor.as_str() {
         _ if is_own => "",
-        "anonymous" => "by somebody who had it",
-        actor if actor.starts_with("key_") => "by a key of yours",
+        "anonymous" => "by someone who had the key",
+        actor if actor.starts_with("key_") => "by one of your keys",
         _ => "by an administrator",
     };
     let from = if entry.address.is_empty() { String::new() } else { format!("from {}", entry.address) };
@@ -212,12 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn events_are_sentences_also_those_of_later_versions() {
+    fn events_read_as_sentences_even_unknown_ones() {
         for (event, actor, words) in [
-            ("key.create", "user_1", "Backup was generated | from 192.0.2.0/24"),
+            ("key.create", "user_1", "Backup was created | from 192.0.2.0/24"),
             ("key.revoke", "cli", "Backup was revoked | by an administrator, from 192.0.2.0/24"),
-            ("key.revoke", "key_1", "Backup was revoked | by a key of yours, from 192.0.2.0/24"),
-            ("key.new_network", "system", "Backup was used from a new place | from 192.0.2.0/24"),
+            ("key.revoke", "key_1", "Backup was revoked | by one of your keys, from 192.0.2.0/24"),
+            ("key.new_network", "system", "Backup was used from a new network | from 192.0.2.0/24"),
             ("key.brand_new", "system", "Backup: key brand new | from 192.0.2.0/24"),
             ("moon.rise", "system", "Moon rise. | from 192.0.2.0/24"),
         ] {

@@ -95,7 +95,7 @@ pub(super) fn device(agent: &str) -> String {
     match (browser, system) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(only), None) | (None, Some(only)) => only.to_owned(),
-        (None, None) => "An unknown browser".to_owned(),
+        (None, None) => "Unknown browser".to_owned(),
     }
 }
 
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_and_moments_read_well() {
+    fn durations_and_times_are_readable() {
         for (seconds, text) in [
             (1, "1 second"),
             (90, "90 seconds"),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_is_called_what_people_call_it() {
+    fn user_agents_get_readable_names() {
         for (agent, words) in [
             ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Firefox on Linux"),
             (
@@ -175,8 +175,8 @@ mod tests {
             ("Mozilla/5.0 (Linux; Android 14) Chrome/126.0 Mobile Safari/537.36", "Chrome on Android"),
             ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.5 Safari/605.1.15", "Safari on macOS"),
             ("curl/8.5.0", "curl"),
-            ("", "An unknown browser"),
-            ("<script>", "An unknown browser"),
+            ("", "Unknown browser"),
+            ("<script>", "Unknown browser"),
         ] {
             assert_eq!(device(agent), words);
         }

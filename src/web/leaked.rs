@@ -41,7 +41,7 @@ pub async fn end(State(app): State<Arc<App>>, info: RequestInfo, request: Reques
     let params = body.params()?;
     let key = params.get("key").unwrap_or_default().trim();
     if let Some(wait) = app.limiter.hit(info.now, Throttle::LEAKED, &info.network()).await {
-        return Err(Error::too_many(wait, "too many keys from your network; try again later").into());
+        return Err(Error::too_many(wait, "too many attempts from your network; try again later").into());
     }
     if (1..=CREDENTIAL_MAX).contains(&key.len()) && app.verifier.may_be_api_key(key) {
         app.leaks.end(info.now, info.origin("anonymous"), key, None).await?;

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The same for an unknown address, a wrong password and a disabled user, so as not to reveal which addresses exist.
-const MISMATCH: &str = "That email and password do not match.";
+const MISMATCH: &str = "The email address or password is wrong.";
 
 /// `GET /login`, and the same page after a failed attempt.
 #[derive(Debug, Template)]
@@ -67,7 +67,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
     let form = Form {
         interaction: id,
         email: again.map(|user| user.email.clone()).unwrap_or_default(),
-        reason: again.map(|_| "The app asks you to sign in again.".to_owned()),
+        reason: again.map(|_| "The app requires you to sign in again.".to_owned()),
         is_enough,
         notice: notice(&app, &info, &viewer, params.get("done")).await?,
         error: None,
@@ -85,7 +85,7 @@ async fn notice(app: &App, info: &RequestInfo, viewer: &Viewer, done: Option<&st
     let message = match app.store.login_reason(info.now, &browser).await? {
         Some(LoginReason::Ended) => "Your session ended. Sign in to continue.",
         Some(LoginReason::Form) => {
-            "Your session ended. Sign in to continue. What you sent was not saved: after signing in, please send it again."
+            "Your session ended. Sign in to continue. Your changes were not saved; after signing in, please send them again."
         }
         Some(LoginReason::NoSession) | None => return Ok(None),
     };

@@ -117,7 +117,7 @@ impl Attempt {
         let turn = match app.passwords.turn(account, sender) {
             Ok(turn) => turn,
             Err(Busy::Own) => return Ok(PasswordCheck::Wait(TURN_SECONDS)),
-            Err(Busy::All) => return Err(Error::unavailable("too many sign-ins wait")),
+            Err(Busy::All) => return Err(Error::unavailable("too many sign-ins are waiting")),
         };
         let found = match &self.email {
             Some(email) => app.store.find_user_by_email(email).await?,
@@ -161,7 +161,7 @@ pub(super) async fn require_recent_login(
     let Some(password) = password else { return Ok(Err("Please enter your password.".to_owned())) };
     Ok(match verify_password(app, info, viewer, &user.email, password).await? {
         PasswordCheck::Correct(proven, _) if proven.id == user.id => Ok(()),
-        PasswordCheck::Correct(..) | PasswordCheck::Wrong => Err("That is not your password.".to_owned()),
+        PasswordCheck::Correct(..) | PasswordCheck::Wrong => Err("The password is wrong.".to_owned()),
         PasswordCheck::Wait(seconds) => Err(too_many(seconds)),
     })
 }

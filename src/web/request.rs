@@ -80,7 +80,7 @@ pub(super) fn query(uri: &Uri) -> Result<Params<'_>, Error> {
     Params::form(uri.query().unwrap_or_default().as_bytes())?.without_nul()
 }
 
-/// 303 to a page of ours; `path` begins with a slash.
+/// 303 to another page; `path` begins with a slash.
 pub(super) fn redirect(app: &App, path: &str) -> Response {
     reply::see_other(&format!("{}{path}", app.config.issuer.base_path()))
 }

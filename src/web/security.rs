@@ -36,7 +36,7 @@ use crate::{
 /// Characters of a session's name in the list.
 const NAME_CHARS: usize = 24;
 
-const NOT_CURRENT: &str = "That is not your password.";
+const NOT_CURRENT: &str = "The password is wrong.";
 
 /// `GET /settings/security`: the user's sessions and password.
 #[derive(Debug, Template)]
@@ -150,7 +150,7 @@ fn chosen(app: &App, signed_in: &SignedIn, params: &Params<'_>) -> Result<NewPas
     let accepted = NewPassword::accept(&SecretString::from(new), whose)
         .map_err(|error| PasswordForm { new_error: Some(sentence(&error.description)), ..PasswordForm::default() })?;
     if params.get("again") != Some(new) {
-        let differs = "This is not what you typed above.".to_owned();
+        let differs = "The passwords do not match.".to_owned();
         return Err(PasswordForm { again_error: Some(differs), ..PasswordForm::default() });
     }
     Ok(accepted)

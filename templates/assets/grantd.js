@@ -1,4 +1,4 @@
-// Owns the copy buttons, which stay hidden without this script. Does not carry anything a page needs to work.
+// Owns the copy buttons, which stay hidden without this script. Pages work without it.
 "use strict";
 
 const said = document.getElementById("said");
@@ -8,7 +8,7 @@ async function copy(source) {
     await navigator.clipboard.writeText(source.textContent);
     return;
   }
-  // Plain http on another host has no clipboard: select the text and use the older way.
+  // Without a secure context there is no clipboard API: select the text and use `execCommand`.
   const range = document.createRange();
   range.selectNodeContents(source);
   const selection = window.getSelection();
@@ -32,7 +32,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
     }
     face.textContent = done ? "Copied" : "Select it";
     button.classList.toggle("done", done);
-    said.textContent = done ? "Copied" : "Copying was refused. Please select the text.";
+    said.textContent = done ? "Copied" : "Could not copy. Please select the text.";
     clearTimeout(reset);
     reset = setTimeout(() => {
       face.textContent = label;

@@ -1,7 +1,7 @@
-//! Owns kill -9 at random moments: what was acknowledged holds, and what is single-use is used once.
+//! Owns tests of kill -9 at random moments: what was acknowledged holds, and what is single-use is used once.
 //!
-//! A lane is one installation whose server is started, driven from many sides, and killed, again and again. After each
-//! start it is asked about everything of the round before; at the end about everything there was.
+//! A lane is one installation whose server is started, used by many tasks, and killed, again and again. After each
+//! start everything of the round before is checked; at the end, everything of all rounds.
 
 use std::{
     process::Stdio,
@@ -26,13 +26,13 @@ use crate::harness::{
 
 const LANES: usize = 4;
 const KILLS_EACH: usize = 50;
-/// Codes made before each start, more than a round can exchange.
+/// Codes created before each start, more than a round can exchange.
 const CODES: usize = 60;
-/// The kill comes after so many acknowledged operations of one kind, at most.
+/// The kill comes after at most so many acknowledged operations of one kind.
 const ACKNOWLEDGED_MAX: usize = 12;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_acknowledged_is_lost_and_nothing_is_used_twice() {
+async fn kills_lose_nothing_acknowledged_and_allow_no_reuse() {
     // THREATS: ST1
     let mut lanes = JoinSet::new();
     for _ in 0..LANES {
@@ -45,18 +45,18 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_used_twice() {
         });
     }
     let cut: usize = lanes.join_all().await.into_iter().sum();
-    // A round that refreshes goes on until the kill; were nothing cut off, this test would show nothing.
+    // A round that refreshes continues until the kill; if nothing were cut off, this test would show nothing.
     assert!(cut >= LANES * KILLS_EACH / Act::ALL.len(), "{cut}");
 }
 
-/// What happened in a lane.
+/// The results of a lane.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
-    /// Requests whose answer a kill cut off.
+    /// Requests whose response a kill cut off.
     cut: usize,
 }
 
-/// What the server is asked to do.
+/// Kinds of operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Act {
     Exchange,
@@ -66,11 +66,11 @@ enum Act {
 }
 
 impl Act {
-    /// In an order in which each finds what the one before has left: families to refresh, keys to revoke.
+    /// In an order in which each finds what the previous one left: families to refresh, keys to revoke.
     const ALL: [Self; 4] = [Self::Exchange, Self::Refresh, Self::MakeKey, Self::RevokeKey];
 }
 
-/// How often a server has acknowledged each act.
+/// How often a server has acknowledged each operation.
 #[derive(Clone, Debug)]
 struct Acknowledged(watch::Sender<[usize; Act::ALL.len()]>);
 
@@ -83,7 +83,7 @@ impl Acknowledged {
         self.0.send_modify(|counts| counts[act as usize] += 1);
     }
 
-    /// Waits until this act was acknowledged so often.
+    /// Waits until this operation was acknowledged so often.
     async fn reached(&self, act: Act, count: usize) {
         let mut counts = self.0.subscribe();
         let reached = counts.wait_for(|counts| counts[act as usize] >= count);
@@ -91,12 +91,12 @@ impl Acknowledged {
     }
 }
 
-/// What is known of something the server was asked to do.
+/// What is known about an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
     /// It was acknowledged.
     Done,
-    /// The answer was lost.
+    /// The response was lost.
     Unknown,
 }
 
@@ -106,12 +106,12 @@ struct Family {
     client: OAuthClient,
     access: String,
     head: String,
-    /// The answer to a refresh with `head` was lost.
+    /// The response to a refresh with `head` was lost.
     cut: bool,
     revoked: Option<Known>,
 }
 
-/// What one round did.
+/// The results of one round.
 #[derive(Debug, Default)]
 struct Round {
     codes: Vec<(OAuthClient, String, Known)>,
@@ -154,7 +154,7 @@ impl Lane {
         Self { here, user, cookie, api, clients, last, live_keys: Vec::new(), dead_keys: Vec::new(), counts }
     }
 
-    /// Kills the server after this act was acknowledged a random number of times, with everything else under way.
+    /// Kills the server after this operation was acknowledged a random number of times, with all others in progress.
     async fn round(&mut self, act: Act) {
         let codes = self.prepare().await;
         let server = Arc::new(self.here.serve().await);
@@ -172,12 +172,12 @@ impl Lane {
         self.counts.cut += self.last.cut();
     }
 
-    /// Those that are revoked in the next round.
+    /// Those to revoke in the next round.
     fn spare_keys(&self) -> &[String] {
         &self.live_keys[..self.live_keys.len().min(20)]
     }
 
-    /// Codes of either client, made through the store, which is closed again before the server starts.
+    /// Codes of either client, created in the store, which is closed before the server starts.
     async fn prepare(&self) -> Vec<(OAuthClient, String)> {
         let (store, tokens) = (self.here.store().await, self.here.grant_tokens());
         let (mut codes, at) = (Vec::new(), now());
@@ -208,7 +208,7 @@ impl Lane {
         work
     }
 
-    /// Asks a server that has just started about the round before, and returns the families that go on.
+    /// Checks the previous round on a server that has just started, and returns the families that continue.
     async fn check(&mut self, server: &Server) -> Vec<Family> {
         let last = std::mem::take(&mut self.last);
         for key in &last.made_keys {
@@ -272,7 +272,7 @@ impl Lane {
         }
     }
 
-    /// Everything of all rounds, once more.
+    /// Checks everything of all rounds once more.
     async fn end(mut self) -> usize {
         let server = self.here.serve().await;
         self.check(&server).await;
@@ -287,7 +287,7 @@ impl Lane {
 }
 
 impl Round {
-    /// Whose answers the kill cut off.
+    /// Operations whose responses the kill cut off.
     fn cut(&self) -> usize {
         self.families.iter().filter(|family| family.cut || family.revoked == Some(Known::Unknown)).count()
             + self.codes.iter().filter(|(.., known)| *known == Known::Unknown).count()
@@ -295,7 +295,7 @@ impl Round {
     }
 }
 
-/// One side of the work of a round.
+/// One task of a round.
 #[derive(Clone)]
 struct Driver {
     server: Arc<Server>,
@@ -304,7 +304,7 @@ struct Driver {
 }
 
 impl Driver {
-    /// Exchanges codes; each third goes on as a family.
+    /// Exchanges codes; each third continues as a family.
     async fn exchange(self, codes: Vec<(OAuthClient, String)>) {
         for (n, (client, code)) in codes.into_iter().enumerate() {
             let reply = self.server.try_exchange(&client, &code).await;
@@ -369,7 +369,7 @@ impl Driver {
         }
     }
 
-    /// Kills `grantd key create` after a random number of exchanges, if it has not ended: a key it has shown is kept.
+    /// Kills `grantd key create` after a random number of exchanges, unless it has ended: a key it has shown must exist.
     async fn kill_command(self, mut command: Child) {
         let count = random_below(4 * ACKNOWLEDGED_MAX);
         let kill = tokio::select! {

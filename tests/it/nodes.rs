@@ -1,4 +1,4 @@
-//! Owns what several nodes on one PostgreSQL database must do: single use across nodes, one start, one truth in a second.
+//! Owns tests of several nodes on one PostgreSQL database: single use, concurrent start, consistency within a second.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::harness::{
 
 const ROUNDS: usize = 60;
 const INACTIVE: &str = r#"{"active":false}"#;
-/// Who race for one thing at each node.
+/// Concurrent tasks on each node.
 const TASKS: usize = 8;
 
 /// Two nodes, a user, an API and a client.
@@ -68,7 +68,7 @@ impl Nodes {
         self.race(client, &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
     }
 
-    /// Asserts that nothing of this reply works any more, at either node.
+    /// Asserts that nothing in this reply works any more, on either node.
     async fn assert_dead(&self, client: &OAuthClient, won: &Reply) {
         for node in [&self.one, &self.two] {
             let refreshed = node.try_refresh(client, &won.text("refresh_token")).await.expect("a reply");
@@ -89,7 +89,7 @@ fn winner(replies: &[Reply]) -> &Reply {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_code_is_redeemed_at_one_node() {
+async fn code_is_redeemed_on_one_node_only() {
     // THREATS: MN1 MN3
     let nodes = Nodes::new().await;
     let client = nodes.here.client_with_grace(true).await;
@@ -101,7 +101,7 @@ async fn one_code_is_redeemed_at_one_node() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_refresh_token_without_grace_rotates_at_one_node() {
+async fn refresh_token_without_grace_rotates_on_one_node_only() {
     // THREATS: MN2 MN3
     let nodes = Nodes::new().await;
     let client = nodes.here.client_with_grace(false).await;
@@ -114,7 +114,7 @@ async fn one_refresh_token_without_grace_rotates_at_one_node() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn within_the_grace_window_both_nodes_answer_the_same_successor() {
+async fn nodes_return_the_same_successor_within_the_grace_window() {
     let nodes = Nodes::new().await;
     let client = nodes.here.client_with_grace(true).await;
     let code = nodes.code(&client).await;
@@ -132,7 +132,7 @@ async fn within_the_grace_window_both_nodes_answer_the_same_successor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_request_sent_to_both_nodes_under_one_name_makes_one_key() {
+async fn idempotent_request_to_both_nodes_creates_one_key() {
     // THREATS: MN3
     let nodes = Nodes::new().await;
     let create = ["key", "create", "--user", "alice@example.com", "--scope", "read", "--scope", "grantd:keys:write"];
@@ -159,9 +159,9 @@ async fn one_request_sent_to_both_nodes_under_one_name_makes_one_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deadlock_is_told_as_503_and_nothing_has_happened() {
+async fn deadlock_is_answered_503_and_changes_nothing() {
     // THREATS: ST4
-    // Transactions are not tried again by the server: whoever asked is told to, and nothing was done meanwhile.
+    // The server does not retry transactions: the caller is told to, and nothing was changed.
     let nodes = Nodes::new().await;
     let client = nodes.here.client_with_grace(false).await;
     let code = nodes.code(&client).await;
@@ -169,7 +169,7 @@ async fn a_deadlock_is_told_as_503_and_nothing_has_happened() {
     let (access, refresh) = (exchanged.text("access_token"), exchanged.text("refresh_token"));
     let pool = sqlx::PgPool::connect(nodes.here.variable("GRANTD_DATABASE_URL")).await.expect("the database");
     let mut other = pool.begin().await.expect("a transaction");
-    // It is not this side that PostgreSQL ends.
+    // PostgreSQL does not end this side.
     sqlx::raw_sql("SET LOCAL deadlock_timeout = '100s'; UPDATE feed SET seq = seq")
         .execute(&mut *other)
         .await
@@ -184,7 +184,7 @@ async fn a_deadlock_is_told_as_503_and_nothing_has_happened() {
             (count > 0).then_some(())
         })
         .await;
-        // The grant is locked by the server: each waits for the other now, until the server's side is ended.
+        // The server has locked the grant: each side now waits for the other, until PostgreSQL ends the server's.
         sqlx::raw_sql("UPDATE grants SET id = id").execute(&mut *other).await.expect("the server's side has ended");
     };
     let (revoked, ()) = tokio::join!(revoke, cross);
@@ -199,7 +199,7 @@ async fn a_deadlock_is_told_as_503_and_nothing_has_happened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_node_revokes_the_other_refuses_for_good() {
+async fn revocation_on_one_node_holds_on_the_other() {
     // THREATS: AK10
     let nodes = Nodes::new().await;
     let client = nodes.here.client_with_grace(true).await;
@@ -215,12 +215,12 @@ async fn what_one_node_revokes_the_other_refuses_for_good() {
         for credential in [&key, &token] {
             nodes.one.introspect(&nodes.api, credential).await.inactive();
         }
-        // Within a second, which `cache` and `credentials::spread` show on a clock of their own.
+        // Within a second, which `cache` and `credentials::spread` test with their own clock.
         for credential in [&key, &token] {
             let answer = async || nodes.two.introspect(&nodes.api, credential).await;
             wait::until("the other node's refusal", async || (answer().await.body == INACTIVE).then_some(())).await;
         }
-        // Asking again and again fills the cache again and again: no fill may bring back what was revoked.
+        // Repeated requests fill the cache repeatedly: no fill may revive what was revoked.
         for credential in [&key, &token].into_iter().cycle().take(200) {
             nodes.two.introspect(&nodes.api, credential).await.inactive();
         }
@@ -228,21 +228,21 @@ async fn what_one_node_revokes_the_other_refuses_for_good() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_was_away_trusts_nothing_it_remembers() {
+async fn disconnected_node_does_not_use_its_cache() {
     // THREATS: AK10
     let nodes = Nodes::new().await;
     let (_, key) = nodes.here.key("alice@example.com");
     nodes.two.introspect(&nodes.api, &key).await.active();
     nodes.two.signal("STOP");
     nodes.one.try_revoke_key(&key).await.expect("a reply").status(200);
-    // Longer than a node trusts its memory.
+    // Longer than a node may use its cache.
     wait::at_least(Duration::from_millis(1100)).await;
     nodes.two.signal("CONT");
     nodes.two.introspect(&nodes.api, &key).await.inactive();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_nodes_that_start_together_on_nothing_agree() {
+async fn nodes_started_together_on_an_empty_database_agree() {
     // THREATS: MN4
     for _ in 0..10 {
         let here = Installation::on_postgres().await;

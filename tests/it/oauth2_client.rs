@@ -1,6 +1,6 @@
-//! Owns that the client library of others gets along with us: the `oauth2` crate walks every flow over a real port.
+//! Owns tests with an independent client library: the `oauth2` crate goes through every flow over a real port.
 //!
-//! The crate wants TLS where the standards do, and TLS is a proxy's work: the closure that sends its requests takes the
+//! The crate requires TLS where the standards do, which a proxy adds: the closure that sends its requests maps the
 //! issuer's https address to the server's port, as the proxy would.
 
 use oauth2::{
@@ -18,7 +18,7 @@ const EMAIL: &str = "alice@example.com";
 type Library = BasicClient<EndpointSet, EndpointNotSet, EndpointSet, EndpointSet, EndpointSet>;
 type Refused = RequestTokenError<reqwest::Error, BasicErrorResponse>;
 
-/// A server, and the library's client set up from its metadata alone.
+/// A server, and the library's client configured from its metadata alone.
 struct Setting {
     server: Server,
     metadata: Value,
@@ -95,7 +95,7 @@ impl Setting {
     }
 }
 
-/// Asserts RFC 6749 §5.2 as the library reads it.
+/// Asserts RFC 6749 §5.2 as the library parses it.
 #[track_caller]
 fn assert_refused(refused: Result<BasicTokenResponse, Refused>, code: &BasicErrorResponseType) {
     match refused {
@@ -104,7 +104,7 @@ fn assert_refused(refused: Result<BasicTokenResponse, Refused>, code: &BasicErro
     }
 }
 
-/// Code with PKCE, refresh, and what comes after a revocation.
+/// Code with PKCE, refresh, and revocation.
 async fn walk(setting: &Setting, library: &Library) -> BasicTokenResponse {
     let first = setting.tokens(library).await;
     assert_eq!(first.scopes().map(Vec::len), Some(2));
@@ -125,7 +125,7 @@ async fn walk(setting: &Setting, library: &Library) -> BasicTokenResponse {
 }
 
 #[tokio::test]
-async fn a_confidential_client_walks_every_flow() {
+async fn confidential_client_completes_every_flow() {
     let setting = Setting::new().await;
     let grants = ["--grant-type", "authorization_code", "--grant-type", "refresh_token"];
     let grants = [&["--redirect-uri", CALLBACK][..], &grants, &["--grant-type", "client_credentials"]].concat();
@@ -156,7 +156,7 @@ async fn a_confidential_client_walks_every_flow() {
 }
 
 #[tokio::test]
-async fn a_public_client_walks_its_flows() {
+async fn public_client_completes_its_flows() {
     let setting = Setting::new().await;
     let client = setting.here.client(&["--redirect-uri", CALLBACK, "--type", "public"]);
     let library = setting.library(&client);

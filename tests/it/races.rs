@@ -1,4 +1,4 @@
-//! Owns races on one node: of many who present one thing at once, exactly one wins, and nobody sees a fault of ours.
+//! Owns races on one node: of many concurrent requests exactly one succeeds, and there are no server errors.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use tokio::task::JoinSet;
 
 use crate::harness::{OAuthClient, Reply, TestApp, flow, prepare};
 
-/// Who race for one thing.
+/// Concurrent tasks.
 const TASKS: usize = 16;
 const ROUNDS: usize = 50;
 
-/// Whose one client asks as often as it can.
+/// An installation whose one client may send requests without limits.
 async fn app() -> TestApp {
     TestApp::with(&[("limits.token_requests_per_client", "1000000")]).await
 }
@@ -53,7 +53,7 @@ fn winner(replies: &[Reply]) -> &Reply {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_code_is_redeemed_by_one_of_many_and_what_came_of_it_ends() {
+async fn concurrent_redemptions_succeed_once_and_revoke_the_grant() {
     // THREATS: MN1
     let app = Arc::new(app().await);
     let user = app.user("alice@example.com").await;
@@ -72,7 +72,7 @@ async fn one_code_is_redeemed_by_one_of_many_and_what_came_of_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_refresh_token_without_grace_has_one_successor_and_reuse_ends_the_grant() {
+async fn concurrent_refreshes_without_grace_succeed_once_and_revoke_the_grant() {
     // THREATS: MN2
     let app = Arc::new(app().await);
     let user = app.user("alice@example.com").await;
@@ -93,7 +93,7 @@ async fn one_refresh_token_without_grace_has_one_successor_and_reuse_ends_the_gr
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn within_the_grace_window_all_get_the_same_successor() {
+async fn concurrent_refreshes_with_grace_get_the_same_successor() {
     let app = Arc::new(app().await);
     let user = app.user("alice@example.com").await;
     let client = client(&app, 10_000).await;
@@ -116,7 +116,7 @@ async fn within_the_grace_window_all_get_the_same_successor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixty_four_writers_beside_another_process_see_no_error() {
+async fn concurrent_writers_of_two_processes_see_no_error() {
     // THREATS: ST5
     const WRITERS: usize = 64;
     let app = Arc::new(app().await);
@@ -137,7 +137,7 @@ async fn sixty_four_writers_beside_another_process_see_no_error() {
             }
         });
     }
-    // As the command line does it: a connection of its own to the same database.
+    // As the command line does it: its own connection to the same database.
     let config = app.app.config.clone();
     let (other, now) = (crate::harness::database::open(&app.database.url).await.expect("a store"), app.now());
     tasks.spawn(async move {

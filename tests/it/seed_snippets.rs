@@ -1,5 +1,5 @@
-//! Owns that the document an API's users read is true: its own snippets run against an API behind grantd, with only host
-//! and key replaced, in the languages it shows. A copy of its text stands beside this file.
+//! Owns tests that the documentation of an API behind grantd is right: its snippets run with only host and key
+//! replaced, in each language. A copy of its text is in `seeds`.
 
 use std::{
     io::{BufRead, BufReader},
@@ -30,7 +30,7 @@ struct Setting {
     reader: Reader,
 }
 
-/// The example API as a process; ended when dropped.
+/// The example API as a process; stopped when dropped.
 struct Api {
     base: String,
     child: Child,
@@ -89,7 +89,7 @@ impl Setting {
 }
 
 #[tokio::test]
-async fn the_curl_commands_run() {
+async fn curl_commands_work() {
     let setting = Setting::new().await;
     let commands = DOCUMENT.snippets("bash");
     assert_eq!(commands.len(), 3);
@@ -104,7 +104,7 @@ async fn the_curl_commands_run() {
 }
 
 #[tokio::test]
-async fn the_javascript_runs() {
+async fn javascript_snippets_work() {
     let setting = Setting::new().await;
     let said = setting.reader.node(&setting.here(&DOCUMENT.snippet("javascript", "fetch(")), ("API_KEY", ""));
     assert!(said.contains("Ada Lovelace"), "{said}");
@@ -118,7 +118,7 @@ async fn the_javascript_runs() {
 }
 
 #[tokio::test]
-async fn the_python_runs() {
+async fn python_snippets_work() {
     let setting = Setting::new().await;
     let said = setting.reader.python(&setting.here(&DOCUMENT.snippet("python", "YOUR_API_KEY")), ("API_KEY", ""));
     assert!(said.contains("Ada Lovelace"), "{said}");
@@ -130,9 +130,9 @@ async fn the_python_runs() {
 }
 
 #[tokio::test]
-async fn the_go_runs() {
+async fn go_snippets_work() {
     let setting = Setting::new().await;
-    // The document imports fmt without using it, which Go refuses: its reader's main prints.
+    // The document imports fmt without using it, which Go refuses; the reader's main prints.
     let program = setting.here(&DOCUMENT.snippet("go", "package main"))
         + "\nfunc main() {\n\tuser, err := NewAPIClient().GetUser(\"123\")\n\tfmt.Println(user, err)\n}\n";
     let said = setting.reader.go(&program, ("API_KEY", &setting.key));
@@ -142,9 +142,9 @@ async fn the_go_runs() {
 }
 
 #[tokio::test]
-async fn the_oauth_requests_of_the_document_work_as_they_stand() {
+async fn oauth_requests_of_the_document_work() {
     let setting = Setting::new().await;
-    // They know neither PKCE nor state.
+    // They use neither PKCE nor state.
     let client = setting.here.client(&["--redirect-uri", CALLBACK, "--without-pkce"]);
     let secret = client.secret.as_deref().expect("a secret");
     let fill = |text: &str| {
@@ -153,7 +153,7 @@ async fn the_oauth_requests_of_the_document_work_as_they_stand() {
     };
     let request = fill(&DOCUMENT.snippet("http", "/oauth/authorize"));
     let target: String = request.trim_start_matches("GET ").lines().map(str::trim).collect();
-    // A browser writes a space so.
+    // A browser encodes a space this way.
     let target = target.replace(HOST, "").replace(' ', "%20");
     let answer = Visitor::new(&setting.grantd, setting.here.variable("GRANTD_ISSUER")).allow(&target, EMAIL).await;
     let answer = url::Url::parse(&answer).expect("a URL");
@@ -172,7 +172,7 @@ async fn the_oauth_requests_of_the_document_work_as_they_stand() {
 }
 
 #[tokio::test]
-async fn the_errors_are_those_of_the_document() {
+async fn errors_match_the_document() {
     let setting = Setting::new().await;
     assert_eq!(setting.get("/v1/users", None).await, (401, DOCUMENT.shown("missing_api_key")));
     assert_eq!(setting.get("/v1/users", Some("INVALID_KEY")).await, (401, DOCUMENT.shown("invalid_api_key")));
@@ -188,11 +188,11 @@ async fn the_errors_are_those_of_the_document() {
 }
 
 #[tokio::test]
-async fn without_grantd_nobody_is_let_in_or_called_invalid() {
+async fn api_fails_closed_without_grantd() {
     let setting = Setting::new().await;
     assert_eq!(setting.get("/v1/users/me", Some(&setting.key)).await.0, 200);
     setting.grantd.signal("KILL");
-    // An answer is used again for a second at most, and then no more.
+    // A response is reused for at most a second.
     wait::at_least(std::time::Duration::from_millis(1100)).await;
     let (status, body) = setting.get("/v1/users/me", Some(&setting.key)).await;
     assert_eq!((status, &body["error"]), (503, &json!("temporarily_unavailable")));

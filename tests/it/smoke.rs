@@ -1,9 +1,9 @@
-//! Owns the shortest proof that the parts stand together.
+//! Owns the shortest test that all parts work together.
 
 use crate::harness::TestApp;
 
 #[tokio::test]
-async fn tokens_and_keys_are_answered_by_one_endpoint() {
+async fn introspection_answers_tokens_and_keys() {
     let app = TestApp::new().await;
     let client = app.confidential().await;
     let token = app.client_token(&client).await;

@@ -1,5 +1,5 @@
-//! Owns pictures of everything that is words: pages, tables, metadata, the OpenAPI document. A change of words is reviewed
-//! in tests/it/snapshots; `INSTA_UPDATE=always cargo test snapshots` writes them. Does not judge what the words mean.
+//! Owns snapshots of everything made of words: pages, tables, metadata, the OpenAPI document. A change of words is
+//! reviewed in tests/it/snapshots; `INSTA_UPDATE=always cargo test snapshots` writes them.
 
 use insta::{Settings, assert_snapshot};
 
@@ -8,7 +8,7 @@ use crate::harness::{
     flow::{authorize_url, tokens},
 };
 
-/// What differs from run to run, and what stands for it.
+/// What differs from run to run, and its placeholder.
 const DRAWN: [(&str, &str); 6] = [
     (r"\breq_[0-9A-Za-z_-]{10,}", "req_ID"),
     (r"\b(acct|api|apikey|client|grant|interaction|key|project|rule|route|session|user)_[0-9A-Za-z]{10,}", "${1}_ID"),
@@ -28,7 +28,7 @@ fn same(name: &str, words: &str) {
     settings.bind(|| assert_snapshot!(name, words));
 }
 
-/// What a page says to somebody who reads it: its text, with what its fields and links are called.
+/// What a page says to its reader: its text, and the labels of fields and links.
 fn said(page: &str) -> String {
     let body = page.find("<body").map_or(page, |at| &page[at..]);
     let mut lines = vec![String::new()];
@@ -66,7 +66,7 @@ async fn pictured(browser: &Browser<'_>, pages: &[(&str, &str)]) {
 }
 
 #[tokio::test]
-async fn the_words_of_every_page() {
+async fn page_texts() {
     let app = TestApp::new().await;
     let user = app.user("ada@example.com").await;
     app.advance(60);
@@ -76,14 +76,14 @@ async fn the_words_of_every_page() {
     browser.log_in("ada@example.com").await;
     let empty = [("page_keys_empty", "/settings/keys"), ("page_connected_empty", "/settings/apps")];
     pictured(&browser, &empty).await;
-    // Before there are events of one moment, which have no order.
+    // Before there are events at the same time, which have no order.
     pictured(&browser, &[("page_activity", "/settings/activity")]).await;
     let client = app.confidential().await;
     let consent = browser.follow(browser.get(&authorize_url(&client, &[])).await).await;
     same("page_consent", &said(&consent.body));
     app.advance(60);
     tokens(&browser, &client).await;
-    // A minute between any two events, whose order is then known.
+    // A minute between any two events, so that their order is fixed.
     app.advance(60);
     let (id, key) = app.key(&user, "read").await;
     app.advance(60);
@@ -107,7 +107,7 @@ async fn the_words_of_every_page() {
 }
 
 #[tokio::test]
-async fn the_documents_that_programs_read() {
+async fn machine_readable_documents() {
     let app = TestApp::new().await;
     for (name, path) in [("metadata", "/.well-known/oauth-authorization-server"), ("openapi", "/openapi.json")] {
         let document = app.get(path).await.json();
@@ -116,7 +116,7 @@ async fn the_documents_that_programs_read() {
 }
 
 #[test]
-fn the_tables_of_the_command_line() {
+fn command_line_tables() {
     let here = Installation::new();
     here.api();
     here.user("alice@example.com");

@@ -1,5 +1,5 @@
-//! Owns the style rules that a program can check: who may import whom, sizes, banned calls, files nobody uses.
-//! It reads text and knows no grammar; rustfmt has made the text regular.
+//! Owns the style rules that a program can check: allowed imports, sizes, banned calls, unused files.
+//! It reads text without a grammar; rustfmt has made the text regular.
 
 use std::{
     collections::BTreeSet,
@@ -12,7 +12,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// As rustfmt.toml has it.
 const LINE_WIDTH_MAX: usize = 120;
 
-/// Imports go to a later row only, and never to a sibling of one's own row. `docs/design.md` shows them under "Layers".
+/// Imports go to a later row only, and never to a sibling in the same row. `docs/design.md` shows them under "Layers".
 pub const ROWS: [&[&str]; 12] = [
     &["main"],
     &["cli"],
@@ -28,7 +28,7 @@ pub const ROWS: [&[&str]; 12] = [
     &["meters", "model"],
 ];
 
-/// What may stand in one place alone: the words, and the files or folders in which they may.
+/// Calls restricted to one place: the words, and the files or folders in which they may occur.
 const ONLY_IN: [(&str, &[&str]); 12] = [
     ("SystemTime::now", &["src/model/clock.rs"]),
     ("now_utc", &["src/model/clock.rs"]),
@@ -58,7 +58,7 @@ const ONLY_IN: [(&str, &[&str]); 12] = [
     ("process::exit", &[]),
 ];
 
-/// Not outside tests at all.
+/// Not allowed at all outside tests.
 const BANNED: [&str; 9] =
     [".unwrap()", ".expect(", "println!", "print!(", "dbg!", "panic!(", "todo!", "unimplemented!", "#[allow("];
 
@@ -92,7 +92,7 @@ impl Source {
     }
 }
 
-/// Every file below `folder` whose name ends so.
+/// Every file below `folder` with this ending.
 pub fn files(folder: &str, end: &str) -> Vec<Source> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
@@ -117,13 +117,13 @@ fn rust() -> Vec<Source> {
     ["src", "tests", "examples", "benches"].into_iter().flat_map(|folder| files(folder, ".rs")).collect()
 }
 
-/// Fails with everything that is wrong at once.
+/// Fails with the whole list of errors.
 #[track_caller]
 pub fn report(rule: &str, wrong: Vec<String>) {
     assert!(wrong.is_empty(), "{rule}:\n  {}", wrong.join("\n  "));
 }
 
-/// The whole paths of a `use` tree: `a::{b, c::{d, e}}` is `a::b`, `a::c::d`, `a::c::e`.
+/// The full paths of a `use` tree: `a::{b, c::{d, e}}` is `a::b`, `a::c::d`, `a::c::e`.
 fn paths(tree: &str) -> Vec<String> {
     let tree = tree.trim();
     let Some((head, rest)) = tree.split_once('{') else { return vec![tree.to_owned()] };
@@ -146,7 +146,7 @@ fn paths(tree: &str) -> Vec<String> {
         .collect()
 }
 
-/// Every path a file imports, and every one it writes out from the crate's root.
+/// Every path a file imports, and every one it spells out from the crate's root.
 pub fn imports(source: &Source) -> Vec<String> {
     let code = source.code();
     let mut found = Vec::new();
@@ -170,9 +170,9 @@ pub fn imports(source: &Source) -> Vec<String> {
     found
 }
 
-/// A line that is wider makes rustfmt leave all of its statement as it stands; SQL is what grows so wide.
+/// rustfmt leaves a whole statement unformatted if one of its lines is wider; SQL tends to be.
 #[test]
-fn lines_of_code_are_narrow_enough_to_be_formatted() {
+fn lines_of_code_fit_the_formatter() {
     let mut wrong = Vec::new();
     for source in files("src/store", ".rs") {
         let code = source.code();
@@ -208,7 +208,7 @@ fn files_and_functions_are_short() {
             if !is_function || code.starts_with("//") || code.ends_with('}') || code.ends_with(';') {
                 continue;
             }
-            // rustfmt puts the closing brace below the first word.
+            // rustfmt aligns the closing brace with the statement's first word.
             let end = lines[start..].iter().position(|line| line.strip_prefix(indent) == Some("}"));
             if end.is_some_and(|length| length + 1 > FUNCTION_LINES_MAX) {
                 wrong.push(format!("{}:{}: {} lines", source.path, start + 1, end.unwrap_or_default() + 1));
@@ -266,7 +266,7 @@ fn import_blocks_are_std_others_ours() {
 }
 
 #[test]
-fn some_words_stand_in_one_place() {
+fn restricted_calls_are_in_their_files() {
     let mut wrong = Vec::new();
     for source in files("src", ".rs") {
         let (code, imported) = (source.code(), imports(&source));
@@ -288,7 +288,7 @@ fn some_words_stand_in_one_place() {
 }
 
 #[test]
-fn nothing_is_left_for_later_and_nothing_is_banned() {
+fn todos_and_banned_calls_are_absent() {
     let later = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
     let mut wrong = Vec::new();
     let all =
@@ -325,7 +325,7 @@ fn every_template_and_migration_is_used() {
 }
 
 #[test]
-fn every_route_stands_once() {
+fn routes_are_declared_once() {
     let router = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/router.rs")).expect("the router");
     let mut seen = BTreeSet::new();
     let paths = router.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next());

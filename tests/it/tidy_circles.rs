@@ -1,5 +1,5 @@
-//! Owns that no two files or folders within a folder import each other, also by way of others: each can be read without
-//! the other. A folder's `mod.rs` and its files are one room and may.
+//! Owns the rule that no two files or folders within a folder import each other, even indirectly: each can be read
+//! without the other. A folder's `mod.rs` and its files count as one and may.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ fn module(source: &Source) -> Vec<String> {
     path.split('/').map(ToOwned::to_owned).collect()
 }
 
-/// An import as a path from the crate's root; nothing for those of other crates.
+/// An import as a path from the crate's root; `None` for other crates.
 fn absolute(own: &[String], import: &str) -> Option<Vec<String>> {
     let mut parts = import.split(" as ").next()?.split("::").peekable();
     let mut path = match parts.next()? {
@@ -27,7 +27,7 @@ fn absolute(own: &[String], import: &str) -> Option<Vec<String>> {
     Some(path)
 }
 
-/// Whether `to` is imported by `from`, directly or by way of others.
+/// Whether `from` imports `to`, directly or indirectly.
 fn reaches(edges: &BTreeMap<String, BTreeSet<String>>, from: &str, to: &str, seen: &mut BTreeSet<String>) -> bool {
     edges
         .get(from)
@@ -46,7 +46,7 @@ fn no_two_files_of_a_folder_import_each_other() {
         for path in imports(source).iter().filter_map(|import| absolute(&own, import)) {
             let shared = own.iter().zip(&path).take_while(|(a, b)| a == b).count();
             let (Some(from), Some(to)) = (own.get(shared), path.get(shared)) else { continue };
-            // Folders directly below the root are in rows; see `tidy`.
+            // Folders directly below the root are ordered by rows; see `tidy`.
             if shared > 0 && modules.contains(&path[..=shared]) {
                 let edges = folders.entry(own[..shared].to_vec()).or_default();
                 edges.entry(from.clone()).or_default().insert(to.clone());

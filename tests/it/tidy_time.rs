@@ -1,12 +1,12 @@
-//! Owns that no verdict depends on how fast a machine is: what looks at a clock, sleeps or bounds a wait stands in
-//! `harness::wait` alone. A virtual clock may be asked everywhere. It reads text; see `tidy` for the other rules.
+//! Owns the rule that no verdict depends on the machine's speed: clocks, sleeps and timeouts are used in `harness::wait`
+//! alone. A virtual clock may be used everywhere. It reads text; see `tidy` for the other rules.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// What a test may not say by itself.
+/// Calls that tests may not make themselves.
 const WORDS: [&str; 9] = [
     concat!("Instant::", "now"),
     concat!(".elap", "sed("),
@@ -18,9 +18,9 @@ const WORDS: [&str; 9] = [
     concat!("recv_time", "out"),
     concat!("wait_time", "out"),
 ];
-/// The one place for them, and those that only name them.
+/// The one place for them, and the files that only name them.
 const PLACES: [&str; 3] = ["harness/wait.rs", "tidy.rs", "tidy_time.rs"];
-/// Lines that bound nothing that is judged.
+/// Lines whose bound is not part of a verdict.
 const ALLOWED: [(&str, &str); 7] = [
     (
         "harness/chromium.rs",
@@ -30,7 +30,7 @@ const ALLOWED: [(&str, &str); 7] = [
     ("failures/embedded.rs", "other.busy_timeout(wait::PATIENCE).expect(\"a wait\");"),
     ("edge/process.rs", "stream.set_read_timeout(Some(PATIENCE)).expect(\"a timeout\");"),
     ("edge/connections.rs", "stream.set_read_timeout(Some(PATIENCE)).expect(\"a timeout\");"),
-    // On a clock of its own.
+    // On its own clock.
     ("web/leaked.rs", "let (stop, began) = (CancellationToken::new(), Instant::now());"),
     ("web/leaked.rs", "assert_eq!(began.elapsed().as_secs(), 6);"),
 ];
@@ -46,7 +46,7 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn no_test_looks_at_a_clock_or_sleeps_by_itself() {
+fn tests_use_no_clock_and_no_sleep() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let mut files = Vec::new();
     rust_files(&root, &mut files);

@@ -1,6 +1,6 @@
-//! Owns what the bare server keeps on disk: codes and refresh tokens, in one group-committed SQLite
+//! Owns what the bare server stores on disk: codes and refresh tokens, in one group-committed SQLite
 //! transaction each (WAL, synchronous=FULL), with PKCE, reuse detection per family and an ID token.
-//! Does not know HTTP beyond the redirect of `/authorize`.
+//! HTTP is in `bare`.
 
 use std::{
     io::Write,
@@ -35,7 +35,7 @@ CREATE TABLE family(id BLOB PRIMARY KEY, revoked INTEGER) WITHOUT ROWID;
 type Acknowledgement = Box<dyn FnOnce() + Send>;
 type Job = Box<dyn FnOnce(&Connection) -> rusqlite::Result<Acknowledgement> + Send>;
 
-/// One thread that commits whatever is waiting in one transaction.
+/// One thread that commits all waiting work in one transaction.
 pub(super) struct Writer(mpsc::Sender<Job>);
 
 impl Writer {
@@ -52,7 +52,7 @@ impl Writer {
         Ok(Self(sender))
     }
 
-    /// Runs the work in the next transaction and answers once that is on disk.
+    /// Runs the work in the next transaction and answers once it is on disk.
     async fn run<T, F>(&self, work: F) -> Option<T>
     where
         T: Send + 'static,
@@ -85,7 +85,7 @@ fn commit_groups(connection: &Connection, jobs: &mpsc::Receiver<Job>) -> rusqlit
     Ok(())
 }
 
-/// Uses a refresh token up and stores the next of its family; a second use kills the family.
+/// Uses a refresh token up and stores its successor; a second use revokes the family.
 pub(super) async fn rotate(bare: &Bare, client: &str, form: &Form<'_>) -> Option<Issued> {
     let (successor, now) = (random(), now() as i64);
     let (old, new) = (sha256(form.get("refresh_token")?), sha256(&successor));

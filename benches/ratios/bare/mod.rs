@@ -1,5 +1,5 @@
-//! Owns the bare server: for each measured operation the least work that still answers it, on the crates
-//! that grantd is made of. Does not limit, log, audit, cache, or follow changes: it is the yardstick.
+//! Owns the bare server: for each measured operation the least work that still answers it, with the crates
+//! that grantd uses. It has no limits, logs, audit, cache or feed: it is the yardstick.
 //!
 //! * `/introspect/opaque`: Basic decoded, SHA-256 of the secret compared in constant time, SHA-256 of the
 //!   token looked up in a sharded map, expiry checked, the answer serialized.
@@ -68,7 +68,7 @@ pub(crate) fn serve(directory: &Path) -> Fallible<()> {
     })
 }
 
-/// The value of the cookie `session` that is logged in as the user of this number.
+/// The value of the cookie `session` of the user with this number.
 pub(crate) fn session(number: usize) -> String {
     format!("{number:043}")
 }
@@ -149,7 +149,7 @@ impl Bare {
         Ok(bare)
     }
 
-    /// client_secret_basic as a server with many clients does it: decode, look up, compare the hash.
+    /// client_secret_basic as in a server with many clients: decode, look up, compare the hash.
     fn authenticate(&self, headers: &HeaderMap) -> Option<&str> {
         let encoded = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
         let decoded = String::from_utf8(BASE64.decode(encoded.as_bytes()).ok()?).ok()?;

@@ -1,4 +1,4 @@
-//! Owns what is sent to and answered by `/api/v1/apis` and `/api/v1/scopes`.
+//! Owns the request and response bodies of `/api/v1/apis` and `/api/v1/scopes`.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,22 +14,22 @@ pub struct Api {
     /// Short name in URLs
     #[schema(format = "slug")]
     pub(super) slug: String,
-    /// Audience URI
+    /// The API's identifier (audience URI)
     #[schema(format = "identifier")]
     pub(super) identifier: String,
-    /// Name to show
+    /// Display name
     #[schema(format = "name")]
     pub(super) name: String,
-    /// How it speaks
+    /// Format of error responses
     #[schema(format = "profile")]
     pub(super) profile: &'static str,
-    /// How its access tokens are signed
+    /// Signing algorithm of its access tokens
     #[schema(format = "algorithm")]
     pub(super) algorithm: &'static str,
-    /// Lifetime of its access tokens
+    /// Lifetime of its access tokens, in seconds
     #[schema(minimum = 10, maximum = 86_400)]
     pub(super) access_token_seconds: i64,
-    /// An introspection is itself the call that a plan counts
+    /// Whether each introspection counts as a request against the caller's plan
     pub(super) counts_introspection: bool,
     /// The client with which its resource server introspects
     #[schema(format = "client-id")]
@@ -38,7 +38,7 @@ pub struct Api {
     pub(super) scopes: Vec<Scope>,
 }
 
-/// A new API: the only answer that ever shows the secret of its resource server.
+/// A new API. No other response shows the secret of its resource server.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MadeApi {
     #[serde(flatten)]
@@ -53,30 +53,30 @@ pub struct Scope {
     /// The scope-token (RFC 6749 §3.3)
     #[schema(format = "scope")]
     pub(super) name: String,
-    /// What it permits, in words
+    /// Description of what it permits
     #[schema(format = "name")]
     pub(super) description: String,
 }
 
-/// A permission to register: a scope belongs to exactly one API.
+/// A scope to register. A scope belongs to exactly one API.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateScope {
-    /// The scope-token (RFC 6749 §3.3), neither `all` nor one of grantd's own
+    /// The scope-token (RFC 6749 §3.3); not `all`, and not one of grantd's own
     #[schema(format = "new-scope")]
     pub(super) name: String,
-    /// What it permits, in words
+    /// Description of what it permits
     #[schema(format = "name")]
     pub(super) description: String,
 }
 
-/// A permission, and of which API.
+/// A scope and its API.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ListedScope {
     /// The scope-token (RFC 6749 §3.3)
     #[schema(format = "scope")]
     pub(super) name: String,
-    /// What it permits, in words
+    /// Description of what it permits
     #[schema(format = "name")]
     pub(super) description: String,
     /// The API's slug
@@ -88,28 +88,28 @@ pub struct ListedScope {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateApi {
-    /// Audience URI, such as `https://api.example.com`
+    /// The API's identifier (audience URI), such as `https://api.example.com`
     #[schema(format = "identifier")]
     pub(super) identifier: String,
-    /// Name to show
+    /// Display name
     #[schema(format = "name")]
     pub(super) name: String,
-    /// Short name in URLs; if left out from the name, which then has letters and digits for at most 60 characters
+    /// Short name in URLs. If left out, it is derived from the name, whose letters and digits must then fit in 60 characters
     #[schema(format = "slug")]
     pub(super) slug: Option<String>,
     /// Its scopes
     #[serde(default)]
     pub(super) scopes: Vec<CreateScope>,
-    /// How it speaks: `bearer` (if left out), `telemetry-harbor`, `ensemble`, `api-key-module` or `iapm`
+    /// Format of error responses: `bearer` (the default), `telemetry-harbor`, `ensemble`, `api-key-module` or `iapm`
     #[schema(format = "profile")]
     pub(super) profile: Option<String>,
-    /// How its access tokens are signed: `ES256` (if left out), `EdDSA` or `RS256`
+    /// Signing algorithm of its access tokens: `ES256` (the default), `EdDSA` or `RS256`
     #[schema(format = "algorithm")]
     pub(super) algorithm: Option<String>,
-    /// Lifetime of its access tokens, 10 to 86400 seconds; an hour if left out
+    /// Lifetime of its access tokens, in seconds: 10 to 86400, 3600 by default
     #[schema(minimum = 10, maximum = 86_400)]
     pub(super) access_token_seconds: Option<i64>,
-    /// Whether each introspection counts as a call against the caller's plan
+    /// Whether each introspection counts as a request against the caller's plan
     #[serde(default)]
     pub(super) counts_introspection: bool,
 }

@@ -1,4 +1,4 @@
-//! Owns `/api/v1/apis`, for administrators, and `/api/v1/scopes`. Does not decide how an API speaks; its profile does.
+//! Owns `/api/v1/apis`, for administrators, and `/api/v1/scopes`.
 
 mod body;
 mod rule_body;
@@ -48,7 +48,7 @@ pub async fn list(
 
 /// Register an API
 ///
-/// The answer shows the secret with which its resource server introspects, once.
+/// The response shows the secret of its resource server. It is not shown again.
 #[utoipa::path(post, path = "/api/v1/apis", tag = "apis", request_body = CreateApi,
     responses((status = 201, body = MadeApi)))]
 pub async fn create(
@@ -70,10 +70,10 @@ pub async fn create(
 impl CreateApi {
     fn parse(self, app: &App) -> Result<Record, Error> {
         let name = text::name("the name", &self.name)?;
-        let wrong = |what: &str| Error::invalid_request(format!("{what} is not one this server knows"));
+        let wrong = |what: &str| Error::invalid_request(format!("unknown {what}"));
         let seconds = self.access_token_seconds.unwrap_or(3600);
         if !(10..=ACCESS_TOKEN_SECONDS_MAX).contains(&seconds) {
-            return Err(Error::invalid_request("access_token_seconds is 10 to 86400"));
+            return Err(Error::invalid_request("access_token_seconds must be 10 to 86400"));
         }
         let scopes = self.scopes.iter().map(|scope| apis::scope(&scope.name, &scope.description));
         Ok(Record {
@@ -81,7 +81,7 @@ impl CreateApi {
             slug: match &self.slug {
                 Some(slug) if apis::slug(slug)? == *slug => slug.clone(),
                 Some(_) => {
-                    return Err(Error::invalid_request("a slug has 1 to 60 lower-case letters, digits and dashes"));
+                    return Err(Error::invalid_request("slug must have 1 to 60 lower-case letters, digits and dashes"));
                 }
                 None => apis::slug(&name)?,
             },

@@ -12,22 +12,22 @@ use crate::{
     },
 };
 
-/// A rule of the gateway: which requests need which scopes. The first that matches decides.
+/// A gateway rule: which scopes a request needs. The first matching rule applies.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Rule {
     /// `route_…`
     #[schema(format = "route-id")]
     id: String,
-    /// Such as `GET`, or `*` for any
+    /// HTTP method, such as `GET`, or `*` for any
     #[schema(format = "stored-method")]
     method: String,
-    /// Such as `/v1/users/{id}` or `/v1/files/*`
+    /// Path pattern, such as `/v1/users/{id}` or `/v1/files/*`
     #[schema(format = "route")]
     path: String,
-    /// Scopes it needs, all of them
+    /// Required scopes, all of them
     #[schema(format = "scope")]
     scopes: Vec<String>,
-    /// Anybody may, without a credential
+    /// Whether requests need no credential
     public: bool,
 }
 
@@ -35,23 +35,23 @@ pub struct Rule {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateRule {
-    /// Such as `GET`; any if left out
+    /// HTTP method, such as `GET`; any by default
     #[schema(format = "method")]
     pub(super) method: Option<String>,
-    /// Such as `/v1/users/{id}`, or `/v1/files/*` for whatever is below it
+    /// Path pattern, such as `/v1/users/{id}`, or `/v1/files/*` for everything below it
     #[schema(format = "route")]
     pub(super) path: String,
-    /// Scopes it needs, all of them
+    /// Required scopes, all of them
     #[serde(default)]
     #[schema(format = "scope")]
     pub(super) scopes: Vec<String>,
-    /// Anybody may, without a credential; then it has no scopes
+    /// Whether requests need no credential. A public rule has no scopes
     #[serde(default)]
     pub(super) public: bool,
-    /// It is evaluated first
+    /// Whether to insert it before all other rules
     #[serde(default)]
     pub(super) first: bool,
-    /// Id of the rule before which it is evaluated; without this and `first`, after all others. Not with `first`
+    /// Id of the rule to insert it before. By default it is inserted after all others. Not with `first`
     #[schema(format = "id")]
     pub(super) before: Option<String>,
 }
@@ -60,17 +60,17 @@ pub struct CreateRule {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRule {
-    /// Such as `GET`; any if left out
+    /// HTTP method, such as `GET`; any by default
     #[schema(format = "method")]
     pub(super) method: Option<String>,
-    /// Such as `/v1/users/{id}`, or `/v1/files/*` for whatever is below it
+    /// Path pattern, such as `/v1/users/{id}`, or `/v1/files/*` for everything below it
     #[schema(format = "route")]
     pub(super) path: String,
-    /// Scopes it needs, all of them: of this API, or among `create_scopes`
+    /// Required scopes, all of them: of this API, or among `create_scopes`
     #[serde(default)]
     #[schema(format = "scope")]
     pub(super) scopes: Vec<String>,
-    /// Anybody may, without a credential; then it has no scopes
+    /// Whether requests need no credential. A public rule has no scopes
     #[serde(default)]
     pub(super) public: bool,
 }
@@ -117,16 +117,16 @@ pub struct RuleChange {
     /// `added`, `removed`, `changed` or `moved`
     #[schema(format = "rule-fate")]
     change: &'static str,
-    /// Such as `GET`, or `*` for any
+    /// HTTP method, such as `GET`, or `*` for any
     #[schema(format = "stored-method")]
     method: String,
-    /// Such as `/v1/users/{id}` or `/v1/files/*`
+    /// Path pattern, such as `/v1/users/{id}` or `/v1/files/*`
     #[schema(format = "route")]
     path: String,
-    /// Scopes it needs, all of them
+    /// Required scopes, all of them
     #[schema(format = "scope")]
     scopes: Vec<String>,
-    /// Anybody may, without a credential
+    /// Whether requests need no credential
     public: bool,
     /// What it needed, if that changes
     before: Option<RuleBefore>,

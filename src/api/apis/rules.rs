@@ -61,7 +61,7 @@ pub async fn add(
 impl CreateRule {
     fn place(&self) -> Result<RulePlace, Error> {
         match (&self.before, self.first) {
-            (Some(_), true) => Err(Error::invalid_request("a rule is first or before another, not both")),
+            (Some(_), true) => Err(Error::invalid_request("first and before cannot be combined")),
             (Some(id), false) => Ok(RulePlace::Before(id.clone())),
             (None, true) => Ok(RulePlace::First),
             (None, false) => Ok(RulePlace::Last),
@@ -131,18 +131,18 @@ pub async fn test(
     let api: Api = find(&app, &id)?;
     let (method, path) = (query.get("method").unwrap_or("GET"), query.get("path").unwrap_or("/"));
     if !rules::is_method(method) {
-        return Err(Error::invalid_request("method is one such as GET").into());
+        return Err(Error::invalid_request("method must be an HTTP method, such as GET").into());
     }
     Ok(reply::json(&TestedRequest::of(&rules::explain(&api, method, path), method, path)))
 }
 
 /// Remove a rule
 ///
-/// Without rules, every credential for an API passes everywhere: its last one goes only with `open=yes`.
+/// Without rules, every credential for an API may call every path, so its last rule is only removed with `open=yes`.
 #[utoipa::path(delete, path = "/api/v1/apis/{id}/routes/{route}", tag = "apis",
     params(("id" = String, Path, format = "id"), ("route" = String, Path, format = "id"),
         ("open" = Option<String>, Query, format = "yes")),
-    responses((status = 204, description = "It is gone"), (status = 409)))]
+    responses((status = 204, description = "Removed"), (status = 409)))]
 pub async fn remove(
     State(app): State<Arc<App>>,
     Admin(caller, ..): Admin<ApisWrite>,

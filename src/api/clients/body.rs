@@ -1,4 +1,4 @@
-//! Owns what is sent to and answered by `/api/v1/clients`.
+//! Owns the request and response bodies of `/api/v1/clients`.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,52 +14,52 @@ pub struct Client {
     /// `client_…`
     #[schema(format = "client-id")]
     pub(super) id: String,
-    /// Name to show
+    /// Display name
     #[schema(format = "name")]
     pub(super) name: String,
     /// `public` or `confidential`
     #[schema(format = "client-type")]
     pub(super) r#type: &'static str,
-    /// Where codes may go
+    /// Redirect URIs
     #[schema(max_items = 20, format = "redirect-uri")]
     pub(super) redirect_uris: Vec<String>,
-    /// The scopes it may ask for
+    /// Allowed scopes
     #[schema(format = "scope")]
     pub(super) scopes: Vec<String>,
-    /// What it may do at the token endpoint
+    /// Allowed grant types
     #[schema(format = "grant-type")]
     pub(super) grant_types: Vec<&'static str>,
-    /// How it proves itself
+    /// Client authentication method
     #[schema(format = "auth-method")]
     pub(super) auth_methods: Vec<&'static str>,
-    /// The user who registered it; none if the operator did
+    /// The user who registered it; null if the operator did
     #[schema(format = "user-id")]
     pub(super) user: Option<String>,
-    /// The API whose resource server it is
+    /// The API, if the client is its resource server
     #[schema(format = "api-id")]
     pub(super) api: Option<String>,
-    /// The operator's own: consent is not asked
+    /// Whether it is the operator's own app, for which users are not asked for consent
     pub(super) first_party: bool,
-    /// Whether a code needs PKCE
+    /// Whether PKCE is required
     pub(super) require_pkce: bool,
-    /// Seconds in which a repeated refresh gets the same successor again
+    /// Seconds in which a repeated refresh gets the same new token again
     #[schema(minimum = 0, maximum = 60)]
     pub(super) refresh_grace: i64,
-    /// Neither it nor the user who registered it is disabled
+    /// False if it, or the user who registered it, is disabled
     pub(super) active: bool,
     /// When it was registered
     #[schema(format = DateTime)]
     pub(super) created_at: String,
 }
 
-/// A new client, or a new secret: the only answer that ever shows the secret.
+/// A new client or a new secret. No other response shows the secret.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MadeClient {
     #[serde(flatten)]
     pub(super) made: Client,
     /// The secret of a confidential client. It is not shown again
     pub(super) client_secret: Option<String>,
-    /// When its other secrets end
+    /// When its other secrets stop working
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub(super) others_end_at: Option<String>,
@@ -79,53 +79,53 @@ impl MadeClient {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateClient {
-    /// Name to show on the consent page
+    /// Name shown on the consent page
     #[schema(format = "name")]
     pub(super) name: String,
-    /// `confidential` (if left out) or `public`
+    /// `confidential` (the default) or `public`
     #[schema(format = "client-type")]
     pub(super) r#type: Option<String>,
-    /// Where codes may go: https, http on loopback, or a private-use scheme; at least one for `authorization_code`
+    /// Redirect URIs: https, http on loopback, or a private-use scheme; `authorization_code` needs at least one
     #[serde(default)]
     #[schema(max_items = 20, format = "redirect-uri")]
     pub(super) redirect_uris: Vec<String>,
-    /// The scopes it may ask for: at least one; `["all"]` means every scope of the deployment's own APIs
+    /// Allowed scopes, at least one; `["all"]` means every scope of the deployment's own APIs
     #[serde(default)]
     #[schema(required = true, min_items = 1, format = "scope")]
     pub(super) scopes: Vec<String>,
-    /// The owner, by id or address; only an administrator may set it. By default you, or no owner if you are an administrator
+    /// The owner, by id or email; only an administrator may set it. Default: you, or no owner if you are an administrator
     #[schema(format = "who")]
     pub(super) user: Option<String>,
-    /// For administrators: what it may do; `authorization_code` and `refresh_token` if left out. No public client has
-    /// `client_credentials`
+    /// For administrators: allowed grant types; by default `authorization_code` and `refresh_token`. A public client
+    /// cannot have `client_credentials`
     #[schema(format = "grant-type")]
     pub(super) grant_types: Option<Vec<String>>,
-    /// For administrators: the one way it proves itself; a public client has `none`, a confidential one another
+    /// For administrators: client authentication method; `none` for a public client, another for a confidential one
     #[schema(format = "auth-method")]
     pub(super) auth_method: Option<String>,
-    /// For administrators: consent is not asked
+    /// For administrators: whether users are not asked for consent
     pub(super) first_party: Option<bool>,
-    /// For administrators: whether a code needs PKCE; only a confidential client can do without
+    /// For administrators: whether PKCE is required; a public client always needs it
     pub(super) require_pkce: Option<bool>,
-    /// For administrators: seconds, 0 to 60, in which a repeated refresh gets the same successor again
+    /// For administrators: seconds, 0 to 60, in which a repeated refresh gets the same new token again
     #[schema(minimum = 0, maximum = 60)]
     pub(super) refresh_grace: Option<i64>,
 }
 
-/// Changes of a client; what is left out stays.
+/// Changes to a client; members left out stay as they are.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeClient {
-    /// Name to show
+    /// Name shown on the consent page
     #[schema(format = "name")]
     pub(super) name: Option<String>,
-    /// Where codes may go
+    /// Redirect URIs
     #[schema(max_items = 20, format = "redirect-uri")]
     pub(super) redirect_uris: Option<Vec<String>>,
-    /// The scopes it may ask for
+    /// Allowed scopes
     #[schema(min_items = 1, format = "scope")]
     pub(super) scopes: Option<Vec<String>>,
-    /// For administrators: disabled, its tokens stop at once
+    /// For administrators: false disables the client, and its tokens stop working immediately
     pub(super) active: Option<bool>,
 }
 
@@ -133,17 +133,17 @@ pub struct ChangeClient {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateSecret {
-    /// Seconds for which the old secrets still work, at most 7 days; a day if left out
+    /// Seconds for which the old secrets keep working: at most 7 days, one day by default
     #[schema(minimum = 0, maximum = 604_800)]
     pub(super) overlap: Option<i64>,
 }
 
-/// Which clients.
+/// Filters of the list of clients.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ClientFilter {
-    /// Of this user, by id or address; for administrators, who else see everybody's
+    /// Clients of this user, by id or email; for administrators, who otherwise see all clients
     #[param(format = "who")]
     pub(super) user: Option<String>,
 }

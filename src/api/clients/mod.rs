@@ -1,5 +1,5 @@
-//! Owns `/api/v1/clients`: OAuth clients, one's own or for administrators all. What is done is
-//! `engine::clients`; who may register and change what is `engine::client_rules`.
+//! Owns `/api/v1/clients`: one's own OAuth clients, or all of them for administrators. The work is done in
+//! `engine::clients`; `engine::client_rules` decides who may change what.
 
 mod body;
 
@@ -50,7 +50,7 @@ pub async fn list(
 
 /// Register a client
 ///
-/// The answer shows the secret of a confidential client, once.
+/// The response shows the secret of a confidential client. It is not shown again.
 #[utoipa::path(post, path = "/api/v1/clients", tag = "clients", request_body = CreateClient,
     responses((status = 201, body = MadeClient)))]
 pub async fn create(
@@ -83,7 +83,7 @@ impl CreateClient {
             (None, true) => None,
             (user, _) => Some(caller.owner(app, user.as_deref()).await?.id),
         };
-        let words = |what: &str| Error::invalid_request(format!("{what} is not one this server knows"));
+        let words = |what: &str| Error::invalid_request(format!("unknown {what}"));
         let kind = match &self.r#type {
             Some(text) => ClientType::parse(text).ok_or_else(|| words("type"))?,
             None => ClientType::Confidential,
@@ -91,7 +91,7 @@ impl CreateClient {
         let grant_types = match self.grant_types {
             Some(given) => given
                 .iter()
-                .map(|text| GrantType::parse(text).ok_or_else(|| words("a grant type")))
+                .map(|text| GrantType::parse(text).ok_or_else(|| words("grant type")))
                 .collect::<Result<Vec<_>, _>>()?,
             None => vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
         };
@@ -125,7 +125,7 @@ pub async fn get(
 
 /// Change a client
 ///
-/// A redirect URI that is gone ends the codes sent to it.
+/// If a redirect URI is removed, codes already sent to it are revoked.
 #[utoipa::path(patch, path = "/api/v1/clients/{id}", tag = "clients", params(("id" = String, Path, format = "id")),
     request_body = ChangeClient, responses((status = 200, body = Client)))]
 pub async fn update(
@@ -146,9 +146,9 @@ pub async fn update(
     Ok(reply::json(&Client::from(caller.note_escalation(&app, changed)?.ok_or_else(no_client)?)))
 }
 
-/// Delete a client with everything issued to it
+/// Delete a client and everything issued to it
 #[utoipa::path(delete, path = "/api/v1/clients/{id}", tag = "clients", params(("id" = String, Path, format = "id")),
-    responses((status = 204, description = "It is gone")))]
+    responses((status = 204, description = "Deleted")))]
 pub async fn delete(
     State(app): State<Arc<App>>,
     Authorized(caller, ..): Authorized<ClientsWrite>,
@@ -162,7 +162,7 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Create a new secret; the old ones still work for a while
+/// Create a new secret; the old ones keep working for a while
 #[utoipa::path(post, path = "/api/v1/clients/{id}/secret", tag = "clients",
     params(("id" = String, Path, format = "id")),
     request_body = RotateSecret, responses((status = 201, body = MadeClient)))]

@@ -1,4 +1,4 @@
-//! Owns what is sent to and answered by `/api/v1/keys`.
+//! Owns the request and response bodies of `/api/v1/keys`.
 
 use std::fmt;
 
@@ -13,24 +13,24 @@ use crate::{
     },
 };
 
-/// An API key, as its owner sees it. The key itself was shown once.
+/// An API key, as its owner sees it. The key itself was shown only once.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Key {
     /// `key_…`
     #[schema(format = "key-id")]
     pub id: String,
-    /// Whose it is
+    /// The owner
     #[schema(format = "user-id")]
     pub user: String,
-    /// What it is for
+    /// What the key is for
     #[schema(format = "name")]
     pub name: String,
-    /// How it begins and ends, by which its owner tells it from others
+    /// How it begins and ends, so that its owner recognizes it
     pub hint: String,
-    /// What it may do
+    /// Scopes
     #[schema(format = "scope")]
     pub scopes: Vec<String>,
-    /// `live`, `test`, or another name the deployment configures
+    /// `live`, `test`, or another configured name
     #[schema(format = "environment")]
     pub environment: String,
     /// `prefixed`, `uuid` or `imported`
@@ -42,63 +42,63 @@ pub struct Key {
     /// The project it belongs to
     #[schema(format = "project-id")]
     pub project: Option<String>,
-    /// A plan of its own
+    /// The key's own plan
     #[schema(format = "name")]
     pub plan: Option<String>,
-    /// Networks it may be used from; none means any
+    /// Allowed networks; empty means any
     #[schema(format = "network")]
     pub networks: Vec<String>,
-    /// When it was made
+    /// When it was created
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// When it ends by itself
+    /// When it expires
     #[schema(format = DateTime)]
     pub expires_at: Option<String>,
     /// When it was revoked
     #[schema(format = DateTime)]
     pub revoked_at: Option<String>,
-    /// When it was last accepted, as far as it is written down: at most 10 seconds late
+    /// When it was last accepted, at most 10 seconds out of date
     #[schema(format = DateTime)]
     pub last_used_at: Option<String>,
-    /// From which address
+    /// Address of the last accepted request
     #[schema(format = "address")]
     pub last_address: Option<String>,
-    /// By which `User-Agent`
+    /// `User-Agent` of the last accepted request
     pub last_agent: Option<String>,
 }
 
-/// A key with the places it was used from.
+/// A key with the networks it was used from.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct KeyDetail {
     #[serde(flatten)]
     pub(super) key: Key,
-    /// Where it was used, newest first: a /24 of IPv4, a /48 of IPv6
+    /// Networks it was used from, newest first: a /24 of IPv4, a /48 of IPv6
     pub(super) seen_from: Vec<Place>,
 }
 
-/// A place a key was used from.
+/// A network a key was used from.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Place {
     /// In CIDR notation
     #[schema(format = "network")]
     pub(super) network: String,
-    /// When first
+    /// First use
     #[schema(format = DateTime)]
     pub(super) first_seen: String,
 }
 
-/// A new key: the only answer that ever shows it.
+/// A new key. No other response shows it.
 #[derive(Serialize, ToSchema)]
 pub struct MadeKey {
     #[serde(flatten)]
     pub(super) made: Key,
     /// The key. It is not shown again
     pub(super) key: String,
-    /// The key it takes the place of
+    /// The key it replaces
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = "key-id")]
     pub(super) replaces: Option<String>,
-    /// When that one ends
+    /// When the replaced key stops working
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub(super) old_ends_at: Option<String>,
@@ -122,78 +122,78 @@ impl MadeKey {
     }
 }
 
-/// A key to make. It is never wider than the credential that makes it.
+/// A key to create. It can never do more than the credential that creates it.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateKey {
-    /// Whose it will be, by id or address, for administrators to choose; else your own
+    /// The owner, by id or email; only an administrator may set it. Default: you
     #[schema(format = "who")]
     pub(super) user: Option<String>,
-    /// What it is for
+    /// What the key is for
     #[schema(format = "name")]
     pub(super) name: Option<String>,
-    /// What it may do: at least one; `["all"]` means every scope of the deployment's own APIs
+    /// Scopes, at least one; `["all"]` means every scope of the deployment's own APIs
     #[serde(default)]
     #[schema(required = true, min_items = 1, format = "scope")]
     pub(super) scopes: Vec<String>,
-    /// The project it will belong to, by id: one of its owner's
+    /// Id of one of the owner's projects
     #[schema(format = "id")]
     pub(super) project: Option<String>,
-    /// The first that the deployment configures if left out, which is `live` unless it says otherwise
+    /// The environment; by default the first configured, which is `live` unless configured otherwise
     #[schema(format = "environment")]
     pub(super) environment: Option<String>,
-    /// Networks it may be used from, such as `192.0.2.0/24`; none means any
+    /// Allowed networks, such as `192.0.2.0/24`; empty means any
     #[schema(max_items = 50, format = "network")]
     pub(super) networks: Option<Vec<String>>,
-    /// A plan of its own, for administrators to choose
+    /// The key's own plan; only an administrator may set it
     #[schema(format = "name")]
     pub(super) plan: Option<String>,
-    /// Seconds until it ends by itself; never if left out
+    /// Seconds until it expires; never by default
     #[schema(minimum = 1, maximum = 315_360_000)]
     pub(super) expires_in: Option<i64>,
 }
 
-/// Changes of a key; what is left out stays.
+/// Changes to a key; members left out stay as they are.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeKey {
-    /// What it is for
+    /// What the key is for
     #[schema(format = "name")]
     pub(super) name: Option<String>,
-    /// Networks it may be used from; an empty list means any
+    /// Allowed networks; empty means any
     #[schema(max_items = 50, format = "network")]
     pub(super) networks: Option<Vec<String>>,
-    /// Seconds from now until it ends: sooner than so far
+    /// Seconds from now until it expires; can only shorten its lifetime
     #[schema(minimum = 1, maximum = 315_360_000)]
     pub(super) expires_in: Option<i64>,
 }
 
-/// How a key is rotated.
+/// How to rotate a key.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotate {
-    /// Seconds for which the old key still works, at most 30 days; a day if left out
+    /// Seconds for which the old key keeps working: at most 30 days, one day by default
     #[schema(minimum = 0, maximum = 2_592_000)]
     pub(super) overlap: Option<i64>,
 }
 
-/// Nothing is asked for.
+/// An empty object.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-/// Which keys.
+/// Filters of the list of keys.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct KeyFilter {
-    /// Of this user, by id or address; for administrators, who else see everybody's
+    /// Keys of this user, by id or email; for administrators, who otherwise see all keys
     #[param(format = "who")]
     pub(super) user: Option<String>,
-    /// Of this project
+    /// Keys of this project
     #[param(format = "id")]
     pub(super) project: Option<String>,
-    /// For this environment
+    /// Keys for this environment
     pub(super) environment: Option<String>,
     /// `active`, `expired` or `revoked`
     #[param(value_type = Option<String>, format = "key-status")]

@@ -1,4 +1,4 @@
-//! Owns `/api/v1/keys`: requests about keys and their answers. What is done is `engine::keys`.
+//! Owns `/api/v1/keys`: requests and responses. The work is done in `engine::keys`.
 
 mod body;
 
@@ -59,7 +59,8 @@ pub async fn list(
 
 /// Create a key
 ///
-/// The answer shows the key, once. It has at most the scopes, the networks and the lifetime of the credential that makes it.
+/// The response shows the key; it is not shown again. A key has at most the scopes, networks and lifetime of the
+/// credential that creates it.
 #[utoipa::path(post, path = "/api/v1/keys", tag = "keys", request_body = CreateKey,
     responses((status = 201, body = MadeKey)))]
 pub async fn create(
@@ -112,8 +113,8 @@ pub async fn get(
 
 /// Change a key
 ///
-/// Its name, the networks it may be used from, and its end, which can only come sooner. A key that may be used from some
-/// networks alone widens none.
+/// Its name, its networks, and its expiry, which can only be made earlier. A key that is limited to networks cannot
+/// widen them.
 #[utoipa::path(patch, path = "/api/v1/keys/{id}", tag = "keys",
     params(("id" = String, Path, format = "id")), request_body = ChangeKey,
     responses((status = 200, body = Key)))]
@@ -130,7 +131,7 @@ pub async fn update(
     Ok(reply::json(&Key::of(caller.info.now, changed)))
 }
 
-/// Revoke a key at once
+/// Revoke a key immediately
 #[utoipa::path(post, path = "/api/v1/keys/{id}/revoke", tag = "keys",
     params(("id" = String, Path, format = "id")), request_body = Nothing,
     responses((status = 200, body = Key)))]
@@ -150,7 +151,7 @@ pub async fn revoke(
     once.run(work).await
 }
 
-/// Rotate a key: a new one like it, and the old one still works for a while
+/// Rotate a key: replace it by a new one like it; the old one keeps working for a while
 #[utoipa::path(post, path = "/api/v1/keys/{id}/rotate", tag = "keys",
     params(("id" = String, Path, format = "id")), request_body = Rotate,
     responses((status = 201, body = MadeKey)))]
@@ -163,7 +164,7 @@ pub async fn rotate(
     replace(&app, &caller, idempotency_key, &id, sent.overlap.unwrap_or(86_400)).await
 }
 
-/// Regenerate a key: a new one like it, and the old one ends at once
+/// Regenerate a key: replace it by a new one like it; the old one stops working immediately
 #[utoipa::path(post, path = "/api/v1/keys/{id}/regenerate", tag = "keys",
     params(("id" = String, Path, format = "id")), request_body = Nothing,
     responses((status = 201, body = MadeKey)))]
@@ -193,7 +194,7 @@ async fn replace(
     once.run(work).await
 }
 
-/// The key with this id, if the caller may see it with the credential it came with.
+/// The key with this id, if the caller may see it with the credential used.
 pub(super) async fn within_reach(app: &App, caller: &Caller, id: &str) -> Result<ApiKey, Problem> {
     let key = visible(app, caller, id).await?;
     caller.note_escalation(app, caller.bounds().reaches_project(key.project_id.as_deref()))?;
@@ -210,7 +211,7 @@ async fn visible_project(app: &App, caller: &Caller, id: &str) -> Result<Option<
     Ok(app.store.find_project(id).await?.filter(|project| caller.sees(&project.user_id)))
 }
 
-/// The project of this id, if it is the owner's.
+/// The project with this id, if it is the owner's.
 async fn own_project(app: &App, caller: &Caller, id: &str, owner: &str) -> Result<Project, Problem> {
     let project = visible_project(app, caller, id).await?.filter(|project| project.user_id == owner);
     Ok(project.ok_or_else(|| Error::invalid_request("there is no such project"))?)
@@ -221,5 +222,5 @@ fn networks(list: Option<Vec<String>>) -> Result<Option<Networks>, Error> {
 }
 
 fn has_ended() -> Problem {
-    Error::new(ErrorCode::Conflict, "this key has ended: make a new one").into()
+    Error::new(ErrorCode::Conflict, "this key has expired or was revoked; create a new one").into()
 }

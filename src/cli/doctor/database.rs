@@ -8,14 +8,14 @@ use crate::{
     store::{Error as StoreError, Schema, SigningKeyRow, Store},
 };
 
-/// A clock this far from another is wrong, in seconds; the server refuses to start this far behind its own rows.
+/// A clock that differs by this much fails, in seconds; the server refuses to start this far behind its own rows.
 const SKEW_FAIL: i64 = 300;
 const SKEW_WARN: i64 = 5;
 const DAY: i64 = 86_400;
-/// A backup older than this is worth a word, in days.
+/// A backup older than this is a warning, in days.
 const BACKUP_DAYS: i64 = 7;
 
-/// What could be read of the database.
+/// What could be read from the database.
 #[derive(Debug)]
 pub(super) struct OpenedDatabase {
     now: Timestamp,
@@ -33,13 +33,13 @@ struct Contents {
     fingerprint: Option<String>,
     newest: Option<Timestamp>,
     backup: Option<Timestamp>,
-    /// What can be read only where the schema is the one this program knows.
+    /// What can be read only if the schema is the one this program uses.
     rows: Option<Rows>,
 }
 
 #[derive(Debug)]
 struct Rows {
-    /// Whether there is a user, and an API.
+    /// Whether there are users, and APIs.
     has: [bool; 2],
     keys: Vec<SigningKeyRow>,
 }
@@ -56,13 +56,13 @@ impl OpenedDatabase {
         }
     }
 
-    /// Ids of the signing keys, where they are known.
+    /// The ids of the signing keys, if they could be read.
     pub(super) fn kids(&self) -> Option<Vec<String>> {
         let rows = self.read.as_ref().ok()?.rows.as_ref()?;
         Some(rows.keys.iter().map(|key| key.kid.clone()).collect())
     }
 
-    /// Database, schema, what is in it, master key and signing keys.
+    /// Database, schema, first steps, master key and signing keys.
     pub(super) fn checks(&self) -> Vec<Finding> {
         let contents = match &self.read {
             Ok(contents) => contents,
@@ -84,18 +84,18 @@ impl OpenedDatabase {
         let master = match &self.master {
             Ok(master) => master,
             Err(error) => {
-                return Finding::fail(check, error.description.clone(), "Restore it from your copy");
+                return Finding::fail(check, error.description.clone(), "Restore the master key from your copy");
             }
         };
         let known = contents.and_then(|contents| contents.fingerprint.as_ref());
         match (known, master.fingerprint()) {
-            (None, _) => Finding::ok(check, "set, and not checked against a database"),
+            (None, _) => Finding::ok(check, "configured, but not checked against a database"),
             (Some(known), Ok(own)) if *known == own => {
-                Finding::ok(check, "the one this database was created with; keep a copy apart from the backups")
+                Finding::ok(check, "matches this database; keep a copy separate from the backups")
             }
             (Some(_), _) => {
-                let todo = "Restore the right one: this database cannot be used with another";
-                Finding::fail(check, "this database was created with another master key", todo)
+                let todo = "Restore the original master key; this database cannot be used with another";
+                Finding::fail(check, "the master key does not match this database", todo)
             }
         }
     }
@@ -106,31 +106,31 @@ impl OpenedDatabase {
         let sealed = keys.iter().filter(|key| master.open(Purpose::SigningKeys, &key.kid, &key.sealed).is_err());
         let sealed = sealed.count();
         if sealed > 0 {
-            let found = format!("{sealed} of {} cannot be opened with this master key", keys.len());
+            let found = format!("{sealed} of {} cannot be decrypted with this master key", keys.len());
             return Finding::fail(check, found, "Restore the master key they were created with");
         }
         let Some(newest) = keys.iter().map(|key| key.active_from).max() else {
-            return Finding::ok(check, "none yet: the first start creates one");
+            return Finding::ok(check, "none yet; the first start creates one");
         };
         let days = (self.now.seconds() - newest.seconds()).max(0) / DAY;
-        let found = format!("{}, the newest signing for {days} d", keys.len());
+        let found = format!("{}, the newest in use for {days} d", keys.len());
         if self.now > newest.plus_seconds(self.lifetime_seconds + DAY) {
-            return Finding::warn(check, found, "It should have been rotated: is `grantd serve` running?");
+            return Finding::warn(check, found, "It should have been rotated; check that `grantd serve` is running");
         }
         Finding::ok(check, found)
     }
 
-    /// The clock against the newest row, and against the server's where that answered (`skew`, in seconds).
+    /// Compares the clock with the newest row, and with the server's if that answered (`skew`, in seconds).
     pub(super) fn clock(&self, skew: Option<i64>) -> Finding {
         let check = "clock";
         let newest = self.read.as_ref().ok().and_then(|contents| contents.newest);
         let behind = newest.map_or(0, |newest| newest.seconds() - self.now.seconds());
-        let todo = "Set the clock of this machine, and let NTP keep it";
+        let todo = "Set this machine's clock, and keep it synchronized with NTP";
         if behind > SKEW_FAIL {
-            return Finding::fail(check, format!("{behind} s behind the newest entry of the database"), todo);
+            return Finding::fail(check, format!("{behind} s behind the newest entry in the database"), todo);
         }
         let Some(skew) = skew else {
-            return Finding::ok(check, "not behind the database; no server to compare it with");
+            return Finding::ok(check, "not behind the database; there is no server to compare with");
         };
         let found = format!("{} s {} the server's", skew.abs(), if skew < 0 { "behind" } else { "ahead of" });
         match skew.abs() {
@@ -140,19 +140,19 @@ impl OpenedDatabase {
         }
     }
 
-    /// How old the newest backup is.
+    /// The age of the newest backup.
     pub(super) fn backup(&self) -> Finding {
         let check = "backup";
         if !self.is_embedded {
-            return Finding::ok(check, "not checked: grantd does not know of backups made with PostgreSQL's own tools");
+            return Finding::ok(check, "not checked: grantd cannot see backups taken with PostgreSQL's own tools");
         }
         let Ok(contents) = &self.read else { return unknown(check) };
         let Some(at) = contents.backup else {
-            let todo = "Run `grantd backup FILE` every day; a copy of the file of a running server is none";
-            return Finding::warn(check, "none was ever taken by `grantd backup`", todo);
+            let todo = "Run `grantd backup FILE` every day; copying the file of a running server is not a backup";
+            return Finding::warn(check, "`grantd backup` was never run", todo);
         };
         let days = (self.now.seconds() - at.seconds()).max(0) / DAY;
-        let found = format!("the newest is of {} ({days} d ago)", at.rfc3339());
+        let found = format!("the newest is from {} ({days} d ago)", at.rfc3339());
         if days >= BACKUP_DAYS {
             return Finding::warn(check, found, "Run `grantd backup FILE` every day");
         }
@@ -167,14 +167,14 @@ fn unknown(check: &'static str) -> Finding {
 async fn read(config: &Config) -> Result<Contents, Finding> {
     let (check, place) = ("database", place(config));
     if let Err(error) = context::must_exist(config) {
-        return Err(Finding::fail(check, error.description, "Run this where the database is"));
+        return Err(Finding::fail(check, error.description, "Run this command where the database is"));
     }
     let failed = |error: StoreError| {
         let why = match error {
             StoreError::Unavailable(why) | StoreError::Setup(why) | StoreError::Bug(why) => why,
             error => error.to_string(),
         };
-        let todo = "Check that it exists, that this user may open it and that it belongs to grantd";
+        let todo = "Check that it exists, that this user may open it and that it is a grantd database";
         Finding::fail(check, format!("{place} cannot be read: {why}"), todo)
     };
     let store = Store::look(config.database.expose()).await.map_err(failed)?;
@@ -199,7 +199,7 @@ async fn read(config: &Config) -> Result<Contents, Finding> {
     })
 }
 
-/// Where the database is, without a password.
+/// The database's location, without a password.
 fn place(config: &Config) -> String {
     match (config.database.file(), url::Url::parse(config.database.expose())) {
         (Some(file), _) => file.display().to_string(),
@@ -212,12 +212,12 @@ fn schema(schema: &Schema) -> Finding {
     let check = "schema";
     let found = format!("version {}", schema.version);
     if schema.version > schema.newest_known {
-        let known = format!("{found}, which this grantd ({}) does not know", env!("CARGO_PKG_VERSION"));
+        let known = format!("{found}, which is newer than this grantd ({})", env!("CARGO_PKG_VERSION"));
         return Finding::fail(check, known, "Run a newer grantd");
     }
     if schema.missing > 0 {
         let found = format!("{found}; migrations not applied: {}", schema.missing);
-        return Finding::warn(check, found, "Take a backup; the next `grantd serve` brings it up to date");
+        return Finding::warn(check, found, "Take a backup; the next `grantd serve` applies them");
     }
     Finding::ok(check, found)
 }

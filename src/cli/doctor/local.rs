@@ -1,4 +1,4 @@
-//! Owns the checks of this machine: configuration, disk, write-ahead log, proxies, modes of files. Opens no database.
+//! Owns the checks of this machine: configuration, disk, write-ahead log, proxies, file modes. Opens no database.
 
 use std::{
     fs, io,
@@ -9,13 +9,13 @@ use super::{Finding, Global, files};
 use crate::config::Config;
 
 const MIB: u64 = 1 << 20;
-/// Less free than this and writes are about to fail.
+/// With less free space than this, writes are about to fail.
 const FREE_FAIL: u64 = 100 * MIB;
 const FREE_WARN: u64 = 1024 * MIB;
-/// SQLite checkpoints the log at 32 MiB at the latest; a longer one is held open by a reader, or no checkpoint runs.
+/// SQLite checkpoints the log at 32 MiB at the latest. If it is longer, a reader holds it open or no checkpoint runs.
 const LOG_WARN: u64 = 128 * MIB;
 
-/// That it could be read is why this runs at all.
+/// The configuration was read, or this would not run; only warnings and the issuer are checked.
 pub(super) fn configuration(config: &Config) -> Finding {
     let check = "configuration";
     if !config.warnings.is_empty() {
@@ -24,15 +24,15 @@ pub(super) fn configuration(config: &Config) -> Finding {
     if config.issuer.is_https() {
         return Finding::ok(check, format!("issuer {}, listening on {}", config.issuer, config.listen));
     }
-    let todo = "That will do for a trial. Set issuer to the https URL that people will use";
-    Finding::warn(check, format!("the issuer {} is http on this machine", config.issuer), todo)
+    let todo = "That is enough to try grantd. In production, set issuer to the public https URL";
+    Finding::warn(check, format!("the issuer {} is http, on this machine", config.issuer), todo)
 }
 
-/// Free space where the database grows.
+/// Free space where the database is.
 pub(super) fn disk(config: &Config) -> Finding {
     let check = "disk";
     let Some(file) = config.database.file() else {
-        return Finding::ok(check, "not checked: PostgreSQL has its own disk");
+        return Finding::ok(check, "not checked: PostgreSQL manages its own disk");
     };
     let folder = folder_of(file);
     let free = match rustix::fs::statvfs(folder.as_path()) {
@@ -48,8 +48,8 @@ pub(super) fn disk(config: &Config) -> Finding {
 fn space(free: u64, folder: &Path) -> Finding {
     let (check, found) = ("disk", format!("{} MiB free in {}", free / MIB, folder.display()));
     match free {
-        ..FREE_FAIL => Finding::fail(check, found, "Make room: writes are about to fail"),
-        FREE_FAIL..FREE_WARN => Finding::warn(check, found, "Make room, or move the database"),
+        ..FREE_FAIL => Finding::fail(check, found, "Free some space; writes are about to fail"),
+        FREE_FAIL..FREE_WARN => Finding::warn(check, found, "Free some space, or move the database"),
         _ => Finding::ok(check, found),
     }
 }
@@ -57,27 +57,27 @@ fn space(free: u64, folder: &Path) -> Finding {
 /// Whether the log is checkpointed into the database.
 pub(super) fn write_ahead_log(config: &Config) -> Finding {
     let check = "write-ahead log";
-    let Some(file) = config.database.file() else { return Finding::ok(check, "not checked: PostgreSQL keeps its own") };
+    let Some(file) = config.database.file() else { return Finding::ok(check, "not checked: PostgreSQL has its own") };
     let bytes = fs::metadata(beside(file, "-wal")).map_or(0, |log| log.len());
     let found = if bytes == 0 { "empty".to_owned() } else { format!("{} KiB", bytes.div_ceil(1024)) };
     if bytes < LOG_WARN {
         return Finding::ok(check, found);
     }
-    let todo = "It is not checkpointed: look for a program that keeps the database open, then restart grantd";
+    let todo = "It is not being checkpointed; close other programs that have the database open, then restart grantd";
     Finding::warn(check, found, todo)
 }
 
-/// The caller's address is known only if the proxy in front is trusted.
+/// Whether a proxy in front is trusted; otherwise the callers' addresses are unknown.
 pub(super) fn trusted_proxies(config: &Config) -> Finding {
     let check = "trusted proxies";
     if let Some(missing) = config.missing_proxy() {
-        return Finding::warn(check, missing, "Let the proxy send X-Forwarded-For, too");
+        return Finding::warn(check, missing, "Also make the proxy send X-Forwarded-For");
     }
     let networks: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
-    Finding::ok(check, if networks.is_empty() { "none, and none is needed".to_owned() } else { networks.join(", ") })
+    Finding::ok(check, if networks.is_empty() { "none, and none needed".to_owned() } else { networks.join(", ") })
 }
 
-/// Whether only their owner can read the files that hold secrets.
+/// Whether files with secrets are readable only by their owner.
 pub(super) fn file_modes(global: &Global, config: &Config) -> Finding {
     let mut holders = vec![PathBuf::from("demo.env")];
     if let Some(database) = config.database.file() {
@@ -93,10 +93,10 @@ pub(super) fn file_modes(global: &Global, config: &Config) -> Finding {
     let open: Vec<String> =
         holders.iter().filter(|file| files::is_open(file)).map(|file| file.display().to_string()).collect();
     if open.is_empty() {
-        return Finding::ok("file modes", "what holds secrets is readable by its owner alone");
+        return Finding::ok("file modes", "only their owner can read the files with secrets");
     }
     let open = open.join(" ");
-    Finding::fail("file modes", format!("others can read {open}"), format!("chmod 600 {open}"))
+    Finding::fail("file modes", format!("other users can read {open}"), format!("chmod 600 {open}"))
 }
 
 /// Whether a line of the configuration sets a secret, or a URL with a password.
@@ -121,14 +121,14 @@ mod tests {
     use super::{super::Verdict, *};
 
     #[test]
-    fn little_space_is_told_and_almost_none_fails() {
+    fn low_disk_space_warns_and_almost_none_fails() {
         for (free, verdict) in [(99 * MIB, Verdict::Fail), (100 * MIB, Verdict::Warn), (1024 * MIB, Verdict::Ok)] {
             assert_eq!(space(free, Path::new("/data")).verdict, verdict);
         }
     }
 
     #[test]
-    fn lines_with_a_secret_are_told_from_others() {
+    fn configuration_lines_with_secrets_are_recognized() {
         for line in ["master_key = \"abc\"", "url = \"smtps://me:pw@mail.example.com\"", " metrics_token='x'"] {
             assert!(holds_secret(line), "{line}");
         }

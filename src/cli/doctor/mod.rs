@@ -1,4 +1,4 @@
-//! Owns `grantd doctor`: one line per check with what it found and what to do, then a verdict. Creates and changes nothing.
+//! Owns `grantd doctor`: one line per check with its result and what to do, then a verdict. Changes nothing.
 
 mod database;
 mod local;
@@ -28,7 +28,7 @@ impl Verdict {
     }
 }
 
-/// What one check found, in a sentence, and what to do about it in another.
+/// What one check found, and what to do about it.
 #[derive(Clone, Debug)]
 struct Finding {
     check: &'static str,
@@ -58,7 +58,7 @@ impl Finding {
 pub async fn run(global: &Global) -> Result<(), Error> {
     let findings = match context::config(global, &[]) {
         Ok(config) => {
-            // First: whoever closes the database last folds the log in.
+            // First, because closing the database checkpoints the log.
             let log = local::write_ahead_log(&config);
             let opened = OpenedDatabase::look(&config, Clock::system().now()).await;
             let kids = opened.kids();
@@ -71,7 +71,7 @@ pub async fn run(global: &Global) -> Result<(), Error> {
             findings
         }
         Err(error) => {
-            let todo = "Correct it; `grantd config` prints every setting with its default. Nothing else was checked";
+            let todo = "Correct it (`grantd config` prints every setting with its default); nothing else was checked";
             vec![Finding::fail("configuration", error.description, todo)]
         }
     };
@@ -90,17 +90,13 @@ fn report(global: &Global, findings: &[Finding]) -> Result<(), Error> {
         output::line(&json!({ "verdict": worst.as_str(), "checks": checks }).to_string())?;
     } else {
         for Finding { check, verdict, found, todo } in findings {
-            // One line a check, whatever a library's own words look like.
+            // One line per check, even if a library's message has several.
             let words = if todo.is_empty() { format!("{found}.") } else { format!("{found}. {todo}.") };
             let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
             output::line(&format!("{:<4}  {check:<15}  {words}", verdict.as_str()))?;
         }
         let (ok, warned) = (count(Verdict::Ok), count(Verdict::Warn));
-        output::line(&format!(
-            "{}: of {} checks {ok} ok, {warned} warn, {failed} fail",
-            worst.as_str(),
-            findings.len()
-        ))?;
+        output::line(&format!("{}: {} checks: {ok} ok, {warned} warn, {failed} fail", worst.as_str(), findings.len()))?;
     }
     if failed == 0 {
         return Ok(());

@@ -1,5 +1,5 @@
-//! Owns the checks that go out: the issuer's own address, mail, the shared limits. Each ends by itself within seconds, and
-//! none changes anything where it goes.
+//! Owns the checks over the network: the issuer's address, mail, shared limits. Each has a timeout of seconds, and
+//! none changes anything.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::{
     model::clock::{Clock, Timestamp},
 };
 
-/// Longest wait for one of them.
+/// Timeout of each check.
 const WAIT: Duration = Duration::from_secs(5);
 /// Longest document read, in bytes.
 const DOCUMENT_MAX: usize = 65_536;
 
-/// Whether who answers at the issuer is this deployment: its signing keys are the database's (`kids`). And by how many
-/// seconds this machine's clock is ahead of its.
+/// Whether the server at the issuer is this deployment, that is, has this database's signing keys (`kids`). Also returns by
+/// how many seconds this machine's clock is ahead of that server's.
 pub(super) async fn issuer(config: &Config, kids: Option<Vec<String>>) -> (Finding, Option<i64>) {
     let (check, issuer) = ("issuer", &config.issuer);
     let todo = "Start `grantd serve`, and check DNS, the proxy and the certificate";
@@ -32,26 +32,27 @@ pub(super) async fn issuer(config: &Config, kids: Option<Vec<String>>) -> (Findi
     };
     let skew = answer.date.map(|date| Clock::system().now().seconds() - date.seconds());
     if answer.issuer != **issuer {
-        let found = format!("the server at {issuer} says that its issuer is {:?}", answer.issuer);
+        let found = format!("the server at {issuer} reports the issuer {:?}", answer.issuer);
         return (Finding::fail(check, found, "Set the same issuer on both, or correct the DNS name"), skew);
     }
     let finding = match kids {
         None => {
-            let found = format!("{issuer} answers; without the database it is not known whether it is this deployment");
-            Finding::warn(check, found, "Fix what failed for the database, then run this again")
+            let found =
+                format!("{issuer} answers; without the database, grantd cannot tell whether it is this deployment");
+            Finding::warn(check, found, "Fix the database check, then run this again")
         }
         Some(kids) if kids.iter().any(|kid| answer.kids.contains(kid)) => {
             Finding::ok(check, format!("{issuer} answers, with this database's signing keys"))
         }
         Some(_) => {
             let found = format!("another deployment answers at {issuer}: its signing keys are not this database's");
-            Finding::fail(check, found, "See which database that server has, and which --database names here")
+            Finding::fail(check, found, "Compare that server's database with the one configured here")
         }
     };
     (finding, skew)
 }
 
-/// What the server at the issuer says of itself.
+/// What the server at the issuer reports about itself.
 struct ServerFacts {
     issuer: String,
     kids: Vec<String>,
@@ -61,7 +62,7 @@ struct ServerFacts {
 async fn ask(config: &Config) -> Result<ServerFacts, String> {
     let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent("grantd doctor");
     if !config.issuer.is_https() {
-        // What is on this machine is asked on this machine.
+        // The server is on this machine, so a proxy from the environment must not be used.
         client = client.no_proxy();
     }
     let client = client.build().map_err(|error| causes(&error))?;
@@ -88,7 +89,7 @@ async fn ask(config: &Config) -> Result<ServerFacts, String> {
     Ok(ServerFacts { issuer: metadata["issuer"].as_str().unwrap_or_default().to_owned(), kids, date })
 }
 
-/// An error with what is behind it: "connection refused" stands at the end of the chain.
+/// An error with its causes: "connection refused" is at the end of the chain.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut next = error.source();
@@ -99,31 +100,33 @@ fn causes(error: &dyn std::error::Error) -> String {
     words
 }
 
-/// Whether mail could be sent: connects, greets and signs in, and sends none.
+/// Whether mail can be sent: connects and authenticates, but sends nothing.
 pub(super) async fn mail(config: &Config) -> Finding {
     let check = "mail";
-    let todo = "Correct mail.url, or see what the mail server's log says";
+    let todo = "Correct mail.url, or see the mail server's log";
     let mailer = match Mailer::new(&config.mail) {
         Ok(mailer) => mailer,
         Err(error) => return Finding::fail(check, error.description, todo),
     };
     match timeout(WAIT, mailer.test()).await {
-        Ok(None) => Finding::ok(check, "not configured: nobody is told by mail of a leaked key"),
-        Ok(Some(Err(error))) => Finding::fail(check, format!("no mail can be sent: {error}"), todo),
-        Err(_) => Finding::fail(check, "the mail server does not answer in time", todo),
-        Ok(Some(Ok(()))) if config.mail.from.contains("@localhost") => {
-            Finding::warn(check, format!("sent from {}, which most servers refuse", config.mail.from), "Set mail.from")
-        }
-        Ok(Some(Ok(()))) => Finding::ok(check, "the mail server accepts a connection as for a mail; none was sent"),
+        Ok(None) => Finding::ok(check, "not configured: owners of leaked keys are not notified"),
+        Ok(Some(Err(error))) => Finding::fail(check, format!("cannot send mail: {error}"), todo),
+        Err(_) => Finding::fail(check, "the mail server did not answer in time", todo),
+        Ok(Some(Ok(()))) if config.mail.from.contains("@localhost") => Finding::warn(
+            check,
+            format!("the sender is {}, which most servers refuse", config.mail.from),
+            "Set mail.from",
+        ),
+        Ok(Some(Ok(()))) => Finding::ok(check, "the mail server accepts connections; no mail was sent"),
     }
 }
 
-/// Whether the Redis answers in which nodes count together.
+/// Whether the Redis that nodes share for limits answers.
 pub(super) async fn shared_limits(config: &Config) -> Finding {
     let check = "shared limits";
     let url = config.limits.shared.expose_secret();
     if url.is_empty() {
-        return Finding::ok(check, "not configured: each node counts for itself");
+        return Finding::ok(check, "not configured: each node counts on its own");
     }
     match timeout(WAIT, ping(url)).await {
         Ok(Ok(_)) => Finding::ok(check, "Redis answers"),
@@ -132,7 +135,7 @@ pub(super) async fn shared_limits(config: &Config) -> Finding {
                 Ok(Err(error)) => error.to_string(),
                 _ => "no answer in time".to_owned(),
             };
-            let todo = "Start it, or correct limits.shared; until then limits.shared_failure says what counts";
+            let todo = "Start Redis, or correct limits.shared; until then limits.shared_failure applies";
             Finding::fail(check, format!("Redis cannot be reached: {why}"), todo)
         }
     }

@@ -15,29 +15,29 @@ use super::{
 };
 use crate::model::error::Error;
 
-/// Most APIs listed.
+/// Maximum number of APIs listed.
 const LIST_MAX: usize = 1000;
 
 #[derive(Debug, Args)]
 pub struct AddRoute {
     /// The API's slug
     slug: String,
-    /// Such as GET, or * for any
+    /// HTTP method, such as GET, or * for any
     #[arg(long, default_value = "*")]
     method: String,
-    /// Such as /v1/users/{id}, or /v1/files/* for whatever is below it
+    /// Path, such as /v1/users/{id}, or /v1/files/* for everything below it
     #[arg(long)]
     path: String,
-    /// A scope it needs; may repeat, then all are needed
+    /// Required scope; repeat to require several
     #[arg(long = "scope")]
     scopes: Vec<String>,
-    /// Anybody may, without a credential
+    /// Allow requests without a credential
     #[arg(long, conflicts_with = "scopes")]
     public: bool,
-    /// Evaluate this rule first [default: after them]
+    /// Evaluate this rule first [default: last]
     #[arg(long, conflicts_with = "before")]
     first: bool,
-    /// Ask it right before the rule with this id
+    /// Insert it before the rule with this id
     #[arg(long, value_name = "ID")]
     before: Option<String>,
 }
@@ -47,7 +47,7 @@ pub struct AddRoute {
 pub struct Routes {
     #[command(subcommand)]
     command: Option<RoutesCommand>,
-    /// The API's slug [default: every API's, with its slug]
+    /// The API's slug [default: all APIs]
     slug: Option<String>,
 }
 
@@ -62,9 +62,9 @@ enum RoutesCommand {
 
 #[derive(Debug, Args)]
 pub struct RemoveRoute {
-    /// The rule's id, as `api routes` shows it
+    /// The rule's id; see `api routes`
     id: String,
-    /// Also the API's last one, after which every credential for the API passes everywhere
+    /// Allow removing the last rule, after which any credential for the API may call every path
     #[arg(long)]
     open: bool,
 }
@@ -107,7 +107,7 @@ impl RemoveRoute {
         let rule = rules
             .iter()
             .find(|rule| rule["id"] == self.id.as_str())
-            .ok_or_else(|| Error::invalid_request("there is no such rule; `grantd api routes` shows them"))?;
+            .ok_or_else(|| Error::invalid_request("there is no such rule; `grantd api routes` lists them"))?;
         let slug = rule["api"].as_str().unwrap_or_default();
         let open = if self.open { "?open=yes" } else { "" };
         admin.send(Method::DELETE, &format!("/apis/{slug}/routes/{}{open}", self.id), &Value::Null).await?;
@@ -238,7 +238,7 @@ pub(super) async fn apis(admin: &Admin) -> Result<Listed, Error> {
     Ok(apis)
 }
 
-/// Every rule with its API's slug, in the order they are asked.
+/// Every rule with its API's slug, in the order of evaluation.
 async fn rules(admin: &Admin) -> Result<Vec<Value>, Error> {
     let mut found = Vec::new();
     for api in apis(admin).await?.items {

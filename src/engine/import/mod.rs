@@ -206,7 +206,7 @@ impl<W: Watch> Import<'_, W> {
             let fate = if self.options.dry_run { self.dry(digest, fate) } else { fate };
             match fate {
                 ImportOutcome::Imported => {}
-                ImportOutcome::Present => self.watch.left_out(*line, "the key is there already")?,
+                ImportOutcome::Present => self.watch.left_out(*line, "the key already exists")?,
                 ImportOutcome::Refused(reason) => self.watch.left_out(*line, &reason)?,
             }
         }

@@ -67,13 +67,13 @@ impl RowValidator<'_> {
             own.clone().filter(|text| !text.trim().is_empty()).or_else(|| other.clone())
         };
         let owner = given(&record.owner, &self.defaults.owner).ok_or("the owner is missing")?;
-        let owner = email::normalize(&owner).map_err(|_| "the owner is no e-mail address")?;
+        let owner = email::normalize(&owner).map_err(|_| "the owner is not an email address")?;
         let name = given(&record.name, &None).unwrap_or_else(|| "Imported key".to_owned());
         let name = text::name("the key's name", &name).map_err(|error| error.description)?;
         let scopes = given(&record.scopes, &self.defaults.scopes).ok_or("the scopes are missing")?;
         let environment = given(&record.environment, &None).unwrap_or_else(|| self.defaults.environment.clone());
         if !self.environments.contains(&environment) {
-            return Err("the environment is not one of this server's".into());
+            return Err("unknown environment".into());
         }
         let plan = given(&record.plan, &self.defaults.plan);
         if plan.as_ref().is_some_and(|plan| self.catalog.plans.find(plan).is_none()) {
@@ -105,20 +105,20 @@ impl RowValidator<'_> {
             (Some(key), None) => check_key(key, self.force_weak),
             // A hash reveals nothing about the strength of its input.
             (None, Some(sha256)) => {
-                let digest = Digest::read(sha256).ok_or("sha256 is 64 hexadecimal digits, or base64url")?;
+                let digest = Digest::read(sha256).ok_or("sha256 must be 64 hexadecimal digits, or base64url")?;
                 Ok(KeyMaterial { digest, prefix: String::new(), hint: String::new() })
             }
-            (None, None) => Err("key or sha256 is needed".into()),
-            (Some(_), Some(_)) => Err("key and sha256 are two: one is enough".into()),
+            (None, None) => Err("key or sha256 is required".into()),
+            (Some(_), Some(_)) => Err("key and sha256 cannot be combined".into()),
         }
     }
 
     fn end(&self, text: &str) -> Result<Timestamp, RowError> {
-        let end = Timestamp::read(text.trim()).ok_or("expires_at is RFC 3339 text or seconds since 1970")?;
+        let end = Timestamp::read(text.trim()).ok_or("expires_at must be RFC 3339 or seconds since 1970")?;
         if end > ENDS_BEFORE {
             return Err("expires_at is after the year 9999 (milliseconds?)".into());
         }
-        if end <= self.now { Err("it has ended already".into()) } else { Ok(end) }
+        if end <= self.now { Err("the key has already expired".into()) } else { Ok(end) }
     }
 
     /// Scopes of the catalog; `all` means every one. Results are cached, because many keys share few sets.
@@ -142,7 +142,7 @@ fn no_scope(names: &[String], all: &Scopes) -> String {
             format!("there is no such scope: {name}")
         }
         Some(_) => "there is no such scope".to_owned(),
-        None => "at least one scope is needed".to_owned(),
+        None => "at least one scope is required".to_owned(),
     }
 }
 
@@ -155,21 +155,21 @@ struct KeyMaterial {
 
 fn check_key(key: &str, force_weak: bool) -> Result<KeyMaterial, RowError> {
     if !LENGTHS.contains(&key.len()) {
-        return Err(format!("a key has {} to {} characters", LENGTHS.start(), LENGTHS.end()).into());
+        return Err(format!("a key must have {} to {} characters", LENGTHS.start(), LENGTHS.end()).into());
     }
     if !key.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err("a key is one word of ASCII: no header could carry this one".into());
+        return Err("a key must be printable ASCII without spaces, to fit in a header".into());
     }
     // These are recognized by their prefix, and never looked up as keys.
     if key.starts_with("eyJ") {
-        return Err("this looks like a JWT, which is no key".into());
+        return Err("this looks like a JWT, not a key".into());
     }
     if secret::is_other_kind(key) {
-        return Err("this looks like a secret of this server's own, which is no key".into());
+        return Err("this looks like another secret of this server, not a key".into());
     }
     let bits = apparent_bits(key);
     if bits < BITS_MIN && !force_weak {
-        return Err(format!("too easy to guess: it appears to have fewer than {BITS_MIN} bits of entropy").into());
+        return Err(format!("too easy to guess: its estimated entropy is below {BITS_MIN} bits").into());
     }
     let shown = bits >= BITS_TO_SHOW;
     let label = key.bytes().take(PREFIX_MAX).rposition(|b| b == b'_').filter(|_| shown).map_or("", |at| &key[..=at]);
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_kept_as_its_digest_and_what_gives_nothing_away() {
+    fn imported_keys_are_stored_as_digest_with_a_safe_hint() {
         let kept = check_key("sk_live_4eC39HqLyjWDarjtT1zdp7dcExample", false).unwrap_or_else(|why| panic!("{why}"));
         assert_eq!((kept.prefix.as_str(), kept.hint.as_str()), ("sk_live_", "mple"));
         let kept = check_key("3f9a01c47be28d56", true).unwrap_or_else(|why| panic!("{why}"));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_also_when_forced() {
+    fn texts_that_are_not_keys_are_refused_even_if_forced() {
         for no_key in [
             "short",
             "with space in between it",

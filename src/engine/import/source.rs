@@ -134,7 +134,7 @@ impl Source {
         let mut digest = Context::new(&SHA256);
         while source.next_line()? {
             if std::str::from_utf8(&source.text).is_err() || source.text.contains(&0) {
-                return Err(Error::invalid_request(format!("line {} is not text in UTF-8", source.line)));
+                return Err(Error::invalid_request(format!("line {} is not UTF-8 text", source.line)));
             }
             digest.update(&source.text);
         }
@@ -196,14 +196,14 @@ impl Source {
         // Errors do not repeat the line: if the header is missing, it holds a key.
         let wrong = |what: &str| Error::invalid_request(format!("{what}; the columns are {COLUMNS}"));
         while self.next_line()? && self.content().is_empty() {}
-        let names = self.split().map_err(|_| wrong("the first line is no header of a CSV file"))?;
+        let names = self.split().map_err(|_| wrong("the first line is not a CSV header"))?;
         let names: Vec<String> = names.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
         if !names.iter().any(|name| name == "key" || name == "sha256") {
-            return Err(wrong("the first line is no header with a column key or sha256, divided by commas"));
+            return Err(wrong("the first line is not a CSV header, separated by commas, with a column key or sha256"));
         }
         for (at, name) in names.iter().enumerate() {
             if Record::default().set(name, "").is_none() || names[..at].contains(name) {
-                return Err(wrong(&format!("column {} is not known, or there twice", at + 1)));
+                return Err(wrong(&format!("column {} is unknown or repeated", at + 1)));
             }
         }
         self.header = names;
@@ -223,7 +223,7 @@ impl Source {
     fn csv_record(&mut self) -> Result<Record, &'static str> {
         let fields = self.split()?;
         if fields.len() != self.header.len() {
-            return Err("as many values as there are columns are needed");
+            return Err("the number of values differs from the number of columns");
         }
         let mut record = Record::default();
         for (column, value) in self.header.iter().zip(&fields) {
@@ -243,7 +243,7 @@ impl Source {
         let (result, read, _, count) = self.csv.read_record(&line, &mut self.fields, &mut ends);
         match result {
             // A lone carriage return also ends a row, so the text after it would be lost.
-            ReadRecordResult::Record if read < line.len() => return Err("a carriage return stands inside the line"),
+            ReadRecordResult::Record if read < line.len() => return Err("there is a carriage return inside the line"),
             ReadRecordResult::Record => {}
             ReadRecordResult::InputEmpty => return Err("a quotation mark is not closed on its line"),
             _ => return Err("there are too many values"),
@@ -251,10 +251,10 @@ impl Source {
         let mut from = 0;
         let value = |end: &usize| {
             let value = std::str::from_utf8(&self.fields[std::mem::replace(&mut from, *end)..*end]);
-            value.map(ToOwned::to_owned).map_err(|_| "a value is not text in UTF-8")
+            value.map(ToOwned::to_owned).map_err(|_| "a value is not UTF-8 text")
         };
         ends[..count].iter().map(value).collect()
     }
 }
 
-const NO_OBJECT: &str = "not a JSON object of the known members";
+const NO_OBJECT: &str = "not a JSON object with known members";

@@ -137,7 +137,7 @@ mod tests {
     use crate::model::secret::{Secret, random_base62, random_bytes};
 
     #[test]
-    fn what_people_make_up_looks_weak() {
+    fn human_made_keys_are_rated_weak() {
         for weak in [
             "",
             "a",
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_machines_draw_looks_strong() {
+    fn random_keys_are_rated_strong() {
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
         for _ in 0..500 {
             let strong = [
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_any_length_and_alphabet_is_answered() {
+    fn arbitrary_text_is_rated() {
         let long = "\u{1F511}".repeat(10_000);
         assert!(apparent_bits(&long) < 64.0);
         assert!(apparent_bits("____").abs() < f64::EPSILON);

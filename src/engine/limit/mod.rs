@@ -141,7 +141,7 @@ impl Limiter {
                     counted
                 }
                 (None, SharedFailure::Local) => self.plans.ask(ask, now, subject, &limits),
-                (None, SharedFailure::Refuse) => return Err(Error::unavailable("the shared limits are gone")),
+                (None, SharedFailure::Refuse) => return Err(Error::unavailable("the shared limits are unreachable")),
                 (None, SharedFailure::Allow) => return Ok(None),
             },
         };
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_hour_has_its_quota_and_then_the_next_begins() {
+    async fn hourly_quota_is_enforced_and_renewed() {
         let (limiter, plan) = (Limiter::default(), plan(Some(3), 100));
         let mut left = Vec::new();
         for _ in 0..5 {
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_second_has_its_burst_also_where_an_hour_has_no_end() {
+    async fn burst_is_enforced_even_without_an_hourly_limit() {
         let (limiter, plan) = (Limiter::default(), plan(None, 2));
         let mut exceeded = Vec::new();
         for _ in 0..3 {
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn asking_counts_nothing_and_a_clock_that_jumps_locks_nobody_out() {
+    async fn peeking_counts_nothing_and_clock_jumps_lock_nobody_out() {
         let (limiter, plan) = (Limiter::default(), plan(Some(1), 10));
         let peek = async || limiter.peek(START, &plan, "a", "x").await.expect("looked").expect("a verdict");
         assert_eq!(peek().await.remaining, Some(1));

@@ -95,7 +95,7 @@ impl Shared {
         let mut connection = link.0.clone();
         let answer = timeout(self.wait, call.invoke_async::<Vec<i64>>(&mut connection)).await;
         let counted = match answer {
-            Ok(Ok(numbers)) => counted(&numbers).ok_or_else(|| "an answer that is not ours".to_owned()),
+            Ok(Ok(numbers)) => counted(&numbers).ok_or_else(|| "an unexpected response".to_owned()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("no answer in time".to_owned()),
         };
@@ -123,7 +123,7 @@ impl Shared {
     fn gone(&self, error: &str) {
         self.rest_until_ms.store(self.steady_ms().saturating_add(millis(REST)), Ordering::Release);
         if !self.is_gone.swap(true, Ordering::AcqRel) {
-            tracing::warn!(error, "the shared limits cannot be reached: limits.shared_failure says what counts now");
+            tracing::warn!(error, "cannot reach the shared limits; limits.shared_failure applies");
         }
     }
 
@@ -150,7 +150,7 @@ impl Shared {
             Ok(Ok(connection)) => {
                 self.link.store(Some(Arc::new(RedisConnection(connection))));
                 if self.is_gone.swap(false, Ordering::AcqRel) {
-                    tracing::info!("the shared limits are reached again");
+                    tracing::info!("the shared limits are reachable again");
                 }
             }
             Ok(Err(error)) => self.gone(&error.to_string()),

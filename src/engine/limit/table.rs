@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_invented_names_does_not_make_a_guessed_name_forgotten() {
+    fn flood_of_names_does_not_evict_a_guessed_name() {
         // THREATS: CA12 RL3
         let table = Table::new(1024);
         for _ in 0..10 {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_does_not_make_a_name_forgotten_that_was_guessed_as_often_as_each_of_the_floods() {
+    fn flood_does_not_evict_a_name_guessed_equally_often() {
         // THREATS: CA12 RL3
         let table = Table::new(1024);
         count(&table, NOW, "alice");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn only_counting_makes_a_name_known_and_what_is_given_back_is_free_again() {
+    fn names_are_added_by_counting_only_and_refunds_free_them() {
         let table = Table::new(1024);
         for ask in [Ask::Peek, Ask::Release, Ask::Reset] {
             table.ask(ask, NOW, subject("alice"), RULE);

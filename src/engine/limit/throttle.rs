@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn failures_count_within_their_window_alone() {
+    async fn failures_count_only_within_their_window() {
         let limiter = Limiter::default();
         let start = Timestamp(1_000_000);
         let throttle = Throttle::account(3);

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_begins_with_the_clock_or_with_the_first() {
+    fn windows_start_with_the_clock_or_the_first_event() {
         let windows = Windows::new(16);
         let late = START.plus_seconds(1800);
         assert_eq!(windows.ask(Ask::Count, late, subject("a"), &[HOUR]).windows[0].ends, 1_795_222_800);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_right_is_given_back_or_forgotten() {
+    fn successes_are_refunded_or_reset() {
         let windows = Windows::new(16);
         let ask = |ask| windows.ask(ask, START, subject("a"), &[GUARD]);
         assert_eq!(ask(Ask::Release).windows[0].count, 0);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_neither_keeps_out_nor_lets_stay() {
+    fn clock_jumps_neither_block_nor_bypass() {
         // THREATS: RL3
         let windows = Windows::new(16);
         let at = |seconds: i64| windows.ask(Ask::Count, START.plus_seconds(seconds), subject("a"), &[HOUR]).over[0];
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_names_takes_no_more_memory_than_it_remembers() {
+    fn flood_of_names_uses_bounded_memory() {
         // THREATS: RL3
         // The limit is the same for ten million names: memory depends on `most` alone, and so does the result here.
         let most = 1 << 10;
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn who_only_asks_takes_up_no_memory() {
+    fn peeking_uses_no_memory() {
         let windows = Windows::new(16);
         for ask in [Ask::Peek, Ask::Release, Ask::Reset] {
             windows.ask(ask, START, subject("a"), &[HOUR]);

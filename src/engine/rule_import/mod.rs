@@ -187,7 +187,7 @@ fn operations(document: &Document, options: &Options) -> Result<Imported, Error>
     }
     if rules.len() > RULES_MAX {
         return Err(Error::invalid_request(format!(
-            "an API has at most {RULES_MAX} rules, and these are {}",
+            "an API can have at most {RULES_MAX} rules, and these are {}",
             rules.len()
         )));
     }

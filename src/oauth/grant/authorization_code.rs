@@ -39,7 +39,7 @@ impl Request {
         })
     }
 
-    /// Redeems the code, once. A wrong verifier or redirect URI burns it; a wrong `resource` does not.
+    /// Redeems the code, once. A wrong verifier or redirect URI invalidates the code; a wrong `resource` does not.
     pub async fn redeem(self, app: &App, info: &RequestInfo, client: &Arc<Client>) -> Result<Authorization, Error> {
         const UNKNOWN: &str = "the code is not known";
         let id = app.grant_tokens.read_code(&self.code).ok_or_else(|| Error::invalid_grant(UNKNOWN))?;
@@ -71,14 +71,14 @@ impl Request {
         }
         match &self.redirect_uri {
             Some(uri) if *uri != grant.redirect_uri => {
-                return Err(Error::invalid_grant("redirect_uri differs from the authorization request"));
+                return Err(Error::invalid_grant("redirect_uri does not match the authorization request"));
             }
-            // PKCE proves what the redirect URI would (OAuth 2.1 §10.2).
+            // PKCE binds the code to the client as the redirect URI would (OAuth 2.1 §10.2).
             None if grant.code_challenge.is_none() => return Err(Error::invalid_grant("redirect_uri is missing")),
             _ => {}
         }
         if !client.redirect_uris.iter().any(|registered| registered.matches(&grant.redirect_uri)) {
-            return Err(Error::invalid_grant("the code went to an address that the client has given up"));
+            return Err(Error::invalid_grant("the client no longer has the redirect URI that the code was sent to"));
         }
         still_allowed(client, &grant.scopes)?;
         catalog.target(&grant.scopes, &grant.resources, &self.resources)

@@ -1,4 +1,4 @@
-//! Owns the client credentials grant (RFC 6749 §4.4). Writes nothing: what was issued is counted.
+//! Owns the client credentials grant (RFC 6749 §4.4). It writes nothing but a count of the tokens issued.
 
 use crate::{
     app::App,
@@ -15,7 +15,7 @@ use crate::{
 
 /// RFC 6749 §4.4.2.
 pub struct Request {
-    /// Absent where the client asks for nothing in particular.
+    /// Absent if the client requests no particular scopes.
     scope: Option<Scopes>,
     /// RFC 8707 §2.
     resources: Vec<String>,
@@ -26,15 +26,15 @@ impl Request {
         Ok(Self { resources: resources(params)?, scope: params.get("scope").map(Scopes::parse).transpose()? })
     }
 
-    /// Authorizes a confidential client in its own name.
+    /// Authorizes a confidential client as itself.
     pub fn redeem(self, app: &App, info: &RequestInfo, client: &Client) -> Result<Authorization, Error> {
         if !client.is_confidential() {
-            return Err(Error::new(ErrorCode::UnauthorizedClient, "a public client has no credentials of its own"));
+            return Err(Error::new(ErrorCode::UnauthorizedClient, "a public client cannot use client credentials"));
         }
         let scopes = match &self.scope {
             Some(scope) if scope.is_subset(&client.scopes) => scope,
-            Some(_) => return Err(Error::invalid_scope("scope is not one this client may have")),
-            // What the client is registered for (RFC 6749 §3.3), stated in the answer.
+            Some(_) => return Err(Error::invalid_scope("this client may not have this scope")),
+            // The client's registered scopes (RFC 6749 §3.3), stated in the response.
             None => &client.scopes,
         };
         let target = app.catalog.current().target(scopes, &[], &self.resources)?;

@@ -1,5 +1,5 @@
-//! Owns the grant types: each file parses the request of one and decides what it authorizes. What several share is here.
-//! Not here: making tokens (`engine::mint`).
+//! Owns the grant types: each file parses and authorizes the requests of one. Shared code is here. Not here: creating
+//! tokens (`engine::mint`).
 
 mod authorization_code;
 mod client_credentials;
@@ -21,7 +21,7 @@ use crate::{
     store::Redemption,
 };
 
-/// A token request, parsed: a variant for each grant type.
+/// A parsed token request, with a variant for each grant type.
 pub enum TokenRequest {
     Code(authorization_code::Request),
     Refresh(refresh_token::Request),
@@ -29,7 +29,7 @@ pub enum TokenRequest {
 }
 
 impl TokenRequest {
-    /// Parses the parameters that belong to this grant type.
+    /// Parses the parameters of this grant type.
     ///
     /// # Errors
     /// `invalid_request`, `invalid_scope`, `invalid_target`.
@@ -41,10 +41,10 @@ impl TokenRequest {
         })
     }
 
-    /// What the request authorizes. What it presents may be used up by it.
+    /// Authorizes the request, which may use up the code or token in it.
     ///
     /// # Errors
-    /// As RFC 6749 §5.2 has them, `temporarily_unavailable`.
+    /// The errors of RFC 6749 §5.2; `temporarily_unavailable`.
     pub async fn redeem(self, app: &App, info: &RequestInfo, client: &Arc<Client>) -> Result<Authorization, Error> {
         match self {
             Self::Code(request) => request.redeem(app, info, client).await,
@@ -54,13 +54,13 @@ impl TokenRequest {
     }
 }
 
-/// A parameter that must be there.
+/// A required parameter.
 fn need(params: &Params<'_>, name: &'static str) -> Result<String, Error> {
     params.get(name).map(ToOwned::to_owned).ok_or_else(|| Error::invalid_request(format!("{name} is missing")))
 }
 
-/// What a redemption yields. Another client's code or token: it learns no more than of an `unknown` one, and the attempt is
-/// counted.
+/// The result of redeeming a code or token. If it was issued to another client, the error is the `unknown` one, so that
+/// nothing is revealed, and the attempt is counted.
 async fn redeemed<T>(
     app: &App,
     info: &RequestInfo,
@@ -83,7 +83,7 @@ async fn redeemed<T>(
     }
 }
 
-/// Refuses a grant whose client lost one of its scopes since.
+/// Refuses a grant if its client has since lost one of its scopes.
 ///
 /// # Errors
 /// `invalid_grant`.
@@ -95,19 +95,19 @@ fn still_allowed(client: &Client, scopes: &Scopes) -> Result<(), Error> {
     }
 }
 
-/// Tells a user that an app's access ended because what it held was used twice (RFC 9700 §4.14.2): somebody else may have
-/// had it. The answer to the app does not depend on it.
+/// Notifies a user that an app lost access because its code or token was used twice (RFC 9700 §4.14.2): somebody else
+/// may have had a copy. The response to the app does not depend on this mail.
 async fn tell_reuse(app: &App, client: &Client, user_id: &str) {
     let user = match app.store.find_user(user_id).await {
         Ok(Some(user)) => user,
         Ok(None) => return,
-        Err(error) => return tracing::warn!(%error, "a user could not be told that a grant was revoked"),
+        Err(error) => return tracing::warn!(%error, "could not notify a user of a revoked grant"),
     };
     let text = format!(
-        "Hello {},\n\na token that the app \"{}\" got for your account was used twice, so somebody else may have a copy \
-         of it.\nThe app's access was ended at once. Neither the app nor a copy can use it any more.\n\n\
-         You can let the app in again when you use it next. Your connected apps are at {}/settings/apps\n",
+        "Hello {},\n\na token of the app \"{}\" for your account was used twice, so somebody else may have a copy \
+         of it.\nFor your safety, the app's access was revoked immediately.\n\n\
+         You can allow the app again the next time you use it. See your connected apps at {}/settings/apps\n",
         user.name, client.name, app.config.issuer
     );
-    app.background.mailer.send(&user.email, "An app's access to your account was ended", text);
+    app.background.mailer.send(&user.email, "An app's access to your account was revoked", text);
 }

@@ -35,7 +35,7 @@ impl Request {
         Ok(Self { refresh_token, scope: params.get("scope").map(Scopes::parse).transpose()?, resources })
     }
 
-    /// Rotates the refresh token. What the request itself got wrong is refused before: the token still works.
+    /// Rotates the refresh token. Errors in the rest of the request are found first, and leave the token usable.
     pub async fn redeem(self, app: &App, info: &RequestInfo, client: &Arc<Client>) -> Result<Authorization, Error> {
         const UNKNOWN: &str = "the refresh token is not known";
         let presented = app.grant_tokens.read_refresh_token(&self.refresh_token);
@@ -64,7 +64,7 @@ impl Request {
         still_allowed(client, &grant.scopes)?;
         let scopes = self.scope.as_ref().unwrap_or(&grant.scopes);
         if scopes.is_empty() || !scopes.is_subset(&grant.scopes) {
-            return Err(Error::invalid_scope("scope is wider than the grant"));
+            return Err(Error::invalid_scope("scope exceeds the grant"));
         }
         catalog.target(scopes, &grant.resources, &self.resources)
     }

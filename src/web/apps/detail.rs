@@ -44,7 +44,8 @@ use crate::{
     },
 };
 
-const OVERLAPS: [(&str, &str); 4] = [("0s", "No time at all"), ("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days")];
+const OVERLAPS: [(&str, &str); 4] =
+    [("0s", "Stop immediately"), ("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days")];
 
 /// `GET /apps/{id}`: one app, to edit, rotate and delete.
 #[derive(Debug, Template)]
@@ -172,7 +173,7 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
     params.refuse_duplicates(&[])?;
     let form_id = signed_in.viewer.read_form_id(&app, params.get("form").unwrap_or_default())?;
     let chosen = OVERLAPS.iter().find(|(value, _)| *value == params.get("overlap").unwrap_or("0s"));
-    let (value, _) = chosen.ok_or_else(|| Error::invalid_request("overlap is one of 0s, 1h, 24h and 7d"))?;
+    let (value, _) = chosen.ok_or_else(|| Error::invalid_request("overlap must be 0s, 1h, 24h or 7d"))?;
     let overlap = span::seconds(value)?;
     let password = params.get("password");
     if let Err(why) = reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
@@ -197,7 +198,8 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
         Ok(None) => Err(Error::not_found().into()),
         // The id comes from the form, so the form was sent before: that response had the secret.
         Err(store::Error::Conflict) => {
-            let text = "This form was sent before, and the secret was rotated then. It is shown only once.".to_owned();
+            let text =
+                "This form was already sent, and the secret was rotated. A secret is shown only once.".to_owned();
             let flash = Some(Flash { tone: Tone::Warn, text });
             Ok(page(
                 &app,

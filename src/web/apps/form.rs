@@ -104,7 +104,7 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
     form.ask_password = reauth::is_stale(info.now, &signed_in.viewer);
     let id = signed_in.viewer.read_form_id(&app, &form.form)?;
     let kind = ClientType::parse(params.get("type").unwrap_or("confidential"))
-        .ok_or_else(|| Error::invalid_request("type is confidential or public"))?;
+        .ok_or_else(|| Error::invalid_request("type must be confidential or public"))?;
     let Some(changes) = check(&app, &params, &mut form, Fixed::Nothing) else {
         return Ok(form_page(&app, &signed_in, None, form, StatusCode::BAD_REQUEST));
     };
@@ -138,7 +138,7 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
         }
         // The id comes from the form, so the form was sent before: that response had the secret.
         Err(store::Error::Conflict) => {
-            let text = "This form was sent before, and its app is registered. A secret is shown only once.".to_owned();
+            let text = "This form was already sent, and the app is registered. A secret is shown only once.".to_owned();
             form.form = signed_in.viewer.form_id(&app);
             Ok(form_page(&app, &signed_in, Some(Flash { tone: Tone::Warn, text }), form, StatusCode::CONFLICT))
         }
@@ -206,7 +206,7 @@ fn redirect_uris(text: &str, without_codes: bool) -> Result<Vec<RedirectUri>, St
         })
         .collect::<Result<Vec<_>, _>>()?;
     match uris.len() {
-        0 if !without_codes => Err("Give at least one.".to_owned()),
+        0 if !without_codes => Err("Enter at least one.".to_owned()),
         0..=REDIRECT_URIS_MAX => Ok(uris),
         _ => Err(format!("At most {REDIRECT_URIS_MAX}.")),
     }

@@ -67,7 +67,7 @@ pub async fn networks(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id
     let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
     let to = KeyUpdate { networks: Some(networks), ..KeyUpdate::default() };
     if keys::update(app.engine_on(&store), act, &by, &key, to).await?.is_none() {
-        let text = "This key no longer works, so there is nothing to change.".to_owned();
+        let text = "This key no longer works, so it cannot be changed.".to_owned();
         let flash = Some(Flash { tone: Tone::Bad, text });
         let feedback = Feedback { flash, status: StatusCode::CONFLICT, ..Feedback::default() };
         return detail::page(&app, &info, &signed_in, key, project, feedback).await;
@@ -75,7 +75,7 @@ pub async fn networks(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id
     Ok(redirect(&app, &format!("/settings/keys/{id}?done=networks")))
 }
 
-/// `POST /settings/keys/{id}/regenerate`: creates a new key, and the old one ends at once.
+/// `POST /settings/keys/{id}/regenerate`: creates a new key, and the old one stops working immediately.
 pub async fn regenerate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
     let (signed_in, body) = signed_form(&app, &info, request).await?;
     let old = owned(&app, &signed_in.user, &id).await?;
@@ -88,7 +88,7 @@ pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
     let old = owned(&app, &signed_in.user, &id).await?;
     let params = body.params()?;
     let chosen = OVERLAPS.iter().find(|(value, _)| Some(*value) == params.get("overlap"));
-    let (value, _) = chosen.ok_or_else(|| Error::invalid_request("overlap is one of 1h, 24h, 7d and 30d"))?;
+    let (value, _) = chosen.ok_or_else(|| Error::invalid_request("overlap must be 1h, 24h, 7d or 30d"))?;
     replace(&app, &info, &signed_in, old, &params, Some(span::seconds(value)?)).await
 }
 
@@ -132,7 +132,7 @@ async fn replace(
             return Ok(created::created(app, signed_in, secret.expose(), &key, project.as_ref(), Some(before)));
         }
         Ok(None) | Err(store::Error::Conflict) => {
-            "This key no longer works, so nothing can take its place. Generate a new one.".to_owned()
+            "This key no longer works, so it cannot be replaced. Generate a new one.".to_owned()
         }
         Err(store::Error::Refused(error)) => sentence(&error.description),
         Err(error) => return Err(error.into()),
@@ -152,7 +152,8 @@ async fn not_replaced(
     let made = app.store.find_key(new_id).await?.filter(|key| key.user_id == signed_in.user.id);
     let (key, flash) = match made {
         Some(key) => {
-            let text = "This form was sent before, and this is the key it made. A key is shown only once.".to_owned();
+            let text =
+                "This form was already sent, and this is the key it created. A key is shown only once.".to_owned();
             (key, Flash { tone: Tone::Warn, text })
         }
         None => (old, Flash { tone: Tone::Bad, text: why }),

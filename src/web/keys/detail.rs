@@ -108,8 +108,8 @@ pub async fn show(
     let flash = (query(&uri)?.get("done") == Some("networks")).then(|| {
         let text = match key.networks.iter().count() {
             0 => "Saved. The key works from anywhere.".to_owned(),
-            1 => "Saved. The key works from one network only.".to_owned(),
-            count => format!("Saved. The key works from these {count} networks only."),
+            1 => "Saved. The key works only from one network.".to_owned(),
+            count => format!("Saved. The key works only from these {count} networks."),
         };
         Flash { tone: Tone::Good, text }
     });
@@ -149,7 +149,7 @@ pub(in crate::web) async fn page(
         kind: match key.form {
             KeyForm::Prefixed => "grantd key",
             KeyForm::Uuid => "UUID",
-            KeyForm::Imported => "Imported as it was",
+            KeyForm::Imported => "Imported",
         },
         is_live: key.status(info.now) == KeyStatus::Active,
         one_live_key: project.as_ref().is_some_and(|project| project.one_live_key),
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_hour_and_day_has_a_column_and_counts_stand_in_theirs() {
+    fn charts_have_a_column_for_every_hour_and_day() {
         let now = Timestamp::from_seconds(1_795_255_200);
         let used = |hours_ago: i64| HourUsage {
             hour: hour(now).plus_seconds(-hours_ago * HOUR_SECONDS),

@@ -21,11 +21,11 @@ use crate::{
 
 /// The message for a form that is sent again.
 pub(in crate::web) const SENT_BEFORE: &str =
-    "This form was sent before, and its key is in the list. A key is shown only once.";
+    "This form was already sent, and its key is in the list. A key is shown only once.";
 
 /// The choices for a key's expiry.
 const EXPIRIES: [(&str, &str); 4] =
-    [("never", "Never"), ("30d", "In 30 days"), ("90d", "In 90 days"), ("365d", "In a year")];
+    [("never", "Never"), ("30d", "In 30 days"), ("90d", "In 90 days"), ("365d", "In 1 year")];
 
 /// The form for a new key, with the user's input when it is shown again with errors.
 #[derive(Debug, Clone, Default)]
@@ -97,7 +97,7 @@ pub(in crate::web) async fn submit(
         (None, "") => None,
         (None, id) => {
             let found = projects.iter().find(|project| project.id == id);
-            form.project_error = found.is_none().then(|| "You have no such project.".to_owned());
+            form.project_error = found.is_none().then(|| "You do not have this project.".to_owned());
             found.cloned()
         }
     };

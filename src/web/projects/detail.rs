@@ -96,10 +96,10 @@ pub async fn show(
     let signed_in = SignedIn::of(&app, info.now, &headers).await?;
     let project = owned(&app, &signed_in.user, &id).await?;
     let text = match query(&uri)?.get("done") {
-        Some("made") => Some("The project is ready. Generate its first key."),
+        Some("made") => Some("The project was created. Generate its first key."),
         Some("saved") => Some("Saved."),
-        Some("disabled") => Some("The project is disabled. None of its keys is accepted."),
-        Some("enabled") => Some("The project is enabled. Its keys are accepted again."),
+        Some("disabled") => Some("The project is disabled. Its keys do not work."),
+        Some("enabled") => Some("The project is enabled. Its keys work again."),
         _ => None,
     };
     let flash = text.map(|text| Flash { tone: Tone::Good, text: text.to_owned() });

@@ -3,7 +3,7 @@
 use crate::model::{error::Error, key::KeyForm, params::Params};
 
 /// Shown if the name is in use.
-pub(in crate::web) const NAME_TAKEN: &str = "You have another project of this name.";
+pub(in crate::web) const NAME_TAKEN: &str = "You already have a project with this name.";
 
 /// An owner's input about a project.
 #[derive(Debug, Clone, Default)]

@@ -41,7 +41,7 @@ pub struct ProjectsPage {
 pub struct ProjectRow {
     pub id: String,
     pub name: String,
-    /// Such as `2 live keys`.
+    /// Such as `2 active keys`.
     pub keys: String,
     pub last_used: Option<When>,
     pub one_live_key: bool,
@@ -126,9 +126,9 @@ fn rows(now: Timestamp, projects: Vec<Project>, keys: &HashMap<String, ProjectKe
     let of = |project: &Project| keys.get(&project.id).copied().unwrap_or_default();
     let row = |project: Project| ProjectRow {
         keys: match of(&project).live {
-            0 => "no live key".to_owned(),
-            1 => "1 live key".to_owned(),
-            count => format!("{count} live keys"),
+            0 => "no active key".to_owned(),
+            1 => "1 active key".to_owned(),
+            count => format!("{count} active keys"),
         },
         last_used: of(&project).last_used_at.map(|at| format::ago(now, at)),
         one_live_key: project.one_live_key,

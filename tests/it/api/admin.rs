@@ -1,4 +1,4 @@
-//! Owns what administrators do by the management API: users, clients, APIs, routes, plans; and what owners may of it.
+//! Owns tests of administration by the management API: users, clients, APIs, rules, plans; and what owners may do.
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -27,14 +27,14 @@ async fn only_administrators_manage_users_apis_and_plans() {
     alice.post("/apis/example-api/routes", json!({ "path": "/", "public": true })).await.problem(403, "forbidden");
     alice.send(Method::DELETE, "/apis/example-api/routes/route_x", &[], None).await.problem(403, "forbidden");
     alice.send(Method::PUT, "/plans/free", &[], Some(r#"{"burst":9}"#)).await.problem(403, "forbidden");
-    // An administrator whose key may only look does not either.
+    // An administrator's key with read scopes only cannot either.
     let admin = Caller::admin(&app, "grantd:users:read").await;
     admin.get("/users").await.status(200);
     admin.post("/users", json!({ "email": "x@example.com" })).await.problem(403, "insufficient_scope");
 }
 
 #[tokio::test]
-async fn users_are_made_changed_and_disabled() {
+async fn users_are_created_changed_and_disabled() {
     // THREATS: SE16 AK9
     let app = TestApp::new().await;
     let admin = Caller::admin(&app, EVERYTHING).await;
@@ -54,7 +54,7 @@ async fn users_are_made_changed_and_disabled() {
         assert!(detail.contains(why), "{detail}");
     }
     admin.post("/users", json!({ "email": "c@example.com", "plan": "gold" })).await.problem(400, "invalid_request");
-    // Nobody becomes an administrator by a key, nor does anybody's password change.
+    // A key can neither create administrators nor change anybody's password.
     admin.post("/users", json!({ "email": "c@example.com", "admin": true })).await.problem(403, "forbidden");
     for body in
         [json!({ "admin": true }), json!({ "password": "another password" }), json!({ "email": "c@example.com" })]
@@ -77,14 +77,14 @@ async fn users_are_made_changed_and_disabled() {
     assert_eq!(admin.get("/users?email=BOB@example.com").await.ids(), [id.as_str()]);
     assert_eq!(admin.get("/users?email=nobody@example.com").await.ids(), Vec::<String>::new());
     assert_eq!(admin.get("/users?plan=enterprise").await.ids(), [id.as_str()]);
-    // Once, with its password.
+    // The password is shown once.
     let body = json!({ "email": "once@example.com" });
     let first = admin.once("u", "/users", body.clone()).await;
     assert_eq!(admin.once("u", "/users", body).await.body, first.status(201).body);
 }
 
 #[tokio::test]
-async fn an_owner_has_apps_of_their_own_and_an_administrator_all() {
+async fn users_manage_their_own_apps_and_administrators_all() {
     // THREATS: AK16 SE16
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -145,21 +145,21 @@ async fn an_owner_has_apps_of_their_own_and_an_administrator_all() {
     app.post_as(&newer, "/oauth/token", &refresh).await.oauth_error("invalid_client");
     alice.send(Method::DELETE, &path, &[], None).await.status(204);
     alice.get(&path).await.problem(404, "not_found");
-    // The resource server's own stays.
+    // The resource server's client cannot be changed.
     let own = format!("/clients/{}", app.api.id);
     admin.send(Method::DELETE, &own, &[], None).await.problem(404, "not_found");
     alice.get(&own).await.problem(404, "not_found");
 }
 
 #[tokio::test]
-async fn no_client_reaches_farther_than_the_key_that_made_it() {
+async fn clients_cannot_exceed_the_key_that_creates_them() {
     // THREATS: AK6
     let app = TestApp::new().await;
     let admin = Caller::admin(&app, "grantd:clients:read grantd:clients:write read").await;
     let machine = |scopes: Value| json!({ "name": "Machine", "grant_types": ["client_credentials"], "scopes": scopes });
     admin.post("/clients", machine(json!(["read"]))).await.status(201);
     admin.post("/clients", machine(json!(["write"]))).await.problem(403, "insufficient_scope");
-    // Nor does it take over one that is there, or give one more.
+    // It cannot change an existing client to exceed its own scopes either.
     let other = app.confidential().await;
     admin.post(&format!("/clients/{}/secret", other.id), json!({})).await.problem(403, "insufficient_scope");
     let app_of_people =
@@ -173,7 +173,7 @@ async fn no_client_reaches_farther_than_the_key_that_made_it() {
 }
 
 #[tokio::test]
-async fn apis_scopes_and_routes() {
+async fn apis_scopes_and_rules_are_managed() {
     let app = TestApp::new().await;
     let admin = Caller::admin(&app, EVERYTHING).await;
     let body = json!({
@@ -229,7 +229,7 @@ async fn apis_scopes_and_routes() {
 }
 
 #[tokio::test]
-async fn plans_are_seen_and_set() {
+async fn plans_are_listed_and_set() {
     let app = TestApp::new().await;
     let admin = Caller::admin(&app, EVERYTHING).await;
     let set = async |name: &str, body: Value| {

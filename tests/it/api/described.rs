@@ -1,4 +1,4 @@
-//! Owns the OpenAPI document: it is one, it names every route, and the page reads it out.
+//! Owns tests of the OpenAPI document: it is valid, has every route, and the reference page shows it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::harness::{ISSUER, TestApp};
 
-/// The paths of the router with their methods, as the router's one page says them.
+/// The router's paths and methods, read from its source.
 fn routes() -> BTreeMap<String, BTreeSet<String>> {
     let router = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/router.rs")).expect("the router");
     let mut found = BTreeMap::new();
@@ -28,7 +28,7 @@ async fn document(app: &TestApp) -> Value {
 }
 
 #[tokio::test]
-async fn every_route_of_the_management_api_is_described_and_nothing_else() {
+async fn openapi_describes_exactly_the_management_routes() {
     let document = document(&TestApp::new().await).await;
     let described: BTreeMap<String, BTreeSet<String>> = document["paths"]
         .as_object()
@@ -60,10 +60,10 @@ async fn every_route_of_the_management_api_is_described_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_document_is_openapi_3_1() {
+async fn document_is_valid_openapi_3_1() {
     let document = document(&TestApp::new().await).await;
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")), "{}", document["openapi"]);
-    // Another reader's view.
+    // Checked by an independent parser.
     let read = oas3::from_json(document.to_string()).expect("an OpenAPI 3.1 document");
     assert_eq!(read.servers[0].url, ISSUER);
     let mut ids = BTreeSet::new();
@@ -90,7 +90,7 @@ async fn the_document_is_openapi_3_1() {
     references(&document, &document);
 }
 
-/// Every reference leads somewhere.
+/// Every reference has a target.
 fn references(document: &Value, of: &Value) {
     match of {
         Value::Object(members) => {
@@ -106,7 +106,7 @@ fn references(document: &Value, of: &Value) {
 }
 
 #[tokio::test]
-async fn an_operation_needs_the_scope_it_says() {
+async fn operations_require_the_documented_scope() {
     // THREATS: AK6
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -126,7 +126,7 @@ async fn an_operation_needs_the_scope_it_says() {
 }
 
 #[tokio::test]
-async fn the_reference_page_shows_every_operation_without_a_script() {
+async fn reference_page_shows_every_operation_without_scripts() {
     let app = TestApp::with(&[("issuer", "https://auth.example.test/tenant")]).await;
     let page = app.get("/tenant/api/docs").await;
     page.status(200);
@@ -139,7 +139,7 @@ async fn the_reference_page_shows_every_operation_without_a_script() {
             assert!(page.body.contains(&format!("id=\"{}\"", operation["operationId"].as_str().expect("an id"))));
         }
     }
-    // What an error's type leads to.
+    // The URL in an error's `type` works.
     for kind in ["invalid_request", "insufficient_scope", "idempotency_mismatch", "conflict"] {
         assert!(page.body.contains(&format!("id=\"{kind}\"")), "{kind}");
     }

@@ -1,4 +1,4 @@
-//! Owns keys by the management API: their life, and that none makes a wider one.
+//! Owns tests of keys by the management API: their life cycle, and that none can create a wider one.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::harness::TestApp;
 const MANAGES: &str = "grantd:keys:read grantd:keys:write read";
 
 #[tokio::test]
-async fn a_key_is_made_shown_once_read_changed_and_revoked() {
+async fn keys_are_created_read_changed_and_revoked() {
     // THREATS: AK2
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", MANAGES).await;
@@ -49,12 +49,12 @@ async fn a_key_is_made_shown_once_read_changed_and_revoked() {
     app.introspect(&key).await.inactive();
     alice.patch(&format!("/keys/{id}"), json!({ "name": "x" })).await.problem(409, "conflict");
     alice.post(&format!("/keys/{id}/rotate"), json!({})).await.problem(409, "conflict");
-    // Again is no error.
+    // Revoking again succeeds.
     alice.post(&format!("/keys/{id}/revoke"), json!({})).await.status(200);
 }
 
 #[tokio::test]
-async fn rotating_keeps_the_old_key_for_a_while_and_regenerating_does_not() {
+async fn rotation_keeps_the_old_key_for_a_while_and_regeneration_does_not() {
     // THREATS: AK11
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", MANAGES).await;
@@ -73,7 +73,7 @@ async fn rotating_keeps_the_old_key_for_a_while_and_regenerating_does_not() {
 }
 
 #[tokio::test]
-async fn a_key_never_makes_a_wider_key() {
+async fn keys_cannot_create_wider_keys() {
     // THREATS: AK6 TX8
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", MANAGES).await;
@@ -81,13 +81,13 @@ async fn a_key_never_makes_a_wider_key() {
         let problem = alice.post("/keys", json!({ "scopes": scopes })).await.problem(403, "insufficient_scope");
         assert!(problem["detail"].as_str().is_some_and(|words| words.contains("does not have")), "{problem}");
     }
-    // Nor does it get hold of one that is there.
+    // It cannot change an existing one either.
     let (wider, _) = app.key(&alice.user, "read write").await;
     for way in ["rotate", "regenerate"] {
         alice.post(&format!("/keys/{wider}/{way}"), json!({})).await.problem(403, "insufficient_scope");
     }
     app.key(&alice.user, "read").await;
-    // An administrator's is bound by its own scopes alike.
+    // Keys of administrators are limited by their scopes too.
     let admin = Caller::admin(&app, MANAGES).await;
     admin
         .post("/keys", json!({ "user": "alice@example.com", "scopes": ["write"] }))
@@ -99,7 +99,7 @@ async fn a_key_never_makes_a_wider_key() {
 }
 
 #[tokio::test]
-async fn a_bound_key_binds_what_it_makes() {
+async fn limits_of_a_key_apply_to_keys_it_creates() {
     // THREATS: AK6 AK12
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -127,7 +127,7 @@ async fn a_bound_key_binds_what_it_makes() {
             .await
             .problem(403, "insufficient_scope");
     }
-    // Nor does it free itself or others.
+    // It cannot remove its own limits or those of others.
     for id in [&here.key_id, &made.text("id")] {
         here.patch(&format!("/keys/{id}"), json!({ "networks": [] })).await.problem(403, "insufficient_scope");
     }
@@ -138,7 +138,7 @@ async fn a_bound_key_binds_what_it_makes() {
 }
 
 #[tokio::test]
-async fn a_projects_key_makes_keys_of_its_project() {
+async fn project_keys_create_keys_only_in_their_project() {
     // THREATS: AK6
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -152,7 +152,7 @@ async fn a_projects_key_makes_keys_of_its_project() {
     let made = inside.post("/keys", json!({ "scopes": ["read"] })).await;
     assert_eq!(made.status(201).text("project"), project);
     inside.post("/keys", json!({ "scopes": ["read"], "project": other })).await.problem(403, "insufficient_scope");
-    // Nor does it reach what is outside.
+    // It has no access outside the project.
     for way in ["revoke", "rotate", "regenerate"] {
         inside.post(&format!("/keys/{}/{way}", alice.key_id), json!({})).await.problem(403, "insufficient_scope");
     }
@@ -163,7 +163,7 @@ async fn a_projects_key_makes_keys_of_its_project() {
 }
 
 #[tokio::test]
-async fn a_key_needs_scopes_that_exist_and_all_must_be_said() {
+async fn key_scopes_must_exist_and_be_given() {
     // THREATS: AK18
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -171,15 +171,18 @@ async fn a_key_needs_scopes_that_exist_and_all_must_be_said() {
         [json!({}), json!({ "scopes": [] }), json!({ "scopes": ["nothing"] }), json!({ "scopes": ["all", "read"] })]
     {
         let problem = alice.post("/keys", body.clone()).await.problem(400, "invalid_scope");
-        assert!(problem["detail"].as_str().is_some_and(|words| words.contains("scopes are: read write")), "{problem}");
+        assert!(
+            problem["detail"].as_str().is_some_and(|words| words.contains("available scopes: read write")),
+            "{problem}"
+        );
     }
-    // All is all of the deployment's own APIs: the management API is named or not had.
+    // `all` means all of the deployment's own APIs; scopes of the management API must be named.
     let all = alice.post("/keys", json!({ "scopes": ["all"] })).await;
     assert_eq!(all.status(201).json()["scopes"], json!(["read", "write"]));
 }
 
 #[tokio::test]
-async fn lists_are_read_page_by_page_and_filtered() {
+async fn lists_are_paged_and_filtered() {
     // THREATS: HX11 AK16
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;

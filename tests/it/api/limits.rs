@@ -1,4 +1,4 @@
-//! Owns how often one user, and one key, may change something: by management API and page alike.
+//! Owns tests of how often one user, and one key, may make changes, by management API and pages.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ async fn rename(caller: &Caller<'_>, name: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn changes_are_limited_by_key_and_by_user_and_reading_is_not() {
+async fn changes_are_limited_per_key_and_user_but_reads_are_not() {
     // THREATS: RL1
     let app = TestApp::with(&[("limits.writes_per_user", "5"), ("limits.writes_per_key", "3")]).await;
     let alice = Caller::new(&app, "alice", SCOPES).await;
@@ -24,7 +24,7 @@ async fn changes_are_limited_by_key_and_by_user_and_reading_is_not() {
     limited.problem(429, "too_many_requests");
     assert_eq!(limited.header("retry-after"), "61");
     assert_eq!(alice.get(&format!("/keys/{}", alice.key_id)).await.status(200).text("name"), "three");
-    // What is left to the user is left to another key, and to her pages.
+    // What is left of the user's limit can be used by another key and on pages.
     let (key_id, key) = app.key(&alice.user, SCOPES).await;
     let second = Caller { app: &app, user: alice.user.clone(), key_id, key };
     rename(&second, "one").await.status(200);
@@ -36,7 +36,7 @@ async fn changes_are_limited_by_key_and_by_user_and_reading_is_not() {
     let revoke = format!("/settings/keys/{}/revoke", second.key_id);
     let limited = browser.submit(page, &revoke, &[]).await;
     assert_eq!(limited.page(429).header("retry-after"), "61");
-    // Others go on, and so does she in a minute.
+    // Other users are not affected, and the limit ends after a minute.
     rename(&bob, "one").await.status(200);
     app.advance(60);
     browser.submit(page, &revoke, &[]).await.status(303);

@@ -1,4 +1,4 @@
-//! Owns that a list's pages are full whatever its filter leaves out, and that every list ends.
+//! Owns tests that a list's pages are full whatever the filter excludes, and that every list ends.
 
 use grantd::{
     model::{
@@ -14,10 +14,10 @@ use serde_json::json;
 use super::{Caller, EVERYTHING};
 use crate::harness::TestApp;
 
-/// More than one statement of the store looks at.
+/// More rows than one statement of the store reads.
 const MANY: usize = 700;
 
-/// How many items each page has, to the end. None but the only one is empty.
+/// The number of items on each page, to the end. Only the only page may be empty.
 async fn pages(caller: &Caller<'_>, target: &str) -> Vec<usize> {
     let (mut sizes, mut next) = (Vec::new(), String::new());
     loop {
@@ -33,7 +33,7 @@ async fn pages(caller: &Caller<'_>, target: &str) -> Vec<usize> {
     }
 }
 
-/// Imports many keys for an owner each, at once.
+/// Imports many keys at once, each with its own owner.
 async fn import(app: &TestApp, owner: impl Fn(usize) -> String) {
     let key = |at: usize| ImportedKey {
         id: new_id("key"),
@@ -141,7 +141,7 @@ async fn pages_of_refusals_are_full() {
 }
 
 #[tokio::test]
-async fn pages_of_the_audit_log_are_full_and_a_span_ends_the_list() {
+async fn pages_of_the_audit_log_are_full_and_end_at_the_time_range() {
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
     let entry = |event: &'static str, object: &str| {

@@ -1,4 +1,4 @@
-//! Owns the management API's tests: who may do what, once, and how errors look.
+//! Owns the management API's tests: who may do what, idempotency, and the form of errors.
 
 mod admin;
 mod described;
@@ -23,12 +23,12 @@ use serde_json::Value;
 
 use crate::harness::{Reply, TestApp};
 
-/// Every scope of the management API, and both of the example's.
+/// Every scope of the management API, and both of the example API.
 const EVERYTHING: &str = "grantd:keys:read grantd:keys:write grantd:projects:read grantd:projects:write grantd:clients:read \
     grantd:clients:write grantd:users:read grantd:users:write grantd:apis:read grantd:apis:write grantd:plans:read \
     grantd:plans:write grantd:usage:read grantd:audit:read read write";
 
-/// Somebody with a key.
+/// A user with a key.
 struct Caller<'a> {
     app: &'a TestApp,
     user: String,
@@ -87,7 +87,7 @@ impl<'a> Caller<'a> {
 }
 
 impl Reply {
-    /// Asserts an error as RFC 9457 has it, of this status and kind.
+    /// Asserts an RFC 9457 error of this status and type.
     #[track_caller]
     fn problem(&self, status: u16, kind: &str) -> Value {
         self.status(status);

@@ -1,4 +1,4 @@
-//! Owns who may use the management API, and for whose things: AK5, AK8, AK16, SE16.
+//! Owns tests of who may use the management API, and on whose things: AK5, AK8, AK16, SE16.
 
 use axum::{
     body::Body,
@@ -11,7 +11,7 @@ use super::{Caller, EVERYTHING};
 use crate::harness::{ISSUER, TestApp, flow};
 
 #[tokio::test]
-async fn nobody_without_a_credential_and_nobody_without_the_scope() {
+async fn credential_and_scope_are_required() {
     // THREATS: AK6 AK8
     let app = TestApp::new().await;
     let reply = app.get("/api/v1/keys").await;
@@ -22,7 +22,7 @@ async fn nobody_without_a_credential_and_nobody_without_the_scope() {
     assert_eq!(wrong.header("www-authenticate"), "Bearer realm=\"grantd\", error=\"invalid_token\"");
     let request = Request::get("/api/v1/keys").header(header::AUTHORIZATION, "Basic eDp5").body(Body::empty());
     app.send(request.expect("a request")).await.problem(401, "invalid_token");
-    // A key for the API alone, one that may only look, and one that may do something else.
+    // A key for the example API only, a read-only one, and one with another scope.
     for (name, scopes) in [("a", "read write"), ("b", "grantd:keys:read"), ("c", "grantd:projects:write")] {
         let caller = Caller::new(&app, name, scopes).await;
         let reply = caller.post("/keys", json!({ "scopes": ["read"] })).await;
@@ -32,9 +32,9 @@ async fn nobody_without_a_credential_and_nobody_without_the_scope() {
             reply.header("www-authenticate"),
             "Bearer realm=\"grantd\", error=\"insufficient_scope\", scope=\"grantd:keys:write\""
         );
-        // Whose key it is may ask why.
+        // The key's owner can see the reason.
         let why = app.app.denials.of_request(&app.app.store, reply.header("x-request-id"), Some(&caller.user)).await;
-        assert_eq!(why.expect("records")[0].reason, "scope grantd:keys:write missing");
+        assert_eq!(why.expect("records")[0].reason, "missing scope grantd:keys:write");
         let instance = format!("{ISSUER}/settings/denied?request_id={}", reply.header("x-request-id"));
         assert_eq!(problem["instance"], instance);
     }
@@ -44,7 +44,7 @@ async fn nobody_without_a_credential_and_nobody_without_the_scope() {
 }
 
 #[tokio::test]
-async fn a_key_in_the_url_is_refused() {
+async fn keys_in_urls_are_refused() {
     // THREATS: AK4
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -56,7 +56,7 @@ async fn a_key_in_the_url_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_anothers_is_nowhere_to_be_found() {
+async fn things_of_other_users_are_not_found() {
     // THREATS: AK16
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -84,10 +84,10 @@ async fn what_is_anothers_is_nowhere_to_be_found() {
     alice.get("/keys?user=nobody@example.com").await.problem(404, "not_found");
     assert_eq!(alice.get("/keys?user=Alice@example.com").await.ids(), [alice.key_id.as_str()]);
     assert!(alice.get("/projects").await.ids().is_empty());
-    // Nothing of it happened.
+    // Nothing was changed.
     bob.get(&theirs).await.status(200);
     assert_eq!(bob.get("/keys").await.json()["items"][0]["name"], "Test key");
-    // An administrator sees all, and each one's.
+    // An administrator sees everything, and can select a user.
     let admin = Caller::admin(&app, EVERYTHING).await;
     assert_eq!(admin.get("/keys").await.ids().len(), 3);
     assert_eq!(admin.get("/keys?user=bob@example.com").await.ids(), [bob.key_id.as_str()]);
@@ -97,7 +97,7 @@ async fn what_is_anothers_is_nowhere_to_be_found() {
 }
 
 #[tokio::test]
-async fn members_that_are_not_for_callers_are_refused() {
+async fn administrator_only_members_are_refused() {
     // THREATS: AK5 SE16
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -136,7 +136,7 @@ async fn members_that_are_not_for_callers_are_refused() {
     }
     assert_eq!(bob.get("/keys").await.ids(), [bob.key_id.as_str()]);
     assert_eq!(alice.get("/keys").await.ids(), [alice.key_id.as_str()]);
-    // They are for administrators.
+    // These members are for administrators.
     let admin = Caller::admin(&app, EVERYTHING).await;
     let made = admin.post("/keys", json!({ "scopes": ["read"], "user": bob.user, "plan": "enterprise" })).await;
     assert_eq!((made.status(201).text("user"), made.text("plan")), (bob.user.clone(), "enterprise".to_owned()));
@@ -145,32 +145,32 @@ async fn members_that_are_not_for_callers_are_refused() {
 }
 
 #[tokio::test]
-async fn a_management_key_is_no_session_and_no_client() {
+async fn management_keys_are_not_sessions_or_clients() {
     // THREATS: AK8
     let app = TestApp::new().await;
     let admin = Caller::admin(&app, EVERYTHING).await;
     for page in ["/settings/keys", "/settings/apps", "/apps"] {
         let reply = app.get_as(page, &admin.key).await;
         assert_eq!((reply.status.as_u16(), reply.header("location")), (303, "/login"), "{page}");
-        // The browser gets an id for the way back, and no session.
+        // The browser gets an id for the return path, but no session.
         assert!(!reply.header("set-cookie").contains("session"), "{page}");
     }
     app.get_as("/metrics", &admin.key).await.status(404);
     let form = [("grant_type", "client_credentials"), ("client_id", &admin.key_id), ("client_secret", &admin.key)];
     app.post("/oauth/token", &form).await.oauth_error("invalid_client");
-    // To an API it says nothing of the management API.
+    // Introspection by another API does not show management scopes.
     assert_eq!(app.introspect(&admin.key).await.active()["scope"], "read write");
     app.get_as("/gateway/verify/grantd", &admin.key).await.status(404);
     app.get_as("/gateway/verify", &admin.key).await.status(200);
 }
 
 #[tokio::test]
-async fn an_app_gets_the_management_api_only_where_the_operator_said_so() {
+async fn apps_need_the_operators_permission_for_the_management_api() {
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
     let browser = app.browser();
     browser.log_in("alice@example.com").await;
-    // A developer's own app cannot ask for it.
+    // A developer's own app cannot request it.
     let ours = app.client(ClientType::Confidential, |client| {
         client.scopes = Scopes::parse("read grantd:keys:read").expect("scopes");
     });
@@ -183,7 +183,7 @@ async fn an_app_gets_the_management_api_only_where_the_operator_said_so() {
     let code =
         flow::decide(&browser, &page, "allow").await.location().split_once("code=").expect("a code").1.to_owned();
     let code = code.split('&').next().unwrap_or_default().to_owned();
-    // No token opens both APIs.
+    // No token is valid for both APIs.
     flow::exchange(&app, &ours, &code).await.oauth_error("invalid_target");
     let ours_at = format!("{ISSUER}/api/v1");
     let tokens = flow::exchange_for(&app, &ours, &code, &ours_at).await;
@@ -192,7 +192,7 @@ async fn an_app_gets_the_management_api_only_where_the_operator_said_so() {
     app.get_as("/api/v1/keys", &token).await.status(200);
     app.introspect(&token).await.inactive();
     app.get_as("/api/v1/projects", &token).await.problem(403, "insufficient_scope");
-    // A client on its own is nobody.
+    // A client acting for itself has no user.
     let machine = app.client(ClientType::Confidential, |client| {
         client.scopes = Scopes::parse("grantd:keys:read").expect("scopes");
         client.grant_types = grantd::model::client::GrantType::ALL.to_vec();
@@ -202,7 +202,7 @@ async fn an_app_gets_the_management_api_only_where_the_operator_said_so() {
 }
 
 #[tokio::test]
-async fn the_management_api_surprises_nobody() {
+async fn management_api_denies_by_default() {
     let app = TestApp::new().await;
     let document = app.get("/.well-known/oauth-authorization-server").await.json();
     assert_eq!(document["scopes_supported"], json!(["read", "write"]));

@@ -1,19 +1,18 @@
-//! Owns what a project is when an administrator alone has disabled it. Does not own the owner's own switch; see
-//! `credentials::key_life`.
+//! Owns tests of projects disabled by an administrator. For disabling by the owner, see `credentials::key_life`.
 
 use serde_json::json;
 
 use super::{Caller, EVERYTHING};
 use crate::harness::{TestApp, wait};
 
-/// Asks a node until it refuses the key.
+/// Sends requests to a node until it refuses the key.
 async fn refused_soon(node: &TestApp, key: &str) {
     let is_refused = async || (node.introspect(key).await.body == r#"{"active":false}"#).then_some(());
     wait::until("the end of the key", is_refused).await;
 }
 
 #[tokio::test]
-async fn a_project_that_an_administrator_alone_disabled_has_no_key_that_is_accepted() {
+async fn project_disabled_by_an_administrator_stops_its_keys() {
     // THREATS: AK9 IN8
     let app = TestApp::new().await;
     let second = app.beside().await;
@@ -22,7 +21,7 @@ async fn a_project_that_an_administrator_alone_disabled_has_no_key_that_is_accep
     let project = alice.post("/projects", json!({ "name": "Harbor" })).await.status(201).text("id");
     let key = alice.post("/keys", json!({ "scopes": ["read"], "project": project })).await.status(201).text("key");
     for node in [&app, &second] {
-        // Twice: the second answer is from memory.
+        // Twice: the second response is from the cache.
         node.introspect(&key).await.active();
         node.introspect(&key).await.active();
     }
@@ -33,13 +32,13 @@ async fn a_project_that_an_administrator_alone_disabled_has_no_key_that_is_accep
     refused_soon(&second, &key).await;
     app.get_as("/v1/users/me", &key).await.status(401);
     app.get_as("/gateway/verify/example-api", &key).await.status(401);
-    // Nor is a new one created, or put in the place of the old one.
+    // No key can be created or replaced.
     let new = alice.post("/keys", json!({ "scopes": ["read"], "project": project })).await;
     let words = new.problem(400, "invalid_request")["detail"].to_string();
     assert!(words.contains("the project is disabled"), "{words}");
     let id = alice.get(&format!("/keys?project={project}")).await.ids().remove(0);
     alice.post(&format!("/keys/{id}/regenerate"), json!({})).await.problem(400, "invalid_request");
-    // The owner sees it and cannot undo it, also not by disabling it as well.
+    // The owner sees it and cannot undo it, not even by disabling the project too.
     assert_eq!(alice.get(&path).await.json()["disabled"], true);
     alice.patch(&path, json!({ "disabled": false })).await.problem(400, "invalid_request");
     alice.patch(&path, json!({ "disabled": true })).await.status(200);

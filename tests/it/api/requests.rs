@@ -1,4 +1,4 @@
-//! Owns how requests are read and errors told: HX9, HX2, Idempotency-Key, RFC 9457.
+//! Owns tests of reading requests and of errors: HX9, HX2, Idempotency-Key, RFC 9457.
 
 use axum::{
     body::Body,
@@ -10,7 +10,7 @@ use super::{Caller, EVERYTHING};
 use crate::harness::{Reply, TestApp};
 
 #[tokio::test]
-async fn bodies_with_two_readings_are_refused_and_make_nothing() {
+async fn ambiguous_bodies_are_refused_and_create_nothing() {
     // THREATS: HX9
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -42,7 +42,7 @@ async fn bodies_with_two_readings_are_refused_and_make_nothing() {
 }
 
 #[tokio::test]
-async fn every_error_is_a_problem() {
+async fn errors_are_problem_documents() {
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
     alice.get("/nothing").await.problem(404, "not_found");
@@ -53,7 +53,7 @@ async fn every_error_is_a_problem() {
     assert_eq!(reply.header("allow"), "GET,HEAD,POST");
     alice.post("/projects", json!({ "name": "Harbor" })).await.status(201);
     let taken = alice.post("/projects", json!({ "name": "Harbor" })).await.problem(409, "conflict");
-    assert_eq!(taken["detail"], "a project of this name exists already");
+    assert_eq!(taken["detail"], "a project with this name already exists");
     for _ in 0..100 {
         alice.get("/keys").await;
     }
@@ -65,7 +65,7 @@ async fn every_error_is_a_problem() {
 }
 
 #[tokio::test]
-async fn no_answer_depends_on_the_host_a_request_names() {
+async fn responses_do_not_depend_on_the_host_header() {
     // THREATS: HX2
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -77,7 +77,7 @@ async fn no_answer_depends_on_the_host_a_request_names() {
 }
 
 #[tokio::test]
-async fn the_same_request_twice_makes_one_thing_and_gets_one_answer() {
+async fn repeated_request_creates_once_and_replays_the_response() {
     // THREATS: AK2
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -92,7 +92,7 @@ async fn the_same_request_twice_makes_one_thing_and_gets_one_answer() {
     for (target, body) in [("/keys", json!({ "scopes": ["write"] })), ("/projects", json!({ "name": "x" }))] {
         alice.once("order-7", target, body).await.problem(422, "idempotency_mismatch");
     }
-    // The key it shows is nowhere in the clear.
+    // The stored key is encrypted.
     let key = first.text("key");
     let file = app.database.dir.path().join("grantd.db");
     if !app.database.is_postgres() {
@@ -101,13 +101,13 @@ async fn the_same_request_twice_makes_one_thing_and_gets_one_answer() {
             assert!(!bytes.windows(key.len()).any(|window| window == key.as_bytes()));
         }
     }
-    // Another's name is another name, and another key of the same user does not see it either.
+    // Names are per user and per key.
     let bob = Caller::new(&app, "bob", EVERYTHING).await;
     assert_ne!(bob.once("order-7", "/keys", body.clone()).await.status(201).text("id"), first.text("id"));
     let (_, other) = app.key(&alice.user, EVERYTHING).await;
     let other = Caller { app: &app, user: alice.user.clone(), key_id: String::new(), key: other };
     assert_ne!(other.once("order-7", "/keys", body.clone()).await.status(201).text("id"), first.text("id"));
-    // Replacing is done once too, and what was refused is not kept.
+    // Replacing is idempotent too, and errors are not stored.
     let id = first.text("id");
     let rotated = alice.once("r", &format!("/keys/{id}/rotate"), json!({})).await;
     assert_eq!(alice.once("r", &format!("/keys/{id}/rotate"), json!({})).await.body, rotated.status(201).body);
@@ -125,7 +125,7 @@ async fn the_same_request_twice_makes_one_thing_and_gets_one_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twins_that_come_at_once_make_one_thing() {
+async fn concurrent_repeats_create_once() {
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
     let body = json!({ "scopes": ["read"], "name": "twin" });

@@ -1,4 +1,4 @@
-//! Owns the rules of an API by the management API: their order, and that none goes by accident.
+//! Owns tests of an API's rules by the management API: their order, and that the last is not removed by accident.
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ async fn paths(caller: &Caller<'_>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_rule_stands_where_it_is_put_and_the_last_one_goes_only_on_purpose() {
+async fn rules_keep_their_order_and_the_last_is_removed_only_on_purpose() {
     // THREATS: FA5
     let app = TestApp::new().await;
     let caller = Caller::admin(&app, EVERYTHING).await;

@@ -1,5 +1,5 @@
-//! Owns what the owner of a client may change of it, on the page and by the management API alike, what a bounded key may
-//! not create, and how long an old secret or key overlaps.
+//! Owns tests of what a client's owner may change, on the page and by the management API, what a limited key may create,
+//! and how long an old secret or key overlaps.
 
 use axum::http::Method;
 use grantd::{
@@ -21,7 +21,7 @@ use crate::harness::{
 
 const EVIL: &str = "https://evil.example/x";
 
-/// A client of this user that acts by itself, for reading alone.
+/// A client of this user for client credentials, with scope `read`.
 async fn machine(app: &TestApp, owner: &str) -> OAuthClient {
     app.client(ClientType::Confidential, |client| {
         client.owner_id = Some(owner.to_owned());
@@ -32,7 +32,7 @@ async fn machine(app: &TestApp, owner: &str) -> OAuthClient {
     .await
 }
 
-/// A client of this user that the operator trusts, for reading alone.
+/// A first-party client of this user, with scope `read`.
 async fn portal(app: &TestApp, owner: &str) -> OAuthClient {
     app.client(ClientType::Confidential, |client| {
         client.owner_id = Some(owner.to_owned());
@@ -47,7 +47,7 @@ async fn scopes(app: &TestApp, client: &OAuthClient) -> String {
 }
 
 #[tokio::test]
-async fn the_owner_of_a_client_that_acts_alone_gives_it_no_scope() {
+async fn owner_cannot_change_scopes_of_a_client_credentials_client() {
     // THREATS: CC2 SE16
     let app = TestApp::new().await;
     let mallory = Caller::new(&app, "mallory", EVERYTHING).await;
@@ -70,7 +70,7 @@ async fn the_owner_of_a_client_that_acts_alone_gives_it_no_scope() {
     }
     let form = [("grant_type", "client_credentials"), ("scope", "write")];
     app.post_as(&client, "/oauth/token", &form).await.oauth_error("invalid_scope");
-    // Its name is the owner's, and an administrator sets the rest.
+    // The owner may change its name; an administrator sets the rest.
     let fields = [("name", "Reader"), ("redirect_uris", ""), ("password", PASSWORD)];
     browser.submit(&page, &page, &fields).await.status(303);
     assert_eq!(mallory.get(&path).await.text("name"), "Reader");
@@ -79,7 +79,7 @@ async fn the_owner_of_a_client_that_acts_alone_gives_it_no_scope() {
 }
 
 #[tokio::test]
-async fn the_owner_of_a_first_party_client_changes_nothing_that_people_are_not_asked_about() {
+async fn owner_cannot_change_consent_details_of_a_first_party_client() {
     // THREATS: CM8 SE16
     let app = TestApp::new().await;
     let mallory = Caller::new(&app, "mallory", EVERYTHING).await;
@@ -106,7 +106,7 @@ async fn the_owner_of_a_first_party_client_changes_nothing_that_people_are_not_a
 }
 
 #[tokio::test]
-async fn scopes_that_the_form_does_not_show_are_not_lost_by_it() {
+async fn scopes_not_on_the_form_are_kept() {
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
     let client = app
@@ -126,7 +126,7 @@ async fn scopes_that_the_form_does_not_show_are_not_lost_by_it() {
 }
 
 #[tokio::test]
-async fn a_bounded_key_creates_no_client_that_acts_alone_and_rotates_no_secret_of_one() {
+async fn limited_key_cannot_manage_client_credentials_clients() {
     // THREATS: AK6 AK12
     let app = TestApp::new().await;
     let admin = Caller::admin(&app, EVERYTHING).await;
@@ -147,14 +147,14 @@ async fn a_bounded_key_creates_no_client_that_acts_alone_and_rotates_no_secret_o
         ("project", with(&|new| new.project = Some(project.clone())).await),
         ("environment", with(&|new| new.environment = Some("test".to_owned())).await),
     ] {
-        // Whoever signs in as that user creates keys that nothing bounds.
+        // A session of that user could create keys without limits.
         let user = json!({ "email": format!("{what}@example.com"), "password": "a long enough passphrase" });
         bounded.post("/users", user).await.problem(403, "insufficient_scope");
         bounded.post("/clients", machine.clone()).await.problem(403, "insufficient_scope");
         bounded.post(&secret, json!({})).await.problem(403, "insufficient_scope");
         let more = json!({ "scopes": ["read", "write"] });
         bounded.patch(&format!("/clients/{}", client.id), more).await.problem(403, "insufficient_scope");
-        // An app without users of its own gives its secret's holder nothing.
+        // An app without users does not give its owner more access.
         let expected = if what == "project" { 403 } else { 201 };
         bounded.post("/clients", people.clone()).await.status(expected);
     }
@@ -164,7 +164,7 @@ async fn a_bounded_key_creates_no_client_that_acts_alone_and_rotates_no_secret_o
 }
 
 #[tokio::test]
-async fn a_bounded_key_registers_no_api_and_rotates_no_secret_of_a_resource_server() {
+async fn limited_key_cannot_register_apis_or_rotate_their_secrets() {
     // THREATS: AK6
     let app = TestApp::new().await;
     let admin = Caller::admin(&app, EVERYTHING).await;
@@ -189,7 +189,7 @@ async fn a_bounded_key_registers_no_api_and_rotates_no_secret_of_a_resource_serv
 }
 
 #[tokio::test]
-async fn an_old_secret_overlaps_for_a_week_and_an_old_key_for_thirty_days_at_most() {
+async fn overlaps_of_secrets_and_keys_are_bounded() {
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
     let body = json!({ "name": "App", "redirect_uris": [CALLBACK], "scopes": ["read"] });
@@ -203,7 +203,7 @@ async fn an_old_secret_overlaps_for_a_week_and_an_old_key_for_thirty_days_at_mos
 }
 
 #[tokio::test]
-async fn a_key_of_a_project_sees_and_reaches_that_project_alone() {
+async fn project_key_is_limited_to_its_project() {
     // THREATS: AK6 AK16
     let app = TestApp::new().await;
     let admin = Caller::admin(&app, EVERYTHING).await;
@@ -238,7 +238,7 @@ async fn a_key_of_a_project_sees_and_reaches_that_project_alone() {
 }
 
 #[tokio::test]
-async fn a_key_for_test_changes_and_revokes_no_live_key() {
+async fn test_key_cannot_change_or_revoke_live_keys() {
     // THREATS: AK6
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;

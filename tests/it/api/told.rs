@@ -1,4 +1,4 @@
-//! Owns what owners and administrators are told: usage, why a request was refused, the audit log. AK16, AU1, AU2, AU3.
+//! Owns tests of what owners and administrators can see: usage, reasons of refusals, the audit log. AK16, AU1, AU2, AU3.
 
 use axum::{
     body::Body,
@@ -10,7 +10,7 @@ use super::{Caller, EVERYTHING};
 use crate::harness::TestApp;
 
 #[tokio::test]
-async fn usage_is_told_by_hour_and_day_to_the_owner_alone() {
+async fn usage_is_shown_only_to_the_owner_by_hour_and_day() {
     // THREATS: AK16
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -20,7 +20,7 @@ async fn usage_is_told_by_hour_and_day_to_the_owner_alone() {
         app.advance(hours * 3600);
         app.introspect(&key).await.active();
         app.get_as("/v1/users/me", &key).await.status(200);
-        // A key for the API alone is refused here, and that counts too.
+        // A key for the example API only is refused here, which counts too.
         app.get_as("/api/v1/keys", &key).await.status(403);
         app.app.background.flush().await.expect("flushed");
     }
@@ -47,7 +47,7 @@ async fn usage_is_told_by_hour_and_day_to_the_owner_alone() {
 }
 
 #[tokio::test]
-async fn why_a_request_was_refused_is_told_to_its_owner_alone() {
+async fn reasons_of_refusals_are_shown_only_to_the_owner() {
     // THREATS: AK13 AK16
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -69,7 +69,7 @@ async fn why_a_request_was_refused_is_told_to_its_owner_alone() {
     assert_eq!(listed["items"].as_array().map(Vec::len), Some(1));
     assert_eq!(bob.get("/denials").await.status(200).json()["items"], json!([]));
     alice.get("/denials/req_nothing").await.problem(404, "not_found");
-    // Nobody's credential is told to administrators.
+    // Refusals without an owner are shown to administrators.
     let nobodys = app.get_as("/v1/users/me", "nonsense-nonsense").await;
     let path = format!("/denials/{}", nobodys.header("x-request-id"));
     alice.get(&path).await.problem(404, "not_found");
@@ -78,7 +78,7 @@ async fn why_a_request_was_refused_is_told_to_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn everything_done_here_is_in_the_log_with_who_and_what() {
+async fn every_change_is_in_the_audit_log_with_actor_and_object() {
     // THREATS: AU1 AU2
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -116,7 +116,7 @@ async fn everything_done_here_is_in_the_log_with_who_and_what() {
     );
     assert_eq!(alice.get("/audit?from=2030-01-01T00:00:00Z").await.status(200).json()["items"], json!([]));
     assert_eq!(alice.get("/audit?to=2020-01-01T00:00:00Z").await.status(200).json()["items"], json!([]));
-    // Others' entries are others'; an administrator's look at them is an entry itself.
+    // Entries of others are hidden; an administrator's read is an entry itself.
     let bob = Caller::new(&app, "bob", EVERYTHING).await;
     assert!(!bob.get("/audit?limit=100").await.body.contains(&alice.user));
     bob.get(&format!("/audit?user={}", alice.user)).await.problem(404, "not_found");
@@ -133,7 +133,7 @@ async fn everything_done_here_is_in_the_log_with_who_and_what() {
 }
 
 #[tokio::test]
-async fn a_credential_is_judged_here_as_everywhere() {
+async fn management_api_verifies_credentials_like_other_endpoints() {
     // THREATS: AK12
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;

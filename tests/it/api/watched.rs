@@ -1,4 +1,4 @@
-//! Owns what is recorded of administrators, and what users are told of it: AU1, AU2. Does not test changes; see `admin`.
+//! Owns tests of what is audited of administrators, and what users see of it: AU1, AU2. For changes, see `admin`.
 
 use axum::http::Method;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Caller, EVERYTHING};
 use crate::harness::TestApp;
 
-/// What administrators looked at, in the order of names: entries of one moment have none of their own.
+/// Reads by administrators, sorted by name: entries of the same time have no order.
 async fn looks(app: &TestApp) -> Vec<String> {
     let entries = app.entries(1000).await;
     let looks = entries.into_iter().filter(|entry| entry.event == "admin.read");
@@ -16,7 +16,7 @@ async fn looks(app: &TestApp) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_administrator_who_looks_at_what_is_others_leaves_an_entry_by_every_method() {
+async fn administrators_reads_of_other_users_things_are_audited() {
     // THREATS: AU1
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -47,12 +47,12 @@ async fn an_administrator_who_looks_at_what_is_others_leaves_an_entry_by_every_m
             expected.push(format!("/api/v1{}", target.replace("limit=1&", "").replace("%40", "@")));
         }
     }
-    // A change of nothing shows the thing as well.
+    // An empty change returns the thing as well.
     for (kind, id) in [("keys", &alice.key_id), ("projects", &project), ("clients", &client), ("users", &alice.user)] {
         admin.patch(&format!("/{kind}/{id}"), json!({})).await.status(200);
         expected.push(format!("/api/v1/{kind}/{id}"));
     }
-    // What is nobody's is no look, nor is a user's at what is their own.
+    // Things without an owner are not audited, nor are users' reads of their own.
     for target in ["/scopes", "/apis", "/apis/example-api", "/apis/example-api/routes", "/plans"] {
         admin.get(target).await.status(200);
     }
@@ -65,7 +65,7 @@ async fn an_administrator_who_looks_at_what_is_others_leaves_an_entry_by_every_m
 }
 
 #[tokio::test]
-async fn no_spelling_hides_whose_things_an_administrator_looked_at() {
+async fn audited_reads_name_the_user_in_every_spelling() {
     // THREATS: AU1
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -77,7 +77,7 @@ async fn no_spelling_hides_whose_things_an_administrator_looked_at() {
 }
 
 #[tokio::test]
-async fn a_look_that_cannot_be_recorded_is_refused() {
+async fn reads_that_cannot_be_audited_are_refused() {
     // THREATS: AU1 AU3
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -91,7 +91,7 @@ async fn a_look_that_cannot_be_recorded_is_refused() {
 }
 
 #[tokio::test]
-async fn users_are_told_that_an_administrator_acted_and_not_which_one() {
+async fn users_see_that_an_administrator_acted_but_not_which() {
     // THREATS: AU1 AU2
     let app = TestApp::new().await;
     let alice = Caller::new(&app, "alice", EVERYTHING).await;
@@ -119,7 +119,7 @@ async fn users_are_told_that_an_administrator_acted_and_not_which_one() {
     for body in [&told.body, &page.body] {
         assert!(!body.contains(&admin.user) && !body.contains(&admin.key_id), "{body}");
     }
-    // What was done by their own key they see whole, and administrators see everything.
+    // Users see in full what their own keys did, and administrators see everything.
     app.advance(1);
     alice.post("/keys", json!({ "scopes": ["read"], "name": "own" })).await.status(201);
     let own = &alice.get("/audit?event=key.create&limit=1").await.status(200).json()["items"][0];

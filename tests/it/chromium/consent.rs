@@ -1,4 +1,4 @@
-//! Owns letting an app in, keeping it out, and taking access away again.
+//! Owns tests of allowing, denying and removing an app's access.
 
 use super::{EMAIL, Place, sign_in};
 use crate::harness::{app::PASSWORD, callback::Callback, chromium::Screen, process::free_port};
@@ -6,7 +6,7 @@ use crate::harness::{app::PASSWORD, callback::Callback, chromium::Screen, proces
 const ASKED: &str = "Test app wants to access your account";
 
 #[tokio::test]
-async fn allowing_sends_the_user_back_with_a_code() {
+async fn allow_returns_the_user_with_a_code() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -19,7 +19,7 @@ async fn allowing_sends_the_user_back_with_a_code() {
         window.page(ASKED).await;
         let words = window.words().await;
         for shown in [
-            "You return to 127.0.0.1",
+            "Returns you to 127.0.0.1",
             "Local app",
             "On Example API, it will be able to",
             "May read read",
@@ -42,7 +42,7 @@ async fn allowing_sends_the_user_back_with_a_code() {
 }
 
 #[tokio::test]
-async fn denying_sends_the_user_back_without() {
+async fn deny_returns_the_user_without_a_code() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -64,9 +64,9 @@ async fn denying_sends_the_user_back_without() {
 }
 
 #[tokio::test]
-async fn every_kind_of_callback_is_reached() {
+async fn callbacks_of_every_kind_are_reached() {
     // THREATS: SE3
-    // RFC 8252 §7 has loopback addresses and private-use schemes; and an app may send its user on, to another of its origins.
+    // RFC 8252 §7 allows loopback addresses and private-use schemes; an app may also redirect to another of its origins.
     let place = Place::new(Screen::Desktop).await;
     let window = &place.window;
     let mut callback = Callback::start().await;
@@ -81,7 +81,7 @@ async fn every_kind_of_callback_is_reached() {
         } else if *uri == loopback {
             window.arrive(uri).await;
         } else {
-            // There is no such program here; what must not be is a complaint of Chromium about the page.
+            // There is no such program here; the page must just not cause an error in Chromium.
             window.page(ASKED).await;
         }
     }
@@ -93,7 +93,7 @@ async fn every_kind_of_callback_is_reached() {
 }
 
 #[tokio::test]
-async fn removing_access_ends_the_apps_tokens() {
+async fn removing_access_revokes_the_apps_tokens() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;

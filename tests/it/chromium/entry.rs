@@ -1,4 +1,4 @@
-//! Owns signing in and out: with a pointer, with the keyboard alone, without JavaScript.
+//! Owns tests of signing in and out: with a pointer, with the keyboard, without JavaScript.
 
 use thirtyfour::{Key, SameSite};
 
@@ -10,14 +10,14 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn one_signs_in_with_the_right_password_and_out_again() {
+async fn users_sign_in_and_out() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
         place.goto("/settings/keys").await;
         window.page("Sign in").await;
         sign_in(window, "wrong horse battery").await;
-        window.see("That email and password do not match.").await;
+        window.see("The email address or password is wrong.").await;
         window.page("Sign in").await;
         assert_eq!((window.value("#email").await.as_str(), window.value("#password").await.as_str()), (EMAIL, ""));
         assert_eq!(window.focused().await, "password", "what is to be typed again");
@@ -38,7 +38,7 @@ async fn one_signs_in_with_the_right_password_and_out_again() {
 }
 
 #[tokio::test]
-async fn the_keyboard_is_enough() {
+async fn pages_work_with_the_keyboard_alone() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -72,7 +72,7 @@ async fn the_keyboard_is_enough() {
 }
 
 #[tokio::test]
-async fn no_page_needs_javascript() {
+async fn pages_work_without_javascript() {
     let place = Place::seen_in(Window::without_scripts(Screen::Phone).await).await;
     let window = &place.window;
     let mut callback = Callback::start().await;
@@ -93,7 +93,7 @@ async fn no_page_needs_javascript() {
     assert_eq!(window.shown("button[data-copy]").await, 0, "they would do nothing");
     let key = window.text("#key").await;
     place.server.get_as("/v1/users/me", &key).await.status(200);
-    window.press("I have copied it, back to my keys").await;
+    window.press("I have copied it; back to my keys").await;
     window.page("API keys").await;
     window.click("button[popovertarget^='re']").await;
     window.press("Revoke key").await;

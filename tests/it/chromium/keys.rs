@@ -1,4 +1,4 @@
-//! Owns API keys: generating one, seeing it once, using it, revoking it.
+//! Owns tests of API keys: generating, seeing once, using, revoking.
 
 use thirtyfour::Key;
 
@@ -6,7 +6,7 @@ use super::Place;
 use crate::harness::chromium::Screen;
 
 #[tokio::test]
-async fn a_key_is_shown_once_works_and_is_revoked() {
+async fn keys_are_shown_once_work_and_are_revoked() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -58,14 +58,14 @@ async fn a_key_is_shown_once_works_and_is_revoked() {
 }
 
 #[tokio::test]
-async fn a_form_that_is_wrong_says_where_and_loses_nothing() {
+async fn key_form_marks_errors_and_keeps_the_input() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
         place.sign_in().await;
         window.fill("#key-name", "Kept").await;
         window.press("Generate new key").await;
-        window.see("No key was made.").await;
+        window.see("The key was not created.").await;
         window.page("API keys").await;
         assert!(window.text("#key-scope-error").await.contains("Choose at least one permission"));
         assert_eq!(window.value("#key-name").await, "Kept");

@@ -1,5 +1,5 @@
-//! Owns what people do in a real browser, at a desk and on a phone: the pages, their scripts and policies, the real server.
-//! What each page refuses is tested without a browser; see `web`.
+//! Owns tests in a real browser, on a desktop and on a phone: pages, scripts, content security policy, the real server.
+//! What pages refuse is tested without a browser; see `web`.
 
 mod consent;
 mod entry;
@@ -52,12 +52,12 @@ impl Place {
         self.window.page("API keys").await;
     }
 
-    /// A confidential app called "Test app" that gets its users back here.
+    /// A confidential app called "Test app" with this redirect URI.
     fn app(&self, uri: &str) -> OAuthClient {
         self.here.client(&["--redirect-uri", uri, "--scope", "read", "--scope", "write"])
     }
 
-    /// Goes where this app sends its users.
+    /// Opens the address to which this app sends its users.
     async fn start(&self, client: &OAuthClient, uri: &str) {
         self.goto(&authorize_url(client, &[("redirect_uri", uri)])).await;
     }
@@ -72,7 +72,7 @@ impl Place {
     }
 }
 
-/// Answers the sign-in page that is shown.
+/// Fills in the sign-in page.
 async fn sign_in(window: &Window, password: &str) {
     window.fill("#email", EMAIL).await;
     window.fill("#password", password).await;

@@ -1,4 +1,4 @@
-//! Owns apps of one's own: registering, changing, a new secret, deleting.
+//! Owns tests of own apps: registering, changing, a new secret, deleting.
 
 use super::Place;
 use crate::harness::{
@@ -9,7 +9,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn an_app_is_registered_and_its_secret_shown_once() {
+async fn apps_are_registered_and_secrets_shown_once() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -39,7 +39,7 @@ async fn an_app_is_registered_and_its_secret_shown_once() {
 }
 
 #[tokio::test]
-async fn redirect_uris_are_changed_and_hold_at_once() {
+async fn changed_redirect_uris_apply_immediately() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -61,14 +61,14 @@ async fn redirect_uris_are_changed_and_hold_at_once() {
         assert_eq!(window.value("#app-uris").await, format!("{new} {new}/2"));
         place.goto(&authorize_url(&client, &[("redirect_uri", new)])).await;
         window.page("My app wants to access your account").await;
-        window.see("You return to app.example.com").await;
+        window.see("Returns you to app.example.com").await;
         place.server.get(&authorize_url(&client, &[("redirect_uri", old)])).await.page(400);
         place.window.close().await;
     }
 }
 
 #[tokio::test]
-async fn a_new_secret_leaves_the_old_one_time() {
+async fn old_secret_works_during_the_overlap() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -80,7 +80,7 @@ async fn a_new_secret_leaves_the_old_one_time() {
         window.click("#overlap option[value='1h']").await;
         window.press("Rotate secret").await;
         window.page("New secret").await;
-        window.see("The secret before this one keeps working until").await;
+        window.see("The previous secret keeps working until").await;
         let new = shown(window).await;
         assert_eq!(new.id, old.id);
         assert!(new.secret != old.secret && works(&place, &old).await && works(&place, &new).await);
@@ -95,7 +95,7 @@ async fn a_new_secret_leaves_the_old_one_time() {
         place.goto(&path).await;
         window.page("My app").await;
         window.click("details.danger-zone summary").await;
-        window.press("Delete app for good").await;
+        window.press("Delete app").await;
         window.see("The app was deleted.").await;
         window.page("Your apps").await;
         assert!(!works(&place, &newest).await);
@@ -103,7 +103,7 @@ async fn a_new_secret_leaves_the_old_one_time() {
     }
 }
 
-/// Registers "My app" for both scopes on the pages, down to the page that shows its secret.
+/// Registers "My app" with both scopes, up to the page that shows its secret.
 async fn register(place: &Place, redirect_uri: &str) -> OAuthClient {
     let window = &place.window;
     window.press("Your apps").await;
@@ -123,7 +123,7 @@ async fn shown(window: &Window) -> OAuthClient {
     OAuthClient { id: window.text("#client-id").await, secret: Some(window.text("#client-secret").await) }
 }
 
-/// Whether the token endpoint knows this app by this secret.
+/// Whether the token endpoint accepts this app's secret.
 async fn works(place: &Place, client: &OAuthClient) -> bool {
     let form = [("grant_type", "refresh_token"), ("refresh_token", "x")];
     place.server.post_as(client, "/oauth/token", &form).await.text("error") != "invalid_client"

@@ -1,4 +1,4 @@
-//! Owns pages on no journey, and words longer than any screen. What is checked is what `Window::page` checks everywhere.
+//! Owns tests of pages outside the usual flows, and of very long words. `Window::page` does the checks.
 
 use serde_json::json;
 
@@ -6,18 +6,18 @@ use super::{EMAIL, Place};
 use crate::harness::{OAuthClient, app::PASSWORD, chromium::Screen, flow::authorize_url};
 
 #[tokio::test]
-async fn pages_off_the_way_are_whole_too() {
+async fn error_and_notice_pages_are_complete() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
         let iss = place.server.base.replace(':', "%3A").replace('/', "%2F");
         for (path, heading) in [
             ("/nowhere", "Not found"),
-            ("/oauth/authorize?client_id=nobody", "This request cannot be completed"),
+            ("/oauth/authorize?client_id=nobody", "Invalid request"),
             ("/apps/callback", "Example callback"),
             ("/api/docs", "API reference"),
-            (&format!("/apps/callback?code=gd_code_{}&state=x&iss={iss}", "a".repeat(90)), "Here is your code"),
-            ("/apps/callback?error=access_denied&error_description=no", "No code this time"),
+            (&format!("/apps/callback?code=gd_code_{}&state=x&iss={iss}", "a".repeat(90)), "Your authorization code"),
+            ("/apps/callback?error=access_denied&error_description=no", "The sign-in failed"),
         ] {
             place.goto(path).await;
             window.page(heading).await;
@@ -27,7 +27,7 @@ async fn pages_off_the_way_are_whole_too() {
 }
 
 #[tokio::test]
-async fn the_longest_words_fit() {
+async fn long_words_fit_on_every_page() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -96,7 +96,7 @@ async fn the_longest_words_fit() {
 }
 
 #[tokio::test]
-async fn in_high_contrast_the_current_tab_is_marked_and_a_charts_legend_has_its_colors() {
+async fn high_contrast_keeps_the_current_tab_and_chart_colors() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -125,7 +125,7 @@ async fn in_high_contrast_the_current_tab_is_marked_and_a_charts_legend_has_its_
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_page_is_seen() {
+async fn page_checks_detect_broken_pages() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;

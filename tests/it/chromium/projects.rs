@@ -1,9 +1,9 @@
-//! Owns projects and one key: a grid with its one UUID key, networks, rotating, use in bars, why a request was refused.
+//! Owns tests of projects with one UUID key: networks, rotation, usage charts, reasons of refusals.
 
 use super::Place;
 use crate::harness::chromium::{Screen, Window};
 
-/// Makes a project on its page, which is shown at the end.
+/// Creates a project on its page, which is shown at the end.
 async fn make(window: &Window, name: &str, is_grid: bool) {
     window.press("Projects").await;
     window.page("Projects").await;
@@ -15,11 +15,11 @@ async fn make(window: &Window, name: &str, is_grid: bool) {
     }
     window.press("Create project").await;
     window.page(name).await;
-    window.see("The project is ready.").await;
+    window.see("The project was created.").await;
 }
 
 #[tokio::test]
-async fn a_grid_gets_its_one_key_and_another_in_its_place() {
+async fn single_key_project_gets_a_key_and_a_replacement() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -32,10 +32,10 @@ async fn a_grid_gets_its_one_key_and_another_in_its_place() {
         let old = window.text("#key").await;
         assert_eq!((old.len(), old.matches('-').count()), (36, 4), "{old}");
         place.server.get_as("/v1/users/me", &old).await.status(200);
-        window.press("I have copied it, back to Grid 7").await;
+        window.press("I have copied it; back to Grid 7").await;
         window.page("Grid 7").await;
         assert!(!window.source().await.contains(&old));
-        assert_eq!(window.shown("#new-key").await, 0, "one live key at a time");
+        assert_eq!(window.shown("#new-key").await, 0, "one active key at a time");
         assert_eq!(window.shown(".danger-zone button").await, 0, "nothing ends by one slip");
         window.click(".stack .danger-zone summary").await;
         window.page("Grid 7").await;
@@ -63,13 +63,13 @@ async fn a_grid_gets_its_one_key_and_another_in_its_place() {
         window.page("Grid 7").await;
         place.server.introspect(&place.api, &new).await.inactive();
         window.press("Enable project").await;
-        window.see("Its keys are accepted again.").await;
+        window.see("Its keys work again.").await;
         place.window.close().await;
     }
 }
 
 #[tokio::test]
-async fn a_malformed_network_is_said_beside_its_field_and_nothing_is_lost() {
+async fn network_errors_are_shown_and_the_input_kept() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -79,16 +79,16 @@ async fn a_malformed_network_is_said_beside_its_field_and_nothing_is_lost() {
         window.click("#new-key details summary").await;
         window.fill("#key-networks", "10.0.0.7/8").await;
         window.press("Generate new key").await;
-        window.see("No key was made.").await;
+        window.see("The key was not created.").await;
         window.page("API keys").await;
-        assert!(window.text("#key-networks-error").await.contains("write 10.0.0.0/8 instead"));
+        assert!(window.text("#key-networks-error").await.contains("use 10.0.0.0/8 instead"));
         assert_eq!(window.value("#key-name").await, "Bounded");
         assert_eq!(window.value("#key-networks").await, "10.0.0.7/8", "what was typed is there to correct");
         window.fill("#key-networks", "10.0.0.0/8").await;
         window.press("Generate new key").await;
         window.page("Your new key").await;
         let key = window.text("#key").await;
-        // From here is not from there.
+        // This address is outside the allowed network.
         let refused = place.server.get_as("/v1/users/me", &key).await;
         refused.status(401);
         place.goto("/settings/keys").await;
@@ -100,17 +100,17 @@ async fn a_malformed_network_is_said_beside_its_field_and_nothing_is_lost() {
         window.press("Save networks").await;
         window.see("Nothing was changed.").await;
         window.page("Bounded").await;
-        assert!(window.text("#key-networks-error").await.starts_with("Nonsense is no network"));
+        assert!(window.text("#key-networks-error").await.starts_with("Nonsense is not a network"));
         window.fill("#key-networks", "127.0.0.1").await;
         window.press("Save networks").await;
-        window.see("The key works from one network only.").await;
+        window.see("The key works only from one network.").await;
         place.server.get_as("/v1/users/me", &key).await.status(200);
         place.window.close().await;
     }
 }
 
 #[tokio::test]
-async fn whoever_asks_why_a_request_was_refused_is_told() {
+async fn refused_requests_are_explained() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -132,11 +132,11 @@ async fn whoever_asks_why_a_request_was_refused_is_told() {
         window.press("Why was my request refused?").await;
         window.page("Why was my request refused?").await;
         window.fill("#request-id", "req_never").await;
-        window.press("Find out").await;
+        window.press("Search").await;
         window.see("Nothing found.").await;
         window.page("Why was my request refused?").await;
         window.fill("#request-id", refused.header("x-request-id")).await;
-        window.press("Find out").await;
+        window.press("Search").await;
         window.see("Revoked just now.").await;
         window.page("Why was my request refused?").await;
         window.press("Nightly backup").await;
@@ -149,7 +149,7 @@ async fn whoever_asks_why_a_request_was_refused_is_told() {
 }
 
 #[tokio::test]
-async fn the_use_of_a_key_is_shown_in_bars_and_as_a_table() {
+async fn key_usage_is_shown_as_chart_and_table() {
     for screen in Screen::ALL {
         let place = Place::new(screen).await;
         let window = &place.window;
@@ -166,7 +166,7 @@ async fn the_use_of_a_key_is_shown_in_bars_and_as_a_table() {
         window.page("API keys").await;
         window.click(".title").await;
         window.page("Busy").await;
-        // Counts are written down in batches.
+        // Counts are written in batches.
         for tries in 0.. {
             if window.text(".totals .allowed dd").await == "3" {
                 break;

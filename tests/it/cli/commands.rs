@@ -1,4 +1,4 @@
-//! Owns `grantd user`, `api`, `client` and `key`: the shapes of `--json`, and what is said about a bad value.
+//! Owns tests of `grantd user`, `api`, `client` and `key`: the members of `--json`, and errors for invalid values.
 
 use grantd::model::secret::random_base62;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ fn text<'v>(value: &'v Value, member: &str) -> &'v str {
     value[member].as_str().unwrap_or_else(|| panic!("no {member}: {value}"))
 }
 
-/// Asserts that a command fails with these words, on one line that names the program.
+/// Asserts that a command fails with this text, on one line that begins with the program's name.
 #[track_caller]
 fn says(installation: &Installation, arguments: &[&str], words: &str) {
     let error = installation.refused(arguments);
@@ -24,7 +24,7 @@ fn says(installation: &Installation, arguments: &[&str], words: &str) {
 }
 
 #[test]
-fn a_user_is_made_with_a_password_of_its_own() {
+fn users_are_created_with_a_random_password() {
     // THREATS: SR5
     let here = Installation::new();
     let made = here.json(&["user", "create", "--email", "Alice@Example.com"]);
@@ -49,7 +49,7 @@ fn a_user_is_made_with_a_password_of_its_own() {
 }
 
 #[test]
-fn a_user_is_disabled_enabled_and_given_a_new_password() {
+fn users_are_disabled_enabled_and_get_a_new_password() {
     let here = Installation::new();
     let id = here.user("alice@example.com");
     let named = ["--email", "alice@example.com"];
@@ -64,10 +64,10 @@ fn a_user_is_disabled_enabled_and_given_a_new_password() {
 }
 
 #[test]
-fn a_bad_user_is_refused_with_what_is_right() {
+fn invalid_users_are_refused_with_a_remedy() {
     let here = Installation::new();
     here.user("alice@example.com");
-    says(&here, &["user", "create", "--email", "alice@example.com"], "a user with this address exists already");
+    says(&here, &["user", "create", "--email", "alice@example.com"], "a user with this email address already exists");
     says(&here, &["user", "create", "--email", "nobody"], "address");
     says(&here, &["user", "create", "--email", "b@example.com", "--name", ""], "the name");
     says(&here, &["user", "create"], "--email");
@@ -78,7 +78,7 @@ fn a_bad_user_is_refused_with_what_is_right() {
 }
 
 #[test]
-fn an_api_is_made_with_the_credentials_of_its_resource_server() {
+fn apis_are_created_with_credentials_of_their_resource_server() {
     let here = Installation::new();
     let create =
         ["api", "create", "--identifier", "https://api.example.com", "--name", "My API", "--scope", "read=Read it"];
@@ -92,22 +92,22 @@ fn an_api_is_made_with_the_credentials_of_its_resource_server() {
     assert_eq!(members(&list["items"][0]), api);
     assert_eq!(list["items"][0]["scopes"], json!([{ "name": "read", "description": "Read it" }]));
     let other = ["api", "create", "--identifier", "https://b.example.com", "--name", "B"];
-    says(&here, &create, "an API with this identifier or slug exists already");
-    says(&here, &["api", "create", "--identifier", "nowhere", "--name", "B"], "the identifier is an absolute URI");
-    says(&here, &[&other[..], &["--scope", "all=All"]].concat(), "is not \"all\"");
-    says(&here, &[&other[..], &["--scope", "a b=C"]].concat(), "is not \"all\"");
-    says(&here, &[&other[..], &["--slug", "!"]].concat(), "a slug has 1 to 60");
+    says(&here, &create, "an API with this identifier or slug already exists");
+    says(&here, &["api", "create", "--identifier", "nowhere", "--name", "B"], "identifier must be an absolute URI");
+    says(&here, &[&other[..], &["--scope", "all=All"]].concat(), "must not be \"all\"");
+    says(&here, &[&other[..], &["--scope", "a b=C"]].concat(), "must not be \"all\"");
+    says(&here, &[&other[..], &["--slug", "!"]].concat(), "slug must have 1 to 60");
     says(&here, &[&other[..], &["--algorithm", "HS256"]].concat(), "ES256, EdDSA or RS256");
     says(&here, &[&other[..], &["--profile", "x"]].concat(), "possible values: telemetry-harbor, bearer, ensemble");
     says(&here, &[&other[..], &["--access-token-seconds", "1"]].concat(), "10..=86400");
-    // A scope belongs to one API, and what is refused leaves nothing behind.
+    // A scope belongs to one API, and a refused command changes nothing.
     assert!(!here.run(&[&other[..], &["--scope", "read=Again"]].concat()).status.success());
     assert_eq!(here.json(&["api", "list"])["items"].as_array().map(Vec::len), Some(1));
     assert_eq!(here.json(&["client", "list"])["items"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]
-fn a_client_is_made_shown_and_ended() {
+fn clients_are_created_listed_and_deleted() {
     let here = Installation::new();
     here.api();
     let create = ["client", "create", "--name", "App", "--redirect-uri", "https://app.example.com/cb"];
@@ -131,28 +131,28 @@ fn a_client_is_made_shown_and_ended() {
 }
 
 #[test]
-fn a_bad_client_is_refused_with_what_is_right() {
+fn invalid_clients_are_refused_with_a_remedy() {
     let here = Installation::new();
     let api = here.api();
     let create = ["client", "create", "--name", "App", "--redirect-uri", "https://app.example.com/cb"];
-    says(&here, &create[..4], "the code flow needs 1 to 20 redirect URIs");
+    says(&here, &create[..4], "the authorization code grant requires 1 to 20 redirect URIs");
     says(&here, &[&create[..4], &["--redirect-uri", "http://app.example.com/"]].concat(), "https");
     says(&here, &[&create[..4], &["--redirect-uri", "https://*.example.com/"]].concat(), "redirect");
-    says(&here, &[&create[..], &["--scope", "admin"]].concat(), "there is no such scope; scopes are: read write");
+    says(&here, &[&create[..], &["--scope", "admin"]].concat(), "there is no such scope; available scopes: read write");
     says(&here, &[&create[..], &["--type", "secret"]].concat(), "possible values: public, confidential");
     says(&here, &[&create[..], &["--grant-type", "password"]].concat(), "possible values: authorization_code");
-    says(&here, &[&create[..], &["--type", "public", "--without-pkce"]].concat(), "a public client needs PKCE");
+    says(&here, &[&create[..], &["--type", "public", "--without-pkce"]].concat(), "a public client must use PKCE");
     let machine = [&create[..], &["--type", "public", "--grant-type", "client_credentials"]].concat();
-    says(&here, &machine, "has no client_credentials");
-    says(&here, &[&create[..], &["--auth-method", "none"]].concat(), "a confidential one has a secret");
+    says(&here, &machine, "cannot use client_credentials");
+    says(&here, &[&create[..], &["--auth-method", "none"]].concat(), "a confidential one another method");
     says(&here, &[&create[..], &["--refresh-grace", "61"]].concat(), "0..=60");
     says(&here, &["client", "rotate-secret", "client_x"], "`grantd client list`");
-    // An API without its client would be unguarded.
+    // The client of an API cannot be deleted, since nothing could introspect then.
     says(&here, &["client", "delete", &api.id], "(or it is an API's own)");
 }
 
 #[test]
-fn a_key_is_shown_once_listed_rotated_and_revoked() {
+fn keys_are_shown_once_listed_rotated_and_revoked() {
     let here = Installation::new();
     here.api();
     here.user("alice@example.com");
@@ -181,11 +181,11 @@ fn a_key_is_shown_once_listed_rotated_and_revoked() {
         list["items"].as_array().expect("keys").iter().find(|row| row["id"] == id).expect("a key")["status"].clone()
     };
     assert_eq!((status(id), status(text(&rotated, "id"))), (json!("revoked"), json!("active")));
-    says(&here, &["key", "rotate", id], "this key has ended");
+    says(&here, &["key", "rotate", id], "this key has expired or was revoked");
 }
 
 #[test]
-fn a_key_that_nobody_says_more_of_is_for_the_first_environment() {
+fn keys_are_for_the_first_environment_by_default() {
     let mut here = Installation::new();
     here.set("GRANTD_ENVIRONMENTS", "production,staging");
     here.api();
@@ -197,19 +197,19 @@ fn a_key_that_nobody_says_more_of_is_for_the_first_environment() {
 }
 
 #[test]
-fn a_bad_key_is_refused_with_what_is_right() {
+fn invalid_keys_are_refused_with_a_remedy() {
     let here = Installation::new();
     here.api();
     here.user("alice@example.com");
     let create = ["key", "create", "--user", "alice@example.com", "--scope", "read"];
-    says(&here, &create[..4], "at least one scope is needed; scopes are: read write");
-    says(&here, &[&create[..], &["--scope", "admin"]].concat(), "there is no such scope; scopes are: read write");
-    says(&here, &[&create[..], &["--environment", "prod"]].concat(), "environment is one of: live, test");
+    says(&here, &create[..4], "at least one scope is required; available scopes: read write");
+    says(&here, &[&create[..], &["--scope", "admin"]].concat(), "there is no such scope; available scopes: read write");
+    says(&here, &[&create[..], &["--environment", "prod"]].concat(), "environment must be one of: live, test");
     for span in ["soon", "90", "", "9y", "-1d", "90é", "99999999999999999999d"] {
         says(
             &here,
             &[&create[..], &[&format!("--expires-in={span}")]].concat(),
-            "a span is a number with s, m, h or d",
+            "a duration must be a number followed by s, m, h or d",
         );
     }
     says(&here, &[&create[..], &["--expires-in", "4000d"]].concat(), "ten years");
@@ -219,7 +219,7 @@ fn a_bad_key_is_refused_with_what_is_right() {
 }
 
 #[tokio::test]
-async fn a_project_disabled_by_the_command_line_alone_has_no_key_that_is_accepted() {
+async fn project_disabled_by_the_command_line_stops_its_keys() {
     // THREATS: AK9
     let here = Installation::new();
     let api = here.api();

@@ -1,4 +1,4 @@
-//! Owns `grantd demo`: at any local address, on a taken port, a second time, after its keys were revoked, anew.
+//! Owns tests of `grantd demo`: at any local address, on a used port, a second time, after its keys were revoked, fresh.
 
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, process::Command};
 
@@ -20,7 +20,7 @@ async fn demo_at(here: &Installation, address: &str, port: u16) -> Server {
     demo(here, &["--listen", &format!("{address}:{port}")], port).await
 }
 
-/// What a shell says that has loaded `demo.env`.
+/// What a shell prints that has loaded `demo.env`.
 fn shell(here: &Installation, words: &str) -> String {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-euc", &format!(". ./demo.env; {words}")]).env_clear().current_dir(here.dir.path());
@@ -34,7 +34,7 @@ fn variable(here: &Installation, name: &str) -> String {
     shell(here, &format!("printf %s \"${name}\""))
 }
 
-/// Signs in with the form of the page at this address, as a browser does that came by this name.
+/// Signs in with the form of the page at this address, as a browser at this host name.
 async fn sign_in(here: &Installation, demo: &Server, base: &str) {
     let page = demo.send(demo.http.get(format!("{base}/login"))).await.expect("a page");
     page.status(200);
@@ -50,7 +50,7 @@ async fn sign_in(here: &Installation, demo: &Server, base: &str) {
 }
 
 #[tokio::test]
-async fn it_works_by_every_name_of_this_machine() {
+async fn demo_works_under_every_local_name() {
     let here = newcomer();
     let server = demo_at(&here, "127.0.0.1", here.port).await;
     for host in ["127.0.0.1", "localhost"] {
@@ -60,7 +60,7 @@ async fn it_works_by_every_name_of_this_machine() {
     let server = demo_at(&here, "0.0.0.0", here.port).await;
     let log = server.log();
     assert!(log.contains(&format!("http://localhost:{}/oauth/authorize?", here.port)), "{log}");
-    assert!(log.contains("Other machines can reach it too"), "{log}");
+    assert!(log.contains("Other machines can reach this server"), "{log}");
     for host in ["127.0.0.1", "localhost"] {
         sign_in(&here, &server, &format!("http://{host}:{}", here.port)).await;
     }
@@ -74,13 +74,12 @@ async fn it_works_by_every_name_of_this_machine() {
 }
 
 #[tokio::test]
-async fn a_taken_port_leaves_nothing_behind_and_says_what_to_do() {
+async fn used_port_creates_nothing_and_suggests_another() {
     let here = newcomer();
     let taken = TcpListener::bind(("127.0.0.1", here.port)).expect("a port");
     for command in ["demo", "serve"] {
         let error = here.refused(&[command, "--listen", &format!("127.0.0.1:{}", here.port)]);
-        let words =
-            format!("another program does already; choose another port, such as --listen 127.0.0.1:{}", here.port + 1);
+        let words = format!("it is in use; choose another port, such as --listen 127.0.0.1:{}", here.port + 1);
         assert!(error.contains(&words), "{error}");
         assert_eq!(fs::read_dir(here.dir.path()).expect("a directory").count(), 0);
     }
@@ -88,7 +87,7 @@ async fn a_taken_port_leaves_nothing_behind_and_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_new_address_is_taken_over_everywhere() {
+async fn new_address_is_used_everywhere() {
     let here = newcomer();
     let server = demo_at(&here, "127.0.0.1", here.port).await;
     let (key, client) = (variable(&here, "API_KEY"), variable(&here, "CLIENT_ID"));
@@ -97,12 +96,12 @@ async fn a_new_address_is_taken_over_everywhere() {
     let server = demo_at(&here, "127.0.0.1", port).await;
     assert_eq!(variable(&here, "GRANTD"), format!("http://127.0.0.1:{port}"));
     assert_eq!((variable(&here, "API_KEY"), variable(&here, "CLIENT_ID")), (key, client));
-    // An app that asks wrongly is told on a page; this one is sent to sign in.
+    // An invalid request would show an error page; this one leads to the sign-in page.
     let asked = server.send(server.http.get(variable(&here, "AUTHORIZE_URL"))).await.expect("an answer");
     assert!(asked.status == 303 || asked.body.contains("Sign in"), "{}", asked.body);
     assert!(variable(&here, "REDIRECT_URI").starts_with(&format!("http://127.0.0.1:{port}/")));
     assert!(server.stop().success());
-    // Not a loopback address: the app's redirect URI must be registered anew.
+    // Not a loopback address, so the app's redirect URI must be registered again.
     let listen = format!("127.0.0.1:{port}");
     let server = demo(&here, &["--listen", &listen, "--issuer", "https://demo.example.com"], port).await;
     let client = shell(&here, "grantd client list --json");
@@ -111,7 +110,7 @@ async fn a_new_address_is_taken_over_everywhere() {
 }
 
 #[tokio::test]
-async fn revoked_examples_live_again_after_a_start_and_fresh_begins_anew() {
+async fn restart_replaces_revoked_examples_and_fresh_starts_over() {
     let here = newcomer();
     let server = demo_at(&here, "127.0.0.1", here.port).await;
     let (api, project) = (variable(&here, "API_KEY"), variable(&here, "PROJECT_KEY"));
@@ -129,14 +128,16 @@ async fn revoked_examples_live_again_after_a_start_and_fresh_begins_anew() {
     let listen = format!("127.0.0.1:{}", here.port);
     assert!(here.refused(&["demo", "--listen", &listen]).contains("grantd demo --fresh"));
     fs::write(&env, kept).expect("written");
-    assert!(here.refused(&["demo", "--fresh", "--database", "sqlite:mine.db"]).contains("leave --database out"));
+    assert!(
+        here.refused(&["demo", "--fresh", "--database", "sqlite:mine.db"]).contains("do not use it with --database")
+    );
     let server = demo(&here, &["--listen", &listen, "--fresh"], here.port).await;
     server.get_as("/v1/users/me", &revived).await.status(401);
     server.get_as("/v1/users/me", &variable(&here, "API_KEY")).await.status(200);
 }
 
 #[tokio::test]
-async fn its_variables_are_for_their_owner_alone_and_bring_the_command() {
+async fn variables_are_private_and_define_the_command() {
     // THREATS: SR1
     let here = newcomer();
     fs::write(here.path("demo.env"), "").expect("written");
@@ -152,10 +153,10 @@ async fn its_variables_are_for_their_owner_alone_and_bring_the_command() {
 }
 
 #[test]
-fn a_database_of_somebody_elses_is_not_made_a_demo() {
+fn other_databases_are_not_turned_into_demos() {
     let here = newcomer();
     assert!(here.run(&["user", "create", "--email", "alice@example.com"]).status.success());
     let listen = format!("127.0.0.1:{}", here.port);
     let error = here.refused(&["demo", "--listen", &listen, "--database", "sqlite:grantd.db"]);
-    assert!(error.contains("this database is not the demo's"), "{error}");
+    assert!(error.contains("this is not a demo database"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Owns `grantd doctor`: what each check says of a sound deployment and of one with this one thing wrong.
+//! Owns tests of `grantd doctor`: each check on a healthy deployment and with one problem.
 
 use std::{
     collections::BTreeMap,
@@ -35,7 +35,7 @@ const CHECKS: [&str; 14] = [
     "file modes",
 ];
 
-/// What each check says: its verdict, then its words.
+/// Each check's verdict and text.
 fn examined(here: &Installation) -> (Ran, BTreeMap<String, (String, String)>) {
     let ran = here.run(&["doctor", "--json"]);
     let told: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
@@ -51,7 +51,7 @@ fn examined(here: &Installation) -> (Ran, BTreeMap<String, (String, String)>) {
     (ran, checks)
 }
 
-/// Asserts what one check says.
+/// Asserts the verdict and text of one check.
 #[track_caller]
 fn says(here: &Installation, check: &str, verdict: &str, words: &str) {
     let (ran, checks) = examined(here);
@@ -59,7 +59,7 @@ fn says(here: &Installation, check: &str, verdict: &str, words: &str) {
     assert!(found == verdict && said.contains(words), "{check}: {found}: {said}");
 }
 
-/// A deployment with a user, an API, and a master key in its file; and its database.
+/// A deployment with a user, an API and a master key file; and its database.
 fn deployment() -> (Installation, Database) {
     let database = Database::sqlite();
     let here = Installation::on(database.same());
@@ -77,14 +77,14 @@ fn files(folder: &std::path::Path) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sound_deployment_has_a_line_for_each_check_and_no_failure() {
+async fn healthy_deployment_passes_every_check() {
     let (here, _database) = deployment();
     let server = here.serve().await;
     here.json(&["backup", &here.path("copy.sqlite").display().to_string()]);
     let (_, checks) = examined(&here);
     for check in CHECKS.into_iter().chain(["backup"]) {
         let (verdict, words) = checks.get(check).unwrap_or_else(|| panic!("no {check}: {checks:?}"));
-        // The issuer of a test is http on loopback.
+        // A test's issuer is http on loopback.
         let expected = if check == "configuration" { "warn" } else { "ok" };
         assert_eq!(verdict, expected, "{check}: {words}");
     }
@@ -93,14 +93,14 @@ async fn a_sound_deployment_has_a_line_for_each_check_and_no_failure() {
     assert!(ran.status.success() && ran.err.is_empty(), "{ran:?}");
     let lines: Vec<&str> = ran.out.lines().collect();
     assert_eq!(lines.len(), checks.len() + 1, "one line a check and a verdict: {}", ran.out);
-    assert_eq!(lines[lines.len() - 1], "warn: of 15 checks 14 ok, 1 warn, 0 fail");
+    assert_eq!(lines[lines.len() - 1], "warn: 15 checks: 14 ok, 1 warn, 0 fail");
     assert!(lines[0].starts_with("warn  configuration    the issuer http://127.0.0.1:"), "{}", ran.out);
     server.kill();
     says(&here, "issuer", "fail", "cannot be reached");
 }
 
 #[test]
-fn a_missing_database_is_one_failure_among_the_checks_and_nothing_is_created() {
+fn missing_database_fails_one_check_and_creates_nothing() {
     let mut here = Installation::new();
     here.unset("GRANTD_MASTER_KEY");
     here.unset("GRANTD_DATABASE_URL");
@@ -121,7 +121,7 @@ fn a_missing_database_is_one_failure_among_the_checks_and_nothing_is_created() {
 }
 
 #[test]
-fn what_cannot_be_read_of_the_configuration_is_a_failure_too() {
+fn unreadable_configuration_fails() {
     let mut here = Installation::new();
     here.set("GRANTD_ISSUER", "ftp://nowhere");
     let (_, checks) = examined(&here);
@@ -130,7 +130,7 @@ fn what_cannot_be_read_of_the_configuration_is_a_failure_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_deployment_at_the_issuer_is_found_out() {
+async fn other_deployment_at_the_issuer_is_detected() {
     let (mut here, _database) = deployment();
     let other = Installation::new();
     other.api();
@@ -139,11 +139,11 @@ async fn another_deployment_at_the_issuer_is_found_out() {
     here.set("GRANTD_ISSUER", other.variable("GRANTD_ISSUER"));
     says(&here, "issuer", "fail", "another deployment answers");
     here.set("GRANTD_ISSUER", other.variable("GRANTD_ISSUER").replace("127.0.0.1", "localhost"));
-    says(&here, "issuer", "fail", "says that its issuer is \"http://127.0.0.1:");
+    says(&here, "issuer", "fail", "reports the issuer \"http://127.0.0.1:");
     drop(server);
 }
 
-/// A server that answers every request alike: with the signing keys and an hour ago.
+/// A server that answers every request alike: with the signing keys, and a date one hour ago.
 fn an_hour_ago(issuer: &str, kid: &str, port: u16) {
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("a port");
     let body = json!({ "issuer": issuer, "keys": [{ "kid": kid }] }).to_string();
@@ -159,7 +159,7 @@ fn an_hour_ago(issuer: &str, kid: &str, port: u16) {
     });
 }
 
-/// RFC 9110 §5.6.7, from Rfc2822's text, which has the zone as +0000.
+/// RFC 9110 §5.6.7, from Rfc2822's text, in which the zone is +0000.
 fn httpdate(seconds: i64) -> String {
     let at = time::OffsetDateTime::from_unix_timestamp(seconds).expect("a moment");
     let text = at.format(&time::format_description::well_known::Rfc2822).expect("a date");
@@ -167,7 +167,7 @@ fn httpdate(seconds: i64) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_wrong_is_told_from_the_database_and_from_the_server() {
+async fn wrong_clock_is_detected_by_database_and_server() {
     let (mut here, database) = deployment();
     here.serve().await.kill();
     let kid = database.column("SELECT kid FROM signing_keys").await.remove(0);
@@ -179,29 +179,29 @@ async fn a_clock_that_is_wrong_is_told_from_the_database_and_from_the_server() {
     says(&here, "clock", "fail", "s ahead of the server's");
     let ahead = now().0 + 3_600_000;
     database.run(&format!("UPDATE audit SET at = {ahead} WHERE seq = 1 OR seq IS NULL")).await;
-    says(&here, "clock", "fail", "s behind the newest entry of the database");
+    says(&here, "clock", "fail", "s behind the newest entry in the database");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_schema_is_compared_and_left_as_it_is() {
+async fn schema_is_compared_and_not_migrated() {
     let (here, database) = deployment();
     let versions = async || database.column("SELECT version FROM schema_migrations ORDER BY version").await;
     database.run("DELETE FROM schema_migrations WHERE version = 8").await;
     let before = versions().await;
     says(&here, "schema", "warn", "migrations not applied: 1");
-    assert_eq!(versions().await, before, "not brought up to date");
+    assert_eq!(versions().await, before, "not migrated");
     database.run("INSERT INTO schema_migrations (version) VALUES (9999)").await;
     says(&here, "schema", "fail", "Run a newer grantd");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn secrets_that_do_not_fit_or_are_open_to_others_fail() {
+async fn mismatched_or_readable_secrets_fail() {
     let (mut here, database) = deployment();
     here.serve().await.kill();
     let right = here.variable("GRANTD_MASTER_KEY").to_owned();
     here.set("GRANTD_MASTER_KEY", MasterKey::generate().text().to_string());
-    says(&here, "master key", "fail", "another master key");
-    says(&here, "signing keys", "fail", "cannot be opened");
+    says(&here, "master key", "fail", "the master key does not match");
+    says(&here, "signing keys", "fail", "cannot be decrypted");
     here.set("GRANTD_MASTER_KEY", right);
     says(&here, "signing keys", "ok", "");
     let month_ago = now().0 - 40 * 86_400_000;
@@ -226,9 +226,9 @@ async fn secrets_that_do_not_fit_or_are_open_to_others_fail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_age_of_the_newest_backup_is_told() {
+async fn age_of_the_newest_backup_is_reported() {
     let (here, database) = deployment();
-    says(&here, "backup", "warn", "none was ever taken");
+    says(&here, "backup", "warn", "was never run");
     here.json(&["backup", &here.path("copy.sqlite").display().to_string()]);
     says(&here, "backup", "ok", "(0 d ago)");
     let week_ago = now().0 - 8 * 86_400_000;
@@ -237,16 +237,16 @@ async fn the_age_of_the_newest_backup_is_told() {
 }
 
 #[test]
-fn what_is_configured_and_does_not_answer_fails() {
+fn unreachable_services_fail() {
     let (mut here, _database) = deployment();
     here.set("GRANTD_MAIL__URL", "smtp://user:pa55word@127.0.0.1:1");
     here.set("GRANTD_MAIL__FROM", "keys@example.com");
     here.set("GRANTD_LIMITS__SHARED", "redis://:pa55word@127.0.0.1:1/0");
-    // Nobody is asked there, for nobody listens on port 1.
+    // Nothing listens on port 1.
     here.set("GRANTD_ISSUER", "https://127.0.0.1:1");
     let (ran, checks) = examined(&here);
     for (check, words) in
-        [("issuer", "cannot be reached"), ("mail", "no mail can be sent"), ("shared limits", "Redis cannot be reached")]
+        [("issuer", "cannot be reached"), ("mail", "cannot send mail"), ("shared limits", "Redis cannot be reached")]
     {
         let (verdict, said) = &checks[check];
         assert!(verdict == "fail" && said.contains(words), "{check}: {verdict}: {said}");
@@ -258,12 +258,12 @@ fn what_is_configured_and_does_not_answer_fails() {
     says(&here, "trusted proxies", "ok", "10.0.0.7/32");
     let text = here.run(&["doctor"]);
     let last = text.out.lines().last().expect("a verdict");
-    assert!(last.starts_with("fail: of 15 checks ") && last.ends_with(" 3 fail"), "{last}");
+    assert!(last.starts_with("fail: 15 checks: ") && last.ends_with(" 3 fail"), "{last}");
     assert_eq!(text.err, "grantd: 3 of 15 checks failed\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_server_that_answers_is_greeted_and_sent_nothing() {
+async fn mail_server_is_checked_without_sending_mail() {
     let (mut here, _database) = deployment();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     here.set("GRANTD_MAIL__URL", format!("smtp://{}", listener.local_addr().expect("an address")));
@@ -280,14 +280,14 @@ async fn a_mail_server_that_answers_is_greeted_and_sent_nothing() {
         }
         heard
     });
-    says(&here, "mail", "warn", "sent from grantd <no-reply@localhost>");
+    says(&here, "mail", "warn", "the sender is grantd <no-reply@localhost>");
     let heard = heard.join().expect("what it heard");
     assert!(heard.starts_with("EHLO") && !heard.contains("MAIL FROM"), "{heard}");
 }
 
 #[cfg(feature = "services")]
 #[tokio::test(flavor = "multi_thread")]
-async fn on_postgresql_the_disk_the_log_and_backups_are_others_work() {
+async fn disk_log_and_backup_are_not_checked_on_postgresql() {
     let here = Installation::on_postgres().await;
     here.api();
     let (_, checks) = examined(&here);

@@ -1,11 +1,11 @@
-//! Owns the audit log as evidence: what is changed or missing shows, it can be taken along, and its old end goes by rule.
+//! Owns tests of the audit log as evidence: changes are detected, exports are complete, and old entries are purged.
 
 use grantd::{engine::master::MasterKey, model::clock::Timestamp};
 use serde_json::{Value, json};
 
 use crate::harness::{Installation, TestApp, database::Database, process::now};
 
-/// A log of some entries, sealed; the installation and its database.
+/// A log of some sealed entries; the installation and its database.
 async fn written() -> (Installation, Database) {
     let database = Database::sqlite();
     let here = Installation::on(database.same());
@@ -18,7 +18,7 @@ async fn written() -> (Installation, Database) {
 }
 
 #[tokio::test]
-async fn what_is_changed_or_missing_shows() {
+async fn changed_or_missing_entries_are_detected() {
     // THREATS: AU4
     for (harm, said) in [
         ("UPDATE audit SET actor = 'nobody' WHERE seq = 2", "entry 2, or the one before it, was changed"),
@@ -27,7 +27,7 @@ async fn what_is_changed_or_missing_shows() {
         ("DELETE FROM audit WHERE seq = 1", "entry 1 is missing"),
         ("DELETE FROM audit WHERE seq > 2", "entries 3 to "),
         ("DELETE FROM audit", "entries 1 to "),
-        // Closing the gap does not hide it.
+        // Renumbering does not hide it.
         ("DELETE FROM audit WHERE seq = 2; UPDATE audit SET seq = seq - 1 WHERE seq > 2", "entry 2, or the one before"),
         ("UPDATE audit SET seal = (SELECT seal FROM audit WHERE seq = 1) WHERE seq = 2", "entry 2, or the one before"),
     ] {
@@ -36,12 +36,12 @@ async fn what_is_changed_or_missing_shows() {
         let words = here.refused(&["audit", "verify"]);
         assert!(words.contains("tampered with") && words.contains(said), "{harm}: {words}");
     }
-    // Another master key seals nothing and judges nothing: neither by mistake nor by intent.
+    // Another master key can neither seal nor verify.
     let (mut here, database) = written().await;
     here.user("dora@example.com");
     here.set("GRANTD_MASTER_KEY", MasterKey::generate().text().to_string());
     for command in ["verify", "export"] {
-        assert!(here.refused(&["audit", command]).contains("another master key"));
+        assert!(here.refused(&["audit", command]).contains("the master key does not match"));
     }
     here.unset("GRANTD_MASTER_KEY");
     assert!(here.refused(&["audit", "verify"]).contains("grantd.db.key is missing"));
@@ -50,7 +50,7 @@ async fn what_is_changed_or_missing_shows() {
 }
 
 #[tokio::test]
-async fn it_is_taken_along_whole_and_goes_on_where_it_ended() {
+async fn exports_are_complete_and_can_be_resumed() {
     // THREATS: AU4
     let (here, _database) = written().await;
     let words = here.run(&["audit", "verify"]).out;
@@ -82,7 +82,7 @@ fn exported(here: &Installation) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn an_end_that_is_cut_off_with_the_note_of_it_shows_only_against_what_was_taken_along() {
+async fn truncation_with_its_head_is_detected_only_against_an_export() {
     // THREATS: AU4
     let (here, database) = written().await;
     let taken = exported(&here);
@@ -92,9 +92,9 @@ async fn an_end_that_is_cut_off_with_the_note_of_it_shows_only_against_what_was_
         "DELETE FROM audit WHERE seq > {seq}; UPDATE meta SET value = '{seq} {seal}' WHERE name = 'audit_head'"
     );
     database.run(&cut).await;
-    // Whoever may write to the database can take it back to where it once was, and it fits.
+    // Whoever can write to the database can restore an older state, which verifies.
     assert_eq!(here.json(&["audit", "verify"])["newest"], seq);
-    // What was exported says that there was more, also when the log has grown to the same length.
+    // The export shows that there was more, even if the log has grown to the same length.
     assert!(!exported(&here).contains(newest));
     for name in ["dora", "emil"] {
         here.user(&format!("{name}@example.com"));
@@ -106,9 +106,9 @@ async fn an_end_that_is_cut_off_with_the_note_of_it_shows_only_against_what_was_
 }
 
 #[test]
-fn our_own_code_only_appends_seals_and_removes_the_old_end() {
+fn code_only_appends_seals_and_purges_entries() {
     // THREATS: AU4
-    // No role of the database keeps the server itself from more: it makes its tables by itself, and so owns them.
+    // No database role restricts the server itself: it creates its tables and so owns them.
     let store = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
     let mut found = Vec::new();
     for file in std::fs::read_dir(store).expect("a folder").map(|entry| entry.expect("an entry").path()) {
@@ -126,29 +126,29 @@ fn our_own_code_only_appends_seals_and_removes_the_old_end() {
 }
 
 #[tokio::test]
-async fn the_old_end_goes_by_rule_and_the_rest_still_fits() {
+async fn purged_log_still_verifies() {
     // THREATS: AU4
     let (here, database) = written().await;
     let store = here.store().await;
     let before = here.json(&["audit", "verify"])["newest"].as_i64().expect("a number");
-    // The first two are made old; then the log is swept as it is every minute.
+    // The first two are made old; then the log is purged as it is every minute.
     let far = now().plus_seconds(-500 * 86_400);
     database.run(&format!("UPDATE audit SET at = {} WHERE seq <= 2", far.0)).await;
     assert!(here.refused(&["audit", "verify"]).contains("changed"), "also its time is sealed");
-    store.purge_expired(now(), 400 * 86_400).await.expect("swept");
+    store.purge_expired(now(), 400 * 86_400).await.expect("purged");
     assert_eq!(
         here.json(&["audit", "verify"]),
         json!({ "intact": true, "entries": before - 2, "oldest": 3, "newest": before })
     );
-    // What is not sealed yet stays, however old it seems.
+    // Unsealed entries stay, however old they seem.
     here.user("dora@example.com");
     database.run(&format!("UPDATE audit SET at = {} WHERE seq IS NULL", far.0)).await;
-    store.purge_expired(now(), 400 * 86_400).await.expect("swept");
+    store.purge_expired(now(), 400 * 86_400).await.expect("purged");
     assert_eq!(here.json(&["audit", "verify"])["newest"], before + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_seal_one_after_the_other() {
+async fn nodes_seal_in_turn() {
     let app = TestApp::new().await;
     let other = app.beside().await;
     for at in 0..20 {
@@ -164,7 +164,7 @@ async fn nodes_seal_one_after_the_other() {
 }
 
 #[test]
-fn every_change_by_command_line_is_in_it() {
+fn every_command_that_changes_something_is_audited() {
     // THREATS: AU1
     let here = Installation::new();
     here.api();

@@ -1,4 +1,4 @@
-//! Owns what the command line must do, as the real binary. Modules only.
+//! Owns tests of the command line with the real binary. Modules only.
 
 mod commands;
 mod demo;

@@ -1,16 +1,16 @@
-//! Owns that a running server notices what the command line changed, on either engine. That it does within a second is
-//! shown where time is a test's own: `credentials::spread`.
+//! Owns tests that a running server sees changes by the command line, on either engine. That this takes at most a
+//! second is tested with a test clock in `credentials::spread`.
 
 use crate::harness::{Installation, OAuthClient, Reply, process::Server, wait};
 
 #[tokio::test]
-async fn a_running_server_notices_on_sqlite() {
+async fn running_server_sees_changes_on_sqlite() {
     notices(&Installation::new()).await;
 }
 
 #[cfg(feature = "services")]
 #[tokio::test]
-async fn a_running_server_notices_on_postgres() {
+async fn running_server_sees_changes_on_postgres() {
     notices(&Installation::on_postgres().await).await;
 }
 
@@ -66,7 +66,7 @@ fn is_inactive(reply: &Reply) -> bool {
     reply.body == r#"{"active":false}"#
 }
 
-/// Asks until the answer is right.
+/// Repeats the request until the response is right.
 #[track_caller]
 fn until<F: Future<Output = Reply>>(
     ask: impl Fn() -> F,

@@ -1,4 +1,4 @@
-//! Owns where databases and key files come to be and what is left of them: who may create them, one whole file after a stop,
+//! Owns tests of where databases and key files are created, and by which commands: one complete file after a stop,
 //! a lost key file, a copy without its data.
 
 use std::{
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Installation, TestApp, process::now, wait};
 
-/// Commands that begin nothing: in the wrong directory they must not create a world to report on.
+/// Commands that must not create a database: in the wrong directory they would report an empty one.
 const READERS: [&[&str]; 14] = [
     &["user", "list"],
     &["user", "disable", "--email", "a@example.com"],
@@ -32,7 +32,7 @@ const READERS: [&[&str]; 14] = [
     &["backup", "copy.db"],
 ];
 
-/// As a newcomer has it: no master key in the environment, the database in the current directory.
+/// As a new user has it: no master key in the environment, the database in the current directory.
 fn newcomer() -> Installation {
     let mut here = Installation::new();
     here.unset("GRANTD_MASTER_KEY");
@@ -40,14 +40,14 @@ fn newcomer() -> Installation {
     here
 }
 
-/// A user, and the database where there is none yet: which may be worth a warning.
+/// Creates a user, and the database if there is none, which may print a warning.
 #[track_caller]
 fn create(here: &Installation, email: &str) {
     let ran = here.run(&["user", "create", "--email", email]);
     assert!(ran.status.success(), "{ran:?}");
 }
 
-/// What a command says that fails: an error, or the lines of the doctor.
+/// The output of a failing command: an error, or the lines of `doctor`.
 #[track_caller]
 fn refused(here: &Installation, command: &[&str]) -> String {
     if command != ["doctor"] {
@@ -63,7 +63,7 @@ fn files(folder: &Path) -> BTreeSet<String> {
     names.map(|name| name.to_string_lossy().into_owned()).filter(|name| !name.ends_with(".log")).collect()
 }
 
-/// What a copy of the database's file and the key's file alone tells.
+/// The contents of a copy of only the database file and the key file.
 fn told_by_copy(here: &Installation, database: &str) -> Value {
     let copy = newcomer();
     for end in ["", ".key"] {
@@ -80,7 +80,7 @@ fn one_file(here: &Installation, database: &str) {
 }
 
 #[tokio::test]
-async fn a_stop_leaves_one_whole_file() {
+async fn shutdown_leaves_one_complete_file() {
     for signal in ["TERM", "INT"] {
         let here = newcomer();
         let mut server = here.serve().await;
@@ -90,7 +90,7 @@ async fn a_stop_leaves_one_whole_file() {
         one_file(&here, "grantd.db");
         let told = told_by_copy(&here, "grantd.db");
         assert_eq!(told["items"][0]["email"], "alice@example.com", "{told}");
-        // A command that wrote and was alone.
+        // The only process, which wrote something.
         create(&here, "bob@example.com");
         one_file(&here, "grantd.db");
         assert_eq!(told_by_copy(&here, "grantd.db")["items"].as_array().map(Vec::len), Some(2));
@@ -104,10 +104,10 @@ async fn a_stop_leaves_one_whole_file() {
 }
 
 #[tokio::test]
-async fn a_stop_leaves_a_whole_file_while_another_program_has_the_database_open() {
+async fn shutdown_leaves_a_complete_file_with_another_program_open() {
     let here = newcomer();
     let server = here.serve().await;
-    // As long as this one is open, no log is removed.
+    // As long as this connection is open, the log is not removed.
     let other = rusqlite::Connection::open(here.path("grantd.db")).expect("a database");
     let count = |sql: &str| other.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a count");
     assert_eq!(count("SELECT COUNT(*) FROM users"), 0);
@@ -119,14 +119,14 @@ async fn a_stop_leaves_a_whole_file_while_another_program_has_the_database_open(
 }
 
 #[tokio::test]
-async fn every_minute_the_file_of_a_running_server_has_everything() {
+async fn running_server_checkpoints_every_minute() {
     let app = TestApp::new().await;
     let (file, folder) = (PathBuf::from(&app.database.url["sqlite:".len()..]), TempDir::new().expect("a directory"));
     for email in ["alice@example.com", "bob@example.com"] {
         app.user(email).await;
         wait::advance(Duration::from_secs(61)).await;
         wait::until("a file with everything", async || {
-            // A copy of a file that is being written may be of no use.
+            // A copy of a file that is being written may be unusable.
             let copy = folder.path().join("copy.db");
             fs::copy(&file, &copy).ok()?;
             let copy = rusqlite::Connection::open(&copy).ok()?;
@@ -138,7 +138,7 @@ async fn every_minute_the_file_of_a_running_server_has_everything() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_brings_everything_into_the_file_while_it_is_in_use() {
+async fn checkpoint_completes_while_the_database_is_in_use() {
     let folder = TempDir::new().expect("a directory");
     let file = |name: &str| folder.path().join(name);
     let store = crate::harness::database::open(&format!("sqlite:{}", file("a.db").display())).await.expect("a store");
@@ -159,11 +159,11 @@ async fn a_checkpoint_brings_everything_into_the_file_while_it_is_in_use() {
 }
 
 #[tokio::test]
-async fn only_what_begins_something_creates_a_database() {
+async fn only_creating_commands_create_a_database() {
     let here = newcomer();
     for command in READERS {
         let error = refused(&here, command);
-        assert!(error.contains("no database at grantd.db: `grantd serve`"), "{command:?}: {error}");
+        assert!(error.contains("no database at grantd.db; `grantd serve`"), "{command:?}: {error}");
         assert_eq!(files(here.dir.path()), BTreeSet::new(), "{command:?}");
     }
     fs::write(here.path("keys.csv"), "key,owner\n").expect("written");
@@ -179,7 +179,7 @@ async fn only_what_begins_something_creates_a_database() {
         assert!(error.contains(words), "{command:?}: {error}");
     }
     assert_eq!(files(here.dir.path()), before);
-    // Where there is one, reading it leaves no file behind.
+    // Reading an existing database leaves no other files.
     for command in READERS.iter().filter(|command| !command.contains(&"backup")) {
         here.run(&[command, &["--database", "sqlite:grantd-demo.db"][..]].concat());
         assert_eq!(files(here.dir.path()), before, "{command:?}");
@@ -189,7 +189,7 @@ async fn only_what_begins_something_creates_a_database() {
 }
 
 #[tokio::test]
-async fn a_lost_key_file_is_named_and_never_replaced() {
+async fn lost_key_file_is_reported_and_never_replaced() {
     let here = newcomer();
     create(&here, "alice@example.com");
     let copy = here.path("copy.db");
@@ -205,11 +205,11 @@ async fn a_lost_key_file_is_named_and_never_replaced() {
         &["doctor"],
     ] {
         let error = refused(&restored, command);
-        let words = "grantd.db.key is missing: put back the key file this database was created with";
+        let words = "grantd.db.key is missing: restore the key file this database was created with";
         assert!(error.contains(words), "{command:?}: {error}");
         assert!(!restored.path("grantd.db.key").exists(), "{command:?}");
     }
-    // Nor where the database does not say which key it was created with.
+    // Also if the database does not say which key it was created with.
     let nameless = newcomer();
     fs::copy(&copy, nameless.path("grantd.db")).expect("copied");
     let database = rusqlite::Connection::open(nameless.path("grantd.db")).expect("a database");
@@ -222,12 +222,12 @@ async fn a_lost_key_file_is_named_and_never_replaced() {
 }
 
 #[test]
-fn a_key_file_beside_a_database_without_data_is_no_beginning() {
+fn key_file_without_its_data_is_not_a_fresh_start() {
     let here = newcomer();
     create(&here, "alice@example.com");
     let key = fs::read(here.path("grantd.db.key")).expect("a key");
     let emptied = |here: &Installation| {
-        // As a copy without the write-ahead log may be: a head and no table.
+        // As a copy without the write-ahead log may be: a header and no tables.
         let file = here.path("grantd.db");
         fs::remove_file(&file).expect("removed");
         let empty = rusqlite::Connection::open(&file).expect("a database");
@@ -242,7 +242,7 @@ fn a_key_file_beside_a_database_without_data_is_no_beginning() {
         let listen = format!("127.0.0.1:{}", here.port);
         for command in [&["serve", "--listen", &listen][..], &["user", "create", "--email", "bob@example.com"]] {
             let error = refused(&here, command);
-            assert!(error.contains("grantd.db holds no data: put the whole database back"), "{error}");
+            assert!(error.contains("grantd.db has no data: restore the whole database"), "{error}");
             assert_eq!(files(here.dir.path()), before, "nothing is begun");
         }
         assert_eq!(fs::read(here.path("grantd.db.key")).expect("a key"), key);
@@ -250,9 +250,9 @@ fn a_key_file_beside_a_database_without_data_is_no_beginning() {
 }
 
 #[tokio::test]
-async fn a_created_key_file_is_told_once() {
+async fn created_key_file_is_reported_once() {
     let here = newcomer();
-    let words = "created grantd.db.key: without it the database cannot be read; keep a copy";
+    let words = "created grantd.db.key: the database cannot be read without it; keep a copy";
     let server = here.serve().await;
     assert_eq!(server.log().matches(words).count(), 1, "{}", server.log());
     assert!(server.stop().success());
@@ -265,7 +265,7 @@ async fn a_created_key_file_is_told_once() {
 }
 
 #[test]
-fn files_that_others_can_read_are_told_of_and_a_link_to_nowhere_is_not_followed() {
+fn readable_files_are_reported_and_dangling_links_not_followed() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let here = newcomer();
     let elsewhere: PathBuf = here.path("elsewhere");
@@ -277,16 +277,16 @@ fn files_that_others_can_read_are_told_of_and_a_link_to_nowhere_is_not_followed(
     create(&here, "a@example.com");
     fs::set_permissions(here.path("grantd.db"), fs::Permissions::from_mode(0o644)).expect("changed");
     let ran = here.run(&["user", "list"]);
-    assert!(ran.err.contains("grantd.db can be read by others: chmod 600 grantd.db"), "{ran:?}");
+    assert!(ran.err.contains("other users can read grantd.db; run chmod 600 grantd.db"), "{ran:?}");
 }
 
 #[test]
-fn a_backup_that_cannot_be_says_why() {
+fn failed_backup_says_why() {
     let here = newcomer();
     create(&here, "a@example.com");
     here.json(&["backup", "b.db"]);
     for (target, words) in
-        [("b.db", "b.db exists already"), ("nowhere/b.db", "cannot create nowhere/b.db: No such file")]
+        [("b.db", "b.db already exists"), ("nowhere/b.db", "cannot create nowhere/b.db: No such file")]
     {
         let error = here.refused(&["backup", target]);
         assert!(error.contains(words) && !error.contains("try again"), "{error}");

@@ -1,4 +1,4 @@
-//! Owns what commands print where: lines for other programs, words where there is nothing, errors for scripts.
+//! Owns tests of what commands print: lines for other programs, notes for empty lists, errors for scripts.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::harness::Installation;
 
-/// An installation with one thing of each kind; the lists of them.
+/// An installation with one thing of each kind, and the commands that list them.
 fn filled() -> (Installation, Vec<Vec<&'static str>>) {
     let here = Installation::new();
     here.api();
@@ -29,7 +29,7 @@ fn filled() -> (Installation, Vec<Vec<&'static str>>) {
     (here, lists.map(|list| list.split(' ').collect()).to_vec())
 }
 
-/// How many records a list has by its JSON.
+/// The number of records in a list's JSON.
 fn records(here: &Installation, list: &[&str]) -> usize {
     let told = here.json(list);
     let items = told["items"].as_array().or_else(|| told["signing_keys"].as_array());
@@ -37,7 +37,7 @@ fn records(here: &Installation, list: &[&str]) -> usize {
 }
 
 #[test]
-fn every_list_that_is_piped_has_one_record_a_line_with_tabs_between_its_values() {
+fn piped_lists_are_tab_separated_records() {
     let (here, lists) = filled();
     for list in lists {
         let ran = here.run(&list);
@@ -53,7 +53,7 @@ fn every_list_that_is_piped_has_one_record_a_line_with_tabs_between_its_values()
 }
 
 #[test]
-fn a_list_of_nothing_prints_nothing_and_says_so() {
+fn empty_lists_print_nothing_but_a_note() {
     let here = Installation::new();
     here.user("alice@example.com");
     for (list, words) in [
@@ -71,11 +71,11 @@ fn a_list_of_nothing_prints_nothing_and_says_so() {
 }
 
 #[test]
-fn a_terminal_gets_a_table_that_fits_it() {
+fn tables_fit_the_terminal() {
     let (here, _) = filled();
     let scopes: Vec<&str> = std::iter::repeat_n(["--scope", "read", "--scope", "write"], 1).flatten().collect();
     here.json(&[&["key", "create", "--user", "alice@example.com", "--name", &"W".repeat(90)], &scopes[..]].concat());
-    // `script` gives a program a terminal; `stty` says how wide it is.
+    // `script` gives a program a terminal; `stty` sets its width.
     let grantd = here.command(&[]).get_program().to_string_lossy().into_owned();
     let mut shell = Command::new("script");
     shell.args(["-qec", &format!("stty cols 80; {grantd} key list; {grantd} user list"), "/dev/null"]);
@@ -94,7 +94,7 @@ fn a_terminal_gets_a_table_that_fits_it() {
 }
 
 #[test]
-fn keys_of_everybody_say_whose_they_are() {
+fn lists_of_all_keys_name_their_owners() {
     let (here, _) = filled();
     let id = here.json(&["user", "list"])["items"][0]["id"].as_str().expect("an id").to_owned();
     assert!(here.run(&["key", "list"]).out.contains(&id));
@@ -102,7 +102,7 @@ fn keys_of_everybody_say_whose_they_are() {
 }
 
 #[test]
-fn the_rules_of_one_api_are_listed_by_its_slug() {
+fn rules_of_one_api_are_listed_by_its_slug() {
     let (here, _) = filled();
     let create = ["api", "create", "--identifier", "https://b.example.com", "--name", "B"];
     here.json(&create);
@@ -118,7 +118,7 @@ fn the_rules_of_one_api_are_listed_by_its_slug() {
 }
 
 #[test]
-fn an_error_for_a_script_is_json() {
+fn errors_for_scripts_are_json() {
     let here = Installation::new();
     here.user("alice@example.com");
     let ran = here.run(&["key", "revoke", "key_x", "--json"]);

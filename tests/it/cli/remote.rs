@@ -1,4 +1,4 @@
-//! Owns the command line against a server: the same commands, the same answers, by the management API alone.
+//! Owns tests of the command line against a remote server: the same commands and output, by the management API alone.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ const ALL: &str = "grantd:keys:read grantd:keys:write grantd:projects:read grant
     grantd:clients:write grantd:users:read grantd:users:write grantd:apis:read grantd:apis:write grantd:plans:read \
     grantd:plans:write grantd:usage:read grantd:audit:read read write";
 
-/// A key made beside the database.
+/// A key created next to the database.
 fn key(here: &Installation, email: &str, scopes: &str) -> String {
     let mut create = vec!["key", "create", "--user", email];
     for scope in scopes.split(' ').filter(|scope| !scope.is_empty()) {
@@ -21,7 +21,7 @@ fn text<'v>(of: &'v Value, member: &str) -> &'v str {
     of[member].as_str().unwrap_or_else(|| panic!("no {member}: {of}"))
 }
 
-/// An installation elsewhere: no database, no master key, only the server's address and a key.
+/// An installation on another machine: no database, no master key, only the server's address and a key.
 fn afar(key: &str) -> Installation {
     let mut afar = Installation::new();
     for name in ["GRANTD_DATABASE_URL", "GRANTD_ISSUER", "GRANTD_MASTER_KEY"] {
@@ -32,7 +32,7 @@ fn afar(key: &str) -> Installation {
 }
 
 #[tokio::test]
-async fn every_command_of_the_api_works_at_another_server() {
+async fn every_api_command_works_on_a_remote_server() {
     let here = Installation::new();
     here.api();
     here.json(&["user", "create", "--email", "admin@example.com", "--admin"]);
@@ -95,13 +95,13 @@ async fn every_command_of_the_api_works_at_another_server() {
     let audit = run(&["audit", "--limit", "250"]);
     let entries = audit["items"].as_array().expect("entries");
     assert!(entries.iter().any(|entry| entry["event"] == "plan.set" && text(entry, "actor").starts_with("user_")));
-    // A table for people too.
+    // Tables work too.
     let table = afar.run(&["user", "list", "--server", &server.base]);
     assert!(table.status.success() && table.out.contains("bob@example.com"), "{table:?}");
 }
 
 #[tokio::test]
-async fn a_key_for_this_machine_goes_to_no_proxy() {
+async fn keys_for_loopback_are_not_sent_to_a_proxy() {
     let here = Installation::new();
     here.api();
     here.json(&["user", "create", "--email", "admin@example.com", "--admin"]);
@@ -113,7 +113,7 @@ async fn a_key_for_this_machine_goes_to_no_proxy() {
     for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
         afar.set(name, &address);
     }
-    // Were it asked, it would never answer: only what it is told is of interest.
+    // The proxy would never answer; only what it receives matters.
     let child = afar.command(&["user", "list", "--json", "--server", &server.base]).output();
     let ran = child.expect("the command");
     assert!(proxy.accept().is_err(), "the proxy was asked");
@@ -121,7 +121,7 @@ async fn a_key_for_this_machine_goes_to_no_proxy() {
 }
 
 #[tokio::test]
-async fn an_ordinary_user_has_their_own_and_is_told_what_is_wrong() {
+async fn ordinary_users_manage_their_own_things_and_see_errors() {
     // THREATS: AK16 AK6
     let here = Installation::new();
     here.api();
@@ -136,12 +136,12 @@ async fn an_ordinary_user_has_their_own_and_is_told_what_is_wrong() {
         let error = afar.refused(&[command, &["--server", base]].concat());
         assert!(error.contains(words) && error.lines().count() == 1, "{command:?}: {error}");
     };
-    says(&["key", "create", "--scope", "write"], "the credential itself does not have write");
+    says(&["key", "create", "--scope", "write"], "this credential does not have write");
     says(&["key", "create", "--scope", "read", "--user", "bob@example.com"], "only an administrator may set user");
     says(&["key", "list", "--user", "bob@example.com"], "there is no such user");
     says(&["key", "revoke", "key_x"], "there is no such key; `grantd key list");
-    says(&["project", "list"], "this needs the scope grantd:projects:read");
-    says(&["user", "list"], "this needs the scope grantd:users:read");
+    says(&["project", "list"], "the scope grantd:projects:read is required");
+    says(&["user", "list"], "the scope grantd:users:read is required");
     for command in [
         &["backup", "x"][..],
         &["doctor"],
@@ -156,24 +156,24 @@ async fn an_ordinary_user_has_their_own_and_is_told_what_is_wrong() {
     ] {
         says(command, "needs direct access to the database");
     }
-    // With a key that has ended.
+    // With an expired key.
     here.json(&["key", "revoke", text(&made, "id")]);
     let mut other = Installation::new();
     other.set("GRANTD_API_KEY", text(&made, "key"));
     let error = other.refused(&["key", "list", "--server", base]);
-    assert!(error.contains("the credential is not valid: is GRANTD_API_KEY a live key"), "{error}");
+    assert!(error.contains("the credential is not valid: check that GRANTD_API_KEY is an active key"), "{error}");
     assert!(!error.contains(text(&made, "key")));
 }
 
 #[test]
-fn a_key_is_neither_missing_nor_sent_in_the_clear() {
+fn key_is_required_and_never_sent_unencrypted() {
     let mut here = Installation::new();
     assert!(here.refused(&["key", "list", "--server", "http://127.0.0.1:1"]).contains("set GRANTD_API_KEY"));
     here.set("GRANTD_API_KEY", "gd_live_secret");
     for (server, words) in [
         ("http://auth.example.com", "https, or http on loopback"),
         ("https://gd_live_x@auth.example.com", "a plain URL"),
-        ("auth.example.com", "the issuer's URL"),
+        ("auth.example.com", "must be a URL"),
     ] {
         let error = here.refused(&["key", "list", "--server", server]);
         assert!(error.contains(words) && !error.contains("gd_live_secret"), "{error}");
@@ -181,7 +181,7 @@ fn a_key_is_neither_missing_nor_sent_in_the_clear() {
 }
 
 #[test]
-fn the_document_is_printed() {
+fn openapi_document_is_printed() {
     let here = Installation::new();
     let ran = here.run(&["openapi"]);
     let document: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));

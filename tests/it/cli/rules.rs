@@ -1,9 +1,9 @@
-//! Owns the gateway's rules by the command line: their order, and that none goes by accident.
+//! Owns tests of gateway rules by the command line: their order, and that the last is not removed by accident.
 
 use crate::harness::Installation;
 
 #[test]
-fn a_rule_stands_where_it_is_put_and_the_last_one_goes_only_on_purpose() {
+fn rules_keep_their_order_and_the_last_is_removed_only_on_purpose() {
     // THREATS: FA5
     let here = Installation::new();
     here.api();

@@ -1,4 +1,4 @@
-//! Owns what is said of settings that are wrong, unknown or unwise: which, from where, what was found, what would be right.
+//! Owns tests of messages about wrong, unknown or unwise settings: which one, where, its value, and the remedy.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use grantd::config::{Config, DEFAULTS};
 
 use crate::harness::{Installation, process::free_port};
 
-/// What Kubernetes and Docker put into every container beside a service named `grantd`.
+/// Variables that Kubernetes and Docker set in containers next to a service named `grantd`.
 const SERVICE_LINKS: [(&str, &str); 7] = [
     ("GRANTD_PORT", "tcp://10.96.0.12:8080"),
     ("GRANTD_SERVICE_HOST", "10.96.0.12"),
@@ -23,7 +23,7 @@ const SERVICE_LINKS: [(&str, &str); 7] = [
     ("GRANTD_PORT_8080_TCP_PROTO", "tcp"),
 ];
 
-/// Every setting with its default as it stands in the file, below its section.
+/// Every setting with its default as in the file, below its section.
 fn settings() -> Vec<(String, String, String)> {
     let mut section = String::new();
     let mut found = Vec::new();
@@ -44,7 +44,7 @@ fn load(variables: &[(&str, &str)], overrides: &[(&str, &str)]) -> Result<Config
 }
 
 #[tokio::test]
-async fn variables_of_service_links_stop_nothing_and_are_not_mentioned() {
+async fn service_link_variables_are_ignored_silently() {
     let mut here = Installation::new();
     SERVICE_LINKS.iter().for_each(|(name, value)| here.set(name, *value));
     here.set("GRANTD_SERVER", "http://127.0.0.1:1");
@@ -59,7 +59,7 @@ async fn variables_of_service_links_stop_nothing_and_are_not_mentioned() {
 }
 
 #[tokio::test]
-async fn unknown_variables_are_named_in_one_warning_and_their_values_never() {
+async fn unknown_variables_are_named_in_one_warning_without_values() {
     let mut here = Installation::new();
     here.set("GRANTD_ISUER", "a-value-of-mine");
     here.set("GRANTD_LIMITS__BODY_BYTE", "a-value-of-mine");
@@ -77,7 +77,7 @@ async fn unknown_variables_are_named_in_one_warning_and_their_values_never() {
 }
 
 #[tokio::test]
-async fn the_server_for_commands_may_stand_in_the_environment() {
+async fn remote_server_can_be_set_in_the_environment() {
     let here = Installation::new();
     here.json(&["user", "create", "--email", "root@example.com", "--admin"]);
     let made = here.json(&["key", "create", "--user", "root@example.com", "--scope", "grantd:users:read"]);
@@ -92,7 +92,7 @@ async fn the_server_for_commands_may_stand_in_the_environment() {
 }
 
 #[test]
-fn every_setting_of_the_wrong_type_is_named_with_its_place_and_an_example() {
+fn settings_of_the_wrong_type_are_reported_with_place_and_example() {
     let folder = tempfile::tempdir().expect("a directory");
     let file = folder.path().join("wrong.toml");
     let all = settings();
@@ -107,7 +107,7 @@ fn every_setting_of_the_wrong_type_is_named_with_its_place_and_an_example() {
         for words in [format!("configuration: {key}: "), format!("wrong.toml, line {line}"), "such as ".to_owned()] {
             assert!(error.contains(&words), "{words}: {error}");
         }
-        // A variable is text: wrong where a number or a choice is wanted.
+        // A variable is text, which is wrong for a number or a choice.
         if !default.starts_with(['"', '[']) {
             let variable = format!("GRANTD_{}", key.to_uppercase().replace('.', "__"));
             let error = load(&[(&variable, "soon")], &[]).expect_err(&key);
@@ -121,7 +121,7 @@ fn every_setting_of_the_wrong_type_is_named_with_its_place_and_an_example() {
 }
 
 #[test]
-fn wrong_values_are_shown_with_their_place_except_secrets() {
+fn invalid_values_are_shown_with_their_place_except_secrets() {
     for (variable, value, words) in [
         ("GRANTD_LOG", "loud", "log: a level such as info"),
         ("GRANTD_LOG_FORMAT", "xml", "text or json"),
@@ -144,13 +144,13 @@ fn wrong_values_are_shown_with_their_place_except_secrets() {
 }
 
 #[test]
-fn an_unknown_setting_of_the_file_is_fatal_with_its_line_and_what_was_meant() {
+fn unknown_settings_in_the_file_are_fatal_with_line_and_suggestion() {
     let here = Installation::new();
     for (text, words) in [
         ("lisen = \"127.0.0.1:1\"\n", "lisen: there is no such setting; did you mean listen? (grantd.toml, line 1)"),
         ("\n[limit]\nbody_bytes = 4096\n", "did you mean limits.body_bytes? (grantd.toml, line 3)"),
         ("limits = 3\n", "limits: is a section, such as [limits]"),
-        ("listen = \n", "grantd.toml, line 1: this is not valid TOML"),
+        ("listen = \n", "grantd.toml, line 1: not valid TOML"),
     ] {
         fs::write(here.path("grantd.toml"), text).expect("written");
         let error = here.refused(&["serve"]);
@@ -160,7 +160,7 @@ fn an_unknown_setting_of_the_file_is_fatal_with_its_line_and_what_was_meant() {
 }
 
 #[test]
-fn addresses_may_be_written_as_people_write_them() {
+fn common_spellings_of_addresses_are_accepted() {
     for (text, listen, issuer) in [
         ("localhost:8099", "127.0.0.1:8099", "http://127.0.0.1:8099"),
         (":8099", "0.0.0.0:8099", "http://localhost:8099"),
@@ -181,18 +181,18 @@ fn addresses_may_be_written_as_people_write_them() {
 }
 
 #[test]
-fn a_password_in_the_database_url_is_in_no_debug_output_and_not_welcome_among_arguments() {
+fn database_password_is_hidden_and_warned_of_as_an_argument() {
     // THREATS: SR4
     let url = "postgres://grantd:hunter2@db.internal/grantd";
     let config = load(&[("GRANTD_DATABASE", url)], &[]).expect("a configuration");
     assert!(!format!("{config:?}").contains("hunter2"));
     assert_eq!(config.warnings, [] as [&str; 0]);
     let config = load(&[], &[("database", url)]).expect("a configuration");
-    assert!(config.warnings[0].contains("--database holds a password") && !config.warnings[0].contains("hunter2"));
+    assert!(config.warnings[0].contains("--database contains a password") && !config.warnings[0].contains("hunter2"));
 }
 
 #[test]
-fn what_travels_unencrypted_between_machines_is_warned_of() {
+fn unencrypted_connections_between_machines_are_warned_of() {
     // THREATS: SR4
     for (variable, value, is_warned) in [
         ("GRANTD_DATABASE", "postgres://u@db.internal/x?sslmode=disable", true),
@@ -216,15 +216,15 @@ fn what_travels_unencrypted_between_machines_is_warned_of() {
 }
 
 #[test]
-fn a_postgresql_on_another_machine_is_spoken_to_by_tls_unless_the_url_says_otherwise() {
+fn remote_postgresql_uses_tls_unless_the_url_disables_it() {
     // THREATS: SR4
-    // The first message of a client that wants TLS, and of one that goes without (PostgreSQL's protocol, version 3).
+    // The first message of a client with TLS, and of one without (PostgreSQL's protocol, version 3).
     const TLS: u32 = 80_877_103;
     const PLAIN: u32 = 196_608;
     for (mode, wanted) in [("", TLS), ("?sslmode=disable", PLAIN)] {
         let server = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = server.local_addr().expect("an address").port();
-        // Says that it has no TLS, and hears whether the client goes on without.
+        // Answers that it has no TLS, and sees whether the client continues without.
         let heard = thread::spawn(move || {
             let (mut stream, _) = server.accept().expect("a client");
             let mut head = [0; 8];
@@ -237,7 +237,7 @@ fn a_postgresql_on_another_machine_is_spoken_to_by_tls_unless_the_url_says_other
             asked
         });
         let mut here = Installation::new();
-        // An address of this machine that is not a loopback one.
+        // A non-loopback address of this machine.
         here.set("GRANTD_DATABASE_URL", format!("postgres://me:pa55word@0.0.0.0:{port}/mine{mode}"));
         let error = here.refused(&["serve"]);
         assert_eq!(heard.join().expect("a client that ends"), wanted, "{error}");
@@ -247,7 +247,7 @@ fn a_postgresql_on_another_machine_is_spoken_to_by_tls_unless_the_url_says_other
 }
 
 #[test]
-fn a_file_with_secrets_is_for_its_owner_alone() {
+fn files_with_secrets_must_be_private() {
     // THREATS: SR1
     let here = Installation::new();
     let file = here.path("grantd.toml");
@@ -278,7 +278,7 @@ fn a_file_with_secrets_is_for_its_owner_alone() {
 }
 
 #[test]
-fn an_unreachable_postgresql_is_named_without_its_password() {
+fn unreachable_postgresql_is_named_without_its_password() {
     let mut here = Installation::new();
     let port = free_port();
     here.set("GRANTD_DATABASE_URL", format!("postgres://me:pa55word@127.0.0.1:{port}/mine"));
@@ -289,7 +289,7 @@ fn an_unreachable_postgresql_is_named_without_its_password() {
 
 #[cfg(feature = "services")]
 #[tokio::test]
-async fn a_missing_postgresql_database_is_named_and_no_pool_shows_a_password() {
+async fn missing_postgresql_database_is_named_without_its_password() {
     // THREATS: SR4
     let mut here = Installation::on_postgres().await;
     let url = here.variable("GRANTD_DATABASE_URL").to_owned();

@@ -1,4 +1,4 @@
-//! Owns how the server starts and ends: the master key, an empty database, bad configuration, a graceful stop.
+//! Owns tests of starting and stopping the server: master key, empty database, invalid configuration, graceful stop.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -18,7 +18,7 @@ fn mode(path: &std::path::Path) -> u32 {
 }
 
 #[tokio::test]
-async fn the_master_key_is_made_once_beside_the_database_and_for_its_owner_alone() {
+async fn master_key_file_is_created_once_and_private() {
     // THREATS: SR1
     let mut here = Installation::new();
     here.unset("GRANTD_MASTER_KEY");
@@ -33,31 +33,31 @@ async fn the_master_key_is_made_once_beside_the_database_and_for_its_owner_alone
 }
 
 #[tokio::test]
-async fn another_master_key_refuses_the_start() {
+async fn wrong_master_key_prevents_the_start() {
     // THREATS: SR1
     let mut here = Installation::new();
     here.serve().await.kill();
     for (key, words) in [
-        ("9vL0yXgq4cYwz7bWzJt1mC5oHcZk0Q8sTn3uRfEaPdI=", "created with another master key"),
-        ("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=", "looks like a sample"),
+        ("9vL0yXgq4cYwz7bWzJt1mC5oHcZk0Q8sTn3uRfEaPdI=", "the master key does not match this database"),
+        ("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=", "the master key is not random"),
         ("short", "32 random bytes in base64"),
     ] {
         here.set("GRANTD_MASTER_KEY", key);
         let error = here.refused(&["serve"]);
         assert!(error.contains(words) && !error.contains(key), "{error}");
     }
-    // Without the key's file no new one is created: it would be another one too.
+    // Without the key file no new one is created: it could not match either.
     here.unset("GRANTD_MASTER_KEY");
     assert!(here.refused(&["serve"]).contains("grantd.db.key is missing"));
 }
 
 #[tokio::test]
-async fn an_empty_database_has_nobody_in_it_and_says_what_to_do() {
+async fn empty_database_has_no_users_and_prints_first_steps() {
     // THREATS: SR5
     let here = Installation::new();
     let server = here.serve().await;
     let log = server.log();
-    assert!(log.contains("This database is empty") && log.contains("grantd user create"), "{log}");
+    assert!(log.contains("The database is empty") && log.contains("grantd user create"), "{log}");
     assert_eq!(here.json(&["user", "list"])["items"], json!([]));
     assert_eq!(here.json(&["client", "list"])["items"], json!([]));
     for path in ["/setup", "/install", "/admin", "/signup"] {
@@ -66,9 +66,9 @@ async fn an_empty_database_has_nobody_in_it_and_says_what_to_do() {
 }
 
 #[test]
-fn a_bad_value_stops_the_start_with_its_key_and_what_is_right() {
+fn invalid_value_prevents_the_start_with_a_remedy() {
     for (name, value, words) in [
-        ("GRANTD_ISSUER", "http://auth.example.com", "issuer: https, or http on loopback"),
+        ("GRANTD_ISSUER", "http://auth.example.com", "issuer: an https URL, or http on loopback"),
         ("GRANTD_LISTEN", "nowhere", "listen"),
         ("GRANTD_DATABASE_URL", "mysql://x", "database: sqlite:PATH or postgres://"),
         ("GRANTD_LIFETIMES__CODE_SECONDS", "0", "lifetimes.code_seconds: 1 to 600 seconds"),
@@ -85,20 +85,20 @@ fn a_bad_value_stops_the_start_with_its_key_and_what_is_right() {
     let mut here = Installation::new();
     here.set("GRANTD_DATABASE_URL", "postgres://127.0.0.1:1/x");
     here.unset("GRANTD_MASTER_KEY");
-    assert!(here.refused(&["serve"]).contains("master_key: PostgreSQL needs one"));
+    assert!(here.refused(&["serve"]).contains("master_key is required with PostgreSQL"));
     here.set("GRANTD_DATABASE_URL", "sqlite:/nowhere/grantd.db");
     assert!(here.refused(&["user", "list"]).contains("/nowhere/grantd.db"));
 }
 
 #[tokio::test]
-async fn a_graceful_stop_finishes_requests_and_writes_what_was_counted() {
+async fn graceful_stop_finishes_requests_and_writes_counts() {
     let here = Installation::new();
     let api = here.api();
     here.user("alice@example.com");
     let (_, key) = here.key("alice@example.com");
     let server = here.serve().await;
     server.introspect(&api, &key).await.active();
-    // A request of which half has come when the server is told to stop.
+    // Half of a request's body has been sent when the server is stopped.
     let body = format!("token={key}");
     let mut slow = TcpStream::connect(("127.0.0.1", here.port)).await.expect("a connection");
     let head = format!(
@@ -108,7 +108,7 @@ async fn a_graceful_stop_finishes_requests_and_writes_what_was_counted() {
         body.len()
     );
     slow.write_all(head.as_bytes()).await.expect("sent");
-    // The server says that it reads the body, and then takes nobody new: it has heard that it is to stop.
+    // The server has asked for the body; then it accepts no new connections, so it has seen the signal.
     let mut going_on = [0; CONTINUE.len()];
     slow.read_exact(&mut going_on).await.expect("an interim answer");
     assert_eq!(&going_on[..], CONTINUE);
@@ -125,7 +125,7 @@ async fn a_graceful_stop_finishes_requests_and_writes_what_was_counted() {
 }
 
 #[tokio::test]
-async fn secrets_stay_out_of_core_dumps_logs_and_strangers_sight() {
+async fn secrets_stay_out_of_core_dumps_and_logs() {
     // THREATS: SR4
     let mut here = Installation::new();
     here.set("GRANTD_LOG", "debug");
@@ -154,18 +154,18 @@ async fn secrets_stay_out_of_core_dumps_logs_and_strangers_sight() {
 }
 
 #[test]
-fn an_unreachable_database_refuses_the_start_in_words() {
+fn unreachable_database_prevents_the_start_with_a_reason() {
     let mut here = Installation::new();
     here.set("GRANTD_DATABASE_URL", format!("postgres://grantd:pa55word@127.0.0.1:{}/x", free_port()));
-    // What the database said, and not that a pool of connections waited in vain.
+    // The database's error is shown, and not a timeout of the connection pool.
     let error = here.refused(&["serve"]);
     assert!(error.contains("Connection refused") && !error.contains("pa55word"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_writes_counts_before_it_waits_for_mail() {
+async fn stop_writes_counts_before_waiting_for_mail() {
     let mut here = Installation::new();
-    // Takes connections and never says a word.
+    // Accepts connections and never answers.
     let dead = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     here.set("GRANTD_MAIL__URL", format!("smtp://{}", dead.local_addr().expect("an address")));
     here.set("GRANTD_MAIL__FROM", "keys@example.com".to_owned());
@@ -180,7 +180,7 @@ async fn a_stop_writes_counts_before_it_waits_for_mail() {
     server.signal("TERM");
     assert!(server.ended().success());
     assert!(!here.store().await.key_usage(&id, Timestamp(0)).await.expect("usage").is_empty());
-    // The log tells what came first, however long each took.
+    // The log shows what came first, however long each step took.
     let log = server.log();
     let at = |words: &str| log.find(words).unwrap_or_else(|| panic!("no {words}: {log}"));
     assert!(at("counts are written") < log.rfind("mail").expect("a word about the mail"), "{log}");

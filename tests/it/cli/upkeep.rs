@@ -1,4 +1,4 @@
-//! Owns `grantd signing-key`, `token`, `audit`, `backup`, `config` and `--help`.
+//! Owns tests of `grantd signing-key`, `token`, `audit`, `backup`, `config` and `--help`.
 
 use clap::CommandFactory;
 use grantd::{cli::Cli, config::DEFAULTS};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::{Installation, prepare, process::now, wait};
 
 #[test]
-fn every_command_and_option_says_what_it_is_for() {
+fn every_command_and_option_has_help() {
     fn check(command: &clap::Command) {
         assert!(command.get_about().is_some_and(|about| !about.to_string().is_empty()), "{}", command.get_name());
         for option in command.get_arguments() {
@@ -20,7 +20,7 @@ fn every_command_and_option_says_what_it_is_for() {
 }
 
 #[tokio::test]
-async fn help_and_configuration_tell_no_secret() {
+async fn help_and_configuration_show_no_secrets() {
     // THREATS: SR4
     let mut here = Installation::new();
     here.set("GRANTD_METRICS_TOKEN", "a-token-for-metrics");
@@ -35,7 +35,7 @@ async fn help_and_configuration_tell_no_secret() {
 }
 
 #[test]
-fn the_printed_configuration_is_the_one_that_holds() {
+fn printed_configuration_equals_the_defaults() {
     let here = Installation::new();
     assert_eq!(here.run(&["config"]).out, DEFAULTS);
     std::fs::write(here.path("grantd.toml"), DEFAULTS.replace("key_prefix = \"gd\"", "key_prefix = \"acme\""))
@@ -46,7 +46,7 @@ fn the_printed_configuration_is_the_one_that_holds() {
 }
 
 #[tokio::test]
-async fn signing_keys_are_listed_announced_and_dropped() {
+async fn signing_keys_are_listed_published_and_dropped() {
     let here = Installation::new();
     let kids = |list: &Value| -> Vec<Value> {
         list["signing_keys"].as_array().expect("keys").iter().map(|key| key["kid"].clone()).collect()
@@ -65,7 +65,7 @@ async fn signing_keys_are_listed_announced_and_dropped() {
 }
 
 #[tokio::test]
-async fn a_token_of_any_kind_is_revoked_from_standard_input() {
+async fn tokens_of_every_kind_are_revoked_from_standard_input() {
     let here = Installation::new();
     let (api, user) = (here.api(), here.user("alice@example.com"));
     let (_, key) = here.key("alice@example.com");
@@ -77,7 +77,7 @@ async fn a_token_of_any_kind_is_revoked_from_standard_input() {
     let revoke = |token: &str| here.json_with(&["token", "revoke"], token);
     assert_eq!(revoke(&access), json!({ "revoked": "access_token" }));
     assert_eq!(revoke(&key), json!({ "revoked": "api_key" }));
-    // The running server may not have noticed yet; the refresh token still works until it is revoked too.
+    // The running server may not have seen the revocation yet; the refresh token works until it is revoked too.
     let refreshed = server.try_refresh(&client, &refresh).await.expect("a reply");
     assert_eq!(revoke(&format!("{}\n", refreshed.text("refresh_token"))), json!({ "revoked": "grant" }));
     server.try_refresh(&client, &refreshed.text("refresh_token")).await.expect("a reply").oauth_error("invalid_grant");
@@ -87,11 +87,11 @@ async fn a_token_of_any_kind_is_revoked_from_standard_input() {
         answer().await.inactive();
     }
     let wrong = here.run_with(&["token", "revoke"], "garbage");
-    assert!(!wrong.status.success() && wrong.err.contains("send it on standard input"), "{wrong:?}");
+    assert!(!wrong.status.success() && wrong.err.contains("pass it on standard input"), "{wrong:?}");
 }
 
 #[test]
-fn the_audit_log_says_who_did_what_and_holds_no_secret() {
+fn audit_log_names_actor_and_object_without_secrets() {
     let here = Installation::new();
     let api = here.api();
     here.user("alice@example.com");
@@ -112,7 +112,7 @@ fn the_audit_log_says_who_did_what_and_holds_no_secret() {
 }
 
 #[tokio::test]
-async fn a_backup_taken_while_the_server_runs_is_a_whole_database() {
+async fn backup_of_a_running_server_is_complete() {
     let mut here = Installation::new();
     let api = here.api();
     here.user("alice@example.com");
@@ -123,7 +123,7 @@ async fn a_backup_taken_while_the_server_runs_is_a_whole_database() {
     assert_eq!(made["backup"], json!(copy.display().to_string()));
     let mode = std::os::unix::fs::PermissionsExt::mode(&copy.metadata().expect("a file").permissions());
     assert_eq!(mode & 0o777, 0o600);
-    assert!(here.refused(&["backup", &copy.display().to_string()]).contains("exists already"));
+    assert!(here.refused(&["backup", &copy.display().to_string()]).contains("already exists"));
     server.kill();
     here.set("GRANTD_DATABASE_URL", format!("sqlite:{}", copy.display()));
     let restored = here.serve().await;
@@ -131,7 +131,7 @@ async fn a_backup_taken_while_the_server_runs_is_a_whole_database() {
 }
 
 #[test]
-fn mistakes_get_hints() {
+fn mistyped_commands_get_hints() {
     let here = Installation::new();
     assert!(here.refused(&["user", "creat"]).contains("a similar subcommand exists: 'create'"));
     assert!(

@@ -1,4 +1,4 @@
-//! Owns what a token that we signed must say to be believed, and what those we issue say: JW4, JW5, JW6.
+//! Owns tests of the claims that a signed token must have, and of those in issued tokens: JW4, JW5, JW6.
 
 use grantd::model::client::{ClientType, GrantType};
 use serde_json::{Value, json};
@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use super::{assert_refused, claims, machine, members, part, signed};
 use crate::harness::{ISSUER, OAuthClient, TestApp, app::API, flow};
 
-/// A client, and its claims with one replaced or, with null, taken out.
+/// A client, and its claims with one replaced or, with null, removed.
 async fn prepared() -> (TestApp, OAuthClient) {
     let app = TestApp::new().await;
     let client = machine(&app, "read").await;
-    // What is changed below is the only thing wrong.
+    // The change below is the only error.
     app.introspect(&signed(&app, &claims(&app, &client))).await.active();
     (app, client)
 }
@@ -26,7 +26,7 @@ fn with(app: &TestApp, client: &OAuthClient, name: &str, value: &Value) -> Strin
 }
 
 #[tokio::test]
-async fn times_are_whole_numbers_of_the_right_size() {
+async fn time_claims_must_be_integers_in_range() {
     // THREATS: JW4
     let (app, client) = prepared().await;
     let now = app.now().seconds();
@@ -40,7 +40,7 @@ async fn times_are_whole_numbers_of_the_right_size() {
     for missing in ["exp", "iat", "jti", "sub", "client_id", "scope", "aud", "iss"] {
         assert_refused(&app, &with(&app, &client, missing, &Value::Null), &format!("no {missing}")).await;
     }
-    // Expiry has no leeway; what lies ahead has one minute, for nodes whose clocks differ.
+    // Expiry has no leeway; times in the future have one minute, for nodes whose clocks differ.
     for (name, wrong) in [("exp", now), ("exp", now - 1), ("exp", 0), ("iat", now + 61), ("nbf", now + 61)] {
         let token = with(&app, &client, name, &json!(wrong));
         app.introspect(&token).await.inactive();
@@ -49,7 +49,7 @@ async fn times_are_whole_numbers_of_the_right_size() {
     for (name, right) in [("exp", now + 1), ("iat", now + 60), ("nbf", now + 60), ("nbf", now), ("iat", 0)] {
         app.introspect(&with(&app, &client, name, &json!(right))).await.active();
     }
-    // More than its own life cannot have passed before it was issued.
+    // A token cannot have lived longer than its lifetime.
     let backwards = json!({ "iat": now + 50, "exp": now + 40 });
     let mut claims = claims(&app, &client);
     claims["iat"] = backwards["iat"].clone();
@@ -58,7 +58,7 @@ async fn times_are_whole_numbers_of_the_right_size() {
 }
 
 #[tokio::test]
-async fn only_our_issuer_and_our_apis_count_byte_for_byte() {
+async fn issuer_and_audience_are_compared_byte_for_byte() {
     // THREATS: JW5
     let (app, client) = prepared().await;
     for wrong in [
@@ -72,7 +72,7 @@ async fn only_our_issuer_and_our_apis_count_byte_for_byte() {
         json!("*"),
         json!(""),
         json!([]),
-        // We issue tokens for one API each: an array is none of ours, even with us in it.
+        // grantd issues tokens for one API each, so an array is refused, even if it contains this API.
         json!([API]),
         json!(["https://other.example.test", API]),
         json!(["https://other.example.test", "https://api.example.test/"]),
@@ -98,7 +98,7 @@ async fn only_our_issuer_and_our_apis_count_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_name_in_a_claim_is_not_enough() {
+async fn claims_must_refer_to_existing_records() {
     // THREATS: JW5
     let (app, client) = prepared().await;
     for (name, wrong) in
@@ -109,7 +109,7 @@ async fn a_name_in_a_claim_is_not_enough() {
 }
 
 #[tokio::test]
-async fn issued_tokens_say_all_that_rfc_9068_asks_for() {
+async fn issued_tokens_have_every_claim_of_rfc_9068() {
     // THREATS: JW6
     let app = TestApp::new().await;
     let other = "https://other.example.test";
@@ -135,7 +135,7 @@ async fn issued_tokens_say_all_that_rfc_9068_asks_for() {
     assert_eq!((&told["iat"], &told["exp"]), (&json!(now), &json!(now + 3600)));
     assert_eq!((&told["aud"], &told["scope"]), (&json!(API), &json!("read write")));
 
-    // The audience is the API that was asked for, or else the only one of the scopes.
+    // The audience is the requested API, or else the only one of the scopes.
     let mut seen = vec![told["jti"].clone()];
     for (scope, resource, aud) in [
         ("read", "", json!(API)),

@@ -1,4 +1,4 @@
-//! Owns tokens that are not ours, however well they are made: JW1, JW2, JW3, JW7, JW8.
+//! Owns tests of tokens that grantd did not issue, however well they are forged: JW1, JW2, JW3, JW7, JW8.
 
 use aws_lc_rs::{
     hmac,
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{api_signed_by, assert_refused, claims, jws, machine, signed};
 use crate::harness::{OAuthClient, TestApp, app::API, flow};
 
-/// The private key behind a key id: what an attacker does not have, and a test needs to be wrong in one thing only.
+/// The private key of a key id. An attacker does not have it; a test needs it to be wrong in one thing only.
 async fn private_key(app: &TestApp, kid: &str) -> Vec<u8> {
     let rows = app.app.store.signing_keys().await.expect("keys");
     let row = rows.iter().find(|row| row.kid == kid).expect("the key");
@@ -39,7 +39,7 @@ fn rsa(private: &[u8], encoding: &'static dyn RsaEncoding, input: &[u8]) -> Vec<
     signature
 }
 
-/// A server, a client of it, the kid and private key of its ES256 key, and proof that the forge itself works.
+/// A server, a client of it, the kid and private key of its ES256 key; checks that a forged token would be accepted.
 async fn forge() -> (TestApp, OAuthClient, String, Vec<u8>) {
     let app = TestApp::new().await;
     let client = machine(&app, "read").await;
@@ -52,7 +52,7 @@ async fn forge() -> (TestApp, OAuthClient, String, Vec<u8>) {
 }
 
 #[tokio::test]
-async fn the_algorithm_is_the_keys_and_never_the_headers_choice() {
+async fn algorithm_is_the_keys_and_not_the_headers() {
     // THREATS: JW1
     let (app, client, kid, private) = forge().await;
     let claims = claims(&app, &client);
@@ -61,7 +61,7 @@ async fn the_algorithm_is_the_keys_and_never_the_headers_choice() {
         assert_refused(&app, &jws(&header(alg), &claims, |_| Vec::new()), alg).await;
         assert_refused(&app, &jws(&header(alg), &claims, |input| es256(&private, input)), alg).await;
     }
-    // HMAC keyed by everything that is public about the key.
+    // HMAC with everything that is public about the key.
     let keys: Value = app.get("/.well-known/jwks.json").await.json();
     let jwk = &keys["keys"][0];
     let coordinate = |name: &str| BASE64URL_NOPAD.decode(jwk[name].as_str().expect("text").as_bytes()).expect("bytes");
@@ -88,7 +88,7 @@ async fn the_algorithm_is_the_keys_and_never_the_headers_choice() {
             assert_refused(&app, &token, alg).await;
         }
     }
-    // Another curve, with a key of the attacker's own; and our own signature under another curve's name.
+    // Another curve, with the attacker's key; and a genuine signature under another curve's name.
     let own = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).expect("a key");
     let sign = |input: &[u8]| own.sign(&SystemRandom::new(), input).expect("a signature").as_ref().to_vec();
     for alg in ["ES384", "ES256", "ES512", "ES256K"] {
@@ -101,7 +101,7 @@ async fn the_algorithm_is_the_keys_and_never_the_headers_choice() {
 }
 
 #[tokio::test]
-async fn an_rsa_key_signs_in_its_one_way() {
+async fn rsa_keys_verify_only_rs256() {
     // THREATS: JW1
     let app = TestApp::new().await;
     api_signed_by(&app, Algorithm::RS256, "https://rsa.example.test", "sign").await;
@@ -135,7 +135,7 @@ async fn an_rsa_key_signs_in_its_one_way() {
 }
 
 #[tokio::test]
-async fn keys_and_addresses_in_the_header_are_nobodys_business() {
+async fn header_keys_and_urls_are_ignored() {
     // THREATS: JW2
     let (app, client, kid, private) = forge().await;
     let claims = claims(&app, &client);
@@ -154,13 +154,13 @@ async fn keys_and_addresses_in_the_header_are_nobodys_business() {
             let sign = |input: &[u8]| own.sign(&SystemRandom::new(), input).expect("a signature").as_ref().to_vec();
             assert_refused(&app, &jws(&header, &claims, sign), name).await;
         }
-        // Ignored and not refused: our own signature is what counts.
+        // Ignored, not refused: the genuine signature counts.
         let header = json!({ "typ": "at+jwt", "alg": "ES256", "kid": kid, name: value });
         app.introspect(&jws(&header, &claims, |input| es256(&private, input))).await.active();
     }
     assert!(listener.accept().is_err(), "nobody was asked for a key");
 
-    // What must be understood and is not; and key ids that mean something elsewhere.
+    // Critical extensions that are not understood, and key ids with a meaning elsewhere.
     let forged = |header: &Value| jws(header, &claims, |input| es256(&private, input));
     let header = |name: &str, value: Value| {
         let mut header = json!({ "typ": "at+jwt", "alg": "ES256", "kid": kid });
@@ -191,7 +191,7 @@ async fn keys_and_addresses_in_the_header_are_nobodys_business() {
 }
 
 #[tokio::test]
-async fn a_token_of_another_kind_is_no_access_token() {
+async fn other_kinds_of_jwt_are_not_access_tokens() {
     // THREATS: JW3
     let (app, client, kid, private) = forge().await;
     let claims = claims(&app, &client);
@@ -214,7 +214,7 @@ async fn a_token_of_another_kind_is_no_access_token() {
     let header = json!({ "alg": "ES256", "kid": kid });
     assert_refused(&app, &jws(&header, &claims, |input| es256(&private, input)), "no typ").await;
 
-    // And the other way: an access token is nothing else.
+    // The reverse: an access token is nothing else.
     let everything = app.confidential().await;
     app.user("alice@example.com").await;
     let browser = app.browser();
@@ -231,7 +231,7 @@ async fn a_token_of_another_kind_is_no_access_token() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_costly_to_read_is_not_read() {
+async fn oversized_tokens_are_not_parsed() {
     // THREATS: JW7
     let (app, client, kid, private) = forge().await;
     let claims = claims(&app, &client);
@@ -244,15 +244,15 @@ async fn a_token_that_is_costly_to_read_is_not_read() {
     let json = |text: &str| raw(BASE64URL_NOPAD.encode(text.as_bytes()));
     let text = claims.to_string();
     app.introspect(&json(&text)).await.active();
-    // A name that stands twice: two parsers could believe different ones.
+    // A repeated name: two parsers could use different ones.
     let twice = |name: &str, value: &str| format!("{{\"{name}\":{value},{}", &text[1..]);
     for (name, value) in [("sub", "\"x\""), ("scope", "\"admin\""), ("exp", "1"), ("iss", "\"x\""), ("aud", "[]")] {
         assert_refused(&app, &json(&twice(name, value)), &format!("{name} twice")).await;
     }
-    // Nested deeper than any parser's stack should go, in the claims and in the header.
+    // Nested deeper than a parser's stack, in the claims and in the header.
     let deep = |name: &str| format!("{{\"{name}\":{}{},{}", "[".repeat(2500), "]".repeat(2500), &text[1..]);
     assert_refused(&app, &json(&deep("nbf")), "a deep claim").await;
-    // A member that nobody reads is passed over without going down into it.
+    // An unused member is skipped without descending into it.
     app.introspect(&json(&deep("x"))).await.active();
     let deep = format!("{{\"crit\":{}{}}}", "[".repeat(2500), "]".repeat(2500));
     assert_refused(&app, &format!("{}.e30.AAAA", BASE64URL_NOPAD.encode(deep.as_bytes())), "a deep header").await;
@@ -276,14 +276,14 @@ async fn a_token_that_is_costly_to_read_is_not_read() {
     ] {
         assert_refused(&app, &shape, &shape[..20.min(shape.len())]).await;
     }
-    // Larger than the body limit: over the wire nothing is read, and in a header it is nobody's.
+    // Larger than the body limit: nothing is read over the network, and a header that long is refused.
     let huge = format!("eyJ{}", "A".repeat(1 << 20));
     app.introspect(&huge).await.status(413);
     app.get_as("/v1/users/me", &huge).await.status(401);
 }
 
 #[tokio::test]
-async fn degenerate_signatures_prove_nothing() {
+async fn degenerate_signatures_are_refused() {
     // THREATS: JW8
     let (app, client, kid, private) = forge().await;
     let claims = claims(&app, &client);
@@ -306,7 +306,7 @@ async fn degenerate_signatures_prove_nothing() {
     ] {
         assert_refused(&app, &jws(&header, &claims, |_| signature), "r and s").await;
     }
-    // Ed25519: the small-order points make a signature that a careless verifier accepts for any message.
+    // Ed25519: small-order points give a signature that a careless verifier accepts for any message.
     api_signed_by(&app, Algorithm::EdDSA, "https://ed.example.test", "edit").await;
     let eddsa = kid_of(&app, Algorithm::EdDSA).await;
     let header = json!({ "typ": "at+jwt", "alg": "EdDSA", "kid": eddsa });
@@ -315,8 +315,8 @@ async fn degenerate_signatures_prove_nothing() {
         signature[0] = first;
         assert_refused(&app, &jws(&header, &claims, |_| signature), "small order").await;
     }
-    // Another text of the same token: the bits that base64url leaves over must be zero, and r, s have a twin r, n - s
-    // that verifies too; a revoked token stays revoked under it, because its `jti` is what was revoked.
+    // Other texts of the same token: the unused bits of base64url must be zero, and r, s has a twin r, n - s
+    // that verifies too; a revoked token stays revoked in that form, because its `jti` was revoked.
     let right = signed(&app, &claims);
     let last = right.chars().last().expect("a character");
     for twin in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".chars().filter(|c| *c != last) {
@@ -331,7 +331,7 @@ async fn degenerate_signatures_prove_nothing() {
     drop(private);
 }
 
-/// The same token under the signature (r, n - s).
+/// The same token with the signature (r, n - s).
 fn mirrored(token: &str, order: &[u8]) -> String {
     let (input, signature) = token.rsplit_once('.').expect("parts");
     let mut signature = BASE64URL_NOPAD.decode(signature.as_bytes()).expect("base64url");

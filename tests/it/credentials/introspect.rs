@@ -1,4 +1,4 @@
-//! Owns what `/oauth/introspect` says of a credential, alive or not: IN4, IN7, IN8.
+//! Owns tests of what `/oauth/introspect` answers about a credential: IN4, IN7, IN8.
 
 use grantd::model::audit::Origin;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::{claims, members, signed};
 use crate::harness::{ISSUER, TestApp, app::API, flow};
 
 #[tokio::test]
-async fn everything_that_is_not_valid_gets_one_answer() {
+async fn invalid_tokens_all_get_the_same_response() {
     // THREATS: IN4
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -28,8 +28,8 @@ async fn everything_that_is_not_valid_gets_one_answer() {
     app.app.store.revoke_key(app.now(), Origin::default(), key_id, None).await.expect("revoked");
     app.advance(5);
 
-    // Nobody can tell one from another: the same bytes under the same headers. What is not ours by its form is refused
-    // without a query; everything else costs one look at the store, whatever the look finds.
+    // The responses are identical, headers included. What cannot be a credential by its form is refused
+    // without a query; everything else costs one lookup, whatever it finds.
     let unknown = app.introspect("unknown").await;
     unknown.inactive();
     assert_eq!((unknown.header("content-type"), unknown.header("cache-control")), ("application/json", "no-store"));
@@ -73,7 +73,7 @@ fn swap_case(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn token_and_key_have_one_shape_and_tell_nothing_private() {
+async fn token_and_key_responses_have_one_shape_without_private_data() {
     // THREATS: IN7
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -84,7 +84,7 @@ async fn token_and_key_have_one_shape_and_tell_nothing_private() {
     let (key_id, key) = app.key_with(&user, "read", |key| key.expires_in_seconds = Some(86_400)).await;
     let (now, of_token) = (app.now().seconds(), app.introspect(&access).await);
     let jti = of_token.text("jti");
-    // The clock of a test stands at a full hour.
+    // A test's clock is at a full hour.
     let left = json!({ "limit": 10_000, "remaining": 10_000, "reset": now + 3600, "exceeded": false });
     assert_eq!(
         of_token.active(),
@@ -106,7 +106,7 @@ async fn token_and_key_have_one_shape_and_tell_nothing_private() {
     for reply in [&of_token, &of_key] {
         assert!(!reply.body.contains('@'), "{}", reply.body);
     }
-    // A token of a client itself has no user, and a key without an end has no `exp`.
+    // A token of a client itself has no user, and a key without expiry has no `exp`.
     let token = app.client_token(&client).await;
     let answer = app.introspect(&token).await.active();
     assert_eq!(
@@ -133,7 +133,7 @@ async fn token_and_key_have_one_shape_and_tell_nothing_private() {
 }
 
 #[tokio::test]
-async fn an_answer_may_be_kept_no_longer_than_it_is_true() {
+async fn cache_until_ends_with_the_credential() {
     // THREATS: IN8
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -146,7 +146,7 @@ async fn an_answer_may_be_kept_no_longer_than_it_is_true() {
 }
 
 #[tokio::test]
-async fn whatever_is_disabled_behind_a_credential_ends_it_at_once() {
+async fn disabling_user_client_or_api_ends_the_credential() {
     // THREATS: IN8
     let app = TestApp::new().await;
     let store = &app.app.store;

@@ -1,4 +1,4 @@
-//! Owns who may ask `/oauth/introspect`, and how: IN1, IN2, IN5, IN6, IN9.
+//! Owns tests of who may use `/oauth/introspect`, and how: IN1, IN2, IN5, IN6, IN9.
 
 use axum::{
     body::Body,
@@ -11,7 +11,7 @@ use super::introspect_as;
 use crate::harness::{ISSUER, OAuthClient, TestApp, app::encode, flow};
 
 #[tokio::test]
-async fn only_confidential_clients_that_prove_themselves_may_ask() {
+async fn only_authenticated_confidential_clients_may_introspect() {
     // THREATS: IN1
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -20,7 +20,7 @@ async fn only_confidential_clients_that_prove_themselves_may_ask() {
     let wrong = OAuthClient { secret: Some("gd_secret_wrong".to_owned()), ..app.api.clone() };
     let unknown = OAuthClient { id: "client_00000000000000000000".to_owned(), ..app.api.clone() };
     app.introspect(&valid).await.active();
-    // Callers are refused before any token is looked at, so the token's value cannot cost or show anything.
+    // Callers are refused before the token is looked at, so it can neither cost nor reveal anything.
     for caller in [&public, &wrong, &unknown] {
         let with_valid = introspect_as(&app, caller, &valid).await;
         with_valid.oauth_error("invalid_client");
@@ -37,7 +37,7 @@ async fn only_confidential_clients_that_prove_themselves_may_ask() {
 }
 
 #[tokio::test]
-async fn a_token_is_nothing_to_those_it_was_not_made_for() {
+async fn token_is_inactive_for_other_apis_and_clients() {
     // THREATS: IN2
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -58,14 +58,14 @@ async fn a_token_is_nothing_to_those_it_was_not_made_for() {
 }
 
 #[tokio::test]
-async fn who_asks_decides_the_answer_however_it_is_remembered() {
+async fn response_depends_on_the_caller_even_if_cached() {
     // THREATS: IN9
     let app = TestApp::new().await;
     let other_api = app.api("Other API", "https://other.example.test", &["other"]).await;
     let third_api = app.api("Third API", "https://third.example.test", &["third"]).await;
     let user = app.user("alice@example.com").await;
     let (id, key) = app.key(&user, "read other").await;
-    // Every order, so that each answer is once the one that fills the memory and once the one that reads it.
+    // In every order, so that each response is once the first and once from the cache.
     for _ in 0..2 {
         introspect_as(&app, &third_api, &key).await.inactive();
         let answer = app.introspect(&key).await.active();
@@ -79,7 +79,25 @@ async fn who_asks_decides_the_answer_however_it_is_remembered() {
 }
 
 #[tokio::test]
-async fn the_request_has_one_shape_and_its_hint_does_not_matter() {
+async fn response_to_the_client_lacks_what_only_the_api_learns_even_if_cached() {
+    // THREATS: IN9
+    let app = TestApp::new().await;
+    let client = app.confidential().await;
+    app.user("alice@example.com").await;
+    let browser = app.browser();
+    browser.log_in("alice@example.com").await;
+    let (token, _) = flow::tokens(&browser, &client).await;
+    let (api, own) = (app.introspect(&token).await.active(), introspect_as(&app, &client, &token).await.active());
+    assert_eq!((&api["username"], &own["username"]), (&json!("alice"), &json!(null)));
+    assert_eq!((&api["plan"], &own["plan"]), (&json!("pro"), &json!(null)));
+    assert_eq!((&api["sub"], &api["jti"], &api["exp"]), (&own["sub"], &own["jti"], &own["exp"]));
+    // Once more, now that both answers were given before.
+    assert_eq!(introspect_as(&app, &client, &token).await.active(), own);
+    assert_eq!(app.introspect(&token).await.active(), api);
+}
+
+#[tokio::test]
+async fn request_has_one_shape_and_the_hint_is_ignored() {
     // THREATS: IN5
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -123,7 +141,7 @@ async fn the_request_has_one_shape_and_its_hint_does_not_matter() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_known_to_its_client_alone() {
+async fn refresh_tokens_are_active_only_for_their_client() {
     // THREATS: IN6
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -135,7 +153,7 @@ async fn a_refresh_token_is_known_to_its_client_alone() {
     app.introspect(&refresh_token).await.inactive();
     introspect_as(&app, &other, &refresh_token).await.inactive();
     let reply = introspect_as(&app, &client, &refresh_token).await;
-    // It ends when it is not used for so long, which is before its grant ends.
+    // It expires when unused, before its grant does.
     let exp = app.now().plus_seconds(app.app.config.lifetimes.refresh_idle_seconds).seconds();
     assert_eq!(
         reply.active(),
@@ -152,7 +170,7 @@ async fn a_refresh_token_is_known_to_its_client_alone() {
 }
 
 #[tokio::test]
-async fn many_tokens_in_one_call_are_each_answered_as_alone() {
+async fn batch_introspection_equals_single_introspections() {
     // THREATS: IN2 IN4
     let app = TestApp::new().await;
     let client = app.confidential().await;

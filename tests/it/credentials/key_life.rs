@@ -1,4 +1,4 @@
-//! Owns a key's life: projects and their policy, the UUID form, networks, plans of their own. Does not own the pages.
+//! Owns tests of a key's life: projects and their policy, the UUID form, networks, own plans. For pages, see `web`.
 
 use grantd::{
     engine::apikey::{self, NewKey},
@@ -33,7 +33,7 @@ async fn change(app: &TestApp, project: &Project, changes: ProjectChanges) {
     assert!(done.expect("changed"));
 }
 
-/// Makes a key of this project, as every way of making one does.
+/// Creates a key of this project, in each of the ways there are.
 async fn make(app: &TestApp, of: &Project) -> Result<(String, String), store::Error> {
     let scopes = app.app.catalog.current().all_scopes();
     let new = NewKey { project: Some(of.clone()), ..NewKey::of(&of.user_id, "Test key", scopes) };
@@ -43,7 +43,7 @@ async fn make(app: &TestApp, of: &Project) -> Result<(String, String), store::Er
     Ok((id, secret.expose().to_owned()))
 }
 
-/// A new key in the place of `old`; the old one ends at once, or after `overlap` seconds.
+/// Replaces `old`, which ends immediately or after `overlap` seconds.
 async fn replace(app: &TestApp, old: &str, overlap: i64) -> Result<(String, String), store::Error> {
     let old = app.app.store.find_key(old).await?.expect("a key");
     let of = app.app.store.find_project(old.project_id.as_deref().expect("a project")).await?;
@@ -69,7 +69,7 @@ async fn introspect_from(app: &TestApp, key: &str, address: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_grid_has_one_key_in_uuid_form_and_regenerating_ends_the_old_at_once() {
+async fn regenerating_the_only_uuid_key_ends_the_old_one() {
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let grid = project(&app, &user, "Grid", |grid| (grid.key_form, grid.one_live_key) = (KeyForm::Uuid, true)).await;
@@ -79,7 +79,7 @@ async fn a_grid_has_one_key_in_uuid_form_and_regenerating_ends_the_old_at_once()
     assert_eq!((parts, &first[14..15]), (vec![8, 4, 4, 4, 12], "4"), "{first}");
     let answer = app.introspect(&first).await.active();
     assert_eq!((&answer["key_id"], &answer["project"]), (&json!(id), &json!(grid.id)));
-    refused(make(&app, &grid).await, "one live key at a time");
+    refused(make(&app, &grid).await, "allows one active key");
     refused(replace(&app, &id, 3600).await, "without an overlap");
     app.introspect(&first).await.active();
     let (second_id, second) = replace(&app, &id, 0).await.expect("replaced");
@@ -90,7 +90,7 @@ async fn a_grid_has_one_key_in_uuid_form_and_regenerating_ends_the_old_at_once()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_that_ask_at_once_for_the_one_key_of_a_grid_get_one() {
+async fn concurrent_requests_for_the_only_key_create_one() {
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let grid = project(&app, &user, "Grid", |grid| grid.one_live_key = true).await;
@@ -104,7 +104,7 @@ async fn two_that_ask_at_once_for_the_one_key_of_a_grid_get_one() {
 }
 
 #[tokio::test]
-async fn a_disabled_project_ends_its_keys_within_a_second_and_revives_no_revoked_one() {
+async fn disabling_a_project_stops_its_keys_and_enabling_revives_no_revoked_one() {
     // THREATS: AK9
     let app = TestApp::new().await;
     let other = app.beside().await;
@@ -127,7 +127,7 @@ async fn a_disabled_project_ends_its_keys_within_a_second_and_revives_no_revoked
 }
 
 #[tokio::test]
-async fn what_an_administrator_has_disabled_its_owner_cannot_enable() {
+async fn owner_cannot_enable_what_an_administrator_disabled() {
     // THREATS: AK9 IN8
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -141,7 +141,7 @@ async fn what_an_administrator_has_disabled_its_owner_cannot_enable() {
     app.introspect(&key).await.inactive();
     refused(make(&app, &harbor).await, "the project is disabled");
     refused(set(Some(false), false).await, "an administrator has disabled");
-    // Nor by changing something else, before or after disabling it too.
+    // Nor by changing something else, or by disabling it too.
     set(None, false).await.expect("renamed");
     set(Some(true), false).await.expect("disabled twice");
     app.introspect(&key).await.inactive();
@@ -154,7 +154,7 @@ async fn what_an_administrator_has_disabled_its_owner_cannot_enable() {
 }
 
 #[tokio::test]
-async fn a_key_is_good_from_its_networks_alone_on_every_path() {
+async fn key_networks_are_enforced_on_every_path() {
     // THREATS: AK12
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -163,7 +163,7 @@ async fn a_key_is_good_from_its_networks_alone_on_every_path() {
     introspect_from(&app, &key, "192.0.2.77").await.active();
     introspect_from(&app, &key, "::ffff:192.0.2.77").await.active();
     introspect_from(&app, &key, "192.0.3.1").await.inactive();
-    // A resource server that does not say from where cannot vouch for it.
+    // A resource server that does not send the address cannot use the key.
     app.introspect(&key).await.inactive();
     introspect_from(&app, &key, "192.0.2.300").await.oauth_error("invalid_request");
     let request = |target: &str| {
@@ -183,7 +183,7 @@ async fn a_key_is_good_from_its_networks_alone_on_every_path() {
 }
 
 #[tokio::test]
-async fn whoever_has_a_plan_of_its_own_is_counted_alone() {
+async fn own_plans_are_counted_separately() {
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let plan = |name: &str, per_hour| Plan { name: name.to_owned(), per_hour: Some(per_hour), burst: 50 };
@@ -206,7 +206,7 @@ async fn whoever_has_a_plan_of_its_own_is_counted_alone() {
     assert_eq!(ask(&own).await, (429, "1".to_owned()));
     assert_eq!(ask(&users).await, (200, "5".to_owned()));
     assert_eq!(app.get_as("/v1/users/me", &one).await.status(200).text("plan"), "small");
-    // A key that takes the place of one with a plan of its own is no new quota, also in the second generation.
+    // The replacement of a key with its own plan does not get a new quota, nor does the next one.
     let mut old = app.introspect(&own).await.active()["key_id"].as_str().expect("an id").to_owned();
     for _ in 0..2 {
         let like = app.app.store.find_key(&old).await.expect("found").expect("a key");
@@ -220,7 +220,7 @@ async fn whoever_has_a_plan_of_its_own_is_counted_alone() {
 }
 
 #[tokio::test]
-async fn what_a_key_may_not_be_is_refused_and_nothing_is_made() {
+async fn invalid_keys_are_refused_and_not_created() {
     let app = TestApp::new().await;
     let (alice, bob) = (app.user("alice@example.com").await, app.user("bob@example.com").await);
     let bobs = project(&app, &bob, "Harbor", |_| ()).await;
@@ -249,7 +249,7 @@ async fn what_a_key_may_not_be_is_refused_and_nothing_is_made() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_given_a_thousand_years_is_followed_by_one_of_ten() {
+async fn replacement_of_a_key_has_a_bounded_lifetime() {
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let (id, _) = app.key(&user, "read").await;
@@ -260,7 +260,7 @@ async fn a_key_that_was_given_a_thousand_years_is_followed_by_one_of_ten() {
 }
 
 #[tokio::test]
-async fn garbage_costs_no_read_until_keys_of_another_form_exist() {
+async fn garbage_costs_no_query_without_opaque_keys() {
     // THREATS: AK1
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -274,7 +274,7 @@ async fn garbage_costs_no_read_until_keys_of_another_form_exist() {
     for other in ["gd_code_x", "gd_rt_x", "gd_secret_x", "eyJhbGciOi", "short"] {
         assert!(!app.app.verifier.may_be_api_key(other), "{other}");
     }
-    // Whoever holds it may end it with it alone, as any other key.
+    // The holder can revoke it with the key alone, like any other key.
     app.send(revoke_as(&key)).await.status(200);
     app.introspect(&key).await.inactive();
 }

@@ -1,4 +1,4 @@
-//! Owns API keys as credentials: their form, how they are kept, what ends them: AK1, AK3, AK6, AK8, AK9, AK12, AK14, AK17.
+//! Owns tests of API keys as credentials: form, storage, revocation: AK1, AK3, AK6, AK8, AK9, AK12, AK14, AK17.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -28,10 +28,10 @@ fn like(app: &TestApp, old: &ApiKey) -> (Secret, ApiKey) {
 }
 
 #[tokio::test]
-async fn keys_are_long_random_and_checked_before_anything_is_read() {
+async fn keys_are_random_and_checked_before_any_query() {
     // THREATS: AK1
-    // Seen here: length, alphabet, no repetition, checksum. Where the bytes come from no test can see; that there is one
-    // source for all of them, the operating system's, is a rule of `tidy` (`rand` stands in `model::secret` alone).
+    // Tested here: length, alphabet, no repetition, checksum. No test can show where the bytes come from; `tidy` checks
+    // that all of them have one source, the operating system's (`rand` is used in `model::secret` alone).
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let mut seen = BTreeSet::new();
@@ -40,13 +40,13 @@ async fn keys_are_long_random_and_checked_before_anything_is_read() {
         for _ in 0..100 {
             let (secret, _) = apikey::make(app.now(), &app.app.config, new_key(&user, environment)).expect("a key");
             let body = secret.expose().strip_prefix(&format!("gd_{environment}_")).expect("the prefix").to_owned();
-            // What a secret scanner looks for: `gd_(live|test)_[0-9A-Za-z]{42}`.
+            // The pattern of secret scanners: `gd_(live|test)_[0-9A-Za-z]{42}`.
             assert!(body.len() == 42 && body.bytes().all(|b| b.is_ascii_alphanumeric()), "{body}");
             letters.extend(body[..36].chars());
             assert!(seen.insert(body));
         }
     }
-    // 36 characters of an alphabet of which all 62 occur.
+    // 36 characters of an alphabet whose 62 characters all occur.
     assert_eq!(letters.len(), 62);
     assert!(36.0 * 62f64.log2() >= 192.0);
 
@@ -54,7 +54,7 @@ async fn keys_are_long_random_and_checked_before_anything_is_read() {
     app.introspect(&key).await.active();
     let (_, fresh) = app.key(&user, "read").await;
     app.database.run("ALTER TABLE api_keys RENAME TO hidden").await;
-    // A key that might exist must be looked for; one whose checksum is wrong needs no look.
+    // A well-formed key needs a query; one with a wrong checksum does not.
     app.introspect(&fresh).await.status(503);
     let mut typo = fresh.clone();
     for at in 0..typo.len() {
@@ -68,7 +68,7 @@ async fn keys_are_long_random_and_checked_before_anything_is_read() {
 }
 
 #[tokio::test]
-async fn keys_begin_with_the_deployments_own_prefix_and_outlive_a_change_of_it() {
+async fn keys_have_the_configured_prefix_and_survive_its_change() {
     // THREATS: AK1
     let app = TestApp::with(&[("key_prefix", "acme")]).await;
     let user = app.user("alice@example.com").await;
@@ -84,13 +84,13 @@ async fn keys_begin_with_the_deployments_own_prefix_and_outlive_a_change_of_it()
 }
 
 #[tokio::test]
-async fn a_key_is_kept_as_sha_256_and_nothing_else() {
+async fn keys_are_stored_as_sha_256_only() {
     // THREATS: AK3
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let (id, key) = app.key(&user, "read").await;
     let kept = app.database.column(&format!("SELECT digest FROM api_keys WHERE id = '{id}'")).await;
-    // One SHA-256: no salt to look up, and no slow hash that would stand on the path of every request.
+    // One SHA-256: no salt to look up, and no slow hash on the path of every request.
     assert_eq!(kept, [BASE64URL_NOPAD.encode(digest(&SHA256, key.as_bytes()).as_ref())]);
     assert!(!app.database.dump().await.contains(&key["gd_live_".len()..]));
     let found = app.app.store.find_key(&id).await.expect("found").expect("a key");
@@ -102,7 +102,7 @@ async fn a_key_is_kept_as_sha_256_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_key_is_no_session_no_client_and_no_grant() {
+async fn keys_are_not_sessions_clients_or_grants() {
     // THREATS: AK6 AK8
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -158,7 +158,7 @@ async fn a_key_is_no_session_no_client_and_no_grant() {
 }
 
 #[tokio::test]
-async fn disabling_the_owner_ends_every_key_and_enabling_revives_no_revoked_one() {
+async fn disabling_the_owner_stops_keys_and_enabling_revives_no_revoked_one() {
     // THREATS: AK9
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -183,7 +183,7 @@ async fn disabling_the_owner_ends_every_key_and_enabling_revives_no_revoked_one(
 }
 
 #[tokio::test]
-async fn an_old_key_works_for_its_overlap_alone() {
+async fn replaced_key_works_only_during_the_overlap() {
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let (first_id, first) = app.key(&user, "read").await;
@@ -202,25 +202,25 @@ async fn an_old_key_works_for_its_overlap_alone() {
     assert!(done.expect("asked"));
     app.introspect(&first).await.active();
     app.introspect(&second).await.active();
-    // It has a successor already: nothing is made, and the overlap does not get longer.
+    // It already has a successor: nothing is created, and the overlap does not get longer.
     let (again, _, none) = rotate(&first_id, 86_400).await;
     assert!(matches!(again, Err(store::Error::Refused(_))), "{again:?}");
     app.introspect(&none).await.inactive();
     app.advance(1800);
     app.introspect(&first).await.active();
-    // Rotating the successor ends the first overlap before its time.
+    // Rotating the successor ends the first overlap early.
     let (done, third_id, third) = rotate(&second_id, 3600).await;
     assert!(done.expect("asked"));
     app.introspect(&first).await.inactive();
     app.introspect(&second).await.active();
     app.introspect(&third).await.active();
-    // An overlap ends by itself, to the second; what has ended is not rotated, and so not revived.
+    // An overlap ends to the second; an expired key cannot be rotated, and so not revived.
     app.advance(3599);
     app.introspect(&second).await.active();
     app.advance(1);
     app.introspect(&second).await.inactive();
     app.introspect(&third).await.active();
-    // No overlap at all: it is known to others, and so may be what it had replaced.
+    // Without an overlap: the key has leaked, and so may have its predecessor.
     let (done, fourth_id, fourth) = rotate(&third_id, 3600).await;
     assert!(done.expect("asked"));
     let (done, _, fifth) = rotate(&fourth_id, 0).await;
@@ -232,7 +232,7 @@ async fn an_old_key_works_for_its_overlap_alone() {
 }
 
 #[tokio::test]
-async fn what_a_key_may_is_asked_in_one_place() {
+async fn key_scopes_are_enforced_at_every_endpoint() {
     // THREATS: AK12
     let app = TestApp::new().await;
     let other_api = app.api("Other API", "https://other.example.test", &["other"]).await;
@@ -242,11 +242,11 @@ async fn what_a_key_may_is_asked_in_one_place() {
     app.introspect(&key).await.inactive();
     assert_eq!(introspect_as(&app, &other_api, &key).await.active()["scope"], "other");
     app.get_as("/v1/users/me", &key).await.status(200);
-    // A key whose scopes no longer exist is for nobody.
+    // A key whose scopes no longer exist is useless.
     introspect_as(&app, &other_api, &nowhere).await.inactive();
     app.introspect(&nowhere).await.inactive();
     app.get_as("/v1/users/me", &nowhere).await.status(401);
-    // A scope that is taken out of the catalog is gone from every answer, also from those that are remembered.
+    // A scope removed from the catalog disappears from every response, also from cached ones.
     let (_, both) = app.key(&user, "read other").await;
     assert_eq!(app.get_as("/v1/users/me", &both).await.json()["scope"], "other read");
     app.database.run("DELETE FROM scopes WHERE name = 'other'").await;
@@ -263,7 +263,7 @@ async fn what_a_key_may_is_asked_in_one_place() {
 }
 
 #[tokio::test]
-async fn guesses_do_not_keep_the_holder_out() {
+async fn guesses_do_not_lock_out_the_holder() {
     // THREATS: AK14
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -278,7 +278,7 @@ async fn guesses_do_not_keep_the_holder_out() {
 }
 
 #[tokio::test]
-async fn uses_are_counted_in_memory_and_written_within_a_minute() {
+async fn key_uses_are_counted_in_memory_and_written_within_a_minute() {
     // THREATS: AK17
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -294,18 +294,18 @@ async fn uses_are_counted_in_memory_and_written_within_a_minute() {
     }
     assert_eq!(app.database.column(&counted).await, ["0"], "no write for a request");
     assert_eq!(app.database.column("SELECT COUNT(*) FROM audit").await, before);
-    // The flusher's own clock goes on by a minute.
+    // The flusher's clock advances by a minute.
     wait::advance(Duration::from_secs(60)).await;
     wait::until("the count", async || (app.database.column(&counted).await != ["0"]).then_some(())).await;
     assert_eq!(app.database.column(&counted).await, ["100"]);
     assert_eq!(app.database.column(&last_used).await, [app.now().0.to_string()]);
-    // What cannot be written is kept for the next time.
+    // What cannot be written is kept for the next attempt.
     app.get_as("/v1/users/me", &key).await.status(200);
     app.database.run("ALTER TABLE api_keys RENAME TO hidden").await;
     app.app.background.flush().await.expect_err("nowhere to write");
     app.database.run("ALTER TABLE hidden RENAME TO api_keys").await;
     app.app.background.flush().await.expect("flushed");
     assert_eq!(app.database.column(&counted).await, ["101"]);
-    // Time does not run backwards in what is shown.
+    // Displayed times do not go backwards.
     assert_eq!(app.audit().await.iter().filter(|event| *event == "key.first_use").count(), 1);
 }

@@ -1,10 +1,10 @@
-//! Owns API keys as their owner handles them on the page: AK2, AK5, AK16, AK18.
+//! Owns tests of API keys on their owner's page: AK2, AK5, AK16, AK18.
 
 use std::fs;
 
 use crate::harness::{Browser, Captured, Reply, TestApp};
 
-/// Sends the form of the keys page with these fields beside its own.
+/// Sends the form of the keys page with these additional fields.
 async fn generate(browser: &Browser<'_>, fields: &[(&str, &str)]) -> Reply {
     let page = browser.get("/settings/keys").await;
     page.status(200);
@@ -14,7 +14,7 @@ async fn generate(browser: &Browser<'_>, fields: &[(&str, &str)]) -> Reply {
     browser.post("/settings/keys", &all).await
 }
 
-/// The key that a page shows.
+/// The key shown on a page.
 fn shown(reply: &Reply) -> String {
     reply.status(200);
     let at = reply.body.find("gd_live_").expect("a key");
@@ -26,7 +26,7 @@ async fn kept(app: &TestApp) -> usize {
 }
 
 #[tokio::test]
-async fn a_key_is_shown_once_and_found_nowhere_after() {
+async fn keys_are_shown_once_and_never_again() {
     // THREATS: AK2 SR2
     let app = TestApp::configured(&[], |config| config.metrics_token = "m3trics".to_owned().into()).await;
     let log = Captured::start();
@@ -44,7 +44,7 @@ async fn a_key_is_shown_once_and_found_nowhere_after() {
     app.introspect(&key).await.active();
     app.get_as("/v1/users/me", &key).await.status(200);
 
-    // The same form again makes nothing and shows nothing; nor does any later page.
+    // Sending the same form again creates and shows nothing; nor does any later page.
     let again = browser.post("/settings/keys", &fields).await;
     again.status(409);
     assert_eq!(kept(&app).await, 1);
@@ -69,7 +69,7 @@ async fn a_key_is_shown_once_and_found_nowhere_after() {
 }
 
 #[tokio::test]
-async fn only_the_form_of_its_own_user_makes_a_key_and_only_as_the_server_says() {
+async fn keys_are_created_only_by_the_users_own_form() {
     // THREATS: AK5 SE16
     let app = TestApp::new().await;
     let alice = app.user("alice@example.com").await;
@@ -94,11 +94,11 @@ async fn only_the_form_of_its_own_user_makes_a_key_and_only_as_the_server_says()
         ("expires_at", "0"),
         ("admin", "true"),
     ];
-    // Nobody is signed in.
+    // Without a session.
     let reply = app.browser().post("/settings/keys", &extra).await;
     assert_eq!(reply.location(), "/login");
     assert_eq!(kept(&app).await, 0);
-    // Somebody is, with a form that was shown to another.
+    // With a session, but with a form that was shown to another user.
     let (ours, theirs) = (app.browser(), app.browser());
     ours.log_in("alice@example.com").await;
     theirs.log_in("bob@example.com").await;
@@ -110,7 +110,7 @@ async fn only_the_form_of_its_own_user_makes_a_key_and_only_as_the_server_says()
     ours.post("/settings/keys", &[("csrf", &own), ("form", "key_mine"), ("scope", "read")]).await.page(403);
     ours.post("/settings/keys", &[("csrf", &own), ("scope", "read")]).await.page(403);
     assert_eq!(kept(&app).await, 0);
-    // What the form says beyond its fields is not heard.
+    // Extra fields of the form are ignored.
     let key = shown(&generate(&ours, &extra).await);
     let answer = app.introspect(&key).await.active();
     assert_eq!((&answer["sub"], &answer["scope"], &answer["plan"]), (&alice.into(), &"read".into(), &"pro".into()));
@@ -118,7 +118,7 @@ async fn only_the_form_of_its_own_user_makes_a_key_and_only_as_the_server_says()
     assert!(id.starts_with("key_") && id != "key_mine");
     let row = app.database.column("SELECT prefix FROM api_keys WHERE uses = 0 AND revoked_at IS NULL").await;
     assert_eq!(row, ["gd_live_"]);
-    // Twice the same field would let two readers believe different ones.
+    // A repeated field could be read in two ways.
     for twice in ["name", "environment", "expires_in"] {
         generate(&ours, &[("scope", "read"), (twice, "live"), (twice, "test")]).await.page(400);
     }
@@ -126,7 +126,7 @@ async fn only_the_form_of_its_own_user_makes_a_key_and_only_as_the_server_says()
 }
 
 #[tokio::test]
-async fn everybody_sees_and_ends_their_own_keys_alone() {
+async fn users_see_and_revoke_only_their_own_keys() {
     // THREATS: AK16
     let app = TestApp::new().await;
     let alice = app.user("alice@example.com").await;
@@ -139,7 +139,7 @@ async fn everybody_sees_and_ends_their_own_keys_alone() {
     page.status(200);
     assert!(!page.body.contains(&id) && !page.body.contains("Harbor telemetry"));
     let csrf = page.input("csrf");
-    // Another's and nobody's look alike.
+    // Keys of another user and unknown ones look alike.
     let unknown = bob.post("/settings/keys/key_00000000000000000000/revoke", &[("csrf", &csrf)]).await;
     unknown.page(404);
     let others = bob.post(&format!("/settings/keys/{id}/revoke"), &[("csrf", &csrf)]).await;
@@ -147,7 +147,7 @@ async fn everybody_sees_and_ends_their_own_keys_alone() {
     let words = |reply: &Reply| reply.body.replace(reply.header("x-request-id"), "");
     assert_eq!(words(&others), words(&unknown));
     app.introspect(&key).await.active();
-    // Ids are not counted up.
+    // Ids cannot be enumerated.
     assert!(id.len() >= 24 && id[..10] != second_id[..10], "{id} {second_id}");
     let own = app.browser();
     own.log_in("alice@example.com").await;
@@ -162,7 +162,7 @@ async fn everybody_sees_and_ends_their_own_keys_alone() {
 }
 
 #[tokio::test]
-async fn a_key_without_a_right_scope_is_not_made() {
+async fn keys_need_valid_scopes() {
     // THREATS: AK18
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
@@ -181,7 +181,7 @@ async fn a_key_without_a_right_scope_is_not_made() {
     for fields in cases {
         let reply = generate(&browser, fields).await;
         reply.status(400);
-        assert!(reply.body.contains("No key was made"), "{fields:?}");
+        assert!(reply.body.contains("The key was not created"), "{fields:?}");
         assert!(!reply.body.contains("gd_live_"));
     }
     for (environment, expires_in) in
@@ -192,12 +192,12 @@ async fn a_key_without_a_right_scope_is_not_made() {
         assert_eq!(reply.status.as_u16(), 400, "{environment} {expires_in}");
     }
     assert_eq!(kept(&app).await, 0);
-    // Everything there is must be asked for in so many letters.
+    // Scopes must be requested explicitly.
     let key = shown(&generate(&browser, &[("scope", "all")]).await);
     assert_eq!(app.introspect(&key).await.active()["scope"], "read write");
     let key = shown(&generate(&browser, &[("scope", "read")]).await);
     assert_eq!(app.introspect(&key).await.active()["scope"], "read");
-    // Nor below the page.
+    // Also below the page.
     let catalog = app.app.catalog.current();
     for names in [vec![], vec![String::new()], vec!["unknown".to_owned()], vec!["read".to_owned(), "all".to_owned()]] {
         assert!(catalog.choose(&names).is_err(), "{names:?}");

@@ -1,4 +1,4 @@
-//! Owns "is my key good?" at `/v1/users/me` and `/health`, and by which way a key may come: AK4, AK7, AK13.
+//! Owns tests of `/v1/users/me` and `/health`, and of how a key may be sent: AK4, AK7, AK13.
 
 use axum::{
     body::Body,
@@ -16,7 +16,7 @@ async fn get_with(app: &TestApp, path: &str, headers: &[(&str, String)]) -> Repl
 }
 
 #[tokio::test]
-async fn keys_and_tokens_learn_what_they_are() {
+async fn self_endpoints_describe_keys_and_tokens() {
     // THREATS: AK7 AK12
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -57,7 +57,7 @@ async fn keys_and_tokens_learn_what_they_are() {
     let reply = app.get("/health").await;
     reply.status(200);
     assert_eq!(reply.json(), json!({ "status": "healthy", "authenticated": false }));
-    // Expiry, remembered or not, holds on every path.
+    // Expiry is enforced everywhere, cached or not.
     app.advance(60);
     app.introspect(&key).await.inactive();
     app.get_as("/v1/users/me", &key).await.status(401);
@@ -69,7 +69,7 @@ async fn keys_and_tokens_learn_what_they_are() {
 }
 
 #[tokio::test]
-async fn a_key_in_a_url_is_refused_and_not_written_down() {
+async fn keys_in_urls_are_refused_and_not_logged() {
     // THREATS: AK4
     let app = TestApp::new().await;
     let log = Captured::start();
@@ -88,7 +88,7 @@ async fn a_key_in_a_url_is_refused_and_not_written_down() {
                     reply.json(),
                     json!({
                         "error": "invalid_request",
-                        "message": "A credential belongs in the Authorization header, not in the URL: revoke this one.",
+                        "message": "Credentials belong in the Authorization header, not in the URL. Revoke this one.",
                     })
                 );
             }
@@ -99,7 +99,7 @@ async fn a_key_in_a_url_is_refused_and_not_written_down() {
         reply.oauth_error("invalid_request");
         assert!(!reply.body.contains(&key));
     }
-    // Nothing else in a query is taken for one.
+    // Other query parameters are not taken for a key.
     app.get_as("/v1/users/me?verbose=1&keyboard=x", &key).await.status(200);
     assert!(app.audit().await.contains(&"credential_in_url".to_owned()));
     assert!(log.text().contains("request refused"), "the log is captured");
@@ -108,7 +108,7 @@ async fn a_key_in_a_url_is_refused_and_not_written_down() {
 }
 
 #[tokio::test]
-async fn there_is_one_way_to_send_a_key() {
+async fn keys_are_accepted_in_one_place_only() {
     // THREATS: AK7
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -153,13 +153,13 @@ async fn there_is_one_way_to_send_a_key() {
     }
     let twice = [("authorization", format!("Bearer {key}")), ("authorization", format!("Bearer {key}"))];
     get_with(&app, "/v1/users/me", &twice).await.status(401);
-    // A carrier that is not supported does not change what the supported one says.
+    // An unsupported header does not affect the supported one.
     let both = [("authorization", format!("bearer {key}")), ("x-api-key", "gd_live_other".to_owned())];
     get_with(&app, "/v1/users/me", &both).await.same_as(&right);
 }
 
 #[tokio::test]
-async fn why_a_key_is_refused_is_known_to_the_log_alone() {
+async fn reasons_of_refusals_are_only_logged() {
     // THREATS: AK13
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -177,7 +177,7 @@ async fn why_a_key_is_refused_is_known_to_the_log_alone() {
     let refusal = app.get_as("/v1/users/me", "gd_live_nothing").await;
     refusal.status(401);
     assert_eq!(refusal.json(), json!({ "error": "invalid_api_key", "message": "The API key provided is invalid." }));
-    // A key's state is read with its row in one look-up by digest, so a key that ended costs what an unknown one costs.
+    // A key's state is read with its row in one query by digest, so an expired key costs what an unknown one costs.
     for key in [&revoked, &expired, &disabled, &unknown, &wrong] {
         app.get_as("/v1/users/me", key).await.same_as(&refusal);
         app.get_as("/health", key).await.same_as(&refusal);

@@ -1,4 +1,4 @@
-//! Owns what the server says of itself: MD1 to MD4.
+//! Owns tests of the server's metadata: MD1 to MD4.
 
 use axum::{
     body::Body,
@@ -19,7 +19,7 @@ async fn get_with(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Reply 
 }
 
 #[tokio::test]
-async fn the_issuer_is_the_configured_one_whoever_the_request_says_we_are() {
+async fn metadata_uses_the_configured_issuer_whatever_the_host() {
     // THREATS: MD1
     let app = TestApp::configured(&[], |config| {
         config.trusted_proxies = vec!["192.0.2.0/24".parse().expect("a network")];
@@ -54,7 +54,7 @@ async fn the_issuer_is_the_configured_one_whoever_the_request_says_we_are() {
 }
 
 #[tokio::test]
-async fn an_issuer_with_a_path_is_found_by_both_forms() {
+async fn metadata_of_an_issuer_with_a_path_is_found_in_both_forms() {
     // THREATS: MD2
     let issuer = "https://auth.example.test/tenant/one";
     let app = TestApp::with(&[("issuer", issuer)]).await;
@@ -82,7 +82,7 @@ async fn an_issuer_with_a_path_is_found_by_both_forms() {
     every_endpoint_answers(&app, &document, "https://auth.example.test").await;
 }
 
-/// Each URL of the document is a route of ours.
+/// Every URL of the document is a route.
 async fn every_endpoint_answers(app: &TestApp, document: &Value, origin: &str) {
     for (name, value) in document.as_object().expect("an object") {
         if name.ends_with("_endpoint") || name.ends_with("_uri") {
@@ -94,7 +94,7 @@ async fn every_endpoint_answers(app: &TestApp, document: &Value, origin: &str) {
 }
 
 #[tokio::test]
-async fn only_what_works_is_listed() {
+async fn metadata_lists_only_what_works() {
     // THREATS: MD3
     let app = TestApp::new().await;
     let reply = app.get(DOCUMENTS[0]).await;
@@ -123,7 +123,7 @@ async fn only_what_works_is_listed() {
             "protected_resources": [API],
         })
     );
-    // Each listed grant type is one the token endpoint knows, and what is not listed it does not.
+    // Each listed grant type works at the token endpoint, and others do not.
     let client = app.confidential().await;
     for grant in document["grant_types_supported"].as_array().expect("grants") {
         let form = [("grant_type", grant.as_str().expect("text"))];
@@ -133,7 +133,7 @@ async fn only_what_works_is_listed() {
     for grant in ["password", "implicit", "urn:ietf:params:oauth:grant-type:device_code", "AUTHORIZATION_CODE"] {
         app.post_as(&client, "/oauth/token", &[("grant_type", grant)]).await.oauth_error("unsupported_grant_type");
     }
-    // The methods listed work where they are listed.
+    // The listed methods work at their endpoints.
     let id = client.id.as_str();
     let secret = client.secret.as_deref().expect("a secret");
     for (path, name, value, status) in [
@@ -153,7 +153,7 @@ async fn only_what_works_is_listed() {
 }
 
 #[tokio::test]
-async fn public_documents_may_be_kept_and_cost_no_query() {
+async fn public_documents_are_cacheable_and_cost_no_query() {
     // THREATS: MD4
     let app = TestApp::new().await;
     let mut before = Vec::new();
@@ -173,10 +173,10 @@ async fn public_documents_may_be_kept_and_cost_no_query() {
         get_with(&app, path, &[("if-none-match", "\"other\"")]).await.same_as(&reply);
         before.push(reply);
     }
-    // Kept for less than the hour by which a new key is announced (see `rotation`).
+    // Cached for less than the hour by which a new key is published early (see `rotation`).
     assert!((60..3600).contains(&JWKS_MAX_AGE_SECONDS));
     assert_eq!(members(&before[2].json()), ["keys"]);
-    // Every table is gone, and nobody notices here.
+    // Without any tables, the responses are the same.
     for table in ["signing_keys", "scopes", "apis", "api_keys", "changes", "feed", "meta"] {
         app.database.run(&format!("ALTER TABLE {table} RENAME TO {table}_gone")).await;
     }
@@ -186,7 +186,7 @@ async fn public_documents_may_be_kept_and_cost_no_query() {
     app.get("/readyz").await.status(503);
     let head = Request::head(DOCUMENTS[0]).header(header::ORIGIN, "https://any.example");
     app.send(head.body(Body::empty()).expect("a request")).await.status(200);
-    // A new set of keys has a new tag.
+    // A new set of keys has a new ETag.
     let app = TestApp::new().await;
     let etag = app.get(DOCUMENTS[2]).await.header("etag").to_owned();
     let algorithm = grantd::model::api::Algorithm::ES256;

@@ -1,5 +1,5 @@
-//! Owns what is asked of credentials that exist: introspection, revocation, JWTs and their keys, metadata, API keys.
-//! Does not own how they are obtained.
+//! Owns tests of existing credentials: introspection, revocation, JWTs and their keys, metadata, API keys.
+//! How credentials are issued is tested in `oauth`.
 
 mod claims;
 mod forged;
@@ -36,7 +36,7 @@ use crate::harness::{
     wait,
 };
 
-/// A text in the form of an access token, its signature made by `sign`.
+/// A text in the form of an access token, signed by `sign`.
 fn jws(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
     let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
     let input = format!("{}.{}", part(header), part(claims));
@@ -50,7 +50,7 @@ fn part(token: &str, at: usize) -> Value {
     serde_json::from_slice(&BASE64URL_NOPAD.decode(text.as_bytes()).expect("base64url")).expect("JSON")
 }
 
-/// The claims of a token that this client could have got for itself.
+/// The claims of a token that this client could have been issued.
 fn claims(app: &TestApp, client: &OAuthClient) -> Value {
     let now = app.now().seconds();
     json!({
@@ -59,12 +59,12 @@ fn claims(app: &TestApp, client: &OAuthClient) -> Value {
     })
 }
 
-/// These claims, signed by the server's own key.
+/// These claims, signed with the server's own key.
 fn signed(app: &TestApp, claims: &Value) -> String {
     app.app.signing.sign(app.now(), Algorithm::ES256, claims.to_string().as_bytes()).expect("a token")
 }
 
-/// The resource server refuses it, and the bearer of it learns no more than RFC 6750 says.
+/// The resource server refuses it, and its bearer learns no more than RFC 6750 allows.
 async fn assert_refused(app: &TestApp, token: &str, why: &str) {
     let reply = app.introspect(token).await;
     assert_eq!((reply.status.as_u16(), reply.body.as_str()), (200, r#"{"active":false}"#), "{why}");
@@ -78,7 +78,7 @@ async fn assert_refused(app: &TestApp, token: &str, why: &str) {
     );
 }
 
-/// Lets the second pass for which a node may trust what it knew, by its own clock: from then on every answer is right.
+/// Lets the second pass in which a node may use its cache, by its own clock; from then on every response is current.
 async fn a_second_later() {
     wait::advance(Duration::from_millis(TRUST_MS)).await;
 }
@@ -103,12 +103,12 @@ async fn api_signed_by(app: &TestApp, algorithm: Algorithm, identifier: &str, sc
     client
 }
 
-/// One look at the feed by this node, as its feed takes five times a second.
+/// One poll of the feed by this node, as it does five times a second.
 async fn look(app: &TestApp) {
     app.app.background.poll(&mut ChangeFeed::default()).await.expect("a look");
 }
 
-/// A confidential client that may use the client credentials grant for these scopes.
+/// A confidential client with the client credentials grant and these scopes.
 async fn machine(app: &TestApp, scopes: &str) -> OAuthClient {
     app.client(ClientType::Confidential, |client| {
         client.grant_types = vec![GrantType::ClientCredentials];
@@ -117,7 +117,7 @@ async fn machine(app: &TestApp, scopes: &str) -> OAuthClient {
     .await
 }
 
-/// What another client, a resource server or not, is told about a credential.
+/// What another client, a resource server or not, sees of a credential.
 pub async fn introspect_as(app: &TestApp, caller: &OAuthClient, token: &str) -> Reply {
     app.post_as(caller, "/oauth/introspect", &[("token", token)]).await
 }

@@ -1,4 +1,4 @@
-//! Owns `/oauth/revoke`, and that every way of revoking ends the same things: RV1 to RV5.
+//! Owns tests of `/oauth/revoke`, and that every way of revoking has the same effect: RV1 to RV5.
 
 use axum::{
     body::Body,
@@ -18,7 +18,7 @@ async fn revoke(app: &TestApp, client: &OAuthClient, token: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn an_unknown_token_is_fine_and_another_clients_is_refused_without_effect() {
+async fn unknown_tokens_succeed_and_other_clients_tokens_are_refused() {
     // THREATS: RV1
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
@@ -51,14 +51,14 @@ async fn an_unknown_token_is_fine_and_another_clients_is_refused_without_effect(
     assert_eq!(reply.body, "");
     app.introspect(&own).await.inactive();
     revoke(&app, &client, &own).await.same_as(&reply);
-    // The hint does not matter, nor whether it is a known word.
+    // The hint is ignored, known or not.
     app.post_as(&client, "/oauth/revoke", &[("token", &refresh), ("token_type_hint", "nonsense")]).await.status(200);
     introspect_as(&app, &client, &refresh).await.inactive();
     app.introspect(&access).await.inactive();
 }
 
 #[tokio::test]
-async fn who_does_not_prove_itself_revokes_nothing() {
+async fn revocation_requires_client_authentication() {
     // THREATS: RV1
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -72,13 +72,13 @@ async fn who_does_not_prove_itself_revokes_nothing() {
     app.post_as(&client, "/oauth/revoke", &[]).await.oauth_error("invalid_request");
     app.post_as(&client, &format!("/oauth/revoke?token={token}"), &[]).await.oauth_error("invalid_request");
     app.get("/oauth/revoke").await.status(405);
-    // A token is not its own proof: only a key is.
+    // A token does not authenticate its own revocation; a key does.
     bearer(&app, &token, &[("token", &token)]).await.oauth_error("invalid_client");
     app.introspect(&token).await.active();
 }
 
 #[tokio::test]
-async fn a_revocation_that_was_not_kept_is_not_acknowledged() {
+async fn failed_revocation_is_not_acknowledged() {
     // THREATS: RV2
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -97,7 +97,7 @@ async fn a_revocation_that_was_not_kept_is_not_acknowledged() {
             reply.json(),
             json!({
                 "error": "temporarily_unavailable",
-                "error_description": "the service is temporarily unavailable, try again",
+                "error_description": "the service is temporarily unavailable; try again",
             })
         );
         app.database.run(&format!("ALTER TABLE hidden RENAME TO {table}")).await;
@@ -113,7 +113,7 @@ async fn a_revocation_that_was_not_kept_is_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_takes_its_family_along_and_an_access_token_nobody() {
+async fn revoking_a_refresh_token_ends_the_grant_and_an_access_token_only_itself() {
     // THREATS: RV3
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
@@ -130,7 +130,7 @@ async fn a_refresh_token_takes_its_family_along_and_an_access_token_nobody() {
     app.introspect(&second).await.active();
     introspect_as(&app, &client, &current).await.active();
 
-    // Also by a member that was rotated away: whoever holds it held the family.
+    // Also with a rotated token: its holder had the grant.
     revoke(&app, &client, &refresh).await.status(200);
     app.introspect(&second).await.inactive();
     introspect_as(&app, &client, &current).await.inactive();
@@ -139,7 +139,7 @@ async fn a_refresh_token_takes_its_family_along_and_an_access_token_nobody() {
     app.introspect(&elsewhere).await.active();
 }
 
-/// Tokens of one grant die together, and the audit log has one entry for it.
+/// Tokens of one grant are revoked together, with one audit entry.
 async fn assert_ended(app: &TestApp, client: &OAuthClient, tokens: &(String, String), event: &str) {
     app.introspect(&tokens.0).await.inactive();
     flow::refresh(app, client, &tokens.1).await.oauth_error("invalid_grant");
@@ -148,7 +148,7 @@ async fn assert_ended(app: &TestApp, client: &OAuthClient, tokens: &(String, Str
 }
 
 #[tokio::test]
-async fn every_way_of_revoking_ends_the_same_things() {
+async fn every_way_of_revoking_has_the_same_effect() {
     // THREATS: RV4
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -167,12 +167,12 @@ async fn every_way_of_revoking_ends_the_same_things() {
         app.introspect(&tokens.0).await.active();
     }
 
-    // 1. The user removes the app on the page: all its grants, one act.
+    // 1. The user removes the app on the page: all its grants, in one step.
     remove(&browser, &on_page).await.status(303);
     assert_ended(&app, &on_page, &page_tokens, "consent.withdraw").await;
     assert_ended(&app, &on_page, &again, "consent.withdraw").await;
     app.introspect(&client_tokens.0).await.active();
-    // 2. The client gives it back.
+    // 2. The client revokes its token.
     revoke(&app, &by_client, &client_tokens.1).await.status(200);
     assert_ended(&app, &by_client, &client_tokens, "grant.revoke").await;
     app.introspect(&our_tokens.0).await.active();
@@ -191,7 +191,7 @@ async fn remove(browser: &Browser<'_>, client: &OAuthClient) -> Reply {
 }
 
 #[tokio::test]
-async fn an_app_that_never_needed_consent_can_be_removed_too() {
+async fn access_without_consent_can_be_removed() {
     // THREATS: RV4
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -214,7 +214,7 @@ async fn bearer(app: &TestApp, credential: &str, form: &[(&str, &str)]) -> Reply
 }
 
 #[tokio::test]
-async fn whoever_finds_a_key_can_end_it_with_the_key_alone() {
+async fn leaked_key_is_revoked_with_the_key_alone() {
     // THREATS: RV5
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -226,7 +226,7 @@ async fn whoever_finds_a_key_can_end_it_with_the_key_alone() {
     answer.status(200);
     assert_eq!(answer.body, "");
     app.introspect(&key).await.active();
-    // The answer is the same for a key that is alive, one that has ended and one that never was.
+    // The response is the same for an active key, a revoked one and an unknown one.
     bearer(&app, &key, &[]).await.same_as(&answer);
     app.introspect(&key).await.inactive();
     bearer(&app, &key, &[("token", &key)]).await.same_as(&answer);
@@ -236,7 +236,7 @@ async fn whoever_finds_a_key_can_end_it_with_the_key_alone() {
     let bare = Request::post("/oauth/revoke").header(header::AUTHORIZATION, format!("Bearer {untouched}"));
     app.send(bare.body(Body::empty()).expect("a request")).await.same_as(&answer);
     app.introspect(&untouched).await.inactive();
-    // The owner sees it on the keys page and in the log.
+    // The owner sees it on the keys page and in the audit log.
     let entry = app.entries(50).await;
     let entry = entry.iter().find(|entry| entry.event == "key.revoke" && entry.object.as_deref() == Some(&id));
     assert_eq!(entry.and_then(|entry| entry.user_id.clone()), Some(user));
@@ -246,7 +246,7 @@ async fn whoever_finds_a_key_can_end_it_with_the_key_alone() {
 }
 
 #[tokio::test]
-async fn a_client_ends_a_key_only_where_it_is_the_keys_api() {
+async fn client_revokes_keys_only_of_its_own_api() {
     // THREATS: RV1
     let app = TestApp::new().await;
     let other_api = app.api("Other API", "https://other.example.test", &["other"]).await;

@@ -1,4 +1,4 @@
-//! Owns the life of signing keys and of the key above them: JW9, JW10, JW11.
+//! Owns tests of signing keys and of the master key: JW9, JW10, JW11.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ async fn published(app: &TestApp) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn a_new_key_is_announced_before_it_signs_and_the_old_one_outlives_its_tokens() {
+async fn new_signing_key_is_published_early_and_the_old_kept_until_its_tokens_expire() {
     // THREATS: JW9
     let app = TestApp::with(&[("lifetimes.signing_key_seconds", "86400")]).await;
     let client = machine(&app, "read").await;
@@ -38,7 +38,7 @@ async fn a_new_key_is_announced_before_it_signs_and_the_old_one_outlives_its_tok
     let mut last_signed: BTreeMap<String, i64> = BTreeMap::new();
     let mut alive: Vec<(i64, String)> = Vec::new();
     let mut gone_after = None;
-    // Every half hour for five days: a rotation each day, and what each leaves behind.
+    // Every half hour for five days: a rotation each day, and its effects.
     for step in 0..(5 * 48) {
         let now = app.now();
         app.app.signing.maintain(now).await.expect("tended");
@@ -50,7 +50,7 @@ async fn a_new_key_is_announced_before_it_signs_and_the_old_one_outlives_its_tok
         if step % 4 == 0 {
             let token = app.client_token(&client).await;
             let kid = part(&token, 0)["kid"].as_str().expect("a kid").to_owned();
-            // Whoever keeps the JWKS as long as it may be kept knows the key before the key signs.
+            // A client that caches the JWKS as long as allowed knows the key before it signs.
             let announced = now.seconds() - first_seen[&kid];
             assert!(first_seen.len() == 1 || announced >= JWKS_MAX_AGE_SECONDS, "{kid} signs after {announced} s");
             last_signed.insert(kid.clone(), now.seconds());
@@ -67,7 +67,7 @@ async fn a_new_key_is_announced_before_it_signs_and_the_old_one_outlives_its_tok
         }
         app.advance(HOUR / 2);
     }
-    // The sixth was just announced and has signed nothing yet.
+    // The sixth has just been published and has signed nothing yet.
     assert_eq!(first_seen.len(), 6, "{first_seen:?}");
     let gone_after = gone_after.expect("a key that was dropped");
     assert!(gone_after > DAY && gone_after < 2 * DAY, "{gone_after}");
@@ -75,7 +75,7 @@ async fn a_new_key_is_announced_before_it_signs_and_the_old_one_outlives_its_tok
 }
 
 #[tokio::test]
-async fn an_emergency_ends_what_the_old_key_signed_on_every_node() {
+async fn compromised_signing_key_is_dropped_on_every_node() {
     // THREATS: JW9
     let app = TestApp::new().await;
     let second = app.beside().await;
@@ -92,12 +92,12 @@ async fn an_emergency_ends_what_the_old_key_signed_on_every_node() {
     let is_inactive = async || (second.introspect(&access).await.body == r#"{"active":false}"#).then_some(());
     wait::until("the other node's look at the keys", is_inactive).await;
     assert!(published(&app).await.is_disjoint(&before));
-    // Nothing else has ended: the next token is signed by the new key, and both nodes believe it.
+    // Nothing else is invalidated: the next token is signed with the new key, and both nodes accept it.
     let fresh = flow::refresh(&app, &client, &refresh).await.text("access_token");
     app.introspect(&fresh).await.active();
     second.introspect(&fresh).await.active();
     assert!(!before.contains(part(&fresh, 0)["kid"].as_str().expect("a kid")));
-    // A rotation without an emergency ends nothing, and signs with the old key until everybody can know the new one.
+    // A normal rotation invalidates nothing, and signs with the old key until every client can know the new one.
     app.app.signing.rotate(app.now(), Origin::default(), Algorithm::ES256, false).await.expect("rotated");
     let still = app.client_token(&client).await;
     assert_eq!(part(&still, 0), part(&fresh, 0));
@@ -110,7 +110,7 @@ async fn an_emergency_ends_what_the_old_key_signed_on_every_node() {
 }
 
 #[tokio::test]
-async fn the_jwks_holds_public_members_only_and_one_key_per_algorithm() {
+async fn jwks_has_only_public_members_and_one_key_per_algorithm() {
     // THREATS: JW10
     let app = TestApp::new().await;
     api_signed_by(&app, Algorithm::RS256, "https://rsa.example.test", "sign").await;
@@ -130,7 +130,7 @@ async fn the_jwks_holds_public_members_only_and_one_key_per_algorithm() {
     }
     assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), ["ES256", "EdDSA", "RS256"]);
     assert_eq!(published(&app).await.len(), 3);
-    // Each API's tokens are signed by its own algorithm's key, and believed.
+    // Each API's tokens are signed with its algorithm's key, and accepted.
     let client = machine(&app, "read sign edit").await;
     for (scope, alg) in [("read", "ES256"), ("sign", "RS256"), ("edit", "EdDSA")] {
         let form = [("grant_type", "client_credentials"), ("scope", scope)];
@@ -141,7 +141,7 @@ async fn the_jwks_holds_public_members_only_and_one_key_per_algorithm() {
 }
 
 #[tokio::test]
-async fn every_purpose_has_a_key_of_its_own() {
+async fn derived_keys_differ_by_purpose() {
     // THREATS: JW10 JW11
     let app = TestApp::new().await;
     let purposes = [
@@ -156,7 +156,7 @@ async fn every_purpose_has_a_key_of_its_own() {
         Purpose::Cursors,
         Purpose::Check,
     ];
-    // A new purpose does not compile here before it stands in the list, too.
+    // A new purpose does not compile here until it is added to the list.
     let place = |purpose: Purpose| match purpose {
         Purpose::Code => 0,
         Purpose::Refresh => 1,
@@ -179,7 +179,7 @@ async fn every_purpose_has_a_key_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_is_sealed_for_one_use_is_nothing_in_another() {
+async fn sealed_data_is_bound_to_its_use() {
     // THREATS: JW11
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -205,7 +205,7 @@ async fn what_is_sealed_for_one_use_is_nothing_in_another() {
         flow::refresh(&app, &client, text).await.oauth_error("invalid_grant");
         flow::exchange(&app, &client, text).await.oauth_error("invalid_grant");
     }
-    // Nor is anything else a place in a list, or a session.
+    // It is not a cursor or a session either.
     sealed.retain(|text| *text != cursor);
     for text in sealed.into_iter().chain([access.as_str(), &refresh, &code, &keys[0]]) {
         let query = form_urlencoded::Serializer::new(String::new()).append_pair("cursor", text).finish();
@@ -216,7 +216,7 @@ async fn what_is_sealed_for_one_use_is_nothing_in_another() {
         browser.cookies.lock().expect("cookies").insert(session.clone(), text.clone());
         assert!(browser.get("/settings/keys").await.location().starts_with("/login"), "{session}");
     }
-    // All of it was good where it belongs.
+    // All of it was valid in its place.
     app.introspect(&access).await.active();
     let next = form_urlencoded::Serializer::new(String::new()).append_pair("cursor", &cursor).finish();
     app.get_as(&format!("/api/v1/keys?{next}"), &keys[0]).await.status(200);
@@ -224,7 +224,7 @@ async fn what_is_sealed_for_one_use_is_nothing_in_another() {
 }
 
 #[tokio::test]
-async fn a_node_with_an_old_set_of_keys_believes_a_new_one_after_its_look_and_reads_none_for_unknown_ones() {
+async fn nodes_learn_new_signing_keys_by_polling_and_not_from_unknown_kids() {
     // THREATS: MN5
     let app = TestApp::new().await;
     let second = app.beside().await;
@@ -235,12 +235,12 @@ async fn a_node_with_an_old_set_of_keys_believes_a_new_one_after_its_look_and_re
     look(&app).await;
     let fresh = app.client_token(&client).await;
     assert_ne!(part(&fresh, 0)["kid"], part(&old, 0)["kid"]);
-    // One look at the feed, which it takes by itself five times a second, and it knows.
+    // After one poll of the feed, which happens five times a second, it knows the key.
     look(&second).await;
     second.introspect(&fresh).await.active();
     second.introspect(&old).await.inactive();
     assert_eq!(published(&second).await, published(&app).await);
-    // A token that names a key nobody knows costs no look at the keys: the table is gone, and the answer is the same.
+    // A token with an unknown kid costs no query: the table is gone, and the response is the same.
     app.database.run("ALTER TABLE signing_keys RENAME TO hidden").await;
     for n in 0..50 {
         let header = data_encoding::BASE64URL_NOPAD
@@ -251,14 +251,14 @@ async fn a_node_with_an_old_set_of_keys_believes_a_new_one_after_its_look_and_re
 }
 
 #[tokio::test]
-async fn there_is_no_start_without_the_right_master_key() {
+async fn start_requires_the_right_master_key() {
     // THREATS: JW11
     let app = TestApp::new().await;
     let config = app.app.config.clone();
     let other = App::new(config.clone(), MasterKey::generate(), Clock::manual(START)).await;
-    assert!(other.expect_err("another key").to_string().contains("another master key"));
+    assert!(other.expect_err("another key").to_string().contains("the master key does not match"));
     App::new(config, app.master.clone(), Clock::manual(START)).await.expect("the same key");
-    // No key is built in, and a sample is refused; see `edge::process` for nodes that were given none.
+    // No key is built in, and sample keys are refused; see `edge::process` for nodes without one.
     assert!(Config::load(None, [], &[]).expect("embedded").master_key.expose_secret().is_empty());
     for sample in ["", "change-me", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "c2VjcmV0"] {
         assert!(MasterKey::parse(sample).is_err(), "{sample}");

@@ -1,4 +1,4 @@
-//! Owns how fast a change reaches every node, whatever is remembered: IN8, AK10.
+//! Owns tests of how fast a change reaches every node, whatever is cached: IN8, AK10.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use super::a_second_later;
 use crate::harness::{TestApp, flow, wait};
 
 #[tokio::test]
-async fn what_one_node_ends_the_others_refuse_within_a_second() {
+async fn revocations_reach_every_node_within_a_second() {
     // THREATS: IN8 AK10
     let app = TestApp::new().await;
     let second = app.beside().await;
@@ -44,13 +44,13 @@ async fn what_one_node_ends_the_others_refuse_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_revoke_by_the_command_line_reaches_the_server() {
+async fn revocation_by_command_line_reaches_the_server() {
     // THREATS: AK10
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let (id, key) = app.key(&user, "read").await;
     app.introspect(&key).await.active();
-    // As `grantd key revoke` does it: another process with a store of its own, whose cache this server does not see.
+    // As `grantd key revoke` does it: another process with its own store, whose cache this server does not share.
     let beside = crate::harness::database::open(&app.database.url).await.expect("a store");
     assert!(beside.revoke_key(app.now(), Origin::default(), id, None).await.expect("revoked"));
     a_second_later().await;
@@ -58,21 +58,21 @@ async fn a_revoke_by_the_command_line_reaches_the_server() {
 }
 
 #[tokio::test]
-async fn a_node_that_cannot_read_the_feed_stops_trusting_its_memory() {
+async fn node_without_the_feed_stops_using_its_cache() {
     // THREATS: AK10
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let (id, key) = app.key(&user, "read").await;
     app.introspect(&key).await.active();
-    // The link by which a revoke would be heard of is cut, and then the key is revoked.
+    // The node's connection for the feed is cut, and then the key is revoked.
     app.database.run("ALTER TABLE feed RENAME TO feed_cut").await;
     app.database.run(&format!("UPDATE api_keys SET revoked_at = 1 WHERE id = '{id}'")).await;
     a_second_later().await;
     app.introspect(&key).await.inactive();
 }
 
-/// Makes every look at a key take a while, after the moment whose rows it sees: on PostgreSQL until [`LOCK`] is free, on
-/// SQLite so many steps of a count.
+/// Delays every read of a key after its snapshot was taken: on PostgreSQL until [`LOCK`] is released, on
+/// SQLite by a count of so many steps.
 async fn slow_down(app: &TestApp, steps: u64) {
     let slow = if app.database.is_postgres() {
         format!("SELECT r.* FROM kept r, (SELECT pg_advisory_xact_lock({LOCK})) AS held")
@@ -85,10 +85,10 @@ async fn slow_down(app: &TestApp, steps: u64) {
     app.database.run(&format!("DROP VIEW IF EXISTS api_keys; CREATE VIEW api_keys AS {slow}")).await;
 }
 
-/// On PostgreSQL: somebody waits for [`LOCK`].
+/// On PostgreSQL: a read waits for [`LOCK`].
 const LOCK: u32 = 4711;
 
-/// Begins to read a key, revokes it elsewhere, and says whether the read had begun before and so found it good.
+/// Starts to read a key, revokes it elsewhere, and returns whether the read had started before and so found it valid.
 async fn race(app: &Arc<TestApp>, id: &str, key: &str, pause: Duration) -> bool {
     let changed = || [Entity::new(EntityKind::Key, id)];
     let lock = Lock::of(app).await;
@@ -100,7 +100,7 @@ async fn race(app: &Arc<TestApp>, id: &str, key: &str, pause: Duration) -> bool 
         Some(lock) => lock.is_waited_for().await,
         None => wait::at_least(pause).await,
     }
-    // Revoked elsewhere, and this node hears of it, while the rows from before are still on their way.
+    // Revoked elsewhere, and the node sees it while the old rows are still being read.
     app.database.run(&format!("UPDATE kept SET revoked_at = 1 WHERE id = '{id}'")).await;
     app.app.store.freshness().apply(changed());
     if let Some(lock) = lock {
@@ -114,7 +114,7 @@ async fn race(app: &Arc<TestApp>, id: &str, key: &str, pause: Duration) -> bool 
     raced
 }
 
-/// [`LOCK`], held by a connection of the test's own.
+/// [`LOCK`], held by the test's own connection.
 struct Lock(sqlx::PgPool, sqlx::pool::PoolConnection<sqlx::Postgres>);
 
 impl Lock {
@@ -147,13 +147,13 @@ impl Lock {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_read_that_races_a_revoke_does_not_bring_the_key_back() {
+async fn read_racing_a_revocation_does_not_revive_the_key() {
     // THREATS: AK10
     let app = Arc::new(TestApp::new().await);
     let user = app.user("alice@example.com").await;
     let (id, key) = app.key(&user, "read").await;
     app.database.run("ALTER TABLE api_keys RENAME TO kept").await;
-    // SQLite cannot say that a read has begun: where it had not, the pause and the read get twice as long.
+    // SQLite cannot show that a read has started: if it had not, pause and read are doubled.
     for doubled in 0..10 {
         slow_down(&app, 2_000_000 << doubled).await;
         if race(&app, &id, &key, Duration::from_millis(100 << doubled)).await {

@@ -1,5 +1,5 @@
-//! Owns that the documents in `docs/` are true: what is made from the code is current, and what they name exists. With
-//! `GRANTD_WRITE_DOCS` set, what is not current is written instead.
+//! Owns tests that the documents in `docs/` are true: what is generated from the code is current, and what they name
+//! exists. With `GRANTD_WRITE_DOCS` set, outdated documents are written instead.
 
 mod names;
 mod reference;
@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The sections whose commands a test runs, one by one: each stands between `<!-- test: … -->` and `<!-- test: end -->`.
+/// The sections whose commands a test runs, each between `<!-- test: … -->` and `<!-- test: end -->`.
 const RUN: [(&str, &str); 8] = [
     ("README.md", "readme"),
     ("docs/quick-start.md", "the flow"),
@@ -49,7 +49,7 @@ fn files(folder: &str) -> Vec<String> {
     found.into_iter().map(below).collect()
 }
 
-/// README and everything in `docs/` that is written in Markdown.
+/// README and every Markdown file in `docs/`.
 fn documents() -> Vec<String> {
     let own = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(ToOwned::to_owned).into_iter();
     own.filter(|path| root().join(path).exists())
@@ -67,7 +67,7 @@ fn section(path: &str, name: &str) -> String {
     rest.split_once(END).unwrap_or_else(|| panic!("{path}: no {END}")).0.to_owned()
 }
 
-/// Fails where a document is not what the code makes of it, or writes it.
+/// Fails if a document differs from what is generated, or writes it.
 #[track_caller]
 fn assert_current(path: &str, made: &str) {
     if env::var_os("GRANTD_WRITE_DOCS").is_some() {

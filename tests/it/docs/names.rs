@@ -1,5 +1,5 @@
-//! Owns that the documents name what exists: files, headings that they link to, commands and their options, settings and
-//! layers; and that no command in a block goes without being run.
+//! Owns tests that the documents name what exists: files, headings they link to, commands and options, settings and
+//! layers; and that every command in a block is run.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use grantd::{cli::Cli, config::DEFAULTS};
 use super::{END, RUN, documents, read, root};
 use crate::tidy::ROWS;
 
-/// Commands that build, test or start what is under test here already.
+/// Commands that build, test or start what is already under test.
 const NOT_RUN: [&str; 5] = ["cargo ", "tests/run", ".ci/run", "GRANTD_WRITE_DOCS=1 cargo ", "git "];
 
-/// The text without its blocks of code.
+/// The text without code blocks.
 fn prose(text: &str) -> String {
     let mut is_code = false;
     let mut prose = String::new();
@@ -26,7 +26,7 @@ fn prose(text: &str) -> String {
     prose
 }
 
-/// What stands as code within the text's lines.
+/// Inline code in the text.
 fn inline(text: &str) -> Vec<String> {
     prose(text).split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect()
 }
@@ -44,7 +44,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     prose.lines().filter(|line| line.starts_with('#')).map(|line| anchor(line.trim_start_matches('#'))).collect()
 }
 
-/// What a document links to, but for other sites.
+/// Link targets in a document, except other sites.
 fn links(text: &str) -> Vec<String> {
     let prose = prose(text);
     let inline = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
@@ -53,7 +53,7 @@ fn links(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn links_have_targets() {
     let mut wrong = Vec::new();
     let mut count = 0;
     for path in documents() {
@@ -73,7 +73,7 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
-fn every_file_that_is_named_exists() {
+fn named_files_exist() {
     let folders = ["src/", "tests/", "examples/", "docs/", "templates/", "migrations/", "benches/", ".ci/"];
     let mut wrong = Vec::new();
     for path in documents() {
@@ -87,7 +87,7 @@ fn every_file_that_is_named_exists() {
     assert!(wrong.is_empty(), "files that do not exist:\n  {}", wrong.join("\n  "));
 }
 
-/// Whether these words are a command, with options that it has.
+/// Whether these words are a command with existing options.
 fn is_command(words: &str) -> bool {
     let mut command: Command = Cli::command();
     command.build();
@@ -108,13 +108,13 @@ fn is_command(words: &str) -> bool {
 }
 
 #[test]
-fn every_command_that_is_named_exists() {
+fn named_commands_exist() {
     assert!(is_command("grantd key rotate key_1 --overlap 24h") && is_command("grantd --help"));
     assert!(!is_command("grantd nothing") && !is_command("grantd key rotate --nothing"));
     let mut wrong = Vec::new();
     let mut count = 0;
     for path in documents().into_iter().filter(|path| path != "docs/cli.md") {
-        // Variables in front belong to the shell.
+        // Leading variables belong to the shell.
         let words = inline(&read(&path)).into_iter().filter_map(|word| Some(word[word.find("grantd ")?..].to_owned()));
         for words in words {
             count += 1;
@@ -127,13 +127,13 @@ fn every_command_that_is_named_exists() {
 }
 
 #[test]
-fn the_layers_of_the_design_are_those_that_are_enforced() {
+fn documented_layers_are_those_enforced() {
     let layers = ROWS.map(|row| row.join(", ")).join(" → ");
     assert!(read("docs/design.md").contains(&format!("\n{layers}\n")), "docs/design.md has other layers than {layers}");
 }
 
 #[test]
-fn every_setting_that_is_named_exists() {
+fn named_settings_exist() {
     let (mut section, mut settings) = ("", BTreeSet::new());
     for line in DEFAULTS.lines() {
         section = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(section);
@@ -142,7 +142,7 @@ fn every_setting_that_is_named_exists() {
     let sections: BTreeSet<&str> = settings.iter().filter_map(|name| name.split('.').next()).collect();
     let mut wrong = Vec::new();
     let mut count = 0;
-    // These two also name what there was before.
+    // These two also name earlier states.
     for path in documents().into_iter().filter(|path| !["CHANGELOG.md", "docs/upgrade.md"].contains(&path.as_str())) {
         for word in inline(&read(&path)) {
             let is_setting =
@@ -155,7 +155,7 @@ fn every_setting_that_is_named_exists() {
 }
 
 #[test]
-fn every_command_in_a_block_is_run() {
+fn commands_in_blocks_are_run() {
     let mut wrong = Vec::new();
     let mut sections = BTreeSet::new();
     for path in documents() {
@@ -168,7 +168,7 @@ fn every_command_in_a_block_is_run() {
             } else if line.starts_with("```") {
                 is_shell = line == "```sh";
             } else if is_shell && !is_run && !line.is_empty() {
-                // Every command of ours is run in the directory of a demo.
+                // Every grantd command is run in the demo's directory.
                 let is_ours = line.starts_with("grantd ") || NOT_RUN.iter().any(|start| line.starts_with(start));
                 wrong.extend((!is_ours).then(|| format!("{path}: {line}")));
             }

@@ -1,5 +1,5 @@
-//! Owns that `docs/cli.md` and `docs/configuration.md` are what the code makes of them: the tree of commands, and the defaults
-//! with their comments.
+//! Owns tests that `docs/cli.md` and `docs/configuration.md` are generated from the code: the command tree, and the
+//! defaults with their comments.
 
 use std::fmt::Write;
 
@@ -8,14 +8,14 @@ use grantd::{cli::Cli, config::DEFAULTS};
 
 use super::assert_current;
 
-const MADE: &str = "<!-- Made from the code: GRANTD_WRITE_DOCS=1 cargo test --test it docs:: writes it. -->";
+const MADE: &str = "<!-- Generated from the code: GRANTD_WRITE_DOCS=1 cargo test --test it docs:: writes it. -->";
 
-/// A text in a table's cell, or on a line of Markdown.
+/// A text in a table cell, or on a line of Markdown.
 fn plain(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|").replace('<', "&lt;")
 }
 
-/// How an argument is written: `--user <EMAIL>`, or `<ID>`.
+/// An argument's form: `--user <EMAIL>`, or `<ID>`.
 fn written(argument: &Arg) -> String {
     let names: Vec<String> = argument.get_value_names().unwrap_or_default().iter().map(ToString::to_string).collect();
     let takes_value = argument.get_action().takes_values();
@@ -60,7 +60,7 @@ fn table(arguments: &[&Arg]) -> String {
     }
 }
 
-/// The arguments of a command alone; those that every command takes stand once.
+/// The arguments of a command itself; global ones are listed once.
 fn own(command: &Command) -> Vec<&Arg> {
     let is_own = |argument: &&Arg| {
         !argument.is_hide_set()
@@ -81,7 +81,7 @@ fn describe(command: &Command, name: &str, made: &mut String) {
 }
 
 #[test]
-fn the_command_line_is_described_as_it_is() {
+fn command_reference_is_current() {
     let mut cli = Cli::command();
     cli.build();
     let about = cli.get_about().map(ToString::to_string).unwrap_or_default();
@@ -100,13 +100,13 @@ fn the_command_line_is_described_as_it_is() {
 }
 
 #[test]
-fn the_configuration_is_described_as_it_is() {
+fn configuration_reference_is_current() {
     let mut made = format!("# Configuration\n\n{MADE}\n");
     let mut section = String::new();
     let (mut comment, mut is_told, mut count) = (Vec::new(), false, 0);
     for line in DEFAULTS.lines() {
         if let Some(text) = line.strip_prefix("# ") {
-            // A comment is about every setting up to the next one.
+            // A comment applies to every setting up to the next one.
             if std::mem::take(&mut is_told) {
                 comment.clear();
             }
@@ -119,7 +119,7 @@ fn the_configuration_is_described_as_it_is() {
             section = format!("{name}__");
             write!(made, "\n## `[{name}]`\n").expect("a String");
         } else if section.is_empty() && count == 0 {
-            // What stands before the first blank line is about all of them.
+            // The text before the first blank line applies to all.
             write!(made, "\n{}\n\n## General\n", comment.join("\n")).expect("a String");
             is_told = true;
         }

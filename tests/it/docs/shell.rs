@@ -1,5 +1,5 @@
-//! Owns that what the documents show in the shell is run as it stands, against the real `grantd demo` and on an empty
-//! directory, and that what the program prints to paste is the same.
+//! Owns tests that run the shell commands of the documents as they are, against the real `grantd demo` and in an empty
+//! directory, and that the program prints the same commands.
 
 use std::{env, fs, path::Path, process::Command as StdCommand};
 
@@ -14,12 +14,12 @@ use crate::harness::{
     wait,
 };
 
-/// What a reader replaces by the code on the callback page.
+/// What a reader replaces with the code from the callback page.
 const PASTE: &str = "CODE=paste-it-here";
 /// The one line that is not run here: it builds what is under test already.
 const BUILD: &str = "cargo build --profile dist";
 
-/// What a flow's blocks print, with the code pasted that the browser shows.
+/// The output of a flow's blocks, with the code from the browser pasted.
 async fn flow(here: &Installation, text: &str) -> Vec<Value> {
     let blocks = blocks(text);
     assert_eq!(blocks.iter().filter(|block| block.contains(PASTE)).count(), 1);
@@ -30,7 +30,7 @@ async fn flow(here: &Installation, text: &str) -> Vec<Value> {
             true => block.replace(PASTE, &format!("CODE={}", code(&printed).await)),
             false => block.clone(),
         };
-        // Whoever pastes the refresh once more has the next token and not the dead one.
+        // Pasting the refresh again uses the next token, not the used one.
         let times = if block.contains("grant_type=refresh_token") { 2 } else { 1 };
         for _ in 0..times {
             printed += &shell.run(&block).await;
@@ -39,7 +39,7 @@ async fn flow(here: &Installation, text: &str) -> Vec<Value> {
     objects(&printed)
 }
 
-/// The JSON objects among what was printed, each indented below its first brace.
+/// The JSON objects in the output, each indented below its first brace.
 fn objects(printed: &str) -> Vec<Value> {
     let lines = format!("\n{printed}");
     let inner = lines.split("\n{\n").skip(1).map(|rest| rest.split_once("\n}").expect("the end").0);
@@ -47,7 +47,7 @@ fn objects(printed: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn readme_works_as_it_stands() {
+async fn readme_commands_work() {
     let (here, demo) = demo().await;
     let answers = flow(&here, &section("README.md", "readme")).await;
     let [by_key, tokens, by_token] = &answers[..] else { panic!("{answers:?}") };
@@ -59,7 +59,7 @@ async fn readme_works_as_it_stands() {
 }
 
 #[tokio::test]
-async fn the_flow_of_the_quick_start_works_as_it_stands() {
+async fn quick_start_flow_works() {
     let (here, demo) = demo().await;
     let answers = flow(&here, &section("docs/quick-start.md", "the flow")).await;
     let [tokens, refreshed, again, by_token, by_key, me, token_after, key_after] = &answers[..] else {
@@ -82,7 +82,7 @@ async fn the_flow_of_the_quick_start_works_as_it_stands() {
 }
 
 #[tokio::test]
-async fn the_management_api_to_paste_works_as_it_stands() {
+async fn management_api_commands_work() {
     let (here, demo) = demo().await;
     let blocks = blocks(&section("docs/management-api.md", "the management API"));
     let mut shell = Shell::open(&here);
@@ -98,9 +98,9 @@ async fn the_management_api_to_paste_works_as_it_stands() {
 }
 
 #[tokio::test]
-async fn the_proxy_to_paste_works_as_it_stands() {
+async fn proxy_commands_work() {
     let (here, demo) = demo().await;
-    // The ports of the examples may be taken where tests run.
+    // The ports of the examples may be in use on the test machine.
     let ports = [("8000", free_port()), ("9000", free_port()), ("8080", here.port)];
     let moved = |text: &str| ports.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, &to.to_string()));
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gateway/nginx.conf");
@@ -113,7 +113,7 @@ async fn the_proxy_to_paste_works_as_it_stands() {
     for block in [api, nginx] {
         assert_eq!(shell.run(&moved(block)).await.trim(), "");
     }
-    // Nobody pastes so fast that these would not be there.
+    // A person would not paste so fast that these did not exist yet.
     for (_, port) in ports {
         wait::until(port, async || std::net::TcpStream::connect(("127.0.0.1", port)).ok()).await;
     }
@@ -136,7 +136,7 @@ async fn the_proxy_to_paste_works_as_it_stands() {
 }
 
 #[tokio::test]
-async fn the_rules_to_paste_are_ones() {
+async fn pasted_rules_are_valid() {
     let mut here = Installation::new();
     here.json(&["api", "create", "--identifier", "https://api.example.com", "--name", "My API", "--scope", "read"]);
     here.set("PATH", empty().variable("PATH"));
@@ -166,7 +166,7 @@ async fn the_document_to_paste_becomes_rules() {
 }
 
 #[tokio::test]
-async fn the_demo_shows_what_to_click_first_and_prints_the_same_commands_when_asked() {
+async fn demo_shows_the_first_step_and_prints_the_commands() {
     let (here, demo) = demo().await;
     let variables = fs::read_to_string(here.path("demo.env")).expect("variables");
     let log = demo.log();
@@ -179,8 +179,8 @@ async fn the_demo_shows_what_to_click_first_and_prints_the_same_commands_when_as
     let mut again = here.launch(here.command(&["demo", "--commands", "--listen", &listen]), here.port);
     again.ready().await;
     let log = again.log();
-    // Both starts are in one log: the second one's screen is followed by the commands.
-    let (_, printed) = log.rsplit_once("begins anew.\n").expect("the screen");
+    // Both starts are in one log; the second start prints the commands after its screen.
+    let (_, printed) = log.rsplit_once("starts over.\n").expect("the screen");
     let code = printed.lines().filter_map(|line| line.strip_prefix("   "));
     let shown = commands(&section("docs/quick-start.md", "the flow"));
     assert_eq!(lines(&code.collect::<Vec<_>>().join("\n")), shown, "{printed}");
@@ -190,7 +190,7 @@ async fn the_demo_shows_what_to_click_first_and_prints_the_same_commands_when_as
 }
 
 #[tokio::test]
-async fn the_demo_keeps_its_data() {
+async fn demo_keeps_its_data() {
     let (here, demo) = demo().await;
     let variables = fs::read_to_string(here.path("demo.env")).expect("variables");
     let key = variable(&variables, "API_KEY");
@@ -203,7 +203,7 @@ async fn the_demo_keeps_its_data() {
 }
 
 #[tokio::test]
-async fn every_command_works_in_the_demos_directory() {
+async fn commands_work_in_the_demos_directory() {
     let (here, demo) = demo().await;
     let mut shell = Shell::open(&here);
     shell.run(". ./demo.env").await;
@@ -214,7 +214,7 @@ async fn every_command_works_in_the_demos_directory() {
         .filter(|line| !line.contains(" > ") && !line.starts_with("grantd api create "))
         .partition(|line| line.contains(" create ") && !line.contains("project_"));
     assert!(creates.len() > 2 && others.len() > 3, "{creates:?} {others:?}");
-    // What a reader fills in is filled in.
+    // Fills in the placeholders.
     let mut filled = vec![("my-api", "example".to_owned())];
     let made = |printed: &str, kind: &str| {
         let at = printed.find(kind).unwrap_or_else(|| panic!("{printed}"));
@@ -226,7 +226,7 @@ async fn every_command_works_in_the_demos_directory() {
         let line = filled.iter().fold((*line).clone(), |line, (from, to)| line.replace(from, to));
         let printed = shell.run(&line).await;
         for (placeholder, noun) in [("project_…", "project_"), ("key_…", "key_")] {
-            // A key of the project, which has one live key at most, has no overlap.
+            // A key of the project, which allows one active key, has no overlap.
             if printed.contains(noun) && !line.contains("--project ") {
                 filled.retain(|(from, _)| *from != placeholder);
                 filled.push((placeholder, made(&printed, noun)));
@@ -237,9 +237,9 @@ async fn every_command_works_in_the_demos_directory() {
 }
 
 #[tokio::test]
-async fn operating_a_server_works_as_it_stands() {
+async fn operating_commands_work() {
     let mut here = empty();
-    // The port of the defaults may be taken where tests run.
+    // The default ports may be in use on the test machine.
     here.set("GRANTD_LISTEN", format!("127.0.0.1:{}", here.port));
     let (serve, others): (Vec<String>, Vec<String>) = commands(&section("docs/operate.md", "operate"))
         .into_iter()
@@ -275,7 +275,7 @@ async fn operating_a_server_works_as_it_stands() {
     noticed(&server, &cell(key, "key")).await;
 }
 
-/// An empty directory, and the environment of somebody who has grantd on the path and nothing else.
+/// An empty directory, and an environment with grantd on the path and nothing else.
 fn empty() -> Installation {
     let mut here = Installation::new();
     here.environment.clear();
@@ -284,7 +284,7 @@ fn empty() -> Installation {
     here
 }
 
-/// A demo in an empty directory, soon ready.
+/// A demo in an empty directory, started.
 async fn demo() -> (Installation, Server) {
     let here = empty();
     let demo = start(&here).await;
@@ -297,7 +297,7 @@ async fn start(here: &Installation) -> Server {
     demo
 }
 
-/// The code that somebody gets who opens the printed address, signs in as it is printed, and allows the app.
+/// The code for a person who opens the printed address, signs in as printed, and allows the app.
 async fn code(printed: &str) -> String {
     let lines: Vec<&str> = printed.lines().collect();
     let at = lines.iter().position(|line| line.starts_with("http://")).unwrap_or_else(|| panic!("{printed}"));
@@ -312,13 +312,13 @@ async fn code(printed: &str) -> String {
     let shown = window.text("main").await;
     assert!(!shown.contains("Unverified") && !shown.contains("Local app"), "a warning of the demo's own app: {shown}");
     window.press("Allow").await;
-    window.page("Here is your code").await;
+    window.page("Your authorization code").await;
     let code = window.text("#code").await;
     window.close().await;
     code
 }
 
-/// A key made beside a running server works there within a second.
+/// A key created next to a running server works there within a second.
 async fn noticed(server: &Server, key: &str) {
     let works = async || (server.get_as("/v1/users/me", key).await.status == 200).then_some(());
     wait::until("the new key", works).await;
@@ -331,25 +331,25 @@ fn variable(variables: &str, name: &str) -> String {
     found.unwrap_or_else(|| panic!("no {name}: {variables}")).trim_matches('\'').to_owned()
 }
 
-/// What stands in the text's blocks for the shell.
+/// The shell blocks of the text.
 fn blocks(text: &str) -> Vec<String> {
     let parts = text.split("```sh\n").skip(1);
     parts.map(|part| part.split_once("```").expect("the block ends").0.to_owned()).collect()
 }
 
-/// The commands of the text's blocks, one by one.
+/// The commands in the text's blocks.
 fn commands(text: &str) -> Vec<String> {
     blocks(text).iter().flat_map(|block| lines(block)).collect()
 }
 
-/// Commands one by one: continued lines joined, comments and spaces gone.
+/// Single commands: continued lines joined, comments and spaces removed.
 fn lines(block: &str) -> Vec<String> {
     let joined = block.replace("\\\n", " ");
     let lines = joined.lines().map(|line| line.split(" # ").next().unwrap_or_default());
     lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).filter(|line| !line.is_empty()).collect()
 }
 
-/// What a table says beside this member.
+/// The table cell next to this member.
 fn cell(table: &str, member: &str) -> String {
     let rows = table.lines().filter_map(|line| line.split_once('\t'));
     rows.filter(|(name, _)| *name == member.replace('_', " "))

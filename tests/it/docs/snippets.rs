@@ -1,4 +1,4 @@
-//! Owns that the example APIs of `docs/protect-your-api.md` work as they stand, in each language.
+//! Owns tests that the example APIs of `docs/protect-your-api.md` work as they are, in each language.
 
 use std::{
     env, fs,
@@ -26,7 +26,7 @@ fn program(language: &str) -> String {
     program.to_owned()
 }
 
-/// How the program in this language is started; it is compiled first where that takes a command of its own.
+/// How the program in this language is started, after compiling it if necessary.
 fn command(here: &Installation, language: &str) -> Command {
     let file = match language {
         "python" => "api.py",
@@ -55,7 +55,7 @@ fn command(here: &Installation, language: &str) -> Command {
     }
 }
 
-/// The example API, listening.
+/// The running example API.
 async fn start(here: &Installation, language: &str, variables: &[(&str, &str)]) -> Server {
     let port = free_port();
     let log = here.path(&format!("{language}.log"));
@@ -70,7 +70,7 @@ async fn start(here: &Installation, language: &str, variables: &[(&str, &str)]) 
 }
 
 #[tokio::test]
-async fn each_example_lets_in_whom_it_should() {
+async fn resource_server_examples_accept_and_refuse_correctly() {
     let here = Installation::new();
     let api = here.api();
     let user = here.user("alice@example.com");
@@ -92,7 +92,7 @@ async fn each_example_lets_in_whom_it_should() {
         ] {
             assert_eq!((reply.status.as_u16(), reply.header("www-authenticate")), (status, challenge), "{language}");
         }
-        // It is not told who calls, so it says neither yes nor no.
+        // grantd does not answer, so the API says neither yes nor no.
         let unsure = start(&here, language, &wrong).await.get_as("/", &key).await;
         assert_eq!((unsure.status.as_u16(), unsure.header("retry-after")), (503, "1"), "{language}");
         if language == "python" {
@@ -101,7 +101,7 @@ async fn each_example_lets_in_whom_it_should() {
     }
 }
 
-/// The command that calls the example, with the example's own variables.
+/// The command that calls the example, with the example's variables.
 async fn curl(here: &Installation, base: &str, key: &str) {
     let text = section(PATH, "an example").replace("http://127.0.0.1:9000", base);
     let block = text.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
@@ -112,7 +112,7 @@ async fn curl(here: &Installation, base: &str, key: &str) {
 }
 
 #[test]
-fn the_example_in_rust_is_the_one_of_the_repository() {
+fn rust_example_equals_the_repositorys() {
     let file = read("examples/protected_api.rs");
     let (head, code) = file.split_once("\n\n").expect("a head");
     assert!(head.lines().all(|line| line.starts_with("//!")), "{head}");

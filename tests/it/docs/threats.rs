@@ -7,9 +7,9 @@ use super::{assert_current, files, read};
 
 const PATH: &str = "docs/threats.md";
 const CASES: usize = 235;
-/// What a case says whose feature does not exist.
+/// The text of a case whose feature does not exist.
 const NOT_BUILT: &str = "*Not built.*";
-/// The tests that show that standards are not built.
+/// The tests showing that standards are not implemented.
 const ABSENT: &str = "oauth::absent::";
 
 /// The tests of each case, by the comments in them.
@@ -31,16 +31,16 @@ fn tests() -> BTreeMap<String, Vec<String>> {
     found
 }
 
-/// The id of the case that a line of the document is about.
+/// The id of the case that a line of the document describes.
 fn case(line: &str) -> Option<&str> {
     line.strip_prefix("**")?.split_once(".**").map(|(id, _)| id)
 }
 
 #[test]
-fn each_case_lists_the_tests_that_name_it() {
+fn threats_list_the_tests_that_name_them() {
     let (text, tests) = (read(PATH), tests());
     let mut made = String::new();
-    // The lists are made anew; a blank line stands before and after each.
+    // The lists are rewritten, with a blank line before and after each.
     let mut lines = text.lines().filter(|line| !line.starts_with("- `")).peekable();
     while let Some(line) = lines.next() {
         if line.is_empty() && (made.ends_with("\n\n") || lines.peek().is_none()) {
@@ -55,7 +55,7 @@ fn each_case_lists_the_tests_that_name_it() {
 }
 
 #[test]
-fn each_case_stands_once_and_says_where_it_has_no_test() {
+fn threats_are_unique_and_explain_missing_tests() {
     let (text, tests) = (read(PATH), tests());
     let cases: Vec<(&str, &str)> = text.lines().filter_map(|line| Some((case(line)?, line))).collect();
     let ids: BTreeSet<&str> = cases.iter().map(|(id, _)| *id).collect();

@@ -1,4 +1,4 @@
-//! Owns `api-key-module.md`: `x-api-key`, keys from user settings, revoked per user, use seen by key.
+//! Owns `api-key-module.md`: `x-api-key`, keys from user settings, revoked per user, usage per key.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ const PATH: &str = "/resource";
 const OTHER: &str = "bob@example.com";
 
 #[tokio::test]
-async fn a_key_from_the_settings_page_works_in_its_snippets() {
+async fn key_from_the_settings_page_works_in_the_snippets() {
     let site = Site::new("api-key-module", |_| ()).await;
     // "Easily generate unique API keys for each user directly user settings."
     let (mut user, page) = (site.visitor(), "/settings/keys");
@@ -33,7 +33,7 @@ async fn a_key_from_the_settings_page_works_in_its_snippets() {
     assert!(said.starts_with("200 {"), "{said}");
     let said = site.reader.python(&python.replace(&key, "wrong"), ("API_KEY", ""));
     assert_eq!(said.trim(), r#"401 {"error":"invalid_api_key","message":"The API key provided is invalid."}"#);
-    // The header as its table writes it, and as its text does.
+    // The header as in its table, and as in its text.
     assert_eq!(DOCUMENT.cell("X-API-Key"), "Your-API-Key-Value");
     for name in ["X-API-Key", "x-api-key"] {
         site.front.ask("GET", PATH, &[(name, &key)], "").await.status(200);
@@ -43,7 +43,7 @@ async fn a_key_from_the_settings_page_works_in_its_snippets() {
 }
 
 #[tokio::test]
-async fn one_users_access_is_revoked_and_everybodys_use_is_seen_by_key() {
+async fn access_is_revoked_per_user_and_usage_shown_per_key() {
     let site = Site::new("api-key-module", |here| {
         here.user(OTHER);
     })
@@ -58,7 +58,7 @@ async fn one_users_access_is_revoked_and_everybodys_use_is_seen_by_key() {
     site.front.here.json(&["user", "disable", "--email", OTHER]);
     site.until(401, PATH, ("x-api-key", &other)).await;
     site.front.ask("GET", PATH, &[("x-api-key", &site.front.key)], "").await.status(200);
-    // Counted in memory, written when the server stops at the latest.
+    // Counted in memory, written at the latest when the server stops.
     let Site { front, .. } = site;
     assert!(front.grantd.stop().success());
     let listed = front.here.json(&["key", "list", "--user", EMAIL]);

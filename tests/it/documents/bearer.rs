@@ -40,7 +40,7 @@ impl Site {
 }
 
 #[tokio::test]
-async fn its_curl_commands_run() {
+async fn curl_commands_work() {
     let site = site().await;
     let commands = DOCUMENT.snippets("bash");
     assert_eq!(commands.len(), 3);
@@ -55,7 +55,7 @@ async fn its_curl_commands_run() {
 }
 
 #[tokio::test]
-async fn its_javascript_python_and_go_run() {
+async fn javascript_python_and_go_snippets_work() {
     let site = site().await;
     let (key, reader) = (site.front.key.as_str(), &site.reader);
     let said = reader.node(&site.bearer(&DOCUMENT.snippet("javascript", "fetch(")), ("API_KEY", ""));
@@ -89,7 +89,7 @@ async fn its_javascript_python_and_go_run() {
 }
 
 #[tokio::test]
-async fn its_errors_are_exact() {
+async fn errors_match_the_document() {
     let site = site().await;
     for path in ["/v1/users", ME] {
         let reply = site.front.ask("GET", path, &[], "").await;
@@ -100,14 +100,14 @@ async fn its_errors_are_exact() {
         site.front.here.client(&["--redirect-uri", CALLBACK, "--scope", "read", "--grant-type", "client_credentials"]);
     let expired = expired_token(&site.front.here, &client).await;
     assert_eq!(site.get("/v1/users", &expired).await.status(401).json(), DOCUMENT.shown("token_expired"));
-    // A key that has ended does not say so: only who holds a token is told of its end.
+    // An expired key is not reported as expired; an expired token is.
     site.front.here.json(&["key", "revoke", &site.front.key_id]);
     let bearer = format!("Bearer {}", site.front.key);
     let reply = site.until(401, "/v1/users", ("authorization", &bearer)).await;
     assert_eq!(reply.json(), DOCUMENT.shown("invalid_api_key"));
 }
 
-/// A token that this server issued two hours ago, for an hour.
+/// A token that this server issued two hours ago, valid for an hour.
 async fn expired_token(here: &Installation, client: &OAuthClient) -> String {
     let variables = here.environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     let config = Config::load(None, variables, &[]).expect("a configuration");
@@ -124,7 +124,7 @@ async fn expired_token(here: &Installation, client: &OAuthClient) -> String {
 }
 
 #[tokio::test]
-async fn every_response_says_what_is_left_and_the_one_too_many_how_long_to_wait() {
+async fn rate_limit_headers_match_the_document() {
     let site = site().await;
     let shown: Vec<(&str, &str)> = DOCUMENT
         .0
@@ -144,7 +144,7 @@ async fn every_response_says_what_is_left_and_the_one_too_many_how_long_to_wait(
     }
     let reset: i64 = left[0][2].parse().expect("seconds since the epoch");
     assert!((0..=3600).contains(&(reset - now().seconds())), "{left:?}");
-    // Unless the hour ended meanwhile, these are the document's own first numbers.
+    // Unless the hour has ended meanwhile, these are the document's own first numbers.
     if left.iter().all(|values| values[2] == left[0][2]) {
         assert_eq!(left[0][..2], [shown[0].1, shown[1].1], "{left:?}");
         assert_eq!(left.iter().map(|values| values[1].as_str()).collect::<Vec<_>>(), ["999", "998", "998", "997"]);
@@ -165,7 +165,7 @@ async fn every_response_says_what_is_left_and_the_one_too_many_how_long_to_wait(
 }
 
 #[test]
-fn its_plans_are_those_that_are_shipped() {
+fn documented_plans_are_shipped() {
     let here = Installation::new();
     here.user(EMAIL);
     let listed = here.json(&["plan", "list"]);
@@ -179,9 +179,9 @@ fn its_plans_are_those_that_are_shipped() {
 }
 
 #[tokio::test]
-async fn its_oauth_requests_work_at_the_same_host() {
+async fn oauth_requests_work_at_the_same_host() {
     let site = site().await;
-    // They know neither PKCE nor state.
+    // They use neither PKCE nor state.
     let client = site.front.here.client(&["--redirect-uri", CALLBACK, "--without-pkce"]);
     let secret = client.secret.as_deref().expect("a secret");
     let fill = |text: &str| {
@@ -190,7 +190,7 @@ async fn its_oauth_requests_work_at_the_same_host() {
     };
     let request = fill(&DOCUMENT.snippet("http", "/oauth/authorize"));
     let target: String = request.trim_start_matches("GET ").lines().map(str::trim).collect();
-    // A browser writes a space so.
+    // A browser encodes a space this way.
     let target = target.replace(HOST, "").replace(' ', "%20");
     let answer = site.visitor().allow(&target, EMAIL).await;
     let answer = url::Url::parse(&answer).expect("a URL");
@@ -208,7 +208,7 @@ async fn its_oauth_requests_work_at_the_same_host() {
     let path = line.strip_prefix(&format!("GET {HOST}")).expect("a path");
     let reply = site.front.ask("GET", path, &[(name, value)], "").await;
     assert!(reply.status(200).body.contains("Ada Lovelace"));
-    // "For user-specific access": the API learns whose data it is, and which app asks.
+    // "For user-specific access": the API learns whose data it is, and which app calls.
     let seen = site.front.upstream.one();
     assert_eq!(
         (seen.header("x-auth-subject"), seen.header("x-auth-client")),

@@ -1,5 +1,5 @@
-//! Owns `ensemble-api-keys.md`: Bearer keys, errors wrapped in `success: false`, `/health` as a test of the key. Its SDK is a
-//! package of the provider's and has nothing to run here.
+//! Owns `ensemble-api-keys.md`: Bearer keys, errors wrapped in `success: false`, `/health` to test the key. Its SDK is
+//! the provider's own package, so there is nothing to run here.
 
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ async fn site() -> (Site, String, String) {
 }
 
 #[tokio::test]
-async fn its_commands_run_and_health_is_exact() {
+async fn commands_work_and_health_matches_the_document() {
     let (site, key, user) = site().await;
     let commands = DOCUMENT.snippets("bash");
     let [execute, health] = &commands[..] else { panic!("{commands:?}") };
@@ -63,9 +63,9 @@ async fn its_commands_run_and_health_is_exact() {
 }
 
 #[tokio::test]
-async fn its_headers_pass_both_ways() {
+async fn idempotency_and_request_id_headers_pass_both_ways() {
     let (site, key, _) = site().await;
-    // As the document writes them: the required ones, and the optional ones with what they are for behind.
+    // As in the document: the required headers, and the optional ones with their purposes.
     let blocks = DOCUMENT.snippets("http");
     let text = blocks.join("\n").replace("YOUR_API_KEY", &key);
     let headers: Vec<(&str, &str)> = text
@@ -80,13 +80,13 @@ async fn its_headers_pass_both_ways() {
     for (name, value) in headers {
         assert_eq!(seen.header(&name.to_lowercase()), value.trim_end());
     }
-    // It is this id by which the owner can ask why, so a refusal bears it too.
+    // The owner finds the reason by this id, so a refusal has it too.
     let reply = site.front.ask("GET", "/execute/your-ensemble", &[("X-Request-ID", "unique-request-id-2")], "").await;
     assert_eq!(reply.status(401).header("x-request-id"), "unique-request-id-2");
 }
 
 #[tokio::test]
-async fn its_errors_are_exact() {
+async fn errors_match_the_document() {
     let (site, key, _) = site().await;
     let bearer = format!("Bearer {key}");
     let (unauthorized, forbidden) = (DOCUMENT.shown("UNAUTHORIZED"), DOCUMENT.shown("FORBIDDEN"));
@@ -101,7 +101,7 @@ async fn its_errors_are_exact() {
         let reply = site.front.ask(method, path, &[("authorization", &bearer)], "").await;
         assert_eq!(reply.status(403).json(), forbidden, "{method} {path}");
     }
-    // What the document does not show has the same shape.
+    // Errors that the document does not show have the same shape.
     let reply = site.front.ask("GET", "/execute//x", &[("authorization", &bearer)], "").await;
     assert_eq!(
         (&reply.status(400).json()["success"], &reply.json()["error"]["code"]),
@@ -117,7 +117,7 @@ async fn its_errors_are_exact() {
 }
 
 #[tokio::test]
-async fn a_compromised_key_is_revoked_and_environments_have_keys_of_their_own() {
+async fn compromised_key_is_revoked_and_environments_have_separate_keys() {
     let (site, key, _) = site().await;
     let made = site.front.here.json(&["key", "create", "--user", EMAIL, "--scope", "read", "--environment", "test"]);
     let (id, test) = (text(&made, "id"), format!("Bearer {}", text(&made, "key")));

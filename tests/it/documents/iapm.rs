@@ -1,13 +1,13 @@
-//! Owns `iapm-api-keys.md`: `API-Key`, a UUID, one key per grid, and after regenerating the old one is dead at once.
+//! Owns `iapm-api-keys.md`: `API-Key`, a UUID, one key per grid, and immediate invalidation when regenerating.
 
 use super::{EMAIL, Site, text};
 use crate::harness::document::Document;
 
 const DOCUMENT: Document = Document(include_str!("../seeds/iapm-api-keys.md"));
-/// Where an OpenTelemetry exporter sends what it has, below the endpoint (OTLP/HTTP).
+/// Where an OpenTelemetry exporter sends its data, below the endpoint (OTLP/HTTP).
 const PATH: &str = "/v1/traces";
 
-/// A grid: a project whose policy is the document's; returns its id, and id and text of its key.
+/// A grid: a project with the document's policy; returns its id, and id and text of its key.
 fn grid(site: &Site, name: &str) -> (String, String, String) {
     let policy = ["--key-form", "uuid", "--one-live-key"];
     let create = ["project", "create", "--user", EMAIL, "--name", name];
@@ -16,7 +16,7 @@ fn grid(site: &Site, name: &str) -> (String, String, String) {
     (project, text(&made, "id"), text(&made, "key"))
 }
 
-/// A UUID as everybody writes it: five groups of lower-case hexadecimal digits.
+/// A UUID in the usual form: five groups of lower-case hexadecimal digits.
 fn is_uuid(key: &str) -> bool {
     let groups: Vec<&str> = key.split('-').collect();
     let hex = |group: &&str| group.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
@@ -24,7 +24,7 @@ fn is_uuid(key: &str) -> bool {
 }
 
 #[tokio::test]
-async fn an_exporter_set_up_as_it_says_gets_through() {
+async fn documented_exporter_gets_through() {
     let site = Site::new("iapm", |_| ()).await;
     let (project, id, key) = grid(&site, "Production");
     assert_eq!(DOCUMENT.cell("**Format**"), "UUID string");
@@ -49,7 +49,7 @@ async fn an_exporter_set_up_as_it_says_gets_through() {
 }
 
 #[tokio::test]
-async fn each_grid_has_one_key_and_regenerating_ends_the_old_at_once() {
+async fn grids_have_one_key_and_regenerating_ends_the_old_one() {
     let site = Site::new("iapm", |_| ()).await;
     let ((project, id, first), (_, _, other)) = (grid(&site, "Production"), grid(&site, "Staging"));
     assert_ne!(first, other);

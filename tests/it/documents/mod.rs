@@ -1,5 +1,5 @@
-//! Owns that a provider can put grantd before its API and leave its documentation unchanged: each document's own commands and
-//! snippets run as they stand, with only host and key replaced, through a real nginx with the example configuration.
+//! Owns tests that a provider can put grantd in front of its API without changing its documentation: each document's
+//! commands and snippets run with only host and key replaced, through a real nginx with the example configuration.
 
 mod api_key_module;
 mod bearer;
@@ -18,19 +18,19 @@ use crate::harness::{
     wait,
 };
 
-/// Where the document's API is, for its reader.
+/// The API's URL in the document.
 struct Site {
     front: Front,
     reader: Reader,
 }
 
 impl Site {
-    /// With this profile, arranged before the server starts.
+    /// With this profile, and with setup before the server starts.
     async fn new(profile: &str, arrange: impl FnOnce(&Installation)) -> Self {
         Self { front: Front::with(Kind::Nginx, profile, arrange).await, reader: Reader::new() }
     }
 
-    /// The document's words with its host replaced, and its key by `key`.
+    /// The document's text with its host replaced, and its key by `key`.
     fn here(&self, words: &str, host: &str, placeholder: &str, key: &str) -> String {
         assert!(words.contains(host) && words.contains(placeholder), "{words}");
         words.replace(host, &self.front.proxy.base).replace(placeholder, key)
@@ -41,7 +41,7 @@ impl Site {
         Visitor::through(&self.front.grantd, &self.front.proxy.base)
     }
 
-    /// The first answer that is `status`: a change by the command line is noticed within a second.
+    /// The first response with `status`: a change by the command line is seen within a second.
     async fn until(&self, status: u16, path: &str, header: (&str, &str)) -> Reply {
         let ask = async || self.front.ask("GET", path, &[header], "").await;
         wait::until(status, async || Some(ask().await).filter(|reply| reply.status == status)).await

@@ -1,4 +1,4 @@
-//! Owns `telemetry-harbor-api-keys.md`: `X-API-Key`, a key per harbor from its details page, generated anew at once.
+//! Owns `telemetry-harbor-api-keys.md`: `X-API-Key`, a key per harbor from its details page, regenerated immediately.
 
 use serde_json::{Value, json};
 
@@ -6,11 +6,11 @@ use super::{EMAIL, Site, text};
 use crate::harness::document::Document;
 
 const DOCUMENT: Document = Document(include_str!("../seeds/telemetry-harbor-api-keys.md"));
-/// The document names the variable, and leaves the request to its reader.
+/// The document names the variable but does not show a request.
 const VARIABLE: &str = "TELEMETRY_HARBOR_API_KEY";
 const PATH: &str = "/api/v1/ingest";
 
-/// A harbor is a project, with a key from its page; returns its id, and id and text of the key.
+/// A harbor is a project with a key from its page; returns its id, and id and text of the key.
 async fn harbor(site: &Site, name: &str) -> (String, String, String) {
     let project = text(&site.front.here.json(&["project", "create", "--user", EMAIL, "--name", name]), "id");
     let page = format!("/settings/projects/{project}");
@@ -21,7 +21,7 @@ async fn harbor(site: &Site, name: &str) -> (String, String, String) {
     (project, id, key)
 }
 
-/// The header as the document writes it, with this key.
+/// The header as in the document, with this key.
 fn header(key: &str) -> (&'static str, String) {
     let shown = DOCUMENT.snippet("", "your_api_key_here");
     assert_eq!(shown, "X-API-Key: your_api_key_here");
@@ -32,7 +32,7 @@ fn header(key: &str) -> (&'static str, String) {
 }
 
 #[tokio::test]
-async fn its_header_and_its_snippets_work() {
+async fn documented_header_and_snippets_work() {
     let site = Site::new("telemetry-harbor", |_| ()).await;
     let (project, id, key) = harbor(&site, "North Sea").await;
     let (name, value) = header(&key);
@@ -64,7 +64,7 @@ async fn its_header_and_its_snippets_work() {
 }
 
 #[tokio::test]
-async fn a_new_key_for_one_harbor_leaves_the_other_harbors_alone() {
+async fn new_key_for_one_harbor_does_not_affect_others() {
     let site = Site::new("telemetry-harbor", |_| ()).await;
     let ((_, id, first), (_, _, other)) = (harbor(&site, "North Sea").await, harbor(&site, "Baltic").await);
     let get = async |key: &str| site.front.ask("GET", PATH, &[("x-api-key", key)], "").await;

@@ -1,4 +1,4 @@
-//! Owns tests that an error has the form its reader understands: also where a handler panics, hangs, or there is none.
+//! Owns tests that an error has its audience's form, even if a handler panics, hangs, or does not exist.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ async fn is_busy() -> PageError {
     Error::too_many(100, "too many attempts").into()
 }
 
-/// A server whose routes panic, hang or refuse, all read by `audience`.
+/// A server whose routes panic, hang or refuse, all for `audience`.
 async fn failing(audience: Audience, changes: &[(&str, &str)]) -> TestApp {
     let mut app = TestApp::with(changes).await;
     let routes = Router::new()
@@ -31,7 +31,7 @@ async fn failing(audience: Audience, changes: &[(&str, &str)]) -> TestApp {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_500_without_detail_in_the_form_of_its_reader() {
+async fn panics_are_500_in_the_form_of_the_audience() {
     // THREATS: HX5
     for _ in 0..2 {
         let person = failing(Audience::Person, &[]).await.get("/panics").await;
@@ -42,7 +42,7 @@ async fn a_panic_is_a_500_without_detail_in_the_form_of_its_reader() {
             person.body
         );
         let program = failing(Audience::Program, &[]).await.get("/panics").await;
-        let words = r#"{"error":"server_error","error_description":"something went wrong on our side"}"#;
+        let words = r#"{"error":"server_error","error_description":"internal server error"}"#;
         assert_eq!(program.status(500).body, words);
         let management = failing(Audience::Management, &[]).await.get("/panics").await;
         assert_eq!(management.status(500).header("content-type"), "application/problem+json");
@@ -50,7 +50,7 @@ async fn a_panic_is_a_500_without_detail_in_the_form_of_its_reader() {
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_is_answered_in_the_form_of_its_reader() {
+async fn timeouts_are_answered_in_the_form_of_the_audience() {
     let hasty = [("limits.request_seconds", "1")];
     let page = failing(Audience::Person, &hasty).await.get("/hangs?next=%22%3E").await;
     page.page(503);
@@ -61,14 +61,14 @@ async fn a_request_that_takes_too_long_is_answered_in_the_form_of_its_reader() {
 }
 
 #[tokio::test]
-async fn a_page_that_refuses_for_a_while_says_for_how_long() {
+async fn pages_say_how_long_to_wait() {
     let page = failing(Audience::Person, &[]).await.get("/busy").await;
     page.page(429);
     assert!(page.body.contains(">Try again in 2 minutes</a>") && !page.body.contains("Sign in"), "{}", page.body);
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found_in_the_form_of_its_neighbours() {
+async fn not_found_is_answered_in_the_form_of_the_audience() {
     for (issuer, base) in [("https://auth.example.test", ""), ("https://auth.example.test/tenant", "/tenant")] {
         let app = TestApp::with(&[("issuer", issuer)]).await;
         for path in ["/oauth/nowhere", "/oauth/", "/v1/x/y", "/gateway/x", "/leaks/x", "/.well-known/x", "/api/x"] {

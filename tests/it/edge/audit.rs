@@ -1,4 +1,4 @@
-//! Owns the audit log: what is in it, what never is, and that nothing happens without it: AU1, AU2, AU3.
+//! Owns tests of the audit log: what is in it, what must not be, and that nothing happens without it: AU1, AU2, AU3.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn everything_that_matters_is_in_the_log() {
+async fn relevant_events_are_audited() {
     // THREATS: AU1 AU2
     let app = TestApp::new().await;
     let secrets = story::tell(&app).await;
@@ -62,7 +62,7 @@ async fn everything_that_matters_is_in_the_log() {
     ] {
         assert!(told.contains(&expected), "{expected:?} is missing: {told:?}");
     }
-    // A lock-out is told from a wrong password.
+    // A lock-out differs from a wrong password.
     let reasons: BTreeSet<&str> =
         entries.iter().filter(|e| e.event == "login").filter_map(|e| e.reason.as_deref()).collect();
     assert_eq!(reasons.len(), 2, "{reasons:?}");
@@ -76,7 +76,7 @@ async fn everything_that_matters_is_in_the_log() {
         assert!(entry.times >= 1);
         assert_eq!(entry.outcome == "denied", entry.reason.is_some(), "{entry:?}");
     }
-    // Never a secret, in no column.
+    // No secret in any column.
     let log = serde_json::to_string(&entries).expect("JSON");
     for (what, secret) in &secrets {
         assert!(!log.contains(secret.as_str()), "{what}");
@@ -89,7 +89,7 @@ fn wrong_at_token(secrets: &story::Secrets) -> usize {
 }
 
 #[tokio::test]
-async fn an_entry_says_who_did_what_to_which_from_where() {
+async fn audit_entries_have_actor_event_object_and_address() {
     // THREATS: AU2
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -120,7 +120,7 @@ async fn an_entry_says_who_did_what_to_which_from_where() {
     assert_eq!(entry("code.issue"), by_user("code.issue", &grant));
     assert!(entry("consent")["request_id"].as_str().is_some_and(|id| id.starts_with("req_")));
     assert_ne!(entry("consent")["request_id"], entry("code.issue")["request_id"]);
-    // The client acts, on behalf of the user.
+    // The client acts on behalf of the user.
     let told = entry("code.redeem");
     assert_eq!((&told["actor"], &told["user_id"]), (&json!(client.id), &json!(user)));
     assert_eq!((&told["address"], &told["object"]), (&json!("192.0.2.1"), &grant));
@@ -132,7 +132,7 @@ async fn an_entry_says_who_did_what_to_which_from_where() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_logged_does_not_happen() {
+async fn changes_that_cannot_be_audited_fail() {
     // THREATS: AU3
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -179,7 +179,7 @@ async fn what_cannot_be_logged_does_not_happen() {
 }
 
 #[tokio::test]
-async fn a_flood_from_many_addresses_is_a_few_entries_and_each_refusal_is_counted() {
+async fn flood_writes_few_entries_and_counts_each_refusal() {
     // THREATS: AU5
     let app = TestApp::new().await;
     let alice = app.user("alice@example.com").await;
@@ -193,7 +193,7 @@ async fn a_flood_from_many_addresses_is_a_few_entries_and_each_refusal_is_counte
         let client = Request::post("/oauth/token").header("content-type", "application/x-www-form-urlencoded");
         app.send_from(&peer, client.body(encode(&form)).expect("a request")).await.oauth_error("invalid_client");
     }
-    // The owner's own refusal is noted beside the flood.
+    // The owner's own refusal is recorded despite the flood.
     let refused = app.get_as("/v1/users/me", &key).await;
     app.app.background.flush().await.expect("flushed");
     let id = refused.status(401).header("x-request-id");
@@ -203,7 +203,7 @@ async fn a_flood_from_many_addresses_is_a_few_entries_and_each_refusal_is_counte
     for (event, reason) in [("credential", "unknown"), ("client.authenticate", "wrong client credentials")] {
         let of = entries.iter().filter(|entry| entry.event == event && entry.reason.as_deref() == Some(reason));
         let (count, times) = of.fold((0, 0), |(count, times), entry| (count + 1, times + entry.times));
-        // Sixteen senders as examples and all others together; twice where the flush in the background came in between.
+        // Sixteen senders individually and all others together; twice if the background flush ran in between.
         assert!(count <= 34, "{count} entries of {event}");
         assert_eq!(times, 300, "{event}");
     }

@@ -1,4 +1,4 @@
-//! Owns time: what has ended stays ended, swept or not, and a wrong clock is noticed: ST6, ST7.
+//! Owns tests of time: what has expired stays expired, purged or not, and a wrong clock is noticed: ST6, ST7.
 
 use grantd::{
     app::App,
@@ -18,7 +18,7 @@ use crate::{
 const WEEK: i64 = 7 * 86_400;
 
 #[tokio::test]
-async fn a_server_whose_clock_is_far_behind_does_not_start() {
+async fn server_with_a_clock_far_behind_does_not_start() {
     // THREATS: ST6
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
@@ -27,7 +27,7 @@ async fn a_server_whose_clock_is_far_behind_does_not_start() {
     };
     for behind in [-301, -3600, -86_400] {
         let error = start(behind).await.expect_err("too far behind").to_string();
-        assert!(error.contains("set the clock right") && error.contains("restore a backup"), "{error}");
+        assert!(error.contains("correct the clock") && error.contains("restore an older backup"), "{error}");
     }
     for near in [-299, 0, 3600, WEEK] {
         start(near).await.expect("a start");
@@ -35,7 +35,7 @@ async fn a_server_whose_clock_is_far_behind_does_not_start() {
 }
 
 #[tokio::test]
-async fn a_clock_that_jumps_ahead_ends_things_and_leaves_nothing_odd() {
+async fn clock_jump_ahead_expires_things_consistently() {
     // THREATS: ST6
     let app = TestApp::with(&[("limits.login_failures_per_account", "2")]).await;
     let user = app.user("alice@example.com").await;
@@ -54,7 +54,7 @@ async fn a_clock_that_jumps_ahead_ends_things_and_leaves_nothing_odd() {
     }
     let (_, key) = app.key_with(&user, "read", |key| key.expires_in_seconds = Some(60)).await;
     app.advance(3600);
-    // The lock-out has ended, the code and the short key too, and what was rotated away is still known as used.
+    // The lock-out, the code and the short key have ended, and the rotated token is still known as used.
     stranger.submit("/login", "/login", &[("email", "alice@example.com"), ("password", PASSWORD)]).await.status(303);
     flow::exchange(&app, &client, &code).await.oauth_error("invalid_grant");
     app.introspect(&access).await.inactive();
@@ -67,7 +67,7 @@ async fn a_clock_that_jumps_ahead_ends_things_and_leaves_nothing_odd() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_grant_bounds_every_lifetime() {
+async fn grant_expiry_bounds_every_lifetime() {
     // THREATS: ST6
     let app = TestApp::with(&[("lifetimes.grant_seconds", "5000")]).await;
     app.user("alice@example.com").await;
@@ -89,7 +89,7 @@ async fn the_end_of_a_grant_bounds_every_lifetime() {
 }
 
 #[tokio::test]
-async fn what_has_ended_is_refused_though_nobody_swept() {
+async fn expired_rows_are_refused_before_they_are_purged() {
     // THREATS: ST7
     let app = TestApp::with(&[("lifetimes.grant_seconds", "3600"), ("lifetimes.session_seconds", "3600")]).await;
     let user = app.user("alice@example.com").await;
@@ -114,25 +114,25 @@ async fn what_has_ended_is_refused_though_nobody_swept() {
     app.advance(WEEK);
     for table in ["grants", "sessions", "interactions", "api_keys", "client_secrets"] {
         let count = app.database.column(&format!("SELECT COUNT(*) FROM {table}")).await;
-        assert_ne!(count, ["0"], "{table} was swept: this test proves nothing");
+        assert_ne!(count, ["0"], "{table} was purged: this test proves nothing");
     }
-    let refused = async |sweep: &str| {
+    let refused = async |when: &str| {
         for dead in [&access, &key, &own] {
-            assert_eq!(app.introspect(dead).await.body, r#"{"active":false}"#, "{sweep}");
+            assert_eq!(app.introspect(dead).await.body, r#"{"active":false}"#, "{when}");
         }
         app.get_as("/v1/users/me", &key).await.status(401);
-        assert_eq!(browser.get("/settings/keys").await.location(), "/login", "{sweep}");
+        assert_eq!(browser.get("/settings/keys").await.location(), "/login", "{when}");
         browser.get(&waiting).await.page(400);
         let old = [("grant_type", "client_credentials")];
         app.post_as(&client, "/oauth/token", &old).await.oauth_error("invalid_client");
     };
-    refused("before the sweep").await;
+    refused("before the purge").await;
     assert_ne!(app.database.column("SELECT COUNT(*) FROM grants").await, ["0"]);
-    app.app.store.purge_expired(app.now(), 1).await.expect("swept");
+    app.app.store.purge_expired(app.now(), 1).await.expect("purged");
     assert_eq!(app.database.column("SELECT COUNT(*) FROM grants").await, ["0"]);
-    refused("after the sweep").await;
+    refused("after the purge").await;
 
-    // The code and the refresh token of a client that can still prove itself.
+    // The code and the refresh token of a client that can still authenticate.
     let app = TestApp::with(&[("lifetimes.grant_seconds", "3600")]).await;
     app.user("alice@example.com").await;
     let client = app.confidential().await;

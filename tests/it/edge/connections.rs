@@ -1,4 +1,4 @@
-//! Owns what a slow, silent or greedy peer can hold of a server that is a process: connections and descriptors. HX3, HX4.
+//! Owns tests of what a slow, silent or greedy peer can hold of a server process: connections and descriptors. HX3, HX4.
 
 use std::{
     fs,
@@ -30,7 +30,7 @@ fn connect(server: &Server) -> TcpStream {
     stream
 }
 
-/// Sends bytes and reads the first line of the answer; empty where the connection was closed.
+/// Sends bytes and reads the first line of the response; empty if the connection was closed.
 fn ask(stream: &mut TcpStream, bytes: &[u8]) -> String {
     // It may be closed before everything is sent.
     drop(stream.write_all(bytes));
@@ -39,7 +39,7 @@ fn ask(stream: &mut TcpStream, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer[..read]).lines().next().unwrap_or_default().to_owned()
 }
 
-/// Waits for what will be so.
+/// Waits until a condition holds.
 fn until(what: &str, is_so: impl Fn() -> bool) {
     wait::until_now(what, || is_so().then_some(()));
 }
@@ -51,13 +51,13 @@ fn sockets(server: &Server) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_head_that_does_not_come_whole_ends_its_connection() {
+async fn incomplete_first_head_closes_the_connection() {
     // THREATS: HX3
     let mut here = here().await;
     here.set("GRANTD_CONNECTIONS__FIRST_HEAD_SECONDS", "1");
     here.set("GRANTD_CONNECTIONS__IDLE_SECONDS", "3600");
     let server = here.serve().await;
-    // Where this test is held up for a second, its own connection ends, too.
+    // If this test is delayed for a second, its own connection is closed too.
     let mut used = wait::until_now("an answer", || {
         let mut used = connect(&server);
         (ask(&mut used, LIVEZ) == "HTTP/1.1 200 OK").then_some(used)
@@ -68,12 +68,12 @@ async fn a_first_head_that_does_not_come_whole_ends_its_connection() {
         let closed = slow.read(&mut [0; 1]);
         assert!(matches!(closed, Ok(0)), "{:?}: {closed:?}", String::from_utf8_lossy(begun));
     }
-    // One that has asked before may take its time.
+    // A connection that has sent a request may take its time.
     assert_eq!(ask(&mut used, LIVEZ), "HTTP/1.1 200 OK");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_idle_connection_and_a_slow_second_head_end_too() {
+async fn idle_connections_and_slow_later_heads_are_closed() {
     // THREATS: HX3
     let mut here = here().await;
     here.set("GRANTD_CONNECTIONS__FIRST_HEAD_SECONDS", "3600");
@@ -82,17 +82,17 @@ async fn an_idle_connection_and_a_slow_second_head_end_too() {
     for begun in [&b""[..], b"GET /livez HTTP/1.1\r\nHost"] {
         let mut idle = connect(&server);
         assert_eq!(ask(&mut idle, LIVEZ), "HTTP/1.1 200 OK");
-        // It may have ended already.
+        // It may be closed already.
         drop(idle.write_all(begun));
         let mut rest = Vec::new();
         let closed = idle.read_to_end(&mut rest);
-        // Not a read that was given up here.
+        // The test's own read did not time out here.
         assert!(closed.as_ref().is_ok_and(|_| !rest.starts_with(b"HTTP/1.1 200")), "{closed:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_nobody_reads_is_given_up() {
+async fn unread_response_is_aborted() {
     // THREATS: HX3
     let mut here = here().await;
     here.set("GRANTD_CONNECTIONS__WRITE_SECONDS", "1");
@@ -100,11 +100,11 @@ async fn an_answer_that_nobody_reads_is_given_up() {
     let server = here.serve().await;
     let before = sockets(&server);
     let mut greedy = connect(&server);
-    // Far more than the sockets on both sides hold.
+    // Far more than the socket buffers on both sides hold.
     greedy.write_all(&b"GET /api/docs HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000)).expect("sent");
     until("the server takes it", || sockets(&server) > before);
     until("the server gives it up", || sockets(&server) <= before);
-    // Who reads slowly, and reads, gets it all.
+    // A slow reader that does read gets everything.
     let mut slow = connect(&server);
     slow.write_all(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
     let mut answer = Vec::new();
@@ -112,7 +112,7 @@ async fn an_answer_that_nobody_reads_is_given_up() {
     assert!(answer.ends_with(b"}"));
 }
 
-/// A connection from this address of the machine, with one request sent on it; whether it was answered.
+/// A connection from this local address with one request sent on it; and whether it was answered.
 async fn from(address: [u8; 4], server: &Server) -> (tokio::net::TcpStream, bool) {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(SocketAddr::from((address, 0))).expect("an address");
@@ -125,7 +125,7 @@ async fn from(address: [u8; 4], server: &Server) -> (tokio::net::TcpStream, bool
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_network_has_so_many_connections_and_a_trusted_proxy_more() {
+async fn connections_per_network_are_bounded_except_for_trusted_proxies() {
     // THREATS: HX3
     let mut here = here().await;
     here.set("GRANTD_CONNECTIONS__PER_NETWORK", "3");
@@ -155,7 +155,7 @@ async fn one_network_has_so_many_connections_and_a_trusted_proxy_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn descriptors_are_raised_as_far_as_may_be_and_never_run_out() {
+async fn file_descriptors_are_raised_and_never_run_out() {
     // THREATS: HX3
     let mut here = here().await;
     here.before_serving = "ulimit -Sn 150; ulimit -Hn 260;";
@@ -168,17 +168,21 @@ async fn descriptors_are_raised_as_far_as_may_be_and_never_run_out() {
     assert_eq!(files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["260", "260"], "{files}");
     let mut slow: Vec<TcpStream> = (0..300).map(|_| connect(&server)).collect();
     for stream in &mut slow {
-        // The server may have ended it already.
+        // The server may have closed it already.
         drop(stream.write_all(b"GET /livez HTTP/1.1\r\nHost"));
     }
-    // One more waits until those before it are given up, and is answered; so is what needs the database.
+    // One more waits until those before it are closed, and is answered; so is a request that needs the database.
     assert_eq!(ask(&mut connect(&server), LIVEZ), "HTTP/1.1 200 OK");
     server.introspect(&api, "nonsense").await.inactive();
-    assert!(!server.log().contains("could not be taken") && !server.log().contains("open files"), "{}", server.log());
+    assert!(
+        !server.log().contains("could not accept a connection") && !server.log().contains("open files"),
+        "{}",
+        server.log()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stop_waits_for_nobody_for_ever() {
+async fn stop_has_a_deadline() {
     // THREATS: HX3
     let mut here = here().await;
     here.set("GRANTD_CONNECTIONS__FIRST_HEAD_SECONDS", "3600");
@@ -201,7 +205,7 @@ async fn a_stop_waits_for_nobody_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_but_http_1_is_spoken_and_every_line_has_one_end() {
+async fn only_strict_http_1_is_accepted() {
     // THREATS: HX4
     let server = here().await.serve().await;
     let one = |bytes: &[u8]| ask(&mut connect(&server), bytes);
@@ -214,7 +218,7 @@ async fn nothing_but_http_1_is_spoken_and_every_line_has_one_end() {
     let upgrade = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\
                    HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n";
     assert_eq!(one(upgrade.as_bytes()), "HTTP/1.1 200 OK");
-    // A bare line feed ends a line (RFC 9112 §2.2), and so a header that hides behind one is seen.
+    // A bare line feed ends a line (RFC 9112 §2.2), so a header after one is recognized.
     for hidden in ["Content-Length: 6", "Transfer-Encoding: nonsense", "B : c"] {
         let head = format!("POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nA: b\n{hidden}\r\n\r\nhello");
         assert_eq!(one(head.as_bytes()), "HTTP/1.1 400 Bad Request", "{hidden}");

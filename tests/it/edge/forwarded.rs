@@ -1,4 +1,4 @@
-//! Owns who a request is from, and which scripts may send it: HX1, HX10.
+//! Owns tests of who sent a request, and which scripts may send it: HX1, HX10.
 
 use axum::{
     body::Body,
@@ -12,7 +12,7 @@ use crate::harness::{
     flow,
 };
 
-/// A request that leaves its address in the audit log; returns it.
+/// A request that records its address in the audit log; returns the address.
 async fn logged_address(app: &TestApp, peer: &str, headers: &[(&str, &str)]) -> String {
     let mut request = Request::post("/oauth/revoke")
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -42,13 +42,13 @@ const SPOOFED: [(&str, &str); 9] = [
 ];
 
 #[tokio::test]
-async fn an_untrusted_peer_has_no_say_in_its_address() {
+async fn forwarded_headers_of_untrusted_peers_are_ignored() {
     // THREATS: HX1
     let app = TestApp::new().await;
     assert_eq!(logged_address(&app, "198.51.100.7", &SPOOFED).await, "198.51.100.7");
     assert_eq!(logged_address(&app, "::ffff:198.51.100.7", &SPOOFED).await, "198.51.100.7");
     assert_eq!(logged_address(&app, "2001:db8::7", &SPOOFED).await, "2001:db8::7");
-    // With proxies configured, others still have none.
+    // With proxies configured, other peers still are not trusted.
     let app = behind_proxies().await;
     assert_eq!(logged_address(&app, "198.51.100.7", &SPOOFED).await, "198.51.100.7");
     assert_eq!(logged_address(&app, "11.0.0.1", &SPOOFED).await, "11.0.0.1");
@@ -63,7 +63,7 @@ async fn behind_proxies() -> TestApp {
 }
 
 #[tokio::test]
-async fn behind_trusted_proxies_the_right_most_stranger_is_the_sender() {
+async fn sender_is_the_rightmost_untrusted_address() {
     // THREATS: HX1
     let app = behind_proxies().await;
     for (sent, address) in [
@@ -75,13 +75,13 @@ async fn behind_trusted_proxies_the_right_most_stranger_is_the_sender() {
         (vec!["2001:db8::1, 2001:db8:ffff::3"], "2001:db8::1"),
         (vec!["::ffff:203.0.113.9"], "203.0.113.9"),
         (vec!["x, 203.0.113.9, 10.0.0.2"], "203.0.113.9"),
-        // Only proxies: the one furthest away, as far as they say.
+        // Only proxies: the furthest one that is named.
         (vec!["::ffff:10.0.0.2"], "10.0.0.2"),
         (vec!["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
         (vec!["203.0.113.9, x, 10.0.0.2"], "10.0.0.2"),
         (vec!["203.0.113.9", "x", "10.0.0.2"], "10.0.0.2"),
         (vec![], "10.0.0.1"),
-        // What cannot be read ends the search: nobody left of it is believed.
+        // An unreadable entry ends the search: nothing left of it is trusted.
         (vec!["unknown"], "10.0.0.1"),
         (vec!["203.0.113.9, "], "10.0.0.1"),
         (vec![""], "10.0.0.1"),
@@ -100,13 +100,13 @@ async fn behind_trusted_proxies_the_right_most_stranger_is_the_sender() {
         let headers: Vec<(&str, &str)> = sent.iter().map(|value| ("x-forwarded-for", *value)).collect();
         assert_eq!(logged_address(&app, "10.0.0.1", &headers).await, address, "{sent:?}");
     }
-    // Other headers of the kind are not read, from anybody.
+    // Other headers of this kind are not read, whoever sends them.
     assert_eq!(logged_address(&app, "10.0.0.1", &SPOOFED[1..]).await, "10.0.0.1");
     assert_eq!(logged_address(&app, "::ffff:10.0.0.1", &SPOOFED).await, "203.0.113.9");
 }
 
 #[tokio::test]
-async fn a_key_bound_to_the_proxies_own_network_does_not_work_from_just_anywhere() {
+async fn key_limited_to_the_proxys_network_does_not_work_elsewhere() {
     // THREATS: AK12 HX1
     let app = behind_proxies().await;
     let user = app.user("alice@example.com").await;
@@ -132,14 +132,14 @@ async fn a_key_bound_to_the_proxies_own_network_does_not_work_from_just_anywhere
             }
         }
     }
-    // One that may be used from everywhere does not ask.
+    // A key without networks works from any address.
     let (_, any) = app.key(&user, "read").await;
     let request = Request::get("/v1/users/me").header(header::AUTHORIZATION, format!("Bearer {any}"));
     app.send_from("10.0.0.5", request.body(Body::empty()).expect("a request")).await.status(200);
 }
 
 #[tokio::test]
-async fn no_rule_is_skipped_for_an_address_that_cannot_be_read() {
+async fn unreadable_addresses_skip_no_rule() {
     // THREATS: HX1
     let app = TestApp::configured(&[("limits.login_failures_per_address", "3")], |config| {
         config.trusted_proxies = vec!["10.0.0.0/8".parse().expect("a network")];
@@ -175,7 +175,7 @@ async fn from_origin(app: &TestApp, method: Method, path: &str, origin: &str, bo
 }
 
 #[tokio::test]
-async fn scripts_of_listed_origins_alone_may_call() {
+async fn cors_allows_only_listed_origins() {
     // THREATS: HX10
     let spa = "https://spa.example.test";
     let app = TestApp::configured(&[], |config| config.cors_origins = vec![spa.to_owned()]).await;
@@ -204,7 +204,7 @@ async fn scripts_of_listed_origins_alone_may_call() {
             }
         }
     }
-    // What is public is public without credentials; everything for people or servers says nothing.
+    // Public documents are public without credentials; endpoints for users or servers have no CORS headers.
     for path in ["/.well-known/oauth-authorization-server", "/.well-known/jwks.json"] {
         for origin in [spa, "https://any.example", "null"] {
             let reply = from_origin(&app, Method::GET, path, origin, Body::empty()).await;
@@ -232,7 +232,7 @@ async fn scripts_of_listed_origins_alone_may_call() {
 }
 
 #[test]
-fn an_origin_that_is_none_stops_the_start() {
+fn invalid_origin_prevents_the_start() {
     // THREATS: HX10
     let load = |origin: &str| Config::load(None, [("GRANTD_CORS_ORIGINS".to_owned(), origin.to_owned())], &[]);
     for wrong in ["*", "null", "spa.example.test", "https://spa.example.test/", "https://spa.example.test/path"] {
@@ -244,7 +244,7 @@ fn an_origin_that_is_none_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_browser_that_was_led_here_by_another_name_is_sent_to_the_issuer() {
+async fn browser_at_another_host_is_sent_to_the_issuer() {
     // THREATS: HX2
     let app = TestApp::with(&[("GRANTD_HOSTS", "auth.internal")]).await;
     let ask = async |target: &str, hosts: &[&str]| {
@@ -264,11 +264,11 @@ async fn a_browser_that_was_led_here_by_another_name_is_sent_to_the_issuer() {
             assert_eq!((reply.status(303).location(), reply.body.as_str()), (format!("{ISSUER}{page}"), ""));
             assert!(reply.header("set-cookie").starts_with("sent_on=1; "), "{:?}", reply.headers);
         }
-        // Everybody may have these, and the page above wants them.
+        // Assets are for everybody, and the page above needs them.
         ask("/assets/grantd.css", &[host]).await.status(200);
     }
     ask("/login", &["auth.example.test", "evil.example"]).await.page(421);
-    // Whoever comes back by the same name would be sent for ever, and a form is never sent on.
+    // A redirect to the same name would loop, and a form is never redirected.
     for (method, path, cookie, link) in [
         (Method::GET, "/apps?x=1", "a=b; sent_on=1", "/apps?x=1"),
         (Method::POST, "/login", "a=b", ""),
@@ -280,7 +280,7 @@ async fn a_browser_that_was_led_here_by_another_name_is_sent_to_the_issuer() {
         assert!(reply.page(421).body.contains(&format!("href=\"{ISSUER}{link}\"")), "{}", reply.body);
         assert!(reply.headers.get("set-cookie").is_none() && !reply.body.contains("evil"), "{}", reply.body);
     }
-    // Programs inside the network know us by many names, and bring no cookies.
+    // Programs inside the network use many host names, and have no cookies.
     for path in ["/livez", "/.well-known/jwks.json", "/health"] {
         ask(path, &["grantd:8080"]).await.status(200);
     }

@@ -1,4 +1,4 @@
-//! Owns the demo's names: whatever name of this machine a person types, the pages, cookies and forms work there.
+//! Owns tests of the demo's host names: pages, cookies and forms work under every local name.
 
 use std::{fs, process::Command};
 
@@ -7,7 +7,7 @@ use axum::http::header;
 use crate::harness::Installation;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_demo_is_at_home_by_every_name_of_this_machine() {
+async fn demo_accepts_every_local_host_name() {
     let mut here = Installation::new();
     for name in ["GRANTD_ISSUER", "GRANTD_DATABASE_URL"] {
         here.unset(name);
@@ -29,7 +29,7 @@ async fn the_demo_is_at_home_by_every_name_of_this_machine() {
         let cookie = page.status(200).header("set-cookie").split(';').next().expect("a cookie").to_owned();
         let csrf = page.input("csrf");
         let form = [("csrf", csrf.as_str()), ("email", value("EMAIL")), ("password", value("PASSWORD"))];
-        // As a browser that says no more than where a form is from.
+        // As a browser that only sends the form's origin.
         let sent = server.http.post(url("/login")).header(header::HOST, &host).form(&form);
         let sent = sent.header(header::ORIGIN, format!("http://{host}")).header(header::COOKIE, cookie);
         let signed_in = server.send(sent).await.expect("a reply");

@@ -1,4 +1,4 @@
-//! Owns odd and hostile input: HX3, HX5, HX6, HX7, HX8, HX11.
+//! Owns tests of odd and hostile input: HX3, HX5, HX6, HX7, HX8, HX11.
 
 use std::{
     convert::Infallible,
@@ -26,7 +26,7 @@ fn post(path: &str, kind: &str, body: impl Into<Body>) -> Request<Body> {
     Request::post(path).header(header::CONTENT_TYPE, kind).body(body.into()).expect("a request")
 }
 
-/// A body that comes in so many pieces of 100 bytes, its length not announced; or with none never comes.
+/// A chunked body of so many pieces of 100 bytes; with none, it never comes.
 struct Pieces(usize);
 
 impl hyper::body::Body for Pieces {
@@ -46,7 +46,7 @@ impl hyper::body::Body for Pieces {
 }
 
 #[tokio::test]
-async fn what_is_too_large_is_not_read() {
+async fn oversized_input_is_not_read() {
     // THREATS: HX3
     let app = TestApp::with(&[("limits.body_bytes", "2048")]).await;
     let client = app.public().await;
@@ -57,7 +57,7 @@ async fn what_is_too_large_is_not_read() {
     for path in machines.iter().chain(&pages) {
         let fits = app.send(post(path, FORM, format!("a={}", "x".repeat(2046)))).await;
         assert_ne!(fits.status.as_u16(), 413, "{path}");
-        // Announced, and found out while it comes.
+        // With a declared length, and detected while reading.
         let announced = Request::post(*path).header(header::CONTENT_TYPE, FORM).header(header::CONTENT_LENGTH, "2049");
         let announced = announced.body(Body::from(format!("a={}", "x".repeat(2047)))).expect("a request");
         for request in [announced, post(path, FORM, Body::new(Pieces(100)))] {
@@ -80,7 +80,7 @@ async fn what_is_too_large_is_not_read() {
         app.get(&format!("{path}?a={}", "x".repeat(1024))).await;
     }
     app.post(&format!("/oauth/token?a={long}"), &[]).await.status(414);
-    // A body that never comes holds its request for the whole of its time and no longer.
+    // A body that never comes holds its request for its timeout and no longer.
     let hasty = TestApp::with(&[("limits.request_seconds", "1")]).await;
     let stuck = hasty.send(post("/oauth/token", FORM, Body::new(Pieces(0))));
     let reply = wait::in_time("an answer", stuck).await;
@@ -89,7 +89,7 @@ async fn what_is_too_large_is_not_read() {
 }
 
 #[tokio::test]
-async fn text_that_is_not_what_it_seems_is_refused() {
+async fn deceptive_text_is_refused() {
     // THREATS: HX5
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -141,7 +141,7 @@ async fn text_that_is_not_what_it_seems_is_refused() {
 }
 
 #[tokio::test]
-async fn scopes_beyond_the_grammar_or_any_measure_are_refused() {
+async fn malformed_or_oversized_scopes_are_refused() {
     // THREATS: HX6
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -165,7 +165,7 @@ async fn scopes_beyond_the_grammar_or_any_measure_are_refused() {
         let form = [("grant_type", "client_credentials"), ("scope", scope)];
         app.post_as(&client, "/oauth/token", &form).await.oauth_error("invalid_scope");
     }
-    // One MB is above the body limit, which is why no list of scopes is ever that long.
+    // One MB exceeds the body limit, so no list of scopes is ever that long.
     let huge = "s".repeat(1 << 20);
     app.post_as(&client, "/oauth/token", &[("grant_type", "client_credentials"), ("scope", &huge)]).await.status(413);
     let browser = app.browser();
@@ -173,13 +173,13 @@ async fn scopes_beyond_the_grammar_or_any_measure_are_refused() {
         let reply = browser.get(&flow::authorize_url(&client, &[("scope", scope)])).await;
         reply.redirect_error(CALLBACK, "invalid_scope");
     }
-    // Spaces and repeats are no scopes: one normal form.
+    // Spaces and repeats are not scopes: there is one normal form.
     let form = [("grant_type", "client_credentials"), ("scope", "  write  read read ")];
     assert_eq!(app.post_as(&client, "/oauth/token", &form).await.text("scope"), "read write");
 }
 
 #[tokio::test]
-async fn names_have_one_form_and_are_then_compared_byte_for_byte() {
+async fn names_are_normalized_and_compared_byte_for_byte() {
     // THREATS: HX7
     let app = TestApp::with(&[("limits.login_failures_per_account", "3")]).await;
     app.user("alice@example.com").await;
@@ -215,7 +215,7 @@ async fn names_have_one_form_and_are_then_compared_byte_for_byte() {
         browser.submit("/login", "/login", &login(not_an_address)).await.status(401);
     }
     browser.submit("/login", "/login", &login(" Alice@Example.COM ")).await.status(303);
-    // Client ids and scopes have no other form than their own.
+    // Client ids and scopes have exactly one form.
     let id = client.id.as_str();
     for other in
         [id.to_uppercase(), id.to_lowercase(), format!("{id} "), format!("{id}\u{0}"), id.replace('_', "\u{ff3f}")]
@@ -234,7 +234,7 @@ async fn names_have_one_form_and_are_then_compared_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn line_breaks_reach_no_header_and_no_log_line() {
+async fn line_breaks_do_not_reach_headers_or_logs() {
     // THREATS: HX8
     let log = Captured::start();
     let app = TestApp::new().await;
@@ -269,7 +269,7 @@ async fn line_breaks_reach_no_header_and_no_log_line() {
             assert!(value.as_bytes().iter().all(|b| (0x20..0x7f).contains(b)), "{name}: {value:?}");
         }
     }
-    // A harmless id is taken over, so that the caller finds the line.
+    // A harmless id is kept, so that the caller can find the log line.
     let request = Request::get("/nowhere").header("x-request-id", "caller-7.a_B").body(Body::empty());
     assert_eq!(app.send(request.expect("a request")).await.header("x-request-id"), "caller-7.a_B");
     let text = log.text();
@@ -280,7 +280,7 @@ async fn line_breaks_reach_no_header_and_no_log_line() {
 }
 
 #[tokio::test]
-async fn the_text_of_a_query_is_never_the_text_of_a_statement() {
+async fn input_never_becomes_sql() {
     // THREATS: HX11
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;

@@ -1,4 +1,4 @@
-//! Owns what every address answers to a method it does not take, and which answers are compressed.
+//! Owns tests of responses to unsupported methods, and of which responses are compressed.
 
 use std::io::Read;
 
@@ -19,7 +19,7 @@ async fn send(app: &TestApp, method: Method, path: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_get_of_an_address_that_takes_posts_is_told_so() {
+async fn get_of_a_post_address_is_explained() {
     let app = TestApp::new().await;
     let posts = ROUTER.split(".route(\"").skip(1).filter_map(|route| {
         let (path, rest) = route.split_once("\",")?;
@@ -32,7 +32,7 @@ async fn a_get_of_an_address_that_takes_posts_is_told_so() {
         assert_eq!(reply.status(405).header("allow"), "POST", "{path}");
         match path.as_str() {
             path if path.starts_with("/api/v1/") => {
-                assert_eq!(reply.text("title"), "Another method is needed", "{path}")
+                assert_eq!(reply.text("title"), "Method not allowed", "{path}")
             }
             path if path.starts_with("/oauth/") || path.starts_with("/leaks/") => {
                 assert_eq!(reply.text("error"), "method_not_allowed", "{path}");
@@ -44,12 +44,12 @@ async fn a_get_of_an_address_that_takes_posts_is_told_so() {
 }
 
 #[tokio::test]
-async fn every_other_wrong_method_has_an_answer_in_the_form_of_its_address() {
+async fn wrong_methods_are_answered_in_the_form_of_the_audience() {
     let app = TestApp::new().await;
     let reply = send(&app, Method::POST, "/v1/users/me").await;
     assert_eq!(
         (reply.status(405).text("error"), reply.text("message")),
-        ("method_not_allowed".into(), "use a method that is named in Allow".into())
+        ("method_not_allowed".into(), "method not allowed; see the Allow header".into())
     );
     for path in ["/.well-known/jwks.json", "/livez", "/readyz", "/metrics", "/openapi.json"] {
         let reply = send(&app, Method::PUT, path).await;
@@ -67,7 +67,7 @@ async fn every_other_wrong_method_has_an_answer_in_the_form_of_its_address() {
     send(&below, Method::GET, "/auth/logout").await.page(405);
 }
 
-/// The body as it is sent, and how it is encoded.
+/// The encoded body and its encoding.
 async fn sent(app: &TestApp, path: &str, accepted: &str) -> (Vec<u8>, String) {
     let mut request = Request::get(path).header(header::ACCEPT_ENCODING, accepted).body(Body::empty()).expect("one");
     request.extensions_mut().insert(ConnectInfo(std::net::SocketAddr::from(([192, 0, 2, 1], 4711))));
@@ -80,7 +80,7 @@ async fn sent(app: &TestApp, path: &str, accepted: &str) -> (Vec<u8>, String) {
 }
 
 #[tokio::test]
-async fn what_is_the_same_for_everybody_is_compressed_and_nothing_else_is() {
+async fn only_public_documents_are_compressed() {
     let app = TestApp::new().await;
     for path in ["/assets/grantd.css", "/assets/grantd.js", "/api/docs", "/openapi.json"] {
         let (plain, encoding) = sent(&app, path, "identity").await;

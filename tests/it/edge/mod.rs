@@ -1,5 +1,5 @@
-//! Owns what holds at the edge and everywhere: input, forwarded addresses, the audit log, time, secrets. Does not own any
-//! one endpoint.
+//! Owns tests of the edge: input, forwarded addresses, the audit log, time, secrets. Single endpoints are tested
+//! elsewhere.
 
 mod audience;
 mod audit;

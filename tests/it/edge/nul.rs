@@ -1,4 +1,4 @@
-//! Owns that a NUL is no fault of ours, by whatever way it is sent: PostgreSQL has no place for it.
+//! Owns tests that a NUL never causes a server error, however it is sent: PostgreSQL cannot store it.
 
 use axum::{
     body::Body,
@@ -11,7 +11,7 @@ use crate::harness::{TestApp, captured::Captured};
 const FORM: &str = "application/x-www-form-urlencoded";
 
 #[tokio::test]
-async fn a_nul_is_refused_in_every_query_and_is_nowhere_a_fault_of_ours() {
+async fn nul_is_refused_and_never_a_server_error() {
     // THREATS: HX5
     let log = Captured::start();
     let app = TestApp::new().await;

@@ -1,4 +1,4 @@
-//! Owns what only the program itself can show: SR4, and the limits of the socket of HX3.
+//! Owns tests that need the real process: SR4, and the limits of the socket of HX3.
 
 use std::{
     fs,
@@ -8,11 +8,11 @@ use std::{
 
 use crate::harness::{Installation, database::Database, wait::PATIENCE};
 
-/// Sends bytes to a server, and reads the first line of its answer.
+/// Sends bytes to a server and reads the first line of its response.
 fn ask(base: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(base.trim_start_matches("http://")).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    // It may answer and close before everything is sent.
+    // It may respond and close before everything is sent.
     drop(stream.write_all(bytes));
     let mut answer = [0; 64];
     let read = stream.read(&mut answer).unwrap_or_default();
@@ -20,7 +20,7 @@ fn ask(base: &str, bytes: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_the_program_prints_tells_a_secret() {
+async fn program_output_contains_no_secrets() {
     // THREATS: SR4
     let mut here = Installation::on(Database::new().await);
     here.set("GRANTD_METRICS_TOKEN", "m3trics-t0ken");
@@ -47,7 +47,7 @@ async fn nothing_the_program_prints_tells_a_secret() {
             assert!(!ran.out.contains(secret) && !ran.err.contains(secret), "{arguments:?}: {ran:?}");
         }
     }
-    // Also when it is the secret that is wrong.
+    // Also if the secret itself is wrong.
     here.set("GRANTD_MASTER_KEY", "s3cret-but-n0t-a-key");
     let said = |here: &Installation| {
         let ran = here.run(&["doctor"]);
@@ -61,7 +61,7 @@ async fn nothing_the_program_prints_tells_a_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_node_makes_up_a_master_key() {
+async fn nodes_do_not_invent_a_master_key() {
     // THREATS: JW11
     let mut here = Installation::new();
     here.set("GRANTD_DATABASE_URL", "postgres://u@127.0.0.1:1/x");
@@ -75,7 +75,7 @@ async fn no_node_makes_up_a_master_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_server_leaves_no_core_and_reads_no_endless_head() {
+async fn server_leaves_no_core_dump_and_bounds_the_head() {
     // THREATS: SR4 HX3
     let mut here = Installation::on(Database::new().await);
     here.before_serving = "ulimit -c unlimited 2>/dev/null;";
@@ -94,7 +94,7 @@ async fn the_server_leaves_no_core_and_reads_no_endless_head() {
     let body = "POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
                 Content-Length: 1000000000\r\n\r\n";
     assert!(ask(&server.base, body.as_bytes()).starts_with("HTTP/1.1 413"));
-    // Two ways to say how long a body is, and a bare line feed, are where smuggled requests begin.
+    // Two body lengths, and a bare line feed, are how requests are smuggled.
     for smuggled in [
         "POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
         "POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\nhello",

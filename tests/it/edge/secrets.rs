@@ -1,4 +1,4 @@
-//! Owns what must be found nowhere: SR2, SR4, AK2; and what nobody is shown or may say: SE14, SE16.
+//! Owns tests of what must not be found anywhere: SR2, SR4, AK2; and of what users may not see or set: SE14, SE16.
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use grantd::engine::master::Purpose;
@@ -8,7 +8,7 @@ use super::story::{self, urlencoded};
 use crate::harness::{Browser, Captured, Reply, TestApp, app::CALLBACK, flow};
 
 #[tokio::test]
-async fn the_database_alone_opens_nothing() {
+async fn database_alone_reveals_no_credentials() {
     // THREATS: SR2 AK2
     let app = TestApp::new().await;
     let secrets = story::tell(&app).await;
@@ -20,7 +20,7 @@ async fn the_database_alone_opens_nothing() {
             assert!(!dump.contains(&form), "{what}");
         }
     }
-    // What is kept of a password is slow to guess; the private half of a signing key is sealed.
+    // Stored passwords are slow to guess; private signing keys are encrypted.
     for password in app.database.column("SELECT password FROM users WHERE password IS NOT NULL").await {
         assert!(password.starts_with("$argon2id$"), "{password}");
     }
@@ -31,7 +31,7 @@ async fn the_database_alone_opens_nothing() {
         }
         assert!(!row.public_jwk.contains("\"d\""));
     }
-    // A code and a refresh token are a grant's id under a key that is not here: the id alone is refused.
+    // A code and a refresh token are a grant's id under a key outside the database: the id alone is refused.
     let client = app.confidential().await;
     for id in app.database.column("SELECT id FROM grants").await {
         for forged in [id.clone(), format!("gd_code_{id}"), format!("gd_rt_{id}AAAAAQ")] {
@@ -39,7 +39,7 @@ async fn the_database_alone_opens_nothing() {
             flow::refresh(&app, &client, &forged).await.oauth_error("invalid_grant");
         }
     }
-    // Nor is a stored digest what it is the digest of.
+    // A stored digest is not accepted in place of its secret.
     for digest in app.database.column("SELECT digest FROM api_keys").await {
         app.introspect(&digest).await.inactive();
     }
@@ -50,7 +50,7 @@ async fn the_database_alone_opens_nothing() {
     }
 }
 
-/// The ways in which a secret could be written down.
+/// The encodings in which a secret could appear.
 fn forms(secret: &str) -> Vec<String> {
     let core = secret.rsplit(['.', '_']).next().unwrap_or(secret);
     let mut forms = vec![secret.to_owned(), urlencoded(secret), BASE64URL_NOPAD.encode(secret.as_bytes())];
@@ -61,7 +61,7 @@ fn forms(secret: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_log_and_the_metrics_tell_no_secret() {
+async fn logs_and_metrics_contain_no_secrets() {
     // THREATS: AK2 SR4
     let log = Captured::start();
     let app = TestApp::configured(&[], |config| config.metrics_token = "m3trics-t0ken".to_owned().into()).await;
@@ -84,7 +84,7 @@ async fn the_log_and_the_metrics_tell_no_secret() {
 }
 
 #[tokio::test]
-async fn metrics_are_for_the_holder_of_their_token() {
+async fn metrics_require_their_token() {
     // THREATS: SR4
     let app = TestApp::new().await;
     let off = app.get("/metrics").await;
@@ -94,7 +94,7 @@ async fn metrics_are_for_the_holder_of_their_token() {
     let refused = app.get("/metrics").await;
     refused.status(401);
     assert_eq!(refused.header("www-authenticate"), r#"Bearer realm="grantd", error="invalid_token""#);
-    // Compared whole, in constant time: what begins right is as wrong as anything else.
+    // Compared whole, in constant time: a right prefix is as wrong as anything else.
     for wrong in ["m", "m3tric", "m3tricsx", "M3TRICS", "x", "m3trics=", &app.api.secret.clone().expect("a secret")] {
         app.get_as("/metrics", wrong).await.same_as(&refused);
     }
@@ -126,7 +126,7 @@ fn between(reply: &Reply, attribute: &str) -> String {
 }
 
 #[tokio::test]
-async fn somebody_elses_things_are_not_there_and_secrets_are_never_shown_again() {
+async fn other_users_things_are_hidden_and_secrets_shown_once() {
     // THREATS: SE14
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
@@ -144,7 +144,7 @@ async fn somebody_elses_things_are_not_there_and_secrets_are_never_shown_again()
         assert!(digest.iter().all(|digest| !page.body.contains(digest)));
     }
     assert!(page.body.contains(&secret[secret.len() - 4..]), "its last four characters");
-    // Every act on an object is refused to whoever does not own it, the operator's own clients included.
+    // Every action on another user's object is refused, the operator's clients included.
     let operators = app.confidential().await;
     let page = bob.get("/apps/new").await;
     let (csrf, form) = (page.input("csrf"), page.input("form"));
@@ -163,7 +163,7 @@ async fn somebody_elses_things_are_not_there_and_secrets_are_never_shown_again()
     app.post_as(&owner, "/oauth/introspect", &[("token", "x")]).await.inactive();
 }
 
-/// What people who read other servers' advisories try to send along.
+/// Fields that attackers who read advisories of other servers try.
 fn extra_fields(user_id: &str) -> Vec<(&'static str, &str)> {
     vec![
         ("role", "admin"),
@@ -192,7 +192,7 @@ fn extra_fields(user_id: &str) -> Vec<(&'static str, &str)> {
 }
 
 #[tokio::test]
-async fn fields_that_a_form_does_not_have_are_not_heard() {
+async fn extra_form_fields_are_ignored() {
     // THREATS: SE16
     let app = TestApp::new().await;
     let alice = app.user("alice@example.com").await;
@@ -217,7 +217,7 @@ async fn fields_that_a_form_does_not_have_are_not_heard() {
     assert!(!kept.first_party && kept.require_pkce && kept.is_confidential() && kept.api_id.is_none());
     assert_eq!(kept.refresh_grace_ms, 10_000);
 
-    // Changing it hears name, redirect URIs and scopes; not even the type.
+    // Changing it sets name, redirect URIs and scopes; not even the type.
     let csrf = browser.get(&format!("/apps/{id}")).await.input("csrf");
     let mut fields = vec![("csrf", csrf.as_str()), ("name", "Renamed"), ("redirect_uris", CALLBACK)];
     fields.extend_from_slice(&[("scope", "read"), ("type", "public")]);
@@ -227,7 +227,7 @@ async fn fields_that_a_form_does_not_have_are_not_heard() {
     assert_eq!((about(&changed), changed.name.as_str()), (expected, "Renamed"));
     assert!(!changed.first_party && changed.require_pkce && changed.is_confidential() && changed.active);
 
-    // Consent: what is allowed is what was asked, not what the form says.
+    // Consent: what is allowed is what was requested, not what the form says.
     let client = app.confidential().await;
     let page = browser.follow(browser.get(&flow::authorize_url(&client, &[("scope", "read")])).await).await;
     let (csrf, interaction) = (page.input("csrf"), page.input("interaction"));

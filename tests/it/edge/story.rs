@@ -1,4 +1,4 @@
-//! Owns one long story in which everything secret is made, shown or sent, and everything worth an audit entry happens.
+//! Owns one long story in which every secret is created, shown or sent, and every auditable event happens.
 
 use grantd::{
     engine::apikey::{self, NewKey},
@@ -12,10 +12,10 @@ use crate::harness::{
     flow::{self, VERIFIER},
 };
 
-/// What the story made that nobody may find later: (what it is, the text).
+/// What the story created that must not be found later: (what it is, the text).
 pub type Secrets = Vec<(&'static str, String)>;
 
-/// Walks the whole story. `alice@example.com` is its heroine.
+/// Runs the whole story as `alice@example.com`.
 pub async fn tell(app: &TestApp) -> Secrets {
     let user = app.user("alice@example.com").await;
     let browser = app.browser();
@@ -131,7 +131,7 @@ async fn refusals(app: &TestApp, secrets: &Secrets) {
     let wrong = OAuthClient { secret: Some("gd_secret_x".to_owned()), ..app.api.clone() };
     app.post_as(&wrong, "/oauth/introspect", &[("token", "x")]).await.oauth_error("invalid_client");
     app.post_as(&wrong, "/oauth/revoke", &[("token", "x")]).await.oauth_error("invalid_client");
-    // Enough wrong passwords that the account is not looked at for a while.
+    // Enough wrong passwords that the account is locked for a while.
     let browser = app.browser();
     app.user("mallory@example.com").await;
     for _ in 0..=app.app.config.limits.login_failures_per_account {
@@ -155,7 +155,7 @@ fn cli() -> Origin {
     Origin { actor: "cli".to_owned(), ..Origin::default() }
 }
 
-/// The word that begins with `prefix` on a page.
+/// The word on a page that begins with `prefix`.
 fn after(reply: &Reply, prefix: &str) -> String {
     reply.status(200);
     let at = reply.body.find(prefix).unwrap_or_else(|| panic!("no {prefix}: {}", reply.body));

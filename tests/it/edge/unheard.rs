@@ -1,4 +1,4 @@
-//! Owns what holds behind a proxy that nobody configured: nobody is known, and nobody is locked out by all others.
+//! Owns tests behind a proxy that is not configured: senders are unknown, and nobody is locked out by all the others.
 
 use axum::{
     body::Body,
@@ -17,7 +17,7 @@ async fn bearer(app: &TestApp, peer: &str, path: &str, key: &str, headers: &[(&s
 }
 
 #[tokio::test]
-async fn a_peer_that_forwards_and_is_not_trusted_has_no_known_sender() {
+async fn sender_behind_an_untrusted_proxy_is_unknown() {
     // THREATS: HX1 AK12
     let log = Captured::start();
     let app = TestApp::new().await;
@@ -48,7 +48,7 @@ async fn a_peer_that_forwards_and_is_not_trusted_has_no_known_sender() {
 }
 
 #[tokio::test]
-async fn one_visitor_locks_out_few_and_invented_addresses_buy_little() {
+async fn guesses_behind_an_untrusted_proxy_lock_out_few() {
     // THREATS: HX1 RL2
     let app = TestApp::with(&[("limits.unknown_credentials_per_address", "3")]).await;
     let mut guesses = (0..).map(|n| Secret::with_checksum("gd_live_", &format!("{n:036}")).expose().to_owned());
@@ -56,7 +56,7 @@ async fn one_visitor_locks_out_few_and_invented_addresses_buy_little() {
         let guess = guesses.next().expect("endless");
         bearer(&app, peer, PATHS[1], &guess, &[("x-forwarded-for", visitor.as_str())]).await.status.as_u16()
     };
-    // What the visitor writes itself stands left of what the proxy adds.
+    // What the visitor writes is left of what the proxy adds.
     for (attempt, status) in [401, 401, 401, 429, 429].into_iter().enumerate() {
         assert_eq!(guess("127.0.0.1", format!("192.0.2.{attempt}, 203.0.113.9")).await, status, "{attempt}");
     }
@@ -71,7 +71,7 @@ async fn one_visitor_locks_out_few_and_invented_addresses_buy_little() {
         found += usize::from(guess("10.0.0.1", format!("100.64.{}.{}", visitor / 250, visitor % 250)).await == 401);
     }
     assert!(found <= 64 * 3, "{found}");
-    // From elsewhere a header buys nothing.
+    // From another peer, a header has no effect.
     for (attempt, status) in [401, 401, 401, 429].into_iter().enumerate() {
         assert_eq!(guess("203.0.113.1", format!("192.0.2.{attempt}")).await, status, "{attempt}");
     }

@@ -1,4 +1,4 @@
-//! Owns the embedded database's failures: somebody holds it locked, the disk is full.
+//! Owns tests of failures of the embedded database: it is locked, the disk is full.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{Case, GIVES_UP_AFTER};
 use crate::harness::{Installation, wait};
 
 #[tokio::test]
-async fn a_locked_database_refuses_writes_and_reads_on() {
+async fn locked_database_refuses_writes_but_not_reads() {
     // THREATS: ST3
     let mut here = Installation::new();
     here.set("GRANTD_LIMITS__DATABASE_SECONDS", GIVES_UP_AFTER);
@@ -18,16 +18,16 @@ async fn a_locked_database_refuses_writes_and_reads_on() {
     other.busy_timeout(wait::PATIENCE).expect("a wait");
     other.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
     case.assert_no_writes().await;
-    // Readers go on, so this is the truth and no guess.
+    // Reads continue, so this is a correct response.
     case.server.introspect(&case.api, &case.key).await.active();
     case.server.introspect(&case.api, "gd_live_unknown").await.inactive();
-    // The writer still waits for the lock; what it gets now, nobody waits for any more.
+    // The writer still waits for the lock; its next transaction is one that no request waits for any more.
     other.execute_batch("ROLLBACK").expect("unlocked");
     case.assert_recovers().await;
 }
 
 #[tokio::test]
-async fn a_lock_that_is_held_for_a_moment_is_waited_for() {
+async fn brief_locks_are_waited_for() {
     let here = Installation::new();
     let case = Case::new(&here).await;
     let other = Connection::open(here.path("grantd.db")).expect("a connection");
@@ -42,10 +42,10 @@ async fn a_lock_that_is_held_for_a_moment_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_writes_and_reads_on() {
+async fn full_disk_refuses_writes_but_not_reads() {
     // THREATS: ST2
     let mut here = Installation::new();
-    // A write beyond the limit is an error then, as on a full disk, and does not end the process.
+    // A write beyond the limit is then an error, as on a full disk, and does not end the process.
     here.before_serving = "trap '' XFSZ;";
     let case = Case::new(&here).await;
     let limit_file_size = |bytes: u64| {

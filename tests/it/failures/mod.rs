@@ -1,4 +1,4 @@
-//! Owns what happens when the database fails: 503 instead of guessing, then recovery without anybody's hand.
+//! Owns tests of database failures: 503 instead of guessing, then recovery without intervention.
 
 mod embedded;
 #[cfg(feature = "services")]
@@ -12,10 +12,10 @@ use crate::harness::{
     wait,
 };
 
-/// Longest wait of the server for its database, in seconds: then whoever waits is told so.
+/// The server's database timeout in seconds; then requests are answered 503.
 const GIVES_UP_AFTER: &str = "2";
 
-/// A server with something of every kind to ask it about.
+/// A server with one credential of each kind.
 struct Case {
     server: Server,
     api: OAuthClient,
@@ -42,7 +42,7 @@ impl Case {
         Self { server, api, client, code, refresh, access, key }
     }
 
-    /// Asserts that whatever writes is told to try again; nobody waits for ever.
+    /// Asserts that every write is answered 503 in time.
     async fn assert_no_writes(&self) {
         let token = [("token", self.access.as_str())];
         let asked = async {
@@ -60,7 +60,7 @@ impl Case {
         self.server.get("/livez").await.status(200);
     }
 
-    /// Waits until writes work again, and asserts that what was refused did not happen.
+    /// Waits until writes work again, and asserts that refused writes did not happen.
     async fn assert_recovers(&self) {
         let ask = async || self.server.try_refresh(&self.client, &self.refresh).await.expect("a reply");
         let answered = async || Some(ask().await).filter(|reply| reply.status != 503);
@@ -76,7 +76,7 @@ impl Case {
     }
 }
 
-/// 503 with a time to try again, and no word about the credential or the cause.
+/// 503 with Retry-After, and nothing about the credential or the cause.
 #[track_caller]
 fn assert_unavailable(reply: &Reply) {
     reply.status(503);

@@ -1,4 +1,4 @@
-//! Owns PostgreSQL's failures: it is gone, it hangs, it was never there. Each test has a server of its own to break.
+//! Owns tests of PostgreSQL failures: it is down, it hangs, it was never there. Each test has its own server to break.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::harness::{
     wait,
 };
 
-/// A PostgreSQL server that may be broken; ended when dropped.
+/// A PostgreSQL server for one test; stopped when dropped.
 struct Cluster {
     dir: TempDir,
     url: String,
@@ -45,7 +45,7 @@ impl Drop for Cluster {
     }
 }
 
-/// Asserts that nothing that needs the database is answered, and everything else is.
+/// Asserts that requests that need the database fail, and all others work.
 async fn assert_no_answers(case: &Case) {
     let asked = async {
         tokio::join!(
@@ -64,13 +64,13 @@ async fn assert_no_answers(case: &Case) {
 }
 
 #[tokio::test]
-async fn without_its_database_the_server_says_so_and_recovers() {
+async fn database_outage_is_reported_and_recovered_from() {
     // THREATS: ST3
     let cluster = Cluster::new();
     let case = Case::new(&cluster.installation().await).await;
     cluster.run("stop");
     case.assert_no_writes().await;
-    // For a second the node may still trust what it knew.
+    // For a second the node may still use its cache.
     wait::at_least(Duration::from_secs(1)).await;
     assert_no_answers(&case).await;
     case.assert_no_writes().await;
@@ -79,7 +79,7 @@ async fn without_its_database_the_server_says_so_and_recovers() {
 }
 
 #[tokio::test]
-async fn a_database_that_hangs_holds_nobody_up_for_long() {
+async fn hanging_database_is_bounded_by_timeouts() {
     // THREATS: ST3
     let cluster = Cluster::new();
     let case = Case::new(&cluster.installation().await).await;
@@ -99,7 +99,7 @@ async fn a_database_that_hangs_holds_nobody_up_for_long() {
 }
 
 #[tokio::test]
-async fn a_second_node_that_finds_no_database_does_not_start() {
+async fn node_without_a_database_does_not_start() {
     let cluster = Cluster::new();
     let here = cluster.installation().await;
     cluster.run("stop");

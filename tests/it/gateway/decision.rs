@@ -1,4 +1,4 @@
-//! Owns what the gateway lets in: credentials, routes, forwarded headers, identity headers.
+//! Owns tests of what the gateway allows: credentials, rules, forwarded headers, identity headers.
 
 use super::{app, ask, ask_from};
 use crate::harness::TestApp;
@@ -10,7 +10,7 @@ async fn key_of(app: &TestApp, scopes: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_key_and_a_token_pass_and_the_upstream_learns_who_it_is() {
+async fn keys_and_tokens_pass_and_identify_the_caller() {
     let app = app().await;
     let (user, key) = key_of(&app, "read").await;
     let reply = ask(&app, &[("authorization", &key)]).await;
@@ -25,7 +25,7 @@ async fn a_key_and_a_token_pass_and_the_upstream_learns_who_it_is() {
 }
 
 #[tokio::test]
-async fn every_decision_sets_or_clears_every_identity_header() {
+async fn identity_headers_are_set_or_cleared_on_every_decision() {
     // THREATS: FA3
     let app = app().await;
     let (_, key) = key_of(&app, "read").await;
@@ -44,7 +44,7 @@ async fn every_decision_sets_or_clears_every_identity_header() {
 }
 
 #[tokio::test]
-async fn refusals_are_the_documents_own() {
+async fn refusals_match_the_documents() {
     // THREATS: FA4 FA6
     let app = app().await;
     let reply = ask(&app, &[]).await;
@@ -67,7 +67,7 @@ async fn refusals_are_the_documents_own() {
 }
 
 #[tokio::test]
-async fn two_credentials_that_disagree_are_refused() {
+async fn conflicting_credentials_are_refused() {
     let app = app().await;
     let (_, key) = key_of(&app, "read").await;
     let reply = ask(&app, &[("authorization", &key), ("authorization", "Bearer other")]).await;
@@ -76,7 +76,7 @@ async fn two_credentials_that_disagree_are_refused() {
 }
 
 #[tokio::test]
-async fn routes_decide_by_method_and_path_and_nobody_passes_beside_them() {
+async fn rules_decide_by_method_and_path_and_default_to_deny() {
     // THREATS: FA5 FA6
     let app = app().await;
     let (_, key) = key_of(&app, "read").await;
@@ -112,7 +112,7 @@ async fn routes_decide_by_method_and_path_and_nobody_passes_beside_them() {
 }
 
 #[tokio::test]
-async fn a_path_with_two_readings_is_refused() {
+async fn ambiguous_paths_are_refused() {
     // THREATS: FA2
     let app = app().await;
     let (_, key) = key_of(&app, "read").await;
@@ -135,7 +135,7 @@ async fn a_path_with_two_readings_is_refused() {
 }
 
 #[tokio::test]
-async fn no_spelling_of_a_path_leads_past_its_rule_to_a_weaker_one() {
+async fn other_spellings_of_a_path_do_not_reach_a_weaker_rule() {
     // THREATS: FA2 FA5
     let app = app().await;
     let (_, key) = key_of(&app, "read").await;
@@ -165,7 +165,7 @@ async fn no_spelling_of_a_path_leads_past_its_rule_to_a_weaker_one() {
         assert!(reply.header("www-authenticate").contains("scope=\"write\""));
     }
     asked("GET", "/v1/files/a", &[]).await.status(200);
-    // A public rule for files opens no list of them.
+    // A public rule for files does not make their list public.
     for list in ["/v1/files", "/v1/files/", "/v1/FILES"] {
         asked("GET", list, &[]).await.status(401);
         asked("GET", list, &key).await.status(200);
@@ -187,7 +187,7 @@ async fn forwarded_headers_count_only_from_a_trusted_proxy() {
 }
 
 #[tokio::test]
-async fn what_a_caller_wrote_into_the_other_family_of_headers_decides_nothing() {
+async fn headers_of_the_other_family_from_callers_are_ignored() {
     // THREATS: FA1
     let app = app().await;
     let (_, key) = key_of(&app, "read").await;
@@ -202,7 +202,7 @@ async fn what_a_caller_wrote_into_the_other_family_of_headers_decides_nothing() 
         let proxy = [(name(one, "method"), "POST"), (name(one, "uri"), "/v1/users")];
         assert_eq!(asked(&proxy).await.status(403).text("error"), "forbidden");
         asked(&[(name(one, "method"), "GET"), proxy[1].clone()]).await.status(200);
-        // A proxy that does not say the method is not asked for one by the caller, nor taken for one that reads.
+        // If the proxy does not send the method, the caller cannot set it, and it does not count as a read.
         for said in [&proxy[1..], &[proxy[1].clone(), (name(other, "method"), "GET")]] {
             assert_eq!(asked(said).await.status(400).text("error"), "invalid_request", "{said:?}");
         }
@@ -215,7 +215,7 @@ async fn what_a_caller_wrote_into_the_other_family_of_headers_decides_nothing() 
 }
 
 #[tokio::test]
-async fn envoy_appends_the_path_and_one_api_needs_no_name() {
+async fn envoy_path_suffix_works_and_a_single_api_needs_no_slug() {
     let app = app().await;
     let (_, key) = key_of(&app, "read").await;
     app.route("example-api", "GET", "/v1/users", "read", false).await;
@@ -233,7 +233,7 @@ async fn envoy_appends_the_path_and_one_api_needs_no_name() {
 }
 
 #[tokio::test]
-async fn a_credential_for_another_api_is_no_credential_here() {
+async fn credentials_for_another_api_are_refused() {
     let app = app().await;
     app.api("Second", "https://second.example.test", &["other"]).await;
     let (_, key) = key_of(&app, "other").await;
@@ -241,7 +241,7 @@ async fn a_credential_for_another_api_is_no_credential_here() {
 }
 
 #[tokio::test]
-async fn a_browser_is_refused_like_anybody_and_sent_nowhere() {
+async fn browsers_are_refused_without_a_redirect() {
     // THREATS: FA7
     let app = app().await;
     let html = [("accept", "text/html"), ("sec-fetch-mode", "navigate"), ("x-forwarded-host", "evil.example")];

@@ -1,4 +1,4 @@
-//! Owns what is tried too often, at every door but the sign-in page: who tries is slowed, who is right comes in.
+//! Owns tests of limits on guesses at every endpoint but the sign-in page: guessing is slowed, valid credentials work.
 
 use axum::{
     body::Body,
@@ -8,7 +8,7 @@ use grantd::model::{audit::Origin, secret::Secret};
 
 use crate::harness::{Reply, TestApp, app::encode, flow};
 
-/// Texts of a key's form that are nobody's.
+/// Well-formed keys that do not exist.
 fn guesses() -> impl Iterator<Item = String> {
     (0..).map(|n| Secret::with_checksum("gd_live_", &format!("{n:036}")).expose().to_owned())
 }
@@ -24,7 +24,7 @@ async fn revoke(app: &TestApp, peer: &str, key: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_caller_that_scans_is_told_to_stop_and_what_is_live_is_answered() {
+async fn scanning_caller_is_limited_but_active_tokens_are_answered() {
     // THREATS: IN10 RL1
     let app = TestApp::new().await;
     let other = app.api("Other API", "https://other.example.test", &["other"]).await;
@@ -33,7 +33,7 @@ async fn a_caller_that_scans_is_told_to_stop_and_what_is_live_is_answered() {
     let (id, ended) = app.key(&user, "read").await;
     app.introspect(&known).await.active();
     app.app.store.revoke_key(app.now(), Origin::default(), id, None).await.expect("revoked");
-    // What has ended is no guess.
+    // An expired credential is not a guess.
     for _ in 0..150 {
         app.introspect(&ended).await.inactive();
     }
@@ -45,10 +45,10 @@ async fn a_caller_that_scans_is_told_to_stop_and_what_is_live_is_answered() {
     let limited = app.introspect(&guess()).await;
     assert_eq!(limited.status(429).text("error"), "too_many_requests");
     assert_eq!(limited.header("retry-after"), "61");
-    // A guess that was once right looks like every other.
+    // A repeated guess that was once valid looks like any other.
     app.introspect(&ended).await.same_as(&limited);
     app.introspect("garbage").await.same_as(&limited);
-    // Live keys are answered, known to this node or not, and beside guesses too.
+    // Active keys are answered, cached or not, also next to guesses.
     let (_, cold) = app.key(&user, "read").await;
     app.introspect(&known).await.active();
     let both = app.post_as(&app.api, "/oauth/introspect", &[("tokens[]", &cold), ("tokens[]", &guess())]).await;
@@ -56,7 +56,7 @@ async fn a_caller_that_scans_is_told_to_stop_and_what_is_live_is_answered() {
     assert_eq!((&told["tokens"][0]["active"], &told["tokens"][1]["active"]), (&true.into(), &false.into()));
     let none = app.post_as(&app.api, "/oauth/introspect", &[("tokens[]", &guess()), ("tokens[]", &ended)]).await;
     none.status(429);
-    // Others are not held to account for it, and it passes.
+    // Other callers are not affected, and the limit ends.
     app.post_as(&other, "/oauth/introspect", &[("token", &guess())]).await.inactive();
     assert!(app.audit().await.contains(&"introspection_scan".to_owned()));
     app.advance(60);
@@ -64,7 +64,7 @@ async fn a_caller_that_scans_is_told_to_stop_and_what_is_live_is_answered() {
 }
 
 #[tokio::test]
-async fn whoever_tries_too_many_unknown_keys_costs_the_store_no_more_reads() {
+async fn too_many_unknown_keys_cost_no_more_queries() {
     // THREATS: RL1 RL2 AK14
     let app = TestApp::with(&[("limits.unknown_credentials_per_address", "6")]).await;
     let user = app.user("alice@example.com").await;
@@ -76,19 +76,19 @@ async fn whoever_tries_too_many_unknown_keys_costs_the_store_no_more_reads() {
     let gateway = "/gateway/verify/example-api";
     for path in ["/v1/users/me", gateway, "/health"] {
         bearer(&app, peer, path, &guess()).await.status(401);
-        // What cannot be a key costs nothing and counts nothing.
+        // What cannot be a key costs nothing and is not counted.
         bearer(&app, peer, path, "nonsense").await.status(401);
     }
     for _ in 0..2 {
         revoke(&app, peer, &guess()).await.status(200);
     }
-    // One sender has the whole /64, whatever it says about itself.
+    // A whole /64 is one sender, whatever its headers say.
     let spoofed = Request::get(gateway)
         .header(header::AUTHORIZATION, format!("Bearer {}", guess()))
         .header("x-forwarded-for", "203.0.113.9");
     app.send_from("2001:db8:1:2:ffff::", spoofed.body(Body::empty()).expect("a request")).await.status(401);
     app.database.run("ALTER TABLE api_keys RENAME TO hidden").await;
-    // Whoever reads the store now is answered 503.
+    // A request that reads the store now is answered 503.
     bearer(&app, "2001:db8:1:3::1", "/v1/users/me", &guess()).await.status(503);
     let limited = bearer(&app, peer, "/v1/users/me", &guess()).await;
     assert_eq!((limited.status(429).text("error"), limited.header("retry-after")), ("too_many_requests".into(), "61"));
@@ -96,7 +96,7 @@ async fn whoever_tries_too_many_unknown_keys_costs_the_store_no_more_reads() {
     assert_eq!(limited.status(429).text("error"), "rate_limit_exceeded");
     assert_eq!((limited.header("retry-after"), limited.header("x-auth-subject")), ("61", ""));
     revoke(&app, peer, &guess()).await.status(429);
-    // What cannot be a key is refused as ever; the holder of one that was accepted here comes in from the same address.
+    // What cannot be a key is refused as usual; a key accepted here before still works from the same address.
     bearer(&app, peer, gateway, "nonsense").await.status(401);
     app.database.run("ALTER TABLE hidden RENAME TO api_keys").await;
     bearer(&app, peer, gateway, &known).await.status(200);
@@ -106,7 +106,7 @@ async fn whoever_tries_too_many_unknown_keys_costs_the_store_no_more_reads() {
 }
 
 #[tokio::test]
-async fn an_address_in_two_spellings_is_one_sender() {
+async fn spellings_of_one_address_are_one_sender() {
     // THREATS: RL2
     let app = TestApp::with(&[("limits.unknown_credentials_per_address", "2")]).await;
     let mut guesses = guesses();
@@ -118,7 +118,7 @@ async fn an_address_in_two_spellings_is_one_sender() {
 }
 
 #[tokio::test]
-async fn many_names_of_clients_are_one_senders_guesses() {
+async fn guesses_at_many_clients_count_for_their_sender() {
     // THREATS: CA12 RL1
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -140,7 +140,7 @@ async fn many_names_of_clients_are_one_senders_guesses() {
 }
 
 #[tokio::test]
-async fn codes_that_nobody_redeems_come_to_an_end() {
+async fn unredeemed_codes_are_limited() {
     // THREATS: RL1
     let app = TestApp::with(&[("limits.unredeemed_codes_per_user", "3")]).await;
     for email in ["ada@example.com", "bob@example.com"] {
@@ -150,7 +150,7 @@ async fn codes_that_nobody_redeems_come_to_an_end() {
     let (ada, bob) = (app.browser(), app.browser());
     ada.log_in("ada@example.com").await;
     bob.log_in("bob@example.com").await;
-    // Redeemed ones are not counted, however many.
+    // Redeemed codes are not counted.
     for _ in 0..5 {
         flow::tokens(&ada, &client).await;
     }

@@ -1,4 +1,4 @@
-//! Owns plans at the gateway and in introspection: quota, burst, the headers API users know.
+//! Owns tests of plans at the gateway and in introspection: quota, burst, and the rate-limit headers.
 
 use grantd::model::{audit::Origin, plan::Plan};
 
@@ -12,7 +12,7 @@ async fn plan(app: &TestApp, per_hour: Option<u32>, burst: u32) {
 }
 
 #[tokio::test]
-async fn every_answer_says_what_is_left_and_the_one_too_many_is_429() {
+async fn responses_show_the_remaining_quota_and_excess_is_429() {
     // THREATS: AK15 RL1
     let app = app().await;
     plan(&app, Some(2), 50).await;
@@ -37,7 +37,7 @@ async fn every_answer_says_what_is_left_and_the_one_too_many_is_429() {
 }
 
 #[tokio::test]
-async fn a_burst_ends_with_its_second_and_keys_of_one_user_share_it() {
+async fn bursts_last_a_second_and_are_shared_by_a_users_keys() {
     let app = app().await;
     plan(&app, None, 1).await;
     let user = app.user("alice@example.com").await;
@@ -51,7 +51,7 @@ async fn a_burst_ends_with_its_second_and_keys_of_one_user_share_it() {
 }
 
 #[tokio::test]
-async fn introspection_tells_what_is_left_and_counts_nothing_unless_the_api_says_so() {
+async fn introspection_shows_the_quota_and_counts_only_if_configured() {
     let app = app().await;
     plan(&app, Some(10), 50).await;
     let user = app.user("alice@example.com").await;
@@ -68,7 +68,7 @@ async fn introspection_tells_what_is_left_and_counts_nothing_unless_the_api_says
 }
 
 #[tokio::test]
-async fn a_client_on_its_own_is_limited_by_the_configured_plan() {
+async fn client_credentials_are_limited_by_the_configured_plan() {
     // THREATS: RL1
     let app = app().await;
     plan(&app, Some(2), 50).await;
@@ -78,7 +78,7 @@ async fn a_client_on_its_own_is_limited_by_the_configured_plan() {
     first.status(200);
     assert_eq!((first.header("x-ratelimit-limit"), first.header("x-ratelimit-remaining")), ("2", "1"));
     assert_eq!((first.header("x-auth-plan"), first.header("ratelimit-policy")), ("pro", "\"hour\";q=2;w=3600"));
-    // A new token is the same client.
+    // A new token belongs to the same client.
     let another = app.client_token(&client).await;
     ask(&app, &[("authorization", &format!("Bearer {another}"))]).await.status(200);
     let refused = ask(&app, &[("authorization", &bearer)]).await;
@@ -88,7 +88,7 @@ async fn a_client_on_its_own_is_limited_by_the_configured_plan() {
     assert_eq!((&told["rate_limit"]["remaining"], &told["rate_limit"]["exceeded"]), (&0.into(), &true.into()));
     let other = app.client_token(&app.confidential().await).await;
     ask(&app, &[("authorization", &format!("Bearer {other}"))]).await.status(200);
-    // Where no plan is configured there is no limit, and none is told.
+    // Without a configured plan there is no limit, and no headers.
     let changes = [("limits.client_plan", ""), ("GRANTD_TRUSTED_PROXIES", "10.0.0.0/8")];
     let app = TestApp::with(&changes).await;
     let token = app.client_token(&app.confidential().await).await;

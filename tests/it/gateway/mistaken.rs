@@ -1,4 +1,4 @@
-//! Owns what the gateway could be led to mistake: which request is meant, which method, whose scopes, and which APIs there are.
+//! Owns tests of ambiguity at the gateway: which request, which method, whose scopes, and which APIs exist.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{PROXY, app, ask, ask_from};
 use crate::harness::Reply;
 
 #[tokio::test]
-async fn what_is_appended_and_what_is_forwarded_must_be_one_request() {
+async fn appended_path_and_forwarded_request_must_agree() {
     // THREATS: FA1 FA2
     let app = app().await;
     let user = app.user("alice@example.com").await;
@@ -24,7 +24,7 @@ async fn what_is_appended_and_what_is_forwarded_must_be_one_request() {
         for family in ["forwarded", "original"] {
             let (method_name, uri_name) = (format!("x-{family}-method"), format!("x-{family}-uri"));
             for (appended, method, uri, status) in [
-                // One slash too many at the end of the address that the proxy asks.
+                // One slash too many at the end of the address in the proxy's configuration.
                 ("/", "DELETE", "/v1/admin", 400),
                 ("/", "GET", "/v1/admin", 400),
                 ("/", "POST", "/", 400),
@@ -47,14 +47,14 @@ async fn what_is_appended_and_what_is_forwarded_must_be_one_request() {
             ask_from(&app, peer, &format!("{target}/"), &alone).await.status(400);
         }
         ask_from(&app, peer, &format!("{target}/"), &[]).await.status(200);
-        // nginx asks by GET whatever it was asked itself, so a slash alone tells nothing.
+        // nginx always asks by GET, so a lone slash says nothing about the request.
         let nginx = ask_from(&app, peer, &format!("{target}/"), &[("x-grantd-proxy", "nginx")]).await;
         assert!(nginx.status == 403 && nginx.header("x-auth-status") == "400", "{nginx:?}");
     }
 }
 
 #[tokio::test]
-async fn an_upstream_learns_its_own_scopes_and_no_others() {
+async fn upstream_sees_only_its_own_scopes() {
     // THREATS: FA3 IN2
     let app = app().await;
     app.api("Other", "https://other.example.test", &["other"]).await;
@@ -68,7 +68,7 @@ async fn an_upstream_learns_its_own_scopes_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_request_that_names_another_method_is_refused_where_methods_decide() {
+async fn method_overrides_are_refused_if_rules_depend_on_methods() {
     // THREATS: FA5
     let app = app().await;
     let user = app.user("alice@example.com").await;
@@ -89,9 +89,9 @@ async fn a_request_that_names_another_method_is_refused_where_methods_decide() {
 }
 
 #[tokio::test]
-async fn an_api_that_was_made_elsewhere_is_looked_for_once_in_a_while() {
+async fn unknown_apis_are_looked_up_at_most_once_a_second() {
     let app = app().await;
-    // A node that follows no feed: what it knows it was told at its start, or has asked for.
+    // A node that follows no feed: it knows what it read at its start, or looked up.
     let clock = Clock::manual(app.now());
     let node = Arc::new(App::new(app.app.config.clone(), app.master.clone(), clock).await.expect("a node"));
     let routes = router(Arc::clone(&node));
@@ -103,7 +103,7 @@ async fn an_api_that_was_made_elsewhere_is_looked_for_once_in_a_while() {
     app.api("Later", "https://later.example.test", &["later"]).await;
     ask("later").await.status(401);
     app.api("Latest", "https://latest.example.test", &["latest"]).await;
-    // Within a second of the last look nobody looks again, whatever name is asked for.
+    // Within a second of the last lookup there is no other, whatever the name.
     app.database.run("ALTER TABLE apis RENAME TO hidden").await;
     for slug in ["latest", "nobody", "nobody-else"] {
         ask(slug).await.status(404);

@@ -1,6 +1,6 @@
-//! Owns what proxies ask that these tests do not start: Traefik and Envoy, their subrequests as their documentation describes
-//! them, with what the examples configure; and the form in which nginx asks. What Traefik and Envoy do with a request and
-//! with our answer is not shown here: of that these tests see only that the examples' texts ask for it. nginx, Caddy and
+//! Owns tests of the subrequests of proxies that do not run here: Traefik and Envoy, as their documentation describes
+//! them, with the configuration in the examples; and the form of nginx's subrequests. What Traefik and Envoy do with
+//! grantd's response is not tested; the tests only check the text of the examples. nginx, Caddy and
 //! Apache really run, in `proxies`.
 
 use axum::{body::Body, http::Request};
@@ -12,7 +12,7 @@ use crate::harness::{Reply, TestApp};
 const TRAEFIK: &str = include_str!("../../../examples/gateway/traefik.yaml");
 const ENVOY: &str = include_str!("../../../examples/gateway/envoy.yaml");
 
-/// The value of a key that stands once in a file of the examples.
+/// The value of a key that occurs once in an example file.
 #[track_caller]
 fn value<'f>(file: &'f str, key: &str) -> &'f str {
     let found: Vec<&str> = file.lines().filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix(": ")).collect();
@@ -20,7 +20,7 @@ fn value<'f>(file: &'f str, key: &str) -> &'f str {
     found[0]
 }
 
-/// An API with the examples' slug, and a key that may read it.
+/// An API with the examples' slug, and a key with read access.
 async fn example() -> (TestApp, String) {
     let app = app().await;
     app.api("Example", "https://example.example.test", &["see", "change"]).await;
@@ -32,8 +32,8 @@ async fn example() -> (TestApp, String) {
     (app, format!("Bearer {key}"))
 }
 
-/// ForwardAuth: a GET with every header of the request, and what was asked for in `X-Forwarded-*`, which are Traefik's own
-/// where `trustForwardHeader` is off.
+/// ForwardAuth: a GET with every header of the request, and the original request in `X-Forwarded-*`, which Traefik sets
+/// itself if `trustForwardHeader` is off.
 async fn traefik(app: &TestApp, method: &str, uri: &str, headers: &[(&str, &str)]) -> Reply {
     assert_eq!(value(TRAEFIK, "trustForwardHeader"), "false");
     let address = url::Url::parse(value(TRAEFIK, "address")).expect("a URL");
@@ -47,7 +47,7 @@ async fn traefik(app: &TestApp, method: &str, uri: &str, headers: &[(&str, &str)
     ask_from(app, PROXY, address.path(), &[headers, &forwarded].concat()).await
 }
 
-/// `ext_authz`: the request's own method, its path behind the prefix, the headers that are allowed and no body.
+/// `ext_authz`: the request's own method, its path after the prefix, the allowed headers and no body.
 async fn envoy(app: &TestApp, method: &str, uri: &str, headers: &[(&str, &str)]) -> Reply {
     let (_, allowed) = ENVOY.split_once("allowed_headers:").expect("a list");
     let allowed: Vec<&str> = allowed
@@ -67,7 +67,7 @@ async fn envoy(app: &TestApp, method: &str, uri: &str, headers: &[(&str, &str)])
 }
 
 #[tokio::test]
-async fn traefik_and_envoy_learn_what_the_other_proxies_do() {
+async fn traefik_and_envoy_get_the_same_identity_headers() {
     let (app, bearer) = example().await;
     let key = [("authorization", bearer.as_str()), ("x-request-id", "my-own-id"), ("user-agent", "tests/1.0")];
     for uri in ["/v1/users", "/v1/users?x=1&path=/v1/admin", "/"] {
@@ -96,8 +96,8 @@ async fn traefik_and_envoy_learn_what_the_other_proxies_do() {
 }
 
 #[tokio::test]
-async fn the_examples_texts_tell_traefik_and_envoy_to_take_forged_identity_off() {
-    // Not FA3: no Traefik and no Envoy has run with these texts. That the names in them are all of ours is all that is seen.
+async fn examples_for_traefik_and_envoy_remove_forged_identity() {
+    // Not FA3: no Traefik or Envoy has run with these texts. Only the header names in them are checked.
     let (app, bearer) = example().await;
     let reply = traefik(&app, "GET", "/v1/users", &[("authorization", &bearer)]).await;
     let known: Vec<&str> =
@@ -112,7 +112,7 @@ async fn the_examples_texts_tell_traefik_and_envoy_to_take_forged_identity_off()
 }
 
 #[tokio::test]
-async fn nginx_gets_refusals_in_the_one_form_it_can_pass_on() {
+async fn nginx_gets_refusals_it_can_forward() {
     let (app, bearer) = example().await;
     let ask = async |headers: &[(&str, &str)]| {
         let all = [headers, &[("x-grantd-proxy", "nginx"), ("x-forwarded-uri", "/v1/users")]].concat();
@@ -132,6 +132,6 @@ async fn nginx_gets_refusals_in_the_one_form_it_can_pass_on() {
     );
     let reply = ask(&[("authorization", &bearer), ("x-forwarded-method", "POST")]).await;
     assert_eq!(reply.status(403).header("x-auth-status"), "403");
-    // Whoever writes this header himself changes how his own refusal looks, and nothing else.
+    // A client that sends this header itself changes the form of its own refusal and nothing else.
     ask_from(&app, "203.0.113.9", "/gateway/verify/example", &[("x-grantd-proxy", "nginx")]).await.status(403);
 }

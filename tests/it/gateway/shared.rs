@@ -1,5 +1,5 @@
-//! Owns limits that nodes count together in a Redis: exact however many ask, and what counts while it is gone.
-//! Redis goes by its own clock, which no test moves: what must fall into one of its windows is tried until it does.
+//! Owns tests of limits that nodes share in Redis: exact under concurrency, and what counts while it is unreachable.
+//! Redis uses its own clock, which no test moves: a test repeats until its requests fall into one window.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,12 +9,12 @@ use tokio::task::JoinSet;
 use super::ask;
 use crate::harness::{Captured, Installation, Reply, TestApp, app::PASSWORD, redis::Redis, wait};
 
-/// How long a node waits for Redis, in milliseconds, where that is not what is tested.
+/// How long a node waits for Redis, in milliseconds, unless that is tested.
 const PATIENT: &str = "180000";
 
 /// Attempts to fall into one window.
 const ATTEMPTS: usize = 20;
-/// Requests at once: on a busy machine, where a node may not trust its memory, as many as wait for one credential.
+/// Concurrent requests: on a busy machine, where a node may not use its cache, as many as may wait for one credential.
 const AT_ONCE: usize = 100;
 
 struct Nodes {
@@ -29,10 +29,10 @@ impl Nodes {
         Self::waiting(PATIENT, failure, per_hour, burst).await
     }
 
-    /// That wait so many milliseconds for Redis.
+    /// Two nodes that wait so many milliseconds for Redis.
     async fn waiting(milliseconds: &str, failure: &str, per_hour: Option<u32>, burst: u32) -> Self {
         let redis = Redis::start();
-        // Not in the last moments of an hour, whose end begins a quota anew.
+        // Not in the last moments of an hour, when a new quota begins.
         while redis.seconds() % 3600 >= 3570 {
             wait::at_least(Duration::from_millis(200)).await;
         }
@@ -55,7 +55,7 @@ impl Nodes {
         format!("Bearer {}", self.one.key(&user, "read").await.1)
     }
 
-    /// The replies to `count` requests at once, by turns at both nodes.
+    /// The replies to `count` concurrent requests, alternating between both nodes.
     async fn ask_at_once(&self, key: &str, count: usize) -> Vec<Reply> {
         let mut tasks = JoinSet::new();
         for n in 0..count {
@@ -66,11 +66,11 @@ impl Nodes {
         tasks.join_all().await
     }
 
-    /// The same of a new key, all within one of Redis's windows of so many seconds, and none too late for a busy machine.
+    /// The same with a new key, all within one Redis window of so many seconds, and none too late on a busy machine.
     async fn ask_within(&self, seconds: i64, count: usize) -> (String, Vec<Reply>) {
         for _ in 0..ATTEMPTS {
             let key = self.key().await;
-            // Both nodes know the key before: what is measured is the counting.
+            // Both nodes cache the key first, so that only the counting is tested.
             for node in [&self.one, &self.two] {
                 node.introspect(key.trim_start_matches("Bearer ")).await.active();
             }
@@ -80,13 +80,13 @@ impl Nodes {
             if self.redis.seconds().div_euclid(seconds) == began && is_shared(&self.one) && is_shared(&self.two) {
                 return (key, replies);
             }
-            // Longer than a node rests that has lost Redis.
+            // Longer than a node pauses after losing Redis.
             wait::at_least(Duration::from_millis(1100)).await;
         }
         panic!("{count} requests never fell into {seconds} s");
     }
 
-    /// Asks until the answer is this one: what happens beside requests takes a moment.
+    /// Repeats a request until this response: background work takes a moment.
     async fn until(&self, key: &str, right: impl Fn(&Reply) -> bool) -> Reply {
         let ask = async || ask(&self.one, &[("authorization", key)]).await;
         wait::until("the answer", async || Some(ask().await).filter(&right)).await
@@ -102,7 +102,7 @@ fn remaining(reply: &Reply) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_share_an_hours_quota_to_the_last_request() {
+async fn nodes_share_the_hourly_quota_exactly() {
     // THREATS: RL3
     let nodes = Nodes::new("local", Some(40), 100_000).await;
     let (_, replies) = nodes.ask_within(3600, AT_ONCE).await;
@@ -121,8 +121,8 @@ async fn nodes_share_an_hours_quota_to_the_last_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_share_a_seconds_burst_to_the_last_request() {
-    // Were each node to count for itself, twice as many would pass: seen even where few come in each second.
+async fn nodes_share_the_burst_exactly() {
+    // If each node counted for itself, twice as many would pass, even if few arrive in each second.
     const BURST: usize = 2;
     let nodes = Nodes::new("local", None, 2).await;
     let key = nodes.key().await;
@@ -135,14 +135,14 @@ async fn nodes_share_a_seconds_burst_to_the_last_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_whose_clock_jumps_neither_gets_a_quota_of_its_own_nor_keeps_anybody_out() {
+async fn clock_jump_of_one_node_neither_adds_quota_nor_blocks() {
     // THREATS: RL3
     let nodes = Nodes::new("local", Some(3), 1000).await;
     nodes.two.advance(7200);
     assert_eq!(statuses(&nodes.ask_within(3600, 10).await.1, 200), 3);
     nodes.one.advance(-7200);
     assert_eq!(statuses(&nodes.ask_within(3600, 10).await.1, 200), 3);
-    // Nor does Redis's own: a window that would last too long, or has ended, begins anew.
+    // Redis's clock cannot break it either: a window that would last too long, or has ended, is replaced.
     for ends in ["1", "4000000000"] {
         let (key, replies) = nodes.ask_within(3600, 10).await;
         assert_eq!(statuses(&replies, 429), 7);
@@ -154,7 +154,7 @@ async fn a_node_whose_clock_jumps_neither_gets_a_quota_of_its_own_nor_keeps_anyb
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_kept_there_is_a_hash_and_expires_by_itself() {
+async fn shared_entries_are_hashes_and_expire() {
     // THREATS: RL1
     let nodes = Nodes::new("local", Some(5), 1000).await;
     let key = nodes.key().await;
@@ -176,7 +176,7 @@ async fn what_is_kept_there_is_a_hash_and_expires_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn guesses_at_one_node_count_at_the_other() {
+async fn guesses_count_on_every_node() {
     let nodes = Nodes::new("refuse", None, 1000).await;
     nodes.one.user("ada@example.com").await;
     let wrong = [("email", "ada@example.com"), ("password", "wrong")];
@@ -190,12 +190,12 @@ async fn guesses_at_one_node_count_at_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_redis_each_node_goes_on_from_where_it_was() {
+async fn nodes_continue_their_counts_without_redis() {
     // THREATS: AK15 RL3
     let mut nodes = Nodes::new("local", Some(10), 1000).await;
     let (key, replies) = nodes.ask_within(3600, 8).await;
     assert_eq!(statuses(&replies, 200), 8);
-    // Redis's clock is not the tests' clock: what was counted there goes on only where both tell the same hour.
+    // Redis's clock is not the tests' clock, so its counts continue only if both are in the same hour.
     for node in [&nodes.one, &nodes.two] {
         node.advance(nodes.redis.seconds() - node.now().seconds());
     }
@@ -206,7 +206,7 @@ async fn without_redis_each_node_goes_on_from_where_it_was() {
     for _ in 0..100 {
         ask(&nodes.one, &[("authorization", &key)]).await.status(429);
     }
-    // Guesses count by then as well.
+    // Guesses are counted by then as well.
     let wrong = [("email", "ada@example.com"), ("password", "wrong")];
     for _ in 0..10 {
         nodes.one.browser().submit("/login", "/login", &wrong).await.status(401);
@@ -217,7 +217,7 @@ async fn without_redis_each_node_goes_on_from_where_it_was() {
 }
 
 #[tokio::test]
-async fn without_redis_requests_are_refused_or_allowed_where_that_is_configured() {
+async fn requests_without_redis_are_refused_or_allowed_as_configured() {
     // THREATS: AK15
     for (failure, status) in [("refuse", 503), ("allow", 200)] {
         let log = Captured::start();
@@ -238,26 +238,26 @@ async fn without_redis_requests_are_refused_or_allowed_where_that_is_configured(
             503 => assert_eq!(introspected.status(503).text("error"), "temporarily_unavailable"),
             _ => assert!(introspected.active().get("rate_limit").is_none()),
         }
-        // No guess is let through, and nobody is kept from signing in.
+        // Guesses are still limited, and users can still sign in.
         nodes.one.user("ada@example.com").await;
         nodes.one.browser().log_in("ada@example.com").await;
         nodes.redis.again();
         nodes.until(&key, |reply| reply.headers.contains_key("x-ratelimit-limit")).await;
         let text = log.text();
-        assert_eq!(text.matches("the shared limits cannot be reached").count(), 1, "{text}");
-        assert_eq!(text.matches("the shared limits are reached again").count(), 1, "{text}");
+        assert_eq!(text.matches("cannot reach the shared limits").count(), 1, "{text}");
+        assert_eq!(text.matches("the shared limits are reachable again").count(), 1, "{text}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_hangs_costs_a_moment_once() {
+async fn hanging_redis_delays_one_request_only() {
     let nodes = Nodes::waiting("2000", "allow", Some(1000), 1000).await;
     let key = nodes.key().await;
     ask(&nodes.one, &[("authorization", &key)]).await.status(200);
     nodes.redis.signal("STOP");
     let asked = async {
         assert_eq!(statuses(&nodes.ask_at_once(&key, AT_ONCE).await, 200), AT_ONCE);
-        // Were each to wait, these would take longer than anything may.
+        // If each request waited, these would exceed any time limit.
         for _ in 0..200 {
             ask(&nodes.one, &[("authorization", &key)]).await.status(200);
         }
@@ -268,7 +268,7 @@ async fn a_redis_that_hangs_costs_a_moment_once() {
 }
 
 #[tokio::test]
-async fn a_redis_that_was_never_there_is_found_when_it_comes() {
+async fn redis_that_starts_later_is_found() {
     let mut redis = Redis::start();
     redis.stop();
     let changes = [("limits.shared", redis.url.as_str()), ("GRANTD_TRUSTED_PROXIES", "10.0.0.0/8")];
@@ -285,7 +285,7 @@ async fn a_redis_that_was_never_there_is_found_when_it_comes() {
 }
 
 #[test]
-fn the_doctor_says_whether_it_is_reached() {
+fn doctor_reports_whether_redis_answers() {
     let mut redis = Redis::start();
     let mut here = Installation::new();
     let says = |here: &Installation, words: &str| {
@@ -300,7 +300,7 @@ fn the_doctor_says_whether_it_is_reached() {
 }
 
 #[tokio::test]
-async fn token_requests_are_counted_by_all_nodes_together_and_invented_clients_take_up_no_memory_there() {
+async fn token_requests_share_counts_and_unknown_clients_use_no_redis_memory() {
     // THREATS: MN3 RL1 CA12
     let redis = Redis::start();
     let changes = [("limits.shared", redis.url.as_str()), ("limits.token_requests_per_client", "4")];
@@ -323,13 +323,13 @@ async fn token_requests_are_counted_by_all_nodes_together_and_invented_clients_t
         }
         let names = redis.ask::<Vec<String>>(&["KEYS", "*"]).len();
         let is_shared = |node: &TestApp| node.app.limiter.is_shared() == Some(true);
-        // Where a node lost Redis meanwhile, or the minute ended, nothing is shown.
+        // If a node lost Redis meanwhile, or the minute ended, the attempt shows nothing.
         if is_shared(&one) && is_shared(&two) && redis.seconds() - began < 60 {
             assert_eq!(statuses, [200, 200, 200, 200, 429, 429]);
             assert_eq!(names, 2, "the client that exists, and the sender of the others");
             return;
         }
-        // Longer than a node rests that has lost Redis.
+        // Longer than a node pauses after losing Redis.
         wait::at_least(Duration::from_millis(1100)).await;
     }
     panic!("the nodes never counted together for a minute");

@@ -1,4 +1,4 @@
-//! Owns what owners are told of their keys' use: counts, last use, what stands out, why a request was refused.
+//! Owns tests of what owners see of their keys' use: counts, last use, unusual use, reasons of refusals.
 
 use grantd::{
     model::{
@@ -25,7 +25,7 @@ async fn ask(app: &TestApp, key: &str, path: &str, peer: &str) -> Reply {
     ask_from(app, super::PROXY, TARGET, &headers).await
 }
 
-/// Status and reason of the refusals behind this answer, as its user reads them.
+/// Status and reason of the refusals of this response, as its user sees them.
 async fn why(app: &TestApp, reply: &Reply, user: &str) -> Vec<(u16, String)> {
     let id = reply.header("x-request-id");
     let found = app.app.denials.of_request(&app.app.store, id, Some(user)).await.expect("found");
@@ -39,7 +39,7 @@ async fn plan(app: &TestApp, per_hour: u32) {
 }
 
 #[tokio::test]
-async fn every_request_is_counted_by_hour_with_how_it_ended() {
+async fn requests_are_counted_by_hour_and_outcome() {
     // THREATS: AK17
     let app = app().await;
     app.route("example-api", "*", "/read", "read", false).await;
@@ -61,7 +61,7 @@ async fn every_request_is_counted_by_hour_with_how_it_ended() {
     let kept = app.app.store.find_key(&id).await.expect("found").expect("a key");
     assert_eq!(kept.last_used_at, Some(app.now()));
     assert_eq!((kept.last_address.as_deref(), kept.last_agent.as_deref()), (Some("192.0.2.7"), Some("tests/1.0")));
-    // What has ended is still asked for, and that is counted too.
+    // Requests with an expired key are counted too.
     assert!(app.app.store.revoke_key(app.now(), Default::default(), id.clone(), None).await.expect("revoked"));
     ask(&app, &key, "/read", "192.0.2.7").await.status(401);
     app.app.background.flush().await.expect("flushed");
@@ -70,7 +70,7 @@ async fn every_request_is_counted_by_hour_with_how_it_ended() {
 }
 
 #[tokio::test]
-async fn what_stands_out_is_said_once() {
+async fn unusual_usage_is_reported_once() {
     let app = app().await;
     let user = app.user("alice@example.com").await;
     let (id, key) = app.key(&user, "read").await;
@@ -85,7 +85,7 @@ async fn what_stands_out_is_said_once() {
         assert_eq!(new, expected, "from {peer}");
     };
     used_from("192.0.2.7", &["key.first_use"]).await;
-    // The same neighborhood is no other place.
+    // The same network is not a new one.
     used_from("192.0.2.200", &[]).await;
     used_from("198.51.100.1", &["key.new_network"]).await;
     used_from("192.0.2.9", &[]).await;
@@ -100,7 +100,7 @@ async fn what_stands_out_is_said_once() {
 }
 
 #[tokio::test]
-async fn a_spike_is_measured_against_the_keys_own_week() {
+async fn spikes_are_relative_to_the_keys_own_week() {
     let app = app().await;
     let user = app.user("alice@example.com").await;
     let (id, _) = app.key(&user, "read").await;
@@ -109,7 +109,7 @@ async fn a_spike_is_measured_against_the_keys_own_week() {
         app.app.store.flush_key_uses(app.now(), vec![of]).await.expect("flushed");
         app.audit().await.iter().filter(|event| *event == "key.spike").count()
     };
-    // A new key has no history to be measured against.
+    // A new key has no history to compare with.
     assert_eq!(use_it(5000).await, 0);
     app.advance(8 * 86_400);
     for _ in 0..4 {
@@ -122,7 +122,7 @@ async fn a_spike_is_measured_against_the_keys_own_week() {
 }
 
 #[tokio::test]
-async fn a_key_for_another_api_is_a_denied_use_at_the_gateway_and_at_introspection() {
+async fn key_for_another_api_counts_as_denied() {
     let app = app().await;
     app.api("Other API", "https://other.example.test", &["other"]).await;
     let user = app.user("alice@example.com").await;
@@ -132,7 +132,7 @@ async fn a_key_for_another_api_is_a_denied_use_at_the_gateway_and_at_introspecti
     at_the_gateway.status(401);
     introspected.inactive();
     for (reply, status) in [(&at_the_gateway, 401), (&introspected, 200)] {
-        assert_eq!(why(&app, reply, &user).await, [(status, "it is for another API".to_owned())]);
+        assert_eq!(why(&app, reply, &user).await, [(status, "the credential is for another API".to_owned())]);
     }
     app.app.background.flush().await.expect("flushed");
     let hours = app.app.store.key_usage(&id, app.now()).await.expect("usage");
@@ -140,7 +140,7 @@ async fn a_key_for_another_api_is_a_denied_use_at_the_gateway_and_at_introspecti
 }
 
 #[tokio::test]
-async fn the_owner_learns_why_and_nobody_else() {
+async fn only_the_owner_sees_the_reason() {
     // THREATS: AK13
     let app = app().await;
     app.route("example-api", "*", "/write", "write", false).await;
@@ -163,9 +163,9 @@ async fn the_owner_learns_why_and_nobody_else() {
     // Before they are written and after: nothing waits for the flush.
     for _ in 0..2 {
         for (reply, status, reason) in [
-            (&scope, 403, "scope write missing"),
-            (&address, 401, "the address is not in the key's list"),
-            (&limited, 429, "over the plan: try again in 3600 s"),
+            (&scope, 403, "missing scope write"),
+            (&address, 401, "the sender's address is not in the key's allowed networks"),
+            (&limited, 429, "over the plan's limit; try again in 3600 s"),
             (&revoked, 401, "revoked 3 h ago"),
             (&expired, 401, "expired 3 h ago"),
         ] {
@@ -182,7 +182,7 @@ async fn the_owner_learns_why_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_request_that_no_rule_allows_is_told_to_the_owner_of_its_credential_alone() {
+async fn requests_no_rule_allows_are_shown_only_to_the_owner() {
     // THREATS: AK13
     let app = app().await;
     app.route("example-api", "*", "/read", "read", false).await;
@@ -192,14 +192,14 @@ async fn a_request_that_no_rule_allows_is_told_to_the_owner_of_its_credential_al
     let (_, others) = app.key(&user, "other").await;
     for (path, status, reason) in [
         ("/nowhere", 403, "no rule of the API allows this request"),
-        ("/read/../x", 400, "The path has more than one reading."),
-        ("/read?api_key=x", 400, "A credential belongs in a header, not in the URL: revoke this one."),
+        ("/read/../x", 400, "The path is ambiguous."),
+        ("/read?api_key=x", 400, "Credentials belong in a header, not in the URL. Revoke this one."),
     ] {
         let reply = ask(&app, &key, path, "192.0.2.7").await;
         reply.status(status);
         assert_eq!(reply.header("x-ratelimit-remaining"), "10000", "told, and not counted");
         assert_eq!(why(&app, &reply, &user).await, [(status, reason.to_owned())]);
-        // Whose credential is no good here learns nothing of the rules.
+        // With an invalid credential, the rules cannot be explored.
         for stranger in ["gd_live_unknown", &others] {
             assert_eq!(ask(&app, stranger, path, "192.0.2.7").await.status(401).text("error"), "invalid_api_key");
         }
@@ -210,7 +210,7 @@ async fn a_request_that_no_rule_allows_is_told_to_the_owner_of_its_credential_al
 }
 
 #[tokio::test]
-async fn without_a_credential_nobody_can_map_the_rules() {
+async fn anonymous_callers_cannot_map_the_rules() {
     // THREATS: FA6
     let app = app().await;
     app.route("example-api", "GET", "/read", "read", false).await;
@@ -226,7 +226,7 @@ async fn without_a_credential_nobody_can_map_the_rules() {
     assert_eq!(nowhere.header("www-authenticate"), there.header("www-authenticate"));
     asked("/public/a").await.status(200);
     asked("/public/../a").await.status(400);
-    // An administrator who is asked about one finds it; the log is not filled with them.
+    // An administrator can look one up; the audit log is not filled with them.
     let found = app.app.denials.of_request(&app.app.store, nowhere.header("x-request-id"), None).await.expect("found");
     assert_eq!(found.iter().map(|record| record.reason.as_str()).collect::<Vec<_>>(), ["no credential was sent"]);
     let before = app.audit().await.len();
@@ -235,7 +235,7 @@ async fn without_a_credential_nobody_can_map_the_rules() {
 }
 
 #[tokio::test]
-async fn the_log_says_why_and_counts_each_refusal_once() {
+async fn refusals_are_logged_and_counted_once() {
     // THREATS: AU1
     let app = app().await;
     app.route("example-api", "*", "/write", "write", false).await;
@@ -262,7 +262,7 @@ async fn the_log_says_why_and_counts_each_refusal_once() {
 }
 
 #[tokio::test]
-async fn a_flood_of_refusals_is_counted_and_not_kept() {
+async fn flood_of_refusals_is_counted_but_not_stored() {
     // THREATS: AU5
     let app = app().await;
     let user = app.user("alice@example.com").await;
@@ -272,7 +272,7 @@ async fn a_flood_of_refusals_is_counted_and_not_kept() {
     let (id, key) = app.key(&user, "read").await;
     assert!(app.app.store.revoke_key(app.now(), Default::default(), id, None).await.expect("revoked"));
     let reply = ask(&app, &key, "/", "192.0.2.7").await;
-    // Nobody's refusals do not crowd out the owner's.
+    // Anonymous refusals do not displace the owner's.
     assert_eq!(why(&app, &reply, &user).await.len(), 1);
     let before = app.audit().await.len();
     app.app.background.flush().await.expect("flushed");
@@ -282,7 +282,7 @@ async fn a_flood_of_refusals_is_counted_and_not_kept() {
 }
 
 #[tokio::test]
-async fn the_owner_of_a_refused_key_reads_the_request_what_it_needed_and_what_to_do() {
+async fn owner_sees_request_required_scope_and_advice() {
     let app = app().await;
     app.route("example-api", "GET", "/v1/berths", "read", false).await;
     app.route("example-api", "*", "/v1/docks", "write", false).await;
@@ -291,7 +291,7 @@ async fn the_owner_of_a_refused_key_reads_the_request_what_it_needed_and_what_to
     let browser = app.browser();
     browser.log_in("alice@example.com").await;
     let empty = browser.get("/settings/denied").await.body;
-    assert!(empty.contains("None that are remembered"), "{empty}");
+    assert!(empty.contains("None recently"), "{empty}");
     let refused = ask(&app, &key, "/v1/docks?api=1&who=alice", "192.0.2.7").await;
     refused.status(403);
     ask(&app, &key, "/v1/elsewhere", "192.0.2.7").await.status(403);
@@ -302,17 +302,17 @@ async fn the_owner_of_a_refused_key_reads_the_request_what_it_needed_and_what_to
     app.user("eve@example.com").await;
     let eve = app.browser();
     eve.log_in("eve@example.com").await;
-    let scope = "This key has read. GET /v1/docks needs write. Create a key with it.";
-    let route = "GET /v1/elsewhere is not part of what this API allows. Check the method and the path.";
+    let scope = "This key has read. GET /v1/docks needs write. Create a key with this permission.";
+    let route = "GET /v1/elsewhere is not allowed by this API. Check the method and the path.";
     // Before they are written and after.
     for _ in 0..2 {
         let all = browser.get("/settings/denied").await.body;
         assert!(all.contains(scope) && all.contains(route) && !all.contains("who=alice"), "{all}");
         let one = browser.get(&format!("/settings/denied?request_id={}", refused.header("x-request-id"))).await.body;
         assert!(one.contains(scope) && !one.contains(route), "{one}");
-        // A caller from outside the key's networks hears that the key is invalid; its owner reads which address to use.
+        // A caller outside the key's networks sees an invalid key; the owner sees which address was used.
         let one = browser.get(&format!("/settings/denied?request_id={}", elsewhere.header("x-request-id"))).await.body;
-        assert!(one.contains("Send it from an address on the key") && one.contains("192.0.2.7"), "{one}");
+        assert!(one.contains("Send it from an allowed network") && one.contains("192.0.2.7"), "{one}");
         assert!(!eve.get("/settings/denied").await.body.contains("/v1/docks"), "nobody else's");
         app.app.background.flush().await.expect("flushed");
     }

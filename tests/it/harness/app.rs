@@ -55,17 +55,17 @@ pub const ISSUER: &str = "https://auth.example.test";
 pub const API: &str = "https://api.example.test";
 pub const CALLBACK: &str = "https://app.example.test/cb";
 pub const PASSWORD: &str = "correct horse battery";
-/// When every test begins: 2026-11-21T00:00:00Z.
+/// The start time of every test: 2026-11-21T00:00:00Z.
 pub const START: Timestamp = Timestamp(1_795_219_200_000);
 
-/// No answer is given up because the machine is slow.
+/// Timeouts that a slow machine cannot reach.
 const PATIENT_LIMITS: [(&str, &str); 3] = [
     ("limits.request_seconds", PATIENT),
     ("limits.database_seconds", PATIENT),
     ("limits.shared_milliseconds", "180000"),
 ];
 
-/// A client with what it needs to prove itself.
+/// A client and its credentials.
 #[derive(Clone, Debug)]
 pub struct OAuthClient {
     pub id: String,
@@ -95,12 +95,12 @@ impl TestApp {
         Self::with(&[]).await
     }
 
-    /// With some configuration changed: by key, or by variable where the name begins with `GRANTD_`.
+    /// With changed settings: by key, or by variable if the name begins with `GRANTD_`.
     pub async fn with(changes: &[(&str, &str)]) -> Self {
         Self::configured(changes, |_| ()).await
     }
 
-    /// With the configuration changed after it was read: lists, which have no text.
+    /// With the configuration changed after it was read, for lists, which have no text form.
     pub async fn configured(changes: &[(&str, &str)], change: impl FnOnce(&mut Config)) -> Self {
         let (variables, overrides): (Vec<_>, Vec<_>) =
             changes.iter().partition(|(name, _)| name.starts_with("GRANTD_"));
@@ -118,7 +118,7 @@ impl TestApp {
         Self { router: router(Arc::clone(&app)), app, api, database, master, _stop: stop }
     }
 
-    /// Another node on the same database, with a clock of its own.
+    /// Another node on the same database, with its own clock.
     pub async fn beside(&self) -> Self {
         let (app, stop) = start(self.app.config.clone(), self.master.clone(), self.now()).await;
         let database = self.database.same();
@@ -143,7 +143,7 @@ impl TestApp {
         make_api(&self.app, name, identifier, scopes).await
     }
 
-    /// A rule for the gateway, behind the others of the API with this slug.
+    /// A gateway rule, after the others of the API with this slug.
     pub async fn route(&self, slug: &str, method: &str, pattern: &str, scopes: &str, public: bool) {
         let api = self.app.catalog.current().by_slug(slug).expect("an API").id.clone();
         let scopes = Scopes::parse(scopes).expect("scopes");
@@ -179,7 +179,7 @@ impl TestApp {
         self.client(ClientType::Public, |_| ()).await
     }
 
-    /// A client, changed before it is kept.
+    /// A client, changed before it is stored.
     pub async fn client(&self, kind: ClientType, change: impl FnOnce(&mut Client)) -> OAuthClient {
         let (shown, kept) = new_secret(self.now());
         let mut client = Client::new(self.now(), "Test app".to_owned(), kind);
@@ -200,7 +200,7 @@ impl TestApp {
         self.key_with(user_id, scopes, |_| ()).await
     }
 
-    /// An API key, changed before it is made.
+    /// An API key, changed before it is created.
     pub async fn key_with(&self, user_id: &str, scopes: &str, change: impl FnOnce(&mut NewKey)) -> (String, String) {
         let mut new = NewKey::of(user_id, "Test key", Scopes::parse(scopes).expect("scopes"));
         change(&mut new);
@@ -210,7 +210,7 @@ impl TestApp {
         (id, secret.expose().to_owned())
     }
 
-    /// Sends a request from a peer address of its own.
+    /// Sends a request from its own peer address.
     pub async fn send_from(&self, peer: &str, mut request: Request<Body>) -> Reply {
         let peer: IpAddr = peer.parse().expect("an address");
         request.extensions_mut().insert(ConnectInfo(SocketAddr::new(peer, 4711)));
@@ -232,7 +232,7 @@ impl TestApp {
         self.send(request.body(Body::empty()).expect("a request")).await
     }
 
-    /// POST of a form without any authentication beside what the form says.
+    /// POST of a form without other authentication.
     pub async fn post(&self, path: &str, form: &[(&str, &str)]) -> Reply {
         self.send(form_request(path, form).body(encode(form)).expect("a request")).await
     }
@@ -251,7 +251,7 @@ impl TestApp {
         self.send(request.body(encode(&form)).expect("a request")).await
     }
 
-    /// The answer of the introspection endpoint to the API's resource server.
+    /// The introspection response to the API's resource server.
     pub async fn introspect(&self, token: &str) -> Reply {
         self.post_as(&self.api, "/oauth/introspect", &[("token", token)]).await
     }
@@ -281,7 +281,7 @@ fn form_request(path: &str, _: &[(&str, &str)]) -> axum::http::request::Builder 
     Request::builder().method(Method::POST).uri(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
 }
 
-/// A form as its body.
+/// The encoded form.
 pub fn encode(form: &[(&str, &str)]) -> Body {
     Body::from(form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish())
 }

@@ -1,4 +1,4 @@
-//! Owns a browser: cookies, forms, redirects within the server. Runs no script and draws nothing; `chromium` does.
+//! Owns a browser: cookies, forms, redirects within the server. It has no scripts or rendering; `chromium` does.
 
 use std::{collections::BTreeMap, sync::Mutex};
 
@@ -19,7 +19,7 @@ const HOPS_MAX: usize = 10;
 pub struct Browser<'a> {
     pub app: &'a TestApp,
     pub cookies: Mutex<BTreeMap<String, String>>,
-    /// Where it connects from.
+    /// Its address.
     pub address: String,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Browser<'a> {
         self.send(request.body(Body::empty()).expect("a request")).await
     }
 
-    /// POST of exactly this form, as a page of ours would send it.
+    /// POST of exactly this form, as one of grantd's pages would send it.
     pub async fn post(&self, target: &str, form: &[(&str, &str)]) -> Reply {
         let request = self
             .with_cookies(Request::post(strip(target)))
@@ -53,7 +53,7 @@ impl<'a> Browser<'a> {
         self.post(action, &form).await
     }
 
-    /// Follows redirects within the server until a page, or a redirect that leaves it.
+    /// Follows redirects within the server until a page, or a redirect to another site.
     pub async fn follow(&self, mut reply: Reply) -> Reply {
         for _ in 0..HOPS_MAX {
             if reply.status.as_u16() != 303

@@ -1,4 +1,4 @@
-//! Owns the callback of an app that runs on the user's own computer: a real socket to which a browser is sent back.
+//! Owns the callback of an app on the user's own computer: a real socket to which a browser is redirected.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ const PAGE: &str =
 /// A running callback; it ends with the test.
 pub struct Callback {
     pub uri: String,
-    /// Sends the browser on to `uri`, at another origin.
+    /// Redirects the browser to `uri`, at another origin.
     pub onward: String,
     came: mpsc::UnboundedReceiver<Vec<(String, String)>>,
 }
@@ -32,7 +32,7 @@ impl Callback {
         let onward = format!("http://localhost:{port}/onward");
         let page = get(async move |uri: Uri| {
             let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-            // The test may be over.
+            // The test may have ended.
             let _ = send.send(query);
             Html(PAGE)
         });
@@ -43,7 +43,7 @@ impl Callback {
         Self { uri, onward, came }
     }
 
-    /// What the next visit brought, each parameter once.
+    /// The parameters of the next visit, each once.
     pub async fn visit(&mut self) -> BTreeMap<String, String> {
         let came = wait::in_time("a visit", self.came.recv()).await.expect("the app runs");
         let params: BTreeMap<String, String> = came.iter().cloned().collect();

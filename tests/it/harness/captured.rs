@@ -1,4 +1,5 @@
-//! Owns the log lines of a test: everything the server would write, at every level. Holds for one thread, as a test is.
+//! Owns the log lines of a test: everything the server would write, at every level. It captures one thread, that of a
+//! test.
 
 use std::{
     io::{self, Write},
@@ -12,8 +13,8 @@ use tracing::{
 };
 use tracing_subscriber::{fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// Where there is but one subscriber, a line's first thread decides for all of them whether it is ever written, and that
-/// may be another test's, which has none. Where there are two, every thread is asked.
+/// With only one subscriber, a line's first thread decides for all threads whether it is ever written, and that
+/// may be another test's, which has none. With two subscribers, every thread is asked.
 static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
 
 /// Captures until it is dropped.
@@ -23,7 +24,7 @@ pub struct Captured {
 }
 
 impl Captured {
-    /// In the shape of `telemetry::start_log`, but for the writer.
+    /// In the format of `telemetry::start_log`, with another writer.
     pub fn start() -> Self {
         LazyLock::force(&SECOND);
         let text = Sink::default();

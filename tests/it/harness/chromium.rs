@@ -1,5 +1,5 @@
-//! Owns a window of Chromium: opening it at a size, what a person does in it, and what must hold on every page it shows.
-//! Waits are for something, and bounded. `browser` is the one that draws nothing.
+//! Owns a Chromium window: opening it at a size, what a person does in it, and what must hold on every page.
+//! Waits are for something, and bounded. `browser` is the one without rendering.
 
 use std::{env, fs, sync::LazyLock};
 
@@ -19,7 +19,7 @@ const FLAGS: [&str; 8] = [
     "--disable-component-update",
     "--disable-sync",
 ];
-/// Says what is wrong with a page for somebody who cannot see it, or has a small screen.
+/// Reports accessibility and layout problems of a page.
 const CHECK: &str = include_str!("check_page.js");
 
 /// The accessibility checker, which tests/run installs.
@@ -34,14 +34,14 @@ const AXE_RUN: &str = "\
         found => done(found.violations.map(v => `${v.id}: ${v.help}: ${v.nodes.map(n => n.html).join(' ')}`)), \
         error => done([String(error)]));";
 
-/// What somebody looks at.
+/// The size of the window and its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Screen {
     Desktop,
     Phone,
 }
 
-/// A window with a profile of its own.
+/// A window with its own profile.
 pub struct Window {
     pub screen: Screen,
     scripts: bool,
@@ -65,7 +65,7 @@ impl Window {
         Self::with(screen, true).await
     }
 
-    /// In a browser that runs no scripts of pages; those of the test still run.
+    /// A browser without page scripts; those of the test still run.
     pub async fn without_scripts(screen: Screen) -> Self {
         Self::with(screen, false).await
     }
@@ -74,14 +74,14 @@ impl Window {
         let profile = TempDir::new().expect("a directory");
         let capabilities = capabilities(screen, scripts, &profile).expect("capabilities");
         let server = env::var("GRANTD_TEST_WEBDRIVER").expect("set by tests/run");
-        // A window that is dropped is ended from another thread, where connections of this one would stand still.
+        // A dropped window is closed from another thread, since connections of this one would not progress.
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE).build();
         let http = http.expect("a client");
         let driver = WebDriver::builder(server, capabilities).client(http).await.expect("a session");
         Self { screen, scripts, driver, _profile: profile }
     }
 
-    /// Ends the window; one that is only dropped, as by a failing test, is ended too.
+    /// Closes the window. A dropped one, as in a failing test, is closed too.
     pub async fn close(self) {
         self.driver.quit().await.expect("an end");
     }
@@ -102,7 +102,7 @@ impl Window {
         self.driver.current_url().await.expect("an address").into()
     }
 
-    /// Waits until the page with this heading is shown whole, and checks it.
+    /// Waits until the page with this heading is fully shown, and checks it.
     pub async fn page(&self, heading: &str) {
         let script = "return document.readyState === 'complete' ? document.querySelector('h1')?.innerText : null";
         self.until(&format!("the page {heading:?}"), async || {
@@ -112,7 +112,7 @@ impl Window {
         self.check().await;
     }
 
-    /// Waits until the window is at this address, whoever answers there, and whatever is added to it.
+    /// Waits until the window is at this address, whatever follows it.
     pub async fn arrive(&self, address: &str) {
         self.until(address, async || {
             Ok(self.driver.current_url().await.ok().filter(|at| at.as_str().starts_with(address)))
@@ -120,7 +120,7 @@ impl Window {
         .await;
     }
 
-    /// Waits until the page says this.
+    /// Waits until the page shows this text.
     pub async fn see(&self, words: &str) {
         self.until(&format!("{words:?}"), async || {
             Ok(plain(&self.script("return document.body?.innerText", vec![]).await?).filter(|all| all.contains(words)))
@@ -128,27 +128,27 @@ impl Window {
         .await;
     }
 
-    /// Waits until nothing that this selector finds is seen any more.
+    /// Waits until no element of this selector is visible.
     pub async fn gone(&self, css: &str) {
         self.until(&format!("no {css}"), async || Ok((self.shown(css).await == 0).then_some(()))).await;
     }
 
-    /// Everything the page says.
+    /// The visible text of the page.
     pub async fn words(&self) -> String {
         self.text("body").await
     }
 
-    /// The source of the page, with what cannot be seen.
+    /// The source of the page, including hidden parts.
     pub async fn source(&self) -> String {
         self.driver.source().await.expect("a source")
     }
 
-    /// The visible text of the first element that this selector finds, waited for.
+    /// The visible text of the first element of this selector, waited for.
     pub async fn text(&self, css: &str) -> String {
         self.ask(css, "innerText").await
     }
 
-    /// What is in a field.
+    /// The value of a field.
     pub async fn value(&self, css: &str) -> String {
         self.ask(css, "value").await
     }
@@ -158,14 +158,14 @@ impl Window {
         self.until(css, async || Ok(plain(&self.script(script, vec![json!(css), json!(property)]).await?))).await
     }
 
-    /// How many elements a person sees that this selector finds.
+    /// The number of visible elements of this selector.
     pub async fn shown(&self, css: &str) -> usize {
         let script = "return [...document.querySelectorAll(arguments[0])].filter(e => e.checkVisibility()).length";
         let count = self.script(script, vec![json!(css)]).await.expect("an answer");
         count.as_u64().and_then(|count| usize::try_from(count).ok()).expect("a count")
     }
 
-    /// The element that has the focus: its id, or what it says.
+    /// The focused element: its id, or its text.
     pub async fn focused(&self) -> String {
         let script = "const at = document.activeElement; return at.id || at.innerText || at.getAttribute('aria-label')";
         plain(&self.script(script, vec![]).await.expect("an answer")).unwrap_or_default()
@@ -176,7 +176,7 @@ impl Window {
         Ok(self.driver.execute(script, arguments).await?.json().clone())
     }
 
-    /// Types into a field in place of what is there.
+    /// Types into a field, replacing its value.
     pub async fn fill(&self, css: &str, text: &str) {
         self.until(css, async || {
             let field = self.driver.find(By::Css(css)).await?;
@@ -187,12 +187,12 @@ impl Window {
         .await;
     }
 
-    /// Clicks the first element that this selector finds, or taps it.
+    /// Clicks or taps the first element of this selector.
     pub async fn click(&self, css: &str) {
         self.until(css, async || self.hit(By::Css(css)).await.map(Some)).await;
     }
 
-    /// Presses the button, or follows the link, that says this.
+    /// Presses the button, or follows the link, with this text.
     pub async fn press(&self, label: &str) {
         let path = format!("//*[self::button or self::a][normalize-space()='{label}']");
         self.until(label, async || self.hit(By::XPath(&path)).await.map(Some)).await;
@@ -203,7 +203,7 @@ impl Window {
         if self.scripts {
             return element.click().await;
         }
-        // chromedriver waits for a timer after each click, and timers of a page without scripts never end.
+        // chromedriver waits for a timer after each click, and timers never fire on a page without scripts.
         element.send_keys(Key::Enter).await
     }
 
@@ -221,7 +221,7 @@ impl Window {
         self.driver.get_named_cookie(name).await.expect("a cookie")
     }
 
-    /// Shows pages in few colors, which are the reader's own, as Windows does in high contrast.
+    /// Forces the reader's own few colors, as high contrast in Windows does.
     pub async fn high_contrast(&self) {
         let server = env::var("GRANTD_TEST_WEBDRIVER").expect("set by tests/run");
         let command = format!("{server}/session/{}/goog/cdp/execute", self.driver.session_id());
@@ -232,22 +232,22 @@ impl Window {
         answer.and_then(reqwest::Response::error_for_status).expect("other colors");
     }
 
-    /// What must hold on every page: anybody can use it, it fits the screen, and Chromium had nothing to complain of, as it
-    /// has where a page breaks its own content security policy.
+    /// Checks that hold on every page: it is accessible and fits the screen, and Chromium logged no errors, such as
+    /// violations of the content security policy.
     async fn check(&self) {
         let wrong = [self.problems().await, self.inaccessible().await, self.complaints().await].concat();
         assert!(wrong.is_empty(), "{wrong:?} {}", self.scene().await);
     }
 
-    /// What is wrong with the page that is shown.
+    /// The problems of the current page.
     pub async fn problems(&self) -> Vec<String> {
         let found = self.script(CHECK, vec![json!(self.screen.size().0)]).await.expect("an answer");
         serde_json::from_value(found).expect("words")
     }
 
-    /// What axe finds: every default rule, and that what one sees of a control is what one may say to it (WCAG 2.5.3).
+    /// Problems that axe finds: every default rule, and that labels match the visible text (WCAG 2.5.3).
     async fn inaccessible(&self) -> Vec<String> {
-        // axe waits for timers, which stand still where pages may run no scripts.
+        // axe waits for timers, which do not fire on pages without scripts.
         if !self.scripts {
             return Vec::new();
         }
@@ -255,9 +255,9 @@ impl Window {
         serde_json::from_value(found.json().clone()).expect("words")
     }
 
-    /// What Chromium wrote to its console since it was last asked.
+    /// What Chromium wrote to its console since the last call.
     pub async fn complaints(&self) -> Vec<String> {
-        // That the page itself is an error is no surprise: the test asked for it.
+        // An error page is expected: the test requested it.
         let asked_for = format!("{} - Failed to load resource: the server responded", self.url().await);
         let log = self.driver.browser_log().await.expect("a log").into_iter();
         let serious = log.filter(|entry| ["SEVERE", "WARNING"].contains(&entry.level.as_str()));
@@ -265,7 +265,7 @@ impl Window {
     }
 
     async fn until<T>(&self, what: &str, probe: impl AsyncFn() -> WebDriverResult<Option<T>>) -> T {
-        // While a page is on its way, elements vanish and scripts have no document.
+        // While a page loads, elements vanish and scripts have no document.
         let found = wait::try_until(async || probe().await.ok().flatten()).await;
         match found {
             Some(found) => found,
@@ -273,7 +273,7 @@ impl Window {
         }
     }
 
-    /// What somebody who debugs a test wants to see.
+    /// Output for debugging a test.
     async fn scene(&self) -> String {
         let words = self.script("return document.body?.innerText", vec![]).await.ok();
         format!("on the {:?} at {}: {}", self.screen, self.url().await, words.unwrap_or_default())
@@ -292,7 +292,7 @@ fn capabilities(screen: Screen, scripts: bool, profile: &TempDir) -> WebDriverRe
     capabilities.add_arg(&format!("--user-data-dir={}", profile.path().display()))?;
     capabilities.add_arg(&format!("--window-size={width},{height}"))?;
     if screen == Screen::Phone {
-        // A window cannot be this narrow; a phone can, and its pages are laid out otherwise too.
+        // A desktop window cannot be this narrow; a phone can, and its pages are laid out differently too.
         let metrics = json!({ "width": width, "height": height, "pixelRatio": 2, "touch": true, "mobile": true });
         capabilities.add_experimental_option("mobileEmulation", json!({ "deviceMetrics": metrics }))?;
     }
@@ -304,7 +304,7 @@ fn capabilities(screen: Screen, scripts: bool, profile: &TempDir) -> WebDriverRe
     Ok(capabilities)
 }
 
-/// Text as people read it: spaces and line ends are one.
+/// Text with runs of white space as one space.
 fn plain(text: &Value) -> Option<String> {
     text.as_str().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
 }

@@ -1,5 +1,5 @@
-//! Owns a database per test: an SQLite file in a directory of its own, or with GRANTD_TEST_POSTGRES (the URL of a server,
-//! set by tests/run) a PostgreSQL database of its own. Does not delete databases; the throwaway server goes as a whole.
+//! Owns a database per test: an SQLite file in its own directory, or with GRANTD_TEST_POSTGRES (the URL of a server,
+//! set by tests/run) a PostgreSQL database. Databases are not deleted; the throwaway server is removed as a whole.
 
 use std::env;
 
@@ -15,12 +15,12 @@ use super::wait::PATIENCE;
 #[derive(Debug)]
 pub struct Database {
     pub url: String,
-    /// Where files of the test may go; removed with it.
+    /// A directory for the test's files; removed with it.
     pub dir: TempDir,
 }
 
 impl Database {
-    /// Of the engine this run is for.
+    /// Of the engine of this run.
     pub async fn new() -> Self {
         match env::var("GRANTD_TEST_POSTGRES") {
             Ok(server) => Self { url: postgres(&server).await, dir: TempDir::new().expect("a directory") },
@@ -28,13 +28,13 @@ impl Database {
         }
     }
 
-    /// An SQLite file, whatever this run is for.
+    /// An SQLite file, whatever the engine of this run.
     pub fn sqlite() -> Self {
         let dir = TempDir::new().expect("a directory");
         Self { url: format!("sqlite:{}", dir.path().join("grantd.db").display()), dir }
     }
 
-    /// On the PostgreSQL server of tests/run, whatever this run is for.
+    /// On the PostgreSQL server of tests/run, whatever the engine of this run.
     #[cfg(feature = "services")]
     pub async fn postgres() -> Self {
         let server = env::var("GRANTD_TEST_POSTGRES_SERVER").expect("set by tests/run");
@@ -52,7 +52,7 @@ impl Database {
     }
 }
 
-/// A database, opened beside whatever else uses it, by one whom no machine is too slow for.
+/// A database, opened next to other users of it, with timeouts that no machine reaches.
 ///
 /// # Errors
 /// As [`Store::open`].

@@ -1,5 +1,5 @@
-//! Owns following a document as its reader does: its snippets are taken out of its text, host and key replaced, and run.
-//! Copies of the documents stand in `tests/it/seeds`.
+//! Owns following a document as its reader does: its snippets are extracted, host and key replaced, and run.
+//! Copies of the documents are in `tests/it/seeds`.
 
 use std::{
     env, fs,
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 pub struct Document(pub &'static str);
 
 impl Document {
-    /// Its snippets in this language, in its order.
+    /// Its snippets in this language, in order.
     pub fn snippets(&self, language: &str) -> Vec<String> {
         let mut found = Vec::new();
         let mut lines = self.0.lines();
@@ -31,7 +31,7 @@ impl Document {
         found
     }
 
-    /// The one snippet in this language that has these words.
+    /// The one snippet in this language that contains these words.
     #[track_caller]
     pub fn snippet(&self, language: &str, words: &str) -> String {
         let found: Vec<String> = self.snippets(language).into_iter().filter(|text| text.contains(words)).collect();
@@ -39,13 +39,13 @@ impl Document {
         found.into_iter().next().unwrap_or_default()
     }
 
-    /// The one JSON body it shows that has these words.
+    /// The one JSON body that contains these words.
     #[track_caller]
     pub fn shown(&self, words: &str) -> Value {
         serde_json::from_str(&self.snippet("json", words)).expect("JSON")
     }
 
-    /// Its one line that begins so.
+    /// The one line that begins with this.
     #[track_caller]
     pub fn line(&self, start: &str) -> &'static str {
         let found: Vec<&str> = self.0.lines().filter(|line| line.starts_with(start)).collect();
@@ -53,7 +53,7 @@ impl Document {
         found[0]
     }
 
-    /// The cell beside this one in a table of two columns.
+    /// The cell next to this one in a table of two columns.
     #[track_caller]
     pub fn cell(&self, beside: &str) -> &'static str {
         let row = self.line(&format!("| {beside} |"));
@@ -61,7 +61,7 @@ impl Document {
     }
 }
 
-/// Somebody who runs what a document says.
+/// Runs what a document shows.
 pub struct Reader {
     dir: TempDir,
 }
@@ -71,11 +71,11 @@ impl Reader {
         Self { dir: TempDir::new().expect("a directory") }
     }
 
-    /// Writes a program and runs it with this variable in its environment; what it prints, on either stream.
+    /// Writes a program and runs it with this variable in its environment; returns its output on both streams.
     pub fn run(&self, command: &[&str], file: &str, program: &str, variable: (&str, &str)) -> String {
         let path = self.dir.path().join(file);
         fs::write(&path, program).expect("written");
-        // curl reads it as if its options stood in the snippet: no progress meter, and the status after each body.
+        // curl options as if they were in the snippet: no progress meter, and the status after each body.
         fs::write(self.dir.path().join(".curlrc"), "silent\nwrite-out = \" %{http_code}\\n\"\n").expect("written");
         let ran = Command::new(command[0])
             .args(&command[1..])
@@ -107,7 +107,7 @@ impl Reader {
     }
 }
 
-/// Where node finds axios: what tests/run installed, else a stand-in of ours.
+/// Where node finds axios: installed by tests/run, or else the stand-in in this repository.
 fn node_modules() -> PathBuf {
     match env::var_os("GRANTD_TEST_NODE_MODULES") {
         Some(installed) => installed.into(),

@@ -1,11 +1,11 @@
-//! Owns the flows: authorize, consent, exchange, refresh, as clients and people walk them.
+//! Owns the flows: authorize, consent, exchange, refresh, as clients and people go through them.
 
 use super::{Browser, OAuthClient, Reply, TestApp, app::CALLBACK};
 
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// The query of a right authorization request; `change` replaces, adds, or with an empty value removes parameters.
+/// The query of a valid authorization request; `change` replaces, adds, or with an empty value removes parameters.
 pub fn authorize_url(client: &OAuthClient, change: &[(&str, &str)]) -> String {
     let mut params = vec![
         ("response_type", "code"),
@@ -26,7 +26,7 @@ pub fn authorize_url(client: &OAuthClient, change: &[(&str, &str)]) -> String {
     format!("/oauth/authorize?{query}")
 }
 
-/// Walks from the authorization request to the redirect that leaves the server; allows on the consent page if it is shown.
+/// From the authorization request to the redirect to the client; allows access if the consent page is shown.
 pub async fn authorize(browser: &Browser<'_>, client: &OAuthClient, change: &[(&str, &str)]) -> Reply {
     let reply = browser.follow(browser.get(&authorize_url(client, change)).await).await;
     if reply.status.as_u16() == 200 && reply.body.contains("name=\"decision\"") {
@@ -36,7 +36,7 @@ pub async fn authorize(browser: &Browser<'_>, client: &OAuthClient, change: &[(&
     }
 }
 
-/// Answers the consent page that is shown.
+/// Answers the consent page.
 pub async fn decide(browser: &Browser<'_>, page: &Reply, decision: &str) -> Reply {
     let (csrf, interaction) = (page.input("csrf"), page.input("interaction"));
     let seen = page.input("seen");
@@ -44,7 +44,7 @@ pub async fn decide(browser: &Browser<'_>, page: &Reply, decision: &str) -> Repl
     browser.follow(browser.post("/consent", &form).await).await
 }
 
-/// A code for this client, of the browser's user.
+/// A code for this client and the browser's user.
 pub async fn code(browser: &Browser<'_>, client: &OAuthClient) -> String {
     let reply = authorize(browser, client, &[]).await;
     reply.redirect_param("code").unwrap_or_else(|| panic!("no code: {}", reply.location()))
@@ -55,7 +55,7 @@ pub async fn exchange(app: &TestApp, client: &OAuthClient, code: &str) -> Reply 
     exchange_for(app, client, code, "").await
 }
 
-/// Exchanges a code for a token for this API; with an empty one, `resource` is not sent.
+/// Exchanges a code for a token for this API; if it is empty, `resource` is not sent.
 pub async fn exchange_for(app: &TestApp, client: &OAuthClient, code: &str, resource: &str) -> Reply {
     let mut form = vec![
         ("grant_type", "authorization_code"),
@@ -68,7 +68,7 @@ pub async fn exchange_for(app: &TestApp, client: &OAuthClient, code: &str, resou
     app.post_as(client, "/oauth/token", &form).await
 }
 
-/// Refreshes.
+/// Refreshes a token.
 pub async fn refresh(app: &TestApp, client: &OAuthClient, refresh_token: &str) -> Reply {
     app.post_as(client, "/oauth/token", &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
 }

@@ -1,4 +1,4 @@
-//! Owns an API behind a real proxy that asks a real grantd: starting the three, and sending bytes that no client would.
+//! Owns an API behind a real proxy with a real grantd: starting the three, and sending bytes that no client would.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::{
@@ -26,12 +26,12 @@ pub struct Front {
     pub here: Installation,
     pub user: String,
     pub key_id: String,
-    /// May read.
+    /// The key of a user with read access.
     pub key: String,
 }
 
 impl Front {
-    /// With rules: reading and writing users, a public part, a part for those who may write; and a small plan.
+    /// With rules: reading and writing users, a public part, a part for writers; and a small plan.
     pub async fn new(kind: Kind) -> Self {
         Self::with(kind, "bearer", |here| {
             here.json(&["plan", "set", "small", "--per-hour", "2", "--burst", "50"]);
@@ -49,11 +49,11 @@ impl Front {
         .await
     }
 
-    /// With an API of this profile, arranged before the server starts.
+    /// With an API of this profile, and with setup before the server starts.
     pub async fn with(kind: Kind, profile: &str, arrange: impl FnOnce(&Installation)) -> Self {
         let mut here = Installation::new();
         here.set("GRANTD_TRUSTED_PROXIES", "127.0.0.1/32");
-        // People reach grantd's pages where they reach the API.
+        // grantd's pages are at the API's address.
         let port = free_port();
         here.set("GRANTD_ISSUER", format!("http://127.0.0.1:{port}"));
         let scopes = ["--scope", "read=May read", "--scope", "write=May write"];
@@ -68,7 +68,7 @@ impl Front {
         Self { kind, proxy, grantd, upstream, here, user, key_id, key }
     }
 
-    /// Asks through the proxy, as a client library does.
+    /// Sends a request through the proxy with a client library.
     pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let method = method.parse().expect("a method");
         let request = self.grantd.http.request(method, format!("{}{path}", self.proxy.base)).body(body.to_owned());
@@ -76,19 +76,19 @@ impl Front {
         self.grantd.send(request).await.expect("a reply")
     }
 
-    /// Sends a request without a body, its head as it stands here, and reads the answer to its end.
+    /// Sends a request without a body and with exactly this head, and reads the whole response.
     pub async fn raw(&self, line: &str, headers: &[(&str, &str)]) -> Reply {
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let close = if headers.to_lowercase().contains("connection:") { "" } else { "Connection: close\r\n" };
         self.bytes(format!("{line} HTTP/1.1\r\nHost: api.example.com\r\n{close}{headers}\r\n").as_bytes()).await
     }
 
-    /// Sends these bytes; an answer without a head is status 100.
+    /// Sends these bytes; a response without a head has status 100.
     pub async fn bytes(&self, sent: &[u8]) -> Reply {
         let mut stream = TcpStream::connect(("127.0.0.1", self.proxy.port)).await.expect("a connection");
         stream.write_all(sent).await.expect("sent");
         let mut got = Vec::new();
-        // A proxy may cut the line on nonsense.
+        // A proxy may close the connection on malformed input.
         drop(wait::in_time("an answer", stream.read_to_end(&mut got)).await);
         parse(&String::from_utf8_lossy(&got))
     }
@@ -102,7 +102,7 @@ impl Front {
         self.raw(&format!("GET {path}"), &[("Authorization", &format!("Bearer {key}"))]).await
     }
 
-    /// A change made by the command line is noticed soon: the first reply that is `status`.
+    /// A change by the command line is seen soon: the first reply that is `status`.
     pub async fn until(&self, status: u16, path: &str, key: &str) -> Reply {
         wait::until(status, async || Some(self.get_as(path, key).await).filter(|reply| reply.status == status)).await
     }

@@ -1,4 +1,4 @@
-//! Owns a mail server of the test's own, on loopback. Delivers nothing: it hands over what it was told.
+//! Owns a test's own mail server on loopback. It delivers nothing and hands over what it received.
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -8,7 +8,7 @@ use tokio::{
 
 use super::wait;
 
-/// A mail server that takes one mail after another and hands over what it was told.
+/// A mail server that receives one mail after another.
 pub async fn server() -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("smtp://{}", listener.local_addr().expect("an address"));
@@ -45,7 +45,7 @@ pub async fn server() -> (String, mpsc::Receiver<String>) {
     (url, mails)
 }
 
-/// The next mail, its long lines whole again (RFC 2045 §6.7).
+/// The next mail, with its long lines joined (RFC 2045 §6.7).
 pub async fn next(mails: &mut mpsc::Receiver<String>) -> String {
     wait::in_time("a mail", mails.recv()).await.expect("a mail").replace("=\n", "")
 }

@@ -1,5 +1,5 @@
-//! Owns what tests stand on: a server in process, the people and programs that use it, the flows they walk; and the real
-//! binary, for what only a process can show.
+//! Owns what tests use: a server in process, the people and programs that use it, their flows; and the real
+//! binary, for tests that need a process.
 
 pub mod app;
 pub mod browser;

@@ -1,4 +1,4 @@
-//! Owns rows that tests make through the store itself, where pages would be too slow. Everything else goes by HTTP.
+//! Owns rows that tests create in the store directly, because pages would be too slow. Everything else uses HTTP.
 
 use grantd::{
     engine::grant_token::GrantTokens,
@@ -14,7 +14,7 @@ use grantd::{
 
 use super::{app::CALLBACK, flow::CHALLENGE};
 
-/// An approval of this client by this user, from now on: its code is good for ten minutes.
+/// A grant by this user to this client, from now on; its code is valid for ten minutes.
 pub fn grant(now: Timestamp, user_id: &str, client_id: &str) -> NewGrant {
     NewGrant {
         id: GrantId::random(),
@@ -31,13 +31,13 @@ pub fn grant(now: Timestamp, user_id: &str, client_id: &str) -> NewGrant {
     }
 }
 
-/// Keeps a grant that was approved in a session of its user, who has a password.
+/// Stores a grant that was approved in a session of its user, who has a password.
 pub async fn keep(store: &Store, now: Timestamp, grant: NewGrant) {
     if store.find_session(&grant.session).await.expect("a look").is_none() {
         let user = store.find_user(&grant.user_id).await.expect("a look").expect("a user");
         let (_, password) = store.find_user_by_email(&user.email).await.expect("a look").expect("a user");
         let session = session(now, &user.id, grant.session, &password.expect("a password"));
-        // Another task may have begun it meanwhile.
+        // Another task may have started it meanwhile.
         drop(store.insert_session(now, Origin::default(), session).await);
     }
     assert!(store.insert_grant(now, Origin::default(), grant).await.expect("an answer"), "a live session");

@@ -1,4 +1,4 @@
-//! Owns the real binary on a database of its own: its commands, and starting servers. What they do then is `server`.
+//! Owns the real binary on its own database: its commands, and starting servers. Running servers are in `server`.
 
 use std::{
     fs::File,
@@ -33,11 +33,11 @@ pub struct Installation {
     pub dir: TempDir,
     pub port: u16,
     pub environment: Vec<(&'static str, String)>,
-    /// Shell words run in the server's process before it starts.
+    /// Shell commands run in the server's process before it starts.
     pub before_serving: &'static str,
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Ran {
     pub status: ExitStatus,
@@ -46,12 +46,12 @@ pub struct Ran {
 }
 
 impl Installation {
-    /// On an SQLite file of its own.
+    /// On its own SQLite file.
     pub fn new() -> Self {
         Self::on(Database::sqlite())
     }
 
-    /// On a database of its own on the PostgreSQL server of tests/run.
+    /// On its own database on the PostgreSQL server of tests/run.
     #[cfg(feature = "services")]
     pub async fn on_postgres() -> Self {
         Self::on(Database::postgres().await)
@@ -64,11 +64,11 @@ impl Installation {
             ("GRANTD_DATABASE_URL", url),
             ("GRANTD_ISSUER", format!("http://127.0.0.1:{port}")),
             ("GRANTD_MASTER_KEY", BASE64.encode(&random_bytes::<32>())),
-            // Nothing is given up because the machine is slow.
+            // Timeouts that a slow machine cannot reach.
             ("GRANTD_LIMITS__REQUEST_SECONDS", PATIENT.to_owned()),
             ("GRANTD_LIMITS__DATABASE_SECONDS", PATIENT.to_owned()),
             ("GRANTD_LIFETIMES__CODE_SECONDS", "600".to_owned()),
-            // Races and kills do in a moment, by one client or user, what others do in an hour.
+            // Races and kills send in a moment, from one client or user, what others send in an hour.
             ("GRANTD_LIMITS__TOKEN_REQUESTS_PER_CLIENT", "1000000".to_owned()),
             ("GRANTD_LIMITS__WRITES_PER_USER", "1000000".to_owned()),
             ("GRANTD_LIMITS__WRITES_PER_KEY", "1000000".to_owned()),
@@ -95,7 +95,7 @@ impl Installation {
         self.dir.path().join(name)
     }
 
-    /// The binary with nothing in its environment but what this installation says.
+    /// The binary with only this installation's environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_grantd"));
         command.args(arguments);
@@ -107,7 +107,7 @@ impl Installation {
         command.env_clear().envs(self.environment.iter().cloned()).current_dir(self.dir.path());
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to completion.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with(arguments, "")
     }
@@ -129,7 +129,7 @@ impl Installation {
         ran
     }
 
-    /// The one JSON object of a command that succeeds.
+    /// The JSON object printed by a command that succeeds.
     #[track_caller]
     pub fn json(&self, arguments: &[&str]) -> Value {
         self.json_with(arguments, "")
@@ -143,7 +143,7 @@ impl Installation {
         serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
     }
 
-    /// What a command says that fails.
+    /// The error of a command that fails.
     #[track_caller]
     pub fn refused(&self, arguments: &[&str]) -> String {
         let ran = self.run(arguments);
@@ -151,7 +151,7 @@ impl Installation {
         ran.err
     }
 
-    /// A client made by the command line.
+    /// A client created by the command line.
     #[track_caller]
     pub fn client(&self, arguments: &[&str]) -> OAuthClient {
         credentials(&self.json(&[&["client", "create", "--name", "Test app"], arguments].concat()))
@@ -179,18 +179,18 @@ impl Installation {
         (made["id"].as_str().expect("an id").to_owned(), made["key"].as_str().expect("a key").to_owned())
     }
 
-    /// The database, opened beside whatever else uses it.
+    /// The database, opened next to its other users.
     pub async fn store(&self) -> Store {
         database::open(self.variable("GRANTD_DATABASE_URL")).await.expect("a store")
     }
 
-    /// The database, for looking into it and changing it behind everybody's back.
+    /// The database, for reading and changing it directly.
     pub fn database(&self) -> Database {
         let dir = TempDir::new().expect("a directory");
         Database { url: self.variable("GRANTD_DATABASE_URL").to_owned(), dir }
     }
 
-    /// A client whose grace window no machine is too slow for; none where it is to have none.
+    /// A client with a grace window that no machine is too slow for, or with none.
     pub async fn client_with_grace(&self, has_grace: bool) -> OAuthClient {
         let client = self.client(&["--redirect-uri", super::app::CALLBACK, "--refresh-grace", "0"]);
         if has_grace {
@@ -200,13 +200,13 @@ impl Installation {
         client
     }
 
-    /// Makes this installation's codes and refresh tokens.
+    /// Creates this installation's codes and refresh tokens.
     pub fn grant_tokens(&self) -> GrantTokens {
         let master = MasterKey::parse(self.variable("GRANTD_MASTER_KEY")).expect("a master key");
         GrantTokens::new(&master).expect("subkeys")
     }
 
-    /// Starts the server, ready when this returns.
+    /// Starts the server and waits until it is ready.
     pub async fn serve(&self) -> Server {
         self.serve_on(self.port).await
     }
@@ -225,7 +225,7 @@ impl Installation {
         self.launch(command, port)
     }
 
-    /// Starts a server by this command, which makes it listen on this port, as any command of this installation is run.
+    /// Starts a server by this command on this port, with this installation's environment.
     pub fn launch(&self, mut command: Command, port: u16) -> Server {
         let log = self.path(&format!("{port}.log"));
         let out = File::options().create(true).append(true).open(&log).expect("a log");
@@ -248,12 +248,12 @@ impl Ran {
     }
 }
 
-/// What time it is for servers that are processes.
+/// The current time of servers that are processes.
 pub fn now() -> Timestamp {
     Clock::system().now()
 }
 
-/// Runs a script of this repository and returns what it prints.
+/// Runs a script of this repository and returns its output.
 #[cfg(feature = "services")]
 #[track_caller]
 pub fn script(path: &str, arguments: &[&str]) -> String {
@@ -263,11 +263,11 @@ pub fn script(path: &str, arguments: &[&str]) -> String {
     ran.out.trim().to_owned()
 }
 
-/// A port below those the kernel gives to outgoing connections, so that it is still free after a kill.
+/// A port below the kernel's range for outgoing connections, so that it is still free after a kill.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::from_be_bytes(random_bytes()) % 10_000;
-    // Only the first caller's choice counts; the others go on from there.
+    // Only the first caller's choice counts; the others continue from there.
     let _ = NEXT.compare_exchange(0, 10_000 + start, Ordering::SeqCst, Ordering::SeqCst);
     loop {
         let port = NEXT.fetch_add(1, Ordering::SeqCst);

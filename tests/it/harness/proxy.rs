@@ -1,5 +1,5 @@
-//! Owns running the real proxies on the configurations under `examples/gateway`, each in a directory of its own. What they
-//! let through is the business of `proxies`.
+//! Owns running the real proxies on the configurations in `examples/gateway`, each in its own directory. What they
+//! allow is tested in `proxies`.
 
 use std::{
     fs::{self, File, Permissions},
@@ -37,10 +37,10 @@ pub struct Proxy {
 }
 
 impl Kind {
-    /// Starts it on this port in front of the API, with grantd to ask.
+    /// Starts it on this port in front of the API, with grantd.
     pub fn start(self, port: u16, grantd: u16, api: u16) -> Proxy {
         let dir = TempDir::new().expect("a directory");
-        // Workers that give up root must be able to go in.
+        // Workers that drop root privileges must have access.
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("permissions");
         let here = |path: &Path| example(path, port, grantd, api);
         let mut command = match self {
@@ -50,7 +50,7 @@ impl Kind {
         };
         let log = File::create(dir.path().join("log")).expect("a log");
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a handle")).stderr(log);
-        // A group of its own: its workers end with it.
+        // Its own process group, so that its workers end with it.
         let child = command.process_group(0).spawn();
         let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}; tests/run installs it"));
         let mut proxy = Proxy { base: format!("http://127.0.0.1:{port}"), port, child, dir };
@@ -60,7 +60,7 @@ impl Kind {
 }
 
 impl Kind {
-    /// Its example as it stands.
+    /// The example file.
     pub fn text(self) -> String {
         let names = match self {
             Self::Nginx => ["nginx.conf"].as_slice(),
@@ -88,7 +88,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         let signal = |words: String| drop(Command::new("/bin/sh").args(["-c", &words]).status());
-        // Asked first, so that it sees its workers off; then with all that is left of them.
+        // A signal to it first, so that it stops its workers; then to all that are left.
         signal(format!("kill -TERM {}", self.child.id()));
         wait::a_moment(|| self.child.try_wait().is_ok_and(|ended| ended.is_none()));
         signal(format!("kill -KILL -{} 2>/dev/null", self.child.id()));
@@ -103,7 +103,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gateway")
 }
 
-/// A file of the examples with its ports replaced, as its reader is told to.
+/// An example file with its ports replaced, as its reader is told to do.
 fn example(path: &Path, listen: u16, grantd: u16, api: u16) -> String {
     let path = folder().join(path);
     let mut text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -119,7 +119,7 @@ fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// Whether these tests run as root, which owns what they make.
+/// Whether these tests run as root, which then owns the files they create.
 fn is_root(dir: &Path) -> bool {
     fs::metadata(dir).expect("a directory").uid() == 0
 }
@@ -155,7 +155,7 @@ fn apache(dir: &Path, here: &dyn Fn(&Path) -> String) -> Command {
     let load: String = ["mpm_event", "authz_core", "headers", "proxy", "proxy_http", "lua"]
         .map(|name| format!("LoadModule {name}_module {modules}/mod_{name}.so\n"))
         .concat();
-    // A worker as root is what Apache refuses.
+    // Apache refuses to run workers as root.
     let user = if is_root(dir) { "User nobody\nGroup nogroup\n" } else { "" };
     write(dir, "grantd.lua", &here(Path::new("apache.lua")));
     let site =

@@ -1,4 +1,4 @@
-//! Owns looking into the database, and breaking it, behind the server's back. What HTTP can do is not done here.
+//! Owns reading and breaking the database directly, for what cannot be done by HTTP.
 
 use std::{fs, path::Path};
 
@@ -34,7 +34,7 @@ impl Database {
         }
     }
 
-    /// Every value of every table, and with SQLite the files themselves: what the database alone tells.
+    /// Every value of every table, and with SQLite the files themselves: what the database alone reveals.
     pub async fn dump(&self) -> String {
         let mut out = self.dump_tables().await;
         if let Some(path) = self.url.strip_prefix("sqlite:") {
@@ -46,7 +46,7 @@ impl Database {
         out
     }
 
-    /// Every value of every table, in an order of its own.
+    /// Every value of every table, in a fixed order.
     pub async fn dump_tables(&self) -> String {
         let mut out = Vec::new();
         for table in self.tables().await {

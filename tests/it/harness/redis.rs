@@ -1,4 +1,4 @@
-//! Owns a Redis of a test's own, which can be stopped, started again and made to hang. Does not know what is kept in it.
+//! Owns a test's own Redis, which can be stopped, restarted and made to hang.
 
 use std::process::{Child, Command, Stdio};
 
@@ -24,7 +24,7 @@ impl Redis {
         redis
     }
 
-    /// Starts it again, empty, where it was.
+    /// Starts it again, empty, at the same address.
     pub fn again(&mut self) {
         self.stop();
         let port = self.port.to_string();
@@ -37,13 +37,13 @@ impl Redis {
 
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // It may have ended by itself.
+            // It may have ended already.
             drop(child.kill());
             drop(child.wait());
         }
     }
 
-    /// `STOP` makes it hang, `CONT` go on.
+    /// `STOP` makes it hang, `CONT` continues it.
     pub fn signal(&self, name: &str) {
         let pid = self.child.as_ref().expect("running").id();
         let kill = Command::new("/bin/sh").arg("-c").arg(format!("kill -{name} {pid}")).status();

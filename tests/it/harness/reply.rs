@@ -1,4 +1,4 @@
-//! Owns a reply and what tests ask of it. Every failure shows the body.
+//! Owns a reply and its assertions. Every failure shows the body.
 
 use axum::{
     body::to_bytes,
@@ -29,7 +29,7 @@ impl Reply {
         self
     }
 
-    /// Asserts that nobody can tell this reply from another: status, body and every header but the request's own id.
+    /// Asserts that two replies are identical: status, body and every header but the request id.
     #[track_caller]
     pub fn same_as(&self, other: &Self) -> &Self {
         let told = |reply: &Self| {
@@ -41,7 +41,7 @@ impl Reply {
         self
     }
 
-    /// A header as text; empty if it is not there.
+    /// A header as text; empty if absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap_or("?"))
     }
@@ -68,7 +68,7 @@ impl Reply {
         self
     }
 
-    /// Asserts a page of our own: this status, HTML, no redirect.
+    /// Asserts one of grantd's pages: this status, HTML, no redirect.
     #[track_caller]
     pub fn page(&self, status: u16) -> &Self {
         self.status(status);
@@ -94,7 +94,7 @@ impl Reply {
         answer
     }
 
-    /// Asserts 303 and returns where to.
+    /// Asserts a 303 and returns its target.
     #[track_caller]
     pub fn location(&self) -> String {
         self.status(303);
@@ -109,7 +109,7 @@ impl Reply {
         form_urlencoded::parse(query.as_bytes()).find(|(n, _)| n == name).map(|(_, value)| value.into_owned())
     }
 
-    /// Asserts an error that was sent to the client by redirect, with `state` and `iss` beside it.
+    /// Asserts an error sent to the client by redirect, with `state` and `iss`.
     #[track_caller]
     pub fn redirect_error(&self, to: &str, error: &str) -> &Self {
         assert!(self.location().starts_with(to), "{}", self.location());
@@ -119,7 +119,7 @@ impl Reply {
         self
     }
 
-    /// The value of a hidden or visible input of a page.
+    /// The value of an input of a page, hidden or visible.
     #[track_caller]
     pub fn input(&self, name: &str) -> String {
         let marker = format!("name=\"{name}\" value=\"");

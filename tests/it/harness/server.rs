@@ -1,4 +1,4 @@
-//! Owns a running server: asking it by HTTP, and ending it gently or not. Starting it is `process`.
+//! Owns a running server: sending it requests, and stopping or killing it. It is started in `process`.
 
 use std::{
     fs,
@@ -35,17 +35,17 @@ impl Server {
         }
     }
 
-    /// Waits until the server has ended by itself.
+    /// Waits until the server has exited.
     pub fn ended(&mut self) -> ExitStatus {
         wait::until_now("the end of the server", || self.child.try_wait().expect("a child"))
     }
 
-    /// Ends the server as a power cut would.
+    /// Kills the server, as a power failure would.
     pub fn kill(self) {
         drop(self);
     }
 
-    /// Asks the server to end, and waits until it has.
+    /// Asks the server to stop, and waits until it has.
     pub fn stop(mut self) -> ExitStatus {
         self.signal("TERM");
         self.ended()
@@ -64,7 +64,7 @@ impl Server {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Sends a request; an error where the connection was lost.
+    /// Sends a request; an error if the connection was lost.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Reply, reqwest::Error> {
         let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -130,7 +130,7 @@ impl Server {
         self.try_post_as(client, "/oauth/token", &form).await
     }
 
-    /// The holder of a key ends it with the key alone.
+    /// Revokes a key with the key alone.
     pub async fn try_revoke_key(&self, key: &str) -> Result<Reply, reqwest::Error> {
         let form = [("token", key)];
         self.send(self.http.post(format!("{}/oauth/revoke", self.base)).bearer_auth(key).form(&form)).await
@@ -139,7 +139,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended before.
+        // It may have exited before.
         drop(self.child.kill());
         drop(self.child.wait());
         if thread::panicking() {

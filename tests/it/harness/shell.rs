@@ -1,4 +1,4 @@
-//! Owns a shell in an installation's directory, for what people paste. Does not know what that is.
+//! Owns a shell in an installation's directory, for commands that people paste.
 
 use std::process::{Command as StdCommand, Stdio};
 
@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{Installation, wait};
 
-/// A shell that is told one block after another, and gives up at the first command that fails.
+/// A shell that runs one block after another, and stops at the first command that fails.
 pub struct Shell {
     child: Child,
     input: ChildStdin,
@@ -19,7 +19,7 @@ pub struct Shell {
 impl Drop for Shell {
     fn drop(&mut self) {
         if let Some(id) = self.child.id() {
-            // It may have ended before.
+            // It may have exited before.
             drop(StdCommand::new("/bin/sh").args(["-c", &format!("kill -KILL -{id}")]).status());
         }
     }
@@ -37,7 +37,7 @@ impl Shell {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
-            // A group of its own: what it leaves running ends with it.
+            // Its own process group, so that everything it leaves running ends with it.
             .process_group(0)
             .spawn()
             .expect("bash");
@@ -45,7 +45,7 @@ impl Shell {
         Self { child, input, output: BufReader::new(output).lines() }
     }
 
-    /// Runs a block and returns what it prints.
+    /// Runs a block and returns its output.
     pub async fn run(&mut self, block: &str) -> String {
         self.input.write_all(format!("{block}\necho; echo '{}'\n", Self::END).as_bytes()).await.expect("a shell");
         let mut printed = String::new();

@@ -1,4 +1,4 @@
-//! Owns the API that stands behind a proxy in tests: the documents' users, and for every other path what it was asked.
+//! Owns the API behind a proxy in tests: the documents' users, and an echo of the request for every other path.
 
 use std::{
     net::TcpListener,
@@ -17,7 +17,7 @@ use tokio::{runtime::Builder, sync::oneshot};
 
 const BODY_MAX: usize = 1 << 20;
 
-/// One request as it arrived.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub method: String,
@@ -36,7 +36,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// On a thread of its own, so that it answers programs for which a test waits.
+    /// On its own thread, so that it answers programs for which a test waits.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a listener");
@@ -56,12 +56,12 @@ impl Upstream {
         Self { port, seen, _stop: stop }
     }
 
-    /// What arrived since this was last asked.
+    /// The requests received since the last call.
     pub fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut self.seen.lock().expect("not poisoned"))
     }
 
-    /// The one request that arrived since this was last asked.
+    /// The one request received since the last call.
     #[track_caller]
     pub fn one(&self) -> Seen {
         let mut seen = self.take();
@@ -71,13 +71,13 @@ impl Upstream {
 }
 
 impl Seen {
-    /// Every value of a header, whichever way its name is written: many programs take `_` and `-` for the same.
+    /// Every value of a header in any spelling of its name: many programs treat `_` and `-` alike.
     pub fn all(&self, name: &str) -> Vec<&str> {
         let same = |other: &str| other.replace('_', "-") == name;
         self.headers.iter().filter(|(other, _)| same(other)).map(|(_, value)| value.as_str()).collect()
     }
 
-    /// A header's one value; empty where there is none.
+    /// A header's one value; empty if absent.
     #[track_caller]
     pub fn header(&self, name: &str) -> &str {
         let all = self.all(name);
@@ -100,7 +100,7 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> 
         || json!({ "method": this.method, "target": this.target, "headers": this.headers, "body": this.body }),
     );
     seen.lock().expect("not poisoned").push(this);
-    // What an API may say of itself, and a proxy that asks grantd says better.
+    // Headers that an API may send, and that a proxy with grantd replaces.
     let own = [("x-ratelimit-limit", "7"), ("x-ratelimit-remaining", "7"), ("ratelimit", "7"), ("x-request-id", "own")];
     (own, Json(answer)).into_response()
 }

@@ -1,4 +1,4 @@
-//! Owns a person's browser at a real port: cookies, the forms of sign-in and consent. In process it is `browser`.
+//! Owns a person's browser at a real port: cookies, the forms of sign-in and consent. In process, use `browser`.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{Reply, app::PASSWORD, process::Server};
 /// Most redirects followed.
 const HOPS_MAX: usize = 10;
 
-/// A browser that knows one server by its issuer.
+/// A browser that uses one server by its issuer.
 pub struct Visitor<'s> {
     server: &'s Server,
     base: String,
@@ -22,7 +22,7 @@ impl<'s> Visitor<'s> {
         Self { server, base: server.base.clone(), issuer: issuer.to_owned(), cookies: BTreeMap::new() }
     }
 
-    /// Goes where an app sent it, signs in and allows as asked; returns the address with which the app gets its answer.
+    /// Opens the address an app sent it to, signs in and allows access; returns the redirect to the app.
     pub async fn allow(&mut self, authorize: &str, email: &str) -> String {
         let mut reply = self.get(authorize).await;
         for _ in 0..HOPS_MAX {
@@ -58,7 +58,7 @@ impl<'s> Visitor<'s> {
     }
 
     async fn send(&mut self, request: reqwest::RequestBuilder) -> Reply {
-        // By the name of the issuer, wherever that is on this machine.
+        // Resolves the issuer's host to this machine.
         let host = self.issuer.split_once("://").map_or(self.issuer.as_str(), |(_, host)| host);
         let request = request.header(header::HOST, host);
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -72,28 +72,28 @@ impl<'s> Visitor<'s> {
     }
 }
 
-/// What only a proxy's visitors do.
+/// For tests with a proxy.
 #[cfg(feature = "services")]
 impl<'s> Visitor<'s> {
-    /// One who reaches the server at its issuer, where a proxy stands before it.
+    /// A visitor who reaches the server at its issuer, behind a proxy.
     pub fn through(server: &'s Server, issuer: &str) -> Self {
         Self { base: issuer.to_owned(), ..Self::new(server, issuer) }
     }
 
-    /// Signs in on the page for that.
+    /// Signs in on the sign-in page.
     pub async fn sign_in(&mut self, email: &str) -> &mut Self {
         let csrf = self.get("/login").await.input("csrf");
         self.post("/login", &[("csrf", &csrf), ("email", email), ("password", PASSWORD)]).await.status(303);
         self
     }
 
-    /// Generates a key that reads, by the form for that on `page`; the key as it is shown, once.
+    /// Generates a key with read access by the form on `page`; returns the key, shown once.
     pub async fn generate_key(&mut self, page: &str, action: &str, name: &str) -> String {
         let fields = [("name", name), ("scope", "read"), ("environment", "live"), ("expires_in", "90d")];
         self.new_key(page, action, &fields).await
     }
 
-    /// Regenerates this key by the button for that on `page`; the new key as it is shown, once.
+    /// Regenerates this key by the button on `page`; returns the new key, shown once.
     pub async fn regenerate_key(&mut self, page: &str, id: &str) -> String {
         self.new_key(page, &format!("/settings/keys/{id}/regenerate"), &[]).await
     }

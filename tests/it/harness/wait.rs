@@ -1,5 +1,5 @@
-//! Owns waiting: for a condition or an event, with a bound that nothing but a broken server reaches. The only place of the
-//! tests that looks at a clock or sleeps, so that no verdict depends on how fast a machine is; `tidy_time` sees to that.
+//! Owns waiting: for a condition or an event, with a bound that only a broken server reaches. The only place in the
+//! tests that reads a clock or sleeps, so that no verdict depends on the machine's speed; `tidy_time` checks that.
 
 use std::{
     fmt::Display,
@@ -12,12 +12,12 @@ use std::{
 
 /// Longest wait for anything.
 pub const PATIENCE: Duration = Duration::from_secs(180);
-/// The same for settings of the server, in seconds: what it gives up after is not what is tested.
+/// The same for timeouts of the server, in seconds, when the timeout is not tested.
 pub const PATIENT: &str = "180";
 const MOMENT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A loop that waits: asked for a pause again and again, it fails after [`PATIENCE`].
+/// A polling loop: if asked for a pause again and again, it fails after [`PATIENCE`].
 pub struct Patience(Instant);
 
 impl Patience {
@@ -35,14 +35,14 @@ impl Patience {
     }
 }
 
-/// Asks again and again until there is an answer; `what` was waited for, if there is none.
+/// Polls until there is a result; fails with `what` if there is none.
 #[track_caller]
 pub fn until<T>(what: impl Display, probe: impl AsyncFnMut() -> Option<T>) -> impl Future<Output = T> {
     let caller = Location::caller();
     async move { try_until(probe).await.unwrap_or_else(|| panic!("{caller}: {what} did not come")) }
 }
 
-/// The same; nothing where it did not come.
+/// The same; `None` if there is no result.
 pub async fn try_until<T>(mut probe: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let patience = Patience::new();
     loop {
@@ -67,15 +67,15 @@ pub fn until_now<T>(what: impl Display, mut probe: impl FnMut() -> Option<T>) ->
     }
 }
 
-/// What comes of this, which is to end by itself.
+/// The result of something that ends by itself.
 #[track_caller]
 pub fn in_time<T>(what: impl Display, work: impl Future<Output = T>) -> impl Future<Output = T> {
     let caller = Location::caller();
     async move { tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| panic!("{caller}: {what} does not end")) }
 }
 
-/// Kills the program with this id unless what is returned is dropped within [`PATIENCE`]: a command that ought to be refused
-/// and is not may be a server that runs on.
+/// Kills the program with this id unless the returned value is dropped within [`PATIENCE`]: a command that should be
+/// refused but is not may be a server that keeps running.
 #[must_use]
 pub fn or_kill(id: u32) -> Sender<()> {
     let (done, ended) = channel();
@@ -88,12 +88,12 @@ pub fn or_kill(id: u32) -> Sender<()> {
     done
 }
 
-/// Lets at least so much time pass. Only for what holds just as well after any longer time.
+/// Waits at least this long. Only for assertions that hold after any longer time too.
 pub async fn at_least(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// Moves the runtime's clock on at once, and with it every period and every limit of a server in process. Needs a test on
+/// Advances the runtime's clock, and with it every interval and timeout of a server in process. Needs a test with
 /// one thread.
 pub async fn advance(time: Duration) {
     tokio::time::pause();
@@ -101,7 +101,7 @@ pub async fn advance(time: Duration) {
     tokio::time::resume();
 }
 
-/// Waits for a short while as long as this holds: for politeness alone, whatever comes of it.
+/// Waits briefly while this holds, as a courtesy; the result does not matter.
 pub fn a_moment(mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while holds() && began.elapsed() < MOMENT {

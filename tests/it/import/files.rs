@@ -1,11 +1,11 @@
-//! Owns files that are no files of keys: a clear error before anything is changed, and nothing of the file in it.
+//! Owns tests of files that cannot be imported: a clear error before any change, without the file's contents.
 
 use std::fs::{self, File};
 
 use super::{counts, database, import, installation, key};
 
 #[tokio::test]
-async fn garbage_is_refused_whole() {
+async fn malformed_files_are_refused_entirely() {
     let here = installation();
     let database = database(&here);
     let good: String = (0..3000).map(|_| format!("{},alice@example.com,read\n", key())).collect();
@@ -18,8 +18,12 @@ async fn garbage_is_refused_whole() {
         ("unknown.csv", format!("key,{secret}\na,b\n").into_bytes(), "column 2"),
         ("twice.csv", b"key,owner,KEY\n".to_vec(), "column 3"),
         ("quote.csv", b"\"key,owner\n".to_vec(), "header"),
-        ("binary.csv", b"key,owner\n\x7fELF\x00\x01\n".to_vec(), "line 2 is not text"),
-        ("latin1.csv", [good.as_bytes(), b"schl\xfcssel,alice@example.com,read\n"].concat(), "line 3002 is not text"),
+        ("binary.csv", b"key,owner\n\x7fELF\x00\x01\n".to_vec(), "line 2 is not UTF-8 text"),
+        (
+            "latin1.csv",
+            [good.as_bytes(), b"schl\xfcssel,alice@example.com,read\n"].concat(),
+            "line 3002 is not UTF-8 text",
+        ),
         ("long.csv", [good.as_bytes(), "x".repeat(70_000).as_bytes()].concat(), "line 3002 is longer"),
         ("keys.jsonl", good.clone().into_bytes(), "line 1: not a JSON object"),
         ("array.jsonl", format!("[{{\"key\":\"{secret}\"}}]\n").into_bytes(), "line 1: not a JSON object"),
@@ -31,7 +35,7 @@ async fn garbage_is_refused_whole() {
         assert!(error.contains(words) && error.lines().count() == 1, "{name}: {error}");
         assert!(!error.contains(&secret), "{name}: {error}");
     }
-    // A hundred megabytes without an end of line, read without being held.
+    // A hundred megabytes without a line end, read without being kept.
     File::create(here.path("huge.csv")).and_then(|file| file.set_len(100 << 20)).expect("a file");
     assert!(here.refused(&["key", "import", "huge.csv"]).contains("line 1 is longer"));
     assert!(here.refused(&["key", "import", "missing.csv"]).contains("missing.csv"));
@@ -48,7 +52,7 @@ async fn garbage_is_refused_whole() {
 }
 
 #[test]
-fn a_file_with_a_header_alone_is_empty_and_no_error() {
+fn file_with_only_a_header_is_empty() {
     let here = installation();
     fs::write(here.path("none.csv"), "key,owner\n\n").expect("a file");
     assert_eq!(counts(&import(&here, "none.csv", &[])), [0, 0, 0]);

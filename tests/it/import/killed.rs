@@ -1,4 +1,4 @@
-//! Owns an import that is killed, and one that runs beside a server.
+//! Owns tests of an import that is killed, and of one next to a running server.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use crate::harness::{Installation, database::Database, wait};
 const ROWS: usize = 12_000;
 const KILLS: usize = 4;
 
-/// Keys that are kept quickly in a run that is killed: more than its first batch has.
+/// Keys that are stored quickly in a run that is killed: more than its first batch.
 const FAST: usize = 1500;
 
 fn start(here: &Installation) -> Child {
@@ -26,7 +26,7 @@ async fn kept(database: &Database) -> usize {
     database.column("SELECT COUNT(*) FROM api_keys").await[0].parse().expect("a count")
 }
 
-/// Makes each new key from this one on slow to keep.
+/// Makes storing each key from this one on slow.
 async fn slow_down(database: &Database, from: usize) {
     let slow = format!(
         "DROP TRIGGER IF EXISTS slow;
@@ -38,7 +38,7 @@ async fn slow_down(database: &Database, from: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_import_that_is_killed_goes_on_where_it_was() {
+async fn killed_import_resumes() {
     let here = installation();
     let keys: Vec<String> = (0..ROWS).map(|_| key()).collect();
     let mut text = "key,owner,scopes\n".to_owned();
@@ -52,11 +52,11 @@ async fn an_import_that_is_killed_goes_on_where_it_was() {
     let mut cut = 0;
     for _ in 0..KILLS {
         let before = kept(&database).await;
-        // Every key beyond so many more is slow to keep, so that none of these runs is at its end before it is killed.
+        // Every key beyond these is stored slowly, so that no run ends before it is killed.
         slow_down(&database, before + FAST).await;
         let mut child = start(&here);
         let patience = wait::Patience::new();
-        // Killed as soon as it has come further than the one before.
+        // Killed as soon as it has progressed further than the previous one.
         while kept(&database).await == before && child.try_wait().expect("a child").is_none() {
             patience.pause("an imported key").await;
         }
@@ -69,7 +69,7 @@ async fn an_import_that_is_killed_goes_on_where_it_was() {
     let ended = start(&here).wait_with_output().expect("an end");
     let told: Value = serde_json::from_slice(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
     assert!(told["continued_after_line"].as_u64().is_some_and(|line| line > 1), "{told}");
-    // Every row once, whichever run it was read in.
+    // Every row once, whichever run read it.
     assert_eq!(counts(&told), [11_880, 0, 120]);
     assert_eq!(kept(&database).await, 11_880);
     assert_eq!(database.column("SELECT COUNT(DISTINCT digest) FROM api_keys").await, ["11880"]);
@@ -80,7 +80,7 @@ async fn an_import_that_is_killed_goes_on_where_it_was() {
     );
     assert_eq!(database.column("SELECT COUNT(*) FROM audit WHERE event = 'key.import_begin'").await, ["1"]);
     assert_eq!(database.column("SELECT COUNT(*) FROM meta WHERE name LIKE 'import:%'").await, ["0"]);
-    // The report has every refused row; one that was read twice may be there twice.
+    // The report has every refused row; a row that was read twice may be there twice.
     let report = fs::read_to_string(here.path("report.csv")).expect("a report");
     let mut lines: Vec<usize> =
         report.lines().skip(1).filter_map(|line| line.split(',').next()?.parse().ok()).collect();
@@ -91,20 +91,20 @@ async fn an_import_that_is_killed_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_beside_goes_on_and_notices() {
+async fn running_server_continues_and_sees_imported_keys() {
     let here = installation();
     let api = here.client(&["--type", "confidential", "--grant-type", "client_credentials", "--scope", "read"]);
     let server = here.serve().await;
     let keys: Vec<String> = (0..3000).map(|_| key()).collect();
     let text: String = keys.iter().map(|key| format!("{key},alice@example.com,read\n")).collect();
     fs::write(here.path("keys.csv"), format!("key,owner,scopes\n{text}")).expect("a file");
-    // Before the first import no text of this form is looked for.
+    // Before the first import, no text of this form costs a query.
     server.get_as("/v1/users/me", &keys[0]).await.status(401);
     let feed = database(&here).column("SELECT seq FROM feed").await[0].parse::<i64>().expect("a number");
     let mut child = start(&here);
     let mut tokens = 0;
     while tokens == 0 || child.try_wait().expect("a child").is_none() {
-        // What writes is answered meanwhile.
+        // Writes of the server are answered meanwhile.
         let (_, token) = here.key("bob@example.com");
         server.get_as("/v1/users/me", &token).await.status(200);
         server.client_token(&api).await;
@@ -115,7 +115,7 @@ async fn a_server_beside_goes_on_and_notices() {
     for key in keys.iter().step_by(300) {
         server.get_as("/v1/users/me", key).await.status(200);
     }
-    // The feed tells of the first imported key, and of none after it.
+    // The feed has the first imported key, and none after it.
     let after = database(&here).column("SELECT seq FROM feed").await[0].parse::<i64>().expect("a number");
-    assert_eq!(after - feed, 1 + tokens, "one change for the import, one for each key that was made beside it");
+    assert_eq!(after - feed, 1 + tokens, "one change for the import, one for each key created meanwhile");
 }

@@ -1,4 +1,4 @@
-//! Owns `grantd key import`: what becomes of rows, of files that are none, of an import that is killed.
+//! Owns tests of `grantd key import`: rows, invalid files, and an import that is killed.
 
 mod files;
 mod killed;
@@ -23,7 +23,7 @@ fn installation() -> Installation {
     here
 }
 
-/// Its database, to be asked directly.
+/// Its database, for direct queries.
 fn database(here: &Installation) -> Database {
     Database { url: here.variable("GRANTD_DATABASE_URL").to_owned(), dir: TempDir::new().expect("a directory") }
 }
@@ -34,7 +34,7 @@ fn write(here: &Installation, name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// Imports a file with these words, to its end; it succeeds where no row is refused.
+/// Imports a file with these options, to the end; it succeeds if no row is refused.
 #[track_caller]
 fn import(here: &Installation, name: &str, words: &[&str]) -> Value {
     let ran = here.run(&[&["key", "import", name, "--json"], words].concat());
@@ -51,7 +51,7 @@ fn counts(told: &Value) -> [i64; 3] {
         .map(|member| told[member].as_i64().unwrap_or_else(|| panic!("{member}: {told}")))
 }
 
-/// A key that nobody has seen.
+/// A new key.
 fn key() -> String {
     format!("sk_live_{}", random_base62(32))
 }

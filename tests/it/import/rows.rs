@@ -1,4 +1,4 @@
-//! Owns what becomes of each row, in both formats.
+//! Owns tests of each row's result, in both formats.
 
 use std::fs;
 
@@ -12,35 +12,35 @@ fn hex(key: &str) -> String {
     HEXLOWER.encode(&BASE64URL_NOPAD.decode(Digest::of(key).text().as_bytes()).expect("a digest"))
 }
 
-/// Lines that are refused, or left out as there already, and why.
+/// Lines that are refused, or skipped as already present, and why.
 const LEFT_OUT: [(u64, &str); 24] = [
-    (6, "this project has one live key at a time"),
-    (7, "the key is there already"),
-    (8, "somebody else's"),
-    (9, "no user has the owner's address"),
+    (6, "this project allows one active key"),
+    (7, "the key already exists"),
+    (8, "belongs to another user"),
+    (9, "there is no user with the owner's address"),
     (10, "too easy to guess"),
     (11, "looks like a JWT"),
-    (12, "a secret of this server's own"),
-    (13, "the environment is not"),
+    (12, "another secret of this server"),
+    (13, "unknown environment"),
     (14, "no such scope: fly"),
     (15, "the scopes are missing"),
-    (16, "no such project"),
-    (17, "ended already"),
-    (18, "expires_at is"),
+    (16, "does not have this project"),
+    (17, "already expired"),
+    (18, "expires_at must be"),
     (19, "no such plan"),
     (20, "a network is malformed"),
-    (21, "one is enough"),
-    (22, "key or sha256 is needed"),
-    (23, "sha256 is"),
-    (24, "no e-mail address"),
+    (21, "cannot be combined"),
+    (22, "key or sha256 is required"),
+    (23, "sha256 must be"),
+    (24, "not an email address"),
     (25, "direction-changing"),
-    (26, "as many values as"),
+    (26, "the number of values differs"),
     (27, "quotation mark"),
     (28, "milliseconds"),
     (29, "a carriage return"),
 ];
 
-/// A file with three rows to keep, and one for each of [`LEFT_OUT`].
+/// A file with three rows to import, and one for each of [`LEFT_OUT`].
 fn file(first: &str, second: &str, hashed: &str) -> String {
     let alice = |rest: &str| format!("{},,alice@example.com,{rest}", key());
     let rows = [
@@ -81,7 +81,7 @@ fn file(first: &str, second: &str, hashed: &str) -> String {
 }
 
 #[tokio::test]
-async fn rows_are_kept_as_they_say_or_refused_with_line_and_reason() {
+async fn rows_are_imported_or_refused_with_line_and_reason() {
     let here = installation();
     here.json(&["project", "create", "--user", "alice@example.com", "--name", "Harbor", "--one-live-key"]);
     let (first, second, hashed) = (key(), key(), key());
@@ -115,20 +115,20 @@ async fn rows_are_kept_as_they_say_or_refused_with_line_and_reason() {
     }
     assert_eq!(kept("expires_at", &hashed).await, ["32472144000000"]);
     assert_eq!(kept("scopes", &second).await, ["read write"]);
-    // No part of what is kept or told holds a key.
+    // No key is in the database, the output or the report.
     let secret = &first["sk_live_".len()..first.len() - 4];
     let stored = database.column("SELECT id || name || prefix || hint || digest FROM api_keys").await.concat();
     for text in [&told.to_string(), &report, &stored] {
         assert!(!text.contains(secret) && !text.contains("password123"), "{text}");
     }
-    // Again, it changes nothing; a report that is there is not written over.
+    // Run again, it changes nothing; an existing report is not overwritten.
     assert!(here.refused(&["key", "import", "keys.csv", "--report", "report.csv"]).contains("report.csv"));
     assert_eq!(counts(&import(&here, "keys.csv", &[]))[0], 0);
     assert_eq!(database.column("SELECT COUNT(*) FROM api_keys").await, ["3"]);
 }
 
 #[test]
-fn an_import_is_a_few_entries_in_the_log_and_not_one_for_each_row() {
+fn imports_write_few_audit_entries() {
     let here = installation();
     here.json(&["project", "create", "--user", "alice@example.com", "--name", "Harbor", "--one-live-key"]);
     write(&here, "keys.csv", &file(&key(), &key(), &key()));
@@ -140,13 +140,13 @@ fn an_import_is_a_few_entries_in_the_log_and_not_one_for_each_row() {
         .map(|entry| (entry["reason"].to_string(), entry["times"].as_i64().expect("a count")))
         .collect();
     assert_eq!(imports.len(), 3, "{imports:?}");
-    for (reason, times) in [("null", 3), ("\"the row was refused\"", 23), ("\"it was there before\"", 1)] {
+    for (reason, times) in [("null", 3), ("\"the row was refused\"", 23), ("\"it already existed\"", 1)] {
         assert!(imports.contains(&(reason.to_owned(), times)), "{imports:?}");
     }
 }
 
 #[tokio::test]
-async fn json_lines_say_the_same_and_options_say_the_rest() {
+async fn json_lines_and_default_options_are_imported() {
     let here = installation();
     let (one, two, three, weak) = (key(), key(), key(), "aaaaaaaaaaaaaaaaaaaa");
     let rows = [
@@ -175,7 +175,7 @@ async fn json_lines_say_the_same_and_options_say_the_rest() {
     ];
     let told = import(&here, "keys.txt", &words);
     assert_eq!((counts(&told), &told["owners_made"]), ([3, 0, 4], &json!(1)), "{told}");
-    assert_eq!(told["left_out"]["not a JSON object of the known members"], 3);
+    assert_eq!(told["left_out"]["not a JSON object with known members"], 3);
     assert_eq!(told["lines"][0]["line"], 4);
     let forced = import(&here, "keys.txt", &[&words[..], &["--force-weak"]].concat());
     assert_eq!(counts(&forced), [1, 3, 3]);
@@ -183,12 +183,12 @@ async fn json_lines_say_the_same_and_options_say_the_rest() {
     let kept = database.column("SELECT k.plan || k.environment || u.email || k.scopes FROM api_keys k JOIN users u ON u.id = k.user_id ORDER BY 1").await;
     let own = "enterprisetestalice@example.comread";
     assert_eq!(kept, [own, own, own, "enterprisetestcarol@example.comread write"]);
-    // Nobody can sign in as an owner who was made for a key.
+    // Owners created by the import cannot sign in.
     assert_eq!(database.column("SELECT password FROM users WHERE email = 'carol@example.com'").await, ["NULL"]);
 }
 
 #[test]
-fn a_key_in_the_wrong_column_is_not_told() {
+fn keys_in_the_wrong_column_are_not_shown() {
     let here = installation();
     let secret = key();
     write(&here, "keys.csv", &format!("key,owner,scopes\n{},alice@example.com,{secret}\n", key()));
@@ -197,7 +197,7 @@ fn a_key_in_the_wrong_column_is_not_told() {
 }
 
 #[tokio::test]
-async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
+async fn dry_run_reports_and_changes_nothing() {
     let here = installation();
     let (one, two) = (key(), key());
     let row = |key: &str, owner: &str| format!("{key},{owner}@example.com,read\n");
@@ -217,14 +217,14 @@ async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_database_that_takes_few_rows_at_once_takes_them_all_in_the_end() {
+async fn slow_database_gets_every_row_in_small_batches() {
     let here = installation();
     let rows: String = (0..1000)
         .map(|n| format!("{},alice@example.com,{}\n", key(), if n % 100 == 7 { "fly" } else { "read" }))
         .collect();
     write(&here, "keys.csv", &format!("key,owner,scopes\n{rows}"));
     let database = database(&here);
-    // More than a hundred rows in one transaction fail, as a batch does that takes too long.
+    // More than a hundred rows in one transaction fail, like a batch that takes too long.
     let check =
         "BEGIN SELECT RAISE(ABORT, 'too slow') WHERE (SELECT COUNT(*) FROM api_keys) - (SELECT n FROM kept) > 100;
                  UPDATE kept SET n = (SELECT COUNT(*) FROM api_keys); END;";
@@ -240,7 +240,7 @@ async fn a_database_that_takes_few_rows_at_once_takes_them_all_in_the_end() {
 }
 
 #[test]
-fn people_are_told_in_words_and_a_pipe_gets_no_bar() {
+fn results_are_readable_and_pipes_get_no_progress_bar() {
     let here = installation();
     write(
         &here,
@@ -249,7 +249,7 @@ fn people_are_told_in_words_and_a_pipe_gets_no_bar() {
     );
     let ran = here.run(&["key", "import", "keys.csv"]);
     assert_eq!(ran.status.code(), Some(1), "{ran:?}");
-    assert!(ran.err.ends_with("grantd: 1 rows were refused; correct them and run it again\n"), "{ran:?}");
-    assert!(ran.out.contains("imported") && ran.err.contains("line 3: a key has 8 to 512 characters"), "{ran:?}");
+    assert!(ran.err.ends_with("grantd: 1 rows were refused; correct them and run the import again\n"), "{ran:?}");
+    assert!(ran.out.contains("imported") && ran.err.contains("line 3: a key must have 8 to 512 characters"), "{ran:?}");
     assert!(!ran.err.contains('\u{1b}') && !ran.err.contains('%') && !ran.err.contains("hunter2"), "{ran:?}");
 }

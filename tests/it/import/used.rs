@@ -1,4 +1,4 @@
-//! Owns imported keys as credentials: on every path, as any key of our own.
+//! Owns tests of imported keys as credentials, on every path.
 
 use std::fs;
 
@@ -53,13 +53,13 @@ async fn gateway(app: &TestApp, key: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn imported_keys_are_keys_on_every_path() {
+async fn imported_keys_work_on_every_path() {
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
     let uuid = "f47ac10b-58cc-4372-a567-0e02b2c3d479".to_owned();
     let (clear, hashed, ending) = (key(), key(), key());
     let ends = app.now().seconds() + 3600;
-    // Whatever somebody tried before the import is forgotten by it.
+    // Guesses from before the import are no longer cached.
     app.get_as("/v1/users/me", &clear).await.status(401);
     import(
         &app,
@@ -77,7 +77,7 @@ async fn imported_keys_are_keys_on_every_path() {
         app.get_as("/v1/users/me", key).await.status(200);
     }
     assert_eq!(app.introspect(&uuid).await.active()["plan"], "enterprise");
-    // Its case, a part of it, or more of it is another key.
+    // Another case, a part, or an extension of it is another key.
     for wrong in [clear.to_uppercase(), clear[1..].to_owned(), format!("{clear}0"), uuid.to_uppercase()] {
         app.introspect(&wrong).await.inactive();
         gateway(&app, &wrong).await.status(401);
@@ -85,7 +85,7 @@ async fn imported_keys_are_keys_on_every_path() {
     app.advance(3600);
     app.introspect(&ending).await.inactive();
     app.introspect(&clear).await.active();
-    // Revoked by whoever holds it, and by the resource server.
+    // Revoked by its holder, and by the resource server.
     let revoke = Request::post("/oauth/revoke").header(header::AUTHORIZATION, format!("Bearer {clear}"));
     app.send(revoke.body(Body::empty()).expect("a request")).await.status(200);
     app.post_as(&app.api, "/oauth/revoke", &[("token", &hashed)]).await.status(200);
@@ -95,7 +95,7 @@ async fn imported_keys_are_keys_on_every_path() {
         app.get_as("/v1/users/me", key).await.status(401);
     }
     gateway(&app, &uuid).await.status(200);
-    // Its owner's end is its own.
+    // Disabling its owner stops it.
     app.app.store.set_user_active(app.now(), Origin::default(), user, false).await.expect("disabled");
     gateway(&app, &uuid).await.status(401);
 }

@@ -1,4 +1,4 @@
-//! Owns tests that each number is what it says.
+//! Owns tests that each metric counts what its help says.
 
 use grantd::model::reason::Reason;
 
@@ -6,14 +6,14 @@ use super::{TOKEN, everything, scrape, traffic};
 use crate::harness::TestApp;
 
 #[tokio::test]
-async fn what_happened_is_counted_where_an_operator_looks_for_it() {
+async fn events_are_counted_in_their_metrics() {
     let app = everything().await;
     traffic(&app).await;
     let page = scrape(&app).await;
     let engine = if app.database.is_postgres() { "postgres" } else { "sqlite" };
     for (family, labels, value) in [
         ("grantd_build_info", &[("version", env!("CARGO_PKG_VERSION")), ("database", engine)][..], 1.0),
-        // The key: asked about twice, twice at the gateway. The second and later ones come from memory.
+        // The key: introspected twice, used twice at the gateway. From the second time on, it is cached.
         ("grantd_credentials_checked_total", &[("kind", "api_key"), ("outcome", "accepted")], 4.0),
         ("grantd_credentials_checked_total", &[("kind", "api_key"), ("outcome", "expired")], 1.0),
         ("grantd_credentials_checked_total", &[("kind", "api_key"), ("outcome", "revoked")], 1.0),
@@ -53,14 +53,14 @@ async fn what_happened_is_counted_where_an_operator_looks_for_it() {
 }
 
 #[tokio::test]
-async fn cached_credentials_take_no_more_memory_than_is_configured() {
+async fn credential_cache_stays_within_its_memory_limit() {
     let changes = [("metrics_token", TOKEN), ("limits.credential_cache_mebibytes", "1")];
     let app = TestApp::with(&changes).await;
     let user = app.user("alice@example.com").await;
     let scopes: Vec<String> = (10..50).map(|number| format!("{number}{}", "s".repeat(90))).collect();
     let names: Vec<&str> = scopes.iter().map(String::as_str).collect();
     let api = app.api("Large", "https://large.example.com", &names).await;
-    // About 6 KB each, twice as much as there is room for.
+    // About 6 KB each, twice as much as the limit.
     for _ in 0..300 {
         let (_, key) = app.key(&user, &scopes.join(" ")).await;
         assert_eq!(app.post_as(&api, "/oauth/introspect", &[("token", &key)]).await.json()["active"], true);
@@ -73,7 +73,7 @@ async fn cached_credentials_take_no_more_memory_than_is_configured() {
 }
 
 #[tokio::test]
-async fn every_reason_for_a_refusal_is_on_the_page_before_it_happens() {
+async fn refusal_reasons_are_listed_before_they_occur() {
     let app = TestApp::with(&[("metrics_token", TOKEN)]).await;
     let page = scrape(&app).await;
     for denial in Reason::WORDS {
@@ -84,7 +84,7 @@ async fn every_reason_for_a_refusal_is_on_the_page_before_it_happens() {
 }
 
 #[tokio::test]
-async fn ages_go_by_the_servers_clock() {
+async fn ages_use_the_servers_clock() {
     let app = TestApp::with(&[("metrics_token", TOKEN)]).await;
     app.app.background.census.advance(&app.app.store, app.now()).await.expect("counted");
     app.advance(90);
@@ -94,9 +94,9 @@ async fn ages_go_by_the_servers_clock() {
 }
 
 #[tokio::test]
-async fn more_refusals_than_are_kept_are_counted_as_dropped() {
+async fn refusals_beyond_the_limit_count_as_dropped() {
     let app = TestApp::with(&[("metrics_token", TOKEN)]).await;
-    // 60 alike of one sender are kept within an hour.
+    // 60 alike of one sender are stored within an hour.
     for _ in 0..70 {
         app.get("/gateway/verify/example-api").await.status(401);
     }

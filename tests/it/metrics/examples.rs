@@ -1,4 +1,4 @@
-//! Owns tests that the alert rules and the dashboard of `examples/` name what is there. Not whether their thresholds suit.
+//! Owns tests that the alert rules and the dashboard in `examples/` use existing metrics. Thresholds are not tested.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -9,7 +9,7 @@ use super::{Scrape, everything, scrape, traffic};
 /// Labels that Prometheus adds, and the histograms' own.
 const GIVEN: [&str; 3] = ["instance", "job", "le"];
 
-/// One query, and the text beside it that names labels.
+/// One query, and the adjacent text that names labels.
 struct Query {
     text: String,
     beside: String,
@@ -43,7 +43,7 @@ fn dashboard() -> Vec<Query> {
     queries
 }
 
-/// Each family a query names, with the matchers of its labels.
+/// Each family in a query, with its label matchers.
 fn selectors(query: &str) -> Vec<(String, Vec<(String, String)>)> {
     let starts = query.match_indices("grantd_").map(|(at, _)| &query[at..]);
     starts
@@ -61,7 +61,7 @@ fn selectors(query: &str) -> Vec<(String, Vec<(String, String)>)> {
         .collect()
 }
 
-/// The labels a query groups by, and those that the text beside it shows.
+/// The labels a query groups by, and those that the adjacent text shows.
 fn named_labels(query: &Query) -> Vec<String> {
     let groups = query.text.split("by (").skip(1).filter_map(|rest| rest.split(')').next());
     let shown = query.beside.split("{{").skip(1).filter_map(|rest| rest.split("}}").next());
@@ -100,10 +100,10 @@ fn check(page: &Scrape, query: &Query) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn alert_rules_and_dashboard_name_what_is_there_and_the_dashboard_leaves_nothing_out() {
+async fn alerts_and_dashboard_use_existing_metrics() {
     let app = everything().await;
     traffic(&app).await;
-    // No sound server answers so; the class is counted all the same.
+    // No healthy server sends this status; the class is counted all the same.
     app.app.telemetry.request("/oauth/introspect", 500, std::time::Duration::ZERO);
     let page = scrape(&app).await;
     let (alerts, dashboard) = (alerts(), dashboard());

@@ -1,4 +1,4 @@
-//! Owns tests of `/metrics` and of the examples that read it; and what they stand on: the page as Prometheus reads it.
+//! Owns tests of `/metrics` and of the examples that use it, with a parser of the Prometheus format.
 
 mod counted;
 mod examples;
@@ -12,7 +12,7 @@ use crate::harness::{TestApp, flow};
 
 const TOKEN: &str = "m3trics";
 
-/// A family: its words, its kind, its samples by their labels.
+/// A family: its help, its type, its samples by their labels.
 #[derive(Debug, Default)]
 struct Family {
     help: String,
@@ -28,7 +28,7 @@ struct Scrape {
 }
 
 impl Scrape {
-    /// Reads a page and fails where Prometheus would: samples stand below their family's HELP and TYPE, none stands twice.
+    /// Parses a page and fails where Prometheus would: samples must follow their family's HELP and TYPE, without repeats.
     fn read(text: &str) -> Self {
         let (mut families, mut current) = (BTreeMap::<String, Family>::new(), String::new());
         let mut seen = BTreeSet::new();
@@ -60,7 +60,7 @@ impl Scrape {
         self.families.get(name).unwrap_or_else(|| panic!("no {name}: {:?}", self.families.keys()))
     }
 
-    /// The sum of the samples that have these labels.
+    /// The sum of the samples with these labels.
     #[track_caller]
     fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let has = |sample: &BTreeMap<String, String>| {
@@ -89,7 +89,7 @@ async fn scrape(app: &TestApp) -> Scrape {
     Scrape::read(&page.body)
 }
 
-/// A server that has everything configured, on addresses where nobody answers.
+/// A server with everything configured, at addresses where nothing listens.
 async fn everything() -> TestApp {
     TestApp::with(&[
         ("metrics_token", TOKEN),
@@ -101,8 +101,8 @@ async fn everything() -> TestApp {
     .await
 }
 
-/// Something of everything that is counted: a key and a token accepted, refused and over their plan; sign-ins that are
-/// right, wrong and too many; a key that lives, one that has expired, one that is revoked.
+/// One of everything that is counted: a key and a token accepted, refused and over their plan; successful, failed and
+/// limited sign-ins; an active, an expired and a revoked key.
 async fn traffic(app: &TestApp) {
     let plan = Plan { name: "pro".to_owned(), per_hour: Some(1), burst: 50 };
     app.app.store.set_plan(app.now(), Origin::default(), plan).await.expect("a plan");

@@ -1,9 +1,9 @@
-//! Owns tests of the page as a whole: words, kinds, names, length.
+//! Owns tests of the metrics page as a whole: help, types, names, length.
 
 use super::{Scrape, TOKEN, everything, scrape, traffic};
 use crate::harness::TestApp;
 
-/// Every family says what it is, in names as Prometheus wants them.
+/// Every family has help, and a name that follows Prometheus's conventions.
 fn check(page: &Scrape) {
     for (name, family) in &page.families {
         assert!(name.starts_with("grantd_"), "{name}");
@@ -16,7 +16,7 @@ fn check(page: &Scrape) {
 }
 
 #[tokio::test]
-async fn a_fresh_page_is_short_and_every_family_has_words_and_a_kind() {
+async fn fresh_metrics_page_is_short_and_has_help_and_types() {
     let app = TestApp::with(&[("metrics_token", TOKEN)]).await;
     for path in ["/livez", "/readyz", "/.well-known/jwks.json"] {
         app.get(path).await.status(200);
@@ -26,14 +26,14 @@ async fn a_fresh_page_is_short_and_every_family_has_words_and_a_kind() {
     check(&page);
     assert!(page.lines < 300, "{} lines", page.lines);
     assert!(page.families.len() > 30, "{:?}", page.families.keys());
-    // What did not happen has no line: neither a class of statuses, nor a route.
+    // What has not occurred has no line: neither a status class nor a route.
     for (labels, value) in &page.family("grantd_http_requests_total").samples {
         assert!(*value > 0.0 && ["2xx", "4xx"].contains(&labels["status"].as_str()), "{labels:?}");
     }
 }
 
 #[tokio::test]
-async fn traffic_adds_lines_and_no_family_without_words() {
+async fn traffic_adds_only_documented_families() {
     let app = everything().await;
     traffic(&app).await;
     let page = scrape(&app).await;
@@ -43,7 +43,7 @@ async fn traffic_adds_lines_and_no_family_without_words() {
 }
 
 #[tokio::test]
-async fn the_number_of_series_does_not_grow_with_addresses_and_keys() {
+async fn series_do_not_grow_with_addresses_and_keys() {
     let app = TestApp::with(&[("metrics_token", TOKEN)]).await;
     let user = app.user("alice@example.com").await;
     let one = async |n: u32| {

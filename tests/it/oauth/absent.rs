@@ -1,6 +1,6 @@
-//! Owns that standards this server does not implement are neither promised nor half there: the metadata names none of them,
-//! their endpoints are not found, their parameters are refused, or ignored where the standard says that a server which
-//! does not know them ignores them; and nothing changes.
+//! Owns tests that unimplemented standards are neither advertised nor half implemented: the metadata does not name them,
+//! their endpoints are not found, and their parameters are refused, or ignored where the standard says that servers
+//! without it ignore them; and nothing changes.
 
 use aws_lc_rs::hmac;
 use axum::{
@@ -16,7 +16,7 @@ use crate::harness::{ISSUER, OAuthClient, Reply, TestApp, app::encode, flow, flo
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// What lasts: who and what there is, and what was granted.
+/// Everything persistent: users, clients, keys, grants.
 async fn lasting(app: &TestApp) -> Vec<String> {
     let tables = ["users\t", "clients\t", "client_secrets\t", "grants\t", "consents\t", "api_keys\t", "projects\t"];
     let dump = app.database.dump_tables().await;
@@ -32,7 +32,7 @@ async fn assert_not_promised(app: &TestApp, members: &[&str]) {
     }
 }
 
-/// No method finds anything at these paths.
+/// Every method is refused at these paths.
 async fn assert_not_found(app: &TestApp, paths: &[&str]) {
     for path in paths {
         for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
@@ -55,7 +55,7 @@ fn hs256(key: &str) -> impl Fn(&[u8]) -> Vec<u8> {
     move |text| hmac::sign(&key, text).as_ref().to_vec()
 }
 
-/// A form with these headers, as it stands.
+/// A raw form with these headers.
 async fn post_with(app: &TestApp, path: &str, headers: &[(&str, &str)], form: &[(&str, &str)]) -> Reply {
     let request = Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
@@ -63,7 +63,7 @@ async fn post_with(app: &TestApp, path: &str, headers: &[(&str, &str)], form: &[
 }
 
 #[tokio::test]
-async fn signing_out_sends_nobody_to_an_address_of_the_request() {
+async fn logout_ignores_redirects_in_the_request() {
     // THREATS: RU5
     let app = TestApp::new().await;
     assert_not_promised(&app, &["end_session_endpoint", "backchannel_logout_supported"]).await;
@@ -85,7 +85,7 @@ async fn signing_out_sends_nobody_to_an_address_of_the_request() {
 }
 
 #[tokio::test]
-async fn a_client_is_not_authenticated_by_an_assertion() {
+async fn client_assertions_are_not_accepted() {
     // THREATS: CA6 CA7 CA8 CA9
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -103,7 +103,7 @@ async fn a_client_is_not_authenticated_by_an_assertion() {
     let jwks = app.get("/.well-known/jwks.json").await.body;
     let unsigned = jwt(&json!({ "alg": "none" }), &good, |_| Vec::new());
     let by_public_key = jwt(&hs, &good, hs256(&jwks));
-    // What a server that knows client_secret_jwt would take.
+    // What a server with client_secret_jwt would accept.
     let by_secret = jwt(&hs, &good, hs256(secret));
     let endless = jwt(&hs, &claims(json!(ISSUER), Value::Null), hs256(secret));
     let text = jwt(&hs, &claims(json!(ISSUER), json!("soon")), hs256(secret));
@@ -125,7 +125,7 @@ async fn a_client_is_not_authenticated_by_an_assertion() {
 }
 
 #[tokio::test]
-async fn there_is_no_device_flow() {
+async fn device_flow_is_absent() {
     // THREATS: DG1 DG2 DG3 DG4 DG5 DG6 DG7 DG8
     let app = TestApp::new().await;
     assert_not_promised(&app, &["device_authorization_endpoint"]).await;
@@ -143,7 +143,7 @@ async fn there_is_no_device_flow() {
 }
 
 #[tokio::test]
-async fn no_token_is_exchanged_for_another() {
+async fn token_exchange_is_absent() {
     // THREATS: TX1 TX2 TX3 TX4 TX5 TX6 TX7 TX9
     const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
     let app = TestApp::new().await;
@@ -172,7 +172,7 @@ async fn no_token_is_exchanged_for_another() {
 }
 
 #[tokio::test]
-async fn requests_are_neither_pushed_nor_signed() {
+async fn pushed_and_signed_requests_are_absent() {
     // THREATS: PR1 PR2 PR3 PR4 PR5 PR6 PR7 PR8 PR9 PR10 PR11
     let app = TestApp::new().await;
     let absent = [
@@ -202,14 +202,14 @@ async fn requests_are_neither_pushed_nor_signed() {
     let pushed = [("request_uri", "urn:ietf:params:oauth:request_uri:x")];
     let reply = browser.get(&authorize_url(&client, &pushed)).await;
     assert_sent_back(&reply, "request_uri_not_supported");
-    // Nothing else than the request itself says where to go.
+    // Only the request itself decides the redirect.
     let alone = format!("/oauth/authorize?client_id={}&{}={}", client.id, pushed[0].0, pushed[0].1);
     browser.get(&alone).await.page(400);
     assert_eq!(lasting(&app).await, state);
 }
 
 #[tokio::test]
-async fn a_proof_of_possession_is_ignored_and_no_token_claims_to_be_bound() {
+async fn dpop_proofs_are_ignored_and_tokens_unbound() {
     // THREATS: DP1 DP2 DP3 DP4 DP5 DP6 DP7 DP8
     let app = TestApp::new().await;
     assert_not_promised(&app, &["dpop_signing_alg_values_supported", "dpop_bound_access_tokens"]).await;
@@ -219,7 +219,7 @@ async fn a_proof_of_possession_is_ignored_and_no_token_claims_to_be_bound() {
         &json!({ "htm": "POST", "htu": format!("{ISSUER}/oauth/token"), "iat": app.now().seconds(), "jti": "one" }),
         hs256("x"),
     );
-    // A server that does not know DPoP ignores the header (RFC 9449 §5): the answer says Bearer, so the client can tell.
+    // A server without DPoP ignores the header (RFC 9449 §5): the response says Bearer, so the client can tell.
     let basic = client.basic();
     for proofs in [&[("dpop", proof.as_str())][..], &[("dpop", &proof), ("dpop", &proof)], &[("dpop", "garbage")]] {
         let headers = [&[("authorization", basic.as_str())][..], proofs].concat();
@@ -238,14 +238,14 @@ async fn a_proof_of_possession_is_ignored_and_no_token_claims_to_be_bound() {
         flow::authorize(&browser, &client, &[("dpop_jkt", "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I")]).await;
     let code = reply.redirect_param("code").expect("a code");
     let token = flow::exchange(&app, &client, &code).await.status(200).text("access_token");
-    // Nor is the scheme known where a token is presented.
+    // The scheme is unknown for presented tokens too.
     let request = Request::get("/v1/users/me").header("authorization", format!("DPoP {token}")).header("dpop", proof);
     app.send(request.body(Body::empty()).expect("a request")).await.status(401);
     app.get_as("/v1/users/me", &token).await.status(200);
 }
 
 #[tokio::test]
-async fn nobody_registers_a_client_without_signing_in() {
+async fn dynamic_registration_is_absent() {
     // THREATS: DR1 DR3 DR4 DR5 DR6 DR7 DR8 DR9
     let app = TestApp::new().await;
     assert_not_promised(&app, &["registration_endpoint"]).await;
@@ -253,7 +253,7 @@ async fn nobody_registers_a_client_without_signing_in() {
     let own = format!("/oauth/register/{}", client.id);
     let state = lasting(&app).await;
     assert_not_found(&app, &["/oauth/register", "/register", "/connect/register", &own]).await;
-    // The management API is not open registration: it wants a key.
+    // The management API is not open registration: it requires a key.
     let document = json!({
         "name": "App", "redirect_uris": ["https://evil.example/cb"], "client_name": "App",
         "jwks_uri": "http://127.0.0.1:1/jwks", "logo_uri": "http://127.0.0.1:1/logo",
@@ -267,7 +267,7 @@ async fn nobody_registers_a_client_without_signing_in() {
 }
 
 #[tokio::test]
-async fn a_client_id_that_is_an_address_is_unknown_and_is_not_visited() {
+async fn client_id_urls_are_unknown_and_not_fetched() {
     // THREATS: CM1 CM2 CM3 CM4 CM5 CM6 CM7 CM8 CM9 CM10 CM11 CM12
     let app = TestApp::new().await;
     assert_not_promised(&app, &["client_id_metadata_document_supported"]).await;
@@ -292,7 +292,7 @@ async fn a_client_id_that_is_an_address_is_unknown_and_is_not_visited() {
             .oauth_error("invalid_client");
         app.post_as(&client, "/oauth/revoke", &[("token", "x")]).await.oauth_error("invalid_client");
     }
-    // A connection that was opened would be waiting here by now.
+    // An opened connection would be waiting here by now.
     assert_eq!(listener.accept().map_err(|error| error.kind()).err(), Some(std::io::ErrorKind::WouldBlock));
     assert_eq!(lasting(&app).await, state);
     for client in [app.confidential().await, app.public().await] {
@@ -301,7 +301,7 @@ async fn a_client_id_that_is_an_address_is_unknown_and_is_not_visited() {
 }
 
 #[tokio::test]
-async fn introspection_answers_plain_json_whatever_is_asked_for() {
+async fn introspection_answers_only_json() {
     // THREATS: IN3
     let app = TestApp::new().await;
     let absent = ["introspection_signing_alg_values_supported", "introspection_encryption_alg_values_supported"];
@@ -317,14 +317,14 @@ async fn introspection_answers_plain_json_whatever_is_asked_for() {
             reply
         };
         assert_eq!(ask(&api, &token).await.active()["aud"], crate::harness::app::API);
-        // Nobody learns by another form what is not for them.
+        // Another response format reveals nothing to other callers.
         ask(&stranger, &token).await.inactive();
         ask(&api, "garbage").await.inactive();
     }
 }
 
 #[tokio::test]
-async fn no_link_resets_a_password() {
+async fn password_reset_links_are_absent() {
     // THREATS: SE10
     let app = TestApp::new().await;
     app.user("alice@example.com").await;

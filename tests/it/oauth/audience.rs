@@ -1,4 +1,4 @@
-//! Owns the tests of RFC 8707: which API a token is for, where the scopes of its request belong to several.
+//! Owns tests of RFC 8707: which API a token is for, if the scopes of its request belong to several.
 
 use data_encoding::BASE64URL_NOPAD;
 use grantd::model::{
@@ -27,7 +27,7 @@ async fn of_two_apis(app: &TestApp) -> OAuthClient {
     .await
 }
 
-/// `aud` and `scope` of the access token of an answer, which says the same scope beside it.
+/// `aud` and `scope` of the access token in a response, which states the same scope.
 #[track_caller]
 fn told(reply: &Reply) -> (Value, String) {
     let token = reply.status(200).text("access_token");
@@ -38,7 +38,7 @@ fn told(reply: &Reply) -> (Value, String) {
     (claims["aud"].clone(), reply.text("scope"))
 }
 
-/// Asserts `invalid_target` with words that name these choices.
+/// Asserts `invalid_target` with a description that names these choices.
 #[track_caller]
 fn assert_choices(reply: &Reply, choices: &[&str]) {
     assert_refused(reply, "invalid_target", &[]);
@@ -53,7 +53,7 @@ async fn refresh(app: &TestApp, client: &OAuthClient, refresh_token: &str, resou
 }
 
 #[tokio::test]
-async fn a_client_with_scopes_of_several_apis_says_for_which_api_its_token_is() {
+async fn scopes_of_several_apis_require_resource() {
     // THREATS: JW6
     let app = TestApp::new().await;
     let client = of_two_apis(&app).await;
@@ -65,12 +65,12 @@ async fn a_client_with_scopes_of_several_apis_says_for_which_api_its_token_is() 
     assert_choices(&ask(&[("resource", API), ("resource", SECOND)]).await, &[API, SECOND]);
     assert_eq!(told(&ask(&[("resource", API)]).await), (API.into(), "read write".to_owned()));
     assert_eq!(told(&ask(&[("scope", "read other"), ("resource", SECOND)]).await), (SECOND.into(), "other".to_owned()));
-    // Where the scopes are of one API, nobody has to say more.
+    // If the scopes belong to one API, `resource` is not needed.
     assert_eq!(told(&ask(&[("scope", "read")]).await), (API.into(), "read".to_owned()));
 }
 
 #[tokio::test]
-async fn a_resource_that_no_scope_belongs_to_is_an_invalid_target_in_words() {
+async fn resource_without_matching_scope_is_invalid_target() {
     let app = TestApp::new().await;
     let client = of_two_apis(&app).await;
     app.api("Third API", "https://third.example.test", &["third"]).await;
@@ -80,8 +80,8 @@ async fn a_resource_that_no_scope_belongs_to_is_an_invalid_target_in_words() {
     }
     let form = [("grant_type", "client_credentials"), ("scope", "read"), ("resource", SECOND)];
     let reply = token(&app, &client, &form).await;
-    assert_choices(&reply, &["none of the scopes belongs to this resource", API]);
-    // At the authorization endpoint as well; a scope that the client may not have is another error.
+    assert_choices(&reply, &["none of the scopes belong to this resource", API]);
+    // Also at the authorization endpoint; a scope that the client may not have is another error.
     let browser = signed_in(&app, "alice@example.com").await;
     for (scope, resource, error) in [
         ("read", SECOND, "invalid_target"),
@@ -94,17 +94,17 @@ async fn a_resource_that_no_scope_belongs_to_is_an_invalid_target_in_words() {
 }
 
 #[tokio::test]
-async fn one_grant_gives_tokens_for_each_of_its_apis_and_none_for_both() {
+async fn grant_gives_tokens_for_one_api_at_a_time() {
     let app = TestApp::new().await;
     let client = of_two_apis(&app).await;
     let browser = signed_in(&app, "alice@example.com").await;
     let code = once(&authorize(&browser, &client, &[("scope", "read other")]).await, "code");
-    // The answer names the choices, and the code is still good for the next try.
+    // The error names the choices, and the code can still be used.
     assert_choices(&exchange(&app, &client, &code).await, &[API, SECOND]);
     let first = exchange_for(&app, &client, &code, API).await;
     assert_eq!(told(&first), (API.into(), "read".to_owned()));
     app.introspect(&first.text("access_token")).await.active();
-    // A refresh may ask for the other API of the same grant (RFC 8707 section 2.2), and must say which.
+    // A refresh may request the other API of the same grant (RFC 8707 section 2.2), and must say which.
     let refresh_token = first.text("refresh_token");
     assert_choices(&refresh(&app, &client, &refresh_token, "").await, &[API, SECOND]);
     let second = refresh(&app, &client, &refresh_token, SECOND).await;
@@ -116,7 +116,7 @@ async fn one_grant_gives_tokens_for_each_of_its_apis_and_none_for_both() {
 }
 
 #[tokio::test]
-async fn the_resource_of_the_authorization_request_narrows_the_grant() {
+async fn resource_of_the_authorization_request_narrows_the_grant() {
     let app = TestApp::new().await;
     let client = of_two_apis(&app).await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -131,7 +131,7 @@ async fn the_resource_of_the_authorization_request_narrows_the_grant() {
 }
 
 #[tokio::test]
-async fn a_token_for_the_management_api_opens_no_other() {
+async fn management_tokens_are_refused_by_other_apis() {
     let app = TestApp::new().await;
     let ours = format!("{ISSUER}/api/v1");
     let client = app.client(ClientType::Confidential, |client| {

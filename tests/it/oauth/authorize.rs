@@ -1,5 +1,5 @@
-//! Owns the tests of an authorization request before anybody is asked anything: who asks, for what, and what is answered.
-//! Does not test its pages; see `interaction`.
+//! Owns tests of authorization requests before any page: client, parameters, and the response.
+//! For the pages, see `interaction`.
 
 use axum::{
     body::Body,
@@ -23,13 +23,13 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn a_client_that_is_unknown_disabled_or_deleted_gets_the_same_page_and_no_redirect() {
+async fn unknown_disabled_and_deleted_clients_get_the_same_page() {
     // THREATS: AZ1
     let app = TestApp::new().await;
     let (disabled, deleted) = (first_party(&app).await, first_party(&app).await);
     let browser = signed_in(&app, "alice@example.com").await;
     for client in [&disabled, &deleted] {
-        // Remembered as alive: the refusal must not wait until memory forgets.
+        // Cached as active: the refusal must not wait until the cache expires.
         assert!(!once(&browser.get(&authorize_url(client, &[])).await, "code").is_empty());
     }
     let (now, store) = (app.now(), &app.app.store);
@@ -49,7 +49,7 @@ async fn a_client_that_is_unknown_disabled_or_deleted_gets_the_same_page_and_no_
 }
 
 #[tokio::test]
-async fn without_a_registered_redirect_uri_no_error_of_any_kind_is_redirected() {
+async fn errors_are_not_redirected_to_unregistered_uris() {
     // THREATS: AZ2
     let app = TestApp::new().await;
     let client = first_party(&app).await;
@@ -83,7 +83,7 @@ async fn without_a_registered_redirect_uri_no_error_of_any_kind_is_redirected() 
 }
 
 #[tokio::test]
-async fn only_the_code_flow_is_offered_and_no_url_carries_a_token() {
+async fn only_the_code_flow_is_supported_and_urls_carry_no_token() {
     // THREATS: AZ3
     let app = TestApp::new().await;
     let client = first_party(&app).await;
@@ -105,7 +105,7 @@ async fn only_the_code_flow_is_offered_and_no_url_carries_a_token() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_is_sent_twice_is_refused_wherever_it_stands() {
+async fn repeated_parameters_are_refused() {
     // THREATS: AZ4
     let app = TestApp::new().await;
     app.api("Second API", "https://second.example.test", &["other"]).await;
@@ -137,7 +137,7 @@ async fn a_parameter_that_is_sent_twice_is_refused_wherever_it_stands() {
 }
 
 #[tokio::test]
-async fn empty_is_absent_unknown_is_ignored_and_two_methods_are_accepted() {
+async fn empty_parameters_are_absent_and_unknown_ones_ignored() {
     // THREATS: AZ5
     let app = TestApp::new().await;
     let client = first_party(&app).await;
@@ -159,7 +159,7 @@ async fn empty_is_absent_unknown_is_ignored_and_two_methods_are_accepted() {
 }
 
 #[tokio::test]
-async fn a_scope_is_cut_to_what_the_client_may_have_and_never_widened() {
+async fn scopes_are_reduced_to_those_allowed() {
     // THREATS: AZ6
     let app = TestApp::new().await;
     let client = app.client(ClientType::Confidential, |client| {
@@ -179,7 +179,7 @@ async fn a_scope_is_cut_to_what_the_client_may_have_and_never_widened() {
 }
 
 #[tokio::test]
-async fn every_answer_names_the_issuer_the_state_and_its_result_once() {
+async fn responses_have_issuer_state_and_one_result() {
     // THREATS: AZ7
     let app = TestApp::new().await;
     let with_query = format!("{CALLBACK}?tenant=1");
@@ -214,7 +214,7 @@ async fn every_answer_names_the_issuer_the_state_and_its_result_once() {
     }
 }
 
-/// What everybody who looks at pages and redirects may rely on.
+/// Headers of pages and redirects that prevent leaks.
 fn assert_private(what: &str, reply: &Reply) {
     assert_eq!(reply.header("referrer-policy"), "no-referrer", "{what}");
     assert_eq!(reply.header("cache-control"), "no-store", "{what}");
@@ -229,14 +229,14 @@ fn assert_private(what: &str, reply: &Reply) {
 }
 
 #[tokio::test]
-async fn pages_and_redirects_leak_nothing_to_caches_referrers_and_other_origins() {
+async fn pages_and_redirects_do_not_leak() {
     // THREATS: AZ9
     let spa = "https://spa.example.test";
     let app = TestApp::configured(&[], |config| config.cors_origins = vec![spa.to_owned()]).await;
     app.user("alice@example.com").await;
     let client = app.confidential().await;
     let browser = app.browser();
-    // From an origin whose scripts may call the token endpoint: these answers are still none of its business.
+    // From an origin whose scripts may call the token endpoint: these responses are still not readable for it.
     let get = async |browser: &Browser<'_>, target: &str| {
         let target = target.strip_prefix(ISSUER).unwrap_or(target);
         let request = browser.with_cookies(Request::get(target)).header(header::ORIGIN, spa);
@@ -274,7 +274,7 @@ async fn pages_and_redirects_leak_nothing_to_caches_referrers_and_other_origins(
 }
 
 #[tokio::test]
-async fn a_hostile_state_comes_back_byte_for_byte_and_is_markup_nowhere() {
+async fn state_is_returned_byte_for_byte_and_escaped() {
     // THREATS: AZ10
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -292,7 +292,7 @@ async fn a_hostile_state_comes_back_byte_for_byte_and_is_markup_nowhere() {
     let refused = browser.get(&authorize_url(&client, &[("state", &state), ("scope", "nosuch")])).await;
     assert_eq!((once(&refused, "state"), once(&refused, "error").as_str()), (state.clone(), "invalid_scope"));
     browser.get(&authorize_url(&client, &[("state", &format!("{state}x"))])).await.page(400);
-    // Words that an attacker puts into a link of ours are not shown by us, nor is an address markup.
+    // Text of an attacker in a link is not shown, and an address is not markup.
     let words = "error=e&error_description=%3Cb%3Ephone%20us%3C/b%3E&error_hint=%3Cb%3Ephone%20us%3C/b%3E";
     for path in ["/oauth/authorize", "/login", "/consent", "/settings/keys", "/apps", "/nowhere"] {
         let reply = browser.get(&format!("{path}?{words}")).await;
@@ -304,14 +304,14 @@ async fn a_hostile_state_comes_back_byte_for_byte_and_is_markup_nowhere() {
 }
 
 #[tokio::test]
-async fn codes_and_tokens_are_in_no_log_and_in_no_table() {
+async fn codes_and_tokens_are_not_logged_or_stored() {
     // THREATS: AZ17
     let log = Captured::start();
     let app = TestApp::new().await;
     let client = app.confidential().await;
     let browser = signed_in(&app, "alice@example.com").await;
     let code = flow::code(&browser, &client).await;
-    // 128 random bits name the grant, and a MAC of 256 bits proves it under a key that is not in the database.
+    // 128 random bits identify the grant, and a 256-bit MAC authenticates it with a key that is not in the database.
     let bytes = BASE64URL_NOPAD.decode(secret::strip_checksum(CODE, &code).expect("a body").as_bytes()).expect("bytes");
     assert_eq!(bytes.len(), 16 + 32);
     assert!(app.app.config.lifetimes.code_seconds <= 60);
@@ -341,7 +341,7 @@ async fn codes_and_tokens_are_in_no_log_and_in_no_table() {
 }
 
 #[tokio::test]
-async fn a_request_uri_is_refused_and_never_fetched() {
+async fn request_uri_is_refused_and_not_fetched() {
     // THREATS: AZ18
     let app = TestApp::new().await;
     let client = first_party(&app).await;
@@ -354,7 +354,7 @@ async fn a_request_uri_is_refused_and_never_fetched() {
     }
     let reply = browser.get(&authorize_url(&client, &[("request", "eyJhbGciOiJub25lIn0.e30.")])).await;
     assert_sent_back(&reply, "request_not_supported");
-    // A connection that was opened would be waiting here by now.
+    // An opened connection would be waiting here by now.
     assert_eq!(listener.accept().map_err(|error| error.kind()).err(), Some(std::io::ErrorKind::WouldBlock));
     let metadata = app.get("/.well-known/oauth-authorization-server").await.json();
     assert_eq!(metadata["request_uri_parameter_supported"], false);

@@ -1,4 +1,4 @@
-//! Owns the tests of how a client proves itself, at every endpoint where it does. Does not test what it may then do.
+//! Owns tests of client authentication, at every endpoint that has it.
 
 use axum::{
     body::Body,
@@ -17,7 +17,7 @@ use grantd::{
 use super::{assert_refused, token};
 use crate::harness::{Captured, OAuthClient, Reply, TestApp, app::encode};
 
-/// Endpoints at which clients prove themselves.
+/// Endpoints with client authentication.
 const ENDPOINTS: [&str; 3] = ["/oauth/token", "/oauth/introspect", "/oauth/revoke"];
 const OWN: (&str, &str) = ("grant_type", "client_credentials");
 
@@ -43,11 +43,11 @@ async fn post(app: &TestApp, path: &str, authorization: &[&str], form: &[(&str, 
 }
 
 #[tokio::test]
-async fn a_wrong_secret_and_an_unknown_client_look_alike() {
+async fn wrong_secret_and_unknown_client_look_alike() {
     // THREATS: CA1
-    // Seen here: that the answers are the same. Not measured: that they take the same time, for a measurement would be a
-    // verdict on the machine. It holds by construction: either way the secret presented is hashed once and, unless
-    // remembered, one indexed row is read; digests are compared in constant time. There is no slow hash that one skips.
+    // Tested here: the responses are the same. Not measured: that they take the same time, since that would depend on the
+    // machine. It holds by construction: either way the presented secret is hashed once and, unless cached,
+    // one indexed row is read; digests are compared in constant time. There is no slow hash to skip.
     let app = TestApp::new().await;
     let client = app.confidential().await;
     let disabled = app.confidential().await;
@@ -70,7 +70,7 @@ async fn a_wrong_secret_and_an_unknown_client_look_alike() {
             replies.push(post(&app, path, &[], &[("client_id", id), ("client_secret", &secret)]).await);
             replies.push(post(&app, path, &[], &[("client_id", id)]).await);
         }
-        // A disabled client with the right secret may still give up what it holds, and nothing else.
+        // A disabled client with the right secret may still revoke what it holds, and nothing else.
         let disabled = post(&app, path, &[&disabled.basic()], &[]).await;
         if path == "/oauth/revoke" {
             disabled.status(200);
@@ -86,7 +86,7 @@ async fn a_wrong_secret_and_an_unknown_client_look_alike() {
 }
 
 #[tokio::test]
-async fn basic_is_form_encoded_and_anything_sloppy_is_refused() {
+async fn basic_credentials_are_form_encoded_and_strict() {
     // THREATS: CA2
     let app = TestApp::new().await;
     for secret in ["a:b", "100%", "%41", "a+b c", "p\u{e4}ss\u{1f511}", "a%3Ab&c=d"] {
@@ -98,11 +98,11 @@ async fn basic_is_form_encoded_and_anything_sloppy_is_refused() {
         let authorization = basic(&client.id, secret);
         post(&app, "/oauth/token", &[&authorization], &[]).await.status(200);
         post(&app, "/oauth/token", &[&authorization.replace("Basic", "bASIC")], &[]).await.status(200);
-        // Encoded more than need be is still the same name.
+        // More encoding than necessary is still the same name.
         let escaped = client.id.replace('_', "%5F").replace('c', "%63");
         let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         post(&app, "/oauth/token", &[&raw_basic(&format!("{escaped}:{encoded}"))], &[]).await.status(200);
-        // Not encoded at all is another secret, or none.
+        // Without encoding, it is another secret, or malformed.
         if secret.contains(['%', '+']) {
             let reply = post(&app, "/oauth/token", &[&raw_basic(&format!("{}:{secret}", client.id))], &[]).await;
             assert_refused(&reply, "invalid_client", &[]);
@@ -144,7 +144,7 @@ async fn basic_is_form_encoded_and_anything_sloppy_is_refused() {
 }
 
 #[tokio::test]
-async fn two_ways_at_once_are_refused_even_if_both_are_right() {
+async fn two_authentication_methods_at_once_are_refused() {
     // THREATS: CA3
     let app = TestApp::new().await;
     let (client, other) = (app.confidential().await, app.confidential().await);
@@ -160,14 +160,14 @@ async fn two_ways_at_once_are_refused_even_if_both_are_right() {
         ] {
             assert_refused(&post(&app, path, &[&client.basic()], body).await, "invalid_request", &[&secret, &others]);
         }
-        // Naming oneself again proves nothing twice.
+        // Repeating the client id proves nothing.
         let reply = post(&app, path, &[&client.basic()], &[("client_id", &client.id), ("client_secret", "")]).await;
         reply.status(200);
     }
 }
 
 #[tokio::test]
-async fn a_client_proves_itself_as_it_is_registered_and_not_otherwise() {
+async fn clients_must_use_their_registered_method() {
     // THREATS: CA4
     let app = TestApp::new().await;
     let with = async |kind, methods: &[AuthMethod]| {
@@ -180,7 +180,7 @@ async fn a_client_proves_itself_as_it_is_registered_and_not_otherwise() {
     let by_basic = with(ClientType::Confidential, &[AuthMethod::ClientSecretBasic]).await;
     let by_post = with(ClientType::Confidential, &[AuthMethod::ClientSecretPost]).await;
     let public = with(ClientType::Public, &[AuthMethod::None]).await;
-    // Turned public, with a secret that was never deleted.
+    // Changed to public, with a secret that was not deleted.
     let (shown, kept) = new_secret(app.now());
     let was_confidential = app.client(ClientType::Public, |client| client.secrets = vec![kept]).await;
     let in_body = async |path, client: &OAuthClient, secret: &str| {
@@ -208,14 +208,14 @@ async fn a_client_proves_itself_as_it_is_registered_and_not_otherwise() {
         post(&app, path, &[&by_basic.basic()], &[]).await.status(200);
         in_body(path, &by_post, &secret(&by_post)).await.status(200);
     }
-    // A public client names itself; that is enough to be refused for better reasons, and never to ask about tokens.
+    // A public client only names itself; that gives precise errors, but never introspection.
     assert_refused(&in_body("/oauth/token", &public, "").await, "unauthorized_client", &[]);
     in_body("/oauth/revoke", &public, "").await.status(200);
     assert_refused(&in_body("/oauth/introspect", &public, "").await, "invalid_client", &[]);
 }
 
 #[tokio::test]
-async fn a_secret_in_a_url_is_refused_and_not_logged() {
+async fn secrets_in_urls_are_refused_and_not_logged() {
     // THREATS: CA5
     let log = Captured::start();
     let app = TestApp::new().await;
@@ -240,7 +240,7 @@ async fn a_secret_in_a_url_is_refused_and_not_logged() {
 }
 
 #[tokio::test]
-async fn while_a_secret_is_replaced_both_work_and_then_the_new_one_alone() {
+async fn old_secret_works_only_during_the_overlap() {
     // THREATS: CA10
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -264,19 +264,19 @@ async fn while_a_secret_is_replaced_both_work_and_then_the_new_one_alone() {
     assert_eq!([status(&client).await, status(&second).await], [200, 200]);
     app.advance(1);
     assert_eq!([status(&client).await, status(&second).await], [401, 200]);
-    // Compromised: however many are live, all end at once.
+    // Compromised: all active secrets end immediately.
     let third = rotate(3600).await;
     assert_eq!([status(&second).await, status(&third).await], [200, 200]);
     let fourth = rotate(0).await;
     let all = [status(&client).await, status(&second).await, status(&third).await, status(&fourth).await];
     assert_eq!(all, [401, 401, 401, 200]);
-    // A longer overlap does not bring an ended one back.
+    // A longer overlap does not revive an expired one.
     let fifth = rotate(86_400).await;
     assert_eq!([status(&third).await, status(&fourth).await, status(&fifth).await], [401, 200, 200]);
 }
 
 #[tokio::test]
-async fn guessing_a_secret_is_answered_429_and_locks_nobody_out() {
+async fn secret_guessing_is_limited_without_locking_out_the_client() {
     // THREATS: CA12
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -292,7 +292,7 @@ async fn guessing_a_secret_is_answered_429_and_locks_nobody_out() {
     let limited = guess("203.0.113.9").await;
     assert_eq!(limited.status(429).text("error"), "too_many_requests");
     assert_eq!(limited.header("retry-after"), "901");
-    // Another sender is another count, and the right secret passes from anywhere.
+    // Another sender has its own count, and the right secret works from anywhere.
     guess("203.0.113.10").await.oauth_error("invalid_client");
     let right = Request::post("/oauth/token")
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -303,7 +303,7 @@ async fn guessing_a_secret_is_answered_429_and_locks_nobody_out() {
 }
 
 #[tokio::test]
-async fn guesses_from_many_addresses_lock_nobody_out_and_invented_names_are_counted_by_their_sender_alone() {
+async fn guesses_from_many_addresses_do_not_lock_out_the_client() {
     // THREATS: CA12
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -318,8 +318,8 @@ async fn guesses_from_many_addresses_lock_nobody_out_and_invented_names_are_coun
     }
     send("203.0.113.7", &client.basic()).await.status(200);
     send("192.0.2.9", &client.basic()).await.status(200);
-    // There is nothing to guess behind a name that nobody registered, so it takes up no memory: not even one that is
-    // tried often. Its sender is counted, whatever names it uses.
+    // Unregistered names have no secret to guess, so they use no memory, even if they are tried
+    // often. Their sender is counted, whatever names it uses.
     let sender = "198.51.100.1";
     for _ in 0..200 {
         send(sender, &basic("client_invented", "wrong")).await.oauth_error("invalid_client");
@@ -332,6 +332,6 @@ async fn guesses_from_many_addresses_lock_nobody_out_and_invented_names_are_coun
         (limited.status(429).header("retry-after"), limited.text("error").as_str()),
         ("901", "too_many_requests")
     );
-    // The client that is really there is told from it: the right secret passes here too.
+    // The existing client is treated differently: the right secret works here too.
     send(sender, &client.basic()).await.status(200);
 }

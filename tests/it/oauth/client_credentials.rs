@@ -1,4 +1,4 @@
-//! Owns the tests of the client credentials grant: what a client may do in its own name.
+//! Owns tests of the client credentials grant.
 
 use data_encoding::BASE64URL_NOPAD;
 use grantd::model::{
@@ -21,11 +21,11 @@ fn claims(token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn only_a_confidential_client_acts_for_itself_and_gets_an_access_token_alone() {
+async fn client_credentials_are_for_confidential_clients_without_refresh_token() {
     // THREATS: CC1
     let app = TestApp::new().await;
     let own = [("grant_type", "client_credentials")];
-    // Registered for the grant all the same, as no page or command would: the grant itself refuses.
+    // Registered for the grant directly, as no page or command allows: the grant itself refuses.
     let public = app.client(ClientType::Public, |client| client.grant_types = GrantType::ALL.to_vec()).await;
     assert_refused(&token(&app, &public, &own).await, "unauthorized_client", &[]);
     assert_refused(&token(&app, &app.public().await, &own).await, "unauthorized_client", &[]);
@@ -45,7 +45,7 @@ async fn only_a_confidential_client_acts_for_itself_and_gets_an_access_token_alo
 }
 
 #[tokio::test]
-async fn a_client_has_its_own_scopes_and_none_of_its_users() {
+async fn client_credentials_have_the_clients_scopes_only() {
     // THREATS: CC2
     let app = TestApp::new().await;
     app.api("Second API", "https://second.example.test", &["other"]).await;
@@ -54,7 +54,7 @@ async fn a_client_has_its_own_scopes_and_none_of_its_users() {
         client.scopes = Scopes::parse("read").expect("scopes");
     });
     let client = client.await;
-    // What people granted it, or own, is theirs.
+    // What users granted it, or own, remains theirs.
     let browser = signed_in(&app, "alice@example.com").await;
     flow::tokens(&browser, &client).await;
     for scope in ["write", "read write", "read other", "nosuch", "READ", " "] {
@@ -72,7 +72,7 @@ async fn a_client_has_its_own_scopes_and_none_of_its_users() {
 }
 
 #[tokio::test]
-async fn a_client_is_never_taken_for_a_user_and_nobody_chooses_its_name() {
+async fn client_subjects_cannot_be_confused_with_users() {
     // THREATS: CC3
     let app = TestApp::new().await;
     let alice = app.user("alice@example.com").await;
@@ -83,9 +83,9 @@ async fn a_client_is_never_taken_for_a_user_and_nobody_chooses_its_name() {
     browser.log_in("alice@example.com").await;
     let granted = claims(&flow::tokens(&browser, &client).await.0);
     assert_eq!(granted["sub"], Value::from(alice.as_str()));
-    // Each kind of subject has a prefix of its own, so the two sets have no name in common.
+    // Each kind of subject has its own prefix, so the sets are disjoint.
     assert!(client.id.starts_with("client_") && alice.starts_with("user_"));
-    // Whoever registers an app gets a name of ours: a wish is not heard, and a made-up form is refused.
+    // Client ids are generated: a requested id is ignored, and an invented one refused.
     let page = browser.get("/apps/new").await;
     let (csrf, form) = (page.input("csrf"), page.input("form"));
     let made_up = [alice.clone(), format!("{}{}", &alice[..20], &form[20..]), form.replace(&form[..4], "user")];

@@ -1,4 +1,4 @@
-//! Owns the tests of a client that is disabled or deleted: everything of it ends, at every endpoint.
+//! Owns tests of disabled and deleted clients: everything of theirs stops at every endpoint.
 
 use grantd::model::{
     audit::Origin,
@@ -13,7 +13,7 @@ use crate::harness::{
     wait,
 };
 
-/// What a client has: a code, a refresh token, and access tokens of a user's and of its own.
+/// A client's code, refresh token, and access tokens of a user and of its own.
 struct Holdings {
     code: String,
     refresh_token: String,
@@ -28,7 +28,7 @@ async fn holdings(app: &TestApp, browser: &Browser<'_>, client: &OAuthClient) ->
         access_tokens: vec![access_token, app.client_token(client).await],
     };
     for access_token in &held.access_tokens {
-        // Remembered as alive, by two endpoints: memory must not outlive the client.
+        // Cached as active by two endpoints: the cache must not outlive the client.
         app.introspect(access_token).await.active();
         app.get_as("/v1/users/me", access_token).await.status(200);
     }
@@ -55,7 +55,7 @@ async fn assert_ended(app: &TestApp, browser: &Browser<'_>, client: &OAuthClient
 }
 
 #[tokio::test]
-async fn a_disabled_client_stops_at_every_endpoint_with_every_live_token() {
+async fn disabled_client_and_its_tokens_are_refused_everywhere() {
     // THREATS: CA11
     let app = TestApp::new().await;
     let (client, bystander) = (app.confidential().await, app.confidential().await);
@@ -67,10 +67,10 @@ async fn a_disabled_client_stops_at_every_endpoint_with_every_live_token() {
     };
     assert!(set(false).await);
     assert_ended(&app, &browser, &client, &held).await;
-    // To give up what it holds is all that it still may.
+    // It may only revoke what it holds.
     app.post_as(&client, "/oauth/revoke", &[("token", &held.access_tokens[1])]).await.status(200);
     browser.get(&waiting.replace("/login", "/oauth/authorize")).await.page(400);
-    // Disabled is not deleted: what did not end meanwhile goes on.
+    // Disabled is not deleted: what has not expired meanwhile works again.
     assert!(set(true).await);
     app.introspect(&held.access_tokens[0]).await.active();
     app.introspect(&held.access_tokens[1]).await.inactive();
@@ -80,7 +80,7 @@ async fn a_disabled_client_stops_at_every_endpoint_with_every_live_token() {
 }
 
 #[tokio::test]
-async fn a_deleted_client_takes_codes_tokens_consents_and_secrets_along() {
+async fn deleting_a_client_removes_codes_tokens_consents_and_secrets() {
     // THREATS: CA11
     let app = TestApp::new().await;
     let (client, bystander) = (app.confidential().await, app.confidential().await);
@@ -104,7 +104,7 @@ async fn a_deleted_client_takes_codes_tokens_consents_and_secrets_along() {
 }
 
 #[tokio::test]
-async fn a_resource_server_that_is_disabled_learns_nothing_more() {
+async fn disabled_resource_server_cannot_introspect() {
     // THREATS: CA11
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -114,14 +114,14 @@ async fn a_resource_server_that_is_disabled_learns_nothing_more() {
     assert!(store.set_client_active(app.now(), Origin::default(), app.api.id.clone(), false).await.expect("disabled"));
     let secret = app.api.secret.clone().expect("a secret");
     assert_refused(&app.introspect(&access_token).await, "invalid_client", &[&access_token, &secret]);
-    // An API without its client would be unguarded: it stays.
+    // The client of an API cannot be deleted, since nothing could introspect then.
     assert!(!store.delete_client(app.now(), Origin::default(), app.api.id.clone(), None).await.expect("looked"));
     let kept = app.database.column("SELECT digest FROM client_secrets").await;
     assert!(kept.contains(&Digest::of(&secret).text()));
 }
 
 #[tokio::test]
-async fn the_client_of_a_disabled_owner_is_disabled_and_comes_back_with_the_owner() {
+async fn clients_are_disabled_and_enabled_with_their_owner() {
     // THREATS: CA11 IN8
     let app = TestApp::new().await;
     let second = app.beside().await;
@@ -145,7 +145,7 @@ async fn the_client_of_a_disabled_owner_is_disabled_and_comes_back_with_the_owne
     };
     assert!(set(false).await);
     assert_ended(&app, &browser, &client, &held).await;
-    // The other node remembers client and tokens, and hears of it by the feed.
+    // The other node has cached client and tokens, and sees the change in the feed.
     for access_token in &held.access_tokens {
         wait_until(async || second.introspect(access_token).await.body == r#"{"active":false}"#).await;
     }
@@ -153,7 +153,7 @@ async fn the_client_of_a_disabled_owner_is_disabled_and_comes_back_with_the_owne
         .await;
     assert!(set(true).await);
     app.introspect(&given_up).await.active();
-    // What it gave up while it was disabled stays given up.
+    // What it revoked while disabled stays revoked.
     assert!(set(false).await);
     app.post_as(&client, "/oauth/revoke", &[("token", &given_up)]).await.status(200);
     assert!(set(true).await);
@@ -164,7 +164,7 @@ async fn the_client_of_a_disabled_owner_is_disabled_and_comes_back_with_the_owne
         .await;
 }
 
-/// Asks until it is so; a change reaches another node within a second on a machine that is not busy.
+/// Polls until it holds; a change reaches another node within a second on a machine that is not busy.
 async fn wait_until(is_so: impl AsyncFn() -> bool) {
     wait::until("the change", async || is_so().await.then_some(())).await;
 }

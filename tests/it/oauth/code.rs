@@ -1,4 +1,4 @@
-//! Owns the tests of the code exchange: once, by its own client, in time, for what was granted. Does not test PKCE.
+//! Owns tests of the code exchange: once, by its own client, in time, for what was granted. For PKCE, see `pkce`.
 
 use std::sync::Arc;
 
@@ -22,19 +22,19 @@ async fn exchange_with(app: &TestApp, client: &OAuthClient, code: &str, more: &[
 }
 
 #[tokio::test]
-async fn a_second_exchange_ends_everything_the_first_gave() {
+async fn code_reuse_revokes_the_grant() {
     // THREATS: CE1
     let app = TestApp::new().await;
     let client = app.confidential().await;
     let browser = signed_in(&app, "alice@example.com").await;
-    // At once, late within the code's life, long after it, and each after cleaning up.
+    // Immediately, late within the code's lifetime, long after it, and each after a purge.
     for seconds in [0, 30, 61, 86_400] {
         let code = flow::code(&browser, &client).await;
         let reply = exchange(&app, &client, &code).await;
         let refresh = flow::refresh(&app, &client, &reply.status(200).text("refresh_token")).await;
         let issued = [reply.text("access_token"), refresh.text("access_token")];
         app.advance(seconds);
-        app.app.store.purge_expired(app.now(), app.app.config.lifetimes.audit_seconds).await.expect("swept");
+        app.app.store.purge_expired(app.now(), app.app.config.lifetimes.audit_seconds).await.expect("purged");
         for access_token in issued.iter().filter(|_| seconds < 3600) {
             app.introspect(access_token).await.active();
         }
@@ -52,7 +52,7 @@ async fn a_second_exchange_ends_everything_the_first_gave() {
 }
 
 #[tokio::test]
-async fn a_code_is_worth_nothing_to_another_client_and_its_guess_ends_nothing() {
+async fn code_is_refused_to_another_client_without_effect() {
     // THREATS: CE2
     let app = TestApp::new().await;
     let (owner, browser) = (app.confidential().await, signed_in(&app, "alice@example.com").await);
@@ -64,11 +64,11 @@ async fn a_code_is_worth_nothing_to_another_client_and_its_guess_ends_nothing() 
     assert_eq!(app.audit().await.iter().filter(|event| *event == "grant.wrong_client").count(), 2);
     let issued = exchange(&app, &owner, &code).await;
     issued.status(200);
-    // Used meanwhile: for a stranger that is no replay either.
+    // Used meanwhile: for another client, that is no replay either.
     for other in &others {
         assert_refused(&exchange(&app, other, &code).await, "invalid_grant", &[&code]);
     }
-    // Nor is a code of ours with one letter changed.
+    // A code with one letter changed is refused too.
     let forged = format!("{}{}", &code[..code.len() - 8], &code[code.len() - 8..].to_uppercase());
     if forged != code {
         exchange(&app, &owner, &forged).await.oauth_error("invalid_grant");
@@ -78,7 +78,7 @@ async fn a_code_is_worth_nothing_to_another_client_and_its_guess_ends_nothing() 
 }
 
 #[tokio::test]
-async fn a_code_is_refused_from_the_moment_it_expires_whoever_sends_it() {
+async fn expired_codes_are_refused() {
     // THREATS: CE3
     let app = TestApp::new().await;
     let (client, other) = (first_party(&app).await, first_party(&app).await);
@@ -94,12 +94,12 @@ async fn a_code_is_refused_from_the_moment_it_expires_whoever_sends_it() {
         assert_refused(&exchange(&app, client, &late).await, "invalid_grant", &[&late]);
     }
     app.advance(app.app.config.lifetimes.grant_seconds);
-    app.app.store.purge_expired(app.now(), app.app.config.lifetimes.audit_seconds).await.expect("swept");
+    app.app.store.purge_expired(app.now(), app.app.config.lifetimes.audit_seconds).await.expect("purged");
     assert_refused(&exchange(&app, &client, &swept).await, "invalid_grant", &[&swept]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_exchanges_at_once_exactly_one_wins() {
+async fn concurrent_exchanges_redeem_the_code_once() {
     // THREATS: CE4
     let app = Arc::new(TestApp::new().await);
     let client = app.public().await;
@@ -117,13 +117,13 @@ async fn of_many_exchanges_at_once_exactly_one_wins() {
     for reply in &lost {
         assert_refused(reply, "invalid_grant", &[&code]);
     }
-    // The losers were second redemptions: what the winner got is gone.
+    // The losers were second redemptions, so the winner's tokens are revoked.
     app.introspect(&won[0].text("access_token")).await.inactive();
     flow::refresh(&app, &client, &won[0].text("refresh_token")).await.oauth_error("invalid_grant");
 }
 
 #[tokio::test]
-async fn nothing_but_a_code_is_a_code() {
+async fn other_secrets_are_not_codes() {
     // THREATS: CE5
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -149,13 +149,13 @@ async fn nothing_but_a_code_is_a_code() {
     ] {
         assert_refused(&exchange(&app, &client, other).await, "invalid_grant", &[&refresh_token, &client_secret]);
     }
-    // None of these guesses ended the grant.
+    // None of these guesses revoked the grant.
     app.introspect(&access_token).await.active();
     flow::refresh(&app, &client, &refresh_token).await.status(200);
 }
 
 #[tokio::test]
-async fn what_was_taken_back_since_the_code_was_made_is_not_issued() {
+async fn code_respects_changes_since_it_was_issued() {
     // THREATS: CE6
     let app = TestApp::new().await;
     let store = &app.app.store;
@@ -199,7 +199,7 @@ async fn what_was_taken_back_since_the_code_was_made_is_not_issued() {
 }
 
 #[tokio::test]
-async fn the_exchange_asks_for_no_more_than_was_granted() {
+async fn exchange_cannot_exceed_the_grant() {
     // THREATS: CE7
     let app = TestApp::new().await;
     let second = "https://second.example.test";
@@ -217,7 +217,7 @@ async fn the_exchange_asks_for_no_more_than_was_granted() {
     let reply = exchange_with(&app, &client, &code, &[("scope", "read write other")]).await;
     assert_eq!(reply.status(200).text("scope"), "read");
     assert_eq!(app.introspect(&reply.text("access_token")).await.active()["scope"], "read");
-    // Not a resource at all, nobody's, of no granted scope, and outside the resource that was asked for.
+    // Not a resource at all, an unknown one, one of no granted scope, and one outside the requested resource.
     for (change, resource) in [
         ([("scope", "read"), ("resource", "")], "not a URI"),
         ([("scope", "read"), ("resource", "")], "https://api.example.test#x"),
@@ -232,7 +232,7 @@ async fn the_exchange_asks_for_no_more_than_was_granted() {
             &[&code],
         );
     }
-    // Of two that were granted, one can be asked for alone.
+    // Of two granted resources, one can be requested alone.
     let code = granted(&browser, &[("scope", "read other")]).await;
     let reply = exchange_with(&app, &client, &code, &[("resource", second)]).await;
     assert_eq!(reply.status(200).text("scope"), "other");

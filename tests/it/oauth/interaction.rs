@@ -1,5 +1,5 @@
-//! Owns the tests of the way from an authorization request to its code: sign-in, consent, and what may be skipped.
-//! Does not test who may sign in.
+//! Owns tests of the steps from an authorization request to its code: sign-in, consent, and what may be skipped.
+//! For sign-in itself, see `web::login`.
 
 use grantd::model::audit::Origin;
 
@@ -10,14 +10,14 @@ use crate::harness::{
     flow::{self, CHALLENGE, authorize_url},
 };
 
-/// The waiting request a redirect to a page of ours names.
+/// The interaction in a redirect to one of grantd's pages.
 #[track_caller]
 fn interaction(reply: &Reply, page: &str) -> String {
     assert!(reply.location().starts_with(&format!("{page}?interaction=")), "{}", reply.location());
     once(reply, "interaction")
 }
 
-/// Signs in for a waiting request; `extra` fields go along.
+/// Signs in for a waiting request; `extra` fields are added.
 async fn sign_in(browser: &Browser<'_>, interaction: &str, email: &str, extra: &[(&str, &str)]) -> Reply {
     let page = browser.get(&format!("/login?interaction={interaction}&switch=1")).await;
     let csrf = page.status(200).input("csrf");
@@ -30,7 +30,7 @@ async fn grants(app: &TestApp) -> usize {
 }
 
 #[tokio::test]
-async fn sign_in_and_consent_are_left_by_303_so_that_no_password_is_sent_on() {
+async fn sign_in_and_consent_redirect_with_303() {
     // THREATS: AZ8
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
@@ -55,7 +55,7 @@ async fn sign_in_and_consent_are_left_by_303_so_that_no_password_is_sent_on() {
 }
 
 #[tokio::test]
-async fn prompt_none_shows_no_page_and_gives_no_code_it_should_not() {
+async fn prompt_none_shows_no_page_and_requires_consent() {
     // THREATS: AZ11
     let app = TestApp::new().await;
     let (client, public) = (app.confidential().await, app.public().await);
@@ -68,7 +68,7 @@ async fn prompt_none_shows_no_page_and_gives_no_code_it_should_not() {
     assert_sent_back(&silent(&browser, &client, &read).await, "consent_required");
     once(&flow::authorize(&browser, &client, &read).await, "code");
     once(&silent(&browser, &client, &read).await, "code");
-    // Consent is for what was shown, and another person's or a client nobody can tell from its imitators has none.
+    // Consent covers what was shown; another user, or a public client that anybody can imitate, has none.
     assert_sent_back(&silent(&browser, &client, &[]).await, "consent_required");
     assert_sent_back(
         &silent(&browser, &client, &[("scope", "read"), ("resource", "https://api.example.test")]).await,
@@ -83,12 +83,12 @@ async fn prompt_none_shows_no_page_and_gives_no_code_it_should_not() {
 }
 
 #[tokio::test]
-async fn a_fresh_sign_in_is_forced_when_asked_for_and_is_what_the_grant_remembers() {
+async fn prompt_login_and_max_age_force_a_new_sign_in() {
     // THREATS: AZ12
     let app = TestApp::new().await;
     let client = first_party(&app).await;
     let browser = signed_in(&app, "alice@example.com").await;
-    // Zero means now, even in the moment of a sign-in.
+    // Zero means now, even in the same moment as a sign-in.
     interaction(&browser.get(&authorize_url(&client, &[("max_age", "0")])).await, "/login");
     app.advance(100);
     once(&browser.get(&authorize_url(&client, &[("max_age", "100")])).await, "code");
@@ -100,7 +100,7 @@ async fn a_fresh_sign_in_is_forced_when_asked_for_and_is_what_the_grant_remember
         let again = format!("/oauth/authorize?interaction={id}");
         interaction(&browser.get(&again).await, "/login");
         if change.0 == "prompt" {
-            // Signing in for something else is not signing in for this.
+            // Signing in for another request does not count for this one.
             let csrf = browser.get("/settings/keys").await.input("csrf");
             let form = [("csrf", csrf.as_str()), ("email", "alice@example.com"), ("password", PASSWORD)];
             browser.post("/login", &form).await.status(303);
@@ -127,7 +127,7 @@ async fn a_fresh_sign_in_is_forced_when_asked_for_and_is_what_the_grant_remember
 }
 
 #[tokio::test]
-async fn a_hint_at_another_user_never_gives_silent_tokens_for_this_one() {
+async fn login_hint_of_another_user_gives_no_silent_tokens() {
     // THREATS: AZ13
     let app = TestApp::new().await;
     let client = first_party(&app).await;
@@ -140,7 +140,7 @@ async fn a_hint_at_another_user_never_gives_silent_tokens_for_this_one() {
 }
 
 #[tokio::test]
-async fn a_request_that_waits_cannot_be_changed_on_the_way() {
+async fn waiting_request_cannot_be_changed() {
     // THREATS: AZ14
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
@@ -168,7 +168,7 @@ async fn a_request_that_waits_cannot_be_changed_on_the_way() {
     flow::exchange(&app, &other, &code).await.oauth_error("invalid_grant");
     let reply = flow::exchange(&app, &client, &code).await;
     assert_eq!(reply.status(200).text("scope"), "read");
-    // Used up, changed by one letter, or over: each is the end, and nothing is redirected.
+    // Used, altered or expired: each shows a page, and nothing is redirected.
     let over = interaction(&browser.get(&authorize_url(&client, &[("prompt", "login")])).await, "/login");
     let changed = format!("{}{}", &over[..over.len() - 1], if over.ends_with('a') { 'b' } else { 'a' });
     let gone = async |id: &str| {
@@ -184,7 +184,7 @@ async fn a_request_that_waits_cannot_be_changed_on_the_way() {
 }
 
 #[tokio::test]
-async fn a_request_that_began_in_one_browser_cannot_be_finished_in_another() {
+async fn request_is_bound_to_its_browser() {
     // THREATS: AZ15
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
@@ -221,9 +221,9 @@ async fn a_request_that_began_in_one_browser_cannot_be_finished_in_another() {
 }
 
 #[tokio::test]
-async fn no_code_is_made_before_every_step_is_done() {
+async fn code_requires_sign_in_and_consent() {
     // THREATS: AZ16
-    // The steps there are: signing in, and agreeing to what is asked.
+    // The steps are signing in, and consent.
     let app = TestApp::new().await;
     let alice = app.user("alice@example.com").await;
     // A public client, so that an earlier consent is never enough.
@@ -231,7 +231,7 @@ async fn no_code_is_made_before_every_step_is_done() {
     let browser = app.browser();
     let id = interaction(&browser.get(&authorize_url(&client, &[])).await, "/login");
     let again = format!("/oauth/authorize?interaction={id}");
-    // Consent before sign-in leads back to sign-in, and what is not an answer counts as none.
+    // Consent before sign-in leads back to sign-in, and an invalid decision does not count.
     browser.get(&format!("/consent?interaction={id}")).await.status(303);
     let csrf = browser.get(&format!("/login?interaction={id}")).await.input("csrf");
     browser.post("/consent", &[("csrf", &csrf), ("interaction", &id), ("decision", "allow")]).await.status(303);
@@ -246,7 +246,7 @@ async fn no_code_is_made_before_every_step_is_done() {
         browser.post("/consent", &form).await.page(400);
     }
     interaction(&browser.get(&again).await, "/consent");
-    // An answer counts for the person who gave it, until somebody signs in: for this request, or beside it.
+    // A decision counts for the user who made it, until somebody signs in for this request or in another tab.
     app.user("bob@example.com").await;
     for (beside, email) in [(false, "alice@example.com"), (false, "bob@example.com"), (true, "alice@example.com")] {
         let csrf = browser.get(&format!("/consent?interaction={id}")).await.input("csrf");

@@ -1,4 +1,4 @@
-//! Owns how often one client may ask for tokens, and what the audit log says of one that asks often.
+//! Owns tests of how often one client may request tokens, and of its audit entries if it does so often.
 
 use axum::http::{Request, header};
 
@@ -18,11 +18,11 @@ fn assert_limited(reply: &Reply) {
 }
 
 #[tokio::test]
-async fn one_client_asks_for_so_many_tokens_a_minute_and_others_go_on() {
+async fn token_requests_are_limited_per_client() {
     // THREATS: RL1
     let app = TestApp::with(&[("limits.token_requests_per_client", "5")]).await;
     let (client, other) = (app.confidential().await, app.confidential().await);
-    // Whoever does not prove to be the client uses up nothing of its share.
+    // Requests without client authentication do not use up the client's limit.
     for _ in 0..10 {
         let wrong = [OWN[0], ("client_id", client.id.as_str()), ("client_secret", "wrong")];
         app.post("/oauth/token", &wrong).await.oauth_error("invalid_client");
@@ -37,7 +37,7 @@ async fn one_client_asks_for_so_many_tokens_a_minute_and_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_public_client_is_limited_for_each_sender_apart() {
+async fn token_requests_of_public_clients_are_limited_per_sender() {
     // THREATS: RL1
     let app = TestApp::with(&[("limits.token_requests_per_client", "5")]).await;
     let client = app.public().await;
@@ -50,13 +50,13 @@ async fn a_public_client_is_limited_for_each_sender_apart() {
         garbage("203.0.113.9").await.oauth_error("invalid_grant");
     }
     assert_limited(&garbage("203.0.113.9").await);
-    // Anybody can name it, so nobody else is kept out by that.
+    // Anybody can use its client id, so others are not affected.
     let browser = signed_in(&app, "alice@example.com").await;
     exchange(&app, &client, &code(&browser, &client).await).await.status(200);
 }
 
 #[tokio::test]
-async fn refreshes_of_a_grant_are_one_audit_entry_an_hour_that_says_how_many() {
+async fn refreshes_of_a_grant_are_one_audit_entry_per_hour() {
     // THREATS: AU5
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -76,21 +76,21 @@ async fn refreshes_of_a_grant_are_one_audit_entry_an_hour_that_says_how_many() {
     let last = current.clone();
     current = refresh(&app, &client, &current).await.status(200).text("refresh_token");
     assert_eq!(told("refresh").await, [30, 1], "those since the last entry, this one with them");
-    // A repetition is told apart, also once an hour; another grant has entries of its own.
+    // A repeated refresh is a separate event, also once an hour; another grant has its own entries.
     for _ in 0..5 {
         assert_eq!(refresh(&app, &client, &last).await.status(200).text("refresh_token"), current);
     }
     assert_eq!((told("refresh").await.len(), told("refresh.replay").await), (2, vec![1]));
     refresh(&app, &client, &other).await.status(200);
     assert_eq!(told("refresh").await.len(), 3);
-    // What ends somebody's rights is always told.
+    // Revocations are always recorded.
     app.advance(3600);
     refresh(&app, &client, &last).await.oauth_error("invalid_grant");
     assert_eq!(told("refresh.reuse").await, [1]);
 }
 
 #[tokio::test]
-async fn tokens_of_a_client_on_its_own_are_two_audit_entries_an_hour_at_most() {
+async fn client_credentials_tokens_are_at_most_two_audit_entries_per_hour() {
     // THREATS: AU5
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -100,6 +100,6 @@ async fn tokens_of_a_client_on_its_own_are_two_audit_entries_an_hour_at_most() {
     app.app.background.flush().await.expect("flushed");
     let entries = app.entries(1000).await;
     let issued: Vec<i64> = entries.iter().filter(|entry| entry.event == "token.issue").map(|e| e.times).collect();
-    // The flush in the background may have come in between.
+    // The background flush may have run in between.
     assert!((1..=2).contains(&issued.len()) && issued.iter().sum::<i64>() == 300, "{issued:?}");
 }

@@ -1,5 +1,5 @@
-//! Owns the tests of what issues: `/oauth/authorize` with its pages, and `/oauth/token`; a file per subject.
-//! Does not test what reads or revokes what was issued.
+//! Owns tests of issuing: `/oauth/authorize` with its pages, and `/oauth/token`, with a file for each topic.
+//! Reading and revoking tokens is tested in `credentials`.
 
 mod absent;
 mod audience;
@@ -24,16 +24,16 @@ use tokio::task::JoinSet;
 
 use crate::harness::{Browser, ISSUER, OAuthClient, Reply, TestApp, app::CALLBACK};
 
-/// Requests of one race.
+/// Concurrent requests of one race.
 const RACERS: usize = 64;
 
-/// The operator's own confidential client: no consent is asked, so a signed-in browser gets its code at once, and a test
-/// that expects a refusal would see a code if the guard were gone.
+/// A confidential first-party client: users are not asked for consent, so a signed-in browser gets its code immediately,
+/// and a test that expects a refusal would see a code if the check were missing.
 async fn first_party(app: &TestApp) -> OAuthClient {
     app.client(ClientType::Confidential, |client| client.first_party = true).await
 }
 
-/// A browser in which a new user is signed in.
+/// A browser with a new user signed in.
 async fn signed_in<'a>(app: &'a TestApp, email: &str) -> Browser<'a> {
     app.user(email).await;
     let browser = app.browser();
@@ -46,7 +46,7 @@ async fn token(app: &TestApp, client: &OAuthClient, form: &[(&str, &str)]) -> Re
     app.post_as(client, "/oauth/token", form).await
 }
 
-/// The same request many times at once, on as many threads as there are.
+/// The same request many times at once, on all threads.
 async fn race<F>(request: impl Fn() -> F) -> Vec<Reply>
 where
     F: Future<Output = Reply> + Send + 'static,
@@ -66,7 +66,7 @@ fn params(reply: &Reply) -> Vec<(String, String)> {
     form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
-/// The value of a parameter that stands exactly once in the URL of a 303.
+/// The value of a parameter that occurs exactly once in the URL of a 303.
 #[track_caller]
 fn once(reply: &Reply, name: &str) -> String {
     let mut values: Vec<String> = params(reply).into_iter().filter(|(n, _)| n == name).map(|(_, v)| v).collect();
@@ -74,7 +74,7 @@ fn once(reply: &Reply, name: &str) -> String {
     values.remove(0)
 }
 
-/// Asserts `R:error` whole: to the client's own address with error, state and issuer, each once, and nothing issued.
+/// Asserts a redirected error: to the client's address with error, state and issuer, each once, and nothing issued.
 #[track_caller]
 fn assert_sent_back(reply: &Reply, error: &str) {
     let location = reply.location();
@@ -85,7 +85,7 @@ fn assert_sent_back(reply: &Reply, error: &str) {
     assert!(params(reply).iter().all(|(name, _)| known.contains(&name.as_str())), "{location}");
 }
 
-/// Asserts `E:error` whole: the words of RFC 6749 §5.2 and no others, and nothing of what was presented.
+/// Asserts an RFC 6749 §5.2 error: its members and no others, and nothing of the presented credentials.
 #[track_caller]
 fn assert_refused(reply: &Reply, error: &str, presented: &[&str]) {
     reply.oauth_error(error);

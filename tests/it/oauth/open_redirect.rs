@@ -1,4 +1,4 @@
-//! Owns the tests of RFC 9700 §4.11.2: a link to this server does not lead a stranger on to an app that anybody registered.
+//! Owns tests of RFC 9700 §4.11.2: a link to this server does not redirect strangers to an app that anybody registered.
 
 use grantd::{
     model::{audit::Origin, client::ClientType, redirect_uri::RedirectUri},
@@ -12,7 +12,7 @@ use crate::harness::{
     flow::{authorize, authorize_url},
 };
 
-/// An app that a user of the server registered.
+/// An app registered by a user of the server.
 async fn of(app: &TestApp, owner: &str) -> OAuthClient {
     app.client(ClientType::Confidential, |client| {
         client.owner_id = Some(owner.to_owned());
@@ -21,7 +21,7 @@ async fn of(app: &TestApp, owner: &str) -> OAuthClient {
     .await
 }
 
-/// Requests that are refused once client and redirect URI are known.
+/// Requests that are refused after client and redirect URI are known.
 const WRONG: [(&str, &str, &str); 5] = [
     ("response_type", "token", "unsupported_response_type"),
     ("code_challenge", "", "invalid_request"),
@@ -30,7 +30,7 @@ const WRONG: [(&str, &str, &str); 5] = [
     ("prompt", "none", "login_required"),
 ];
 
-/// Asserts a page that names the app and its host, and a link that leads there with the error.
+/// Asserts a page that names the app and its host, with a link there that carries the error.
 #[track_caller]
 fn assert_page(reply: &Reply, error: &str) {
     reply.page(400);
@@ -41,7 +41,7 @@ fn assert_page(reply: &Reply, error: &str) {
 }
 
 #[tokio::test]
-async fn a_wrong_request_leads_a_stranger_to_a_page_and_not_to_the_app() {
+async fn invalid_request_shows_strangers_a_page_instead_of_redirecting() {
     // THREATS: AZ7
     let app = TestApp::new().await;
     let mallory = app.user("mallory@example.com").await;
@@ -54,7 +54,7 @@ async fn a_wrong_request_leads_a_stranger_to_a_page_and_not_to_the_app() {
         let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_page(&app.browser().post("/oauth/authorize", &form).await, error);
     }
-    // Whoever is signed in has been authenticated, and the app hears what was wrong.
+    // Signed-in users are authenticated, so the app gets the error.
     let browser = signed_in(&app, "alice@example.com").await;
     for (name, value, error) in WRONG {
         let error = if name == "prompt" { "consent_required" } else { error };
@@ -65,12 +65,12 @@ async fn a_wrong_request_leads_a_stranger_to_a_page_and_not_to_the_app() {
     for (name, value, error) in WRONG {
         assert_sent_back(&app.browser().get(&authorize_url(&ours, &[(name, value)])).await, error);
     }
-    // A right request goes its usual way.
+    // Valid requests work as usual.
     assert!(app.browser().get(&authorize_url(&client, &[])).await.location().starts_with("/login"));
 }
 
 #[tokio::test]
-async fn an_app_that_somebody_has_allowed_may_ask_silently_and_its_owner_does_not_count() {
+async fn prompt_none_redirects_only_for_apps_allowed_by_another_user() {
     let app = TestApp::new().await;
     let mallory = app.user("mallory@example.com").await;
     let client = of(&app, &mallory).await;
@@ -82,12 +82,12 @@ async fn an_app_that_somebody_has_allowed_may_ask_silently_and_its_owner_does_no
     let alice = signed_in(&app, "alice@example.com").await;
     once(&authorize(&alice, &client, &[]).await, "code");
     assert_sent_back(&app.browser().get(&silent).await, "login_required");
-    // What has a page is still no way on.
+    // A request that shows a page is still not redirected.
     assert_page(&app.browser().get(&authorize_url(&client, &[("scope", "nosuch")])).await, "invalid_scope");
 }
 
 #[tokio::test]
-async fn what_somebody_allowed_is_an_app_by_its_name_and_host() {
+async fn allowed_apps_are_identified_by_name_and_host() {
     // THREATS: AZ7
     let app = TestApp::new().await;
     let mallory = app.user("mallory@example.com").await;
@@ -107,7 +107,7 @@ async fn what_somebody_allowed_is_an_app_by_its_name_and_host() {
     assert_sent_back(&app.browser().get(&silent(CALLBACK)).await, "login_required");
     change(ClientChanges { name: Some("Your Bank".to_owned()), ..ClientChanges::default() }).await;
     app.browser().get(&silent(CALLBACK)).await.page(400);
-    // For a first-party client the operator vouches, whoever owns it.
+    // A first-party client is vouched for by the operator, whoever owns it.
     let first_party = app
         .client(ClientType::Confidential, |client| {
             client.owner_id = Some(mallory.clone());

@@ -1,4 +1,4 @@
-//! Owns the tests of PKCE, from the challenge of the authorization request to the verifier of the exchange.
+//! Owns tests of PKCE, from the challenge in the authorization request to the verifier in the exchange.
 
 use grantd::model::{client::ClientType, secret::Digest};
 
@@ -11,7 +11,7 @@ use crate::harness::{
 
 const BARE: [(&str, &str); 2] = [("code_challenge", ""), ("code_challenge_method", "")];
 
-/// A client that may do without PKCE.
+/// A client for which PKCE is not required.
 async fn opted_out(app: &TestApp, kind: ClientType) -> OAuthClient {
     app.client(kind, |client| {
         client.first_party = true;
@@ -33,12 +33,12 @@ async fn ask(browser: &Browser<'_>, client: &OAuthClient, challenge: &str, metho
 }
 
 #[tokio::test]
-async fn no_client_goes_without_a_challenge_but_a_confidential_one_by_leave() {
+async fn pkce_is_required_unless_disabled_for_a_confidential_client() {
     // THREATS: PK1
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
     let (confidential, public) = (app.confidential().await, app.public().await);
-    // A public client cannot be excused: PKCE is all that ties a code to it.
+    // A public client always needs PKCE, which alone binds the code to it.
     let excused = opted_out(&app, ClientType::Public).await;
     for client in [&first_party(&app).await, &confidential, &public, &excused] {
         assert_sent_back(&browser.get(&authorize_url(client, &BARE)).await, "invalid_request");
@@ -46,12 +46,12 @@ async fn no_client_goes_without_a_challenge_but_a_confidential_one_by_leave() {
     let optout = opted_out(&app, ClientType::Confidential).await;
     let code = once(&browser.get(&authorize_url(&optout, &BARE)).await, "code");
     exchange(&app, &optout, &code, "").await.status(200);
-    // A method without a challenge is a challenge that was lost on the way.
+    // A method without a challenge means that the challenge was lost.
     assert_sent_back(&ask(&browser, &optout, "", "S256").await, "invalid_request");
 }
 
 #[tokio::test]
-async fn s256_is_the_only_method_and_is_named_in_full() {
+async fn s256_is_the_only_method() {
     // THREATS: PK2
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -67,7 +67,7 @@ async fn s256_is_the_only_method_and_is_named_in_full() {
 }
 
 #[tokio::test]
-async fn a_challenge_that_is_no_sha_256_is_refused() {
+async fn malformed_challenges_are_refused() {
     // THREATS: PK3
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -75,7 +75,7 @@ async fn a_challenge_that_is_no_sha_256_is_refused() {
     let standard = CHALLENGE.replace('-', "+");
     let slashed = format!("{}/", &CHALLENGE[..42]);
     let longer = format!("{CHALLENGE}A");
-    // Its last letter carries two bits that no digest has.
+    // Its last letter has two bits that no digest sets.
     let loose = format!("{}N", &CHALLENGE[..42]);
     let hex = "13d31e961a1ad8ec2f16b10c4c982e0876a878ad6df144566ee1894acb70f9c3";
     let wrong = [&CHALLENGE[..42], &padded, &standard, &slashed, &longer, &loose, hex, "x", " ", "\u{1f511}"];
@@ -90,7 +90,7 @@ async fn a_challenge_that_is_no_sha_256_is_refused() {
 }
 
 #[tokio::test]
-async fn a_wrong_verifier_ends_the_code() {
+async fn wrong_verifier_invalidates_the_code() {
     // THREATS: PK4
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -102,7 +102,7 @@ async fn a_wrong_verifier_ends_the_code() {
         assert_refused(&exchange(&app, &client, &code, wrong).await, "invalid_grant", &[VERIFIER, &code, CHALLENGE]);
         assert_refused(&exchange(&app, &client, &code, VERIFIER).await, "invalid_grant", &[VERIFIER, &code]);
     }
-    // Ill-formed verifiers are refused although they hash to the challenge.
+    // Malformed verifiers are refused although they hash to the challenge.
     let (shortest, longest, overlong) = ("a".repeat(43), "a".repeat(128), "a".repeat(129));
     let odd = format!("{}+/", &VERIFIER[..41]);
     let unicode = "\u{e9}".repeat(43);
@@ -126,7 +126,7 @@ async fn a_wrong_verifier_ends_the_code() {
 }
 
 #[tokio::test]
-async fn a_verifier_for_a_request_that_had_no_challenge_is_refused() {
+async fn verifier_without_a_challenge_is_refused() {
     // THREATS: PK5
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -134,7 +134,7 @@ async fn a_verifier_for_a_request_that_had_no_challenge_is_refused() {
     let code = once(&browser.get(&authorize_url(&client, &BARE)).await, "code");
     assert_refused(&exchange(&app, &client, &code, VERIFIER).await, "invalid_grant", &[VERIFIER, &code]);
     assert_refused(&exchange(&app, &client, &code, "").await, "invalid_grant", &[&code]);
-    // And a challenge once sent is asked for, whoever may do without.
+    // A challenge that was sent must be verified, even if PKCE is not required.
     let code = once(&browser.get(&authorize_url(&client, &[])).await, "code");
     assert_refused(&exchange(&app, &client, &code, "").await, "invalid_grant", &[&code]);
 }

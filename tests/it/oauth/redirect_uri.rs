@@ -1,5 +1,5 @@
-//! Owns the tests of redirect URIs where they are presented and where they are registered. Does not test the comparison
-//! itself; see `model::redirect_uri`.
+//! Owns tests of redirect URIs in requests and in registrations. The comparison itself is tested in
+//! `model::redirect_uri`.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ use crate::harness::{
     flow::{self, VERIFIER, authorize_url},
 };
 
-/// What nobody may register, with the reason it is refused for.
+/// URIs that cannot be registered, with the reason.
 const UNREGISTRABLE: [&str; 32] = [
     "http://a.example/cb",
     "http://localhost.evil.tld/cb",
@@ -58,7 +58,7 @@ async fn client_with(app: &TestApp, uris: &[&str]) -> OAuthClient {
 }
 
 #[tokio::test]
-async fn whatever_is_not_the_registered_uri_byte_for_byte_is_a_page() {
+async fn unregistered_redirect_uris_show_a_page() {
     // THREATS: RU1
     let app = TestApp::new().await;
     let registered = "https://a.example/cb";
@@ -106,7 +106,7 @@ async fn whatever_is_not_the_registered_uri_byte_for_byte_is_a_page() {
     }
     let reply = browser.get(&authorize_url(&client, &[("redirect_uri", registered)])).await;
     assert!(reply.location().starts_with(&format!("{registered}?code={CODE}")), "{}", reply.location());
-    // The first URI that is seen is not adopted.
+    // The first URI that is presented is not adopted.
     let blank = client_with(&app, &[]).await;
     for _ in 0..2 {
         browser.get(&authorize_url(&blank, &[("redirect_uri", registered)])).await.page(400);
@@ -114,7 +114,7 @@ async fn whatever_is_not_the_registered_uri_byte_for_byte_is_a_page() {
 }
 
 #[tokio::test]
-async fn loopback_takes_any_port_and_no_other_host_path_or_query() {
+async fn loopback_redirects_match_any_port_only() {
     // THREATS: RU2
     let app = TestApp::new().await;
     let hosts = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
@@ -124,7 +124,7 @@ async fn loopback_takes_any_port_and_no_other_host_path_or_query() {
     for host in hosts {
         for port in ["", ":1", ":49152", ":65535"] {
             let presented = format!("{host}{port}/cb?a=1");
-            // Somebody's own machine cannot prove which program listens, so even the operator's app is asked for.
+            // On the user's own machine any program may listen, so consent is asked even for the operator's app.
             let reply = flow::authorize(&browser, &client, &[("redirect_uri", &presented)]).await;
             assert!(reply.location().starts_with(&format!("{presented}&code=")), "{}", reply.location());
             let form = [
@@ -163,7 +163,7 @@ async fn loopback_takes_any_port_and_no_other_host_path_or_query() {
     ] {
         browser.get(&authorize_url(&client, &[("redirect_uri", presented)])).await.page(400);
     }
-    // Any port is for loopback alone.
+    // Any port is for loopback only.
     let remote = client_with(&app, &["https://a.example:1/cb"]).await;
     browser.get(&authorize_url(&remote, &[("redirect_uri", "https://a.example:2/cb")])).await.page(400);
 }
@@ -184,7 +184,7 @@ async fn register(browser: &Browser<'_>, redirect_uris: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_uri_that_is_unsafe_to_redirect_to_cannot_be_registered_on_a_page() {
+async fn unsafe_redirect_uris_cannot_be_registered_on_a_page() {
     // THREATS: RU3 RU4
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -205,7 +205,7 @@ async fn a_uri_that_is_unsafe_to_redirect_to_cannot_be_registered_on_a_page() {
 }
 
 #[tokio::test]
-async fn a_uri_that_is_unsafe_to_redirect_to_cannot_be_registered_on_the_command_line() {
+async fn unsafe_redirect_uris_cannot_be_registered_on_the_command_line() {
     // THREATS: RU3 RU4
     let app = TestApp::new().await;
     let create = |uri: &str| {
@@ -240,7 +240,7 @@ async fn a_uri_that_is_unsafe_to_redirect_to_cannot_be_registered_on_the_command
 }
 
 #[tokio::test]
-async fn the_exchange_names_the_same_uri_and_may_leave_it_out_with_pkce_alone() {
+async fn exchange_repeats_the_redirect_uri_unless_pkce_is_used() {
     // THREATS: RU6
     let app = TestApp::new().await;
     let (client, browser) = (first_party(&app).await, signed_in(&app, "alice@example.com").await);
@@ -259,7 +259,7 @@ async fn the_exchange_names_the_same_uri_and_may_leave_it_out_with_pkce_alone() 
             form.push(("code_verifier", VERIFIER));
         }
         let reply = super::token(&app, client, &form).await;
-        // Refused is used up: a second try with the right URI is not a second chance.
+        // The code is used up: a second try with the right URI fails too.
         if reply.status.as_u16() == 400 && with_pkce {
             flow::exchange(&app, client, &code).await.oauth_error("invalid_grant");
         }

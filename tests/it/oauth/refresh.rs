@@ -1,5 +1,5 @@
-//! Owns the tests of a refresh that is right, or wrong in itself: rotation, scope, expiry, whose it is.
-//! Does not test tokens that are used twice; see `refresh_reuse`.
+//! Owns tests of single refreshes: rotation, scope, expiry, ownership, invalid requests.
+//! Tokens used twice are tested in `refresh_reuse`.
 
 use grantd::{
     model::{
@@ -20,7 +20,7 @@ use crate::harness::{
 
 const SECOND: &str = "https://second.example.test";
 
-/// A client whose refresh tokens have no second chance.
+/// A client without a grace window.
 async fn strict(app: &TestApp, scopes: &str) -> OAuthClient {
     app.client(ClientType::Confidential, |client| {
         client.refresh_grace_ms = 0;
@@ -35,7 +35,7 @@ async fn refresh_with(app: &TestApp, client: &OAuthClient, refresh_token: &str, 
 }
 
 #[tokio::test]
-async fn every_refresh_gives_a_new_token_and_ends_the_old() {
+async fn refresh_rotates_the_token() {
     // THREATS: RT1
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -55,14 +55,14 @@ async fn every_refresh_gives_a_new_token_and_ends_the_old() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_worth_nothing_to_another_client() {
+async fn refresh_tokens_are_refused_to_another_client() {
     // THREATS: RT6
     let app = TestApp::new().await;
     let (client, browser) = (strict(&app, "read write").await, signed_in(&app, "alice@example.com").await);
     let (access_token, first) = flow::tokens(&browser, &client).await;
     let second = refresh(&app, &client, &first).await.text("refresh_token");
     for other in [app.confidential().await, app.public().await] {
-        // The live one, and the used one: a stranger's replay must not end what its owner uses.
+        // The current and the used token: another client's replay must not revoke what the owner uses.
         for refresh_token in [&second, &first] {
             assert_refused(&refresh(&app, &other, refresh_token).await, "invalid_grant", &[refresh_token]);
         }
@@ -73,7 +73,7 @@ async fn a_refresh_token_is_worth_nothing_to_another_client() {
 }
 
 #[tokio::test]
-async fn a_confidential_client_proves_itself_for_every_refresh() {
+async fn refresh_requires_client_authentication() {
     // THREATS: RT7
     let app = TestApp::new().await;
     let (client, browser) = (strict(&app, "read write").await, signed_in(&app, "alice@example.com").await);
@@ -88,7 +88,7 @@ async fn a_confidential_client_proves_itself_for_every_refresh() {
 }
 
 #[tokio::test]
-async fn scope_can_be_narrowed_for_one_token_and_never_widened() {
+async fn refresh_can_narrow_the_scope_and_never_widen_it() {
     // THREATS: RT8
     let app = TestApp::new().await;
     app.api("Second API", SECOND, &["other"]).await;
@@ -108,7 +108,7 @@ async fn scope_can_be_narrowed_for_one_token_and_never_widened() {
 }
 
 #[tokio::test]
-async fn what_was_taken_back_since_is_not_issued_again() {
+async fn refresh_respects_changes_since_the_grant() {
     // THREATS: RT9
     let app = TestApp::new().await;
     let store = &app.app.store;
@@ -145,7 +145,7 @@ async fn what_was_taken_back_since_is_not_issued_again() {
             reply.status(200);
         } else {
             assert_refused(&reply, "invalid_grant", &[&refresh_token]);
-            // Asking for less does not help either.
+            // Requesting less does not help either.
             let reply = refresh_with(&app, &client, &refresh_token, &[("scope", "read")]).await;
             assert_refused(&reply, "invalid_grant", &[&refresh_token]);
         }
@@ -156,12 +156,12 @@ async fn what_was_taken_back_since_is_not_issued_again() {
 }
 
 #[tokio::test]
-async fn an_app_that_needs_no_consent_can_be_left_all_the_same() {
+async fn access_of_first_party_apps_can_be_removed() {
     // THREATS: RT9
     let app = TestApp::new().await;
     let (client, browser) = (first_party(&app).await, signed_in(&app, "alice@example.com").await);
     let (access_token, refresh_token) = flow::tokens(&browser, &client).await;
-    // Remembered as alive.
+    // Cached as active.
     app.introspect(&access_token).await.active();
     let leave = format!("/settings/apps/{}/revoke", client.id);
     browser.submit("/settings/apps", &leave, &[]).await.status(303);
@@ -171,7 +171,7 @@ async fn an_app_that_needs_no_consent_can_be_left_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_grant_ends_unused_after_a_while_and_used_at_its_end() {
+async fn grants_expire_when_idle_and_at_their_end() {
     // THREATS: RT10
     let app = TestApp::with(&[("lifetimes.refresh_idle_seconds", "100"), ("lifetimes.grant_seconds", "250")]).await;
     let (client, browser) = (strict(&app, "read write").await, signed_in(&app, "alice@example.com").await);
@@ -191,7 +191,7 @@ async fn a_grant_ends_unused_after_a_while_and_used_at_its_end() {
     assert_refused(&refresh(&app, &client, &idle).await, "invalid_grant", &[&idle]);
     app.advance(1);
     assert_refused(&refresh(&app, &client, &used).await, "invalid_grant", &[&used]);
-    // Idle to the second.
+    // Idle expiry is exact to the second.
     let (_, early) = flow::tokens(&browser, &client).await;
     let (_, late) = flow::tokens(&browser, &client).await;
     app.advance(99);
@@ -201,7 +201,7 @@ async fn a_grant_ends_unused_after_a_while_and_used_at_its_end() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_wrong_in_itself_costs_no_token() {
+async fn invalid_refresh_requests_do_not_use_up_the_token() {
     // THREATS: RT12
     let app = TestApp::new().await;
     app.api("Second API", SECOND, &["other"]).await;
@@ -209,7 +209,7 @@ async fn a_request_that_is_wrong_in_itself_costs_no_token() {
     let reply = flow::authorize(&browser, &client, &[("scope", "read other")]).await;
     let refresh_token = exchange_for(&app, &client, &once(&reply, "code"), API).await.text("refresh_token");
     for (more, error) in [
-        // Both APIs are granted, and a token is for one.
+        // Both APIs are granted, but a token is for one.
         (&[][..], "invalid_target"),
         (&[("resource", API), ("resource", SECOND)], "invalid_target"),
         (&[("resource", "not a URI")], "invalid_target"),
@@ -217,7 +217,7 @@ async fn a_request_that_is_wrong_in_itself_costs_no_token() {
         (&[("resource", SECOND), ("resource", "https://nowhere.test")], "invalid_target"),
         (&[("scope", "read write")], "invalid_scope"),
         (&[("scope", "re\"ad")], "invalid_scope"),
-        // Each is granted, but the scope is not of that API.
+        // Both are granted, but the scope is not of that API.
         (&[("scope", "read"), ("resource", SECOND)], "invalid_target"),
         (&[("scope", "read"), ("scope", "read")], "invalid_request"),
     ] {
@@ -228,7 +228,7 @@ async fn a_request_that_is_wrong_in_itself_costs_no_token() {
 }
 
 #[tokio::test]
-async fn kinds_of_tokens_are_not_taken_for_one_another() {
+async fn token_kinds_are_not_interchangeable() {
     // THREATS: RT13
     let app = TestApp::new().await;
     let (client, alice) = (app.confidential().await, app.user("alice@example.com").await);
@@ -253,7 +253,7 @@ async fn kinds_of_tokens_are_not_taken_for_one_another() {
 }
 
 #[tokio::test]
-async fn a_client_without_the_grant_gets_no_refresh_token() {
+async fn clients_without_the_grant_type_get_no_refresh_token() {
     // THREATS: RT14
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -263,7 +263,7 @@ async fn a_client_without_the_grant_gets_no_refresh_token() {
     let code = flow::code(&browser, &without).await;
     let body = exchange(&app, &without, &code).await.status(200).json();
     assert_eq!((body.get("refresh_token"), body["token_type"].as_str()), (None, Some("Bearer")));
-    // Asking for it by scope does not help.
+    // Requesting it by scope does not help.
     let url = authorize_url(&without, &[("scope", "read write offline_access")]);
     let reply = exchange(&app, &without, &once(&browser.get(&url).await, "code")).await;
     assert_eq!((reply.status(200).json().get("refresh_token"), reply.text("scope").as_str()), (None, "read write"));

@@ -1,4 +1,4 @@
-//! Owns the tests of a refresh token that comes twice: theft, races, lost answers, the grace window.
+//! Owns tests of refresh tokens used twice: theft, races, lost responses, the grace window.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ async fn next(app: &TestApp, client: &OAuthClient, refresh_token: &str) -> Strin
 }
 
 #[tokio::test]
-async fn a_replay_after_rotation_ends_the_family_and_its_access_tokens() {
+async fn refresh_reuse_revokes_the_grant() {
     // THREATS: RT2
     let app = TestApp::new().await;
     let browser = signed_in(&app, "alice@example.com").await;
@@ -51,7 +51,7 @@ async fn a_replay_after_rotation_ends_the_family_and_its_access_tokens() {
 }
 
 #[tokio::test]
-async fn a_replay_after_rotation_is_told_to_the_user_by_mail_once() {
+async fn refresh_reuse_notifies_the_user_once() {
     // THREATS: RT2
     let (mail_url, mut mails) = mail::server().await;
     let app = TestApp::with(&[("mail.url", &mail_url), ("mail.from", "keys@example.com")]).await;
@@ -71,7 +71,7 @@ async fn a_replay_after_rotation_is_told_to_the_user_by_mail_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_refreshes_at_once_without_grace_exactly_one_wins() {
+async fn concurrent_refreshes_without_grace_succeed_once() {
     // THREATS: RT3
     let app = Arc::new(TestApp::new().await);
     let client = with_grace(&app, ClientType::Public, 0).await;
@@ -86,13 +86,13 @@ async fn of_many_refreshes_at_once_without_grace_exactly_one_wins() {
     for reply in &lost {
         assert_refused(reply, "invalid_grant", &[&first]);
     }
-    // The losers were replays: nothing is left of the family.
+    // The losers were replays, so the whole grant is revoked.
     app.introspect(&won[0].text("access_token")).await.inactive();
     refresh(&app, &client, &won[0].text("refresh_token")).await.oauth_error("invalid_grant");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_refreshes_at_once_with_grace_all_get_the_same_successor() {
+async fn concurrent_refreshes_with_grace_get_the_same_successor() {
     // THREATS: RT3 RT4
     let app = Arc::new(TestApp::new().await);
     let client = with_grace(&app, ClientType::Confidential, GRACE).await;
@@ -104,13 +104,13 @@ async fn of_many_refreshes_at_once_with_grace_all_get_the_same_successor() {
     .await;
     let successor = replies[0].status(200).text("refresh_token");
     assert!(replies.iter().all(|reply| reply.status(200).text("refresh_token") == successor));
-    // One head: the family has moved by one generation, however many asked.
+    // One head: the grant has advanced by one generation, however many requests there were.
     assert_eq!(app.database.column("SELECT generation FROM grants").await, ["2"]);
     refresh(&app, &client, &successor).await.status(200);
 }
 
 #[tokio::test]
-async fn a_lost_answer_can_be_had_again_for_a_while_by_the_last_predecessor_alone() {
+async fn lost_response_can_be_repeated_by_the_last_predecessor() {
     // THREATS: RT4
     let app = TestApp::new().await;
     let (client, other) = (app.confidential().await, app.confidential().await);
@@ -120,10 +120,10 @@ async fn a_lost_answer_can_be_had_again_for_a_while_by_the_last_predecessor_alon
     for wait in [0, GRACE - 1, 1] {
         app.advance(wait);
         assert_eq!(next(&app, &client, &first).await, second, "{wait} s later");
-        // Another client has no part in it, and does not end it.
+        // Another client cannot use it, and does not revoke it.
         assert_refused(&refresh(&app, &other, &first).await, "invalid_grant", &[&first, &second]);
     }
-    // Repeats did not move the window.
+    // Repeats did not extend the window.
     app.advance(1);
     assert_refused(&refresh(&app, &client, &first).await, "invalid_grant", &[&first, &second]);
     refresh(&app, &client, &second).await.oauth_error("invalid_grant");
@@ -138,7 +138,7 @@ async fn a_lost_answer_can_be_had_again_for_a_while_by_the_last_predecessor_alon
     let code = flow::code(&browser, &client).await;
     exchange(&app, &client, &code).await.status(200);
     exchange(&app, &client, &code).await.oauth_error("invalid_grant");
-    // Nor has a token that nobody was given yet: the next generation, properly made.
+    // Nor has a token that was not issued yet: the next generation, correctly signed.
     let (_, first) = flow::tokens(&browser, &client).await;
     let grant = app.app.grant_tokens.read_refresh_token(&first).expect("ours");
     let tokens = GrantTokens::new(&app.master).expect("keys");
@@ -147,7 +147,7 @@ async fn a_lost_answer_can_be_had_again_for_a_while_by_the_last_predecessor_alon
 }
 
 #[tokio::test]
-async fn the_window_is_bounded_in_number_and_by_the_end_of_the_grant() {
+async fn grace_window_is_bounded() {
     // THREATS: RT4
     let app = TestApp::with(&[("lifetimes.grant_seconds", "100")]).await;
     let client = app.confidential().await;
@@ -160,7 +160,7 @@ async fn the_window_is_bounded_in_number_and_by_the_end_of_the_grant() {
     assert_eq!((again.status(200).text("refresh_token"), again.json()["expires_in"].as_i64()), (second, Some(1)));
     app.advance(1);
     assert_refused(&refresh(&app, &client, &first).await, "invalid_grant", &[&first]);
-    // A client that asks without end is no client that lost an answer.
+    // A client that repeats endlessly has not just lost a response.
     let (access_token, first) = flow::tokens(&browser, &client).await;
     let second = next(&app, &client, &first).await;
     for _ in 0..256 {
@@ -171,12 +171,12 @@ async fn the_window_is_bounded_in_number_and_by_the_end_of_the_grant() {
 }
 
 #[tokio::test]
-async fn what_was_revoked_does_not_come_back_within_the_window() {
+async fn revoked_grant_stays_revoked_within_the_grace_window() {
     // THREATS: RT5 RT9
     let app = TestApp::new().await;
     let client = app.confidential().await;
     let browser = signed_in(&app, "alice@example.com").await;
-    // Revoked by the live token, and by the one before it, which its client may still hold.
+    // Revoked by the current token, and by the previous one, which its client may still hold.
     for revoke_by_live in [true, false] {
         let (_, first) = flow::tokens(&browser, &client).await;
         let second = next(&app, &client, &first).await;
@@ -197,7 +197,7 @@ async fn what_was_revoked_does_not_come_back_within_the_window() {
 }
 
 #[tokio::test]
-async fn a_restart_between_rotation_and_replay_hides_nothing() {
+async fn refresh_reuse_is_detected_after_a_restart() {
     // THREATS: RT11
     let app = TestApp::new().await;
     let client = with_grace(&app, ClientType::Confidential, 0).await;
@@ -205,7 +205,7 @@ async fn a_restart_between_rotation_and_replay_hides_nothing() {
     let (_, first) = flow::tokens(&browser, &client).await;
     let reply = refresh(&app, &client, &first).await;
     let (access_token, second) = (reply.status(200).text("access_token"), reply.text("refresh_token"));
-    // Everything in memory is new: caches, counters, the clock's own start.
+    // All memory is new: caches, counters, the clock's start.
     let restarted = app.beside().await;
     restarted.introspect(&access_token).await.active();
     assert_refused(&refresh(&restarted, &client, &first).await, "invalid_grant", &[&first]);

@@ -1,4 +1,4 @@
-//! Owns the tests of the token endpoint whatever the grant: methods, bodies, unknown words, the shape of its answers.
+//! Owns tests of the token endpoint whatever the grant: methods, bodies, unknown values, the form of responses.
 
 use axum::{
     body::Body,
@@ -29,7 +29,7 @@ async fn post(app: &TestApp, client: &OAuthClient, target: &str, media: &str, bo
 }
 
 #[tokio::test]
-async fn only_post_with_one_form_or_json_object_is_read() {
+async fn token_endpoint_accepts_one_form_or_json_object_by_post() {
     // THREATS: CE8
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -84,7 +84,7 @@ async fn only_post_with_one_form_or_json_object_is_read() {
 }
 
 #[tokio::test]
-async fn a_grant_type_that_is_missing_unknown_or_not_the_clients_is_refused() {
+async fn missing_unknown_and_disallowed_grant_types_are_refused() {
     // THREATS: CE9
     let app = TestApp::new().await;
     let every = app.confidential().await;
@@ -104,11 +104,11 @@ async fn a_grant_type_that_is_missing_unknown_or_not_the_clients_is_refused() {
             [("grant_type", grant_type), ("username", "alice@example.com"), ("password", "correct horse battery")];
         assert_refused(&token(&app, &every, &form).await, "unsupported_grant_type", &["correct horse battery"]);
     }
-    // A grant type needs what it is about.
+    // Each grant type needs its own parameters.
     for grant_type in ["authorization_code", "refresh_token"] {
         assert_refused(&token(&app, &every, &[("grant_type", grant_type)]).await, "invalid_request", &[]);
     }
-    // With everything right but the client's registration: each is refused although its proof is at hand.
+    // Everything is right but the client's registration, so each is refused despite valid credentials.
     let browser = signed_in(&app, "alice@example.com").await;
     let (_, refresh_token) = flow::tokens(&browser, &every).await;
     for grant in GrantType::ALL {
@@ -128,7 +128,7 @@ async fn a_grant_type_that_is_missing_unknown_or_not_the_clients_is_refused() {
 }
 
 #[tokio::test]
-async fn a_success_is_for_nobody_to_store_and_says_what_was_given() {
+async fn token_responses_are_not_cacheable_and_complete() {
     // THREATS: CE10
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -150,7 +150,7 @@ async fn a_success_is_for_nobody_to_store_and_says_what_was_given() {
 }
 
 #[tokio::test]
-async fn a_failure_tells_nothing_of_what_happened_inside() {
+async fn internal_errors_reveal_nothing() {
     // THREATS: CE10
     let app = TestApp::new().await;
     let client = app.confidential().await;
@@ -159,7 +159,7 @@ async fn a_failure_tells_nothing_of_what_happened_inside() {
     app.database.run("ALTER TABLE grants RENAME TO away").await;
     for reply in [exchange(&app, &client, &code).await, flow::refresh(&app, &client, &refresh_token).await] {
         assert_eq!((reply.status(503).header("retry-after"), reply.header("cache-control")), ("1", "no-store"));
-        let said = json!({ "error": "temporarily_unavailable", "error_description": "the service is temporarily unavailable, try again" });
+        let said = json!({ "error": "temporarily_unavailable", "error_description": "the service is temporarily unavailable; try again" });
         assert_eq!(reply.json(), said);
     }
     let page = browser.get(&authorize_url(&first_party(&app).await, &[])).await;
@@ -168,13 +168,13 @@ async fn a_failure_tells_nothing_of_what_happened_inside() {
     {
         assert!(!page.page(503).body.contains(inside), "{inside}: {}", page.body);
     }
-    // Nothing was used up by a failure.
+    // The failures used up nothing.
     app.database.run("ALTER TABLE away RENAME TO grants").await;
     exchange(&app, &client, &code).await.status(200);
     flow::refresh(&app, &client, &refresh_token).await.status(200);
 }
 
-/// The same secret in other words: cut, longer, other case, other encodings of the same bytes.
+/// Altered forms of the same secret: cut, extended, other case, other encodings of the same bytes.
 fn variants(prefix: &str, token: &str) -> Vec<String> {
     let body = secret::strip_checksum(prefix, token).expect("a body");
     let sealed = |body: &str| Secret::with_checksum(prefix, body).expose().to_owned();
@@ -195,7 +195,7 @@ fn variants(prefix: &str, token: &str) -> Vec<String> {
         token.to_uppercase(),
         token.to_lowercase(),
         flipped,
-        // With a right checksum, so that only the proof itself can refuse them.
+        // With a right checksum, so that only the MAC can refuse them.
         sealed(&body[..body.len() - 1]),
         sealed(&body[..body.len() - 4]),
         sealed(&format!("{body}A")),
@@ -204,7 +204,7 @@ fn variants(prefix: &str, token: &str) -> Vec<String> {
         sealed(&body.to_lowercase()),
         token.replace(prefix, &prefix.to_uppercase()),
     ];
-    // The last letter of some lengths has bits that decode to nothing; other bits there are another text of equal bytes.
+    // At some lengths the last letter has bits that decode to nothing; other bits there are another text of equal bytes.
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let last = &body[body.len() - 1..];
     let others = alphabet.split("").filter(|letter| !letter.is_empty() && *letter != last);
@@ -218,11 +218,11 @@ fn variants(prefix: &str, token: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_opaque_token_is_its_whole_text_and_nothing_near_it() {
+async fn altered_opaque_tokens_are_refused() {
     // THREATS: CE11
     let app = TestApp::new().await;
     let alice = app.user("alice@example.com").await;
-    // No second chances by grace, so that a near miss that was taken for the token would be seen as its reuse.
+    // Without a grace window, so that an altered token taken for the real one would be seen as reuse.
     let client = app.client(ClientType::Confidential, |client| {
         client.first_party = true;
         client.refresh_grace_ms = 0;
@@ -248,7 +248,7 @@ async fn an_opaque_token_is_its_whole_text_and_nothing_near_it() {
             app.get_as("/v1/users/me", &variant).await.status(401);
         }
     }
-    // All are as good as before: no near miss was taken for them.
+    // All are still valid: no altered form was taken for them.
     app.introspect(&key).await.active();
     app.introspect(&access_token).await.active();
     flow::refresh(&app, &client, &refresh_token).await.status(200);

@@ -1,4 +1,4 @@
-//! Owns what the API learns of who is calling, and that nobody but grantd can tell it.
+//! Owns tests of the identity that the API receives, and that nobody but grantd can set it.
 
 use super::{Front, at_each_proxy};
 use crate::harness::Reply;
@@ -9,7 +9,7 @@ at_each_proxy!(
     every_identity_header_is_named_in_the_example,
 );
 
-/// Asserts that the answer says what is left of a plan of a thousand an hour, each thing once.
+/// Asserts that the response shows what is left of a plan of a thousand per hour, each value once.
 #[track_caller]
 fn assert_limits(reply: &Reply) {
     for name in ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "ratelimit", "ratelimit-policy"] {
@@ -47,7 +47,7 @@ async fn the_right_ones_get_in_and_the_api_learns_who_they_are(front: Front) {
     ] {
         assert_eq!(seen.header(name), value, "{name}: {seen:?}");
     }
-    // A body goes to the API and not to grantd; an id is made where none came.
+    // A body goes to the API and not to grantd; a request id is created if there is none.
     let post = format!(
         "POST /echo/it HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: {bearer}\r\nContent-Length: 5\r\n\r\nhello"
     );
@@ -56,7 +56,7 @@ async fn the_right_ones_get_in_and_the_api_learns_who_they_are(front: Front) {
     assert_eq!((seen.method.as_str(), seen.body.as_str()), ("POST", "hello"));
     assert!(reply.status(200).header("x-request-id").starts_with("req_"), "{reply:?}");
     assert_eq!(seen.header("x-request-id"), reply.header("x-request-id"));
-    // A token of an app, on behalf of nobody.
+    // A token of an app acting for itself.
     let client = front.here.client(&[
         "--redirect-uri",
         "https://app.example.com/callback",
@@ -90,13 +90,13 @@ async fn what_a_caller_says_of_itself_never_reaches_the_api(front: Front) {
     let seen = front.upstream.one();
     assert!(!seen.headers.iter().any(|(_, value)| value == "forged" || value.contains("203.0.113.9")), "{seen:?}");
     assert_eq!((seen.header("x-auth-subject"), seen.header("x-auth-client")), (front.user.as_str(), ""));
-    // Nobody in particular, on a public path.
+    // Anonymous, on a public path.
     front.raw("GET /public/a", &forged).await.status(200);
     let seen = front.upstream.one();
     for name in names {
         assert_eq!(seen.header(&format!("x-auth-{name}")), "", "{seen:?}");
     }
-    // A header named in Connection is for the next hop only: naming ours must not take it away.
+    // Headers named in Connection are hop-by-hop: naming grantd's must not remove them.
     for connection in
         ["close, X-Auth-Subject, X-Auth-Plan", "X-Auth-Subject, close", "close, x-request-id, x-auth-plan"]
     {
@@ -108,7 +108,7 @@ async fn what_a_caller_says_of_itself_never_reaches_the_api(front: Front) {
 }
 
 async fn every_identity_header_is_named_in_the_example(front: Front) {
-    // Asked without a proxy between, grantd sets every header it knows.
+    // Asked without a proxy, grantd sets every header it knows.
     let reply = front.grantd.get("/gateway/verify/example").await;
     let known: Vec<String> =
         reply.headers.keys().map(ToString::to_string).filter(|name| name.starts_with("x-auth-")).collect();

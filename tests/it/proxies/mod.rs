@@ -1,12 +1,12 @@
-//! Owns that real proxies with the example configurations let the right ones in and keep the wrong ones out: each in front
-//! of an API that writes down what reaches it, with the real grantd to ask.
+//! Owns tests that real proxies with the example configurations allow valid requests and refuse others: each in front
+//! of an API that records what it receives, with the real grantd.
 
 mod identity;
 mod refusals;
 
 use crate::harness::front::{EMAIL, Front};
 
-/// The same tests at every proxy, each test by its name.
+/// The same tests for every proxy.
 macro_rules! at_each_proxy {
     ($($test:ident),* $(,)?) => {
         at_each_proxy!(@ nginx Nginx $($test)*);

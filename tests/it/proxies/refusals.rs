@@ -1,11 +1,11 @@
-//! Owns whom proxies keep out, and that the caller is told why as the API's document says.
+//! Owns tests of what proxies refuse, and that callers see the reason in the form of the API's document.
 
 use serde_json::json;
 
 use super::{EMAIL, Front, at_each_proxy};
 use crate::harness::Reply;
 
-/// Ways to a part of the API that somebody who may only read has no business in.
+/// Spellings of a path that a user with read access must not reach.
 const TRICKS: [&str; 31] = [
     "//admin/a",
     "/public//../admin/a",
@@ -47,7 +47,7 @@ at_each_proxy!(
     without_grantd_nobody_gets_in,
 );
 
-/// Asserts a refusal with its whole body, which must not come from a cache.
+/// Asserts a refusal with its whole body, which must not be cached.
 #[track_caller]
 fn refused(reply: &Reply, status: u16, error: &str, message: &str, challenge: &str) {
     reply.status(status);
@@ -70,15 +70,15 @@ async fn who_may_not_is_told_so_in_the_documents_words(front: Front) {
         let reply = front.raw("GET /v1/users", &[("Authorization", bad)]).await;
         refused(&reply, 401, "invalid_api_key", "The API key provided is invalid.", invalid);
     }
-    // Two that disagree, and a credential where this API takes none.
+    // Conflicting credentials, and a credential in an unsupported place.
     let bearer = format!("Bearer {}", front.key);
     let reply = front.raw("GET /v1/users", &[("Authorization", &bearer), ("Authorization", "Bearer other")]).await;
     assert!([400, 401].contains(&reply.status.as_u16()), "{reply:?}");
     front.raw("GET /v1/users", &[("X-API-Key", &front.key)]).await.status(401);
     let reply = front.raw(&format!("GET /v1/users?api_key={}", front.key), &[]).await;
-    let message = "A credential belongs in a header, not in the URL: revoke this one.";
+    let message = "Credentials belong in a header, not in the URL. Revoke this one.";
     refused(&reply, 400, "invalid_request", message, "");
-    // Known, but not for this.
+    // Authenticated, but not allowed.
     let lacks = "Bearer realm=\"grantd\", error=\"insufficient_scope\", scope=\"write\"";
     let post = format!(
         "POST /v1/users HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: {bearer}\r\nContent-Length: 5\r\n\r\nhello"
@@ -89,7 +89,7 @@ async fn who_may_not_is_told_so_in_the_documents_words(front: Front) {
     let reply = front.get("/elsewhere").await;
     refused(&reply, 403, "forbidden", "No rule of this API allows the request.", "");
     assert!(front.upstream.take().is_empty());
-    // From elsewhere than its owner wants, whatever it says.
+    // From outside the key's networks, whatever the headers say.
     let elsewhere = ["key", "create", "--user", EMAIL, "--scope", "read", "--allow", "203.0.113.0/24"];
     let elsewhere = front.here.json(&elsewhere);
     let elsewhere = format!("Bearer {}", elsewhere["key"].as_str().expect("a key"));
@@ -129,20 +129,20 @@ async fn a_path_or_method_that_tricks_the_proxy_tricks_nobody(front: Front) {
             }
         }
     }
-    // Some proxies encode what is no ASCII. Then they ask about that, too.
+    // Some proxies encode non-ASCII. Then they ask grantd about that, too.
     front.raw("GET /public/\u{e9}", &[]).await;
     assert!(front.upstream.take().iter().all(|seen| seen.target == "/public/%C3%A9"));
-    // And what is allowed arrives as it was sent, whatever it says of itself.
+    // Allowed requests arrive as they were sent.
     for path in ["/public/a%20b/%C3%A9", "/public/a?x=/../&y=%2e%2e//", "/public/a/", "/public/a%40b%3A%21@:!'()"] {
         for forged in [&public, &original[..]] {
             front.raw(&format!("GET {path}"), forged).await.status(200);
             assert_eq!(front.upstream.one().target, path);
         }
     }
-    // What has two readings is refused in the API's words, not in the proxy's.
+    // Ambiguous paths are refused in the API's error format, not the proxy's.
     for path in ["//public/a", "/public//a", "/public/a%2fb", "/public/a%252fb", "/public/%2e%2e/admin/a"] {
         let reply = front.raw(&format!("GET {path}"), &[]).await;
-        refused(&reply, 400, "invalid_request", "The path has more than one reading.", "");
+        refused(&reply, 400, "invalid_request", "The path is ambiguous.", "");
     }
     front.raw("HEAD /public/a", &[]).await.status(200);
     assert_eq!(front.upstream.one().method, "HEAD");
@@ -152,7 +152,7 @@ async fn over_the_plan_is_429_with_the_time_to_wait(front: Front) {
     // THREATS: AK15
     let mut tries = 0;
     let [granted, limited] = loop {
-        // Another user each time: the hour may turn in between.
+        // A new user each time, since the hour may end in between.
         tries += 1;
         let email = format!("small{tries}@example.com");
         front.here.json(&["user", "create", "--email", &email, "--plan", "small"]);
@@ -172,7 +172,7 @@ async fn over_the_plan_is_429_with_the_time_to_wait(front: Front) {
     let message = format!("Rate limit exceeded. Try again in {seconds} seconds.");
     refused(&limited, 429, "rate_limit_exceeded", &message, "");
     assert_eq!((limited.header("x-ratelimit-limit"), limited.header("x-ratelimit-remaining")), ("2", "0"));
-    // Somebody else's quota is untouched.
+    // Another user's quota is not affected.
     front.get("/v1/users").await.status(200);
 }
 

@@ -92,7 +92,7 @@ fn what_is_refused_changes_nothing() {
             b"openapi: 3.0.0\npaths:\n  /{a}: { get: {} }\n  /{b}: { get: {} }\n".to_vec(),
             "line 4: GET /{b} is the same",
         ),
-        (b"rules:\n- path: /a\n- path: a b\n".to_vec(), "line 3: a b: a path is such as"),
+        (b"rules:\n- path: /a\n- path: a b\n".to_vec(), "line 3: a b: path must be like"),
         (b"rules: []\n".to_vec(), "without them every credential"),
     ] {
         fs::write(here.path("file"), text).expect("written");

@@ -147,7 +147,7 @@ fn servers_and_their_variables_are_base_paths() {
     for (servers, words) in [
         (json!([{ "url": "v1" }]), "relative"),
         (json!([{ "url": "/{version}" }]), "not defined"),
-        (json!([{ "url": "/a b" }]), "a path is such as"),
+        (json!([{ "url": "/a b" }]), "path must be like"),
     ] {
         let said = refused(&with(servers), &Options::default());
         assert!(said.contains(words), "{said}");

@@ -105,14 +105,14 @@ async fn all_rules_are_replaced_at_once_or_none_is() {
         ),
         (json!({ "rules": [rule, { "path": "/y", "scopes": ["nope", "no:more"] }] }), "no such scopes: no:more nope"),
         (json!({ "rules": [rule, { "path": "/y", "scopes": ["other"] }] }), "no such scopes: other"),
-        (json!({ "rules": [rule, { "path": "/y z" }] }), "rule 2 (* /y z): a path is such as"),
+        (json!({ "rules": [rule, { "path": "/y z" }] }), "rule 2 (* /y z): path must be like"),
         (
             json!({ "rules": [rule, { "path": "/y", "public": true, "scopes": ["read"] }] }),
             "rule 2 (* /y): a public rule",
         ),
         (json!({ "rules": [rule], "create_scopes": [{ "name": "other", "description": "X" }] }), "to another API"),
         (json!({ "rules": [rule], "create_scopes": [{ "name": "grantd:x", "description": "X" }] }), "grantd's own"),
-        (json!({ "rules": many }), "an API has at most 10000 rules"),
+        (json!({ "rules": many }), "an API can have at most 10000 rules"),
         (json!({ "rules": [] }), "without them every credential"),
         (json!({ "rules": [], "dry_run": true }), "without them every credential"),
     ] {

@@ -1,4 +1,4 @@
-//! Owns what counting keys and grants by state promises: every row once, however many pages there are.
+//! Owns tests of counting keys and grants by state: every row once, however many pages there are.
 
 use grantd::{
     engine::census::Census,
@@ -9,9 +9,9 @@ use grantd::{
 use super::{Base, NOW, who};
 use crate::harness::prepare;
 
-on_each_engine!(every_key_is_counted_once_over_several_pages, grants_are_counted_by_how_far_they_have_come);
+on_each_engine!(keys_are_counted_once_across_pages, grants_are_counted_by_state);
 
-/// Imports 2,500 keys, of which every fifth ends in an hour.
+/// Imports 2,500 keys, of which every fifth expires in an hour.
 async fn import(base: &Base) {
     let imported = |number: usize| ImportedKey {
         id: format!("key_imported{number:05}"),
@@ -39,7 +39,7 @@ async fn import(base: &Base) {
     }
 }
 
-async fn every_key_is_counted_once_over_several_pages(base: Base) {
+async fn keys_are_counted_once_across_pages(base: Base) {
     import(&base).await;
     for number in [3, 1500] {
         let id = format!("key_imported{number:05}");
@@ -52,13 +52,13 @@ async fn every_key_is_counted_once_over_several_pages(base: Base) {
     census.advance(&base.store, NOW).await.expect("counted");
     let keys = |census: &Census| census.totals()[0].1.clone().expect("a lap");
     assert_eq!(keys(&census).states, [2498, 0, 2]);
-    // The next lap is a new one, and nothing of the last is in it.
+    // The next round is independent of the last.
     let later = NOW.plus_seconds(3600);
     census.advance(&base.store, later).await.expect("counted");
     assert_eq!((keys(&census).at, keys(&census).states), (later, vec![1999, 499, 2]));
 }
 
-async fn grants_are_counted_by_how_far_they_have_come(base: Base) {
+async fn grants_are_counted_by_state(base: Base) {
     let grant = async || {
         let new = prepare::grant(NOW, &base.user, &base.client);
         let id = new.id.text();

@@ -1,4 +1,4 @@
-//! Owns what is not kept without end: refusals by whose they are, keys made in a day, keys that ended long ago.
+//! Owns tests of what is not stored without bounds: refusals per owner, keys created in a day, keys that ended long ago.
 
 use grantd::{
     engine::denials::Denials,
@@ -12,11 +12,11 @@ use grantd::{
 use super::{Base, NOW, keys::new_key, who};
 
 on_each_engine!(
-    one_noisy_script_hides_nobody_elses_refusals,
-    an_expired_token_that_is_sent_again_and_again_hides_no_other_refusal,
-    refusals_of_nobody_and_of_one_owner_push_out_no_others,
-    a_user_makes_so_many_keys_a_day,
-    a_key_that_ended_a_year_ago_is_deleted_and_no_other,
+    noisy_script_does_not_displace_other_refusals,
+    repeated_expired_token_does_not_displace_other_refusals,
+    anonymous_refusals_do_not_displace_those_of_owners,
+    keys_created_per_day_are_limited,
+    only_keys_that_ended_a_year_ago_are_deleted,
 );
 
 const DAY: i64 = 86_400;
@@ -37,7 +37,7 @@ fn refusal(request_id: &str, user_id: Option<&str>, address: &str) -> DenialReco
     }
 }
 
-async fn one_noisy_script_hides_nobody_elses_refusals(base: Base) {
+async fn noisy_script_does_not_displace_other_refusals(base: Base) {
     let denials = Denials::default();
     for _ in 0..2000 {
         denials.note(refusal("req_noise", Some("user_noisy"), "192.0.2.1"));
@@ -50,7 +50,7 @@ async fn one_noisy_script_hides_nobody_elses_refusals(base: Base) {
     denials.flush(&base.store, NOW).await.expect("flushed");
     let counts = base.database.column("SELECT COUNT(*) FROM denials GROUP BY request_id ORDER BY request_id").await;
     assert_eq!(counts, ["60", "60", "1", "1"]);
-    // Written or not, an hour's examples are an hour's; the next hour has its own.
+    // Written or not, examples are per hour; the next hour has its own.
     denials.note(refusal("req_noise", Some("user_noisy"), "192.0.2.1"));
     denials.flush(&base.store, NOW).await.expect("flushed");
     assert_eq!(base.database.column("SELECT COUNT(*) FROM denials").await, ["122"]);
@@ -59,7 +59,7 @@ async fn one_noisy_script_hides_nobody_elses_refusals(base: Base) {
     assert_eq!(base.database.column("SELECT COUNT(*) FROM denials").await, ["123"]);
 }
 
-async fn an_expired_token_that_is_sent_again_and_again_hides_no_other_refusal(base: Base) {
+async fn repeated_expired_token_does_not_displace_other_refusals(base: Base) {
     let denials = Denials::default();
     let of = |user: &str, key: Option<&str>, client: Option<&str>, reason: &str, request_id: &str| DenialRecord {
         key_id: key.map(ToOwned::to_owned),
@@ -67,12 +67,12 @@ async fn an_expired_token_that_is_sent_again_and_again_hides_no_other_refusal(ba
         reason: reason.to_owned(),
         ..refusal(request_id, Some(user), "192.0.2.1")
     };
-    // The reason's words change with time, and what it is about does not.
+    // The reason's text changes with time, but not the kind of refusal.
     for minutes in 0..2000 {
         denials.note(of("user_alice", None, Some("client_x"), &format!("expired {minutes} min ago"), "req_replayed"));
     }
-    denials.note(of("user_alice", None, Some("client_x"), "scope write missing", "req_scope"));
-    // Whoever has tokens of many users of an app hides none of the other refusals of those users either.
+    denials.note(of("user_alice", None, Some("client_x"), "missing scope write", "req_scope"));
+    // A sender with tokens of many users of an app does not displace those users' other refusals either.
     for user in 0..2000 {
         denials.note(of(&format!("user_{user}"), None, Some("client_x"), "expired just now", "req_spread"));
     }
@@ -84,10 +84,10 @@ async fn an_expired_token_that_is_sent_again_and_again_hides_no_other_refusal(ba
     assert_eq!(base.database.column(sql).await, expected);
 }
 
-async fn refusals_of_nobody_and_of_one_owner_push_out_no_others(base: Base) {
+async fn anonymous_refusals_do_not_displace_those_of_owners(base: Base) {
     base.store.insert_denials(NOW, vec![refusal("req_owner", Some(&base.user), "192.0.2.1")]).await.expect("kept");
     let later = NOW.plus_seconds(60);
-    // More of nobody's than are kept in all, and more of one owner's than are kept of one.
+    // More anonymous ones than are kept in all, and more of one owner than are kept per owner.
     for (owner, count) in [("NULL", 100_300), ("'user_noisy'", 2600)] {
         let rows = format!(
             "INSERT INTO denials (id, request_id, at, status, reason, user_id, address)
@@ -97,7 +97,7 @@ async fn refusals_of_nobody_and_of_one_owner_push_out_no_others(base: Base) {
         );
         base.database.run(&rows).await;
     }
-    while base.store.purge_expired(later, 400 * DAY).await.expect("swept") {}
+    while base.store.purge_expired(later, 400 * DAY).await.expect("purged") {}
     let count = async |owner: &str| {
         base.database.column(&format!("SELECT COUNT(*) FROM denials WHERE {owner}")).await.remove(0)
     };
@@ -108,7 +108,7 @@ async fn refusals_of_nobody_and_of_one_owner_push_out_no_others(base: Base) {
     assert_eq!(base.database.column(oldest).await, [(later.0 + 601).to_string()], "the newest stay");
 }
 
-async fn a_user_makes_so_many_keys_a_day(base: Base) {
+async fn keys_created_per_day_are_limited(base: Base) {
     let columns =
         "digest, user_id, name, prefix, hint, scopes, environment, form, networks, created_at, revoked_at, uses";
     for (form, count) in [("imported", 2000), ("prefixed", 999)] {
@@ -130,7 +130,7 @@ async fn a_user_makes_so_many_keys_a_day(base: Base) {
     make(DAY + 1).await.expect("the first of the next");
 }
 
-async fn a_key_that_ended_a_year_ago_is_deleted_and_no_other(base: Base) {
+async fn only_keys_that_ended_a_year_ago_are_deleted(base: Base) {
     let [revoked, expired, later, live] = [(); 4].map(|()| new_key(&base.user));
     let ends = NOW.plus_seconds(10);
     let expired = (expired.0, ApiKey { expires_at: Some(ends), ..expired.1 });
@@ -150,7 +150,7 @@ async fn a_key_that_ended_a_year_ago_is_deleted_and_no_other(base: Base) {
     }
     let kept = async |days: i64, seconds: i64| {
         let now = NOW.plus_seconds(days * DAY + seconds);
-        while base.store.purge_expired(now, 400 * DAY).await.expect("swept") {}
+        while base.store.purge_expired(now, 400 * DAY).await.expect("purged") {}
         let mut kept = Vec::new();
         for (secret, key) in [&revoked, &expired, &later, &live] {
             let found = base.store.find_key_by_digest(&secret.digest()).await.expect("a look");

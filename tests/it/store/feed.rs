@@ -1,4 +1,4 @@
-//! Owns what the changes feed promises (DESIGN idea 3): no change is missed, whoever writes and however late one looks.
+//! Owns tests of the changes feed (DESIGN idea 3): no change is missed, whoever writes and however late it is read.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,18 +11,18 @@ use super::{Base, NOW, new_api, new_client, new_user, who};
 use crate::harness::prepare::{self, keep};
 
 on_each_engine!(
-    a_change_elsewhere_is_learned_at_the_next_look,
-    every_change_that_matters_is_told,
-    a_follower_that_falls_behind_trusts_nothing,
-    a_follower_whose_changes_were_swept_trusts_nothing,
-    concurrent_writers_hide_no_change_from_a_follower,
+    changes_elsewhere_are_seen_at_the_next_poll,
+    relevant_changes_are_in_the_feed,
+    feed_reader_that_falls_behind_trusts_nothing,
+    feed_reader_with_purged_changes_trusts_nothing,
+    concurrent_writers_hide_no_change_from_the_feed,
 );
 
 fn cached(store: &Store, kind: EntityKind, id: &str) -> Cached<()> {
     Cached::new((), store.freshness().position(), [Entity::new(kind, id)])
 }
 
-async fn a_change_elsewhere_is_learned_at_the_next_look(base: Base) {
+async fn changes_elsewhere_are_seen_at_the_next_poll(base: Base) {
     let other = base.other_node().await;
     let mut feed = ChangeFeed::default();
     assert!(!other.freshness().is_confirmed());
@@ -38,7 +38,7 @@ async fn a_change_elsewhere_is_learned_at_the_next_look(base: Base) {
     assert!(!other.freshness().is_fresh(&user) && other.freshness().is_fresh(&client));
 }
 
-async fn every_change_that_matters_is_told(base: Base) {
+async fn relevant_changes_are_in_the_feed(base: Base) {
     use EntityKind::{Catalog, Client, Grant, Key, SigningKeys, Token, User};
     let other = base.other_node().await;
     let mut feed = ChangeFeed::default();
@@ -78,7 +78,7 @@ async fn every_change_that_matters_is_told(base: Base) {
     assert!(![Key, SigningKeys].is_empty());
 }
 
-async fn a_follower_that_falls_behind_trusts_nothing(base: Base) {
+async fn feed_reader_that_falls_behind_trusts_nothing(base: Base) {
     let other = base.other_node().await;
     let mut feed = ChangeFeed::default();
     looked(&mut feed, &other).await;
@@ -96,19 +96,19 @@ async fn a_follower_that_falls_behind_trusts_nothing(base: Base) {
     assert!(!other.freshness().is_fresh(&untouched));
 }
 
-async fn a_follower_whose_changes_were_swept_trusts_nothing(base: Base) {
+async fn feed_reader_with_purged_changes_trusts_nothing(base: Base) {
     let other = base.other_node().await;
     let mut feed = ChangeFeed::default();
     looked(&mut feed, &other).await;
     let untouched = cached(&other, EntityKind::User, "user_untouched");
     base.store.insert_user(NOW, who(), new_user("bob@example.com")).await.expect("a user");
-    base.store.purge_expired(NOW.plus_seconds(2 * 86_400), 86_400).await.expect("swept");
+    base.store.purge_expired(NOW.plus_seconds(2 * 86_400), 86_400).await.expect("purged");
     base.store.insert_client(NOW.plus_seconds(2 * 86_400), who(), new_client()).await.expect("a client");
     looked(&mut feed, &other).await;
     assert!(!other.freshness().is_fresh(&untouched));
 }
 
-async fn concurrent_writers_hide_no_change_from_a_follower(base: Base) {
+async fn concurrent_writers_hide_no_change_from_the_feed(base: Base) {
     // On PostgreSQL a number taken early may be committed late: the trap of DESIGN §4.
     const WRITERS: usize = 16;
     const EACH: usize = 25;
@@ -146,7 +146,7 @@ async fn concurrent_writers_hide_no_change_from_a_follower(base: Base) {
     assert!(other.freshness().is_fresh(&untouched), "and nothing else was forgotten");
 }
 
-/// What a look has found, confirmed as whoever holds nothing whole may.
+/// The result of a poll, confirmed.
 async fn looked(feed: &mut ChangeFeed, store: &Store) -> Vec<EntityKind> {
     let look = feed.poll(store).await.expect("a look");
     look.confirm(store);

@@ -1,4 +1,4 @@
-//! Owns what a grant's row promises (DESIGN idea 2): single use, rotation, replay, reuse, revocation.
+//! Owns tests of a grant's row (DESIGN idea 2): single use, rotation, replay, reuse, revocation.
 
 use grantd::{
     model::{
@@ -13,20 +13,20 @@ use super::{Base, NOW, new_client, new_user, who};
 use crate::harness::prepare::{grant, keep};
 
 on_each_engine!(
-    a_code_is_redeemed_once_and_a_second_time_ends_the_grant,
-    a_code_is_redeemed_by_its_own_client_in_its_time,
-    a_refused_check_burns_the_code,
-    only_one_of_many_redeems_a_code,
-    a_refresh_token_rotates_and_its_predecessor_gets_the_same_successor,
-    reuse_outside_the_grace_window_ends_the_grant,
-    a_predecessor_is_answered_a_bounded_number_of_times,
-    a_refused_check_leaves_the_refresh_token_alive,
-    only_one_of_many_rotates_without_grace,
-    idle_and_absolute_ends_both_hold,
-    a_revoked_grant_stays_revoked,
-    a_disabled_user_redeems_nothing_and_loses_nothing,
-    a_new_password_ends_grants,
-    a_revoked_grant_is_deleted_after_a_day,
+    code_reuse_revokes_the_grant,
+    code_is_redeemed_only_by_its_client_before_it_expires,
+    failed_check_invalidates_the_code,
+    concurrent_redemptions_succeed_once,
+    refresh_rotates_and_the_predecessor_gets_the_same_successor,
+    reuse_outside_the_grace_window_revokes_the_grant,
+    repeats_within_the_grace_window_are_bounded,
+    failed_check_leaves_the_refresh_token_usable,
+    concurrent_refreshes_without_grace_succeed_once,
+    idle_and_absolute_expiry_are_enforced,
+    revoked_grant_stays_revoked,
+    disabling_a_user_suspends_grants_without_revoking_them,
+    new_password_revokes_grants,
+    revoked_grant_is_deleted_after_a_day,
 );
 
 const GRACE_MS: i64 = 10_000;
@@ -78,7 +78,7 @@ impl Base {
     }
 }
 
-async fn a_code_is_redeemed_once_and_a_second_time_ends_the_grant(base: Base) {
+async fn code_reuse_revokes_the_grant(base: Base) {
     // THREATS: ST1
     let id = base.grant().await;
     let first = redeemed(base.redeem(later(1), &id, &base.client).await);
@@ -92,7 +92,7 @@ async fn a_code_is_redeemed_once_and_a_second_time_ends_the_grant(base: Base) {
     assert_eq!(base.audit(2).await, ["code.reuse", "code.redeem"]);
 }
 
-async fn a_code_is_redeemed_by_its_own_client_in_its_time(base: Base) {
+async fn code_is_redeemed_only_by_its_client_before_it_expires(base: Base) {
     let other = new_client();
     let other_id = other.id.clone();
     base.store.insert_client(NOW, who(), other).await.expect("a client");
@@ -101,12 +101,12 @@ async fn a_code_is_redeemed_by_its_own_client_in_its_time(base: Base) {
     refused(base.redeem(later(601), &id, &base.client).await, "expired");
     refused(base.redeem(later(1), "no-such-grant", &base.client).await, "not known");
     redeemed(base.redeem(later(599), &id, &base.client).await);
-    // A stranger's second try ends nothing either.
+    // Another client's second try revokes nothing either.
     assert!(matches!(base.redeem(later(600), &id, &other_id).await, Ok(Redemption::WrongClient)));
     assert!(!base.is_revoked(&id).await);
 }
 
-async fn a_refused_check_burns_the_code(base: Base) {
+async fn failed_check_invalidates_the_code(base: Base) {
     let id = base.grant().await;
     let check = |seen: &Redeemed| {
         assert_eq!(seen.generation, 1);
@@ -118,7 +118,7 @@ async fn a_refused_check_burns_the_code(base: Base) {
     refused(base.redeem(later(2), &id, &base.client).await, "revoked");
 }
 
-async fn only_one_of_many_redeems_a_code(base: Base) {
+async fn concurrent_redemptions_succeed_once(base: Base) {
     // THREATS: MN1
     for _ in 0..20 {
         let id = base.grant().await;
@@ -134,7 +134,7 @@ async fn only_one_of_many_redeems_a_code(base: Base) {
     }
 }
 
-async fn a_refresh_token_rotates_and_its_predecessor_gets_the_same_successor(base: Base) {
+async fn refresh_rotates_and_the_predecessor_gets_the_same_successor(base: Base) {
     let id = base.grant().await;
     redeemed(base.redeem(NOW, &id, &base.client).await);
     assert_eq!(redeemed(base.rotate(later(10), &id, 1, GRACE_MS).await).generation, 2);
@@ -143,14 +143,14 @@ async fn a_refresh_token_rotates_and_its_predecessor_gets_the_same_successor(bas
     let live = base.store.live_grant(later(31), &id, &base.client, 3).await.expect("a look");
     assert_eq!(live.expect("the head").generation, 3);
     assert!(base.store.live_grant(later(31), &id, &base.client, 2).await.expect("a look").is_none());
-    // One entry of each kind an hour; what comes before has the time of its grant, and no order among itself.
+    // One entry of each kind per hour; earlier ones have the time of their grant, and no order among themselves.
     assert_eq!(base.audit(2).await, ["refresh.replay", "refresh"]);
     let all = base.audit(50).await;
     assert_eq!(all.iter().filter(|event| event.starts_with("refresh")).count(), 2, "{all:?}");
 }
 
-async fn reuse_outside_the_grace_window_ends_the_grant(base: Base) {
-    // Too late, too old, and where there is no grace at once.
+async fn reuse_outside_the_grace_window_revokes_the_grant(base: Base) {
+    // Too late, too old, and immediately without a grace window.
     for (first, second, seconds, grace_ms) in [(1, 1, 11, GRACE_MS), (2, 1, 1, GRACE_MS), (1, 1, 0, 0)] {
         let id = base.grant().await;
         redeemed(base.redeem(NOW, &id, &base.client).await);
@@ -162,11 +162,11 @@ async fn reuse_outside_the_grace_window_ends_the_grant(base: Base) {
         refused(base.rotate(later(seconds), &id, first + 1, grace_ms).await, "revoked");
         assert_eq!(base.audit(50).await.iter().filter(|event| *event == "refresh.reuse").count(), 1);
         base.seal().await;
-        base.store.purge_expired(later(1000 * 86_400), 1).await.expect("swept");
+        base.store.purge_expired(later(1000 * 86_400), 1).await.expect("purged");
     }
 }
 
-async fn a_predecessor_is_answered_a_bounded_number_of_times(base: Base) {
+async fn repeats_within_the_grace_window_are_bounded(base: Base) {
     let id = base.grant().await;
     redeemed(base.redeem(NOW, &id, &base.client).await);
     redeemed(base.rotate(later(1), &id, 1, GRACE_MS).await);
@@ -177,7 +177,7 @@ async fn a_predecessor_is_answered_a_bounded_number_of_times(base: Base) {
     assert!(base.is_revoked(&id).await);
 }
 
-async fn a_refused_check_leaves_the_refresh_token_alive(base: Base) {
+async fn failed_check_leaves_the_refresh_token_usable(base: Base) {
     let id = base.grant().await;
     redeemed(base.redeem(NOW, &id, &base.client).await);
     let rotation = Rotation { generation: 1, grace_ms: 0, idle_expires_at: later(3600) };
@@ -187,7 +187,7 @@ async fn a_refused_check_leaves_the_refresh_token_alive(base: Base) {
     assert_eq!(redeemed(base.rotate(later(2), &id, 1, 0).await).generation, 2);
 }
 
-async fn only_one_of_many_rotates_without_grace(base: Base) {
+async fn concurrent_refreshes_without_grace_succeed_once(base: Base) {
     // THREATS: MN2
     for _ in 0..20 {
         let id = base.grant().await;
@@ -206,13 +206,13 @@ async fn only_one_of_many_rotates_without_grace(base: Base) {
     }
 }
 
-async fn idle_and_absolute_ends_both_hold(base: Base) {
+async fn idle_and_absolute_expiry_are_enforced(base: Base) {
     let id = base.grant().await;
     redeemed(base.redeem(NOW, &id, &base.client).await);
     refused(base.rotate(later(3600), &id, 1, GRACE_MS).await, "expired");
     assert!(!base.is_revoked(&id).await, "what expired was not misused");
     assert_eq!(redeemed(base.rotate(later(3599), &id, 1, GRACE_MS).await).generation, 2);
-    // Each rotation moves the idle end, never the absolute one: a day from NOW.
+    // Each rotation extends the idle expiry, never the absolute one: a day from NOW.
     let mut generation = 2;
     for hours in 1..24 {
         let rotated = redeemed(base.rotate(later(hours * 3590 + 100), &id, generation, GRACE_MS).await);
@@ -222,7 +222,7 @@ async fn idle_and_absolute_ends_both_hold(base: Base) {
     refused(base.rotate(later(86_400), &id, generation, GRACE_MS).await, "expired");
 }
 
-async fn a_revoked_grant_stays_revoked(base: Base) {
+async fn revoked_grant_stays_revoked(base: Base) {
     let id = base.grant().await;
     redeemed(base.redeem(NOW, &id, &base.client).await);
     redeemed(base.rotate(NOW, &id, 1, GRACE_MS).await);
@@ -237,7 +237,7 @@ async fn a_revoked_grant_stays_revoked(base: Base) {
     assert_eq!(base.store.grant_client(&id).await.expect("a look").as_deref(), Some(base.client.as_str()));
 }
 
-async fn a_disabled_user_redeems_nothing_and_loses_nothing(base: Base) {
+async fn disabling_a_user_suspends_grants_without_revoking_them(base: Base) {
     let (pending, running) = (base.grant().await, base.grant().await);
     redeemed(base.redeem(NOW, &running, &base.client).await);
     let active = |active| base.store.set_user_active(NOW, who(), base.user.clone(), active);
@@ -250,7 +250,7 @@ async fn a_disabled_user_redeems_nothing_and_loses_nothing(base: Base) {
     redeemed(base.rotate(later(2), &running, 1, GRACE_MS).await);
 }
 
-async fn a_new_password_ends_grants(base: Base) {
+async fn new_password_revokes_grants(base: Base) {
     let id = base.grant().await;
     redeemed(base.redeem(NOW, &id, &base.client).await);
     let other = base.store.insert_user(NOW, who(), new_user("bob@example.com")).await.expect("a user");
@@ -262,7 +262,7 @@ async fn a_new_password_ends_grants(base: Base) {
     refused(base.rotate(later(2), &id, 1, GRACE_MS).await, "revoked");
 }
 
-async fn a_revoked_grant_is_deleted_after_a_day(base: Base) {
+async fn revoked_grant_is_deleted_after_a_day(base: Base) {
     const DAY: i64 = 86_400;
     let long = || NewGrant { expires_at: later(10 * DAY), ..grant(NOW, &base.user, &base.client) };
     let (live, revoked) = (long(), long());

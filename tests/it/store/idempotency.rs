@@ -1,4 +1,4 @@
-//! Owns that an answer is kept with what it tells, or neither: on each engine.
+//! Owns tests that a response is stored with its work or not at all, on each engine.
 
 use grantd::{
     model::{clock::Timestamp, key::KeyForm, project::Project},
@@ -7,7 +7,11 @@ use grantd::{
 
 use super::{Base, NOW, who};
 
-on_each_engine!(an_answer_is_kept_with_the_work_and_never_without, twins_make_one_thing, an_old_answer_makes_room,);
+on_each_engine!(
+    response_is_stored_in_the_transaction_of_the_work,
+    concurrent_repeats_create_once,
+    expired_response_is_replaced,
+);
 
 fn answer(name: &str, now: Timestamp) -> StoredResponse {
     StoredResponse {
@@ -33,25 +37,25 @@ fn project(base: &Base, name: &str) -> Project {
     }
 }
 
-async fn an_answer_is_kept_with_the_work_and_never_without(base: Base) {
+async fn response_is_stored_in_the_transaction_of_the_work(base: Base) {
     let store = base.store.storing(Some(answer("a", NOW)));
     store.insert_project(NOW, who(), project(&base, "one")).await.expect("made");
     let kept = base.store.find_response(NOW, "key_1", "a").await.expect("a look").expect("an answer");
     assert_eq!((kept.status, kept.request.as_str(), kept.sealed.as_str()), (201, "digest", "sealed a"));
     assert!(base.store.find_response(NOW, "key_2", "a").await.expect("a look").is_none());
-    // Under a name that is taken nothing is done.
+    // If the name is taken, nothing is done.
     let store = base.store.storing(Some(answer("a", NOW)));
     let twice = store.insert_project(NOW, who(), project(&base, "two")).await;
     assert!(matches!(twice, Err(Error::Conflict)), "{twice:?}");
     assert!(base.store.find_project("project_two").await.expect("a look").is_none());
-    // What is refused, and what finds nothing to do, keeps nothing.
+    // Errors, and requests without effect, store nothing.
     let store = base.store.storing(Some(answer("b", NOW)));
     assert!(store.insert_project(NOW, who(), project(&base, "one")).await.is_err());
     assert!(!store.revoke_key(NOW, who(), "key_none".to_owned(), None).await.expect("an answer"));
     assert!(base.store.find_response(NOW, "key_1", "b").await.expect("a look").is_none());
 }
 
-async fn twins_make_one_thing(base: Base) {
+async fn concurrent_repeats_create_once(base: Base) {
     let make = |name: &'static str| {
         let (store, project) = (base.store.storing(Some(answer("twin", NOW))), project(&base, name));
         tokio::spawn(async move { store.insert_project(NOW, who(), project).await })
@@ -68,7 +72,7 @@ async fn twins_make_one_thing(base: Base) {
     assert_eq!(base.store.list_projects(&base.user).await.expect("projects").len(), 1);
 }
 
-async fn an_old_answer_makes_room(base: Base) {
+async fn expired_response_is_replaced(base: Base) {
     let store = base.store.storing(Some(answer("a", NOW)));
     store.insert_project(NOW, who(), project(&base, "one")).await.expect("made");
     let later = NOW.plus_seconds(60);

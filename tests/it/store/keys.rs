@@ -1,4 +1,4 @@
-//! Owns what API keys' rows promise, and those of revoked tokens and signing keys.
+//! Owns tests of the rows of API keys, revoked tokens and signing keys.
 
 use grantd::{
     config::Config,
@@ -20,16 +20,16 @@ use grantd::{
 use super::{Base, NOW, new_user, who};
 
 on_each_engine!(
-    a_key_is_found_by_its_digest_alone,
-    the_same_key_twice_is_a_conflict,
-    a_key_is_revoked_by_its_owner_and_once,
-    a_rotated_key_ends_and_never_later_than_it_would,
-    who_has_many_imported_keys_sees_and_replaces_them,
-    uses_are_added_up_and_the_first_is_an_event,
-    refusals_of_ended_keys_are_kept_until_they_are_written,
-    the_program_last_seen_is_shown_however_long_its_name_is,
-    a_revoked_token_is_one_row,
-    two_nodes_make_one_signing_key,
+    key_is_found_only_by_its_digest,
+    duplicate_key_is_a_conflict,
+    key_is_revoked_once_and_only_by_its_owner,
+    rotation_never_extends_the_old_key,
+    user_with_many_imported_keys_can_list_and_replace_them,
+    uses_are_summed_and_the_first_is_an_event,
+    refusals_of_ended_keys_are_written,
+    long_user_agents_are_kept_shortened,
+    token_revocation_is_one_row,
+    concurrent_nodes_create_one_signing_key,
 );
 
 pub(super) fn new_key(user: &str) -> (Secret, ApiKey) {
@@ -50,7 +50,7 @@ impl Base {
     }
 }
 
-async fn a_key_is_found_by_its_digest_alone(base: Base) {
+async fn key_is_found_only_by_its_digest(base: Base) {
     let (secret, key) = base.key().await;
     let found = base.store.find_key_by_digest(&secret.digest()).await.expect("a look").expect("a key");
     assert_eq!((&found.key.id, &found.user.id, found.disabled), (&key.id, &base.user, false));
@@ -63,7 +63,7 @@ async fn a_key_is_found_by_its_digest_alone(base: Base) {
     assert!(base.store.find_key("key_none").await.expect("a look").is_none());
 }
 
-async fn the_same_key_twice_is_a_conflict(base: Base) {
+async fn duplicate_key_is_a_conflict(base: Base) {
     let (secret, key) = base.key().await;
     let again = |digest, key| base.store.insert_key(NOW, who(), digest, key);
     let (other_secret, other_key) = new_key(&base.user);
@@ -72,7 +72,7 @@ async fn the_same_key_twice_is_a_conflict(base: Base) {
     assert_eq!(base.store.list_keys(NOW, &base.user, None).await.expect("keys").len(), 1);
 }
 
-async fn a_key_is_revoked_by_its_owner_and_once(base: Base) {
+async fn key_is_revoked_once_and_only_by_its_owner(base: Base) {
     let other = base.store.insert_user(NOW, who(), new_user("bob@example.com")).await.expect("a user");
     let (secret, key) = base.key().await;
     let revoke = |at: Timestamp, id: &str, user: Option<&str>| {
@@ -82,12 +82,12 @@ async fn a_key_is_revoked_by_its_owner_and_once(base: Base) {
     assert!(!revoke(NOW, "key_none", None).await.expect("an answer"));
     assert_eq!(base.stored(&secret).await.status(NOW), KeyStatus::Active);
     assert!(revoke(NOW.plus_seconds(1), &key.id, Some(&base.user)).await.expect("an answer"));
-    assert!(revoke(NOW.plus_seconds(2), &key.id, None).await.expect("an answer"), "as good as revoked");
+    assert!(revoke(NOW.plus_seconds(2), &key.id, None).await.expect("an answer"), "counts as revoked");
     assert_eq!(base.stored(&secret).await.revoked_at, Some(NOW.plus_seconds(1)));
     assert_eq!(base.audit(1).await, ["key.revoke"]);
 }
 
-async fn a_rotated_key_ends_and_never_later_than_it_would(base: Base) {
+async fn rotation_never_extends_the_old_key(base: Base) {
     let (secret, key) = base.key().await;
     let rotate = async |old: &ApiKey, seconds: i64| {
         let (next, record) = new_key(&base.user);
@@ -107,7 +107,7 @@ async fn a_rotated_key_ends_and_never_later_than_it_would(base: Base) {
     assert_eq!(base.stored(&next).await.expires_at, None);
     let (again, none, _) = rotate(&key, 200).await;
     assert!(matches!(again, Err(Error::Refused(_))), "it has a successor");
-    assert!(base.store.find_key_by_digest(&none.digest()).await.expect("a look").is_none(), "nothing was made");
+    assert!(base.store.find_key_by_digest(&none.digest()).await.expect("a look").is_none(), "nothing was created");
     assert_eq!(base.stored(&secret).await.expires_at, Some(NOW.plus_seconds(100)), "not later");
     let (done, last, _) = rotate(&record, 0).await;
     assert!(done.expect("an answer"));
@@ -125,7 +125,7 @@ async fn a_rotated_key_ends_and_never_later_than_it_would(base: Base) {
     assert!(!base.store.replace_key(NOW, who(), strangers).await.expect("an answer"));
 }
 
-/// As many imported keys of the user as one list shows, and two more.
+/// Imported keys of one user, two more than one list shows.
 async fn import_many(base: &Base) {
     let imported = |number: usize| ImportedKey {
         id: format!("key_imported{number:04}"),
@@ -151,7 +151,7 @@ async fn import_many(base: &Base) {
     assert_eq!(base.store.import_keys(NOW, who(), batch).await.expect("imported").1.imported, 502);
 }
 
-async fn who_has_many_imported_keys_sees_and_replaces_them(base: Base) {
+async fn user_with_many_imported_keys_can_list_and_replace_them(base: Base) {
     let (_, ended) = base.key().await;
     base.store.revoke_key(NOW, who(), ended.id.clone(), None).await.expect("revoked");
     import_many(&base).await;
@@ -159,7 +159,7 @@ async fn who_has_many_imported_keys_sees_and_replaces_them(base: Base) {
     let listed = list().await;
     let ids = |range: std::ops::Range<usize>| range.rev().map(|number| format!("key_imported{number:04}"));
     assert!(listed.iter().map(|key| key.id.clone()).eq(ids(2..502)), "live ones alone, the last first");
-    // One more is one too many, but one in the place of another is not.
+    // One more is too many, but a replacement is not.
     let (secret, key) = new_key(&base.user);
     let more = base.store.insert_key(NOW, who(), secret.digest(), key.clone()).await;
     assert!(matches!(more, Err(Error::Refused(_))), "{more:?}");
@@ -178,7 +178,7 @@ async fn who_has_many_imported_keys_sees_and_replaces_them(base: Base) {
     assert!(listed[54..].iter().all(|key| key.status(NOW) == KeyStatus::Revoked));
 }
 
-async fn uses_are_added_up_and_the_first_is_an_event(base: Base) {
+async fn uses_are_summed_and_the_first_is_an_event(base: Base) {
     let (secret, key) = base.key().await;
     let flush = async |times: i64, seconds: i64| {
         let of = |id: &str, allowed| KeyUse {
@@ -197,7 +197,7 @@ async fn uses_are_added_up_and_the_first_is_an_event(base: Base) {
     assert_eq!(base.audit(9).await.iter().filter(|event| *event == "key.first_use").count(), 1);
 }
 
-async fn refusals_of_ended_keys_are_kept_until_they_are_written(base: Base) {
+async fn refusals_of_ended_keys_are_written(base: Base) {
     let mut ids = Vec::new();
     // More than one batch.
     for _ in 0..101 {
@@ -215,7 +215,7 @@ async fn refusals_of_ended_keys_are_kept_until_they_are_written(base: Base) {
     }
 }
 
-async fn the_program_last_seen_is_shown_however_long_its_name_is(base: Base) {
+async fn long_user_agents_are_kept_shortened(base: Base) {
     let (secret, key) = base.key().await;
     let (usage, counter) = (Usage::default(), Usage::default().counter(&key.id));
     for agent in ["x".repeat(300), "y".repeat(300), "z/2".to_owned()] {
@@ -227,7 +227,7 @@ async fn the_program_last_seen_is_shown_however_long_its_name_is(base: Base) {
     }
 }
 
-async fn a_revoked_token_is_one_row(base: Base) {
+async fn token_revocation_is_one_row(base: Base) {
     let revoke = || base.store.revoke_token(NOW, who(), "jti_1".to_owned(), base.client.clone(), NOW.plus_seconds(60));
     let state = async |jti: &str| {
         base.store.client_token_state(&base.client, jti).await.expect("a look").expect("a client").revoked
@@ -240,7 +240,7 @@ async fn a_revoked_token_is_one_row(base: Base) {
     assert!(base.store.client_token_state("client_none", "jti_1").await.expect("a look").is_none());
 }
 
-async fn two_nodes_make_one_signing_key(base: Base) {
+async fn concurrent_nodes_create_one_signing_key(base: Base) {
     // THREATS: MN4
     let other = base.other_node().await;
     let key = |kid: &str| SigningKeyRow {
@@ -256,7 +256,7 @@ async fn two_nodes_make_one_signing_key(base: Base) {
         base.store.insert_signing_key(NOW, who(), key("a")),
         other.insert_signing_key(NOW, who(), key("b"))
     );
-    assert_ne!(one.expect("an answer"), two.expect("an answer"), "one of them made it");
+    assert_ne!(one.expect("an answer"), two.expect("an answer"), "one of them created it");
     let keys = base.store.signing_keys().await.expect("keys");
     assert_eq!(keys.len(), 1);
     base.store.delete_signing_key(NOW, who(), keys[0].kid.clone()).await.expect("dropped");

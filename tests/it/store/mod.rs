@@ -1,4 +1,4 @@
-//! Owns what the store promises, written once and run on each engine: on SQLite always, on PostgreSQL with `services`.
+//! Owns tests of the store, written once and run on each engine: on SQLite always, on PostgreSQL with `services`.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::harness::{
     database::{Database, entries},
 };
 
-/// Makes a test of each of these functions on each engine.
+/// Creates a test from each of these functions on each engine.
 macro_rules! on_each_engine {
     ($($name:ident),* $(,)?) => {
         mod on_sqlite {
@@ -52,10 +52,10 @@ mod records;
 mod stale;
 mod upgraded;
 
-/// When everything here happens.
+/// The time of every test.
 const NOW: Timestamp = START;
 
-/// Stands for the hash of every new user's password.
+/// The hash of every new user's password.
 const PASSWORD: &str = "$argon2id$…";
 
 /// A database with a user, an API and a client.
@@ -83,12 +83,12 @@ impl Base {
         crate::harness::database::open(&self.database.url).await.expect("a store")
     }
 
-    /// The database as it is, with no statement prepared before.
+    /// The database with no statement prepared before.
     async fn other_view(&self) -> Store {
         Store::look(&self.database.url).await.expect("a store")
     }
 
-    /// Seals the audit log, as the server does beside its requests.
+    /// Seals the audit log, as the server does in the background.
     async fn seal(&self) {
         let key = hmac::Key::new(hmac::HMAC_SHA256, b"a key of the test");
         while self.store.seal_audit(NOW, &key).await.expect("sealed") {}

@@ -1,4 +1,4 @@
-//! Owns what the other rows promise: users, clients, APIs, consents, sessions, interactions, meta, sweeping, backup.
+//! Owns tests of the other rows: users, clients, APIs, consents, sessions, interactions, meta, purging, backup.
 
 use grantd::{
     engine::clients::new_secret,
@@ -19,20 +19,20 @@ use crate::harness::{
 };
 
 on_each_engine!(
-    an_address_belongs_to_one_user,
-    a_refused_transaction_leaves_nothing,
-    a_client_keeps_its_secrets_and_ends_with_everything,
-    a_consent_grows_and_its_withdrawal_ends_grants,
-    withdrawing_from_a_client_that_was_never_asked_about_ends_its_grants,
-    a_session_replaces_another_and_ends_with_its_user,
-    an_interaction_ends_once,
-    what_is_kept_once_is_kept_by_the_first,
-    a_sweep_deletes_what_has_ended_and_nothing_else,
-    a_backup_is_whole,
-    a_wrong_statement_is_a_bug_and_no_outage,
+    email_address_belongs_to_one_user,
+    failed_transaction_changes_nothing,
+    client_keeps_its_secrets_and_is_deleted_with_everything,
+    consent_accumulates_and_its_withdrawal_revokes_grants,
+    withdrawal_without_consent_revokes_grants,
+    session_replaces_another_and_ends_with_its_user,
+    interaction_is_completed_once,
+    keep_once_keeps_the_first_value,
+    purge_deletes_only_expired_rows,
+    backup_is_complete,
+    invalid_statement_is_a_bug_and_not_an_outage,
 );
 
-async fn an_address_belongs_to_one_user(base: Base) {
+async fn email_address_belongs_to_one_user(base: Base) {
     let again = base.store.insert_user(NOW, who(), new_user("alice@example.com")).await;
     assert!(matches!(again, Err(Error::Conflict)), "{again:?}");
     let (user, password) = base.store.find_user_by_email("alice@example.com").await.expect("a look").expect("a user");
@@ -42,7 +42,7 @@ async fn an_address_belongs_to_one_user(base: Base) {
     assert_eq!(base.store.list_users(10).await.expect("users").len(), 1);
 }
 
-async fn a_refused_transaction_leaves_nothing(base: Base) {
+async fn failed_transaction_changes_nothing(base: Base) {
     let clients = async || base.store.clients_after(None, Position::start(), 100).await.expect("clients").entries.len();
     let before = (clients().await, base.audit(100).await);
     let (api, client) = new_api("other", "https://other.example.com", &["admin", "read"]);
@@ -55,7 +55,7 @@ async fn a_refused_transaction_leaves_nothing(base: Base) {
     assert_eq!(base.store.catalog().await.expect("a catalog").all_scopes().to_string(), "read write");
 }
 
-async fn a_client_keeps_its_secrets_and_ends_with_everything(base: Base) {
+async fn client_keeps_its_secrets_and_is_deleted_with_everything(base: Base) {
     let rotate = async |owner: Option<&str>| {
         let owner = owner.map(ToOwned::to_owned);
         let new = new_secret(NOW).1;
@@ -94,7 +94,7 @@ async fn a_client_keeps_its_secrets_and_ends_with_everything(base: Base) {
     assert!(!delete(&resource_server).await.expect("an answer"), "an API's client stays");
 }
 
-async fn a_consent_grows_and_its_withdrawal_ends_grants(base: Base) {
+async fn consent_accumulates_and_its_withdrawal_revokes_grants(base: Base) {
     let digest = Digest::of("interaction");
     base.store.insert_interaction(digest, interaction(&base.client)).await.expect("kept");
     let decide = async |scopes: &str, allow: bool| {
@@ -125,7 +125,7 @@ async fn a_consent_grows_and_its_withdrawal_ends_grants(base: Base) {
     assert!(base.store.grant_token_state(&id, "jti").await.expect("a look").expect("a grant").revoked);
 }
 
-async fn withdrawing_from_a_client_that_was_never_asked_about_ends_its_grants(base: Base) {
+async fn withdrawal_without_consent_revokes_grants(base: Base) {
     let grant = grant(NOW, &base.user, &base.client);
     keep(&base.store, NOW, grant).await;
     let later = NOW.plus_seconds(1);
@@ -134,7 +134,7 @@ async fn withdrawing_from_a_client_that_was_never_asked_about_ends_its_grants(ba
     assert_eq!(base.audit(1).await, ["consent.withdraw"]);
 }
 
-async fn a_session_replaces_another_and_ends_with_its_user(base: Base) {
+async fn session_replaces_another_and_ends_with_its_user(base: Base) {
     let (one, two) = (Digest::of("one"), Digest::of("two"));
     let begin = |digest, replaces| {
         let expires_at = NOW.plus_seconds(60);
@@ -157,7 +157,7 @@ async fn a_session_replaces_another_and_ends_with_its_user(base: Base) {
     assert!(found(&one).await.is_none());
 }
 
-async fn an_interaction_ends_once(base: Base) {
+async fn interaction_is_completed_once(base: Base) {
     let digest = Digest::of("interaction");
     base.store.insert_interaction(digest, interaction(&base.client)).await.expect("kept");
     let find = async |seconds| base.store.find_interaction(NOW.plus_seconds(seconds), &digest).await.expect("a look");
@@ -170,7 +170,7 @@ async fn an_interaction_ends_once(base: Base) {
     assert!(find(10).await.is_none());
 }
 
-async fn what_is_kept_once_is_kept_by_the_first(base: Base) {
+async fn keep_once_keeps_the_first_value(base: Base) {
     // THREATS: MN4
     let mut tasks = tokio::task::JoinSet::new();
     for node in 0..8 {
@@ -183,7 +183,7 @@ async fn what_is_kept_once_is_kept_by_the_first(base: Base) {
     assert_eq!(base.store.keep_once(NOW, "test", "late".to_owned()).await.expect("an answer"), kept[0]);
 }
 
-async fn a_sweep_deletes_what_has_ended_and_nothing_else(base: Base) {
+async fn purge_deletes_only_expired_rows(base: Base) {
     let digest = Digest::of("one");
     base.store.insert_interaction(digest, interaction(&base.client)).await.expect("kept");
     let new = grant(NOW, &base.user, &base.client);
@@ -199,26 +199,26 @@ async fn a_sweep_deletes_what_has_ended_and_nothing_else(base: Base) {
         (grant, token, waiting)
     };
     let day = 86_400;
-    assert!(!base.store.purge_expired(NOW.plus_seconds(59), day).await.expect("swept"));
+    assert!(!base.store.purge_expired(NOW.plus_seconds(59), day).await.expect("purged"));
     assert_eq!(is_there().await, (true, true, true));
-    assert!(!base.store.purge_expired(NOW.plus_seconds(61), day).await.expect("swept"));
+    assert!(!base.store.purge_expired(NOW.plus_seconds(61), day).await.expect("purged"));
     assert_eq!(is_there().await, (true, true, false), "what others may still know waits a day for their clocks");
     base.seal().await;
     assert!(!base.audit(100).await.is_empty());
-    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 61), day).await.expect("swept"));
+    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 61), day).await.expect("purged"));
     assert_eq!(is_there().await, (true, false, false));
-    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 601), day).await.expect("swept"));
+    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 601), day).await.expect("purged"));
     assert_eq!(is_there().await, (false, false, false), "a code that nobody redeemed leads nowhere");
     assert!(base.audit(100).await.is_empty());
     for n in 0..501 {
         let token = base.store.revoke_token(NOW, who(), format!("jti_{n}"), base.client.clone(), NOW).await;
         token.expect("revoked");
     }
-    assert!(base.store.purge_expired(NOW.plus_seconds(day + 1), day).await.expect("swept"), "there may be more");
-    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 1), day).await.expect("swept"));
+    assert!(base.store.purge_expired(NOW.plus_seconds(day + 1), day).await.expect("purged"), "there may be more");
+    assert!(!base.store.purge_expired(NOW.plus_seconds(day + 1), day).await.expect("purged"));
 }
 
-async fn a_backup_is_whole(base: Base) {
+async fn backup_is_complete(base: Base) {
     let target = base.database.dir.path().join("copy.db");
     if base.database.url.starts_with("postgres") {
         assert!(base.store.backup(&target).expect_err("not ours").to_string().contains("pg_dump"));
@@ -257,7 +257,7 @@ pub(super) fn interaction(client: &str) -> Interaction {
     }
 }
 
-async fn a_wrong_statement_is_a_bug_and_no_outage(base: Base) {
+async fn invalid_statement_is_a_bug_and_not_an_outage(base: Base) {
     use grantd::model::error::{Error as ModelError, ErrorCode};
     let code = |error: Error| ModelError::from(error).code;
     // A foreign key.
@@ -277,11 +277,11 @@ async fn a_wrong_statement_is_a_bug_and_no_outage(base: Base) {
     let refused = base.store.decide_consent(NOW, who(), answer).await.expect_err("no such client");
     assert!(matches!(refused, Error::Bug(_)), "{refused:?}");
     assert_eq!(code(refused), ErrorCode::ServerError);
-    // A column that is not there.
+    // A column that does not exist.
     base.database.run("ALTER TABLE plans RENAME COLUMN burst TO gust").await;
     let refused = base.other_view().await.plans().await.expect_err("no such column");
     assert!(matches!(refused, Error::Bug(_)), "{refused:?}");
-    // A table that is away: somebody is at work on the database.
+    // A missing table: somebody is working on the database.
     base.database.run("ALTER TABLE plans RENAME TO away").await;
     let refused = base.other_view().await.plans().await.expect_err("no such table");
     assert!(matches!(refused, Error::Unavailable(_)), "{refused:?}");

@@ -1,5 +1,5 @@
-//! Owns writes that rest on what was read before: each carries its condition, so that what was true when it was checked and
-//! is not any more leaves nothing behind. Every race here is made by hand: the steps in the order in which they would hurt.
+//! Owns tests of writes that depend on earlier reads: each repeats its condition, so that a write fails if what was
+//! checked has changed. Every race here is made by hand, with its steps in the worst order.
 
 use grantd::{
     config::Config,
@@ -24,11 +24,11 @@ use super::{Base, NOW, PASSWORD, new_client, who};
 use crate::harness::prepare::{grant, session};
 
 on_each_engine!(
-    a_session_begins_only_with_the_password_that_was_checked,
-    a_grant_is_kept_only_in_a_session_that_lives,
-    nothing_is_created_for_a_user_who_was_disabled,
-    what_is_written_in_a_session_is_written_only_while_it_lasts,
-    a_client_is_changed_only_as_it_was_when_the_change_was_allowed,
+    session_requires_the_password_that_was_checked,
+    grant_requires_a_current_session,
+    disabled_user_gets_nothing_new,
+    session_writes_require_a_current_session,
+    client_changes_require_the_client_that_was_checked,
 );
 
 const NEW_PASSWORD: &str = "$argon2id$new";
@@ -50,10 +50,10 @@ impl Base {
     }
 }
 
-async fn a_session_begins_only_with_the_password_that_was_checked(base: Base) {
+async fn session_requires_the_password_that_was_checked(base: Base) {
     // THREATS: SE1
     assert!(base.begins("before", PASSWORD).await);
-    // The password is checked here; then another is set; then the session would begin.
+    // The password is checked here; then another is set; then the session would be created.
     base.store.set_password(NOW, who(), base.user.clone(), NEW_PASSWORD.to_owned()).await.expect("an answer");
     assert!(!base.begins("late", PASSWORD).await, "the old password began a session after it was replaced");
     assert!(base.store.find_session(&Digest::of("before")).await.expect("a look").is_none());
@@ -62,13 +62,13 @@ async fn a_session_begins_only_with_the_password_that_was_checked(base: Base) {
     assert!(!base.begins("disabled", NEW_PASSWORD).await);
     base.set_active(true).await;
     assert!(base.begins("enabled", NEW_PASSWORD).await);
-    // The session that a refused one would have replaced goes on.
+    // The session that a refused one would have replaced continues.
     let replacing = NewSession { replaces: Some(Digest::of("enabled")), ..base.new_session("replacing", PASSWORD) };
     assert!(!base.store.insert_session(NOW, who(), replacing).await.expect("an answer"));
     assert!(base.store.find_session(&Digest::of("enabled")).await.expect("a look").is_some());
 }
 
-async fn a_grant_is_kept_only_in_a_session_that_lives(base: Base) {
+async fn grant_requires_a_current_session(base: Base) {
     // THREATS: SE1
     let (user, client) = (base.user.clone(), base.client.clone());
     let keep = async |seconds: i64, of: &str| {
@@ -97,7 +97,7 @@ async fn a_grant_is_kept_only_in_a_session_that_lives(base: Base) {
     assert!(!keep(0, &user).await, "and the session does not come back");
 }
 
-async fn nothing_is_created_for_a_user_who_was_disabled(base: Base) {
+async fn disabled_user_gets_nothing_new(base: Base) {
     // THREATS: AK9
     let (store, user) = (&base.store, base.user.clone());
     let config = Config::load(None, std::iter::empty(), &[("issuer", "https://auth.example.test".to_owned())]);
@@ -145,7 +145,7 @@ async fn nothing_is_created_for_a_user_who_was_disabled(base: Base) {
     assert!(kept.revoked_at.is_none(), "a refused replacement ends nothing");
 }
 
-async fn what_is_written_in_a_session_is_written_only_while_it_lasts(base: Base) {
+async fn session_writes_require_a_current_session(base: Base) {
     // THREATS: SE15
     let digest = Digest::of("cookie");
     assert!(base.begins("cookie", PASSWORD).await);
@@ -166,7 +166,7 @@ async fn what_is_written_in_a_session_is_written_only_while_it_lasts(base: Base)
     assert_eq!((clients().await, base.audit(100).await.len()), (before.0, before.1 + 1), "the new password alone");
 }
 
-async fn a_client_is_changed_only_as_it_was_when_the_change_was_allowed(base: Base) {
+async fn client_changes_require_the_client_that_was_checked(base: Base) {
     let owned = Client { owner_id: Some(base.user.clone()), ..new_client() };
     let id = owned.id.clone();
     base.store.insert_client(NOW, who(), owned).await.expect("a client");
@@ -183,7 +183,7 @@ async fn a_client_is_changed_only_as_it_was_when_the_change_was_allowed(base: Ba
         base.store.update_client(NOW, who(), id.clone(), base.user.clone(), to).await
     };
     let before = read().await;
-    // It is allowed here; then an administrator takes a scope away; then it would be written.
+    // It is allowed here; then an administrator removes a scope; then it would be written.
     let scopes = Some(Scopes::parse("read").expect("scopes"));
     let less = ClientChanges { scopes, ..ClientChanges::default() };
     assert!(base.store.update_client(NOW, who(), id.clone(), None, less).await.expect("an answer"));

@@ -1,4 +1,4 @@
-//! Owns what becomes of rows that were written before a migration changed where their state is kept.
+//! Owns tests of rows written before a migration changed where their state is kept.
 
 use grantd::model::project::DisabledBy;
 
@@ -16,7 +16,7 @@ const BEFORE_PROJECT_STATE: [&str; 8] = [
     include_str!("../../../migrations/0008_lists.sql"),
 ];
 
-/// A database with this schema and nothing in it.
+/// A database with this schema and no rows.
 async fn at_version(migrations: &[&str]) -> Database {
     let database = Database::new().await;
     database.run("CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY)").await;
@@ -28,7 +28,7 @@ async fn at_version(migrations: &[&str]) -> Database {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_disabled_before_the_upgrade_stays_disabled_by_whoever_did_it() {
+async fn projects_disabled_before_the_upgrade_stay_disabled() {
     let database = at_version(&BEFORE_PROJECT_STATE).await;
     database
         .run(

@@ -4,7 +4,7 @@ use super::element;
 use crate::harness::{ISSUER, TestApp};
 
 #[tokio::test]
-async fn shows_what_came_back_and_how_to_exchange_it() {
+async fn callback_shows_the_response_and_how_to_exchange_the_code() {
     let app = TestApp::new().await;
     let reply =
         app.get(&format!("/apps/callback?code=gd_code_abc&state=xyz&iss={}", "https%3A%2F%2Fauth.example.test")).await;
@@ -20,7 +20,7 @@ async fn shows_what_came_back_and_how_to_exchange_it() {
 }
 
 #[tokio::test]
-async fn what_a_stranger_writes_into_the_query_is_inert() {
+async fn query_of_the_callback_is_escaped() {
     // THREATS: AZ10
     let app = TestApp::new().await;
     let evil = "%3Cscript%3Ealert(1)%3C%2Fscript%3E";
@@ -37,5 +37,5 @@ async fn what_a_stranger_writes_into_the_query_is_inert() {
     let reply = app.get("/apps/callback?code=%24(id)%60id%60%27").await;
     assert!(reply.body.contains("not a code") && !reply.body.contains("curl"), "{}", reply.body);
     app.get("/apps/callback?code=%ff").await.page(400);
-    assert!(app.get("/apps/callback").await.body.contains("Nothing arrived"));
+    assert!(app.get("/apps/callback").await.body.contains("No response"));
 }

@@ -11,7 +11,7 @@ use crate::harness::{
 const PAGE: &str = "/settings/apps";
 
 #[tokio::test]
-async fn removing_access_ends_what_the_app_holds() {
+async fn removing_access_revokes_the_apps_tokens() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let client = app.confidential().await;
@@ -29,13 +29,13 @@ async fn removing_access_ends_what_the_app_holds() {
     app.introspect(&access).await.inactive();
     refresh(&app, &client, &refresh_token).await.oauth_error("invalid_grant");
     assert!(browser.follow(reply).await.body.contains("Access was removed"));
-    // The next request asks again.
+    // The next request asks for consent again.
     let asked = browser.follow(browser.get(&authorize_url(&client, &[])).await).await;
     assert!(asked.body.contains("name=\"decision\""), "{}", asked.body);
 }
 
 #[tokio::test]
-async fn one_removes_only_what_one_allowed() {
+async fn users_remove_only_their_own_access() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     app.user("eve@example.com").await;
@@ -50,14 +50,14 @@ async fn one_removes_only_what_one_allowed() {
 }
 
 #[tokio::test]
-async fn access_that_the_operator_allowed_is_shown_and_can_be_removed() {
+async fn access_of_first_party_apps_is_shown_and_removed() {
     // THREATS: SE12
     let app = TestApp::new().await;
     app.user("carol@example.com").await;
     let client = app.client(ClientType::Confidential, |client| client.first_party = true).await;
     let browser = app.browser();
     browser.log_in("carol@example.com").await;
-    // A code that was never exchanged is no access.
+    // A code that was never exchanged does not count as use.
     browser.get(&authorize_url(&client, &[])).await.redirect_param("code").expect("a code without a page");
     assert!(browser.get(PAGE).await.body.contains("No app has access"));
     let (access, refresh_token) = tokens(&browser, &client).await;
@@ -73,7 +73,7 @@ async fn access_that_the_operator_allowed_is_shown_and_can_be_removed() {
 }
 
 #[tokio::test]
-async fn an_app_that_never_exchanged_its_code_was_never_used() {
+async fn unexchanged_codes_do_not_count_as_use() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let client = app.confidential().await;
@@ -85,7 +85,7 @@ async fn an_app_that_never_exchanged_its_code_was_never_used() {
 }
 
 #[tokio::test]
-async fn an_app_of_somebody_else_is_not_shown_as_the_operators_where_there_is_no_consent() {
+async fn third_party_apps_without_consent_are_not_shown_as_the_operators() {
     // THREATS: SE12
     let app = TestApp::new().await;
     let user = app.user("ada@example.com").await;
@@ -99,7 +99,7 @@ async fn an_app_of_somebody_else_is_not_shown_as_the_operators_where_there_is_no
 }
 
 #[tokio::test]
-async fn removing_access_takes_back_an_answer_that_was_not_acted_on() {
+async fn removing_access_discards_a_pending_consent() {
     // THREATS: SE12
     let app = TestApp::new().await;
     app.user("ada@example.com").await;

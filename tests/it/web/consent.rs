@@ -20,7 +20,7 @@ async fn asked(browser: &Browser<'_>, client: &OAuthClient, change: &[(&str, &st
 }
 
 #[tokio::test]
-async fn says_who_asks_for_what_for_whom_and_where_it_goes() {
+async fn consent_page_shows_app_scopes_user_and_destination() {
     // THREATS: SE12
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -44,12 +44,12 @@ async fn says_who_asks_for_what_for_whom_and_where_it_goes() {
     }
     assert!(!page.body.contains("May write"));
     assert!(!page.body.contains("Local app"));
-    // Chromium would hold it against the app's own redirects too.
+    // Chromium would also apply it to the app's own redirects.
     assert!(!page.header("content-security-policy").contains("form-action"));
 }
 
 #[tokio::test]
-async fn the_operators_app_is_not_called_unverified_and_a_local_one_is_pointed_out() {
+async fn consent_page_marks_unverified_and_local_apps() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let local = "http://127.0.0.1/cb";
@@ -63,7 +63,7 @@ async fn the_operators_app_is_not_called_unverified_and_a_local_one_is_pointed_o
 }
 
 #[tokio::test]
-async fn no_means_access_denied() {
+async fn denial_is_access_denied() {
     // THREATS: SE12
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -72,12 +72,12 @@ async fn no_means_access_denied() {
     browser.log_in("ada@example.com").await;
     let page = asked(&browser, &client, &[]).await;
     decide(&browser, &page, "deny").await.redirect_error("https://app.example.test/cb", "access_denied");
-    // Not remembered: the next request asks again.
+    // Not stored: the next request asks again.
     asked(&browser, &client, &[]).await;
 }
 
 #[tokio::test]
-async fn asks_once_and_again_for_more() {
+async fn consent_is_asked_again_for_more_scopes() {
     // THREATS: SE11
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -92,7 +92,7 @@ async fn asks_once_and_again_for_more() {
 }
 
 #[tokio::test]
-async fn another_browser_or_user_cannot_answer() {
+async fn consent_is_bound_to_browser_and_user() {
     // THREATS: AZ15
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -109,7 +109,7 @@ async fn another_browser_or_user_cannot_answer() {
         let form = [("csrf", csrf.as_str()), ("interaction", &interaction), ("decision", "allow")];
         theirs.post("/consent", &form).await.page(403);
     }
-    // In our own browser, a made-up token or answer does nothing either.
+    // An invented token or decision in the right browser has no effect either.
     let mut form = [("csrf", own.as_str()), ("interaction", &interaction), ("decision", "allow")];
     ours.post("/consent", &form).await.page(403);
     form = [("csrf", &csrf), ("interaction", &interaction), ("decision", "maybe")];
@@ -118,7 +118,7 @@ async fn another_browser_or_user_cannot_answer() {
 }
 
 #[tokio::test]
-async fn not_you_signs_in_somebody_else_for_the_same_request() {
+async fn not_you_switches_the_user_of_the_request() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let bob = app.user("bob@example.com").await;
@@ -138,7 +138,7 @@ async fn not_you_signs_in_somebody_else_for_the_same_request() {
 }
 
 #[tokio::test]
-async fn signing_in_again_is_asked_with_the_address_filled_in() {
+async fn repeated_sign_in_has_the_address_filled_in() {
     // THREATS: AZ12
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -158,7 +158,7 @@ async fn signing_in_again_is_asked_with_the_address_filled_in() {
 }
 
 #[tokio::test]
-async fn names_are_inert() {
+async fn names_on_the_consent_page_are_escaped() {
     // THREATS: SE4
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -184,7 +184,7 @@ async fn change(app: &TestApp, client: &OAuthClient, changes: ClientChanges) {
 }
 
 #[tokio::test]
-async fn an_app_that_goes_by_another_name_or_to_another_host_is_asked_about_again() {
+async fn consent_is_asked_again_for_a_new_name_or_host() {
     // THREATS: SE11 CM8
     let app = TestApp::new().await;
     app.user("bob@example.com").await;
@@ -209,13 +209,13 @@ async fn an_app_that_goes_by_another_name_or_to_another_host_is_asked_about_agai
     assert!(page.body.contains("Your Bank"));
     decide(&browser, &page, "allow").await;
     assert!(straight(&[("scope", "read")]).await);
-    // What was allowed to the old name was not allowed to this one.
+    // Consent to the old name does not cover the new one.
     asked(&browser, &client, &[("scope", "read write")]).await;
     asked(&browser, &client, &[("scope", "read"), ("redirect_uri", elsewhere)]).await;
 }
 
 #[tokio::test]
-async fn a_page_that_was_shown_for_another_name_allows_nothing() {
+async fn consent_given_for_an_old_name_does_not_count() {
     // THREATS: CM8
     let app = TestApp::new().await;
     app.user("bob@example.com").await;
@@ -230,7 +230,7 @@ async fn a_page_that_was_shown_for_another_name_allows_nothing() {
 }
 
 #[tokio::test]
-async fn asks_for_another_api_and_each_time_where_the_answer_goes_to_a_program_here() {
+async fn consent_is_asked_for_another_api_and_always_for_local_programs() {
     // THREATS: SE11
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -245,7 +245,7 @@ async fn asks_for_another_api_and_each_time_where_the_answer_goes_to_a_program_h
     authorize(&browser, &client, &[("scope", "read")]).await.redirect_param("code").expect("a code");
     let straight = browser.get(&authorize_url(&client, &[("scope", "read")])).await;
     straight.redirect_param("code").expect("a code without a page");
-    // The same scope, for an API that is named now.
+    // The same scope, for an API that is now named.
     asked(&browser, &client, &[("scope", "read"), ("resource", API)]).await;
     for _ in 0..2 {
         let here = [("scope", "read"), ("resource", API), ("redirect_uri", "http://127.0.0.1:4000/cb")];

@@ -9,7 +9,7 @@ use super::sign_in;
 use crate::harness::{TestApp, app::PASSWORD, flow::authorize_url};
 
 #[tokio::test]
-async fn every_page_is_guarded_also_when_it_refuses() {
+async fn pages_have_security_headers_even_on_errors() {
     // THREATS: SE3
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -64,19 +64,19 @@ async fn every_page_is_guarded_also_when_it_refuses() {
 }
 
 #[tokio::test]
-async fn a_notice_is_a_sentence_with_the_requests_id() {
+async fn notices_are_sentences_with_the_request_id() {
     let app = TestApp::new().await;
     let reply = app.get("/nowhere").await;
     reply.page(404);
     assert!(
-        reply.body.contains("There is nothing here.") && reply.body.contains(reply.header("x-request-id")),
+        reply.body.contains("There is nothing at this address.") && reply.body.contains(reply.header("x-request-id")),
         "{}",
         reply.body
     );
 }
 
 #[tokio::test]
-async fn assets_are_kept_for_ever_under_a_version() {
+async fn assets_are_cached_under_a_version() {
     let app = TestApp::new().await;
     let page = app.get("/login").await;
     for (name, kind) in [
@@ -99,7 +99,7 @@ async fn assets_are_kept_for_ever_under_a_version() {
 }
 
 #[tokio::test]
-async fn an_issuer_with_a_path_has_its_pages_below_it() {
+async fn pages_are_below_the_issuers_path() {
     let app = TestApp::with(&[("issuer", "https://auth.example.test/auth")]).await;
     app.user("ada@example.com").await;
     let client = app.confidential().await;
@@ -120,7 +120,7 @@ async fn an_issuer_with_a_path_has_its_pages_below_it() {
 }
 
 #[tokio::test]
-async fn nothing_is_read_from_the_url_of_a_post_nor_from_another_kind_of_body() {
+async fn posts_read_only_a_form_body() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let browser = app.browser();
@@ -136,7 +136,7 @@ async fn nothing_is_read_from_the_url_of_a_post_nor_from_another_kind_of_body() 
 }
 
 #[tokio::test]
-async fn an_error_page_leads_somewhere_and_keeps_the_navigation_of_who_is_signed_in() {
+async fn error_pages_have_a_link_and_the_navigation() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let browser = app.browser();
@@ -154,7 +154,7 @@ async fn an_error_page_leads_somewhere_and_keeps_the_navigation_of_who_is_signed
 }
 
 #[tokio::test]
-async fn every_page_leads_to_the_reference_and_none_to_raw_metadata() {
+async fn pages_link_to_the_reference_and_not_to_raw_metadata() {
     let app = TestApp::new().await;
     app.user("alice@example.com").await;
     let browser = app.browser();

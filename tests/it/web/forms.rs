@@ -1,5 +1,4 @@
-//! Owns the rule that every form carries a token: none works without it, whatever it would do. What a form does with one is
-//! its page's.
+//! Owns tests that every form needs its token. What a form does with one is tested with its page.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +10,10 @@ use crate::harness::{
     flow::{authorize_url, tokens},
 };
 
-/// Forms that need no token: whoever sends them has no session, or gives the secret itself.
+/// Forms without a token: their sender has no session, or sends the secret itself.
 const WITHOUT_TOKEN: [&str; 2] = ["/oauth/authorize", "/leaked"];
 
-/// The paths of the router's pages that a form is sent to.
+/// The routes of pages to which a form is sent.
 fn actions() -> BTreeSet<String> {
     let router = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/router.rs")).expect("the router");
     let pages = router.split("fn people(").nth(1).and_then(|rest| rest.split("\n}\n").next()).expect("the pages");
@@ -27,7 +26,7 @@ fn actions() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_router_is_read_whole() {
+fn every_page_route_is_found() {
     let found = actions();
     assert!(found.len() >= 20, "{found:?}");
     for path in ["/login", "/logout", "/apps", "/settings/keys/{id}/revoke", "/settings/security/password"] {
@@ -36,7 +35,7 @@ fn the_router_is_read_whole() {
 }
 
 #[tokio::test]
-async fn no_form_works_without_its_token_and_no_link_changes_anything() {
+async fn forms_require_their_token_and_links_change_nothing() {
     // THREATS: SE2
     let app = TestApp::new().await;
     let user = app.user("ada@example.com").await;

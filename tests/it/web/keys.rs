@@ -10,7 +10,7 @@ async fn generate(browser: &Browser<'_>, fields: &[(&str, &str)]) -> Reply {
 }
 
 #[tokio::test]
-async fn a_key_is_made_shown_once_and_works() {
+async fn keys_are_created_shown_once_and_work() {
     // THREATS: AK2
     let app = TestApp::new().await;
     let user = app.user("ada@example.com").await;
@@ -48,7 +48,7 @@ async fn a_key_is_made_shown_once_and_works() {
 }
 
 #[tokio::test]
-async fn nothing_is_ticked_for_the_owner_of_a_new_key() {
+async fn no_scope_of_a_new_key_is_preselected() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let browser = app.browser();
@@ -63,7 +63,7 @@ async fn nothing_is_ticked_for_the_owner_of_a_new_key() {
 }
 
 #[tokio::test]
-async fn a_form_sent_twice_makes_one_key() {
+async fn repeated_form_creates_one_key() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let browser = app.browser();
@@ -75,12 +75,12 @@ async fn a_form_sent_twice_makes_one_key() {
     let key = element(&first, "key");
     let second = browser.post(PAGE, &fields).await;
     second.page(409);
-    assert!(second.body.contains("sent before") && !second.body.contains(&key), "{}", second.body);
+    assert!(second.body.contains("already sent") && !second.body.contains(&key), "{}", second.body);
     assert_eq!(second.body.matches("<bdi>Once</bdi></a>").count(), 1, "{}", second.body);
 }
 
 #[tokio::test]
-async fn what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost() {
+async fn key_form_marks_errors_and_keeps_the_input() {
     // THREATS: AK18
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -116,7 +116,7 @@ async fn what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost() {
 }
 
 #[tokio::test]
-async fn revoking_ends_the_key_at_once() {
+async fn revocation_stops_the_key_immediately() {
     let app = TestApp::new().await;
     let user = app.user("ada@example.com").await;
     let (id, key) = app.key(&user, "read").await;
@@ -127,12 +127,12 @@ async fn revoking_ends_the_key_at_once() {
     assert_eq!(reply.location(), "/settings/keys?done=revoked");
     app.introspect(&key).await.inactive();
     let list = browser.follow(reply).await;
-    assert!(list.body.contains("The key was revoked") && list.body.contains("1 no longer working"), "{}", list.body);
+    assert!(list.body.contains("The key was revoked") && list.body.contains("1 revoked or expired"), "{}", list.body);
     assert!(!list.body.contains(&format!("/{id}/revoke")));
 }
 
 #[tokio::test]
-async fn keys_of_others_do_not_exist() {
+async fn keys_of_other_users_are_not_found() {
     // THREATS: AK16
     let app = TestApp::new().await;
     let ada = app.user("ada@example.com").await;
@@ -148,7 +148,7 @@ async fn keys_of_others_do_not_exist() {
 }
 
 #[tokio::test]
-async fn nobody_makes_a_key_for_another_or_with_more() {
+async fn form_cannot_create_keys_for_others_or_with_more() {
     // THREATS: AK5 SE16
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -175,7 +175,7 @@ async fn nobody_makes_a_key_for_another_or_with_more() {
 }
 
 #[tokio::test]
-async fn a_key_is_not_a_session() {
+async fn keys_are_not_sessions() {
     // THREATS: AK8
     let app = TestApp::new().await;
     let user = app.user("ada@example.com").await;

@@ -1,4 +1,4 @@
-//! Owns leaked keys: the public form, signed reports, and how the owner is told.
+//! Owns tests of leaked keys: the public form, signed reports, and the mail to the owner.
 
 use std::{
     sync::{
@@ -25,11 +25,11 @@ use crate::harness::{
     wait,
 };
 
-/// Who reports leaks: a key pair, and a server that publishes its public half as GitHub does.
+/// A reporter of leaks: a key pair, and a server that publishes its public half as GitHub does.
 struct Reporter {
     pair: EcdsaKeyPair,
     url: String,
-    /// How often its keys were asked for.
+    /// How often its keys were fetched.
     asked: Arc<AtomicUsize>,
 }
 
@@ -82,7 +82,7 @@ async fn report(app: &TestApp, identifier: &str, signature: &str, body: &str) ->
 }
 
 #[tokio::test]
-async fn whoever_finds_a_key_ends_it_with_the_key_alone_and_learns_nothing() {
+async fn finder_revokes_a_key_and_learns_nothing() {
     // THREATS: RV5
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -109,7 +109,7 @@ async fn whoever_finds_a_key_ends_it_with_the_key_alone_and_learns_nothing() {
 }
 
 #[tokio::test]
-async fn one_who_tries_many_is_told_to_wait() {
+async fn attempts_are_limited() {
     // THREATS: RL1
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
@@ -125,17 +125,17 @@ async fn one_who_tries_many_is_told_to_wait() {
 }
 
 #[tokio::test]
-async fn mail_without_a_sender_is_refused_at_the_start() {
+async fn mail_without_a_sender_prevents_the_start() {
     for from in ["", "nobody"] {
         let variables = [("GRANTD_MAIL__URL", "smtp://127.0.0.1:25"), ("GRANTD_MAIL__FROM", from)];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let error = Config::load(None, variables, &[]).expect_err("no sender").to_string();
-        assert!(error.contains("mail.from: the address mails are sent from"), "{error}");
+        assert!(error.contains("mail.from: the sender's address"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_signed_report_ends_its_keys_and_their_owner_is_told() {
+async fn signed_report_revokes_keys_and_notifies_owners() {
     // THREATS: RV5
     let (reporter, (mail_url, mut mails)) = (Reporter::new().await, mail_server().await);
     let app = mailing(&mail_url, &[("leaks.keys_url", &reporter.url)]).await;
@@ -159,7 +159,7 @@ async fn a_signed_report_ends_its_keys_and_their_owner_is_told() {
     assert!(mail.contains("found in public at https://github.com/example/") && mail.contains("2026-11-21T"), "{mail}");
     assert!(mail.contains("@example.com>\nFrom:") && mail.contains("From: Example <keys@example.com>"), "{mail}");
     assert!(!mail.contains(&key), "{mail}");
-    // Told again, nothing is done again: the next mail is about the next key.
+    // Reported again, nothing is done again: the next mail is about the next key.
     report(&app, "key-1", &reporter.signature(&body), &body).await.status(200);
     assert_eq!(app.audit().await.iter().filter(|event| *event == "key.leaked").count(), 1);
     let body = json!([{ "token": safe, "type": "grantd_api_key", "url": "" }]).to_string();
@@ -169,7 +169,7 @@ async fn a_signed_report_ends_its_keys_and_their_owner_is_told() {
 }
 
 #[tokio::test]
-async fn a_report_that_is_not_signed_by_the_reporter_changes_nothing() {
+async fn unsigned_report_changes_nothing() {
     let reporter = Reporter::new().await;
     let app = TestApp::with(&[("leaks.keys_url", &reporter.url)]).await;
     let user = app.user("alice@example.com").await;
@@ -201,7 +201,7 @@ async fn a_report_that_is_not_signed_by_the_reporter_changes_nothing() {
     let many = json!(many).to_string();
     report(&app, "key-1", &reporter.signature(&many), &many).await.oauth_error("invalid_request");
     app.introspect(&key).await.active();
-    // Where nothing is configured there is nothing to report to; where the reporter is away, nobody guesses.
+    // Without configuration there is no endpoint; if the reporter is unreachable, nothing is guessed.
     let silent = TestApp::new().await;
     report(&silent, "key-1", &good, &body).await.status(404);
     let away = Arc::new(TestApp::with(&[("leaks.keys_url", "http://127.0.0.1:1/keys")]).await);
@@ -209,7 +209,7 @@ async fn a_report_that_is_not_signed_by_the_reporter_changes_nothing() {
 }
 
 #[tokio::test]
-async fn while_the_reporters_keys_cannot_be_read_reports_cause_few_requests_to_it() {
+async fn unreadable_reporter_keys_cause_few_requests() {
     let asked = Arc::new(AtomicUsize::new(0));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
@@ -246,7 +246,7 @@ async fn while_the_reporters_keys_cannot_be_read_reports_cause_few_requests_to_i
 }
 
 #[tokio::test]
-async fn whoever_hangs_up_a_report_does_not_keep_the_next_one_out() {
+async fn aborted_report_does_not_block_the_next() {
     let gate = Arc::new(Semaphore::new(0));
     let reporter = Reporter::behind(Arc::clone(&gate)).await;
     let app = TestApp::with(&[("leaks.keys_url", &reporter.url)]).await;
@@ -266,8 +266,8 @@ async fn whoever_hangs_up_a_report_does_not_keep_the_next_one_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_mail_server_holds_a_stop_up_for_five_seconds_in_all() {
-    // It takes connections and never says a word; the clock is the test's own.
+async fn dead_mail_server_delays_a_stop_by_five_seconds_at_most() {
+    // It accepts connections and never answers; the clock is the test's own.
     let dead = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("smtp://{}", dead.local_addr().expect("an address"));
     let variables = [("GRANTD_MAIL__URL", url), ("GRANTD_MAIL__FROM", "keys@example.com".to_owned())];
@@ -287,7 +287,7 @@ async fn a_dead_mail_server_holds_a_stop_up_for_five_seconds_in_all() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_ended_by_its_holder_is_told_to_its_owner_and_not_as_the_owners_own_act() {
+async fn revocation_by_a_holder_notifies_the_owner() {
     // THREATS: RV5
     let (mail_url, mut mails) = mail_server().await;
     let app = mailing(&mail_url, &[]).await;
@@ -302,7 +302,7 @@ async fn a_key_that_is_ended_by_its_holder_is_told_to_its_owner_and_not_as_the_o
     let mail = next(&mut mails).await;
     assert!(
         mail.contains("alice@example.com")
-            && mail.contains("with the key itself, from 192.0.2.")
+            && mail.contains("by someone who has the key, from 192.0.2.")
             && !mail.contains(&key),
         "{mail}"
     );

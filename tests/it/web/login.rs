@@ -12,7 +12,7 @@ use crate::harness::{
 const SESSION: &str = "__Host-grantd_session";
 
 #[tokio::test]
-async fn leads_through_sign_in_and_consent_back_to_the_app() {
+async fn sign_in_and_consent_lead_back_to_the_app() {
     // THREATS: AZ8
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -31,7 +31,7 @@ async fn leads_through_sign_in_and_consent_back_to_the_app() {
 }
 
 #[tokio::test]
-async fn without_an_app_leads_to_the_keys() {
+async fn sign_in_without_an_app_leads_to_the_keys() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let browser = app.browser();
@@ -44,7 +44,7 @@ async fn without_an_app_leads_to_the_keys() {
 }
 
 #[tokio::test]
-async fn unknown_wrong_and_disabled_look_alike() {
+async fn unknown_address_wrong_password_and_disabled_user_look_alike() {
     // THREATS: SE6
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -65,13 +65,13 @@ async fn unknown_wrong_and_disabled_look_alike() {
         let csrf = reply.input("csrf");
         pages.push(reply.body.replace(&csrf, "").replace(email, "").replace(" autofocus", ""));
     }
-    assert!(pages.iter().all(|page| page.contains("That email and password do not match.")), "{}", pages[0]);
+    assert!(pages.iter().all(|page| page.contains("The email address or password is wrong.")), "{}", pages[0]);
     assert_eq!(pages[0], pages[1]);
     assert_eq!(pages[0], pages[2]);
 }
 
 #[tokio::test]
-async fn guessing_stops_and_the_owner_keeps_a_way_in() {
+async fn password_guessing_is_limited_without_locking_out_the_owner() {
     // THREATS: SE7
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -96,7 +96,7 @@ async fn guessing_stops_and_the_owner_keeps_a_way_in() {
 }
 
 #[tokio::test]
-async fn one_address_cannot_try_many_accounts() {
+async fn attempts_at_many_accounts_are_limited_per_address() {
     // THREATS: SE7
     let app = TestApp::with(&[("limits.login_failures_per_address", "5")]).await;
     app.user("ada@example.com").await;
@@ -115,7 +115,7 @@ async fn one_address_cannot_try_many_accounts() {
 }
 
 #[tokio::test]
-async fn a_session_is_new_strict_about_its_cookie_and_never_adopted() {
+async fn session_is_new_and_its_cookie_strict() {
     // THREATS: SE1
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -132,7 +132,7 @@ async fn a_session_is_new_strict_about_its_cookie_and_never_adopted() {
     assert!(!session.contains("Domain"), "{session}");
     let first = browser.cookie(SESSION).expect("a session");
     assert_ne!(first, planted);
-    // Signing in again changes the value, and the old one is dead.
+    // Signing in again changes the value, and the old one is invalid.
     let client = app.confidential().await;
     let page = browser.follow(browser.get(&authorize_url(&client, &[("prompt", "login")])).await).await;
     sign_in(&browser, &page, "ada@example.com").await.status(303);
@@ -142,7 +142,7 @@ async fn a_session_is_new_strict_about_its_cookie_and_never_adopted() {
 }
 
 #[tokio::test]
-async fn signing_out_ends_the_session_on_the_server() {
+async fn sign_out_ends_the_session_on_the_server() {
     // THREATS: SE13
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -167,7 +167,7 @@ async fn signing_out_ends_the_session_on_the_server() {
 }
 
 #[tokio::test]
-async fn a_form_from_elsewhere_is_refused() {
+async fn cross_site_forms_are_refused() {
     // THREATS: SE2
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -196,7 +196,7 @@ async fn a_form_from_elsewhere_is_refused() {
 }
 
 #[tokio::test]
-async fn another_browser_cannot_answer_for_this_one() {
+async fn interaction_is_bound_to_its_browser() {
     // THREATS: AZ15
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -213,7 +213,7 @@ async fn another_browser_cannot_answer_for_this_one() {
 }
 
 #[tokio::test]
-async fn an_ended_or_made_up_interaction_is_a_page() {
+async fn expired_and_invented_interactions_show_a_page() {
     let app = TestApp::with(&[("lifetimes.interaction_seconds", "60")]).await;
     let client = app.confidential().await;
     let browser = app.browser();
@@ -227,7 +227,7 @@ async fn an_ended_or_made_up_interaction_is_a_page() {
 }
 
 #[tokio::test]
-async fn a_browser_without_cookies_is_told_so() {
+async fn missing_cookies_are_explained() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let csrf = app.browser().get("/login").await.input("csrf");
@@ -237,7 +237,7 @@ async fn a_browser_without_cookies_is_told_so() {
 }
 
 #[tokio::test]
-async fn coming_back_from_consent_needs_no_second_sign_in() {
+async fn return_from_consent_needs_no_second_sign_in() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let client = app.confidential().await;
@@ -248,20 +248,20 @@ async fn coming_back_from_consent_needs_no_second_sign_in() {
     assert!(consent.body.contains("name=\"decision\""), "{}", consent.body);
     let back = browser.get(&login).await;
     assert!(back.page(200).body.contains("You are signed in") && back.body.contains("Continue"), "{}", back.body);
-    assert!(!back.body.contains("asks you to sign in again") && !back.body.contains("name=\"password\""));
+    assert!(!back.body.contains("requires you to sign in again") && !back.body.contains("name=\"password\""));
     let id = login.split_once("interaction=").expect("an interaction").1;
     let on = browser.follow(browser.get(&format!("/oauth/authorize?interaction={id}")).await).await;
     assert!(on.body.contains("name=\"decision\""), "{}", on.body);
     let other = browser.get(&format!("/login?interaction={id}&switch=1")).await;
     assert!(other.body.contains("name=\"password\""), "{}", other.body);
-    // Where the app does ask for another sign-in, there is a form.
+    // If the app requires another sign-in, there is a form.
     let again = browser.get(&authorize_url(&client, &[("prompt", "login")])).await.location();
     let again = browser.get(&again).await;
-    assert!(again.body.contains("asks you to sign in again") && again.body.contains("name=\"password\""));
+    assert!(again.body.contains("requires you to sign in again") && again.body.contains("name=\"password\""));
 }
 
 #[tokio::test]
-async fn each_attempt_is_on_record() {
+async fn sign_in_attempts_are_audited() {
     // THREATS: AU1
     let app = TestApp::new().await;
     app.user("ada@example.com").await;

@@ -1,4 +1,4 @@
-//! Owns the tests of the pages, one file per page. Modules, and the steps that several of them take.
+//! Owns the tests of the pages, one file per page. Modules, and the steps that several of them share.
 
 mod callback;
 mod connected;
@@ -19,7 +19,7 @@ mod why;
 
 use crate::harness::{Browser, Reply, app::PASSWORD};
 
-/// Answers the sign-in page that is shown.
+/// Fills in the sign-in page.
 async fn sign_in(browser: &Browser<'_>, page: &Reply, email: &str) -> Reply {
     let (csrf, interaction) = (page.input("csrf"), page.input("interaction"));
     let form = [("csrf", csrf.as_str()), ("interaction", &interaction), ("email", email), ("password", PASSWORD)];

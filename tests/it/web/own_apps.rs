@@ -29,12 +29,12 @@ async fn registered(browser: &Browser<'_>) -> OAuthClient {
 }
 
 #[tokio::test]
-async fn an_app_is_registered_and_its_flow_works() {
+async fn registered_app_completes_the_code_flow() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let browser = app.browser();
     browser.log_in("ada@example.com").await;
-    assert!(browser.get("/apps").await.body.contains("Nothing registered yet"));
+    assert!(browser.get("/apps").await.body.contains("No apps yet"));
     let client = registered(&browser).await;
     let secret = client.secret.clone().expect("a secret");
     let (access, _) = tokens(&browser, &client).await;
@@ -50,7 +50,7 @@ async fn an_app_is_registered_and_its_flow_works() {
 }
 
 #[tokio::test]
-async fn a_public_app_has_no_secret() {
+async fn public_app_has_no_secret() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let browser = app.browser();
@@ -68,7 +68,7 @@ async fn a_public_app_has_no_secret() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_registered_is_said_beside_its_field() {
+async fn app_form_marks_errors() {
     // THREATS: RU3 RU4
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -101,11 +101,11 @@ async fn what_cannot_be_registered_is_said_beside_its_field() {
     let reply =
         register(&browser, &[("name", "x"), ("redirect_uris", CALLBACK), ("scope", "read"), ("type", "trusted")]).await;
     reply.page(400);
-    assert!(browser.get("/apps").await.body.contains("Nothing registered yet"));
+    assert!(browser.get("/apps").await.body.contains("No apps yet"));
 }
 
 #[tokio::test]
-async fn a_registrant_cannot_make_an_app_trusted() {
+async fn registrant_cannot_create_a_first_party_app() {
     // THREATS: DR2 SE16
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -135,7 +135,7 @@ async fn a_registrant_cannot_make_an_app_trusted() {
 }
 
 #[tokio::test]
-async fn a_form_sent_twice_registers_one_app() {
+async fn repeated_form_registers_one_app() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let browser = app.browser();
@@ -150,7 +150,7 @@ async fn a_form_sent_twice_registers_one_app() {
 }
 
 #[tokio::test]
-async fn an_app_is_changed_by_its_owner() {
+async fn owner_changes_an_app() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     let browser = app.browser();
@@ -177,7 +177,7 @@ async fn an_app_is_changed_by_its_owner() {
 }
 
 #[tokio::test]
-async fn a_secret_is_rotated_with_or_without_overlap() {
+async fn secret_is_rotated_with_or_without_overlap() {
     // THREATS: CA10
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -206,14 +206,14 @@ async fn a_secret_is_rotated_with_or_without_overlap() {
     let reply = browser.post(&format!("{path}/secret"), &fields).await;
     let third = OAuthClient { secret: Some(element(&reply, "client-secret")), ..first.clone() };
     assert!(!works(&second).await && works(&third).await);
-    // The same form again rotates nothing.
+    // Sending the same form again rotates nothing.
     browser.post(&format!("{path}/secret"), &fields).await.page(409);
     assert!(works(&third).await);
     submit(&browser, &path, &format!("{path}/secret"), &[("overlap", "8d"), ("password", PASSWORD)]).await.page(400);
 }
 
 #[tokio::test]
-async fn deleting_an_app_ends_everything_it_had() {
+async fn deleting_an_app_revokes_everything() {
     // THREATS: CA11
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -230,7 +230,7 @@ async fn deleting_an_app_ends_everything_it_had() {
 }
 
 #[tokio::test]
-async fn apps_of_others_do_not_exist() {
+async fn apps_of_other_users_are_not_found() {
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
     app.user("eve@example.com").await;

@@ -1,4 +1,4 @@
-//! Owns tests of `/settings/keys/{id}`: watching one key, bounding it, putting another in its place.
+//! Owns tests of `/settings/keys/{id}`: viewing one key, limiting it, replacing it.
 
 use axum::{
     body::Body,
@@ -24,7 +24,7 @@ async fn ada(app: &TestApp) -> (Browser<'_>, String, String) {
     (browser, id, key)
 }
 
-/// Calls the API's own page with a key, from an address and with a program's name.
+/// Calls the API with a key, from an address and with a user agent.
 async fn call(app: &TestApp, from: &str, key: &str) -> Reply {
     let request = Request::get("/v1/users/me")
         .header(header::AUTHORIZATION, format!("Bearer {key}"))
@@ -33,7 +33,7 @@ async fn call(app: &TestApp, from: &str, key: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn regenerating_makes_a_new_key_and_ends_the_old_at_once() {
+async fn regeneration_replaces_the_key_immediately() {
     // THREATS: AK2
     let app = TestApp::new().await;
     let (browser, id, old) = ada(&app).await;
@@ -55,7 +55,7 @@ async fn regenerating_makes_a_new_key_and_ends_the_old_at_once() {
 }
 
 #[tokio::test]
-async fn rotating_leaves_the_old_key_its_time_and_no_more() {
+async fn rotation_keeps_the_old_key_for_the_overlap() {
     // THREATS: AK11
     let app = TestApp::new().await;
     let (browser, id, old) = ada(&app).await;
@@ -70,7 +70,7 @@ async fn rotating_leaves_the_old_key_its_time_and_no_more() {
     assert!(element(&reply, "before").contains("until 21 Nov 2026, 01:00 UTC"), "{}", reply.body);
     app.introspect(&old).await.active();
     app.introspect(&new).await.active();
-    // The two lead to each other, and a second successor would be one too many.
+    // The two link to each other, and there can be only one successor.
     let (shown, list) = (browser.get(&page(&id)).await.body, browser.get("/settings/keys").await.body);
     assert!(shown.contains("This key was replaced") && !shown.contains(&format!("action=\"{action}\"")), "{shown}");
     for words in ["Replaced by", "Replaces", "being replaced"] {
@@ -78,14 +78,14 @@ async fn rotating_leaves_the_old_key_its_time_and_no_more() {
     }
     let again = browser.post(&action, &[("csrf", &csrf), ("form", &form), ("overlap", "1h")]).await;
     again.page(409);
-    assert!(again.body.contains("was replaced before"), "{}", again.body);
+    assert!(again.body.contains("was already replaced"), "{}", again.body);
     app.advance(3601);
     app.introspect(&old).await.inactive();
     app.introspect(&new).await.active();
 }
 
 #[tokio::test]
-async fn a_form_sent_twice_replaces_once_and_shows_nothing_again() {
+async fn repeated_form_replaces_once_and_shows_no_key_again() {
     // THREATS: AK2
     let app = TestApp::new().await;
     let (browser, id, _) = ada(&app).await;
@@ -99,14 +99,14 @@ async fn a_form_sent_twice_replaces_once_and_shows_nothing_again() {
             continue;
         }
         reply.page(409);
-        assert!(reply.body.contains("sent before") && reply.body.contains("active"), "{}", reply.body);
+        assert!(reply.body.contains("already sent") && reply.body.contains("active"), "{}", reply.body);
         assert!(!reply.body.contains("id=\"key\""), "{}", reply.body);
     }
     assert_eq!(app.database.column("SELECT id FROM api_keys").await.len(), 2);
 }
 
 #[tokio::test]
-async fn a_new_key_in_the_place_of_an_old_one_wants_a_recent_sign_in() {
+async fn replacing_a_key_requires_a_recent_sign_in() {
     // THREATS: SE15
     let app = TestApp::new().await;
     let (browser, id, key) = ada(&app).await;
@@ -129,7 +129,7 @@ async fn a_new_key_in_the_place_of_an_old_one_wants_a_recent_sign_in() {
 }
 
 #[tokio::test]
-async fn the_form_cannot_make_the_successor_wider() {
+async fn form_cannot_widen_the_successor() {
     // THREATS: SE16 AK5
     let app = TestApp::new().await;
     let (browser, id, _) = ada(&app).await;
@@ -152,7 +152,7 @@ async fn the_form_cannot_make_the_successor_wider() {
 }
 
 #[tokio::test]
-async fn networks_hold_at_once_and_malformed_ones_change_nothing() {
+async fn networks_apply_immediately_and_malformed_ones_change_nothing() {
     // THREATS: AK12
     let app = TestApp::new().await;
     let (browser, id, key) = ada(&app).await;
@@ -164,12 +164,12 @@ async fn networks_hold_at_once_and_malformed_ones_change_nothing() {
         assert!(!element(&reply, "key-networks-error").is_empty() && reply.body.contains("Nothing was changed"));
         assert!(!reply.body.contains("<script>"), "{}", reply.body);
     }
-    // Leaving the field out is not the same as emptying it.
+    // A missing field is not an empty one.
     browser.submit(&page(&id), &action, &[]).await.page(400);
     call(&app, "198.51.100.9", &key).await.status(200);
     let reply = browser.submit(&page(&id), &action, &[("networks", "192.0.2.0/24\r\n2001:db8::/32")]).await;
     let saved = browser.follow(reply).await;
-    assert!(saved.body.contains("works from these 2 networks only"), "{}", saved.body);
+    assert!(saved.body.contains("works only from these 2 networks"), "{}", saved.body);
     assert!(saved.body.contains("192.0.2.0/24\n2001:db8::/32</textarea>"), "{}", saved.body);
     call(&app, "198.51.100.9", &key).await.status(401);
     call(&app, "192.0.2.200", &key).await.status(200);
@@ -180,7 +180,7 @@ async fn networks_hold_at_once_and_malformed_ones_change_nothing() {
 }
 
 #[tokio::test]
-async fn allowing_more_networks_wants_a_recent_sign_in_and_fewer_does_not() {
+async fn widening_networks_requires_a_recent_sign_in() {
     // THREATS: SE15 AK12
     let app = TestApp::new().await;
     let (browser, id, key) = ada(&app).await;
@@ -205,14 +205,14 @@ async fn allowing_more_networks_wants_a_recent_sign_in_and_fewer_does_not() {
     call(&app, "203.0.113.1", &key).await.status(401);
     save("192.0.2.0/25 203.0.113.1", PASSWORD).await.status(303);
     call(&app, "203.0.113.1", &key).await.status(200);
-    // What has ended has nothing left to change.
+    // An expired key cannot be changed.
     app.app.store.revoke_key(app.now(), Default::default(), id.clone(), None).await.expect("revoked");
     let reply = browser.submit(LIST, &action, &[("networks", "192.0.2.0/25")]).await;
     assert!(reply.page(409).body.contains("no longer works"), "{}", reply.body);
 }
 
 #[tokio::test]
-async fn the_new_key_form_takes_networks_and_refuses_malformed_ones_beside_the_field() {
+async fn new_key_form_accepts_networks_and_marks_malformed_ones() {
     // THREATS: AK12
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -221,7 +221,7 @@ async fn the_new_key_form_takes_networks_and_refuses_malformed_ones_beside_the_f
     let fields = [("scope", "read"), ("name", "Bounded"), ("networks", "10.0.0.7/8")];
     let reply = submit(&browser, LIST, LIST, &fields).await;
     reply.page(400);
-    assert!(element(&reply, "key-networks-error").contains("write 10.0.0.0/8 instead"), "{}", reply.body);
+    assert!(element(&reply, "key-networks-error").contains("use 10.0.0.0/8 instead"), "{}", reply.body);
     assert!(reply.body.contains(">10.0.0.7/8</textarea>") && reply.body.contains("value=\"Bounded\""));
     assert!(app.database.column("SELECT id FROM api_keys").await.is_empty());
     let fields = [("scope", "read"), ("name", "Bounded"), ("networks", "10.0.0.0/8")];
@@ -232,7 +232,7 @@ async fn the_new_key_form_takes_networks_and_refuses_malformed_ones_beside_the_f
 }
 
 #[tokio::test]
-async fn a_page_shows_use_places_what_stood_out_and_refusals() {
+async fn key_page_shows_usage_networks_events_and_refusals() {
     let app = TestApp::new().await;
     let (browser, id, key) = ada(&app).await;
     call(&app, "192.0.2.9", &key).await.status(200);
@@ -251,8 +251,8 @@ async fn a_page_shows_use_places_what_stood_out_and_refusals() {
         "<code>192.0.2.0/24</code>",
         "<code>203.0.113.0/24</code>",
         "was used for the first time",
-        "was used from a new place",
-        "The networks of ",
+        "was used from a new network",
+        "The allowed networks of ",
         "from 203.0.113.5",
         "&#60;b&#62;backup&#60;/b&#62;/2.1",
         "not in the key",
@@ -266,7 +266,7 @@ async fn a_page_shows_use_places_what_stood_out_and_refusals() {
 }
 
 #[tokio::test]
-async fn the_key_of_somebody_else_is_not_there_to_see_or_change() {
+async fn keys_of_other_users_cannot_be_seen_or_changed() {
     // THREATS: AK16
     let app = TestApp::new().await;
     let (browser, id, key) = ada(&app).await;
@@ -283,7 +283,7 @@ async fn the_key_of_somebody_else_is_not_there_to_see_or_change() {
         let theirs = submit(&eve, LIST, &format!("{}/{action}", page(&id)), &fields).await;
         let nobodys = submit(&eve, LIST, &format!("{}/{action}", page("key_missing")), &fields).await;
         same(&theirs, &nobodys);
-        // Nor by a form that was shown to another.
+        // A form that was shown to another user does not work either.
         let csrf = eve.get(LIST).await.input("csrf");
         browser.post(&format!("{}/{action}", page(&id)), &[("csrf", &csrf)]).await.page(403);
         browser.post(&format!("{}/{action}", page(&id)), &fields).await.page(403);
@@ -295,7 +295,7 @@ async fn the_key_of_somebody_else_is_not_there_to_see_or_change() {
 }
 
 #[tokio::test]
-async fn what_a_deployment_calls_its_environments_is_what_the_form_offers() {
+async fn form_offers_the_configured_environments() {
     let app = TestApp::configured(&[], |config| {
         config.environments = ["development", "staging", "production", "live"].map(ToOwned::to_owned).to_vec();
     })
@@ -315,7 +315,7 @@ async fn what_a_deployment_calls_its_environments_is_what_the_form_offers() {
 }
 
 #[tokio::test]
-async fn a_key_of_a_project_with_one_live_key_has_no_overlap() {
+async fn key_of_a_single_key_project_has_no_overlap() {
     let app = TestApp::new().await;
     let user = app.user("ada@example.com").await;
     let project = Project {
@@ -337,6 +337,6 @@ async fn a_key_of_a_project_with_one_live_key_has_no_overlap() {
     assert!(!browser.get(&page(&id)).await.body.contains("name=\"overlap\""));
     let reply = submit(&browser, &page(&id), &format!("{}/rotate", page(&id)), &[("overlap", "1h")]).await;
     reply.page(409);
-    assert!(reply.body.contains("one live key at a time"), "{}", reply.body);
+    assert!(reply.body.contains("allows one active key"), "{}", reply.body);
     app.introspect(&key).await.active();
 }

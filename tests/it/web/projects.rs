@@ -5,7 +5,7 @@ use crate::harness::{Browser, Reply, TestApp};
 
 const LIST: &str = "/settings/projects";
 
-/// Makes a project on the page; returns its path.
+/// Creates a project on the page; returns its path.
 async fn make(browser: &Browser<'_>, fields: &[(&str, &str)]) -> String {
     let reply = submit(browser, LIST, LIST, fields).await;
     let path = reply.location();
@@ -20,7 +20,7 @@ async fn signed_in<'a>(app: &'a TestApp, email: &str) -> Browser<'a> {
 }
 
 #[tokio::test]
-async fn a_harbor_has_a_details_page_with_its_keys() {
+async fn project_page_shows_its_keys() {
     let app = TestApp::new().await;
     let ada = signed_in(&app, "ada@example.com").await;
     assert!(ada.get(LIST).await.body.contains("No projects yet"));
@@ -32,7 +32,7 @@ async fn a_harbor_has_a_details_page_with_its_keys() {
     let key = element(&submit(&ada, &path, &format!("{path}/keys"), &fields).await, "key");
     let answer = app.introspect(&key).await.active();
     assert_eq!(answer["project"], path.rsplit('/').next().expect("an id"), "{answer}");
-    // On the page of all keys it can be chosen, and the list says where a key belongs.
+    // It can be chosen on the page of all keys, and the list shows each key's project.
     let id = path.rsplit('/').next().expect("an id");
     let fields = [("name", "Second"), ("scope", "read"), ("project", id)];
     let second = element(&submit(&ada, "/settings/keys", "/settings/keys", &fields).await, "key");
@@ -40,11 +40,11 @@ async fn a_harbor_has_a_details_page_with_its_keys() {
     let details = ada.get(&path).await;
     assert!(details.body.contains("<bdi>Buoy</bdi>") && details.body.contains("<bdi>Second</bdi>"));
     assert!(ada.get("/settings/keys").await.body.contains("<bdi>North harbor</bdi></a>"));
-    assert!(ada.get(LIST).await.body.contains("2 live keys"));
+    assert!(ada.get(LIST).await.body.contains("2 active keys"));
 }
 
 #[tokio::test]
-async fn a_grid_has_one_key_in_uuid_form_and_regenerating_invalidates_the_old_at_once() {
+async fn single_uuid_key_is_replaced_immediately() {
     let app = TestApp::new().await;
     let ada = signed_in(&app, "ada@example.com").await;
     let path = make(&ada, &[("name", "Grid 7"), ("key_form", "uuid"), ("one_live_key", "yes")]).await;
@@ -54,15 +54,15 @@ async fn a_grid_has_one_key_in_uuid_form_and_regenerating_invalidates_the_old_at
     app.get_as("/v1/users/me", &old).await.status(200);
     let details = ada.get(&path).await;
     assert!(!details.body.contains("Generate new key") && details.body.contains("Regenerate API Key"));
-    // Nor by the other page, nor by a form that was open before.
+    // Nor on the other page, nor by a form that was opened before.
     let id = path.rsplit('/').next().expect("an id");
     let fields = [("scope", "read"), ("project", id)];
     let refused = submit(&ada, "/settings/keys", "/settings/keys", &fields).await;
     refused.page(400);
-    assert!(element(&refused, "key-project-error").contains("one live key at a time"), "{}", refused.body);
+    assert!(element(&refused, "key-project-error").contains("allows one active key"), "{}", refused.body);
     let refused = submit(&ada, &path, &format!("{path}/keys"), &[("scope", "read")]).await;
     refused.page(400);
-    assert!(refused.body.contains("one live key at a time"), "{}", refused.body);
+    assert!(refused.body.contains("allows one active key"), "{}", refused.body);
     // The button of the details page.
     let at = details.body.find("/regenerate\"").expect("a form");
     let start = details.body[..at].rfind("/settings/keys/").expect("its action");
@@ -74,7 +74,7 @@ async fn a_grid_has_one_key_in_uuid_form_and_regenerating_invalidates_the_old_at
 }
 
 #[tokio::test]
-async fn a_form_sent_twice_makes_one_project() {
+async fn repeated_form_creates_one_project() {
     let app = TestApp::new().await;
     let ada = signed_in(&app, "ada@example.com").await;
     let page = ada.get(LIST).await;
@@ -86,7 +86,7 @@ async fn a_form_sent_twice_makes_one_project() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_beside_the_name_and_makes_nothing() {
+async fn project_form_marks_errors_and_creates_nothing() {
     let app = TestApp::new().await;
     let ada = signed_in(&app, "ada@example.com").await;
     make(&ada, &[("name", "Taken")]).await;
@@ -108,7 +108,7 @@ async fn what_is_wrong_is_said_beside_the_name_and_makes_nothing() {
 }
 
 #[tokio::test]
-async fn settings_change_and_what_is_not_an_owners_to_say_does_not() {
+async fn owner_changes_settings_but_not_administrator_fields() {
     // THREATS: SE16
     let app = TestApp::new().await;
     let ada = signed_in(&app, "ada@example.com").await;
@@ -134,13 +134,13 @@ async fn settings_change_and_what_is_not_an_owners_to_say_does_not() {
         assert_eq!(app.database.column(sql).await, none, "{other}");
     }
     assert!(app.database.column("SELECT user_id FROM projects").await.iter().all(|owner| *owner != bob));
-    // An unticked box is a no.
+    // An unticked box means no.
     ada.submit(&path, &path, &[("name", "Renamed"), ("key_form", "prefixed")]).await.status(303);
     assert!(!ada.get(&path).await.body.contains("value=\"yes\" checked"));
 }
 
 #[tokio::test]
-async fn disabling_stops_every_key_and_enabling_revives_no_revoked_one() {
+async fn disabling_stops_keys_and_enabling_revives_no_revoked_one() {
     // THREATS: AK9
     let app = TestApp::new().await;
     let ada = signed_in(&app, "ada@example.com").await;
@@ -167,7 +167,7 @@ async fn disabling_stops_every_key_and_enabling_revives_no_revoked_one() {
 }
 
 #[tokio::test]
-async fn the_project_of_somebody_else_is_not_there_to_see_or_use() {
+async fn projects_of_other_users_cannot_be_seen_or_used() {
     // THREATS: AK16
     let app = TestApp::new().await;
     let ada = signed_in(&app, "ada@example.com").await;
@@ -191,7 +191,7 @@ async fn the_project_of_somebody_else_is_not_there_to_see_or_use() {
     let fields = [("scope", "read"), ("project", id)];
     let reply = submit(&eve, "/settings/keys", "/settings/keys", &fields).await;
     reply.page(400);
-    assert!(reply.body.contains("No key was made"), "{}", reply.body);
+    assert!(reply.body.contains("The key was not created"), "{}", reply.body);
     let fields = [("scope", "read"), ("project", "project_missing")];
     submit(&eve, "/settings/keys", "/settings/keys", &fields).await.page(400);
     for page in [LIST, "/settings/keys"] {

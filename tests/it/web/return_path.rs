@@ -1,4 +1,4 @@
-//! Owns tests of the way back to a page that needed a sign-in first. See `login` for signing in itself.
+//! Owns tests of returning to the page that required a sign-in. For signing in itself, see `login`.
 
 use grantd::model::audit::Origin;
 
@@ -14,20 +14,20 @@ async fn log_in_with(browser: &Browser<'_>, extra: &[(&str, &str)]) -> Reply {
 }
 
 #[tokio::test]
-async fn a_page_that_was_asked_for_is_shown_after_the_sign_in_once() {
+async fn requested_page_is_shown_once_after_sign_in() {
     let app = TestApp::new().await;
     app.user(ADA).await;
     let browser = app.browser();
     assert_eq!(browser.get(DENIED).await.location(), "/login", "where to is in no URL");
     let page = browser.get("/login").await;
     assert!(!page.body.contains("Your session ended"), "{}", page.body);
-    // A failed attempt forgets nothing.
+    // A failed attempt keeps it.
     browser.submit("/login", "/login", &[("email", ADA), ("password", "wrong")]).await.status(401);
     assert_eq!(log_in_with(&browser, &[]).await.location(), DENIED);
     let page = browser.get("/settings/keys").await;
     browser.post("/logout", &[("csrf", &page.input("csrf"))]).await.status(303);
     assert_eq!(log_in_with(&browser, &[]).await.location(), "/settings/keys", "once");
-    // It belongs to the browser that asked, and not for ever.
+    // It belongs to the browser, and expires.
     let (one, two) = (app.browser(), app.browser());
     one.get(DENIED).await.status(303);
     assert_eq!(log_in_with(&two, &[]).await.location(), "/settings/keys");
@@ -36,7 +36,7 @@ async fn a_page_that_was_asked_for_is_shown_after_the_sign_in_once() {
 }
 
 #[tokio::test]
-async fn an_ended_session_is_told_and_leads_back() {
+async fn expired_session_is_explained_and_leads_back() {
     let app = TestApp::with(&[("lifetimes.session_seconds", "60")]).await;
     app.user(ADA).await;
     let browser = app.browser();
@@ -48,7 +48,7 @@ async fn an_ended_session_is_told_and_leads_back() {
 }
 
 #[tokio::test]
-async fn a_form_whose_session_ended_leads_back_to_its_page_and_says_that_nothing_was_saved() {
+async fn form_with_an_expired_session_leads_back_to_its_page() {
     let app = TestApp::new().await;
     let user = app.user(ADA).await;
     let (key_id, key) = app.key(&user, "read").await;
@@ -60,7 +60,7 @@ async fn a_form_whose_session_ended_leads_back_to_its_page_and_says_that_nothing
     assert!(app.app.store.set_user_active(app.now(), Origin::default(), user, true).await.expect("enabled"));
     let sent = browser.post(&format!("/settings/keys/{key_id}/revoke"), &[("csrf", &csrf)]).await;
     let page = browser.follow(sent).await;
-    for words in ["Your session ended. Sign in to continue.", "was not saved", "send it again"] {
+    for words in ["Your session ended. Sign in to continue.", "were not saved", "send them again"] {
         assert!(page.page(200).body.contains(words), "{words}: {}", page.body);
     }
     app.introspect(&key).await.active();
@@ -69,7 +69,7 @@ async fn a_form_whose_session_ended_leads_back_to_its_page_and_says_that_nothing
 }
 
 #[tokio::test]
-async fn no_parameter_says_where_to_go() {
+async fn parameters_do_not_choose_the_destination() {
     // THREATS: SE5
     let app = TestApp::new().await;
     app.user(ADA).await;
@@ -86,7 +86,7 @@ async fn no_parameter_says_where_to_go() {
             assert_eq!(browser.get(&format!("/login?{query}")).await.location(), "/settings/keys");
         }
     }
-    // Nor where an app waits.
+    // Nor if an app waits.
     let browser = app.browser();
     let login = browser.get(&authorize_url(&client, &[])).await.location();
     let page = browser.get(&format!("{login}&next=https://evil.example/")).await;
@@ -95,7 +95,7 @@ async fn no_parameter_says_where_to_go() {
 }
 
 #[tokio::test]
-async fn a_form_that_a_stranger_made_a_browser_send_leaves_nothing_behind() {
+async fn cross_site_form_stores_no_return_path() {
     // THREATS: SE2
     let app = TestApp::new().await;
     let browser = app.browser();
@@ -108,7 +108,7 @@ async fn a_form_that_a_stranger_made_a_browser_send_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn settings_lead_to_the_keys() {
+async fn settings_redirect_to_the_keys() {
     let app = TestApp::new().await;
     assert_eq!(app.get("/settings").await.location(), "/settings/keys");
 }

@@ -1,4 +1,4 @@
-//! Owns tests of `/settings/security`: changing one's password, seeing and ending one's sessions.
+//! Owns tests of `/settings/security`: changing the password, listing and ending sessions.
 
 use axum::http::{Request, header};
 
@@ -17,7 +17,7 @@ async fn change(browser: &Browser<'_>, current: &str, new: &str, again: &str) ->
     browser.submit(PAGE, "/settings/security/password", &fields).await
 }
 
-/// Signs in as a browser with words of its own.
+/// Signs in with this user agent.
 async fn log_in_as(browser: &Browser<'_>, agent: &str) {
     let csrf = browser.get("/login").await.input("csrf");
     let form = [("csrf", csrf.as_str()), ("email", ADA), ("password", PASSWORD)];
@@ -29,7 +29,7 @@ async fn log_in_as(browser: &Browser<'_>, agent: &str) {
 }
 
 #[tokio::test]
-async fn a_changed_password_signs_out_everywhere_else_and_ends_what_apps_had() {
+async fn password_change_ends_other_sessions_and_revokes_grants() {
     // THREATS: SE1
     let app = TestApp::new().await;
     let user = app.user(ADA).await;
@@ -55,19 +55,19 @@ async fn a_changed_password_signs_out_everywhere_else_and_ends_what_apps_had() {
 }
 
 #[tokio::test]
-async fn a_password_changes_only_for_whoever_knows_it_and_to_a_good_one() {
+async fn password_change_requires_the_current_and_an_acceptable_new_one() {
     // THREATS: SE9
     let app = TestApp::new().await;
     app.user(ADA).await;
     let browser = app.browser();
     browser.log_in(ADA).await;
     for (current, new, again, why) in [
-        ("not my password", NEW, NEW, "That is not your password."),
-        (PASSWORD, "short", "short", "A password has at least 15 characters"),
+        ("not my password", NEW, NEW, "The password is wrong."),
+        (PASSWORD, "short", "short", "The password must have at least 15 characters"),
         (PASSWORD, "passwordpassword", "passwordpassword", "This password is easy to guess"),
         (PASSWORD, "ada@example.com ada", "ada@example.com ada", "This password is easy to guess"),
-        (PASSWORD, NEW, "kestrel over a quiet pond", "This is not what you typed above."),
-        (PASSWORD, NEW, "", "This is not what you typed above."),
+        (PASSWORD, NEW, "kestrel over a quiet pond", "The passwords do not match."),
+        (PASSWORD, NEW, "", "The passwords do not match."),
     ] {
         let refused = change(&browser, current, new, again).await;
         assert!(refused.page(400).body.contains(why), "{why}: {}", refused.body);
@@ -77,7 +77,7 @@ async fn a_password_changes_only_for_whoever_knows_it_and_to_a_good_one() {
 }
 
 #[tokio::test]
-async fn guesses_at_the_current_password_are_counted_with_those_at_sign_in() {
+async fn guesses_at_the_current_password_count_as_sign_in_guesses() {
     // THREATS: SE8
     let app = TestApp::with(&[("limits.login_failures_per_account", "3")]).await;
     app.user(ADA).await;
@@ -91,7 +91,7 @@ async fn guesses_at_the_current_password_are_counted_with_those_at_sign_in() {
 }
 
 #[tokio::test]
-async fn one_sees_where_one_is_signed_in_and_signs_out_there() {
+async fn sessions_are_listed_and_can_be_ended() {
     // THREATS: SE13
     let app = TestApp::new().await;
     app.user(ADA).await;
@@ -105,17 +105,17 @@ async fn one_sees_where_one_is_signed_in_and_signs_out_there() {
     let stranger = app.browser();
     stranger.log_in("bob@example.com").await;
     let page = own.get(PAGE).await;
-    for words in ["Firefox on Linux", "this browser", "Safari on iPhone", "From 203.0.113.9", "An unknown browser"] {
+    for words in ["Firefox on Linux", "this browser", "Safari on iPhone", "From 203.0.113.9", "Unknown browser"] {
         assert!(page.body.contains(words), "{words}: {}", page.body);
     }
     let cookie = own.cookie("__Host-grantd_session").expect("a session");
     assert!(!page.body.contains(&cookie) && !page.body.contains(&grantd::model::secret::Digest::of(&cookie).text()));
-    // Each has a button of its own, but for this browser.
+    // Each has its own button, except this browser.
     let buttons: Vec<&str> = page.body.split("action=\"/settings/security/sessions/").skip(1).collect();
     assert_eq!(buttons.len(), 3, "two others, and all others at once: {}", page.body);
     let of_phone = page.body.split("<li>").find(|row| row.contains("Safari on iPhone")).expect("the phone's row");
     let action = of_phone.split("action=\"").nth(1).and_then(|rest| rest.split('\"').next()).expect("its form");
-    // Nobody else can use it.
+    // Other users cannot use it.
     stranger.submit(PAGE, action, &[]).await.page(404);
     phone.get(PAGE).await.page(200);
     let done = own.submit(PAGE, action, &[]).await;
@@ -125,7 +125,7 @@ async fn one_sees_where_one_is_signed_in_and_signs_out_there() {
     own.submit(PAGE, action, &[]).await.page(404);
     let done = own.submit(PAGE, "/settings/security/sessions/end-others", &[]).await;
     let page = own.follow(done).await;
-    assert!(page.body.contains("signed out everywhere else") && !page.body.contains("An unknown browser"));
+    assert!(page.body.contains("signed out everywhere else") && !page.body.contains("Unknown browser"));
     assert_eq!(third.get(PAGE).await.location(), "/login");
     stranger.get(PAGE).await.page(200);
     assert!(own.get("/settings/activity").await.body.contains("You signed out another browser"));

@@ -1,4 +1,4 @@
-//! Owns tests of steps that want a recent sign-in or the password again.
+//! Owns tests of steps that require a recent sign-in or the password again.
 
 use grantd::model::{audit::Origin, client::ClientType};
 
@@ -10,7 +10,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn a_new_key_after_ten_minutes_wants_the_password() {
+async fn new_key_after_ten_minutes_requires_the_password() {
     // THREATS: SE15
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -35,7 +35,7 @@ async fn a_new_key_after_ten_minutes_wants_the_password() {
 }
 
 #[tokio::test]
-async fn a_new_app_or_secret_wants_it_too() {
+async fn new_app_or_secret_after_ten_minutes_requires_the_password() {
     // THREATS: SE15
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -54,7 +54,7 @@ async fn a_new_app_or_secret_wants_it_too() {
 }
 
 #[tokio::test]
-async fn guessing_there_counts_like_guessing_at_sign_in() {
+async fn guesses_on_sensitive_forms_count_as_sign_in_guesses() {
     // THREATS: SE8
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -74,7 +74,7 @@ async fn guessing_there_counts_like_guessing_at_sign_in() {
 }
 
 #[tokio::test]
-async fn changing_or_deleting_an_app_after_ten_minutes_wants_the_password() {
+async fn changing_or_deleting_an_app_after_ten_minutes_requires_the_password() {
     // THREATS: SE15
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -94,7 +94,7 @@ async fn changing_or_deleting_an_app_after_ten_minutes_wants_the_password() {
         assert!(!element(&reply, "delete-password-error").is_empty(), "{}", reply.body);
     }
     assert!(!browser.get(&path).await.body.contains("evil.example"));
-    // What changes nothing needs no proof.
+    // A form without changes needs no password.
     browser.submit(&path, &path, &fields).await.status(303);
     let proof = ("password", PASSWORD);
     browser.submit(&path, &path, &[&moved[..], &[proof]].concat()).await.status(303);
@@ -104,7 +104,7 @@ async fn changing_or_deleting_an_app_after_ten_minutes_wants_the_password() {
 }
 
 #[tokio::test]
-async fn changing_a_project_after_ten_minutes_wants_the_password() {
+async fn changing_a_project_after_ten_minutes_requires_the_password() {
     // THREATS: SE15
     let app = TestApp::new().await;
     app.user("ada@example.com").await;
@@ -129,7 +129,7 @@ async fn changing_a_project_after_ten_minutes_wants_the_password() {
 }
 
 #[tokio::test]
-async fn a_form_that_is_sent_while_the_password_is_reset_changes_nothing() {
+async fn form_sent_during_a_password_reset_changes_nothing() {
     // THREATS: SE15
     let app = TestApp::new().await;
     let user = app.user("ada@example.com").await;
@@ -159,7 +159,7 @@ async fn a_form_that_is_sent_while_the_password_is_reset_changes_nothing() {
         ("/consent".to_owned(), &consent),
     ];
     let before = (state(&app, &user, &client.id).await, app.audit().await.len());
-    // Another node sets the password: whether or not this one has heard of it, the session is over.
+    // Another node sets the password: whether or not this one has seen it, the session is over.
     let elsewhere = app.beside().await;
     let hash = app.hash("kestrel over a quiet lake").await;
     let set = elsewhere.app.store.set_password(app.now(), Origin::default(), user.clone(), hash).await;
@@ -175,7 +175,7 @@ async fn a_form_that_is_sent_while_the_password_is_reset_changes_nothing() {
     assert_eq!(after, (before.0, before.1 + 1), "the new password alone");
 }
 
-/// What a user's forms would change.
+/// Everything that a user's forms could change.
 async fn state(app: &TestApp, user: &str, client: &str) -> String {
     let store = &app.app.store;
     let keys = store.list_keys(app.now(), user, None).await.expect("keys");

@@ -1,5 +1,5 @@
-//! Owns tests of what sign-ins cost others: what counts as a guess, how many succeed, whose turn it is. See `login` for the
-//! page itself.
+//! Owns tests of how sign-ins affect others: what counts as a guess, how many succeed, fair queues. For the page
+//! itself, see `login`.
 
 use grantd::{engine::limit::Throttle, model::audit::Origin};
 
@@ -8,14 +8,14 @@ use crate::harness::{Browser, TestApp, app::PASSWORD, wait::until};
 const ADA: &str = "ada@example.com";
 
 #[tokio::test]
-async fn a_password_that_could_not_be_checked_is_no_guess() {
+async fn unchecked_password_does_not_count_as_a_guess() {
     // THREATS: SE7
     let app = TestApp::new().await;
     app.user(ADA).await;
     let mut browser = app.browser();
     for attempt in 0..12 {
         browser.address = format!("198.51.100.{attempt}");
-        // Every place in the queue is taken, by others.
+        // Every place in the queue is taken by others.
         let queue: Vec<_> =
             (0..).map_while(|from| app.app.passwords.turn(None, &format!("sender {from}")).ok()).collect();
         let reply = browser.submit("/login", "/login", &[("email", ADA), ("password", PASSWORD)]).await;
@@ -26,7 +26,7 @@ async fn a_password_that_could_not_be_checked_is_no_guess() {
 }
 
 #[tokio::test]
-async fn an_account_that_floods_is_told_to_wait_while_others_sign_in() {
+async fn flooding_account_waits_while_others_sign_in() {
     // THREATS: SE7
     let app = TestApp::new().await;
     app.user(ADA).await;
@@ -45,7 +45,7 @@ async fn an_account_that_floods_is_told_to_wait_while_others_sign_in() {
 }
 
 #[tokio::test]
-async fn sign_ins_that_succeed_are_bounded_for_each_account() {
+async fn successful_sign_ins_are_limited_per_account() {
     // THREATS: SE7
     let app = TestApp::new().await;
     app.user(ADA).await;
@@ -63,7 +63,7 @@ async fn sign_ins_that_succeed_are_bounded_for_each_account() {
 }
 
 #[tokio::test]
-async fn fifty_failures_from_one_address_are_the_most_and_a_success_forgets_none() {
+async fn failures_per_address_are_limited_and_not_reset_by_success() {
     // THREATS: SE7
     let app = TestApp::new().await;
     app.user(ADA).await;
@@ -84,7 +84,7 @@ async fn fifty_failures_from_one_address_are_the_most_and_a_success_forgets_none
 }
 
 #[tokio::test]
-async fn an_old_password_signs_nobody_in_after_a_reset() {
+async fn old_password_is_refused_after_a_reset() {
     let app = TestApp::new().await;
     let user = app.user(ADA).await;
     let browser = app.browser();
@@ -96,7 +96,7 @@ async fn an_old_password_signs_nobody_in_after_a_reset() {
 }
 
 #[tokio::test]
-async fn hanging_up_during_a_check_changes_nothing_of_what_is_counted() {
+async fn disconnecting_during_a_check_does_not_change_the_counts() {
     // THREATS: SE7
     let bounds = [("limits.login_failures_per_address", "3"), ("limits.login_failures_per_account", "1")];
     let app = TestApp::with(&bounds).await;
@@ -105,7 +105,7 @@ async fn hanging_up_during_a_check_changes_nothing_of_what_is_counted() {
     let csrf = browser.get("/login").await.input("csrf");
     let (by_account, by_address) = (Throttle::account(1), Throttle::address(3));
     let wait = async |guard, name: &str| app.app.limiter.retry_after(app.now(), guard, name).await;
-    // Sends the form, and hangs up as soon as the attempt is counted for its account.
+    // Sends the form, and disconnects as soon as the attempt is counted for its account.
     let hang_up = async |browser: &Browser<'_>, email: &str, password: &str| {
         let form = [("csrf", csrf.as_str()), ("email", email), ("password", password)];
         let account = format!("account:{email}");
@@ -120,7 +120,7 @@ async fn hanging_up_during_a_check_changes_nothing_of_what_is_counted() {
     }
     until("its address is refused", async || wait(by_address, "192.0.2.7").await).await;
     browser.submit("/login", "/login", &[("email", ADA), ("password", PASSWORD)]).await.page(429);
-    // Nor is the right password a failure.
+    // The right password is not a failure either.
     browser.address = "203.0.113.5".to_owned();
     hang_up(&browser, ADA, PASSWORD).await;
     let account = format!("account:{ADA}");

@@ -1,5 +1,5 @@
-//! Owns the judgement by the OpenAPI document alone: is this value one of that schema, was this answer described? Does not
-//! know the server.
+//! Owns validation against the OpenAPI document alone: does a value match its schema, is a response described? It sends
+//! no requests.
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::harness::Reply;
 
-/// The document, with what was made of its schemas so far.
+/// The document, with its compiled schemas.
 pub struct Judge {
     pub document: Value,
     made: RefCell<HashMap<String, Rc<Validator>>>,
@@ -20,7 +20,7 @@ impl Judge {
         Self { document, made: RefCell::default() }
     }
 
-    /// What a reference leads to.
+    /// The target of a reference.
     pub fn resolve<'s>(&'s self, of: &'s Value) -> &'s Value {
         match of["$ref"].as_str().and_then(|path| path.strip_prefix('#')) {
             Some(path) => self.document.pointer(path).unwrap_or_else(|| panic!("{path} leads nowhere")),
@@ -28,7 +28,7 @@ impl Judge {
         }
     }
 
-    /// Whether a value is one of this schema.
+    /// Whether a value matches this schema.
     pub fn takes(&self, schema: &Value, value: &Value) -> bool {
         self.validator(schema).is_valid(value)
     }
@@ -38,10 +38,10 @@ impl Judge {
         if let Some(made) = self.made.borrow().get(&name) {
             return Rc::clone(made);
         }
-        // References lead to the document's components: the schema takes them along.
+        // References point to the document's components, so the schema needs a copy of them.
         let mut root = schema.clone();
         root["components"] = self.document["components"].clone();
-        // Formats in which a pattern cannot say everything are said in words, and are what their parser takes.
+        // Formats that a pattern cannot fully express are checked by their parser.
         let validator = jsonschema::options()
             .with_draft(jsonschema::Draft::Draft202012)
             .should_validate_formats(true)
@@ -56,7 +56,7 @@ impl Judge {
         validator
     }
 
-    /// Asserts that an answer of this operation was described: status, media type, body and each member of it.
+    /// Asserts that the document describes this response: status, media type, body and each member of it.
     #[track_caller]
     pub fn described(&self, operation: &Value, reply: &Reply, asked: &str) {
         let status = reply.status.as_u16();
@@ -84,7 +84,7 @@ impl Judge {
         assert!(more.is_empty(), "{asked}: {status} has members that are not described: {more:?}: {body}");
     }
 
-    /// Members that no part of the schema names.
+    /// Members that no part of the schema declares.
     fn undescribed(&self, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
         let mut parts = Vec::new();
         self.parts(schema, value, &mut parts);
@@ -109,7 +109,7 @@ impl Judge {
         }
     }
 
-    /// A schema with all it is put together from, of alternatives those that are meant.
+    /// A schema with everything it is composed of; of alternatives, the matching ones.
     fn parts<'s>(&'s self, schema: &'s Value, value: &Value, found: &mut Vec<&'s Value>) {
         let schema = self.resolve(schema);
         found.push(schema);

@@ -1,5 +1,5 @@
-//! Owns values by schema: right ones at random from one seed, and wrong ones by breaking one thing at a time. Does not send
-//! anything.
+//! Owns generation of values from schemas: valid ones at random from one seed, and invalid ones by breaking one thing
+//! at a time.
 
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::judge::Judge;
 
-/// Makes values; the same ones in every run.
+/// Generates values; the same ones in every run.
 pub struct Maker<'j> {
     pub judge: &'j Judge,
     state: u64,
@@ -35,7 +35,7 @@ impl<'j> Maker<'j> {
         of[self.below(of.len())].clone()
     }
 
-    /// A value of this schema. What no schema can say, which things there are, is looked up by the member's name.
+    /// A value of this schema. Ids of existing things, which no schema can express, are looked up by the member's name.
     pub fn right(&mut self, name: &str, schema: &Value, known: &Map<String, Value>) -> Value {
         let schema = self.judge.resolve(schema).clone();
         if let Some(Value::Array(of)) = known.get(name) {
@@ -69,7 +69,7 @@ impl<'j> Maker<'j> {
         }
     }
 
-    /// An object with what it needs, and some of what it may have.
+    /// An object with its required members and some optional ones.
     pub fn object(&mut self, schema: &Value, known: &Map<String, Value>) -> Value {
         let mut made = Map::new();
         let properties = schema["properties"].as_object().cloned().unwrap_or_default();
@@ -82,7 +82,7 @@ impl<'j> Maker<'j> {
         made.into()
     }
 
-    /// A number within its bounds, often one of them.
+    /// A number within its bounds, often a bound itself.
     fn integer(&mut self, schema: &Value) -> i64 {
         let (least, most) = (schema["minimum"].as_i64().unwrap_or(0), schema["maximum"].as_i64().unwrap_or(1 << 40));
         match self.below(4) {
@@ -123,7 +123,7 @@ impl<'j> Maker<'j> {
         panic!("no text for {schema}");
     }
 
-    /// An object broken in one thing each time: a member that is of no right kind, missing, or unknown.
+    /// Objects with one error each: a member of the wrong type, missing, or unknown.
     pub fn broken(&self, schema: &Value, right: &Value) -> Vec<Value> {
         let schema = self.judge.resolve(schema);
         let mut found = Vec::new();
@@ -142,12 +142,12 @@ impl<'j> Maker<'j> {
         let mut more = right.clone();
         more["more"] = 1.into();
         found.push(more);
-        // The document decides what is wrong: an unknown member is so only where it says so.
+        // Unknown members are errors only where the document says so.
         found.retain(|value| !self.judge.takes(schema, value));
         found
     }
 
-    /// Values that this schema does not take.
+    /// Values that do not match this schema.
     pub fn wrong(&self, schema: &Value) -> Vec<Value> {
         let items = &self.judge.resolve(schema)["items"];
         let mut found = candidates();
@@ -165,7 +165,7 @@ fn size(schema: &Value, name: &str, otherwise: u64) -> usize {
     usize::try_from(schema[name].as_u64().unwrap_or(otherwise)).expect("a number")
 }
 
-/// Values of every kind, among them what is likely to be taken by mistake.
+/// Values of every kind, including ones that are easily confused.
 fn candidates() -> Vec<Value> {
     let long = |times: usize| json!("x".repeat(times));
     let mut found = vec![

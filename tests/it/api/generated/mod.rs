@@ -1,5 +1,5 @@
-//! Owns the run of the OpenAPI document against the server: what it allows is taken, what it forbids is refused, and every
-//! answer is one it describes. In process, from one seed, the same each time.
+//! Owns the test of the server against its OpenAPI document: valid requests are accepted, invalid ones refused, and every
+//! response is described. In process, from one seed, the same each time.
 
 mod judge;
 mod make;
@@ -16,23 +16,23 @@ use self::{judge::Judge, make::Maker};
 use super::{Caller, EVERYTHING};
 use crate::harness::{Reply, TestApp};
 
-/// Where all chance comes from. Change it to look elsewhere; every message names the request.
+/// The seed. Change it to try other values; every message shows the request.
 const SEED: u64 = 20_261_121;
-/// Right requests of each operation.
+/// Valid requests sent for each operation.
 const RIGHT: usize = 12;
-/// Largest body that is read, in bytes: of most operations, and of one that takes many rules.
+/// Maximum body size read, in bytes: by most operations, and by the one that takes many rules.
 const BODY_MAX: usize = 64 * 1024;
 const RULES_BODY_MAX: usize = 8 << 20;
 
-/// What no schema of one member can say, in the words of the refusal. Each is said in the document's words.
+/// Rules that the schema of one member cannot express, by their error. The document describes each in words.
 const RULES: [(&str, &str); 12] = [
-    ("post_users", "administrators are made on the server itself"),
-    ("post_clients", "a public client needs PKCE"),
-    ("post_clients", "a public client has auth_method none"),
-    ("post_clients", "the code flow needs 1 to 20 redirect URIs"),
-    ("patch_clients_id", "the code flow needs 1 to 20 redirect URIs"),
-    ("post_apis", "a slug has 1 to 60"),
-    ("post_apis_id_routes", "a rule is first or before another"),
+    ("post_users", "administrators can only be created on the server"),
+    ("post_clients", "a public client must use PKCE"),
+    ("post_clients", "a public client must have auth_method none"),
+    ("post_clients", "the authorization code grant requires 1 to 20 redirect URIs"),
+    ("patch_clients_id", "the authorization code grant requires 1 to 20 redirect URIs"),
+    ("post_apis", "slug must have 1 to 60"),
+    ("post_apis_id_routes", "first and before cannot be combined"),
     ("post_apis_id_routes", "a public rule cannot require scopes"),
     ("put_apis_id_routes", "a public rule cannot require scopes"),
     ("put_apis_id_routes", "are both for"),
@@ -40,7 +40,7 @@ const RULES: [(&str, &str); 12] = [
     ("post_keys", "there is no such project"),
 ];
 
-/// One operation of the document, and who asks.
+/// An operation of the document, and its caller.
 struct Run<'a> {
     app: &'a TestApp,
     admin: &'a Caller<'a>,
@@ -50,7 +50,7 @@ struct Run<'a> {
     operation: &'a Value,
 }
 
-/// A request, before it is sent.
+/// A request to send.
 #[derive(Clone, Debug, Default)]
 struct Asked {
     path: String,
@@ -60,7 +60,7 @@ struct Asked {
 }
 
 impl Run<'_> {
-    /// Sends a request a second after the last one; asserts that its answer is described.
+    /// Sends a request one second after the previous one and asserts that the response is described.
     async fn send(&self, asked: &Asked) -> Reply {
         self.app.advance(1);
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&asked.query).finish();
@@ -99,7 +99,7 @@ impl Run<'_> {
         (!schema.is_null()).then(|| self.judge.resolve(schema))
     }
 
-    /// A right request about things of its own.
+    /// A valid request about new things.
     async fn right(&self, maker: &mut Maker<'_>) -> Asked {
         let mut known = self.things().await;
         let mut asked = Asked { path: self.path.to_owned(), ..Asked::default() };
@@ -111,7 +111,7 @@ impl Run<'_> {
         known.insert("cursor".to_owned(), self.cursors().await);
         for parameter in self.parameters("query") {
             let name = parameter["name"].as_str().expect("a name");
-            // The last rule of an API is removed only on purpose.
+            // The last rule of an API is removed only with `open=yes`.
             if name != "open" && maker.below(3) > 0 || name == "cursor" && known["cursor"] == json!([]) {
                 continue;
             }
@@ -125,7 +125,7 @@ impl Run<'_> {
         asked
     }
 
-    /// Cursors of this list, as the server gives them.
+    /// Valid cursors of this list.
     async fn cursors(&self) -> Value {
         if !self.parameters("query").iter().any(|one| one["name"] == "cursor") {
             return json!([]);
@@ -137,14 +137,14 @@ impl Run<'_> {
         }
     }
 
-    /// Things that are there, by the names of members and parameters.
+    /// Existing things, by the names of members and parameters.
     async fn things(&self) -> Map<String, Value> {
         let admin = self.admin;
         let made = async |path: &str, body: Value| {
             self.app.advance(1);
             admin.post(path, body).await.status(201).text("id")
         };
-        // One user for each operation: what a user may have is bounded.
+        // One user for each operation, because the number of things per user is limited.
         let email = format!("{}@example.com", self.operation["operationId"].as_str().expect("an id"));
         let user = &match self.app.app.store.find_user_by_email(&email).await.expect("asked") {
             Some((user, _)) => user.id,
@@ -164,7 +164,7 @@ impl Run<'_> {
             "path name": ["silver", "Gold & more"],
         });
         if self.path == "/api/v1/apis" {
-            // Of the second no slug can be made.
+            // No slug can be derived from the second name.
             known["name"] = json!([format!("Orders {}", self.app.now().0), "\u{65E5}\u{672C}"]);
             known["scopes"] = json!([[], [{ "name": format!("s{}", self.app.now().0), "description": "May do" }]]);
         }
@@ -215,14 +215,14 @@ async fn each(check: impl AsyncFn(&Run<'_>, &mut Maker<'_>)) {
 }
 
 #[tokio::test]
-async fn what_the_document_allows_is_taken() {
+async fn documented_requests_are_accepted() {
     // THREATS: HX11
     let mut met = Vec::new();
     let check = async |run: &Run<'_>, maker: &mut Maker<'_>| -> Vec<usize> {
         let (mut taken, mut by_rule) = (0, Vec::new());
         let id = run.operation["operationId"].as_str().expect("an id");
         let rules = RULES.iter().enumerate().filter(|(_, (of, _))| *of == id).map(|(at, _)| at).collect::<Vec<_>>();
-        // Until enough were taken, and each of its rules was met.
+        // Repeats until enough requests were accepted and each rule was hit.
         for _ in 0..RIGHT * 100 {
             let asked = run.right(maker).await;
             let reply = run.send(&asked).await;
@@ -250,7 +250,7 @@ async fn what_the_document_allows_is_taken() {
 }
 
 #[tokio::test]
-async fn what_the_document_forbids_is_refused() {
+async fn undocumented_requests_are_refused() {
     // THREATS: HX5 HX9 HX11
     each(async |run, maker| {
         let right = run.right(maker).await;
@@ -284,11 +284,11 @@ async fn queries(run: &Run<'_>, maker: &Maker<'_>, right: &Asked) {
         run.refused(&with(name, &["1", "1"]), &[400]).await;
         run.refused(&with(name, &["a\0b"]), &[400]).await;
         for wrong in maker.wrong(schema) {
-            // In a query everything is text: what is not, is as it would be written; and empty is absent.
+            // A query has only text, so other types are formatted; and empty means absent.
             let text = wrong.as_str().map_or_else(|| wrong.to_string(), ToOwned::to_owned);
             let read = if is_text { json!(text) } else { text.parse::<u64>().map_or(json!(text), Value::from) };
             if !text.is_empty() && !run.judge.takes(schema, &read) {
-                // What cannot be is not found, as what is not.
+                // Impossible ids are not found, like missing ones.
                 let names_another = ["user", "project"].contains(&name);
                 run.refused(&with(name, &[&text]), if names_another { &[400, 404] } else { &[400] }).await;
             }
@@ -301,7 +301,7 @@ async fn paths(run: &Run<'_>, maker: &Maker<'_>, right: &Asked) {
         let name = parameter["name"].as_str().expect("a name");
         for wrong in maker.wrong(&parameter["schema"]).iter().filter_map(Value::as_str).filter(|text| !text.is_empty())
         {
-            // Other parameters may keep their names: one that is wrong is enough.
+            // One wrong parameter is enough.
             let path = run.path.replace(&format!("{{{name}}}"), &escaped(wrong)).replace(['{', '}'], "");
             run.refused(&Asked { path, ..right.clone() }, &[400, 404]).await;
         }
@@ -313,7 +313,7 @@ async fn bodies(run: &Run<'_>, maker: &Maker<'_>, right: &Asked) {
     let with = |body: String| Asked { body: Some(body), ..right.clone() };
     let value: Value = serde_json::from_str(body).expect("JSON");
     for broken in maker.broken(schema, &value) {
-        // Who may not do it at all is told that first.
+        // Missing permission is reported first.
         run.refused(&with(broken.to_string()), &[400, 403]).await;
     }
     for text in ["{", "[]", "null", "\"x\"", "7", "{}{}", "{\"name\":\"a\",\"name\":\"b\"}", "\u{FEFF}{}"] {
@@ -330,7 +330,7 @@ async fn bodies(run: &Run<'_>, maker: &Maker<'_>, right: &Asked) {
 }
 
 #[tokio::test]
-async fn a_method_that_is_not_described_is_not_allowed() {
+async fn undocumented_methods_are_not_allowed() {
     let app = TestApp::new().await;
     let admin = Caller::admin(&app, EVERYTHING).await;
     let document = app.get("/openapi.json").await.status(200).json();

@@ -1,5 +1,5 @@
-//! Owns the same for what is outside the management API: OAuth, a credential about itself, the gateway. Their right requests
-//! need codes and tokens that are there, and are written out; wrong ones are generated.
+//! Owns the same test for endpoints outside the management API: OAuth, credentials about themselves, the gateway. Valid
+//! requests need existing codes and tokens and are written out; invalid ones are generated.
 
 use axum::{
     body::Body,
@@ -16,7 +16,7 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// Sends a request; asserts that its answer is described, and is no fault of ours.
+    /// Sends a request and asserts that the response is described and not a server error.
     async fn send(&self, method: Method, path: &str, uri: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         self.app.advance(1);
         let request = Request::builder().method(method.clone()).uri(uri);
@@ -35,7 +35,7 @@ impl Asker<'_> {
         self.send(Method::GET, path, path, &headers, "").await
     }
 
-    /// Posts a form, given as the document has it: a list is a parameter that stands again and again.
+    /// Posts a form; a list becomes a repeated parameter.
     async fn form(&self, path: &str, client: Option<&OAuthClient>, form: &Value) -> Reply {
         let mut headers = vec![(header::CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded")];
         let basic = client.map(OAuthClient::basic);
@@ -47,12 +47,12 @@ impl Asker<'_> {
         &self.judge.document["paths"][path]["post"]["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]
     }
 
-    /// What the document forbids of a form is refused, and so are two readings, another type and another place.
+    /// Forms that the document forbids are refused, as are repeats, other media types and parameters in the URL.
     async fn wrong_forms(&self, path: &str, client: &OAuthClient, right: &Value) {
         let maker = Maker::new(self.judge, SEED);
         let schema = self.schema(path);
         for broken in maker.broken(schema, right) {
-            // A form has texts and lists of them alone, and no name twice that is no list.
+            // A form has only texts and lists of texts, and repeats only lists.
             let is_form = |(name, value): (&String, &Value)| {
                 let is_list = schema["properties"][name]["type"] == "array";
                 let is_text = |value: &Value| value.is_string();
@@ -98,7 +98,7 @@ fn encoded(form: &Value) -> String {
 }
 
 #[tokio::test]
-async fn the_token_endpoint_is_as_described() {
+async fn token_endpoint_matches_its_description() {
     let app = TestApp::new().await;
     let judge = Judge::new(app.get("/openapi.json").await.json());
     let asker = Asker { app: &app, judge: &judge };
@@ -132,7 +132,7 @@ async fn the_token_endpoint_is_as_described() {
 }
 
 #[tokio::test]
-async fn introspection_and_revocation_are_as_described() {
+async fn introspection_and_revocation_match_their_description() {
     let app = TestApp::new().await;
     let judge = Judge::new(app.get("/openapi.json").await.json());
     let asker = Asker { app: &app, judge: &judge };
@@ -171,7 +171,7 @@ async fn introspection_and_revocation_are_as_described() {
 }
 
 #[tokio::test]
-async fn what_a_credential_is_told_of_itself_is_as_described() {
+async fn self_endpoints_match_their_description() {
     let app = TestApp::new().await;
     let judge = Judge::new(app.get("/openapi.json").await.json());
     let asker = Asker { app: &app, judge: &judge };
@@ -204,7 +204,7 @@ async fn what_a_credential_is_told_of_itself_is_as_described() {
     verify("example-api", &[], 401).await;
     verify("nothing", &[], 404).await;
     verify("example-api", &[("authorization", &bearer), ("authorization", "Bearer x")], 400).await;
-    // With rules, nobody says here what was asked for.
+    // With rules, this request has no original method and path.
     app.route("example-api", "GET", "/v1/*", "write", false).await;
     verify("example-api", &[("authorization", &bearer)], 400).await;
     asker
