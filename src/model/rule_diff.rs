@@ -10,7 +10,7 @@ use super::rule::Rule;
 pub enum RuleFate {
     /// It is new.
     Added,
-    /// It is gone.
+    /// It is removed.
     Removed,
     /// It needs something else than before.
     Changed,

@@ -111,7 +111,7 @@ async fn all_rules_are_replaced_at_once_or_none_is() {
             "rule 2 (* /y): a public rule",
         ),
         (json!({ "rules": [rule], "create_scopes": [{ "name": "other", "description": "X" }] }), "to another API"),
-        (json!({ "rules": [rule], "create_scopes": [{ "name": "grantd:x", "description": "X" }] }), "grantd's own"),
+        (json!({ "rules": [rule], "create_scopes": [{ "name": "grantd:x", "description": "X" }] }), "are reserved"),
         (json!({ "rules": many }), "an API can have at most 10000 rules"),
         (json!({ "rules": [] }), "without them every credential"),
         (json!({ "rules": [], "dry_run": true }), "without them every credential"),
