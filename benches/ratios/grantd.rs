@@ -140,6 +140,12 @@ impl Installation {
         Ok((serde_json::from_slice(&output.stdout)?, most))
     }
 
+    /// Replaces the API's rules by those of a file.
+    pub(crate) fn import_rules(&self, file: &Path) -> Fallible<()> {
+        let file = file.to_str().ok_or("a path that is no text")?;
+        self.run(&["api", "routes", "import", file, "--apply"], "").map(drop)
+    }
+
     fn serve(&self) -> Fallible<(Server, Duration)> {
         let mut command = self.command(&["serve", "--listen", &self.address.to_string()]);
         let log = self.directory.join("log");

@@ -8,7 +8,8 @@
 //!
 //! `OPERATION` is a part of an operation's name; `--noise` measures the bare server against a second one
 //! of its kind, which shows this machine's noise. `--keys N` only measures uncached keys, among a thousand
-//! and among N (10000000 takes an hour and 5 GB of disk).
+//! and among N (10000000 takes an hour and 5 GB of disk). `--rules N` only measures gateway decisions, among ten rules and
+//! among N.
 
 mod bare;
 mod grantd;
@@ -18,6 +19,7 @@ mod load;
 mod nginx;
 mod process;
 mod report;
+mod rules;
 
 use std::{
     io::Write,
@@ -63,13 +65,14 @@ struct Plan {
     is_noise: bool,
     is_proxied: bool,
     keys: Option<u64>,
+    rules: Option<u64>,
     operations: Vec<Operation>,
 }
 
 impl Plan {
     fn parse(arguments: &[String]) -> Fallible<Self> {
         let (mut rounds, mut seconds, mut warm_up, mut is_noise) = (3, 5, 2, false);
-        let (mut keys, mut wanted) = (None, Vec::new());
+        let (mut keys, mut rules, mut wanted) = (None, None, Vec::new());
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             let mut number = || -> Fallible<u64> { Ok(arguments.next().ok_or("a number is missing")?.parse()?) };
@@ -80,6 +83,7 @@ impl Plan {
                 "--seconds" => seconds = number()?.max(1),
                 "--noise" => is_noise = true,
                 "--keys" => keys = Some(number()?.max(1000)),
+                "--rules" => rules = Some(number()?.max(10)),
                 flag if flag.starts_with('-') => return Err(format!("unknown flag {flag}").into()),
                 part => wanted.push(part.to_owned()),
             }
@@ -94,6 +98,7 @@ impl Plan {
             is_noise,
             is_proxied: !is_noise && is_wanted(&Operation::Proxied),
             keys,
+            rules,
             operations: Operation::ALL.into_iter().filter(|operation| is_wanted(operation)).collect(),
         })
     }
@@ -110,6 +115,9 @@ async fn measure(plan: &Plan) -> Fallible<()> {
     let directory = tempfile::tempdir()?;
     if let Some(many) = plan.keys {
         return keys::measure(directory.path(), many, plan.rounds).await;
+    }
+    if let Some(many) = plan.rules {
+        return rules::measure(directory.path(), many, plan.rounds).await;
     }
     let mut report = Report::new(plan.rounds, plan.round);
     let bare = start_bare(directory.path(), "bare")?;

@@ -24,16 +24,17 @@ pub const IDEMPOTENCY_KEY_MAX: usize = 255;
 /// Maximum length of a parser's message that is passed on, in characters.
 const WORDS_MAX: usize = 200;
 
-/// The parsed body of a request. A missing one counts as an empty object.
+/// The parsed body of a request. A missing one counts as an empty object. At most `MAX` bytes are read, or if that is 0 as
+/// many as the configuration allows.
 #[derive(Debug)]
-pub struct JsonBody<T> {
+pub struct JsonBody<T, const MAX: usize = 0> {
     /// The body.
     pub value: T,
     /// The `Idempotency-Key` with a digest of the request.
     pub idempotency_key: Option<(String, Digest)>,
 }
 
-impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
+impl<T: DeserializeOwned, const MAX: usize> FromRequest<Arc<App>> for JsonBody<T, MAX> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
@@ -43,7 +44,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
         let media = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_json =
             media.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json"));
-        let bytes = read_body(&parts.headers, body, app.config.limits.body_bytes).await?;
+        let limit = if MAX == 0 { app.config.limits.body_bytes } else { MAX };
+        let bytes = read_body(&parts.headers, body, limit).await?;
         if !is_json && !bytes.is_empty() {
             return Err(Error::new(ErrorCode::UnsupportedMediaType, "the content type must be application/json").into());
         }

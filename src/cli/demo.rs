@@ -26,6 +26,7 @@ use crate::{
         clients::{self, WithSecret},
         keys,
         projects::{self, NewProject},
+        rules,
         users::{self, CreateUser, CreatedUser},
     },
     model::{
@@ -37,7 +38,6 @@ use crate::{
         policy,
         profile::Profile,
         redirect_uri::RedirectUri,
-        rule::Rule,
         scope::Scopes,
         secret::{self, Digest, Secret, new_id},
     },
@@ -238,12 +238,6 @@ async fn create_key(app: &App, now: Timestamp, new: NewKey) -> Result<Secret, Er
     Ok(keys::create(app.engine(), context::act(now), &Attenuation::OPERATOR, new, alone).await?.secret)
 }
 
-/// A gateway rule: reading needs `read`, everything else `write`.
-fn rule(method: &str, scope: &str) -> Result<Rule, Error> {
-    let (method, scopes) = (method.to_owned(), Scopes::parse(scope)?);
-    Ok(Rule { id: new_id("route"), method, pattern: "/*".to_owned(), scopes, public: false })
-}
-
 async fn create_api(app: &App, now: Timestamp) -> Result<(String, Secret), Error> {
     let scope = |name: &str, description: &str| ApiScope { name: name.to_owned(), description: description.to_owned() };
     let api = Api {
@@ -257,13 +251,14 @@ async fn create_api(app: &App, now: Timestamp) -> Result<(String, Secret), Error
         client_id: String::new(),
         counts_introspection: false,
         scopes: vec![scope("read", "Read your data"), scope("write", "Change your data")],
-        rules: Vec::new(),
+        rules: Arc::default(),
     };
     let RegisteredApi { api, secret } =
         apis::register(app.engine(), context::act(now), &Attenuation::OPERATOR, api, alone).await?;
-    for rule in [rule("GET", "read")?, rule("*", "write")?] {
-        let rule = (rule, RulePlace::Last);
-        apis::add_rule(app.engine(), context::act(now), api.id.clone(), rule, alone).await?;
+    // For a proxy: reading needs `read`, everything else `write`.
+    for (method, scope) in [("GET", "read"), ("*", "write")] {
+        let rule = (rules::rule(Some(method), "/*".to_owned(), Scopes::parse(scope)?, false)?, RulePlace::Last);
+        rules::add(app.engine(), context::act(now), &api, rule, alone).await?;
     }
     Ok((api.client_id, secret))
 }

@@ -19,6 +19,7 @@ mod output;
 mod plan;
 mod project;
 mod revoke;
+mod rules;
 mod serve;
 mod signing_key;
 mod token;

@@ -8,12 +8,11 @@ use crate::{
         client::{Client, ClientType},
         error::{Error, ErrorCode},
         management_api,
-        rule::Rule,
         scope::is_scope_token,
         secret::Secret,
         text,
     },
-    store::{self, RulePlace},
+    store,
 };
 
 /// Longest identifier, in bytes.
@@ -58,20 +57,6 @@ pub async fn register(
     })?;
     engine.catalog.reload().await?;
     Ok(registered)
-}
-
-/// Adds a rule to an API.
-pub async fn add_rule(
-    engine: Engine<'_>,
-    act: Act,
-    api_id: String,
-    (rule, place): (Rule, RulePlace),
-    along: impl FnOnce(&Rule) -> Along,
-) -> Result<Rule, Error> {
-    let store = engine.store.storing(along(&rule)?);
-    store.insert_rule(act.now, act.origin, api_id, rule.clone(), place).await?;
-    engine.catalog.reload().await?;
-    Ok(rule)
 }
 
 /// Checks that an audience URI can identify a new API.

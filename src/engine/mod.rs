@@ -31,6 +31,8 @@ pub mod mint;
 pub mod new_password;
 pub mod password;
 pub mod projects;
+pub mod rule_import;
+pub mod rules;
 pub mod sessions;
 pub mod signing;
 pub mod usage;

@@ -1,6 +1,6 @@
 //! Owns `/gateway/verify` (forward-auth): verify → rule → limit, the hot path on one screen. nginx, Caddy, Traefik,
 //! Envoy and Apache call it before they forward a request. What belongs here: what proxies send and the answers they
-//! expect. Not here: matching rules (`model::rule`) and checking credentials (`engine::verify`).
+//! expect. Not here: matching rules (`model::rules`) and checking credentials (`engine::verify`).
 //!
 //! Authentication comes before the result of the rules, so that anonymous callers cannot map the rules.
 
@@ -24,7 +24,7 @@ use crate::{
         error::{BearerError, OAuthError},
         extract::RequestInfo,
     },
-    model::{api::Api, error::Error, principal::Rejection, reason::Reason, rule::RuleMatch},
+    model::{api::Api, error::Error, principal::Rejection, reason::Reason, rules::RuleMatch},
 };
 
 /// The request to decide: its caller and its API.

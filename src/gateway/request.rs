@@ -9,7 +9,7 @@ use crate::{
         credential::CredentialCheck,
         extract::{from_trusted_proxy, of_bearer},
     },
-    model::{api::Api, denial::DeniedRequest, path::normal_path, profile::Carrier, reason::Reason, rule::RuleMatch},
+    model::{api::Api, denial::DeniedRequest, path::normal_path, profile::Carrier, reason::Reason, rules::RuleMatch},
 };
 
 /// The headers in which proxies forward the original method and URI, by family. A proxy that sets only one family would
@@ -44,10 +44,10 @@ impl<'q> ForwardAuth<'q> {
         }
         let method = original.method.ok_or(Reason::Malformed("The proxy does not forward the original method."))?;
         let names_other = |name: &&str| self.parts.headers.get_all(*name).iter().any(|other| other != method);
-        if OVERRIDES.iter().any(names_other) && self.api.rules.iter().any(|rule| rule.method != "*") {
+        if OVERRIDES.iter().any(names_other) && self.api.rules.names_methods() {
             return Err(Reason::Malformed("The request names two methods."));
         }
-        RuleMatch::of(&self.api.rules, method, path).map(Some).ok_or(Reason::Route)
+        self.api.rules.decide(method, path).map(Some).ok_or(Reason::Route)
     }
 
     /// The request as shown to the owner of a refused credential; empty if the proxy does not forward it.

@@ -1,12 +1,14 @@
 //! Owns the protected resource (RFC 8707, RFC 9728) and the catalog of all APIs.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
     error::{Error, ErrorCode},
     plan::Plans,
     profile::Profile,
-    rule::Rule,
+    rules::Rules,
     scope::{Scopes, is_scope_token},
     words,
 };
@@ -60,7 +62,7 @@ pub struct Api {
     /// Its scopes.
     pub scopes: Vec<ApiScope>,
     /// The scopes that requests need, in order of evaluation; if empty, any credential for this API is enough.
-    pub rules: Vec<Rule>,
+    pub rules: Arc<Rules>,
 }
 
 impl Api {

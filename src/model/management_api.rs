@@ -1,6 +1,8 @@
 //! Owns grantd's own API: the management API's entry in the catalog, beside the deployment's APIs. It is derived from
 //! the configured issuer and never stored, so that every node has it, with the scopes of its own version.
 
+use std::sync::Arc;
+
 use super::{
     api::{Algorithm, Api, ApiScope},
     policy,
@@ -99,7 +101,7 @@ pub fn api(issuer: &str) -> Api {
         client_id: String::new(),
         counts_introspection: false,
         scopes: Scope::ALL.iter().map(scope).collect(),
-        rules: Vec::new(),
+        rules: Arc::default(),
     }
 }
 

@@ -26,6 +26,8 @@ pub mod reason;
 pub mod redirect_uri;
 pub mod resource;
 pub mod rule;
+pub mod rule_diff;
+pub mod rules;
 pub mod scope;
 pub mod secret;
 pub mod span;

@@ -1,5 +1,5 @@
 //! Owns the normal form of a request's path, and the forms that lax servers may read it as. A path that two servers
-//! could read differently is refused, not guessed. Does not own rules; see `rule`.
+//! could read differently is refused, not guessed. Does not own rules; see `rules`.
 
 use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization;

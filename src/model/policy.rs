@@ -31,8 +31,8 @@ pub const REFRESH_GRACE: i64 = 10;
 /// See [`REFRESH_GRACE`].
 pub const REFRESH_GRACE_MAX: i64 = 60;
 
-/// Most rules of one API: each request is checked against them in order.
-pub const RULES_MAX: usize = 200;
+/// Most rules of one API; they are in memory, in a tree.
+pub const RULES_MAX: usize = 10_000;
 /// Lifetime of an API's access tokens if nothing is said, in seconds.
 pub const ACCESS_TOKEN_SECONDS: i64 = 3600;
 /// Lifetimes that an API's access tokens may have, in seconds.

@@ -31,6 +31,18 @@ impl Scopes {
         })
     }
 
+    /// A set of names, each for itself.
+    ///
+    /// # Errors
+    /// `invalid_scope` when one is outside the grammar.
+    pub fn of(names: impl IntoIterator<Item = String>) -> Result<Self, Error> {
+        let names: BTreeSet<String> = names.into_iter().collect();
+        match names.iter().all(|name| is_scope_token(name)) {
+            true => Ok(Self(names)),
+            false => Err(Error::invalid_scope("a scope is one word (RFC 6749 section 3.3)")),
+        }
+    }
+
     /// The names in this set for which `keep` is true.
     pub fn filter(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
         Self(self.0.iter().filter(|name| keep(name)).cloned().collect())

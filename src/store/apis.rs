@@ -1,9 +1,11 @@
 //! Owns the `apis` and `scopes` tables, and reading the whole catalog. Does not cache it; see `engine::catalog`.
 
+use std::{collections::HashMap, sync::Arc};
+
 use super::{
     Error, Store,
     row::{binds, column, record},
-    tx::transaction,
+    tx::{Tx, transaction},
 };
 use crate::{
     cache::EntityKind,
@@ -15,6 +17,7 @@ use crate::{
         error::Error as ModelError,
         profile::Profile,
         rule::Rule,
+        rules::Rules,
     },
 };
 
@@ -23,7 +26,7 @@ record! {
         id: "id", slug: "slug", identifier: "identifier", name: "name", profile: "profile", algorithm: "algorithm",
         access_token_seconds: "access_token_seconds", client_id: "client_id",
         counts_introspection: "counts_introspection";
-        scopes: Vec::new(), rules: Vec::new()
+        scopes: Vec::new(), rules: Arc::default()
     }
 }
 record! {
@@ -32,6 +35,7 @@ record! {
 record! {
     rule_columns: Rule { id: "id", method: "method", pattern: "pattern", scopes: "scopes", public: "public" }
 }
+pub(super) use rule_columns;
 column!(Profile, Profile::parse, "a profile");
 column!(Algorithm, Algorithm::parse, "an algorithm");
 
@@ -47,8 +51,8 @@ impl Store {
             tx.insert_client(now, &origin, &client).await?;
             tx.execute(
                 "INSERT INTO apis (id, slug, identifier, name, profile, algorithm, access_token_seconds,
-                 client_id, created_at, counts_introspection)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                     client_id, created_at, counts_introspection)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                 binds![
                     &api.id,
                     &api.slug,
@@ -64,20 +68,7 @@ impl Store {
             )
             .await?;
             for scope in &api.scopes {
-                let new = tx
-                    .execute(
-                        "INSERT INTO scopes (name, api_id, description) VALUES ($1, $2, $3)
-                         ON CONFLICT (name) DO NOTHING",
-                        binds![&scope.name, &api.id, &scope.description],
-                    )
-                    .await?;
-                if new == 0 {
-                    return Err(ModelError::invalid_scope(format!(
-                        "scope {} already belongs to another API",
-                        scope.name
-                    ))
-                    .into());
-                }
+                tx.insert_scope(&api.id, scope).await?;
             }
             tx.touch(EntityKind::Catalog, "");
             tx.audit(now, &origin, Event::new("api.create").client(&api.client_id).object(&api.id)).await
@@ -92,10 +83,12 @@ impl Store {
                 api.scopes.push(scope);
             }
         }
+        let mut rules: HashMap<String, Vec<Rule>> = HashMap::new();
         for (api_id, rule) in self.list::<(String, Rule)>(RULES, &[]).await? {
-            if let Some(api) = apis.iter_mut().find(|api| api.id == api_id) {
-                api.rules.push(rule);
-            }
+            rules.entry(api_id).or_default().push(rule);
+        }
+        for api in &mut apis {
+            api.rules = rules.remove(&api.id).map(Rules::new).map(Arc::new).unwrap_or_default();
         }
         Ok(Catalog {
             apis,
@@ -103,5 +96,21 @@ impl Store {
             plans: self.plans().await?,
             has_opaque_keys: self.has_opaque_keys().await?,
         })
+    }
+}
+
+impl Tx {
+    /// Adds a scope to an API.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it belongs to an API already.
+    pub(super) async fn insert_scope(&mut self, api_id: &str, scope: &ApiScope) -> Result<(), Error> {
+        const INSERT: &str = "INSERT INTO scopes (name, api_id, description) VALUES ($1, $2, $3)
+                              ON CONFLICT (name) DO NOTHING";
+        if self.execute(INSERT, binds![&scope.name, api_id, &scope.description]).await? == 0 {
+            let message = format!("scope {} already belongs to another API", scope.name);
+            return Err(ModelError::invalid_scope(message).into());
+        }
+        Ok(())
     }
 }

@@ -75,7 +75,7 @@ pub use meter::{Connections, Operation, StoreMeter};
 pub use migrations::Schema;
 pub use projects::{ProjectChanges, ProjectKeys};
 pub use return_paths::LoginReason;
-pub use rules::RulePlace;
+pub use rules::{NewRules, RulePlace};
 pub use sessions::{NewSession, SessionLine, SessionRecord};
 pub use signing_keys::SigningKeyRow;
 pub use usage::KeyUse;

@@ -27,6 +27,7 @@ mod oauth2_client;
 #[cfg(feature = "services")]
 mod proxies;
 mod races;
+mod rules;
 #[cfg(feature = "services")]
 mod seed_snippets;
 mod smoke;

@@ -262,3 +262,27 @@ async fn nodes_started_together_on_an_empty_database_agree() {
         assert!(one.stop().success() && two.stop().success());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_are_replaced_hold_at_every_node() {
+    // THREATS: FA5
+    let nodes = Nodes::new().await;
+    let (_, key) = nodes.here.key("alice@example.com");
+    let each = [&nodes.one, &nodes.two];
+    let decided = async |node: &Server, path: &str| {
+        node.get_as(&format!("/gateway/verify/example-api{path}"), &key).await.status.as_u16()
+    };
+    for (rules, decisions) in [
+        ("[{ path: /a, scopes: [write] }, { path: /b, scopes: [read] }]", [403, 200, 403]),
+        ("[{ path: \"/*\", scopes: [read] }]", [200, 200, 200]),
+        ("[{ path: /c, public: true }]", [403, 403, 200]),
+    ] {
+        std::fs::write(nodes.here.path("rules.yaml"), format!("rules: {rules}\n")).expect("written");
+        nodes.here.json(&["api", "routes", "import", "rules.yaml", "--apply"]);
+        for node in each {
+            // All of them at once: no node decides by rules of before and of now.
+            wait::until("the new rules", async || (decided(node, "/a").await == decisions[0]).then_some(())).await;
+            assert_eq!([decided(node, "/a").await, decided(node, "/b").await, decided(node, "/c").await], decisions);
+        }
+    }
+}

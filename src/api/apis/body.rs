@@ -3,10 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::model::{
-    api::{Api as Record, ApiScope},
-    rule,
-};
+use crate::model::api::{Api as Record, ApiScope};
 
 /// A protected resource (RFC 8707).
 #[derive(Debug, Serialize, ToSchema)]
@@ -117,50 +114,6 @@ pub struct CreateApi {
     pub(super) counts_introspection: bool,
 }
 
-/// A gateway rule: which scopes a request needs. The first matching rule applies.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Rule {
-    /// `route_…`
-    #[schema(format = "route-id")]
-    pub(super) id: String,
-    /// HTTP method, such as `GET`, or `*` for any
-    #[schema(format = "stored-method")]
-    pub(super) method: String,
-    /// Path pattern, such as `/v1/users/{id}` or `/v1/files/*`
-    #[schema(format = "route")]
-    pub(super) path: String,
-    /// Required scopes, all of them
-    #[schema(format = "scope")]
-    pub(super) scopes: Vec<String>,
-    /// Whether requests need no credential
-    pub(super) public: bool,
-}
-
-/// A rule to add.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateRule {
-    /// HTTP method, such as `GET`; any by default
-    #[schema(format = "method")]
-    pub(super) method: Option<String>,
-    /// Path pattern, such as `/v1/users/{id}`, or `/v1/files/*` for everything below it
-    #[schema(format = "route")]
-    pub(super) path: String,
-    /// Required scopes, all of them
-    #[serde(default)]
-    #[schema(format = "scope")]
-    pub(super) scopes: Vec<String>,
-    /// Whether requests need no credential. A public rule has no scopes
-    #[serde(default)]
-    pub(super) public: bool,
-    /// Whether to insert it before all other rules
-    #[serde(default)]
-    pub(super) first: bool,
-    /// Id of the rule to insert it before. By default it is inserted after all others. Not with `first`
-    #[schema(format = "id")]
-    pub(super) before: Option<String>,
-}
-
 impl From<&Record> for Api {
     fn from(api: &Record) -> Self {
         Self {
@@ -181,17 +134,5 @@ impl From<&Record> for Api {
 impl From<&ApiScope> for Scope {
     fn from(scope: &ApiScope) -> Self {
         Self { name: scope.name.clone(), description: scope.description.clone() }
-    }
-}
-
-impl From<&rule::Rule> for Rule {
-    fn from(rule: &rule::Rule) -> Self {
-        Self {
-            id: rule.id.clone(),
-            method: rule.method.clone(),
-            path: rule.pattern.clone(),
-            scopes: rule.scopes.iter().map(ToOwned::to_owned).collect(),
-            public: rule.public,
-        }
     }
 }

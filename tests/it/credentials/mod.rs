@@ -14,7 +14,7 @@ mod revoke;
 mod rotation;
 mod spread;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use data_encoding::BASE64URL_NOPAD;
 use grantd::{
@@ -95,7 +95,7 @@ async fn api_signed_by(app: &TestApp, algorithm: Algorithm, identifier: &str, sc
         access_token_seconds: 3600,
         client_id: String::new(),
         counts_introspection: false,
-        rules: Vec::new(),
+        rules: Arc::default(),
         scopes: vec![ApiScope { name: scope.to_owned(), description: "May do it".to_owned() }],
     };
     let client = register_api(&app.app, api).await;

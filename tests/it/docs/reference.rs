@@ -73,14 +73,10 @@ fn own(command: &Command) -> Vec<&Arg> {
 fn describe(command: &Command, name: &str, made: &mut String) {
     let about = command.get_long_about().or_else(|| command.get_about()).map(ToString::to_string).unwrap_or_default();
     let about: Vec<String> = about.split("\n\n").map(plain).collect();
-    if command.has_subcommands() {
-        write!(made, "\n## `{name}`\n\n{}\n", about.join("\n\n")).expect("a String");
-        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
-            describe(inner, &format!("{name} {}", inner.get_name()), made);
-        }
-    } else {
-        let depth = "#".repeat(name.split(' ').count());
-        write!(made, "\n{depth} `{name}`\n\n{}\n{}", about.join("\n\n"), table(&own(command))).expect("a String");
+    let depth = "#".repeat(name.split(' ').count());
+    write!(made, "\n{depth} `{name}`\n\n{}\n{}", about.join("\n\n"), table(&own(command))).expect("a String");
+    for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+        describe(inner, &format!("{name} {}", inner.get_name()), made);
     }
 }
 

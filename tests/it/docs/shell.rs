@@ -149,6 +149,23 @@ async fn pasted_rules_are_valid() {
 }
 
 #[tokio::test]
+async fn the_document_to_paste_becomes_rules() {
+    let mut here = Installation::new();
+    let create = ["api", "create", "--identifier", "https://api.example.com", "--name", "My API"];
+    here.json(&[&create[..], &["--scope", "read", "--scope", "write"]].concat());
+    here.set("PATH", empty().variable("PATH"));
+    let blocks = blocks(&section("docs/gateway.md", "import"));
+    let [shown, applied] = &blocks[..] else { panic!("{blocks:?}") };
+    let mut shell = Shell::open(&here);
+    let shown = shell.run(shown).await;
+    assert!(shown.lines().filter(|line| line.starts_with("added")).count() == 3, "{shown}");
+    let applied = shell.run(applied).await;
+    assert!(applied.contains("POST /v1/things: write"), "{applied}");
+    let exported = fs::read_to_string(here.path("rules.yaml")).expect("exported");
+    assert_eq!(exported.lines().count(), 4, "{exported}");
+}
+
+#[tokio::test]
 async fn demo_shows_the_first_step_and_prints_the_commands() {
     let (here, demo) = demo().await;
     let variables = fs::read_to_string(here.path("demo.env")).expect("variables");

@@ -308,7 +308,7 @@ async fn make_api(app: &App, name: &str, identifier: &str, scopes: &[&str]) -> O
             .iter()
             .map(|name| ApiScope { name: (*name).to_owned(), description: format!("May {name}") })
             .collect(),
-        rules: Vec::new(),
+        rules: Arc::default(),
     };
     register_api(app, api).await
 }

@@ -143,7 +143,7 @@ fn new_api(slug: &str, identifier: &str, scopes: &[&str]) -> (Api, Client) {
         access_token_seconds: 3600,
         client_id: client.id.clone(),
         counts_introspection: false,
-        rules: Vec::new(),
+        rules: Arc::default(),
         scopes: scopes
             .iter()
             .map(|name| ApiScope { name: (*name).to_owned(), description: "May".to_owned() })
