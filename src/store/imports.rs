@@ -11,6 +11,7 @@ use super::{
 use crate::model::{
     audit::{Event, Origin},
     clock::Timestamp,
+    error::Error as ModelError,
     key::KeyForm,
     secret::{Digest, new_id},
 };
@@ -215,9 +216,10 @@ impl Tx {
         }
         let project = match &key.project {
             None => None,
-            Some(project) => match self.import_project(now, &owner, project).await? {
+            Some(project) => match self.import_project(now, &owner, project).await {
                 Ok(id) => Some(id),
-                Err(why) => return Ok(ImportOutcome::Refused(why)),
+                Err(Error::Refused(why)) => return Ok(ImportOutcome::Refused(why.description)),
+                Err(error) => return Err(error),
             },
         };
         if batch.dry_run {
@@ -292,21 +294,13 @@ impl Tx {
         Ok(Some(id))
     }
 
-    async fn import_project(
-        &mut self,
-        now: Timestamp,
-        owner: &str,
-        project: &str,
-    ) -> Result<Result<String, Cow<'static, str>>, Error> {
+    /// The project with this id or name, if another key may be stored in it; else [`Error::Refused`].
+    async fn import_project(&mut self, now: Timestamp, owner: &str, project: &str) -> Result<String, Error> {
         let sql = "SELECT id FROM projects WHERE user_id = $1 AND (id = $2 OR name = $2)";
-        let Some(id) = self.find::<String>(sql, binds![owner, project]).await? else {
-            return Ok(Err("the owner does not have this project".into()));
-        };
-        match self.check_policy(now, &id).await {
-            Ok(()) => Ok(Ok(id)),
-            Err(Error::Refused(refused)) => Ok(Err(refused.description)),
-            Err(error) => Err(error),
-        }
+        let found = self.find::<String>(sql, binds![owner, project]).await?;
+        let id = found.ok_or_else(|| ModelError::invalid_request("the owner does not have this project"))?;
+        self.check_policy(now, &id).await?;
+        Ok(id)
     }
 
     /// Deletes the progress of imports that were not resumed since `before`. If started again, they find their keys
