@@ -180,11 +180,11 @@ impl App {
 }
 
 impl App {
-    /// The parts that management operations need.
+    /// The parts that operations need.
     #[must_use]
     pub fn engine(&self) -> Engine<'_> {
-        let Self { config, store, catalog, signing, passwords, .. } = self;
-        Engine { config, store, catalog, signing, passwords }
+        let Self { config, store, catalog, signing, passwords, limiter, event_counts, .. } = self;
+        Engine { config, store, catalog, signing, passwords, limiter, event_counts }
     }
 
     /// As [`Self::engine`], but writes go through `store`.

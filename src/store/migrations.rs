@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (20, include_str!("../../migrations/0020_opaque_keys.sql")),
     (21, include_str!("../../migrations/0021_lists.sql")),
     (22, include_str!("../../migrations/0022_live_grants.sql")),
+    (25, include_str!("../../migrations/0025_session_methods.sql")),
 ];
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)";
 /// One node migrates at a time. An arbitrary number for PostgreSQL's advisory locks.
