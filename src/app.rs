@@ -178,10 +178,10 @@ impl App {
 }
 
 impl App {
-    /// The parts that management operations need.
+    /// The parts that operations need.
     pub fn engine(&self) -> Engine<'_> {
-        let Self { config, store, catalog, signing, passwords, .. } = self;
-        Engine { config, store, catalog, signing, passwords }
+        let Self { config, store, catalog, signing, passwords, limiter, event_counts, .. } = self;
+        Engine { config, store, catalog, signing, passwords, limiter, event_counts }
     }
 
     /// As [`Self::engine`], but writes go through `store`.

@@ -35,8 +35,8 @@ use crate::{
     openapi::{self, Described},
     ops, public,
     web::{
-        activity, apps, assets, callback, connected, consent, denied, keys, leaked, login, login_meter, projects,
-        reference, security,
+        activity, apps, assets, callback, connected, consent, denied, keys, leaked, login, projects, reference,
+        security,
     },
 };
 
@@ -193,7 +193,7 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
     let routes = Router::new()
         .route("/oauth/authorize", get(authorize).post(authorize))
         .route("/", get(assets::root))
-        .route("/login", get(login::show).post(login_meter::sign_in))
+        .route("/login", get(login::show).post(login::sign_in))
         .route("/logout", post(login::sign_out))
         .route("/consent", get(consent::show).post(consent::decide))
         .route("/settings/keys", get(keys::list::list).post(keys::list::create))

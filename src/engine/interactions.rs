@@ -1,8 +1,7 @@
-//! Owns finding the authorization request of a page, bound to its browser, and whether it requires another sign-in.
+//! Owns finding the authorization request of a page, bound to its browser.
 
 use crate::{
     model::{
-        authorize_request::AuthorizeRequest,
         clock::Timestamp,
         error::{Error, ErrorCode},
         secret::Digest,
@@ -21,19 +20,4 @@ pub async fn find(store: &Store, now: Timestamp, browser: Option<Digest>, id: &s
         ));
     }
     Ok(interaction)
-}
-
-/// Whether a request requires a sign-in: `auth_time`, the last one, is missing; or it is too old or the app requests
-/// another (`prompt=login`, OIDC Core §3.1.2.1), and none was completed since the request began.
-#[must_use]
-pub fn must_sign_in(
-    now: Timestamp,
-    auth_time: Option<Timestamp>,
-    request: &AuthorizeRequest,
-    kept: Option<&Interaction>,
-) -> bool {
-    let Some(auth_time) = auth_time else { return true };
-    let done_for_this = kept.is_some_and(|kept| kept.signed_in_at.is_some() && auth_time >= kept.created_at);
-    let is_old = request.max_age_seconds.is_some_and(|seconds| seconds == 0 || auth_time.plus_seconds(seconds) < now);
-    (request.prompt.login || is_old) && !done_for_this
 }

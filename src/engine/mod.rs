@@ -6,6 +6,7 @@ mod accepted;
 pub mod apikey;
 pub mod apis;
 pub mod attenuation;
+pub mod authn;
 pub mod background;
 pub mod batch;
 pub mod catalog;
@@ -40,14 +41,14 @@ pub mod users;
 pub mod verify;
 pub mod verify_meters;
 
-use self::{catalog::CatalogCache, password::Passwords, signing::Signing};
+use self::{catalog::CatalogCache, event_counts::EventCounts, limit::Limiter, password::Passwords, signing::Signing};
 use crate::{
     config::Config,
     model::error::Error,
     store::{Store, StoredResponse},
 };
 
-/// The dependencies of management operations, whether called by a page, the management API, a command or the demo.
+/// The dependencies of operations that a page, the management API, a command or the demo may call.
 #[derive(Clone, Copy, Debug)]
 pub struct Engine<'a> {
     /// The configuration.
@@ -60,6 +61,10 @@ pub struct Engine<'a> {
     pub signing: &'a Signing,
     /// Hashes passwords.
     pub passwords: &'a Passwords,
+    /// Counts failed attempts.
+    pub limiter: &'a Limiter,
+    /// Counts frequent events.
+    pub event_counts: &'a EventCounts,
 }
 
 /// What an operation stores in its own transaction: the response to a request that may be retried.

@@ -29,7 +29,7 @@ impl Sessions {
     /// The active session of a cookie, if its user is not disabled.
     pub async fn find(&self, now: Timestamp, digest: Digest) -> Result<Option<Arc<Cached<SessionRecord>>>, Error> {
         let feed = self.store.freshness();
-        let live = |cached: &Arc<Cached<SessionRecord>>| cached.value.expires_at > now && cached.value.user.active;
+        let live = |cached: &Arc<Cached<SessionRecord>>| cached.value.expires_at > now && cached.value.who.user.active;
         if feed.is_confirmed()
             && let Some(cached) = self.cache.get(&digest)
             && feed.is_fresh(&cached)
@@ -38,8 +38,10 @@ impl Sessions {
         }
         let position = feed.position();
         let Some(record) = self.store.find_session(&digest).await? else { return Ok(None) };
-        let sources =
-            [Entity::new(EntityKind::Session, digest.text()), Entity::new(EntityKind::User, record.user.id.as_str())];
+        let sources = [
+            Entity::new(EntityKind::Session, digest.text()),
+            Entity::new(EntityKind::User, record.who.user.id.as_str()),
+        ];
         let cached = Arc::new(Cached::new(record, position, sources));
         self.cache.insert(digest, Arc::clone(&cached));
         Ok(Some(cached).filter(live))

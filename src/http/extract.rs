@@ -35,6 +35,15 @@ pub struct RequestInfo {
 }
 
 impl RequestInfo {
+    /// That of a request, whose handler may still ask for it.
+    ///
+    /// # Errors
+    /// `server_error`.
+    pub fn of(extensions: &Extensions) -> Result<&Self, Error> {
+        // Inserted by `layers::edge`, around every route.
+        extensions.get().ok_or_else(|| Error::server("the edge layer did not run"))
+    }
+
     /// What counts as one sender: an address, or the /64 that one IPv6 subscriber has. Behind an unconfigured proxy,
     /// one of a few shares of its senders.
     pub fn network(&self) -> String {
@@ -57,7 +66,6 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestInfo {
     type Rejection = OAuthError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, OAuthError> {
-        // Inserted by `layers::edge`, around every route.
         parts.extensions.remove::<Self>().ok_or_else(|| OAuthError(Error::server("the edge layer did not run")))
     }
 }

@@ -22,15 +22,16 @@ const KEPT: Duration = Duration::from_hours(1);
 pub async fn remember(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let is_form = request.method() == Method::POST;
     let path = kept_path(request.uri(), is_form);
-    let info = request.extensions().get::<RequestInfo>().cloned();
+    let sender = RequestInfo::of(request.extensions()).map(RequestInfo::network).ok();
     let is_ours = !is_form || super::session::is_same_origin(&app, request.headers());
     let mut response = next.run(request).await;
     let first = response.extensions_mut().remove::<LoginRequired>();
     // A form sent from another site is not kept.
-    let (Some(LoginRequired(mut viewer)), Some(info), Some(path), true) = (first, info, path, is_ours) else {
+    let (Some(LoginRequired(mut viewer)), Some(sender), Some(path), true) = (first, sender, path, is_ours) else {
         return response;
     };
-    if app.limiter.hit(info.now, Throttle::RETURNS, &info.network()).await.is_some() {
+    let now = viewer.now;
+    if app.limiter.hit(now, Throttle::RETURNS, &sender).await.is_some() {
         return response;
     }
     let why = match (is_form, viewer.had_session(&app)) {
@@ -39,7 +40,7 @@ pub async fn remember(State(app): State<Arc<App>>, request: Request, next: Next)
         (false, false) => LoginReason::NoSession,
     };
     let browser = viewer.ensure_browser();
-    let kept = app.store.set_return_path(info.now, browser, path, why, info.now + KEPT).await;
+    let kept = app.store.set_return_path(now, browser, path, why, now + KEPT).await;
     match kept {
         Ok(()) => viewer.set_browser(&app, response),
         Err(error) => PageError(error.into()).into_response(),

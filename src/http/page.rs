@@ -39,7 +39,7 @@ pub fn shell(app: &App, viewer: &Viewer, title: &str, active_nav: Nav) -> Shell 
     Shell {
         base: app.config.issuer.base_path().to_owned(),
         title: title.to_owned(),
-        user: viewer.user().map(|user| Badge { name: user.name.clone(), email: user.email.clone() }),
+        user: viewer.user().map(Badge::of),
         csrf: viewer.csrf(app),
         active_nav,
         asset_version: ASSET_VERSION.clone(),
@@ -49,6 +49,14 @@ pub fn shell(app: &App, viewer: &Viewer, title: &str, active_nav: Nav) -> Shell 
 /// A page, with the headers that every page has.
 pub fn render(page: &impl Template) -> Response {
     with_policy(page, "; form-action 'self'")
+}
+
+/// A page with this status.
+#[must_use]
+pub fn render_as(status: StatusCode, page: &impl Template) -> Response {
+    let mut response = render(page);
+    *response.status_mut() = status;
+    response
 }
 
 /// A page whose form may lead to an app. Chromium applies `form-action` to every redirect after a form, including the
@@ -112,7 +120,5 @@ pub fn notice(app: &App, pending: &PendingNotice, request_id: &str, viewer: Opti
         request_id: request_id.to_owned(),
         link: pending.link.clone().or(link),
     };
-    let mut response = render(&page);
-    *response.status_mut() = StatusCode::from_u16(pending.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response
+    render_as(StatusCode::from_u16(pending.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &page)
 }

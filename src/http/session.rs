@@ -7,23 +7,26 @@ use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::{constant_time, hmac};
 use axum::{
-    http::{HeaderMap, header},
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts},
     response::Response,
 };
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use data_encoding::BASE64URL_NOPAD;
 
+use super::{error::PageError, extract::RequestInfo};
 use crate::{
     app::App,
     cache::Cached,
     model::{
+        authentication::{Authenticated, Proof},
         clock::Timestamp,
         error::{Error, ErrorCode},
         params::Params,
         secret::{self, Digest},
         user::User,
     },
-    store::SessionRecord,
+    store::{NewSession, SessionRecord},
 };
 
 const SESSION: &str = "grantd_session";
@@ -37,9 +40,11 @@ const COOKIE_BYTES: usize = 32;
 /// Longest `User-Agent` kept, in characters.
 const AGENT_MAX: usize = 200;
 
-/// The viewer of a page: a browser, possibly signed in.
+/// The viewer of a page: a browser, possibly signed in. Comes before [`RequestInfo`] in a handler's parameters.
 #[derive(Clone)]
 pub struct Viewer {
+    /// When the request arrived.
+    pub now: Timestamp,
     session: Option<(Digest, Arc<Cached<SessionRecord>>)>,
     browser: Option<String>,
     jar: CookieJar,
@@ -48,6 +53,15 @@ pub struct Viewer {
 impl std::fmt::Debug for Viewer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Viewer(REDACTED)")
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Viewer {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, PageError> {
+        let now = RequestInfo::of(&parts.extensions)?.now;
+        Ok(Self::of(app, now, &parts.headers).await?)
     }
 }
 
@@ -64,25 +78,25 @@ impl Viewer {
         };
         let browser =
             jar.get(&name(app, BROWSER)).map(|cookie| cookie.value().to_owned()).filter(|value| is_ours(value));
-        Ok(Self { session, browser, jar })
+        Ok(Self { now, session, browser, jar })
+    }
+
+    /// Who is signed in, how, and since when.
+    #[must_use]
+    pub fn authenticated(&self) -> Option<&Authenticated> {
+        self.session.as_ref().map(|(_, cached)| &cached.value.who)
     }
 
     /// The signed-in user.
     #[must_use]
     pub fn user(&self) -> Option<&User> {
-        self.session.as_ref().map(|(_, cached)| &cached.value.user)
+        self.authenticated().map(|who| &who.user)
     }
 
     /// Whether this browser presents a session that has ended.
     #[must_use]
     pub fn had_session(&self, app: &App) -> bool {
         self.session.is_none() && self.jar.get(&name(app, SESSION)).is_some()
-    }
-
-    /// When the user signed in.
-    #[must_use]
-    pub fn auth_time(&self) -> Option<Timestamp> {
-        self.session.as_ref().map(|(_, cached)| cached.value.auth_time)
     }
 
     /// Digest of the session cookie.
@@ -168,6 +182,21 @@ impl Viewer {
         BASE64URL_NOPAD.encode(&tag.as_ref()[..16])
     }
 
+    /// A new session of this browser, in place of the previous one, and the cookie value for [`begin`].
+    #[must_use]
+    pub fn new_session(&self, app: &App, user: &User, proof: Proof, agent: String) -> (NewSession, String) {
+        let value = new_value();
+        let session = NewSession {
+            digest: Digest::of(&value),
+            user_id: user.id.clone(),
+            proof,
+            expires_at: self.now + app.config.lifetimes.session,
+            agent,
+            replaces: self.session(),
+        };
+        (session, value)
+    }
+
     /// Whether this browser signed in as this user before. Then other senders' failures do not count against it.
     #[must_use]
     pub fn knows(&self, app: &App, email: &str) -> bool {
@@ -184,9 +213,8 @@ pub fn agent(headers: &HeaderMap) -> String {
     words.chars().take(AGENT_MAX).collect()
 }
 
-/// A new cookie value for a session, to be sent to its browser only.
-#[must_use]
-pub fn new_value() -> String {
+/// A new cookie value, to be sent to its browser only.
+fn new_value() -> String {
     BASE64URL_NOPAD.encode(&secret::random_bytes::<COOKIE_BYTES>())
 }
 

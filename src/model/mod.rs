@@ -4,6 +4,7 @@
 pub mod access_token;
 pub mod api;
 pub mod audit;
+pub mod authentication;
 pub mod authorize_request;
 pub mod client;
 pub mod clock;

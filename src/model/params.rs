@@ -59,6 +59,13 @@ impl<'a> Params<'a> {
         Ok(Self { pairs })
     }
 
+    /// The same parameters, without the text they were decoded from.
+    #[must_use]
+    pub fn into_owned(self) -> Params<'static> {
+        let owned = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        Params { pairs: self.pairs.into_iter().map(|(name, value)| (owned(name), owned(value))).collect() }
+    }
+
     /// Adds the parameters of `other` after these.
     pub fn append(&mut self, other: Self) {
         self.pairs.extend(other.pairs);

@@ -13,7 +13,11 @@ use axum::{
 
 use crate::{
     app::App,
-    engine::{interactions, limit::Throttle},
+    engine::{
+        authn::{self, Purpose},
+        interactions,
+        limit::Throttle,
+    },
     http::{
         error::{PageError, PendingNotice},
         extract::RequestInfo,
@@ -23,7 +27,6 @@ use crate::{
     model::{
         authorize_request::{AuthorizeRequest, STATE_MAX},
         client::{Client, ClientType, GrantType},
-        clock::Timestamp,
         error::{Error, ErrorCode},
         grant::{GrantId, NewGrant},
         params::Params,
@@ -161,7 +164,7 @@ async fn proceed(
         Some(id) => resume(app, info, viewer, id).await?,
         None => begin(app, params).await?,
     };
-    match next_step(app, info.now, viewer, &waiting).await? {
+    match next_step(app, viewer, &waiting).await? {
         Step::Code => issue_code(app, info, viewer, waiting).await,
         Step::Refuse(code, why) => refuse(app, info, waiting, Error::new(code, why)).await,
         Step::SignIn => show(app, info, viewer, waiting, params, "login").await,
@@ -219,23 +222,15 @@ async fn resume(app: &App, info: &RequestInfo, viewer: &Viewer, id: &str) -> Res
     Ok(Waiting { request, client, kept: Some((Digest::of(id), interaction)) })
 }
 
-async fn next_step(app: &App, now: Timestamp, viewer: &Viewer, waiting: &Waiting) -> Result<Step, AuthorizeError> {
+async fn next_step(app: &App, viewer: &Viewer, waiting: &Waiting) -> Result<Step, AuthorizeError> {
     let request = &waiting.request;
     let kept = waiting.kept.as_ref().map(|(_, interaction)| interaction);
-    let Some(user) = viewer.user() else {
-        return Ok(if request.prompt.none {
-            Step::Refuse(ErrorCode::LoginRequired, "the user is not signed in")
-        } else {
-            Step::SignIn
-        });
+    let session = viewer.authenticated();
+    let authn::Step::Done(who) = authn::next_step(viewer.now, Purpose::Authorize(request, kept), session) else {
+        let why = if session.is_some() { "the sign-in is too old" } else { "the user is not signed in" };
+        return Ok(if request.prompt.none { Step::Refuse(ErrorCode::LoginRequired, why) } else { Step::SignIn });
     };
-    if interactions::must_sign_in(now, viewer.auth_time(), request, kept) {
-        return Ok(if request.prompt.none {
-            Step::Refuse(ErrorCode::LoginRequired, "the sign-in is too old")
-        } else {
-            Step::SignIn
-        });
-    }
+    let user = &who.user;
     match kept.and_then(|kept| kept.decision.as_ref()) {
         Some((by, true)) if *by == user.id => return Ok(Step::Code),
         Some((by, false)) if *by == user.id => {
@@ -321,9 +316,10 @@ async fn issue_code(
     viewer: &Viewer,
     waiting: Waiting,
 ) -> Result<Response, AuthorizeError> {
-    let (Some(user), Some(auth_time), Some(session)) = (viewer.user(), viewer.auth_time(), viewer.session()) else {
+    let (Some(who), Some(session)) = (viewer.authenticated(), viewer.session()) else {
         return Err(Error::server("an authorization code without a user").into());
     };
+    let user = &who.user;
     // Unredeemed codes are limited; redeeming one takes it off the count.
     let guard = Throttle::codes(app.config.limits.unredeemed_codes_per_user);
     if let Some(wait) = app.limiter.hit(info.now, guard, &user.id).await {
@@ -346,7 +342,7 @@ async fn issue_code(
         resources: request.resources,
         redirect_uri: request.redirect_uri.clone(),
         code_challenge: request.code_challenge,
-        auth_time,
+        auth_time: who.at,
         code_expires_at: info.now + app.config.lifetimes.code,
         expires_at: info.now + app.config.lifetimes.grant,
     };

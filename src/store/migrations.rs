@@ -25,6 +25,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (22, include_str!("../../migrations/0022_live_grants.sql")),
     (23, include_str!("../../migrations/0023_oldest_grants.sql")),
     (24, include_str!("../../migrations/0024_management_keys.sql")),
+    (25, include_str!("../../migrations/0025_session_methods.sql")),
 ];
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)";
 /// One node migrates at a time. An arbitrary number for PostgreSQL's advisory locks.

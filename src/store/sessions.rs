@@ -3,7 +3,7 @@
 use super::{
     Error, Store,
     around::SessionOf,
-    row::{binds, record},
+    row::{binds, column, record},
     tx::{Tx, transaction},
     users::{LOCK_ACTIVE, user_columns},
 };
@@ -11,10 +11,10 @@ use crate::{
     cache::EntityKind,
     model::{
         audit::{Event, Origin},
+        authentication::{Authenticated, Method, Proof},
         clock::Timestamp,
         policy::SESSIONS_LISTED,
         secret::Digest,
-        user::User,
     },
 };
 
@@ -25,8 +25,8 @@ pub struct NewSession {
     pub digest: Digest,
     /// The user.
     pub user_id: String,
-    /// The PHC string that the password was verified against: the session is created only if it is still the user's.
-    pub password: String,
+    /// What the sign-in was checked against: the session is created only if it still holds.
+    pub proof: Proof,
     /// When it ends.
     pub expires_at: Timestamp,
     /// `User-Agent` of the browser.
@@ -52,12 +52,12 @@ pub struct SessionLine {
 #[derive(Clone, Debug)]
 pub struct SessionRecord {
     /// The signed-in user.
-    pub user: User,
-    /// When the user signed in.
-    pub auth_time: Timestamp,
+    pub who: Authenticated,
     /// When it ends.
     pub expires_at: Timestamp,
 }
+
+column!(Vec<Method>, |text| text.split(' ').map(Method::parse).collect(), "a session's methods");
 
 record! {
     line_columns: SessionLine { digest: "digest", auth_time: "auth_time", address: "address", agent: "agent" }
@@ -66,7 +66,7 @@ record! {
 const FIND: &str = concat!(
     "SELECT ",
     user_columns!(),
-    ", s.auth_time, s.expires_at FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.digest = $1"
+    ", s.amr, s.auth_time, s.expires_at FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.digest = $1"
 );
 const LIVE: &str = concat!(
     "SELECT ",
@@ -87,22 +87,32 @@ impl Tx {
         Ok(())
     }
 
-    /// Stores a session in place of the one it replaces. The user's row must be locked by [`Tx::has_password`].
-    pub(super) async fn keep_session(
-        &mut self,
-        now: Timestamp,
-        origin: &Origin,
-        session: &NewSession,
-    ) -> Result<(), Error> {
+    /// Whether what a session's sign-in was checked against still holds; locks the user's row.
+    async fn still_holds(&mut self, session: &NewSession) -> Result<bool, Error> {
+        match &session.proof {
+            Proof::Password(hash) => self.has_password(&session.user_id, hash).await,
+        }
+    }
+
+    /// Stores a session in place of the one it replaces. The user's row must be locked by [`Self::still_holds`].
+    async fn keep_session(&mut self, now: Timestamp, origin: &Origin, session: &NewSession) -> Result<(), Error> {
         if let Some(old) = session.replaces {
             let old = old.text();
             self.execute("DELETE FROM sessions WHERE digest = $1", binds![&old]).await?;
             self.touch(EntityKind::Session, old);
         }
         self.execute(
-            "INSERT INTO sessions (digest, user_id, auth_time, expires_at, address, agent)
-             VALUES ($1, $2, $3, $4, $5, $6)",
-            binds![&session.digest.text(), &session.user_id, now, session.expires_at, &origin.address, &session.agent],
+            "INSERT INTO sessions (digest, user_id, auth_time, expires_at, address, agent, amr)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            binds![
+                &session.digest.text(),
+                &session.user_id,
+                now,
+                session.expires_at,
+                &origin.address,
+                &session.agent,
+                session.proof.method().as_str()
+            ],
         )
         .await
         .map(drop)
@@ -122,7 +132,7 @@ impl Store {
     /// password was changed since it was verified.
     pub async fn insert_session(&self, now: Timestamp, origin: Origin, session: NewSession) -> Result<bool, Error> {
         transaction!(self, now, |tx| {
-            if !tx.has_password(&session.user_id, &session.password).await? {
+            if !tx.still_holds(&session).await? {
                 return Ok(false);
             }
             tx.keep_session(now, &origin, &session).await?;
@@ -142,7 +152,7 @@ impl Store {
     ) -> Result<bool, Error> {
         self.revoke_most_grants(now, &origin, &session.user_id, None).await?;
         transaction!(self, now, |tx| {
-            if !tx.has_password(&session.user_id, &session.password).await? {
+            if !tx.still_holds(&session).await? {
                 return Ok(false);
             }
             tx.put_password(now, &origin, &session.user_id, &password).await?;
@@ -154,7 +164,10 @@ impl Store {
     /// The session with this cookie digest, in any state.
     pub async fn find_session(&self, digest: &Digest) -> Result<Option<SessionRecord>, Error> {
         let found = self.find(FIND, binds![&digest.text()]).await?;
-        Ok(found.map(|(user, auth_time, expires_at)| SessionRecord { user, auth_time, expires_at }))
+        Ok(found.map(|(user, methods, at, expires_at)| SessionRecord {
+            who: Authenticated { user, methods, at },
+            expires_at,
+        }))
     }
 
     /// Ends a session.

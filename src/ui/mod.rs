@@ -8,6 +8,6 @@ mod parts;
 pub use self::chart::{Chart, Count};
 pub use self::notice::NoticePage;
 pub use self::parts::{
-    Badge, Choice, Flash, Nav, ScopeChoice, ScopeGroup, ScopeLine, Shell, Step, Tone, When, bitting, monogram,
+    Badge, Choice, Confirmation, Flash, Nav, ScopeChoice, ScopeGroup, ScopeLine, Shell, Tone, When, bitting, monogram,
     sentence, shell_quote, shell_unquote,
 };

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::model::user::User;
+
 /// The frame of every page: title, signed-in user, navigation and the form token.
 #[derive(Debug, Clone, Default)]
 pub struct Shell {
@@ -23,6 +25,10 @@ pub struct Badge {
 }
 
 impl Badge {
+    pub fn of(user: &User) -> Self {
+        Self { name: user.name.clone(), email: user.email.clone() }
+    }
+
     /// The name to show: the user's name, or the address if there is no name.
     pub fn label(&self) -> &str {
         if self.name.trim().is_empty() { &self.email } else { &self.name }
@@ -42,24 +48,6 @@ pub enum Nav {
     Apps,
     #[default]
     None,
-}
-
-impl Nav {
-    pub fn is_keys(&self) -> bool {
-        *self == Self::Keys
-    }
-
-    pub fn is_projects(&self) -> bool {
-        *self == Self::Projects
-    }
-
-    pub fn is_connected(&self) -> bool {
-        *self == Self::Connected
-    }
-
-    pub fn is_apps(&self) -> bool {
-        *self == Self::Apps
-    }
 }
 
 /// The meaning of a message or a label; the style sheet maps it to a colour.
@@ -90,6 +78,10 @@ pub struct Flash {
 }
 
 impl Flash {
+    pub fn of(tone: Tone, text: impl Into<String>) -> Self {
+        Self { tone, text: text.into() }
+    }
+
     pub fn is_bad(&self) -> bool {
         self.tone == Tone::Bad
     }
@@ -189,9 +181,10 @@ pub fn shell_unquote(quoted: &str) -> String {
     inner.map_or_else(|| quoted.to_owned(), |inner| inner.replace(r"'\''", "'"))
 }
 
-/// A form for a step that requires a recent sign-in.
+/// The part of a form that asks for the password if the sign-in is not recent.
 #[derive(Debug, Clone, Default)]
-pub struct Step {
+pub struct Confirmation {
+    /// One-time id, so that a double click changes something only once.
     pub form: String,
     pub ask_password: bool,
     pub password_error: Option<String>,

@@ -4,10 +4,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-};
+use axum::{extract::State, http::Uri};
 
 use super::{
     events::{EventLine, Names, line},
@@ -17,7 +14,6 @@ use super::{
 use crate::{
     app::App,
     http::{
-        extract::RequestInfo,
         page::{render, shell},
         signed_in::SignedIn,
     },
@@ -47,8 +43,7 @@ pub struct ActivityDay {
 }
 
 /// `GET /settings/activity`, with `before` from the second page on.
-pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
-    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+pub async fn show(State(app): State<Arc<App>>, signed_in: SignedIn, uri: Uri) -> PageResult {
     let user_id = &signed_in.user.id;
     let params = query(&uri)?;
     let before = params.get("before");

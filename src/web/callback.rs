@@ -3,16 +3,12 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-};
+use axum::{extract::State, http::Uri};
 
 use super::request::{PageResult, query};
 use crate::{
     app::App,
     http::{
-        extract::RequestInfo,
         page::{render, shell},
         session::Viewer,
     },
@@ -48,8 +44,7 @@ pub enum CallbackOutcome {
 }
 
 /// `GET /apps/callback`
-pub async fn callback(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
-    let viewer = Viewer::of(&app, info.now, &headers).await?;
+pub async fn callback(State(app): State<Arc<App>>, viewer: Viewer, uri: Uri) -> PageResult {
     let params = query(&uri)?;
     let page = CallbackPage {
         shell: shell(&app, &viewer, "Example callback", Nav::None),

@@ -3,24 +3,20 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, Uri},
-};
+use axum::{extract::State, http::Uri};
 
 use super::{
     format,
-    request::{Id, PageResult, query, redirect, signed_form},
+    request::{Change, Form, Id, PageResult, done, redirect},
 };
 use crate::{
     app::App,
     http::{
-        extract::RequestInfo,
         page::{render, shell},
         signed_in::SignedIn,
     },
     model::{error::Error, redirect_uri::display_host},
-    ui::{Flash, Nav, ScopeLine, Shell, Tone, When, monogram},
+    ui::{Flash, Nav, ScopeLine, Shell, When},
 };
 
 /// `GET /settings/apps`: the apps with access to the user's account.
@@ -45,19 +41,11 @@ pub struct ConnectedRow {
     pub last_used: Option<When>,
 }
 
-impl ConnectedRow {
-    #[must_use]
-    pub fn monogram(&self) -> String {
-        monogram(&self.name)
-    }
-}
-
 /// `GET /settings/apps`
-pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
-    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
-    let catalog = app.catalog.current();
+pub async fn list(State(app): State<Arc<App>>, signed_in: SignedIn, uri: Uri) -> PageResult {
+    let (catalog, now) = (app.catalog.current(), signed_in.viewer.now);
     let mut apps = Vec::new();
-    for connected in app.store.connected_apps(info.now, &signed_in.user.id).await? {
+    for connected in app.store.connected_apps(now, &signed_in.user.id).await? {
         let client = app.clients.find(&connected.client_id).await?;
         let uri = client.as_ref().and_then(|client| client.redirect_uris.first());
         let registered = uri.map(|uri| display_host(uri.as_str())).unwrap_or_default();
@@ -69,20 +57,18 @@ pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
             name: connected.client_name,
             scopes: format::lines(&catalog, &connected.scopes),
             first_allowed: format::day(connected.allowed_at),
-            last_used: connected.last_used_at.map(|at| format::ago(info.now, at)),
+            last_used: connected.last_used_at.map(|at| format::ago(now, at)),
         });
     }
-    let flash = (query(&uri)?.get("done") == Some("removed"))
-        .then(|| Flash { tone: Tone::Good, text: "Access was removed.".to_owned() });
+    let flash = done(&uri, &[("removed", "Access was removed.")])?;
     let page = ConnectedPage { shell: shell(&app, &signed_in.viewer, "Connected apps", Nav::Connected), flash, apps };
     Ok(render(&page))
 }
 
 /// `POST /settings/apps/{client_id}/revoke`
-pub async fn remove(State(app): State<Arc<App>>, info: RequestInfo, Id(client_id): Id, request: Request) -> PageResult {
-    let (signed_in, _) = signed_form(&app, &info, request).await?;
-    let user_id = signed_in.user.id.clone();
-    if !signed_in.store(&app).withdraw_consent(info.now, info.origin(&user_id), user_id, client_id).await? {
+pub async fn remove(State(app): State<Arc<App>>, Id(client_id): Id, form: Form<SignedIn>) -> PageResult {
+    let Change { store, act, .. } = form.change(&app);
+    if !store.withdraw_consent(act.now, act.origin, form.user.id.clone(), client_id).await? {
         return Err(Error::not_found().into());
     }
     Ok(redirect(&app, "/settings/apps?done=removed"))

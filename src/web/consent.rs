@@ -3,20 +3,16 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, Uri},
-};
+use axum::{extract::State, http::Uri};
 
 use super::{
     format,
-    request::{PageResult, query, read, redirect},
+    request::{Form, Lapsable, PageResult, query, redirect},
 };
 use crate::{
     app::App,
     engine::interactions,
     http::{
-        extract::RequestInfo,
         page::{render_toward_app, shell},
         session::Viewer,
         write_limit,
@@ -30,7 +26,7 @@ use crate::{
         scope::Scopes,
         secret::Digest,
     },
-    ui::{Badge, Nav, ScopeLine, Shell, monogram},
+    ui::{Badge, Nav, ScopeLine, Shell},
 };
 
 /// `GET /consent`: the access that an app requests, in words.
@@ -54,13 +50,6 @@ pub struct ConsentPage {
     pub lasts: String,
 }
 
-impl ConsentPage {
-    #[must_use]
-    pub fn client_monogram(&self) -> String {
-        monogram(&self.client_name)
-    }
-}
-
 /// The part of a request that concerns one API.
 #[derive(Debug, Clone)]
 pub struct ConsentApi {
@@ -69,11 +58,10 @@ pub struct ConsentApi {
 }
 
 /// `GET /consent`
-pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
-    let viewer = Viewer::of(&app, info.now, &headers).await?;
+pub async fn show(State(app): State<Arc<App>>, viewer: Viewer, uri: Uri) -> PageResult {
     let params = query(&uri)?;
     let id = params.get("interaction").unwrap_or_default();
-    let request = interactions::find(&app.store, info.now, viewer.browser(), id).await?.request;
+    let request = interactions::find(&app.store, viewer.now, viewer.browser(), id).await?.request;
     let Some(user) = viewer.user() else { return Ok(redirect(&app, &format!("/oauth/authorize?interaction={id}"))) };
     let gone = || Error::invalid_request("this app is not registered with this server");
     let client = app.clients.find(&request.client_id).await?.ok_or_else(gone)?;
@@ -82,7 +70,7 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
         shell: shell(&app, &viewer, "Allow access", Nav::None),
         interaction: id.to_owned(),
         seen: seen(&request.consent_to(&client)),
-        user: Badge { name: user.name.clone(), email: user.email.clone() },
+        user: Badge::of(user),
         client_name: client.name.clone(),
         client_id: client.id.clone(),
         redirect_host: display_host(&request.redirect_uri),
@@ -97,32 +85,27 @@ pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
 }
 
 /// `POST /consent`
-pub async fn decide(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
-    let (headers, body) = read(&app, request).await?;
-    let viewer = Viewer::of(&app, info.now, &headers).await?;
-    let params = body.params()?;
-    params.refuse_duplicates(&[])?;
-    let id = params.get("interaction").unwrap_or_default();
-    let request = interactions::find(&app.store, info.now, viewer.browser(), id).await?.request;
+pub async fn decide(State(app): State<Arc<App>>, form: Form<Lapsable>) -> PageResult {
+    let id = form.get("interaction");
+    let request = interactions::find(&app.store, form.now, form.browser(), id).await?.request;
     let back = redirect(&app, &format!("/oauth/authorize?interaction={id}"));
-    let (Some(user), Some(session)) = (viewer.user(), viewer.session()) else { return Ok(back) };
-    viewer.check_form(&app, &headers, &params)?;
-    write_limit::admit(&app, info.now, &user.id, None).await?;
-    let allow = match params.get("decision") {
-        Some("allow") => true,
-        Some("deny") => false,
+    let (Some(user), Some(session)) = (form.user(), form.session()) else { return Ok(back) };
+    write_limit::admit(&app, form.now, &user.id, None).await?;
+    let allow = match form.get("decision") {
+        "allow" => true,
+        "deny" => false,
         _ => return Err(Error::invalid_request("decision must be allow or deny").into()),
     };
-    let (origin, user_id) = (info.origin(&user.id), user.id.clone());
+    let (origin, user_id) = (form.info.origin(&user.id), user.id.clone());
     let gone = || Error::invalid_request("this app is not registered with this server");
     let client = app.clients.find(&request.client_id).await?.ok_or_else(gone)?;
     let asked = request.consent_to(&client);
     // The app's name or hosts have changed since the page was shown, so it is shown again.
-    if params.get("seen").is_some_and(|sent| sent != seen(&asked)) {
+    if form.params.get("seen").is_some_and(|sent| sent != seen(&asked)) {
         return Ok(back);
     }
     let answer = ConsentAnswer { interaction: Digest::of(id), user_id, client_id: client.id.clone(), asked, allow };
-    if app.store.in_session(session, user.id.clone()).decide_consent(info.now, origin, answer).await? {
+    if app.store.in_session(session, user.id.clone()).decide_consent(form.now, origin, answer).await? {
         Ok(back)
     } else {
         Err(Error::invalid_request("this sign-in has expired or was completed; start again from the app").into())

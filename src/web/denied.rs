@@ -4,10 +4,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-};
+use axum::{extract::State, http::Uri};
 
 use super::{
     events::{Link, Names},
@@ -73,8 +70,7 @@ pub struct DenialRow {
 }
 
 /// `GET /settings/denied`, with `request_id` for a search.
-pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
-    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+pub async fn show(State(app): State<Arc<App>>, signed_in: SignedIn, info: RequestInfo, uri: Uri) -> PageResult {
     let params = query(&uri)?;
     let request_id: String = params.get("request_id").unwrap_or_default().trim().chars().take(REQUEST_ID_MAX).collect();
     let found = find(&app, &info, &signed_in, &request_id).await?;

@@ -3,17 +3,14 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::{Request, State},
-    http::HeaderMap,
-};
+use axum::extract::{Request, State};
 
-use super::request::{PageResult, read};
+use super::request::PageResult;
 use crate::{
     app::App,
     engine::{limit::Throttle, verify::CREDENTIAL_MAX},
     http::{
-        extract::RequestInfo,
+        extract::{BodyKind, ParamsBody, RequestInfo},
         page::{render, shell},
         session::Viewer,
     },
@@ -30,14 +27,13 @@ pub struct LeakedPage {
 }
 
 /// `GET /leaked`
-pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, headers: HeaderMap) -> PageResult {
-    let viewer = Viewer::of(&app, info.now, &headers).await?;
+pub async fn show(State(app): State<Arc<App>>, viewer: Viewer) -> PageResult {
     Ok(render(&LeakedPage { shell: shell(&app, &viewer, "Revoke a leaked key", Nav::None), is_done: false }))
 }
 
 /// `POST /leaked`. No CSRF token: possession of the key is enough to revoke it from anywhere.
 pub async fn end(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
-    let (headers, body) = read(&app, request).await?;
+    let (headers, body) = ParamsBody::read(request, BodyKind::Form, app.config.limits.body_bytes).await?;
     let params = body.params()?;
     let key = params.get("key").unwrap_or_default().trim();
     if let Some(wait) = app.limiter.hit(info.now, Throttle::LEAKED, &info.network()).await {

@@ -12,12 +12,12 @@ pub mod denied;
 pub mod keys;
 pub mod leaked;
 pub mod login;
-pub mod login_meter;
 pub mod projects;
 pub mod reference;
 pub mod security;
 
 mod events;
+mod feedback;
 mod format;
 mod reauth;
 mod request;

@@ -1,22 +1,31 @@
-//! Owns the code that page handlers share: reading a signed-in user's form, errors, redirects.
+//! Owns the code that page handlers share: reading a form, failures, redirects.
+
+use std::{fmt, ops::Deref, sync::Arc};
 
 use axum::{
-    extract::{FromRequestParts, Path, Request},
+    extract::{FromRequest, FromRequestParts, Path, Request},
     http::{HeaderMap, Uri, request::Parts},
     response::{IntoResponse, Response},
 };
 
 use crate::{
     app::App,
+    engine::attenuation::Attenuation,
     http::{
         error::PageError,
         extract::{BodyKind, ParamsBody, RequestInfo},
         reply,
+        session::{self, Viewer},
         signed_in::SignedIn,
         write_limit,
     },
-    model::{error::Error, params::Params},
+    model::{audit::Act, error::Error, params::Params},
+    store::Store,
+    ui::{Flash, Tone},
 };
+
+/// The parameters that a form may repeat.
+const REPEATABLE: [&str; 1] = ["scope"];
 
 /// The result of a page's handler.
 pub(super) type PageResult = Result<Response, PageFailure>;
@@ -42,12 +51,6 @@ impl From<crate::store::Error> for PageFailure {
     }
 }
 
-impl From<Response> for PageFailure {
-    fn from(response: Response) -> Self {
-        Self::Elsewhere(Box::new(response))
-    }
-}
-
 impl IntoResponse for PageFailure {
     fn into_response(self) -> Response {
         match self {
@@ -57,27 +60,134 @@ impl IntoResponse for PageFailure {
     }
 }
 
-/// A form with the request's headers, its token not yet checked.
-pub(super) async fn read(app: &App, request: Request) -> Result<(HeaderMap, ParamsBody), PageFailure> {
-    Ok(ParamsBody::read(request, BodyKind::Form, app.config.limits.body_bytes).await?)
+/// A form from a page that was shown to its sender, read strictly. `S` says who may send it.
+pub struct Form<S> {
+    pub info: RequestInfo,
+    pub params: Params<'static>,
+    /// `User-Agent` of the browser.
+    pub agent: String,
+    sender: S,
 }
 
-/// A signed-in user's form that came from a page shown to this user; forms are counted per user.
-pub(super) async fn signed_form(
-    app: &App,
-    info: &RequestInfo,
-    request: Request,
-) -> Result<(SignedIn, ParamsBody), PageFailure> {
-    let (headers, body) = read(app, request).await?;
-    let signed_in = SignedIn::of(app, info.now, &headers).await?;
-    signed_in.viewer.check_form(app, &headers, &body.params()?)?;
-    write_limit::admit(app, info.now, &signed_in.user.id, None).await?;
-    Ok((signed_in, body))
+/// A form that is not checked yet.
+pub(super) type Unchecked = (HeaderMap, ParamsBody);
+
+/// A sender of forms.
+pub trait Sender: Sized {
+    /// The sender, if this browser may send the form.
+    fn admit(app: &App, viewer: Viewer, form: &Unchecked) -> impl Future<Output = Result<Self, PageFailure>> + Send;
+}
+
+/// Anybody to whom the page was shown.
+impl Sender for Viewer {
+    async fn admit(app: &App, viewer: Self, (headers, body): &Unchecked) -> Result<Self, PageFailure> {
+        viewer.check_form(app, headers, &body.params()?)?;
+        Ok(viewer)
+    }
+}
+
+/// A signed-in user, whose forms are counted.
+impl Sender for SignedIn {
+    async fn admit(app: &App, viewer: Viewer, (headers, body): &Unchecked) -> Result<Self, PageFailure> {
+        let sender = Self::of(app, viewer).map_err(PageFailure::Elsewhere)?;
+        sender.viewer.check_form(app, headers, &body.params()?)?;
+        write_limit::admit(app, sender.viewer.now, &sender.user.id, None).await?;
+        Ok(sender)
+    }
+}
+
+/// A browser in which somebody was signed in when the page was shown. If nobody is any more, the handler decides where
+/// to go; a token of the ended session could not be checked.
+#[derive(Debug)]
+pub struct Lapsable(Viewer);
+
+impl Sender for Lapsable {
+    async fn admit(app: &App, viewer: Viewer, (headers, body): &Unchecked) -> Result<Self, PageFailure> {
+        if viewer.user().is_some() {
+            viewer.check_form(app, headers, &body.params()?)?;
+        }
+        Ok(Self(viewer))
+    }
+}
+
+impl Deref for Lapsable {
+    type Target = Viewer;
+
+    fn deref(&self) -> &Viewer {
+        &self.0
+    }
+}
+
+impl<S: Sender> FromRequest<Arc<App>> for Form<S> {
+    type Rejection = PageFailure;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, PageFailure> {
+        let info = RequestInfo::of(request.extensions())?.clone();
+        let form = ParamsBody::read(request, BodyKind::Form, app.config.limits.body_bytes).await?;
+        let viewer = Viewer::of(app, info.now, &form.0).await?;
+        let sender = S::admit(app, viewer, &form).await?;
+        let params = form.1.params()?.into_owned();
+        params.refuse_duplicates(&REPEATABLE)?;
+        Ok(Self { info, params, agent: session::agent(&form.0), sender })
+    }
+}
+
+impl<S> fmt::Debug for Form<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Form(REDACTED)")
+    }
+}
+
+impl<S> Deref for Form<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.sender
+    }
+}
+
+impl<S> Form<S> {
+    /// A field; absent and empty are the same.
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.params.get(name).unwrap_or_default()
+    }
+}
+
+/// What it takes to change something: the store, whose writes succeed only while the session lasts, and who changes it.
+pub(super) struct Change<'f> {
+    pub store: Store,
+    pub act: Act,
+    pub by: Attenuation<'f>,
+}
+
+impl<'f> Change<'f> {
+    pub(super) fn of(app: &App, info: &RequestInfo, sender: &'f SignedIn) -> Self {
+        let user = &sender.user;
+        Self {
+            store: app.store.in_session(sender.session, user.id.clone()),
+            act: info.act(&user.id),
+            by: Attenuation::signed_in(user),
+        }
+    }
+}
+
+impl Form<SignedIn> {
+    /// For a change that is not sensitive; see `reauth` for those that are.
+    pub(super) fn change(&self, app: &App) -> Change<'_> {
+        Change::of(app, &self.info, self)
+    }
 }
 
 /// The parameters of a page's query.
 pub(super) fn query(uri: &Uri) -> Result<Params<'_>, Error> {
     Params::form(uri.query().unwrap_or_default().as_bytes())?.without_nul()
+}
+
+/// What a page says after a change, by the `done` in its query.
+pub(super) fn done(uri: &Uri, texts: &[(&str, &str)]) -> Result<Option<Flash>, Error> {
+    let query = query(uri)?;
+    let text = texts.iter().find(|(name, _)| query.get("done") == Some(*name));
+    Ok(text.map(|(_, text)| Flash::of(Tone::Good, *text)))
 }
 
 /// 303 to another page; `path` begins with a slash.

@@ -5,32 +5,29 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, StatusCode, Uri},
+    extract::State,
+    http::{StatusCode, Uri},
 };
 use secrecy::SecretString;
 
 use super::{
     format,
-    login::new_session,
-    reauth::{PasswordCheck, too_many, verify_password},
-    request::{Id, PageResult, query, redirect, signed_form},
+    reauth::{check_password, too_many},
+    request::{Form, Id, PageResult, done, redirect},
 };
 use crate::{
     app::App,
-    engine::new_password::{NewPassword, PasswordOwner},
+    engine::{
+        authn::PasswordCheck,
+        new_password::{NewPassword, PasswordOwner},
+    },
     http::{
-        extract::RequestInfo,
-        page::{render, shell},
+        page::{render_as, shell},
         session,
         signed_in::SignedIn,
     },
-    model::{
-        error::{Error, ErrorCode},
-        params::Params,
-        secret::Digest,
-    },
-    ui::{Flash, Nav, Shell, Tone, When, sentence},
+    model::{error::Error, secret::Digest},
+    ui::{Flash, Nav, Shell, When, sentence},
 };
 
 /// Characters of a session's name in the list.
@@ -78,85 +75,70 @@ impl PasswordForm {
 }
 
 /// `GET /settings/security`
-pub async fn show(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
-    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
-    let text = match query(&uri)?.get("done") {
-        Some("password") => Some("Your password was changed. You are signed out everywhere else."),
-        Some("ended") => Some("That browser is signed out."),
-        Some("others") => Some("You are signed out everywhere else."),
-        _ => None,
-    };
-    let flash = text.map(|text| Flash { tone: Tone::Good, text: text.to_owned() });
-    page(&app, &info, &signed_in, flash, PasswordForm::default(), StatusCode::OK).await
+pub async fn show(State(app): State<Arc<App>>, signed_in: SignedIn, uri: Uri) -> PageResult {
+    let texts = [
+        ("password", "Your password was changed. You are signed out everywhere else."),
+        ("ended", "That browser is signed out."),
+        ("others", "You are signed out everywhere else."),
+    ];
+    page(&app, &signed_in, done(&uri, &texts)?, PasswordForm::default(), StatusCode::OK).await
 }
 
 /// `POST /settings/security/password`
-pub async fn change_password(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
-    let agent = session::agent(request.headers());
-    let (signed_in, body) = signed_form(&app, &info, request).await?;
-    let params = body.params()?;
-    params.refuse_duplicates(&[])?;
-    let (form, status) = match chosen(&app, &signed_in, &params) {
-        Err(form) => (form, StatusCode::BAD_REQUEST),
-        Ok(new) => {
-            let current = params.get("current").unwrap_or_default();
-            match verify_password(&app, &info, &signed_in.viewer, &signed_in.user.email, current).await? {
-                PasswordCheck::Correct(user, checked) => {
-                    let hash = app.passwords.hash(new).await?;
-                    let (cookie, session) = new_session(&app, &info, &signed_in.viewer, &user, checked, agent);
-                    let origin = info.origin(&user.id);
-                    if app.store.change_password(info.now, origin, session, hash).await? {
-                        let done = redirect(&app, "/settings/security?done=password");
-                        return Ok(session::begin(&app, done, cookie, &user.email));
-                    }
-                    (wrong(NOT_CURRENT), StatusCode::CONFLICT)
+pub async fn change_password(State(app): State<Arc<App>>, form: Form<SignedIn>) -> PageResult {
+    let (wrong, status) = match chosen(&app, &form) {
+        Err(wrong) => (wrong, StatusCode::BAD_REQUEST),
+        Ok(new) => match check_password(&app, &form.info, &form.viewer, &form.user.email, form.get("current")).await? {
+            PasswordCheck::Correct(user, proof) => {
+                let hash = app.passwords.hash(new).await?;
+                let (session, cookie) = form.viewer.new_session(&app, &user, proof, form.agent.clone());
+                if app.store.change_password(form.info.now, form.info.origin(&user.id), session, hash).await? {
+                    let done = redirect(&app, "/settings/security?done=password");
+                    return Ok(session::begin(&app, done, cookie, &user.email));
                 }
-                PasswordCheck::Wrong => (wrong(NOT_CURRENT), StatusCode::BAD_REQUEST),
-                PasswordCheck::Wait(seconds) => (wrong(&too_many(seconds)), StatusCode::TOO_MANY_REQUESTS),
+                (not_current(NOT_CURRENT), StatusCode::CONFLICT)
             }
-        }
+            PasswordCheck::Wrong => (not_current(NOT_CURRENT), StatusCode::BAD_REQUEST),
+            PasswordCheck::Wait(seconds) => (not_current(&too_many(seconds)), StatusCode::TOO_MANY_REQUESTS),
+        },
     };
-    page(&app, &info, &signed_in, None, form, status).await
+    page(&app, &form, None, wrong, status).await
 }
 
 /// `POST /settings/security/sessions/{id}/end`
-pub async fn end_session(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
-    let (signed_in, _) = signed_form(&app, &info, request).await?;
-    let sessions = app.store.list_sessions(info.now, &signed_in.user.id).await?;
+pub async fn end_session(State(app): State<Arc<App>>, Id(id): Id, form: Form<SignedIn>) -> PageResult {
+    let sessions = app.store.list_sessions(form.info.now, &form.user.id).await?;
     let meant = sessions.into_iter().find(|session| name(&session.digest) == id).ok_or_else(Error::not_found)?;
-    end(&app, &info, &signed_in, Some(meant.digest)).await?;
+    end(&app, &form, Some(meant.digest)).await?;
     Ok(redirect(&app, "/settings/security?done=ended"))
 }
 
 /// `POST /settings/security/sessions/end-others`
-pub async fn end_others(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
-    let (signed_in, _) = signed_form(&app, &info, request).await?;
-    end(&app, &info, &signed_in, None).await?;
+pub async fn end_others(State(app): State<Arc<App>>, form: Form<SignedIn>) -> PageResult {
+    end(&app, &form, None).await?;
     Ok(redirect(&app, "/settings/security?done=others"))
 }
 
-async fn end(app: &App, info: &RequestInfo, signed_in: &SignedIn, only: Option<Digest>) -> Result<(), Error> {
-    let user_id = signed_in.user.id.clone();
-    let own = signed_in.viewer.session().ok_or_else(|| Error::new(ErrorCode::Forbidden, "you are not signed in"))?;
-    app.store.end_sessions(info.now, info.origin(&user_id), user_id.clone(), own, only).await?;
+async fn end(app: &App, form: &Form<SignedIn>, only: Option<Digest>) -> Result<(), Error> {
+    let user_id = form.user.id.clone();
+    app.store.end_sessions(form.info.now, form.info.origin(&user_id), user_id, form.session, only).await?;
     Ok(())
 }
 
 /// The new password from the form, if it is acceptable; else the errors, each beside its field.
-fn chosen(app: &App, signed_in: &SignedIn, params: &Params<'_>) -> Result<NewPassword, PasswordForm> {
-    let new = params.get("new").unwrap_or_default();
-    let user = &signed_in.user;
+fn chosen(app: &App, form: &Form<SignedIn>) -> Result<NewPassword, PasswordForm> {
+    let (new, user) = (form.get("new"), &form.user);
     let whose = PasswordOwner { issuer: &app.config.issuer, email: &user.email, name: &user.name };
     let accepted = NewPassword::accept(&SecretString::from(new), whose)
         .map_err(|error| PasswordForm { new_error: Some(sentence(&error.description)), ..PasswordForm::default() })?;
-    if params.get("again") != Some(new) {
+    if form.get("again") != new {
         let differs = "The passwords do not match.".to_owned();
         return Err(PasswordForm { again_error: Some(differs), ..PasswordForm::default() });
     }
     Ok(accepted)
 }
 
-fn wrong(why: &str) -> PasswordForm {
+fn not_current(why: &str) -> PasswordForm {
     PasswordForm { current_error: Some(why.to_owned()), ..PasswordForm::default() }
 }
 
@@ -167,19 +149,17 @@ fn name(digest: &Digest) -> String {
 
 async fn page(
     app: &App,
-    info: &RequestInfo,
     signed_in: &SignedIn,
     flash: Option<Flash>,
     form: PasswordForm,
     status: StatusCode,
 ) -> PageResult {
-    let own = signed_in.viewer.session();
-    let sessions = app.store.list_sessions(info.now, &signed_in.user.id).await?;
+    let sessions = app.store.list_sessions(signed_in.viewer.now, &signed_in.user.id).await?;
     let mut sessions: Vec<SessionRow> = sessions
         .into_iter()
         .map(|session| SessionRow {
             id: name(&session.digest),
-            is_own: Some(session.digest) == own,
+            is_own: session.digest == signed_in.session,
             device: format::device(&session.agent),
             address: session.address,
             since: format::moment(session.auth_time),
@@ -193,7 +173,5 @@ async fn page(
         sessions,
         form,
     };
-    let mut response = render(&page);
-    *response.status_mut() = status;
-    Ok(response)
+    Ok(render_as(status, &page))
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use grantd::{
-    model::{audit::Origin, secret::Digest, secret::random_bytes},
+    model::{audit::Origin, authentication::Proof, secret::Digest, secret::random_bytes},
     store::NewSession,
 };
 use tokio::{
@@ -144,7 +144,7 @@ impl Lane {
         let session = NewSession {
             digest: Digest::of(&cookie),
             user_id: user.clone(),
-            password: password.expect("a password"),
+            proof: Proof::Password(password.expect("a password")),
             expires_at: now().plus_seconds(3600),
             agent: String::new(),
             replaces: None,

@@ -5,26 +5,20 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, StatusCode, Uri},
+    extract::State,
+    http::{StatusCode, Uri},
     response::Response,
 };
 
 use super::{
     form::{AppForm, Fixed, check, kind_word, typed},
-    secret::{AppSecretPage, exchange},
+    secret,
 };
 use crate::{
     app::App,
-    engine::{
-        alone,
-        attenuation::Attenuation,
-        client_rules,
-        clients::{self, WithSecret},
-    },
+    engine::{alone, attenuation::Attenuation, client_rules, clients},
     http::{
-        extract::RequestInfo,
-        page::{render, shell},
+        page::{render_as, shell},
         signed_in::SignedIn,
     },
     model::{
@@ -37,10 +31,11 @@ use crate::{
         user::User,
     },
     store::{self, ClientChanges},
-    ui::{Choice, Flash, Nav, Shell, Step, Tone, When, monogram, sentence},
+    ui::{Choice, Confirmation, Flash, Nav, Shell, Tone, When, sentence},
     web::{
-        format, reauth,
-        request::{Id, PageResult, query, redirect, signed_form},
+        feedback, format,
+        reauth::{Confirmed, Confirming},
+        request::{Change, Form, Id, PageResult, done, redirect},
     },
 };
 
@@ -60,9 +55,9 @@ pub struct AppPage {
     pub form: AppForm,
     /// The parts that only an administrator can change.
     pub fixed: Fixed,
-    pub details: Step,
-    pub rotate: Step,
-    pub delete: Step,
+    pub details: Confirmation,
+    pub rotate: Confirmation,
+    pub delete: Confirmation,
     /// `None` for public clients.
     pub secrets: Option<Vec<SecretRow>>,
     /// How long the old secret keeps working after a rotation.
@@ -79,11 +74,6 @@ impl AppPage {
     pub fn has_fixed_scopes(&self) -> bool {
         self.fixed != Fixed::Nothing
     }
-
-    #[must_use]
-    pub fn monogram(&self) -> String {
-        monogram(&self.name)
-    }
 }
 
 /// One secret of an app: its last four characters and its lifetime.
@@ -95,69 +85,48 @@ pub struct SecretRow {
 }
 
 /// A part of the page that requires a recent sign-in.
+#[derive(PartialEq)]
 enum Part {
     Details,
     Rotate,
     Delete,
 }
 
-/// Messages of a previous step, shown on this page.
-#[derive(Default)]
-struct Feedback {
-    flash: Option<Flash>,
-    /// The user's input, if it differs from the stored values.
-    form: Option<AppForm>,
-    password_error: Option<(Part, String)>,
-    status: StatusCode,
-}
+type Feedback = feedback::Feedback<AppForm, Part>;
 
 /// `GET /apps/{id}`
-pub async fn show(
-    State(app): State<Arc<App>>,
-    info: RequestInfo,
-    Id(id): Id,
-    uri: Uri,
-    headers: HeaderMap,
-) -> PageResult {
-    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+pub async fn show(State(app): State<Arc<App>>, Id(id): Id, signed_in: SignedIn, uri: Uri) -> PageResult {
     let client = owned(&app, &signed_in.user, &id).await?;
-    let flash =
-        (query(&uri)?.get("done") == Some("saved")).then(|| Flash { tone: Tone::Good, text: "Saved.".to_owned() });
-    Ok(page(&app, &info, &signed_in, client, Feedback { flash, ..Feedback::default() }))
+    Ok(page(&app, &signed_in, client, Feedback::good(done(&uri, &[("saved", "Saved.")])?)))
 }
 
 /// `POST /apps/{id}`
-pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
-    let (signed_in, body) = signed_form(&app, &info, request).await?;
-    let client = owned(&app, &signed_in.user, &id).await?;
-    let params = body.params()?;
-    params.refuse_duplicates(&["scope"])?;
-    let mut form = AppForm { without_codes: !client.may_use(GrantType::AuthorizationCode), ..typed(&app, &params) };
-    let Some(changes) = check(&app, &params, &mut form, fixed(&signed_in.user, &client)) else {
-        let feedback = Feedback { form: Some(form), status: StatusCode::BAD_REQUEST, ..Feedback::default() };
-        return Ok(page(&app, &info, &signed_in, client, feedback));
+pub async fn update(State(app): State<Arc<App>>, Id(id): Id, form: Form<Confirming>) -> PageResult {
+    let client = owned(&app, &form.user, &id).await?;
+    let without_codes = !client.may_use(GrantType::AuthorizationCode);
+    let mut input = AppForm { without_codes, ..typed(&app, &form) };
+    let Some(changes) = check(&app, &form.params, &mut input, fixed(&form.user, &client)) else {
+        return Ok(page(&app, &form, client, Feedback::wrong(input)));
     };
     // Scopes of the management API are not on the form, so omitting them does not remove them.
     let scopes = changes.scopes.map(|scopes| scopes.union(&management_api::of(&client.scopes)));
     let changes = ClientChanges { scopes, ..changes };
-    let by = Attenuation::signed_in(&signed_in.user);
-    let changes = match client_rules::may_change(&app.config, &by, &client, changes) {
+    let changes = match client_rules::may_change(&app.config, &Attenuation::signed_in(&form.user), &client, changes) {
         Ok(changes) => changes,
         Err(error) => {
-            let flash = Some(Flash { tone: Tone::Bad, text: sentence(&error.description) });
+            let flash = Flash::of(Tone::Bad, sentence(&error.description));
             let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
-            return Ok(page(&app, &info, &signed_in, client, Feedback { flash, status, ..Feedback::default() }));
+            return Ok(page(&app, &form, client, Feedback::refused(flash, status)));
         }
     };
     if !changes.is_empty() {
-        let password = params.get("password");
-        if let Err(why) =
-            reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, password).await?
-        {
-            let feedback = Feedback { form: Some(form), ..Feedback::password(Part::Details, why) };
-            return Ok(page(&app, &info, &signed_in, client, feedback));
-        }
-        let (store, act) = (signed_in.store(&app), info.act(&signed_in.user.id));
+        let Change { store, act, by } = match form.confirm(&app).await? {
+            Confirmed::Yes(change) => change,
+            Confirmed::No(why) => {
+                let feedback = Feedback { typed: Some(input), ..Feedback::password(Part::Details, why) };
+                return Ok(page(&app, &form, client, feedback));
+            }
+        };
         clients::update(app.engine_on(&store), act, &by, &client, (changes, None))
             .await?
             .ok_or_else(Error::not_found)?;
@@ -166,65 +135,38 @@ pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
 }
 
 /// `POST /apps/{id}/secret`
-pub async fn rotate(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
-    let (signed_in, body) = signed_form(&app, &info, request).await?;
-    let client = owned(&app, &signed_in.user, &id).await?;
-    let params = body.params()?;
-    params.refuse_duplicates(&[])?;
-    let form_id = signed_in.viewer.read_form_id(&app, params.get("form").unwrap_or_default())?;
-    let chosen = OVERLAPS.iter().find(|(value, _)| *value == params.get("overlap").unwrap_or("0s"));
+pub async fn rotate(State(app): State<Arc<App>>, Id(id): Id, form: Form<Confirming>) -> PageResult {
+    let client = owned(&app, &form.user, &id).await?;
+    let form_id = form.viewer.read_form_id(&app, form.get("form"))?;
+    let chosen = OVERLAPS.iter().find(|(value, _)| *value == form.params.get("overlap").unwrap_or("0s"));
     let (value, _) = chosen.ok_or_else(|| Error::invalid_request("overlap must be 0s, 1h, 24h or 7d"))?;
     let overlap = span::seconds(value)?;
-    let password = params.get("password");
-    if let Err(why) = reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
-        return Ok(page(&app, &info, &signed_in, client, Feedback::password(Part::Rotate, why)));
-    }
-    let store = signed_in.store(&app);
-    let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
+    let Change { store, act, by } = match form.confirm(&app).await? {
+        Confirmed::Yes(change) => change,
+        Confirmed::No(why) => return Ok(page(&app, &form, client, Feedback::password(Part::Rotate, why))),
+    };
     let how = (Some(format!("secret_{form_id}")), overlap);
     match clients::rotate_secret(app.engine_on(&store), act, &by, client.clone(), how, alone).await {
-        Ok(Some(WithSecret { client, secret, others_end_at })) => {
-            let page = AppSecretPage {
-                shell: shell(&app, &signed_in.viewer, "New secret", Nav::Apps),
-                exchange: exchange(&app, &client),
-                client_id: client.id,
-                name: client.name,
-                secret: secret.map(|secret| secret.expose().to_owned()),
-                rotated: true,
-                previous_ends: others_end_at.filter(|_| overlap > 0).map(format::moment),
-            };
-            Ok(render(&page))
-        }
+        Ok(Some(made)) => Ok(secret::page(&app, &form.viewer, made, Some(overlap))),
         Ok(None) => Err(Error::not_found().into()),
         // The id comes from the form, so the form was sent before: that response had the secret.
         Err(store::Error::Conflict) => {
-            let text =
-                "This form was already sent, and the secret was rotated. A secret is shown only once.".to_owned();
-            let flash = Some(Flash { tone: Tone::Warn, text });
-            Ok(page(
-                &app,
-                &info,
-                &signed_in,
-                client,
-                Feedback { flash, status: StatusCode::CONFLICT, ..Feedback::default() },
-            ))
+            let text = "This form was already sent, and the secret was rotated. A secret is shown only once.";
+            let feedback = Feedback::refused(Flash::of(Tone::Warn, text), StatusCode::CONFLICT);
+            Ok(page(&app, &form, client, feedback))
         }
         Err(error) => Err(error.into()),
     }
 }
 
 /// `POST /apps/{id}/delete`
-pub async fn delete(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
-    let (signed_in, body) = signed_form(&app, &info, request).await?;
-    let client = owned(&app, &signed_in.user, &id).await?;
-    let params = body.params()?;
-    params.refuse_duplicates(&[])?;
-    let password = params.get("password");
-    if let Err(why) = reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
-        return Ok(page(&app, &info, &signed_in, client, Feedback::password(Part::Delete, why)));
-    }
-    let user_id = signed_in.user.id.clone();
-    if !signed_in.store(&app).delete_client(info.now, info.origin(&user_id), id, Some(user_id)).await? {
+pub async fn delete(State(app): State<Arc<App>>, Id(id): Id, form: Form<Confirming>) -> PageResult {
+    let client = owned(&app, &form.user, &id).await?;
+    let Change { store, act, .. } = match form.confirm(&app).await? {
+        Confirmed::Yes(change) => change,
+        Confirmed::No(why) => return Ok(page(&app, &form, client, Feedback::password(Part::Delete, why))),
+    };
+    if !store.delete_client(act.now, act.origin, id, Some(form.user.id.clone())).await? {
         return Err(Error::not_found().into());
     }
     Ok(redirect(&app, "/apps?done=deleted"))
@@ -258,29 +200,17 @@ fn fixed(user: &User, client: &Client) -> Fixed {
     }
 }
 
-impl Feedback {
-    fn password(part: Part, why: String) -> Self {
-        Self { password_error: Some((part, why)), status: StatusCode::BAD_REQUEST, ..Self::default() }
-    }
-}
-
-fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, client: Client, feedback: Feedback) -> Response {
+fn page(app: &App, signed_in: &SignedIn, client: Client, feedback: Feedback) -> Response {
     let fixed = fixed(&signed_in.user, &client);
+    let [details, rotate, delete] = feedback.confirmations(app, signed_in, [Part::Details, Part::Rotate, Part::Delete]);
     // Parts that cannot be changed show the stored values, whatever the input.
     let kept = stored(app, &client);
-    let form = match (feedback.form, fixed) {
+    let form = match (feedback.typed, fixed) {
         (Some(typed), Fixed::Nothing) => typed,
         (Some(typed), Fixed::Scopes) => AppForm { scopes: kept.scopes, ..typed },
         _ => kept,
     };
-    let step = |wrong| reauth::step(app, info.now, &signed_in.viewer, wrong);
-    let (details, rotate, delete) = match feedback.password_error {
-        Some((Part::Details, why)) => (Some(why), None, None),
-        Some((Part::Rotate, why)) => (None, Some(why), None),
-        Some((Part::Delete, why)) => (None, None, Some(why)),
-        None => (None, None, None),
-    };
-    let live = |secret: &&ClientSecret| secret.expires_at.is_none_or(|end| end > info.now);
+    let live = |secret: &&ClientSecret| secret.expires_at.is_none_or(|end| end > signed_in.viewer.now);
     let row = |secret: &ClientSecret| SecretRow {
         hint: format!("{}…{}", CLIENT_SECRET, secret.hint),
         created: format::day(secret.created_at),
@@ -294,15 +224,13 @@ fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, client: Client, fee
         created: format::day(client.created_at),
         client_id: client.id,
         name: client.name,
-        form: AppForm { form: signed_in.viewer.form_id(app), ..form },
+        form,
         fixed,
-        details: step(details),
-        rotate: step(rotate),
-        delete: step(delete),
+        details,
+        rotate,
+        delete,
         secrets,
         overlaps: format::choices(&OVERLAPS, "24h"),
     };
-    let mut response = render(&page);
-    *response.status_mut() = feedback.status;
-    response
+    render_as(feedback.status, &page)
 }

@@ -3,23 +3,14 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 
-use super::secret::{AppSecretPage, exchange};
+use super::secret;
 use crate::{
     app::App,
-    engine::{
-        alone,
-        attenuation::Attenuation,
-        clients::{self, WithSecret},
-    },
+    engine::{alone, clients},
     http::{
-        extract::RequestInfo,
-        page::{render, shell},
+        page::{render_as, shell},
         signed_in::SignedIn,
     },
     model::{
@@ -30,17 +21,18 @@ use crate::{
         text,
     },
     store::{self, ClientChanges},
-    ui::{Flash, Nav, ScopeGroup, Shell, Tone, sentence},
+    ui::{Confirmation, Flash, Nav, ScopeGroup, Shell, Tone, sentence},
     web::{
-        format, reauth,
-        request::{PageResult, signed_form},
+        format,
+        reauth::{self, Confirmed, Confirming},
+        request::{Change, Form, PageResult},
     },
 };
 
 /// A developer's input about an app, kept when the form is shown again with errors beside the fields.
 #[derive(Debug, Clone, Default)]
 pub struct AppForm {
-    pub form: String,
+    pub confirm: Confirmation,
     pub name: String,
     pub name_error: Option<String>,
     pub is_public: bool,
@@ -51,9 +43,6 @@ pub struct AppForm {
     pub scope_error: Option<String>,
     /// It uses no authorization codes, so it needs no redirect URI.
     pub without_codes: bool,
-    /// Whether the sign-in is not recent, so that the password is required again.
-    pub ask_password: bool,
-    pub password_error: Option<String>,
 }
 
 impl AppForm {
@@ -84,76 +73,58 @@ pub enum Fixed {
 }
 
 /// `GET /apps/new`
-pub async fn blank(State(app): State<Arc<App>>, info: RequestInfo, headers: HeaderMap) -> PageResult {
-    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+pub async fn blank(State(app): State<Arc<App>>, signed_in: SignedIn) -> PageResult {
     let form = AppForm {
-        form: signed_in.viewer.form_id(&app),
+        confirm: reauth::confirmation(&app, &signed_in),
         scopes: format::groups(&app.catalog.current(), |_| false),
-        ask_password: reauth::is_stale(info.now, &signed_in.viewer),
         ..AppForm::default()
     };
     Ok(form_page(&app, &signed_in, None, form, StatusCode::OK))
 }
 
 /// `POST /apps`
-pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
-    let (signed_in, body) = signed_form(&app, &info, request).await?;
-    let params = body.params()?;
-    params.refuse_duplicates(&["scope"])?;
-    let mut form = typed(&app, &params);
-    form.ask_password = reauth::is_stale(info.now, &signed_in.viewer);
-    let id = signed_in.viewer.read_form_id(&app, &form.form)?;
-    let kind = ClientType::parse(params.get("type").unwrap_or("confidential"))
+pub async fn create(State(app): State<Arc<App>>, form: Form<Confirming>) -> PageResult {
+    let mut input = typed(&app, &form);
+    let id = form.viewer.read_form_id(&app, &input.confirm.form)?;
+    let kind = ClientType::parse(form.params.get("type").unwrap_or("confidential"))
         .ok_or_else(|| Error::invalid_request("type must be confidential or public"))?;
-    let Some(changes) = check(&app, &params, &mut form, Fixed::Nothing) else {
-        return Ok(form_page(&app, &signed_in, None, form, StatusCode::BAD_REQUEST));
+    let Some(changes) = check(&app, &form.params, &mut input, Fixed::Nothing) else {
+        return Ok(form_page(&app, &form, None, input, StatusCode::BAD_REQUEST));
     };
-    let password = params.get("password");
-    if let Err(why) = reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, password).await? {
-        form.password_error = Some(why);
-        return Ok(form_page(&app, &signed_in, None, form, StatusCode::BAD_REQUEST));
-    }
-    let user_id = signed_in.user.id.clone();
+    let Change { store, act, by } = match form.confirm(&app).await? {
+        Confirmed::Yes(change) => change,
+        Confirmed::No(why) => {
+            input.confirm.password_error = Some(why);
+            return Ok(form_page(&app, &form, None, input, StatusCode::BAD_REQUEST));
+        }
+    };
     let client = Client {
         id: format!("client_{id}"),
-        owner_id: Some(user_id),
+        owner_id: Some(form.user.id.clone()),
         redirect_uris: changes.redirect_uris.unwrap_or_default(),
         scopes: changes.scopes.unwrap_or_default(),
-        ..Client::new(info.now, changes.name.unwrap_or_default(), kind)
+        ..Client::new(form.info.now, changes.name.unwrap_or_default(), kind)
     };
-    let store = signed_in.store(&app);
-    let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
     match clients::register(app.engine_on(&store), act, &by, client, alone).await {
-        Ok(WithSecret { client, secret, .. }) => {
-            let page = AppSecretPage {
-                shell: shell(&app, &signed_in.viewer, "App registered", Nav::Apps),
-                exchange: exchange(&app, &client),
-                client_id: client.id,
-                name: client.name,
-                secret: secret.map(|secret| secret.expose().to_owned()),
-                rotated: false,
-                previous_ends: None,
-            };
-            Ok(render(&page))
-        }
+        Ok(made) => Ok(secret::page(&app, &form.viewer, made, None)),
         // The id comes from the form, so the form was sent before: that response had the secret.
         Err(store::Error::Conflict) => {
-            let text = "This form was already sent, and the app is registered. A secret is shown only once.".to_owned();
-            form.form = signed_in.viewer.form_id(&app);
-            Ok(form_page(&app, &signed_in, Some(Flash { tone: Tone::Warn, text }), form, StatusCode::CONFLICT))
+            let text = "This form was already sent, and the app is registered. A secret is shown only once.";
+            input.confirm.form = form.viewer.form_id(&app);
+            Ok(form_page(&app, &form, Some(Flash::of(Tone::Warn, text)), input, StatusCode::CONFLICT))
         }
         Err(error) => Err(error.into()),
     }
 }
 
 /// The form with the user's input.
-pub(in crate::web) fn typed(app: &App, params: &Params<'_>) -> AppForm {
+pub(super) fn typed(app: &App, form: &Form<Confirming>) -> AppForm {
     AppForm {
-        form: params.get("form").unwrap_or_default().to_owned(),
-        name: params.get("name").unwrap_or_default().to_owned(),
-        is_public: params.get("type") == Some(ClientType::Public.as_str()),
-        redirect_uris: params.get("redirect_uris").unwrap_or_default().to_owned(),
-        scopes: format::groups(&app.catalog.current(), |name| params.all("scope").any(|chosen| chosen == name)),
+        confirm: Confirmation { form: form.get("form").to_owned(), ..reauth::confirmation(app, form) },
+        name: form.get("name").to_owned(),
+        is_public: form.get("type") == ClientType::Public.as_str(),
+        redirect_uris: form.get("redirect_uris").to_owned(),
+        scopes: format::groups(&app.catalog.current(), |name| form.params.all("scope").any(|chosen| chosen == name)),
         ..AppForm::default()
     }
 }
@@ -192,9 +163,7 @@ pub(in crate::web) fn kind_word(kind: ClientType) -> &'static str {
 
 fn form_page(app: &App, signed_in: &SignedIn, flash: Option<Flash>, form: AppForm, status: StatusCode) -> Response {
     let page = AppNewPage { shell: shell(app, &signed_in.viewer, "Register an app", Nav::Apps), flash, form };
-    let mut response = render(&page);
-    *response.status_mut() = status;
-    response
+    render_as(status, &page)
 }
 
 /// One redirect URI per line.

@@ -3,24 +3,20 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{
-    extract::State,
-    http::{HeaderMap, Uri},
-};
+use axum::{extract::State, http::Uri};
 
 use super::form::kind_word;
 use crate::{
     app::App,
     http::{
-        extract::RequestInfo,
         page::{render, shell},
         signed_in::SignedIn,
     },
     model::client::Client,
-    ui::{Flash, Nav, Shell, Tone, When, monogram},
+    ui::{Flash, Nav, Shell, When},
     web::{
         format,
-        request::{PageResult, query},
+        request::{PageResult, done},
     },
 };
 
@@ -46,16 +42,8 @@ pub struct AppRow {
     pub created: When,
 }
 
-impl AppRow {
-    #[must_use]
-    pub fn monogram(&self) -> String {
-        monogram(&self.name)
-    }
-}
-
 /// `GET /apps`
-pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, headers: HeaderMap) -> PageResult {
-    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+pub async fn list(State(app): State<Arc<App>>, signed_in: SignedIn, uri: Uri) -> PageResult {
     let clients = app.store.list_clients(&signed_in.user.id, APPS_MAX).await?;
     let row = |client: Client| AppRow {
         kind: kind_word(client.kind).to_owned(),
@@ -63,11 +51,9 @@ pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, uri: Uri, head
         client_id: client.id,
         name: client.name,
     };
-    let flash = (query(&uri)?.get("done") == Some("deleted"))
-        .then(|| Flash { tone: Tone::Good, text: "The app was deleted. Its tokens no longer work.".to_owned() });
     let page = AppsPage {
         shell: shell(&app, &signed_in.viewer, "Your apps", Nav::Apps),
-        flash,
+        flash: done(&uri, &[("deleted", "The app was deleted. Its tokens no longer work.")])?,
         apps: clients.into_iter().map(row).collect(),
     };
     Ok(render(&page))

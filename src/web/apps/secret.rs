@@ -1,15 +1,22 @@
 //! Owns the only page that ever shows a client secret, with an example of the code flow.
 
 use askama::Template;
+use axum::response::Response;
 
 use crate::{
     app::App,
-    http::reply::with_query,
+    engine::clients::WithSecret,
+    http::{
+        page::{render, shell},
+        reply::with_query,
+        session::Viewer,
+    },
     model::{
         client::{Client, ClientType},
         redirect_uri::RedirectUri,
     },
-    ui::{Shell, When, shell_quote},
+    ui::{Nav, Shell, When, shell_quote},
+    web::format,
 };
 
 /// The response for a new app or a new secret: the only page that ever shows the secret.
@@ -37,8 +44,23 @@ pub struct Exchange {
     pub curl: String,
 }
 
+/// The page for a new app, or for a new secret beside which the previous one works for `overlap` seconds.
+pub(super) fn page(app: &App, viewer: &Viewer, made: WithSecret, overlap: Option<i64>) -> Response {
+    let WithSecret { client, secret, others_end_at } = made;
+    let title = if overlap.is_some() { "New secret" } else { "App registered" };
+    render(&AppSecretPage {
+        shell: shell(app, viewer, title, Nav::Apps),
+        exchange: exchange(app, &client),
+        client_id: client.id,
+        name: client.name,
+        secret: secret.map(|secret| secret.expose().to_owned()),
+        rotated: overlap.is_some(),
+        previous_ends: others_end_at.filter(|_| overlap > Some(0)).map(format::moment),
+    })
+}
+
 /// The code flow of this app as commands to paste; shell variables are for the developer to fill in.
-pub(in crate::web) fn exchange(app: &App, client: &Client) -> Exchange {
+fn exchange(app: &App, client: &Client) -> Exchange {
     let issuer = &app.config.issuer;
     let redirect_uri = client.redirect_uris.first().map(RedirectUri::as_str).unwrap_or_default();
     let proof = match client.kind {

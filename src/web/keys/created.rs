@@ -12,7 +12,7 @@ use crate::{
         signed_in::SignedIn,
     },
     model::{key::ApiKey, project::Project},
-    ui::{Nav, Shell, When, bitting, shell_quote},
+    ui::{Nav, Shell, When, shell_quote},
     web::{events::Link, format},
 };
 
@@ -38,13 +38,6 @@ pub struct KeyCreatedPage {
 impl fmt::Debug for KeyCreatedPage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyCreatedPage").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-impl KeyCreatedPage {
-    #[must_use]
-    pub fn bitting(&self) -> String {
-        bitting(&self.id)
     }
 }
 

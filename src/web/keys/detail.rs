@@ -4,17 +4,13 @@
 use std::{collections::HashMap, sync::Arc};
 
 use askama::Template;
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode, Uri},
-};
+use axum::{extract::State, http::Uri};
 
 use super::row::{self, KeyRow};
 use crate::{
     app::App,
     http::{
-        extract::RequestInfo,
-        page::{render, shell},
+        page::{render_as, shell},
         signed_in::SignedIn,
     },
     model::{
@@ -25,12 +21,12 @@ use crate::{
         usage::{HourUsage, day, days, hour},
         user::User,
     },
-    ui::{Chart, Choice, Count, Flash, Nav, Shell, Step, Tone, When},
+    ui::{Chart, Choice, Confirmation, Count, Flash, Nav, Shell, When},
     web::{
         denied::{self, DenialRow},
         events::{EventLine, Link, Names, line},
-        format, reauth,
-        request::{Id, PageResult, query},
+        feedback, format,
+        request::{Id, PageResult, done},
     },
 };
 
@@ -61,9 +57,9 @@ pub struct KeyPage {
     pub is_live: bool,
     /// Whether its project allows only one live key, so that old and new keys cannot overlap.
     pub one_live_key: bool,
-    pub bound: Step,
-    pub regenerate: Step,
-    pub rotate: Step,
+    pub bound: Confirmation,
+    pub regenerate: Confirmation,
+    pub rotate: Confirmation,
     pub overlaps: Vec<Choice>,
     pub networks: String,
     pub networks_error: Option<String>,
@@ -82,67 +78,51 @@ pub struct PlaceRow {
     pub first_seen: When,
 }
 
-/// Messages of a previous step, shown on this page.
-#[derive(Default)]
-pub(in crate::web) struct Feedback {
-    pub flash: Option<Flash>,
-    pub regenerate_error: Option<String>,
-    pub rotate_error: Option<String>,
-    /// The user's input of networks.
-    pub typed_networks: Option<String>,
-    pub networks_error: Option<String>,
-    pub networks_password_error: Option<String>,
-    pub status: StatusCode,
+/// A part of the page that requires a recent sign-in.
+#[derive(PartialEq)]
+pub(in crate::web) enum Part {
+    Networks,
+    Regenerate,
+    Rotate,
 }
 
+/// Feedback about a form of this page. What may be typed are networks, which may be wrong.
+pub(in crate::web) type Feedback = feedback::Feedback<(String, Option<String>), Part>;
+
 /// `GET /settings/keys/{id}`
-pub async fn show(
-    State(app): State<Arc<App>>,
-    info: RequestInfo,
-    Id(id): Id,
-    uri: Uri,
-    headers: HeaderMap,
-) -> PageResult {
-    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+pub async fn show(State(app): State<Arc<App>>, Id(id): Id, signed_in: SignedIn, uri: Uri) -> PageResult {
     let (key, project) = owned(&app, &signed_in.user, &id).await?;
-    let flash = (query(&uri)?.get("done") == Some("networks")).then(|| {
-        let text = match key.networks.iter().count() {
-            0 => "Saved. The key works from anywhere.".to_owned(),
-            1 => "Saved. The key works only from one network.".to_owned(),
-            count => format!("Saved. The key works only from these {count} networks."),
-        };
-        Flash { tone: Tone::Good, text }
-    });
-    page(&app, &info, &signed_in, key, project, Feedback { flash, ..Feedback::default() }).await
+    let text = match key.networks.iter().count() {
+        0 => "Saved. The key works from anywhere.".to_owned(),
+        1 => "Saved. The key works only from one network.".to_owned(),
+        count => format!("Saved. The key works only from these {count} networks."),
+    };
+    page(&app, &signed_in, key, project, Feedback::good(done(&uri, &[("networks", &text)])?)).await
 }
 
 /// The page of this key, which belongs to the signed-in user.
 pub(in crate::web) async fn page(
     app: &App,
-    info: &RequestInfo,
     signed_in: &SignedIn,
     key: ApiKey,
     project: Option<Project>,
     feedback: Feedback,
 ) -> PageResult {
+    let now = signed_in.viewer.now;
     let user_id = &signed_in.user.id;
-    let first_day = day(info.now).plus_seconds(-(DAYS - 1) * DAY_SECONDS);
+    let first_day = day(now).plus_seconds(-(DAYS - 1) * DAY_SECONDS);
     let usage = app.store.key_usage(&key.id, first_day).await?;
     let places = app.store.key_networks(&key.id).await?;
     let entries = app.store.audit_of_object(user_id, &key.id, LINES_MAX).await?;
     let names = Names::of(app, user_id, &entries).await?;
     let denials = app.store.denials_of_user(user_id, Some(&key.id)).await?;
     let shown = usize::try_from(LINES_MAX).unwrap_or_default();
-    let form = signed_in.viewer.form_id(app);
-    let step = |password_error| Step {
-        form: form.clone(),
-        ask_password: reauth::is_stale(info.now, &signed_in.viewer),
-        password_error,
-    };
-    let known_networks = || key.networks.iter().collect::<Vec<_>>().join("\n");
-    let mut bound = step(feedback.networks_password_error);
+    let [mut bound, regenerate, rotate] =
+        feedback.confirmations(app, signed_in, [Part::Networks, Part::Regenerate, Part::Rotate]);
     // A key that works from anywhere cannot be widened.
     bound.ask_password &= !key.networks.is_any();
+    let stored = || (key.networks.iter().collect::<Vec<_>>().join("\n"), None);
+    let (networks, networks_error) = feedback.typed.unwrap_or_else(stored);
     let page = KeyPage {
         shell: shell(app, &signed_in.viewer, &key.name, Nav::Keys),
         flash: feedback.flash,
@@ -151,16 +131,16 @@ pub(in crate::web) async fn page(
             KeyForm::Uuid => "UUID",
             KeyForm::Imported => "Imported",
         },
-        is_live: key.status(info.now) == KeyStatus::Active,
+        is_live: key.status(now) == KeyStatus::Active,
         one_live_key: project.as_ref().is_some_and(|project| project.one_live_key),
-        regenerate: step(feedback.regenerate_error),
-        rotate: step(feedback.rotate_error),
+        regenerate,
+        rotate,
         overlaps: format::choices(&OVERLAPS, "24h"),
         bound,
-        networks: feedback.typed_networks.unwrap_or_else(known_networks),
-        networks_error: feedback.networks_error,
-        hours: hours(info.now, &usage),
-        days: by_day(info.now, &usage),
+        networks,
+        networks_error,
+        hours: hours(now, &usage),
+        days: by_day(now, &usage),
         places: places
             .into_iter()
             .map(|(network, first_seen)| PlaceRow { network, first_seen: format::moment(first_seen) })
@@ -170,11 +150,9 @@ pub(in crate::web) async fn page(
             .map(|entry| of_this_key(line(entry, &names, user_id, format::moment(entry.at))))
             .collect(),
         denials: denials.into_iter().take(shown).map(|record| denied::row(record, &names, user_id)).collect(),
-        key: row::row(info.now, project.as_ref(), key),
+        key: row::row(now, project.as_ref(), key),
     };
-    let mut response = render(&page);
-    *response.status_mut() = feedback.status;
-    Ok(response)
+    Ok(render_as(feedback.status, &page))
 }
 
 /// A line of the history on the key's own page, which calls it "this key".

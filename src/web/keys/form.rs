@@ -7,16 +7,17 @@ use crate::{
     engine::{
         alone,
         apikey::NewKey,
-        attenuation::Attenuation,
         keys::{self, Created},
     },
-    http::{extract::RequestInfo, signed_in::SignedIn},
-    model::{
-        error::Error, key::ApiKey, network::Networks, params::Params, project::Project, secret::Secret, span, text,
-    },
+    http::signed_in::SignedIn,
+    model::{error::Error, key::ApiKey, network::Networks, project::Project, secret::Secret, span, text},
     store,
-    ui::{Choice, ScopeGroup, sentence},
-    web::{format, reauth, request::PageFailure},
+    ui::{Choice, Confirmation, ScopeGroup, sentence},
+    web::{
+        format,
+        reauth::{self, Confirmed, Confirming},
+        request::{Change, Form, PageFailure},
+    },
 };
 
 /// The message for a form that is sent again.
@@ -30,8 +31,7 @@ const EXPIRIES: [(&str, &str); 4] =
 /// The form for a new key, with the user's input when it is shown again with errors.
 #[derive(Debug, Clone, Default)]
 pub struct KeyForm {
-    /// One-time id, so that a double click creates only one key.
-    pub form: String,
+    pub confirm: Confirmation,
     pub name: String,
     pub name_error: Option<String>,
     pub scopes: Vec<ScopeGroup>,
@@ -44,17 +44,13 @@ pub struct KeyForm {
     /// CIDR notation, one network per line.
     pub networks: String,
     pub networks_error: Option<String>,
-    /// Whether the sign-in is not recent, so that the password is required again.
-    pub ask_password: bool,
-    pub password_error: Option<String>,
 }
 
 impl KeyForm {
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        let errors =
-            [&self.name_error, &self.scope_error, &self.project_error, &self.networks_error, &self.password_error];
-        errors.into_iter().any(Option::is_some)
+        let errors = [&self.name_error, &self.scope_error, &self.project_error, &self.networks_error];
+        self.confirm.password_error.is_some() || errors.into_iter().any(Option::is_some)
     }
 }
 
@@ -69,14 +65,13 @@ pub(in crate::web) enum Submission {
 }
 
 /// The form as first shown. No scope is checked: the choice is the owner's.
-pub(in crate::web) fn blank(app: &App, info: &RequestInfo, signed_in: &SignedIn, projects: &[Project]) -> KeyForm {
+pub(in crate::web) fn blank(app: &App, signed_in: &SignedIn, projects: &[Project]) -> KeyForm {
     KeyForm {
-        form: signed_in.viewer.form_id(app),
+        confirm: reauth::confirmation(app, signed_in),
         scopes: format::groups(&app.catalog.current(), |_| false),
         projects: project_choices(projects, ""),
         environments: environments(app, None),
         expiries: format::choices(&EXPIRIES, "90d"),
-        ask_password: reauth::is_stale(info.now, &signed_in.viewer),
         ..KeyForm::default()
     }
 }
@@ -84,69 +79,66 @@ pub(in crate::web) fn blank(app: &App, info: &RequestInfo, signed_in: &SignedIn,
 /// Creates the key that a form describes. On the page of a project, the form's own choice of project is ignored.
 pub(in crate::web) async fn submit(
     app: &Arc<App>,
-    info: &RequestInfo,
-    signed_in: &SignedIn,
-    params: &Params<'_>,
+    form: &Form<Confirming>,
     projects: &[Project],
     within: Option<&Project>,
 ) -> Result<Submission, PageFailure> {
-    params.refuse_duplicates(&["scope"])?;
-    let mut form = typed(app, info, signed_in, params, projects);
-    let project = match (within, params.get("project").unwrap_or_default()) {
+    let mut input = typed(app, form, projects);
+    let project = match (within, form.get("project")) {
         (Some(project), _) => Some(project.clone()),
         (None, "") => None,
         (None, id) => {
             let found = projects.iter().find(|project| project.id == id);
-            form.project_error = found.is_none().then(|| "You do not have this project.".to_owned());
+            input.project_error = found.is_none().then(|| "You do not have this project.".to_owned());
             found.cloned()
         }
     };
-    let Some(new) = check(app, info, signed_in, params, project, &mut form).await? else {
-        return Ok(Submission::Wrong(Box::new(form)));
+    let Some(new) = check(app, form, project, &mut input)? else { return Ok(Submission::Wrong(Box::new(input))) };
+    let Change { store, act, by } = match form.confirm(app).await? {
+        Confirmed::Yes(change) => change,
+        Confirmed::No(why) => {
+            input.confirm.password_error = Some(why);
+            return Ok(Submission::Wrong(Box::new(input)));
+        }
     };
     let in_project = new.project.is_some();
-    let store = signed_in.store(app);
-    let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
     match keys::create(app.engine_on(&store), act, &by, new, alone).await {
         Ok(Created { secret, key, .. }) => Ok(Submission::Made(secret, Box::new(key))),
         // The id comes from the form, so the form was sent before.
         Err(store::Error::Conflict) => Ok(Submission::Again),
         Err(store::Error::Refused(why)) if in_project => {
-            form.project_error = Some(sentence(&why.description));
-            Ok(Submission::Wrong(Box::new(form)))
+            input.project_error = Some(sentence(&why.description));
+            Ok(Submission::Wrong(Box::new(input)))
         }
         Err(error) => Err(error.into()),
     }
 }
 
 /// The form with the user's input.
-fn typed(app: &App, info: &RequestInfo, signed_in: &SignedIn, params: &Params<'_>, projects: &[Project]) -> KeyForm {
-    let catalog = app.catalog.current();
+fn typed(app: &App, form: &Form<Confirming>, projects: &[Project]) -> KeyForm {
+    let (catalog, params) = (app.catalog.current(), &form.params);
     KeyForm {
-        form: params.get("form").unwrap_or_default().to_owned(),
-        name: params.get("name").unwrap_or_default().to_owned(),
+        confirm: Confirmation { form: form.get("form").to_owned(), ..reauth::confirmation(app, form) },
+        name: form.get("name").to_owned(),
         scopes: format::groups(&catalog, |name| params.all("scope").any(|chosen| chosen == name)),
-        projects: project_choices(projects, params.get("project").unwrap_or_default()),
+        projects: project_choices(projects, form.get("project")),
         environments: environments(app, params.get("environment")),
         expiries: format::choices(&EXPIRIES, params.get("expires_in").unwrap_or("never")),
-        networks: params.get("networks").unwrap_or_default().to_owned(),
-        ask_password: reauth::is_stale(info.now, &signed_in.viewer),
+        networks: form.get("networks").to_owned(),
         ..KeyForm::default()
     }
 }
 
-/// The checked values of the form, or `None` and the errors in `form`. Fields that an owner may not set are ignored.
-async fn check(
-    app: &Arc<App>,
-    info: &RequestInfo,
-    signed_in: &SignedIn,
-    params: &Params<'_>,
+/// The checked values of the form, or `None` and the errors in `input`. Fields that an owner may not set are ignored.
+fn check(
+    app: &App,
+    form: &Form<Confirming>,
     project: Option<Project>,
-    form: &mut KeyForm,
-) -> Result<Option<NewKey>, PageFailure> {
-    let id = signed_in.viewer.read_form_id(app, &form.form)?;
+    input: &mut KeyForm,
+) -> Result<Option<NewKey>, Error> {
+    let (id, params) = (form.viewer.read_form_id(app, &input.confirm.form)?, &form.params);
     let name = match params.get("name") {
-        None => Ok(format!("Key of {}", info.now.day())),
+        None => Ok(format!("Key of {}", form.info.now.day())),
         Some(name) => text::name("a name", name),
     };
     let chosen: Vec<String> = params.all("scope").map(ToOwned::to_owned).collect();
@@ -155,33 +147,28 @@ async fn check(
     } else {
         app.catalog.current().choose(&chosen)
     };
-    let networks = Networks::parse(&form.networks);
+    let networks = Networks::parse(&input.networks);
     let expires_in_seconds = match params.get("expires_in").unwrap_or("never") {
         "never" => None,
         span => Some(span::seconds(span)?),
     };
     let (name, scopes, networks) = match (name, scopes, networks) {
-        (Ok(name), Ok(scopes), Ok(networks)) if form.project_error.is_none() => (name, scopes, networks),
+        (Ok(name), Ok(scopes), Ok(networks)) if input.project_error.is_none() => (name, scopes, networks),
         (name, scopes, networks) => {
             let words = |error: Error| sentence(&error.description);
-            form.name_error = name.err().map(words);
-            form.scope_error = scopes.err().map(words);
-            form.networks_error = networks.err().map(words);
+            input.name_error = name.err().map(words);
+            input.scope_error = scopes.err().map(words);
+            input.networks_error = networks.err().map(words);
             return Ok(None);
         }
     };
-    let password = params.get("password");
-    if let Err(why) = reauth::require_recent_login(app, info, &signed_in.viewer, &signed_in.user, password).await? {
-        form.password_error = Some(why);
-        return Ok(None);
-    }
     Ok(Some(NewKey {
         id: Some(format!("key_{id}")),
         environment: params.get("environment").map(ToOwned::to_owned),
         expires_in_seconds,
         project,
         networks,
-        ..NewKey::of(&signed_in.user.id, &name, scopes)
+        ..NewKey::of(&form.user.id, &name, scopes)
     }))
 }
 

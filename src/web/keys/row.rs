@@ -8,7 +8,7 @@ use crate::{
         key::{ApiKey, KeyStatus},
         project::Project,
     },
-    ui::{Tone, When, bitting},
+    ui::{Tone, When},
     web::{events::Link, format},
 };
 
@@ -41,11 +41,6 @@ pub struct KeyRow {
 }
 
 impl KeyRow {
-    #[must_use]
-    pub fn bitting(&self) -> String {
-        bitting(&self.id)
-    }
-
     /// Its networks in short form.
     #[must_use]
     pub fn networks_short(&self) -> String {

@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, StatusCode, Uri},
+    extract::State,
+    http::{StatusCode, Uri},
 };
 
 use super::form::{NAME_TAKEN, ProjectForm, key_form as chosen_form, typed};
 use crate::{
     app::App,
-    engine::{self, attenuation::Attenuation},
+    engine,
     http::{
-        extract::RequestInfo,
-        page::{render, shell},
+        page::{render_as, shell},
         signed_in::SignedIn,
     },
     model::{
@@ -26,16 +25,16 @@ use crate::{
         user::User,
     },
     store::{self, ProjectChanges},
-    ui::{Flash, Nav, Shell, Step, Tone, When, monogram, sentence},
+    ui::{Confirmation, Flash, Nav, Shell, Tone, When, sentence},
     web::{
-        format,
+        feedback, format,
         keys::{
             self,
             form::{KeyForm, Submission},
             row::KeyRow,
         },
-        reauth,
-        request::{Id, PageResult, query, redirect, signed_form},
+        reauth::{Confirmed, Confirming},
+        request::{Change, Form, Id, PageResult, done, redirect},
     },
 };
 
@@ -57,108 +56,84 @@ pub struct ProjectPage {
     pub active: Vec<KeyRow>,
     pub ended: Vec<KeyRow>,
     /// The one live key, to regenerate here, if there is exactly one.
-    pub regenerate: Option<(String, Step)>,
+    pub regenerate: Option<(String, Confirmation)>,
     /// The form for changing its settings.
-    pub settings: Step,
+    pub settings: Confirmation,
     /// The form for disabling or enabling it.
-    pub switch: Step,
+    pub switch: Confirmation,
     /// The form for another key, if the policy allows one.
     pub new_key: Option<KeyForm>,
     pub form: ProjectForm,
 }
 
-impl ProjectPage {
-    #[must_use]
-    pub fn monogram(&self) -> String {
-        monogram(&self.name)
-    }
+/// A part of the page that requires a recent sign-in.
+#[derive(PartialEq)]
+enum Part {
+    Settings,
+    Switch,
+    /// Its form leads to the page of the key.
+    Regenerate,
 }
 
-/// Messages of a previous step, shown on this page.
-#[derive(Default)]
-struct Feedback {
-    flash: Option<Flash>,
-    key: Option<KeyForm>,
-    form: Option<ProjectForm>,
-    settings_password_error: Option<String>,
-    switch_password_error: Option<String>,
-    status: StatusCode,
+/// The forms of the page that keep what was typed.
+enum Typed {
+    Key(Box<KeyForm>),
+    Settings(ProjectForm),
 }
+
+type Feedback = feedback::Feedback<Typed, Part>;
 
 /// `GET /settings/projects/{id}`
-pub async fn show(
-    State(app): State<Arc<App>>,
-    info: RequestInfo,
-    Id(id): Id,
-    uri: Uri,
-    headers: HeaderMap,
-) -> PageResult {
-    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+pub async fn show(State(app): State<Arc<App>>, Id(id): Id, signed_in: SignedIn, uri: Uri) -> PageResult {
     let project = owned(&app, &signed_in.user, &id).await?;
-    let text = match query(&uri)?.get("done") {
-        Some("made") => Some("The project was created. Generate its first key."),
-        Some("saved") => Some("Saved."),
-        Some("disabled") => Some("The project is disabled. Its keys do not work."),
-        Some("enabled") => Some("The project is enabled. Its keys work again."),
-        _ => None,
-    };
-    let flash = text.map(|text| Flash { tone: Tone::Good, text: text.to_owned() });
-    page(&app, &info, &signed_in, project, Feedback { flash, ..Feedback::default() }).await
+    let texts = [
+        ("made", "The project was created. Generate its first key."),
+        ("saved", "Saved."),
+        ("disabled", "The project is disabled. Its keys do not work."),
+        ("enabled", "The project is enabled. Its keys work again."),
+    ];
+    page(&app, &signed_in, project, Feedback::good(done(&uri, &texts)?)).await
 }
 
 /// `POST /settings/projects/{id}/keys`
-pub async fn create_key(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
-    let (signed_in, body) = signed_form(&app, &info, request).await?;
-    let project = owned(&app, &signed_in.user, &id).await?;
-    match keys::form::submit(&app, &info, &signed_in, &body.params()?, &[], Some(&project)).await? {
+pub async fn create_key(State(app): State<Arc<App>>, Id(id): Id, form: Form<Confirming>) -> PageResult {
+    let project = owned(&app, &form.user, &id).await?;
+    let feedback = match keys::form::submit(&app, &form, &[], Some(&project)).await? {
         Submission::Made(secret, key) => {
-            Ok(keys::created::created(&app, &signed_in, secret.expose(), &key, Some(&project), None))
+            return Ok(keys::created::created(&app, &form, secret.expose(), &key, Some(&project), None));
         }
-        Submission::Wrong(form) => {
+        Submission::Wrong(input) => {
             // Errors about the project have no field on this page, so they are shown at its top.
-            let flash = form.project_error.clone().map(|text| Flash { tone: Tone::Bad, text });
-            let feedback = Feedback { flash, key: Some(*form), status: StatusCode::BAD_REQUEST, ..Feedback::default() };
-            page(&app, &info, &signed_in, project, feedback).await
+            let flash = input.project_error.clone().map(|text| Flash::of(Tone::Bad, text));
+            Feedback { flash, ..Feedback::wrong(Typed::Key(input)) }
         }
-        Submission::Again => {
-            let flash = Some(Flash { tone: Tone::Warn, text: keys::form::SENT_BEFORE.to_owned() });
-            let feedback = Feedback { flash, status: StatusCode::CONFLICT, ..Feedback::default() };
-            page(&app, &info, &signed_in, project, feedback).await
-        }
-    }
+        Submission::Again => Feedback::refused(Flash::of(Tone::Warn, keys::form::SENT_BEFORE), StatusCode::CONFLICT),
+    };
+    page(&app, &form, project, feedback).await
 }
 
 /// `POST /settings/projects/{id}`
-pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
-    let (signed_in, body) = signed_form(&app, &info, request).await?;
-    let project = owned(&app, &signed_in.user, &id).await?;
-    let params = body.params()?;
-    params.refuse_duplicates(&[])?;
-    let mut form = typed(&params);
-    let key_form = chosen_form(&params)?;
-    let (wrong, status) = match text::name("a name", &form.name) {
+pub async fn update(State(app): State<Arc<App>>, Id(id): Id, form: Form<Confirming>) -> PageResult {
+    let project = owned(&app, &form.user, &id).await?;
+    let mut input = typed(&form.params);
+    let key_form = chosen_form(&form.params)?;
+    let (wrong, status) = match text::name("a name", &input.name) {
         Err(error) => (sentence(&error.description), StatusCode::BAD_REQUEST),
         Ok(name) => {
-            let password = params.get("password");
-            if let Err(why) =
-                reauth::require_recent_login(&app, &info, &signed_in.viewer, &signed_in.user, password).await?
-            {
-                let feedback = Feedback {
-                    form: Some(form),
-                    settings_password_error: Some(why),
-                    status: StatusCode::BAD_REQUEST,
-                    ..Feedback::default()
-                };
-                return page(&app, &info, &signed_in, project, feedback).await;
-            }
+            let Change { store, act, by } = match form.confirm(&app).await? {
+                Confirmed::Yes(change) => change,
+                Confirmed::No(why) => {
+                    let feedback = Feedback::password(Part::Settings, why);
+                    let feedback = Feedback { typed: Some(Typed::Settings(input)), ..feedback };
+                    return page(&app, &form, project, feedback).await;
+                }
+            };
             let changes = ProjectChanges {
                 name: Some(name),
                 key_form: Some(key_form),
-                one_live_key: Some(form.one_live_key),
+                one_live_key: Some(input.one_live_key),
                 ..ProjectChanges::default()
             };
-            let store = signed_in.store(&app);
-            let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
             match engine::projects::update(app.engine_on(&store), act, &by, &id, changes).await {
                 Ok(Some(_)) => return Ok(redirect(&app, &format!("/settings/projects/{id}?done=saved"))),
                 Ok(None) => return Err(Error::not_found().into()),
@@ -167,49 +142,50 @@ pub async fn update(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, 
             }
         }
     };
-    form.name_error = Some(wrong);
-    page(&app, &info, &signed_in, project, Feedback { form: Some(form), status, ..Feedback::default() }).await
+    input.name_error = Some(wrong);
+    page(&app, &form, project, Feedback { status, ..Feedback::wrong(Typed::Settings(input)) }).await
 }
 
 /// `POST /settings/projects/{id}/disable`
-pub async fn disable(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
-    set_disabled(&app, &info, id, request, true).await
+pub async fn disable(State(app): State<Arc<App>>, Id(id): Id, form: Form<Confirming>) -> PageResult {
+    set_disabled(&app, id, &form, true).await
 }
 
 /// `POST /settings/projects/{id}/enable`
-pub async fn enable(State(app): State<Arc<App>>, info: RequestInfo, Id(id): Id, request: Request) -> PageResult {
-    set_disabled(&app, &info, id, request, false).await
+pub async fn enable(State(app): State<Arc<App>>, Id(id): Id, form: Form<Confirming>) -> PageResult {
+    set_disabled(&app, id, &form, false).await
 }
 
-async fn set_disabled(app: &Arc<App>, info: &RequestInfo, id: String, request: Request, disabled: bool) -> PageResult {
-    let (signed_in, body) = signed_form(app, info, request).await?;
-    let project = owned(app, &signed_in.user, &id).await?;
-    let params = body.params()?;
-    params.refuse_duplicates(&[])?;
-    let password = params.get("password");
-    if let Err(why) = reauth::require_recent_login(app, info, &signed_in.viewer, &signed_in.user, password).await? {
-        let feedback =
-            Feedback { switch_password_error: Some(why), status: StatusCode::BAD_REQUEST, ..Feedback::default() };
-        return page(app, info, &signed_in, project, feedback).await;
-    }
-    let store = signed_in.store(app);
-    let (act, by) = (info.act(&signed_in.user.id), Attenuation::signed_in(&signed_in.user));
+async fn set_disabled(app: &Arc<App>, id: String, form: &Form<Confirming>, disabled: bool) -> PageResult {
+    let project = owned(app, &form.user, &id).await?;
+    let Change { store, act, by } = match form.confirm(app).await? {
+        Confirmed::Yes(change) => change,
+        Confirmed::No(why) => return page(app, form, project, Feedback::password(Part::Switch, why)).await,
+    };
     let changes = ProjectChanges { disabled: Some(disabled), ..ProjectChanges::default() };
     engine::projects::update(app.engine_on(&store), act, &by, &id, changes).await?.ok_or_else(Error::not_found)?;
     Ok(redirect(app, &format!("/settings/projects/{id}?done={}", if disabled { "disabled" } else { "enabled" })))
 }
 
-async fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, project: Project, feedback: Feedback) -> PageResult {
-    let keys = app.store.list_keys(info.now, &signed_in.user.id, Some(&project.id)).await?;
-    let (mut active, mut ended) = keys::row::rows(info.now, keys, std::slice::from_ref(&project));
+async fn page(app: &App, signed_in: &SignedIn, project: Project, feedback: Feedback) -> PageResult {
+    let now = signed_in.viewer.now;
+    let keys = app.store.list_keys(now, &signed_in.user.id, Some(&project.id)).await?;
+    let (mut active, mut ended) = keys::row::rows(now, keys, std::slice::from_ref(&project));
     // All keys on this page belong to the project.
     active.iter_mut().chain(&mut ended).for_each(|row| row.project = None);
+    let [settings, switch, regenerate] =
+        feedback.confirmations(app, signed_in, [Part::Settings, Part::Switch, Part::Regenerate]);
     let regenerate = match active.as_slice() {
-        [key] => Some((key.id.clone(), reauth::step(app, info.now, &signed_in.viewer, None))),
+        [key] => Some((key.id.clone(), regenerate)),
         _ => None,
     };
+    let (key, form) = match feedback.typed {
+        Some(Typed::Key(input)) => (Some(*input), None),
+        Some(Typed::Settings(input)) => (None, Some(input)),
+        None => (None, None),
+    };
     let may_make = !project.is_disabled() && (!project.one_live_key || active.is_empty());
-    let new_key = may_make.then(|| feedback.key.unwrap_or_else(|| keys::form::blank(app, info, signed_in, &[])));
+    let new_key = may_make.then(|| key.unwrap_or_else(|| keys::form::blank(app, signed_in, &[])));
     let page = ProjectPage {
         shell: shell(app, &signed_in.viewer, &project.name, Nav::Projects),
         flash: feedback.flash,
@@ -220,10 +196,10 @@ async fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, project: Proj
         active,
         ended,
         regenerate,
-        settings: reauth::step(app, info.now, &signed_in.viewer, feedback.settings_password_error),
-        switch: reauth::step(app, info.now, &signed_in.viewer, feedback.switch_password_error),
+        settings,
+        switch,
         new_key,
-        form: feedback.form.unwrap_or_else(|| ProjectForm {
+        form: form.unwrap_or_else(|| ProjectForm {
             name: project.name.clone(),
             is_uuid: project.key_form == Looks::Uuid,
             one_live_key: project.one_live_key,
@@ -233,9 +209,7 @@ async fn page(app: &App, info: &RequestInfo, signed_in: &SignedIn, project: Proj
         name: project.name,
         plan: project.plan,
     };
-    let mut response = render(&page);
-    *response.status_mut() = feedback.status;
-    Ok(response)
+    Ok(render_as(feedback.status, &page))
 }
 
 /// The project with this id, if it belongs to this user.

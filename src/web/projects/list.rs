@@ -3,26 +3,22 @@
 use std::{collections::HashMap, sync::Arc};
 
 use askama::Template;
-use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, StatusCode},
-};
+use axum::{extract::State, http::StatusCode};
 
 use super::form::{NAME_TAKEN, ProjectForm, key_form, typed};
 use crate::{
     app::App,
-    engine::{self, alone, attenuation::Attenuation, projects::NewProject},
+    engine::{self, alone, projects::NewProject},
     http::{
-        extract::RequestInfo,
-        page::{render, shell},
+        page::{render_as, shell},
         signed_in::SignedIn,
     },
     model::{clock::Timestamp, key::KeyForm, project::Project, text},
     store::{self, ProjectKeys},
-    ui::{Flash, Nav, Shell, Tone, When, monogram, sentence},
+    ui::{Flash, Nav, Shell, Tone, When, sentence},
     web::{
         format,
-        request::{PageResult, redirect, signed_form},
+        request::{Change, Form, PageResult, redirect},
     },
 };
 
@@ -49,53 +45,40 @@ pub struct ProjectRow {
     pub disabled: bool,
 }
 
-impl ProjectRow {
-    #[must_use]
-    pub fn monogram(&self) -> String {
-        monogram(&self.name)
-    }
-}
-
 /// `GET /settings/projects`
-pub async fn list(State(app): State<Arc<App>>, info: RequestInfo, headers: HeaderMap) -> PageResult {
-    let signed_in = SignedIn::of(&app, info.now, &headers).await?;
+pub async fn list(State(app): State<Arc<App>>, signed_in: SignedIn) -> PageResult {
     let form = ProjectForm { form: signed_in.viewer.form_id(&app), ..ProjectForm::default() };
-    page(&app, &info, &signed_in, None, form, StatusCode::OK).await
+    page(&app, &signed_in, None, form, StatusCode::OK).await
 }
 
 /// `POST /settings/projects`
-pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Request) -> PageResult {
-    let (signed_in, body) = signed_form(&app, &info, request).await?;
-    let params = body.params()?;
-    params.refuse_duplicates(&[])?;
-    let mut form = typed(&params);
-    let id = format!("project_{}", signed_in.viewer.read_form_id(&app, &form.form)?);
-    let key_form = key_form(&params)?;
-    let name = match text::name("a name", &form.name) {
+pub async fn create(State(app): State<Arc<App>>, form: Form<SignedIn>) -> PageResult {
+    let mut input = typed(&form.params);
+    let id = format!("project_{}", form.viewer.read_form_id(&app, &input.form)?);
+    let key_form = key_form(&form.params)?;
+    let name = match text::name("a name", &input.name) {
         Ok(name) => name,
         Err(error) => {
-            form.name_error = Some(sentence(&error.description));
-            return page(&app, &info, &signed_in, None, form, StatusCode::BAD_REQUEST).await;
+            input.name_error = Some(sentence(&error.description));
+            return page(&app, &form, None, input, StatusCode::BAD_REQUEST).await;
         }
     };
-    let user_id = signed_in.user.id.clone();
-    let store = signed_in.store(&app);
-    let (act, by) = (info.act(&user_id), Attenuation::signed_in(&signed_in.user));
-    let one_live_key = form.one_live_key;
-    let new = NewProject { id: Some(id.clone()), user_id: user_id.clone(), name, key_form, one_live_key, plan: None };
+    let Change { store, act, by } = form.change(&app);
+    let (user_id, one_live_key) = (form.user.id.clone(), input.one_live_key);
+    let new = NewProject { id: Some(id.clone()), user_id, name, key_form, one_live_key, plan: None };
     match engine::projects::create(app.engine_on(&store), act, &by, new, alone).await {
         Ok(_) => Ok(redirect(&app, &format!("/settings/projects/{id}?done=made"))),
         Err(store::Error::Conflict) => {
             // The id comes from the form: sent twice, it leads to the one project it created.
-            if app.store.find_project(&id).await?.is_some_and(|made| made.user_id == user_id) {
+            if app.store.find_project(&id).await?.is_some_and(|made| made.user_id == form.user.id) {
                 return Ok(redirect(&app, &format!("/settings/projects/{id}")));
             }
-            form.name_error = Some(NAME_TAKEN.to_owned());
-            page(&app, &info, &signed_in, None, form, StatusCode::CONFLICT).await
+            input.name_error = Some(NAME_TAKEN.to_owned());
+            page(&app, &form, None, input, StatusCode::CONFLICT).await
         }
         Err(store::Error::Refused(error)) => {
-            let flash = Flash { tone: Tone::Bad, text: sentence(&error.description) };
-            page(&app, &info, &signed_in, Some(flash), form, StatusCode::CONFLICT).await
+            let flash = Flash::of(Tone::Bad, sentence(&error.description));
+            page(&app, &form, Some(flash), input, StatusCode::CONFLICT).await
         }
         Err(error) => Err(error.into()),
     }
@@ -103,23 +86,21 @@ pub async fn create(State(app): State<Arc<App>>, info: RequestInfo, request: Req
 
 async fn page(
     app: &App,
-    info: &RequestInfo,
     signed_in: &SignedIn,
     flash: Option<Flash>,
     form: ProjectForm,
     status: StatusCode,
 ) -> PageResult {
+    let now = signed_in.viewer.now;
     let projects = app.store.list_projects(&signed_in.user.id).await?;
-    let keys = app.store.count_project_keys(info.now, &signed_in.user.id).await?;
+    let keys = app.store.count_project_keys(now, &signed_in.user.id).await?;
     let page = ProjectsPage {
         shell: shell(app, &signed_in.viewer, "Projects", Nav::Projects),
         flash,
-        projects: rows(info.now, projects, &keys),
+        projects: rows(now, projects, &keys),
         form,
     };
-    let mut response = render(&page);
-    *response.status_mut() = status;
-    Ok(response)
+    Ok(render_as(status, &page))
 }
 
 fn rows(now: Timestamp, projects: Vec<Project>, keys: &HashMap<String, ProjectKeys>) -> Vec<ProjectRow> {

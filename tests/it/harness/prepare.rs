@@ -4,6 +4,7 @@ use grantd::{
     engine::grant_token::GrantTokens,
     model::{
         audit::Origin,
+        authentication::Proof,
         clock::Timestamp,
         grant::{GrantId, NewGrant},
         scope::Scopes,
@@ -48,7 +49,7 @@ pub fn session(now: Timestamp, user_id: &str, digest: Digest, password: &str) ->
     NewSession {
         digest,
         user_id: user_id.to_owned(),
-        password: password.to_owned(),
+        proof: Proof::Password(password.to_owned()),
         expires_at: now.plus_seconds(86_400),
         agent: "x".to_owned(),
         replaces: None,

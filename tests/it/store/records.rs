@@ -5,6 +5,7 @@ use std::time::Duration;
 use grantd::{
     engine::clients::new_secret,
     model::{
+        authentication::Method,
         authorize_request::{AuthorizeRequest, Prompt},
         client::REDIRECT_URIS_MAX,
         error::{Error as ModelError, ErrorCode},
@@ -149,9 +150,10 @@ async fn session_replaces_another_and_ends_with_its_user(base: Base) {
     begin(one, None).await.expect("a session");
     let session = found(&one).await.expect("a session");
     assert_eq!(
-        (session.user.id, session.auth_time, session.expires_at),
+        (session.who.user.id, session.who.at, session.expires_at),
         (base.user.clone(), NOW, NOW.plus_seconds(60))
     );
+    assert_eq!(session.who.methods, [Method::Password]);
     begin(two, Some(one)).await.expect("a session");
     assert!(found(&one).await.is_none() && found(&two).await.is_some());
     base.store.delete_session(NOW, who(), two, base.user.clone()).await.expect("ended");

@@ -1,6 +1,6 @@
 //! Owns tests of rows written before a migration changed where their state is kept.
 
-use grantd::model::{project::DisabledBy, secret::Digest};
+use grantd::model::{authentication::Method, project::DisabledBy, secret::Digest};
 
 use crate::harness::database::Database;
 
@@ -77,4 +77,23 @@ async fn a_key_for_the_management_api_and_another_from_before_the_upgrade_stays_
         let key = store.find_key_by_digest(&Digest::of(id)).await.expect("a look").expect("a key");
         assert_eq!(key.is_for_both, is_for_both, "{id}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_from_before_the_upgrade_were_started_with_a_password() {
+    let database = at_version(&BEFORE_PROJECT_STATE).await;
+    let digest = Digest::of("cookie");
+    for sql in [
+        "INSERT INTO users (id, email, name, plan, admin, created_at) VALUES ('user_1', 'a@example.com', 'a', 'free', FALSE, 1)",
+        &format!(
+            "INSERT INTO sessions (digest, user_id, auth_time, expires_at, address, agent)
+             VALUES ('{}', 'user_1', 1, 2, '', '')",
+            digest.text()
+        ),
+    ] {
+        database.run(sql).await;
+    }
+    let store = crate::harness::database::open(&database.url).await.expect("a store");
+    let session = store.find_session(&digest).await.expect("a look").expect("a session");
+    assert_eq!(session.who.methods, [Method::Password]);
 }
