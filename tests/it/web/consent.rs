@@ -265,5 +265,7 @@ async fn an_answer_for_an_app_that_was_just_deleted_is_told_on_a_page() {
     // As another node does it, before this one learns of it.
     app.database.run(&format!("DELETE FROM clients WHERE id = '{}'", client.id)).await;
     let answer = decide(&browser, &page, "allow").await;
-    assert!(answer.page(400).body.contains("was deleted meanwhile"), "{}", answer.body);
+    // A node that has not read the feed for a second trusts no cache and finds no app; another finds out when it writes.
+    let body = &answer.page(400).body;
+    assert!(body.contains("was deleted meanwhile") || body.contains("not registered with this server"), "{body}");
 }
