@@ -173,7 +173,7 @@ impl Caller {
         }
     }
 
-    /// The the engine's rules for this caller. If the request went beyond the credential, its owner can see why.
+    /// The engine's rules for this caller. If the request went beyond the credential, its owner can see why.
     pub fn note_escalation<T>(&self, app: &App, judged: Result<T, impl Into<Error>>) -> Result<T, Problem> {
         let judged = judged.map_err(Into::into);
         if let (Err(error), Some(holder)) = (&judged, self.holder())
