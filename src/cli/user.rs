@@ -39,7 +39,7 @@ pub struct Create {
     /// Email address to sign in with
     #[arg(long)]
     email: String,
-    /// Display name [default: the part of the address before the @]
+    /// Display name [default: the local part of the address]
     #[arg(long)]
     name: Option<String>,
     /// Plan
