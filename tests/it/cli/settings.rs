@@ -237,6 +237,8 @@ fn remote_postgresql_uses_tls_unless_the_url_disables_it() {
             asked
         });
         let mut here = Installation::new();
+        // Its default port may be in use, and then the start ends before it looks for the database.
+        here.set("GRANTD_LISTEN", "127.0.0.1:0".to_owned());
         // A non-loopback address of this machine.
         here.set("GRANTD_DATABASE_URL", format!("postgres://me:pa55word@0.0.0.0:{port}/mine{mode}"));
         let error = here.refused(&["serve"]);
