@@ -197,7 +197,9 @@ fn connect(path: &Path, bounds: Bounds, access: OpenFlags) -> Result<Connection,
     connection.busy_timeout(bounds.wait)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // Pages are not memory-mapped: each connection would map the same page again, and each mapping counts as resident.
-    let share = bounds.page_cache / (READERS + 1);
+    // The writer gets half: its changes touch every index, and each commit empties the readers' caches anyway.
+    let is_writer = access.contains(OpenFlags::SQLITE_OPEN_READ_WRITE);
+    let share = bounds.page_cache / if is_writer { 2 } else { 2 * READERS };
     connection.pragma_update(None, "cache_size", -i64::try_from(share / 1024).unwrap_or(i64::MAX))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
