@@ -332,7 +332,7 @@ async fn issue_code(
         return Err(Error::invalid_request("this sign-in was already completed; start again from the app").into());
     }
     let request = waiting.request;
-    let id = GrantId::random();
+    let id = GrantId::new(info.now);
     let grant = NewGrant {
         id,
         user_id: user.id.clone(),

@@ -18,7 +18,7 @@ use super::{app::CALLBACK, flow::CHALLENGE};
 /// A grant by this user to this client, from now on; its code is valid for ten minutes.
 pub fn grant(now: Timestamp, user_id: &str, client_id: &str) -> NewGrant {
     NewGrant {
-        id: GrantId::random(),
+        id: GrantId::new(now),
         user_id: user_id.to_owned(),
         session: Digest::of(user_id),
         client_id: client_id.to_owned(),
