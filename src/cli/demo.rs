@@ -20,11 +20,11 @@ use crate::{
     config::Config,
     engine::{
         alone,
-        apikey::NewKey,
         apis::{self, RegisteredApi},
         attenuation::Attenuation,
         clients::{self, WithSecret},
         keys,
+        new_key::NewKey,
         projects::{self, NewProject},
         rules,
         users::{self, CreateUser, CreatedUser},

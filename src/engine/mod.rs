@@ -3,7 +3,6 @@
 //! constructed from only what it needs.
 
 mod accepted;
-pub mod apikey;
 pub mod apis;
 pub mod attenuation;
 pub mod authn;
@@ -11,7 +10,6 @@ pub mod background;
 pub mod batch;
 pub mod catalog;
 pub mod census;
-pub mod claims;
 pub mod client_rules;
 pub mod clients;
 pub mod cursors;
@@ -29,9 +27,11 @@ pub mod limit;
 pub mod mail;
 pub mod master;
 pub mod mint;
+pub mod new_key;
 pub mod new_password;
 pub mod password;
 pub mod projects;
+pub mod read_token;
 pub mod rule_import;
 pub mod rules;
 pub mod sessions;

@@ -2,7 +2,6 @@
 //! reading requests, cookies, client authentication, errors, layers, connections. Not here: code that only one folder
 //! of endpoints uses, which is in that folder.
 
-pub mod audience;
 pub mod client_auth;
 pub mod connections;
 pub mod credential;
@@ -17,4 +16,5 @@ pub mod refusal;
 pub mod reply;
 pub mod session;
 pub mod signed_in;
+pub mod surface;
 pub mod write_limit;

@@ -6,8 +6,8 @@ use crate::{
     app::App,
     engine::{
         alone,
-        apikey::NewKey,
         keys::{self, Created},
+        new_key::NewKey,
     },
     http::signed_in::SignedIn,
     model::{error::Error, key::ApiKey, network::Networks, project::Project, secret::Secret, span, text},
