@@ -5,6 +5,7 @@
 pub mod client_auth;
 pub mod connections;
 pub mod credential;
+mod csrf;
 pub mod error;
 pub mod extract;
 pub mod gzip;
