@@ -7,9 +7,9 @@ use data_encoding::BASE64URL_NOPAD;
 use super::signing::Signing;
 use crate::model::{
     access_token::Claims,
-    api::Target,
     clock::Timestamp,
     error::{Error, ErrorCode},
+    resource::Target,
     secret::{self, Secret},
 };
 

@@ -8,13 +8,13 @@ use crate::{
     engine::{limit::Throttle, mint::Authorization},
     http::extract::RequestInfo,
     model::{
-        api::{Catalog, Target},
+        api::Catalog,
         client::{Client, GrantType},
         error::Error,
         grant::Redeemed,
         params::Params,
         pkce::CodeChallenge,
-        resource::resources,
+        resource::{Target, resources},
     },
 };
 
