@@ -165,7 +165,7 @@ async fn refresh(app: &App, user_id: &str, variables: &mut Variables) -> Result<
             "the app in {FILE} is not in this database; start over with grantd demo --fresh"
         ))
     })?;
-    if !client.redirect_uris.iter().any(|uri| uri.matches(&redirect)) {
+    if !client.allows_redirect(&redirect) {
         let redirect_uris = client.redirect_uris.iter().cloned().chain([RedirectUri::register(&redirect)?]).collect();
         let to = ClientChanges { redirect_uris: Some(redirect_uris), ..ClientChanges::default() };
         clients::update(app.engine(), context::act(now), &Attenuation::OPERATOR, &client, (to, None)).await?;

@@ -181,7 +181,7 @@ async fn begin(app: &App, params: &Params<'_>) -> Result<Waiting, AuthorizeError
     let unknown = || Error::invalid_request("this app is not registered with this server");
     let client = app.clients.find(params.get("client_id").unwrap_or_default()).await?.ok_or_else(unknown)?;
     let redirect_uri = params.get("redirect_uri").unwrap_or_default();
-    if !client.redirect_uris.iter().any(|registered| registered.matches(redirect_uri)) {
+    if !client.allows_redirect(redirect_uri) {
         return Err(Error::invalid_request("the app's redirect URI is not registered").into());
     }
     let state = params.get("state").map(ToOwned::to_owned);
@@ -216,7 +216,7 @@ async fn resume(app: &App, info: &RequestInfo, viewer: &Viewer, id: &str) -> Res
     let gone = || Error::invalid_request("this app is not registered with this server");
     let client = app.clients.find(&interaction.request.client_id).await?.ok_or_else(gone)?;
     let request = interaction.request.clone();
-    if !client.redirect_uris.iter().any(|registered| registered.matches(&request.redirect_uri)) {
+    if !client.allows_redirect(&request.redirect_uri) {
         return Err(Error::invalid_request("the app's redirect URI is not registered").into());
     }
     Ok(Waiting { request, client, kept: Some((Digest::of(id), interaction)) })

@@ -78,7 +78,7 @@ impl Request {
             None if grant.code_challenge.is_none() => return Err(Error::invalid_grant("redirect_uri is missing")),
             _ => {}
         }
-        if !client.redirect_uris.iter().any(|registered| registered.matches(&grant.redirect_uri)) {
+        if !client.allows_redirect(&grant.redirect_uri) {
             return Err(Error::invalid_grant("the client no longer has the redirect URI that the code was sent to"));
         }
         still_allowed(client, &grant.scopes)?;
