@@ -30,6 +30,8 @@ pub enum Redemption<T = ()> {
     Refused(ModelError),
     /// Already used: the grant was revoked with everything issued from it. The user should be notified.
     Reused(String, ModelError),
+    /// There is no such grant.
+    Unknown,
     /// Issued to another client; the grant is unchanged. The caller counts these: guesses must not fill the log.
     WrongClient,
 }
@@ -51,6 +53,8 @@ record! {
         code_challenge: "code_challenge", generation: "generation", expires_at: "expires_at",
     }
 }
+
+pub(super) use redeemed_columns;
 
 /// The last refresh and replay of a grant that were audited.
 struct RefreshAudit {
@@ -317,7 +321,7 @@ async fn refuse<T>(
                CASE WHEN g.idle_expires_at < g.expires_at THEN g.idle_expires_at ELSE g.expires_at END, u.disabled_at
         FROM grants g JOIN users u ON u.id = g.user_id WHERE g.id = $1";
     type State = (String, String, i64, Option<Timestamp>, Timestamp, Option<Timestamp>);
-    let Some(state) = tx.find::<State>(STATE, binds![id]).await? else { return refused("not known") };
+    let Some(state) = tx.find::<State>(STATE, binds![id]).await? else { return Ok(Redemption::Unknown) };
     let (owner, user_id, generation, revoked_at, token_ends, user_disabled_at) = state;
     let event = |name| Event::new(name).user(&user_id).client(client_id).object(id);
     if owner != client_id {

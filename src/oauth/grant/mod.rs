@@ -69,6 +69,7 @@ async fn redeemed<T>(
             tell_reuse(app, client, &user_id).await;
             Err(error)
         }
+        Redemption::Unknown => Err(Error::invalid_grant(unknown)),
         Redemption::WrongClient => {
             let (origin, outcome) = (info.origin(&client.id), "issued to another client");
             app.event_counts.count("grant.wrong_client", Some(&client.id), &origin, Some(outcome));

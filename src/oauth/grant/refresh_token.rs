@@ -1,4 +1,5 @@
-//! Owns the refresh grant (RFC 6749 §6) with rotation (RFC 9700 §4.14.2).
+//! Owns the refresh grant (RFC 6749 §6) with rotation (RFC 9700 §4.14.2). Reuse of a token is detected in `store::grants`,
+//! which revokes the grant; the user is notified from `super`.
 
 use std::sync::Arc;
 
