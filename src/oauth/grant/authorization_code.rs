@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{need, redeemed, still_allowed};
+use super::{authorization, need, still_allowed};
 use crate::{
     app::App,
     engine::{limit::Throttle, mint::Authorization},
     http::extract::RequestInfo,
     model::{
         api::Catalog,
-        client::{Client, GrantType},
+        client::Client,
         error::Error,
         grant::Redeemed,
         params::Params,
@@ -49,19 +49,10 @@ impl Request {
         let check = move |redeemed: &Redeemed| self.target(&checked_client, &catalog, redeemed);
         let origin = info.origin(&client.id);
         let outcome = app.store.redeem_code(info.now, origin, id, client.id.clone(), idle_expires_at, check).await?;
-        let (grant, target) = redeemed(app, info, client, outcome, UNKNOWN).await?;
+        let authorization = authorization(app, info, client, outcome, UNKNOWN).await?;
         let asked = Throttle::codes(app.config.limits.unredeemed_codes_per_user);
-        app.limiter.release(info.now, asked, &grant.user_id).await;
-        let refreshes = client.may_use(GrantType::RefreshToken);
-        let refresh_token = refreshes.then(|| app.grant_tokens.refresh_token(&grant.grant_id, grant.generation));
-        Ok(Authorization {
-            subject: grant.user_id,
-            client_id: client.id.clone(),
-            target,
-            refresh_token: refresh_token.transpose()?,
-            grant_id: Some(grant.grant_id),
-            not_after: Some(grant.expires_at),
-        })
+        app.limiter.release(info.now, asked, &authorization.subject).await;
+        Ok(authorization)
     }
 
     fn target(&self, client: &Client, catalog: &Catalog, grant: &Redeemed) -> Result<Target, Error> {

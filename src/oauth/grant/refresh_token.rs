@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{need, redeemed, still_allowed};
+use super::{authorization, need, still_allowed};
 use crate::{
     app::App,
     engine::mint::Authorization,
@@ -51,15 +51,7 @@ impl Request {
         let check = move |redeemed: &Redeemed| self.target(&checked_client, &catalog, redeemed);
         let rotated =
             app.store.rotate(info.now, info.origin(&client.id), id, client.id.clone(), rotation, check).await?;
-        let (grant, target) = redeemed(app, info, client, rotated, UNKNOWN).await?;
-        Ok(Authorization {
-            subject: grant.user_id,
-            client_id: client.id.clone(),
-            target,
-            refresh_token: Some(app.grant_tokens.refresh_token(&grant.grant_id, grant.generation)?),
-            grant_id: Some(grant.grant_id),
-            not_after: Some(grant.expires_at),
-        })
+        authorization(app, info, client, rotated, UNKNOWN).await
     }
 
     fn target(&self, client: &Client, catalog: &Catalog, grant: &Redeemed) -> Result<Target, Error> {
