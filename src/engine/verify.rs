@@ -1,7 +1,7 @@
 //! Owns verification: credential → principal (DESIGN idea 1). Every endpoint calls it and only renders the result.
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -299,11 +299,7 @@ impl Verifier {
             quota,
             key: None,
         };
-        let weight = accepted::weight(&principal, &sources);
-        Ok(Verification::Accepted((
-            Accepted { principal, introspected: OnceLock::new(), counter: None, weight },
-            sources,
-        )))
+        Ok(Verification::Accepted((Accepted::new(principal, None, &sources), sources)))
     }
 
     /// The quota of a client acting on its own.
@@ -363,8 +359,7 @@ impl Verifier {
                 networks: key.networks,
             }),
         };
-        let weight = accepted::weight(&principal, &sources);
-        Ok(Verification::Accepted((Accepted { principal, introspected: OnceLock::new(), counter, weight }, sources)))
+        Ok(Verification::Accepted((Accepted::new(principal, counter, &sources), sources)))
     }
 }
 
