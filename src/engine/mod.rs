@@ -32,6 +32,7 @@ pub mod new_password;
 pub mod password;
 pub mod projects;
 pub mod read_token;
+mod remote_keys;
 pub mod rule_import;
 pub mod rules;
 pub mod sessions;
