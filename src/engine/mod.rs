@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod census;
 pub mod client_rules;
 pub mod clients;
+pub mod consent;
 pub mod cursors;
 pub mod denials;
 pub mod event_counts;

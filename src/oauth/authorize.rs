@@ -15,7 +15,7 @@ use crate::{
     app::App,
     engine::{
         authn::{self, Purpose},
-        interactions,
+        consent, interactions,
         limit::Throttle,
     },
     http::{
@@ -26,11 +26,11 @@ use crate::{
     },
     model::{
         authorize_request::{AuthorizeRequest, STATE_MAX},
-        client::{Client, ClientType, GrantType},
+        client::{Client, GrantType},
         error::{Error, ErrorCode},
         grant::{GrantId, NewGrant},
         params::Params,
-        redirect_uri::{display_host, is_local},
+        redirect_uri::display_host,
         secret::{self, Digest},
     },
     store::Interaction,
@@ -238,7 +238,7 @@ async fn next_step(app: &App, viewer: &Viewer, waiting: &Waiting) -> Result<Step
         }
         _ => {}
     }
-    if !request.prompt.consent && !must_ask(app, &user.id, &waiting.client, request).await? {
+    if !request.prompt.consent && !consent::is_needed(&app.store, &user.id, &waiting.client, request).await? {
         return Ok(Step::Code);
     }
     Ok(if request.prompt.none {
@@ -246,27 +246,6 @@ async fn next_step(app: &App, viewer: &Viewer, waiting: &Waiting) -> Result<Step
     } else {
         Step::Consent
     })
-}
-
-/// Whether to ask the user for consent: the first time; for more access than before; if the app's name or host changed
-/// since; and every time if the client cannot authenticate (RFC 8252 §8.6).
-async fn must_ask(
-    app: &App,
-    user_id: &str,
-    client: &Client,
-    request: &AuthorizeRequest,
-) -> Result<bool, AuthorizeError> {
-    if is_local(&request.redirect_uri) {
-        return Ok(true);
-    }
-    if client.first_party {
-        return Ok(false);
-    }
-    if client.kind == ClientType::Public {
-        return Ok(true);
-    }
-    let before = app.store.find_consent(user_id, &client.id).await?;
-    Ok(before.is_none_or(|before| !before.covers(&request.consent_to(client))))
 }
 
 /// Redirects to a page. The request is stored under an id that only this browser can use.
