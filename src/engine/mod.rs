@@ -31,6 +31,7 @@ pub mod mint;
 pub mod new_key;
 pub mod new_password;
 pub mod password;
+pub mod plans;
 pub mod projects;
 pub mod read_token;
 mod remote_keys;
