@@ -3,6 +3,7 @@
 //! constructed from only what it needs.
 
 mod accepted;
+pub mod admin_read;
 pub mod apis;
 pub mod attenuation;
 pub mod authn;

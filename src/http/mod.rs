@@ -11,6 +11,7 @@ pub mod extract;
 pub mod gzip;
 pub mod layers;
 pub mod login_redirect;
+pub mod management_access;
 pub mod page;
 pub mod problem;
 pub mod refusal;
