@@ -209,8 +209,7 @@ async fn fill(app: &App) -> Result<Variables, Error> {
     let project_key = create_key(app, now, NewKey { project: Some(project), ..project_key }).await?;
     // With this key, the whole management API can be tried.
     let catalog = app.catalog.current();
-    let apis = catalog.apis.iter().chain(&catalog.management_api);
-    let everything = apis.flat_map(|api| &api.scopes).map(|scope| scope.name.as_str());
+    let everything = catalog.every().flat_map(|api| &api.scopes).map(|scope| scope.name.as_str());
     let admin_key = create_key(app, now, NewKey::of(&user.id, "Administrator's key", everything.collect())).await?;
     let verifier = secret::random_base62(64);
     let challenge = BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()).as_ref());

@@ -96,7 +96,7 @@ pub struct Catalog {
 
 impl Catalog {
     /// The deployment's APIs, and grantd's own.
-    pub(super) fn every(&self) -> impl Iterator<Item = &Api> {
+    pub fn every(&self) -> impl Iterator<Item = &Api> {
         self.apis.iter().chain(&self.management_api)
     }
 
@@ -138,10 +138,7 @@ impl Catalog {
 
     /// As [`Self::choose`], but also accepts the scopes of grantd's own API by name. `all` does not include them.
     pub fn choose_with_management(&self, names: &[String]) -> Result<Scopes, Error> {
-        let is_reserved = |name: &str| {
-            self.management_api.as_ref().is_some_and(|api| api.scopes.iter().any(|scope| scope.name == name))
-        };
-        self.choose_among(names, is_reserved)
+        self.choose_among(names, |name| self.management_api.as_ref().is_some_and(|api| api.has_scope(name)))
     }
 
     fn choose_among(&self, names: &[String], is_reserved: impl Fn(&str) -> bool) -> Result<Scopes, Error> {
