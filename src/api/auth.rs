@@ -89,7 +89,6 @@ pub struct Holder {
 
 impl Caller {
     /// The holder of a credential, if it is one.
-    #[must_use]
     pub fn holder(&self) -> Option<&Holder> {
         match &self.who {
             Who::Operator => None,
@@ -98,13 +97,11 @@ impl Caller {
     }
 
     /// Whether the caller may act on other users' things.
-    #[must_use]
     pub fn is_admin(&self) -> bool {
         self.bounds().is_admin()
     }
 
     /// The act of this request. The audit log names the user with the key or client, or the command line.
-    #[must_use]
     pub fn act(&self) -> Act {
         match &self.who {
             Who::Operator => {
@@ -148,13 +145,11 @@ impl Caller {
     }
 
     /// Whether this caller may see what belongs to `user_id`.
-    #[must_use]
     pub fn sees(&self, user_id: &str) -> bool {
         self.is_admin() || self.bounds().is_user(user_id)
     }
 
     /// The bounds of what the caller may create.
-    #[must_use]
     pub fn bounds(&self) -> Attenuation<'_> {
         match &self.who {
             Who::Operator => Attenuation::OPERATOR,

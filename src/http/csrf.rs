@@ -17,7 +17,6 @@ use crate::{
 
 impl Viewer {
     /// The token in this viewer's forms: bound to the session, or before sign-in to the browser.
-    #[must_use]
     pub fn csrf(&self, app: &App) -> String {
         let bound = match (self.session(), self.browser()) {
             (Some(session), _) => format!("session {}", session.text()),
@@ -51,7 +50,6 @@ impl Viewer {
     }
 
     /// A one-time id for a form that creates something, so that sending it twice creates only one.
-    #[must_use]
     pub fn form_id(&self, app: &App) -> String {
         let random = secret::random_base62(20);
         format!("{random}{}", self.form_tag(app, &random))

@@ -81,31 +81,26 @@ impl Viewer {
     }
 
     /// Who is signed in, how, and since when.
-    #[must_use]
     pub fn authenticated(&self) -> Option<&Authenticated> {
         self.session.as_ref().map(|(_, cached)| &cached.value.who)
     }
 
     /// The signed-in user.
-    #[must_use]
     pub fn user(&self) -> Option<&User> {
         self.authenticated().map(|who| &who.user)
     }
 
     /// Whether this browser presents a session that has ended.
-    #[must_use]
     pub fn had_session(&self, app: &App) -> bool {
         self.session.is_none() && self.jar.get(&name(app, SESSION)).is_some()
     }
 
     /// Digest of the session cookie.
-    #[must_use]
     pub fn session(&self) -> Option<Digest> {
         self.session.as_ref().map(|(digest, _)| *digest)
     }
 
     /// Digest of the browser's id, to which pending requests are bound.
-    #[must_use]
     pub fn browser(&self) -> Option<Digest> {
         self.browser.as_deref().map(Digest::of)
     }
@@ -124,7 +119,6 @@ impl Viewer {
     }
 
     /// A new session of this browser, in place of the previous one, and the cookie value for [`begin`].
-    #[must_use]
     pub fn new_session(&self, app: &App, user: &User, proof: Proof, agent: String) -> (NewSession, String) {
         let value = new_value();
         let session = NewSession {
@@ -139,7 +133,6 @@ impl Viewer {
     }
 
     /// Whether this browser signed in as this user before. Then other senders' failures do not count against it.
-    #[must_use]
     pub fn knows(&self, app: &App, email: &str) -> bool {
         let presented =
             self.jar.get(&name(app, DEVICE)).and_then(|cookie| BASE64URL_NOPAD.decode(cookie.value().as_bytes()).ok());
@@ -148,7 +141,6 @@ impl Viewer {
 }
 
 /// The browser's `User-Agent`, as stored with a session.
-#[must_use]
 pub fn agent(headers: &HeaderMap) -> String {
     let words = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     words.chars().take(AGENT_MAX).collect()

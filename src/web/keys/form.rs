@@ -47,7 +47,6 @@ pub struct KeyForm {
 }
 
 impl KeyForm {
-    #[must_use]
     pub fn has_errors(&self) -> bool {
         let errors = [&self.name_error, &self.scope_error, &self.project_error, &self.networks_error];
         self.confirm.password_error.is_some() || errors.into_iter().any(Option::is_some)
