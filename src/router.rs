@@ -1,4 +1,4 @@
-//! Owns EVERY route in one file, grouped by audience, and the order of the layers around them.
+//! Owns EVERY route in one file, grouped by surface, and the order of the layers around them.
 
 use std::{
     any::Any,
@@ -26,7 +26,7 @@ use crate::{
     app::App,
     config::Config,
     gateway,
-    http::{audience::Audience, gzip::Compressed, layers, login_redirect, reply},
+    http::{gzip::Compressed, layers, login_redirect, reply, surface::Surface},
     model::{
         error::Error,
         management_api::{self, Scope},
@@ -56,35 +56,35 @@ macro_rules! routes {
 /// Every route.
 pub fn router(app: Arc<App>) -> Router {
     let base = app.config.issuer.base_path();
-    let management = group_below(&app, Audience::Management, &[management_api::PATH], management().0);
+    let management = group_below(&app, Surface::Management, &[management_api::PATH], management().0);
     let routes = machines(&app).merge(management).merge(described(&app)).merge(people(&app));
     let routes = if base.is_empty() { routes } else { issuer_with_path(&app, base).nest(base, routes) };
     routes.with_state(app)
 }
 
-/// A group of routes with its layers: every error has the format for `audience`, wherever it was created. Panics are
+/// A group of routes with its layers: every error has the form of its surface, wherever it was created. Panics are
 /// caught inside the edge layer, so that their responses look like any other.
-pub fn group(app: &Arc<App>, audience: Audience, routes: Router<Arc<App>>) -> Router<Arc<App>> {
-    let panicked = move |_: Box<dyn Any + Send>| audience.error(Error::server("a handler panicked"));
+pub fn group(app: &Arc<App>, surface: Surface, routes: Router<Arc<App>>) -> Router<Arc<App>> {
+    let panicked = move |_: Box<dyn Any + Send>| surface.error(Error::server("a handler panicked"));
     routes
-        .method_not_allowed_fallback(move |method: Method| async move { audience.other_method(&method) })
+        .method_not_allowed_fallback(move |method: Method| async move { surface.other_method(&method) })
         // One `ServiceBuilder` stack: each separate layer would add one boxed future per request.
         .layer(
             ServiceBuilder::new()
-                .layer(from_fn_with_state((Arc::clone(app), audience), layers::edge))
+                .layer(from_fn_with_state((Arc::clone(app), surface), layers::edge))
                 .layer(CatchPanicLayer::custom(panicked)),
         )
 }
 
 /// A group that owns `paths`: any unmatched path below them returns 404, in the error format of the group.
-fn group_below(app: &Arc<App>, audience: Audience, paths: &[&str], mut routes: Router<Arc<App>>) -> Router<Arc<App>> {
-    let nowhere = move || async move { audience.error(Error::not_found()) };
+fn group_below(app: &Arc<App>, surface: Surface, paths: &[&str], mut routes: Router<Arc<App>>) -> Router<Arc<App>> {
+    let nowhere = move || async move { surface.error(Error::not_found()) };
     for path in paths {
         routes = routes
             .route(&format!("{path}/"), any(nowhere))
             .route(&format!("{path}/{}", layers::UNMATCHED), any(nowhere));
     }
-    group(app, audience, routes)
+    group(app, surface, routes)
 }
 
 /// For programs: JSON errors, no cookies.
@@ -92,7 +92,7 @@ fn machines(app: &Arc<App>) -> Router<Arc<App>> {
     let from_scripts = from_scripts()
         .0
         // Added before CORS, so that CORS answers preflight requests instead of this fallback.
-        .method_not_allowed_fallback(|method: Method| async move { Audience::Program.other_method(&method) })
+        .method_not_allowed_fallback(|method: Method| async move { Surface::Program.other_method(&method) })
         .layer(cors(app));
     let routes = Router::new()
         .merge(from_scripts)
@@ -104,7 +104,7 @@ fn machines(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics));
     let paths = ["/oauth", "/v1", "/api", "/.well-known", "/leaks", "/gateway"];
-    group_below(app, Audience::Program, &paths, routes)
+    group_below(app, Surface::Program, &paths, routes)
 }
 
 /// Also for browser scripts, from the configured origins.
@@ -150,9 +150,9 @@ fn described(app: &Arc<App>) -> Router<Arc<App>> {
     };
     let shown =
         async move |State(app): State<Arc<App>>, headers: HeaderMap| reference::page(&app, &shown, &page, &headers);
-    group(app, Audience::Program, Router::new().route("/openapi.json", get(described))).merge(group(
+    group(app, Surface::Program, Router::new().route("/openapi.json", get(described))).merge(group(
         app,
-        Audience::Person,
+        Surface::Person,
         Router::new().route("/api/docs", get(shown)),
     ))
 }
@@ -223,18 +223,18 @@ fn people(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/apps/{id}", get(apps::detail::show).post(apps::detail::update))
         .route("/apps/{id}/secret", post(apps::detail::rotate))
         .route("/apps/{id}/delete", post(apps::detail::delete))
-        .method_not_allowed_fallback(|method: Method| async move { Audience::Person.other_method(&method) })
+        .method_not_allowed_fallback(|method: Method| async move { Surface::Person.other_method(&method) })
         .layer(from_fn_with_state(Arc::clone(app), login_redirect::remember))
         .layer(from_fn_with_state(Arc::clone(app), layers::our_host))
         // On any host name: assets are the same for everyone, and the page that names the right host needs them.
         .route("/assets/{name}", get(assets::asset))
         .fallback(nowhere);
-    group(app, Audience::Person, routes)
+    group(app, Surface::Person, routes)
 }
 
 /// A path outside all groups, such as a mistyped address.
 async fn nowhere() -> Response {
-    Audience::Person.error(Error::not_found())
+    Surface::Person.error(Error::not_found())
 }
 
 /// An issuer with a path also has its metadata at the root, with the path after the well-known part (RFC 8414 §3.1).
@@ -242,9 +242,9 @@ fn issuer_with_path(app: &Arc<App>, base: &str) -> Router<Arc<App>> {
     let routes = Router::new()
         .route(&format!("/.well-known/oauth-authorization-server{base}"), get(metadata::metadata))
         .route(&format!("/.well-known/openid-configuration{base}"), get(metadata::metadata));
-    group_below(app, Audience::Program, &["/.well-known"], routes).merge(group(
+    group_below(app, Surface::Program, &["/.well-known"], routes).merge(group(
         app,
-        Audience::Person,
+        Surface::Person,
         Router::new().fallback(nowhere),
     ))
 }

@@ -1,6 +1,6 @@
 //! Owns who may use the management API: the holder of a Bearer credential with the scope an endpoint needs, or the operator
 //! at this machine's command line. Handlers take the checked caller, [`Authorized`] or [`Admin`]. Whether a credential is
-//! valid is decided in `engine::verify`.
+//! valid is decided in `engine::verify`, whether its holder may send a request in `http::management_access`.
 
 use std::{marker::PhantomData, sync::Arc};
 
@@ -8,44 +8,33 @@ use axum::{
     extract::FromRequestParts,
     http::{Method, request::Parts},
 };
-use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use crate::{
     app::App,
     engine::{
+        admin_read,
         attenuation::Attenuation,
         verify::{Verification, Verified},
     },
     http::{
         credential::CredentialCheck,
         extract::{RequestInfo, bearer},
+        management_access::{self, Judged, Needs},
         problem::Problem,
-        write_limit,
     },
     model::{
-        audit::{Act, Event, Origin},
-        clock::Timestamp,
+        audit::{Act, Origin},
         denial::DeniedRequest,
         email,
         error::{Error, ErrorCode},
-        management_api::{self, Needed, Scope},
-        plan::Plan,
-        principal::{Presentation, Principal, Rejection},
+        management_api::{Needed, Scope},
+        principal::{Presentation, Rejection},
         reason::Reason,
         user::User,
     },
 };
 
 pub use crate::model::management_api::needs::*;
-
-/// Requests of one user within a second, whatever the plan: enough for any script, too few to overload the store.
-const BURST: u32 = 100;
-/// Longest query filter that is recorded, in bytes: an email address, escaped for a URL.
-const WHOSE_MAX: usize = 800;
-
-/// Scopes usable with a key that belongs to a project: other things belong to its owner or to nobody.
-const OF_A_PROJECT: [Scope; 5] =
-    [Scope::KeysRead, Scope::KeysWrite, Scope::ProjectsRead, Scope::ProjectsWrite, Scope::UsageRead];
 
 /// Marks the operator at this machine's own command line, who may do everything, as with the database itself. It is
 /// a request extension, so no request over the network can carry it.
@@ -100,7 +89,6 @@ pub struct Holder {
 
 impl Caller {
     /// The holder of a credential, if it is one.
-    #[must_use]
     pub fn holder(&self) -> Option<&Holder> {
         match &self.who {
             Who::Operator => None,
@@ -109,13 +97,11 @@ impl Caller {
     }
 
     /// Whether the caller may act on other users' things.
-    #[must_use]
     pub fn is_admin(&self) -> bool {
         self.bounds().is_admin()
     }
 
     /// The act of this request. The audit log names the user with the key or client, or the command line.
-    #[must_use]
     pub fn act(&self) -> Act {
         match &self.who {
             Who::Operator => {
@@ -159,13 +145,11 @@ impl Caller {
     }
 
     /// Whether this caller may see what belongs to `user_id`.
-    #[must_use]
     pub fn sees(&self, user_id: &str) -> bool {
         self.is_admin() || self.bounds().is_user(user_id)
     }
 
     /// The bounds of what the caller may create.
-    #[must_use]
     pub fn bounds(&self) -> Attenuation<'_> {
         match &self.who {
             Who::Operator => Attenuation::OPERATOR,
@@ -217,9 +201,7 @@ impl<S: Needed> FromRequestParts<Arc<App>> for Authorized<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let needs =
-            Needs { scope: S::SCOPE, is_personal: S::IS_PERSONAL, admin: false, is_write: is_write(&parts.method) };
-        Ok(Self(caller(parts, app, needs).await?, PhantomData))
+        Ok(Self(caller(parts, app, S::SCOPE, S::IS_PERSONAL, false).await?, PhantomData))
     }
 }
 
@@ -227,33 +209,11 @@ impl<S: Needed> FromRequestParts<Arc<App>> for Admin<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let needs =
-            Needs { scope: S::SCOPE, is_personal: S::IS_PERSONAL, admin: true, is_write: is_write(&parts.method) };
-        Ok(Self(caller(parts, app, needs).await?, PhantomData))
+        Ok(Self(caller(parts, app, S::SCOPE, S::IS_PERSONAL, true).await?, PhantomData))
     }
 }
 
-/// What an endpoint requires.
-#[derive(Clone, Copy)]
-struct Needs {
-    scope: Scope,
-    is_personal: bool,
-    admin: bool,
-    is_write: bool,
-}
-
-/// Whether the holder of a valid credential may send this request.
-enum Judged {
-    Allowed(User),
-    Refused(Reason),
-}
-
-/// Whether a request of this method may change something (RFC 9110 §9.2.1).
-fn is_write(method: &Method) -> bool {
-    !method.is_safe()
-}
-
-async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Problem> {
+async fn caller(parts: &mut Parts, app: &App, scope: Scope, is_personal: bool, admin: bool) -> Result<Caller, Problem> {
     let operator = parts.extensions.get::<Operator>().is_some();
     let info = parts.extensions.remove::<RequestInfo>().ok_or_else(|| Error::server("the edge layer did not run"))?;
     if operator {
@@ -271,71 +231,17 @@ async fn caller(parts: &mut Parts, app: &App, needs: Needs) -> Result<Caller, Pr
         Verification::Accepted(used) => used,
         Verification::Rejected(rejection) => return Err(check.deny(rejection, asked).reason.into()),
     };
-    let (user, credential) = match judge(app, info.now, used.principal(), needs).await? {
+    // RFC 9110 §9.2.1.
+    let is_write = !parts.method.is_safe();
+    let needs = Needs { scope, admin, is_write };
+    let (user, credential) = match management_access::judge(app, info.now, used.principal(), needs).await? {
         Judged::Allowed(user) => (user, used.allow()),
         Judged::Refused(reason) => return Err(used.deny(reason, asked).reason.into()),
     };
     let caller = Caller { info, who: Who::Holder(Box::new(Holder { user, credential, asked })) };
-    if needs.is_personal {
-        audit_admin_read(app, &caller, parts).await?;
+    // An administrator's look at other users' things is recorded, whatever the method; a PATCH that changes nothing is one.
+    if is_personal && caller.is_admin() && (!is_write || parts.method == Method::PATCH) {
+        admin_read::record(&app.store, caller.act(), parts.uri.path(), parts.uri.query()).await?;
     }
     Ok(caller)
-}
-
-/// Checks that a valid credential is for this API, has a user, and is within its limits.
-async fn judge(app: &App, now: Timestamp, principal: &Principal, needs: Needs) -> Result<Judged, Error> {
-    let refused = |reason| Ok(Judged::Refused(reason));
-    let catalog = app.catalog.current();
-    let is_ours = |uri: &String| catalog.management_api.as_ref().is_some_and(|api| api.identifier == *uri);
-    if !principal.audience.iter().any(is_ours) {
-        return refused(Reason::AudienceScope(needs.scope.name().to_owned()));
-    }
-    if !principal.scopes.contains(needs.scope.name()) {
-        return refused(Reason::Scope(needs.scope.name().to_owned()));
-    }
-    let found = match &principal.user {
-        Some(user) => app.store.find_user(&user.id).await?,
-        None => None,
-    };
-    let Some(user) = found.filter(|user| user.active) else {
-        return refused(Reason::Forbidden("a client acting for itself has no user; use an API key"));
-    };
-    if needs.admin && !user.admin {
-        return refused(Reason::Forbidden("only administrators may do this"));
-    }
-    let of_project = principal.key.as_ref().is_some_and(|key| key.project.is_some());
-    if of_project && !OF_A_PROJECT.contains(&needs.scope) {
-        return refused(Reason::Narrow("a project's key can only be used for that project".into()));
-    }
-    let plan = Plan { name: String::new(), per_hour: None, burst: BURST };
-    let verdict = app.limiter.count(now, &plan, &user.id, management_api::SLUG).await?;
-    if verdict.is_some_and(|verdict| verdict.exceeded) {
-        return refused(Reason::Limited { retry_after: 1, why: format!("at most {BURST} requests per second").into() });
-    }
-    if needs.is_write {
-        let key = principal.key.as_ref().map(|key| key.id.as_str());
-        if let Err(Error { retry_after, description: why, .. }) = write_limit::admit(app, now, &user.id, key).await {
-            return refused(Reason::Limited { retry_after: retry_after.unwrap_or(1), why });
-        }
-    }
-    Ok(Judged::Allowed(user))
-}
-
-/// An administrator's look at another user's things is recorded, whatever the method. If that fails, the request
-/// is refused.
-async fn audit_admin_read(app: &App, caller: &Caller, parts: &Parts) -> Result<(), Problem> {
-    // A PATCH that changes nothing is a read.
-    if caller.is_admin() && (parts.method.is_safe() || parts.method == Method::PATCH) {
-        // The user asked for, if any, read in the same way as in the handler, so that no spelling hides it.
-        let asked = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
-        let mut whose = asked.filter(|(name, value)| ["user", "email"].contains(&&**name) && value.len() <= WHOSE_MAX);
-        let looked_at = match whose.next() {
-            Some((name, value)) => format!("{}?{name}={}", parts.uri.path(), utf8_percent_encode(&value, CONTROLS)),
-            None => parts.uri.path().to_owned(),
-        };
-        let event = Event::new("admin.read").object(&looked_at);
-        let Act { now, origin } = caller.act();
-        app.store.audit(now, vec![(origin, event)]).await?;
-    }
-    Ok(())
 }

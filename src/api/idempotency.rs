@@ -62,7 +62,6 @@ impl JsonResponse {
 
 impl<'a> Idempotent<'a> {
     /// The work of this caller's request.
-    #[must_use]
     pub fn of(app: &'a App, caller: &Caller, idempotency_key: Option<(String, Digest)>) -> Self {
         // The operator's command line sends each request once.
         let request = idempotency_key.zip(caller.holder()).map(|((name, digest), holder)| {

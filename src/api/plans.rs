@@ -17,8 +17,9 @@ use super::{
 };
 use crate::{
     app::App,
+    engine::plans,
     http::{problem::Problem, reply},
-    model::{audit::Act, error::Error, plan, text},
+    model::plan,
 };
 
 /// A rate-limit plan.
@@ -73,13 +74,6 @@ pub async fn set(
     Path(name): Path<String>,
     JsonBody { value: sent, .. }: JsonBody<SetPlan>,
 ) -> Result<Response, Problem> {
-    let name = text::name("the plan", &name)?;
-    if sent.burst == 0 {
-        return Err(Error::invalid_request("burst must be at least 1").into());
-    }
     let plan = plan::Plan { name, per_hour: sent.per_hour, burst: sent.burst };
-    let Act { now, origin } = caller.act();
-    app.store.set_plan(now, origin, plan.clone()).await?;
-    app.catalog.reload().await?;
-    Ok(reply::json(&Plan::from(plan)))
+    Ok(reply::json(&Plan::from(plans::set(app.engine(), caller.act(), plan).await?)))
 }

@@ -52,7 +52,6 @@ impl<'u> Query<'u> {
     }
 
     /// A value; empty counts as absent.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name)
     }

@@ -132,13 +132,11 @@ fn tell(config: &Config) {
 }
 
 /// The act of a command, for the audit log.
-#[must_use]
 pub fn act(now: Timestamp) -> Act {
     Act { now, origin: origin() }
 }
 
 /// The origin of a command, for the audit log.
-#[must_use]
 pub fn origin() -> Origin {
     Origin { actor: "cli".to_owned(), ..Origin::default() }
 }

@@ -20,11 +20,11 @@ use crate::{
     config::Config,
     engine::{
         alone,
-        apikey::NewKey,
         apis::{self, RegisteredApi},
         attenuation::Attenuation,
         clients::{self, WithSecret},
         keys,
+        new_key::NewKey,
         projects::{self, NewProject},
         rules,
         users::{self, CreateUser, CreatedUser},
@@ -165,7 +165,7 @@ async fn refresh(app: &App, user_id: &str, variables: &mut Variables) -> Result<
             "the app in {FILE} is not in this database; start over with grantd demo --fresh"
         ))
     })?;
-    if !client.redirect_uris.iter().any(|uri| uri.matches(&redirect)) {
+    if !client.allows_redirect(&redirect) {
         let redirect_uris = client.redirect_uris.iter().cloned().chain([RedirectUri::register(&redirect)?]).collect();
         let to = ClientChanges { redirect_uris: Some(redirect_uris), ..ClientChanges::default() };
         clients::update(app.engine(), context::act(now), &Attenuation::OPERATOR, &client, (to, None)).await?;
@@ -209,8 +209,7 @@ async fn fill(app: &App) -> Result<Variables, Error> {
     let project_key = create_key(app, now, NewKey { project: Some(project), ..project_key }).await?;
     // With this key, the whole management API can be tried.
     let catalog = app.catalog.current();
-    let apis = catalog.apis.iter().chain(&catalog.management_api);
-    let everything = apis.flat_map(|api| &api.scopes).map(|scope| scope.name.as_str());
+    let everything = catalog.every().flat_map(|api| &api.scopes).map(|scope| scope.name.as_str());
     let admin_key = create_key(app, now, NewKey::of(&user.id, "Administrator's key", everything.collect())).await?;
     let verifier = secret::random_base62(64);
     let challenge = BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()).as_ref());

@@ -18,7 +18,6 @@ pub struct Variables(Vec<(String, String)>);
 
 impl Variables {
     /// The variables of an earlier start; `None` without a file.
-    #[must_use]
     pub fn read() -> Option<Self> {
         let text = fs::read_to_string(FILE).ok()?;
         let pair = |line: &str| {

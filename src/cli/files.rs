@@ -46,7 +46,6 @@ pub fn read(path: &Path) -> Result<Option<String>, Error> {
 }
 
 /// Whether users other than its owner can read or write a file.
-#[must_use]
 pub fn is_open(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o077 != 0)
 }

@@ -69,7 +69,6 @@ pub struct Global {
 
 impl Cli {
     /// Whether a program reads the output.
-    #[must_use]
     pub fn is_json(&self) -> bool {
         self.global.json
     }

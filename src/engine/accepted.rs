@@ -36,7 +36,15 @@ pub struct Accepted {
     pub introspected: OnceLock<Box<[u8]>>,
     pub(super) counter: Option<Arc<KeyCounter>>,
     /// Its memory cost, in bytes.
-    pub(super) weight: u64,
+    weight: u64,
+}
+
+impl Accepted {
+    /// An accepted credential that was derived from `sources`.
+    pub(super) fn new(principal: Principal, counter: Option<Arc<KeyCounter>>, sources: &[Entity]) -> Self {
+        let weight = weight(&principal, sources);
+        Self { principal, introspected: OnceLock::new(), counter, weight }
+    }
 }
 
 /// An accepted credential in the cache.
@@ -77,7 +85,7 @@ pub(super) fn cache(bytes: u64) -> Credentials {
 }
 
 /// The memory cost of a principal and the entities it was derived from, in bytes.
-pub(super) fn weight(principal: &Principal, sources: &[Entity]) -> u64 {
+fn weight(principal: &Principal, sources: &[Entity]) -> u64 {
     let Principal { subject, client_id, user, scopes, audience, token_id, grant_id, quota, key, .. } = principal;
     let optional = [client_id, grant_id].into_iter().flatten();
     let texts = [subject, token_id].into_iter().chain(optional).chain(audience);

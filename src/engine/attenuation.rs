@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-use super::apikey::NewKey;
+use super::new_key::NewKey;
 
 /// The environment whose keys may manage those of every other.
 const LIVE: &str = "live";

@@ -36,7 +36,6 @@ pub struct GrantLimit {
 
 impl GrantLimit {
     /// Allows so many live grants of one user and client.
-    #[must_use]
     pub fn new(most: u32) -> Self {
         let counters = (0..COUNTERS).map(|_| AtomicU8::new(0)).collect();
         Self { most, counters, naming: RandomState::new(), due: Mutex::default() }

@@ -1,10 +1,10 @@
 //! Owns operations on API keys, for any actor: create, change, replace, revoke. Does not generate secrets; see
-//! `apikey`. The limits of what a credential may delegate are in `attenuation`.
+//! `new_key`. The limits of what a credential may delegate are in `attenuation`.
 
 use super::{
     Along, Engine,
-    apikey::{self, NewKey},
     attenuation::Attenuation,
+    new_key::{self, NewKey},
 };
 use crate::{
     model::{
@@ -51,7 +51,7 @@ pub async fn create(
     along: impl FnOnce(&Created) -> Along,
 ) -> Result<Created, Error> {
     by.bound(act.now, engine.config, &mut new)?;
-    let (secret, key) = apikey::make(act.now, engine.config, new)?;
+    let (secret, key) = new_key::create(act.now, engine.config, new)?;
     let created = Created { secret, key, replaces: None };
     let store = engine.store.storing(along(&created)?);
     store.insert_key(act.now, act.origin, created.secret.digest(), created.key.clone()).await?;
@@ -79,7 +79,7 @@ pub async fn replace(
     };
     let mut new = NewKey { id, ..NewKey::like(old, project) };
     by.bound_successor(act.now, engine.config, &old.id, &mut new)?;
-    let (secret, key) = apikey::make(act.now, engine.config, new)?;
+    let (secret, key) = new_key::create(act.now, engine.config, new)?;
     let old_ends_at = (overlap > 0).then(|| act.now.plus_seconds(overlap));
     let replacement = Replacement {
         old_id: old.id.clone(),

@@ -1,31 +1,17 @@
 //! Owns the response to a key found in public: it is revoked and its owner is notified. Also verifies the signature of
 //! a report, as in GitHub's secret scanning.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use data_encoding::BASE64;
 use serde::Deserialize;
-use tokio::sync::Mutex;
 
-use super::{http_client, mail::Mailer};
+use super::{mail::Mailer, remote_keys::RemoteKeys};
 use crate::{
     model::{audit::Origin, clock::Timestamp, error::Error, secret::Digest},
     store::{KeyRecord, Store},
 };
-
-/// The reporter's keys are fetched again after this long, in seconds, …
-const KEYS_KEPT_SECONDS: i64 = 3600;
-/// … but not more often than this, whatever identifiers are sent.
-const KEYS_READ_SECONDS: i64 = 60;
-/// After a failed fetch there is a pause, twice as long each time, in seconds: at first, …
-const REST_SECONDS: i64 = 10;
-/// … and at most: anybody can send reports, so nobody must be able to block signed ones for long.
-const REST_SECONDS_MAX: i64 = 60;
-const FETCH_MAX: Duration = Duration::from_secs(5);
-/// Largest list of keys accepted, in bytes.
-const KEYS_BYTES_MAX: usize = 65_536;
 
 /// Revokes leaked keys.
 #[derive(Debug)]
@@ -33,45 +19,18 @@ pub struct Leaks {
     store: Arc<Store>,
     mailer: Arc<Mailer>,
     issuer: String,
-    reporter: Arc<Reporter>,
-    /// Held during a fetch: one at a time.
-    reading: Arc<Mutex<Rest>>,
-}
-
-/// The reporter's URL, and the keys last fetched from it.
-#[derive(Debug)]
-struct Reporter {
-    keys_url: String,
-    keys: ArcSwapOption<Known>,
-}
-
-/// The pause before the next fetch.
-#[derive(Debug)]
-struct Rest {
-    until: Timestamp,
-    seconds: i64,
-}
-
-impl Default for Rest {
-    fn default() -> Self {
-        Self { until: Timestamp(0), seconds: REST_SECONDS }
-    }
-}
-
-#[derive(Debug)]
-struct Known {
-    read_at: Timestamp,
-    keys: Vec<PublicKey>,
+    /// The reporter's keys; `None` if reports are not configured.
+    reporter: Option<RemoteKeys<PublicKeys>>,
 }
 
 /// One of the reporter's keys, as published by GitHub.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct PublicKey {
     key_identifier: String,
     key: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct PublicKeys {
     public_keys: Vec<PublicKey>,
 }
@@ -79,13 +38,13 @@ struct PublicKeys {
 impl Leaks {
     /// Accepts reports that are signed by a key from `keys_url`; none if that is empty.
     pub fn new(store: Arc<Store>, mailer: Arc<Mailer>, issuer: String, keys_url: String) -> Self {
-        let reporter = Arc::new(Reporter { keys_url, keys: ArcSwapOption::empty() });
-        Self { store, mailer, issuer, reporter, reading: Arc::default() }
+        let reporter = (!keys_url.is_empty()).then(|| RemoteKeys::new("the reporter's keys", keys_url));
+        Self { store, mailer, issuer, reporter }
     }
 
     /// Whether signed reports are accepted.
     pub fn is_configured(&self) -> bool {
-        !self.reporter.keys_url.is_empty()
+        self.reporter.is_some()
     }
 
     /// Whether the reporter's key `identifier` signed `body` (ECDSA on P-256 with SHA-256, ASN.1, base64). Fails if the
@@ -97,10 +56,12 @@ impl Leaks {
         signature: &str,
         body: &[u8],
     ) -> Result<bool, Error> {
-        let Ok(signature) = BASE64.decode(signature.as_bytes()) else { return Ok(false) };
-        let known = self.known(now, identifier).await?;
-        let key = known.keys.iter().find(|key| key.key_identifier == identifier);
-        let Some(point) = key.and_then(|key| pem::parse(&key.key).ok()) else { return Ok(false) };
+        let (Ok(signature), Some(reporter)) = (BASE64.decode(signature.as_bytes()), &self.reporter) else {
+            return Ok(false);
+        };
+        let found =
+            reporter.find(now, |known| known.public_keys.iter().find(|key| key.key_identifier == identifier).cloned());
+        let Some(point) = found.await?.and_then(|key| pem::parse(&key.key).ok()) else { return Ok(false) };
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point.contents());
         Ok(key.verify(body, &signature).is_ok())
     }
@@ -149,65 +110,5 @@ impl Leaks {
             self.mailer.send(&owner.email, subject, text);
         }
         Ok(())
-    }
-
-    /// The reporter's keys, fetched again if they are old or lack this one. Anybody can send reports: while fetches
-    /// fail, most reports are refused without an attempt.
-    async fn known(&self, now: Timestamp, identifier: &str) -> Result<Arc<Known>, Error> {
-        let is_enough = |known: &Arc<Known>| {
-            let age = now.seconds() - known.read_at.seconds();
-            let has_it = known.keys.iter().any(|key| key.key_identifier == identifier);
-            age < KEYS_READ_SECONDS || (has_it && age < KEYS_KEPT_SECONDS)
-        };
-        if let Some(known) = self.reporter.keys.load_full().filter(&is_enough) {
-            return Ok(known);
-        }
-        let mut rest = Arc::clone(&self.reading).lock_owned().await;
-        if let Some(known) = self.reporter.keys.load_full().filter(&is_enough) {
-            return Ok(known);
-        }
-        if now < rest.until {
-            let wait = rest.until.seconds() - now.seconds();
-            let error = Error::unavailable("the reporter's keys could not be fetched a moment ago");
-            return Err(Error { retry_after: Some(wait.max(1)), ..error });
-        }
-        // A separate task: a client that disconnects does not abort the fetch, so only a failed one causes a pause.
-        let reporter = Arc::clone(&self.reporter);
-        let reading = tokio::spawn(async move {
-            let fetched = reporter.fetch().await;
-            match fetched {
-                Ok(PublicKeys { public_keys: keys }) => {
-                    *rest = Rest::default();
-                    let known = Arc::new(Known { read_at: now, keys });
-                    reporter.keys.store(Some(Arc::clone(&known)));
-                    Ok(known)
-                }
-                Err(error) => {
-                    rest.until = now.plus_seconds(rest.seconds);
-                    rest.seconds = (rest.seconds * 2).min(REST_SECONDS_MAX);
-                    Err(error)
-                }
-            }
-        });
-        reading.await.map_err(Error::server)?
-    }
-}
-
-impl Reporter {
-    async fn fetch(&self) -> Result<PublicKeys, Error> {
-        // Built for each of these rare fetches: a client reads the system's certificates, which a start should not wait for.
-        let http = http_client::build(&self.keys_url).timeout(FETCH_MAX).build().map_err(Error::server)?;
-        let mut response = http.get(&self.keys_url).send().await.map_err(Error::unavailable)?;
-        if !response.status().is_success() {
-            return Err(Error::unavailable(format!("the reporter's keys: {}", response.status())));
-        }
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(Error::unavailable)? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > KEYS_BYTES_MAX {
-                return Err(Error::unavailable("the reporter's list of keys is too long"));
-            }
-        }
-        serde_json::from_slice(&bytes).map_err(Error::unavailable)
     }
 }

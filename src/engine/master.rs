@@ -75,19 +75,16 @@ impl MasterKey {
     }
 
     /// Also accepts what `other` sealed. Everything new is sealed with this one.
-    #[must_use]
     pub fn beside(self, other: Option<Self>) -> Self {
         Self { other: other.map(|other| other.own), ..self }
     }
 
     /// This key alone.
-    #[must_use]
     pub fn alone(&self) -> Self {
         Self { own: self.own.clone(), other: None }
     }
 
     /// The other key alone, if there is one.
-    #[must_use]
     pub fn other(&self) -> Option<Self> {
         self.other.clone().map(|own| Self { own, other: None })
     }

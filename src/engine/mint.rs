@@ -7,9 +7,10 @@ use data_encoding::BASE64URL_NOPAD;
 use super::signing::Signing;
 use crate::model::{
     access_token::Claims,
-    api::Target,
+    client::Client,
     clock::Timestamp,
     error::{Error, ErrorCode},
+    resource::Target,
     secret::{self, Secret},
 };
 
@@ -28,6 +29,20 @@ pub struct Authorization {
     pub not_after: Option<Timestamp>,
     /// The current refresh token.
     pub refresh_token: Option<Secret>,
+}
+
+impl Authorization {
+    /// For a client that acts for itself.
+    pub fn of(client: &Client, target: Target) -> Self {
+        Self {
+            subject: client.id.clone(),
+            client_id: client.id.clone(),
+            target,
+            grant_id: None,
+            not_after: None,
+            refresh_token: None,
+        }
+    }
 }
 
 /// The tokens of one response.

@@ -3,7 +3,7 @@
 //! constructed from only what it needs.
 
 mod accepted;
-pub mod apikey;
+pub mod admin_read;
 pub mod apis;
 pub mod attenuation;
 pub mod authn;
@@ -11,9 +11,9 @@ pub mod background;
 pub mod batch;
 pub mod catalog;
 pub mod census;
-pub mod claims;
 pub mod client_rules;
 pub mod clients;
+pub mod consent;
 pub mod cursors;
 pub mod denials;
 pub mod event_counts;
@@ -29,9 +29,13 @@ pub mod limit;
 pub mod mail;
 pub mod master;
 pub mod mint;
+pub mod new_key;
 pub mod new_password;
 pub mod password;
+pub mod plans;
 pub mod projects;
+pub mod read_token;
+mod remote_keys;
 pub mod rule_import;
 pub mod rules;
 pub mod sessions;

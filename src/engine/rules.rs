@@ -46,7 +46,6 @@ pub fn rule(method: Option<&str>, path: String, scopes: Scopes, public: bool) ->
 }
 
 /// Whether this is a method, in letters alone.
-#[must_use]
 pub fn is_method(text: &str) -> bool {
     (1..=METHOD_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphabetic())
 }
@@ -153,7 +152,6 @@ pub enum Needs {
 }
 
 /// Which rule decides a request, as the gateway decides it.
-#[must_use]
 pub fn explain(api: &Api, method: &str, target: &str) -> Explanation {
     let refused = |needs| Explanation { rule: None, alike: Vec::new(), needs };
     let Some(path) = normal_path(target) else { return refused(Needs::OneReading) };

@@ -1,7 +1,7 @@
 //! Owns signing keys, from creation to retirement. Does not choose what is signed; see `engine::mint`.
 //!
 //! `jsonwebtoken` parses its key for each signature, so we sign ourselves: header and claims in base64url, signed by a
-//! key pair that was parsed once. `jsonwebtoken` verifies, with our own strict checks around it (`engine::claims`).
+//! key pair that was parsed once. `jsonwebtoken` verifies, with our own strict checks around it (`engine::read_token`).
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,7 +1,7 @@
 //! Owns verification: credential → principal (DESIGN idea 1). Every endpoint calls it and only renders the result.
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -14,7 +14,7 @@ pub use super::accepted::{Accepted, Verification, Verified};
 use super::{
     accepted::{self, Credentials},
     catalog::CatalogCache,
-    claims,
+    read_token,
     signing::Signing,
     usage::Usage,
     verify_meters::VerifyMeters,
@@ -164,7 +164,7 @@ impl Verifier {
 
     /// Reads the claims of an access token without checking whether it is still valid, to revoke it.
     pub fn signed_token(&self, token: &str) -> Option<Claims> {
-        claims::read(&self.parts.signing, &self.parts.issuer, token).ok()
+        read_token::read(&self.parts.signing, &self.parts.issuer, token).ok()
     }
 
     /// Whether `text` may be an API key: of our own form, including its checksum, or of any form if opaque keys exist.
@@ -226,8 +226,8 @@ impl Verifier {
             return Ok(Verification::Accepted(found));
         }
         let read = match kind {
-            Lookup::Token(claims) => self.read_token(*claims).await?,
-            Lookup::Key => self.read_key(now, &digest).await?,
+            Lookup::Token(claims) => self.check_token(*claims).await?,
+            Lookup::Key => self.check_key(now, &digest).await?,
         };
         let (accepted, sources) = match read {
             Verification::Accepted(read) => read,
@@ -240,7 +240,7 @@ impl Verifier {
 
     fn classify(&self, credential: &str) -> Result<Lookup, Reason> {
         if credential.starts_with("eyJ") {
-            let claims = claims::read(&self.parts.signing, &self.parts.issuer, credential)?;
+            let claims = read_token::read(&self.parts.signing, &self.parts.issuer, credential)?;
             return Ok(Lookup::Token(Box::new(claims)));
         }
         if self.may_be_api_key(credential) {
@@ -249,7 +249,7 @@ impl Verifier {
         Err(if secret::is_other_kind(credential) { Reason::WrongKind } else { Reason::Unknown })
     }
 
-    async fn read_token(&self, claims: Claims) -> Result<Verification<(Accepted, Vec<Entity>)>, Error> {
+    async fn check_token(&self, claims: Claims) -> Result<Verification<(Accepted, Vec<Entity>)>, Error> {
         let state = match &claims.gid {
             Some(grant) => self.parts.store.grant_token_state(grant, &claims.jti).await?,
             None => self.parts.store.client_token_state(&claims.client_id, &claims.jti).await?,
@@ -299,11 +299,7 @@ impl Verifier {
             quota,
             key: None,
         };
-        let weight = accepted::weight(&principal, &sources);
-        Ok(Verification::Accepted((
-            Accepted { principal, introspected: OnceLock::new(), counter: None, weight },
-            sources,
-        )))
+        Ok(Verification::Accepted((Accepted::new(principal, None, &sources), sources)))
     }
 
     /// The quota of a client acting on its own.
@@ -312,7 +308,7 @@ impl Verifier {
         (!plan.is_empty()).then(|| Quota { plan, subject: client_id.to_owned() })
     }
 
-    async fn read_key(&self, now: Timestamp, digest: &Digest) -> Result<Verification<(Accepted, Vec<Entity>)>, Error> {
+    async fn check_key(&self, now: Timestamp, digest: &Digest) -> Result<Verification<(Accepted, Vec<Entity>)>, Error> {
         let Some(record) = self.parts.store.find_key_by_digest(digest).await? else {
             return Ok(Rejection::unknown(Reason::Unknown).into());
         };
@@ -363,8 +359,7 @@ impl Verifier {
                 networks: key.networks,
             }),
         };
-        let weight = accepted::weight(&principal, &sources);
-        Ok(Verification::Accepted((Accepted { principal, introspected: OnceLock::new(), counter, weight }, sources)))
+        Ok(Verification::Accepted((Accepted::new(principal, counter, &sources), sources)))
     }
 }
 

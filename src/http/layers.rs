@@ -16,12 +16,12 @@ use axum::{
 use percent_encoding::percent_decode_str;
 
 use super::{
-    audience::Audience,
     error::{PageError, PendingNotice},
     extract::{RequestInfo, Sender, sender},
     page, problem,
     reply::{self, LoggedError},
     session::Viewer,
+    surface::Surface,
 };
 use crate::{
     app::App,
@@ -42,8 +42,8 @@ const URI_MAX: usize = 24 * 1024;
 /// Ends the path of a catch-all route: requests that match no other route are counted together.
 pub const UNMATCHED: &str = "{*unmatched}";
 
-/// Wraps every request of a group of routes for `audience`.
-pub async fn edge(State((app, audience)): State<(Arc<App>, Audience)>, mut request: Request, next: Next) -> Response {
+/// Wraps every request of a group of routes.
+pub async fn edge(State((app, surface)): State<(Arc<App>, Surface)>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
     let Sender { address, is_known, is_unheard, share } = sender(&request, &app.config.trusted_proxies);
@@ -60,11 +60,11 @@ pub async fn edge(State((app, audience)): State<(Arc<App>, Audience)>, mut reque
     let mut response = if too_long {
         StatusCode::URI_TOO_LONG.into_response()
     } else if !is_text {
-        audience.error(Error::not_found())
+        surface.error(Error::not_found())
     } else {
         match tokio::time::timeout(app.config.limits.request, next.run(request)).await {
             Ok(response) => response,
-            Err(late) => audience.error(Error::unavailable(late)),
+            Err(late) => surface.error(Error::unavailable(late)),
         }
     };
     if let Some(mut pending) = response.extensions_mut().remove::<PendingNotice>() {
@@ -80,7 +80,7 @@ pub async fn edge(State((app, audience)): State<(Arc<App>, Audience)>, mut reque
         response.extensions_mut().extend(bare.extensions().clone());
         response.headers_mut().extend(bare.headers().clone());
     }
-    if audience == Audience::Management && response.status().as_u16() >= 400 {
+    if surface == Surface::Management && response.status().as_u16() >= 400 {
         response = problem::rendered(&app, &id, response);
     }
     let took = started.elapsed();

@@ -23,7 +23,7 @@ pub async fn remember(State(app): State<Arc<App>>, request: Request, next: Next)
     let is_form = request.method() == Method::POST;
     let path = kept_path(request.uri(), is_form);
     let sender = RequestInfo::of(request.extensions()).map(RequestInfo::network).ok();
-    let is_ours = !is_form || super::session::is_same_origin(&app, request.headers());
+    let is_ours = !is_form || super::csrf::is_same_origin(&app, request.headers());
     let mut response = next.run(request).await;
     let first = response.extensions_mut().remove::<LoginRequired>();
     // A form sent from another site is not kept.

@@ -52,7 +52,6 @@ pub fn render(page: &impl Template) -> Response {
 }
 
 /// A page with this status.
-#[must_use]
 pub fn render_as(status: StatusCode, page: &impl Template) -> Response {
     let mut response = render(page);
     *response.status_mut() = status;

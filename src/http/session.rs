@@ -1,11 +1,11 @@
-//! Owns cookies and CSRF protection: the session, the browser before sign-in, and a device that signed in before.
+//! Owns cookies: the session, the browser before sign-in, and a device that signed in before.
 //!
 //! Before sign-in, a browser has a random id, to which pending requests and the sign-in form are bound. At sign-in the
 //! session gets a new secret; an id from outside is never adopted.
 
 use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::{constant_time, hmac};
+use aws_lc_rs::hmac;
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
@@ -21,8 +21,7 @@ use crate::{
     model::{
         authentication::{Authenticated, Proof},
         clock::Timestamp,
-        error::{Error, ErrorCode},
-        params::Params,
+        error::Error,
         secret::{self, Digest},
         user::User,
     },
@@ -82,31 +81,26 @@ impl Viewer {
     }
 
     /// Who is signed in, how, and since when.
-    #[must_use]
     pub fn authenticated(&self) -> Option<&Authenticated> {
         self.session.as_ref().map(|(_, cached)| &cached.value.who)
     }
 
     /// The signed-in user.
-    #[must_use]
     pub fn user(&self) -> Option<&User> {
         self.authenticated().map(|who| &who.user)
     }
 
     /// Whether this browser presents a session that has ended.
-    #[must_use]
     pub fn had_session(&self, app: &App) -> bool {
         self.session.is_none() && self.jar.get(&name(app, SESSION)).is_some()
     }
 
     /// Digest of the session cookie.
-    #[must_use]
     pub fn session(&self) -> Option<Digest> {
         self.session.as_ref().map(|(digest, _)| *digest)
     }
 
     /// Digest of the browser's id, to which pending requests are bound.
-    #[must_use]
     pub fn browser(&self) -> Option<Digest> {
         self.browser.as_deref().map(Digest::of)
     }
@@ -124,66 +118,7 @@ impl Viewer {
         with_cookies(response, [cookie(app, BROWSER, id.clone(), BROWSER_LIFETIME)])
     }
 
-    /// The token in this viewer's forms: bound to the session, or before sign-in to the browser.
-    #[must_use]
-    pub fn csrf(&self, app: &App) -> String {
-        let bound = match (&self.session, &self.browser) {
-            (Some((digest, _)), _) => format!("session {}", digest.text()),
-            (None, Some(browser)) => format!("browser {}", Digest::of(browser).text()),
-            (None, None) => return String::new(),
-        };
-        BASE64URL_NOPAD.encode(hmac::sign(&app.forms, bound.as_bytes()).as_ref())
-    }
-
-    /// Rejects a form that did not come from a page shown to this viewer, by its token and by the origin that the
-    /// browser reports (RFC 9700 §4.7).
-    ///
-    /// # Errors
-    /// `forbidden`.
-    pub fn check_form(&self, app: &App, headers: &HeaderMap, params: &Params<'_>) -> Result<(), Error> {
-        let foreign = || {
-            Error::new(
-                ErrorCode::Forbidden,
-                "this form was not sent from this site, or the page was open for too long; go back and try again",
-            )
-        };
-        let expected = self.csrf(app);
-        if expected.is_empty() {
-            let words = "your browser sent no cookie with this form; allow cookies for this site, open the page again, and \
-                         send the form again";
-            return Err(Error::new(ErrorCode::Forbidden, words));
-        }
-        let presented = params.get("csrf").unwrap_or_default();
-        let same = constant_time::verify_slices_are_equal(expected.as_bytes(), presented.as_bytes()).is_ok();
-        if same && is_same_origin(app, headers) { Ok(()) } else { Err(foreign()) }
-    }
-
-    /// A one-time id for a form that creates something, so that sending it twice creates only one.
-    #[must_use]
-    pub fn form_id(&self, app: &App) -> String {
-        let random = secret::random_base62(20);
-        format!("{random}{}", self.form_tag(app, &random))
-    }
-
-    /// The id in a form's one-time value, if it was issued to this viewer.
-    ///
-    /// # Errors
-    /// `forbidden`.
-    pub fn read_form_id(&self, app: &App, value: &str) -> Result<String, Error> {
-        let foreign = || Error::new(ErrorCode::Forbidden, "this form was not sent from this site");
-        let (random, tag) = value.split_at_checked(20).ok_or_else(foreign)?;
-        let same =
-            constant_time::verify_slices_are_equal(tag.as_bytes(), self.form_tag(app, random).as_bytes()).is_ok();
-        if same { Ok(random.to_owned()) } else { Err(foreign()) }
-    }
-
-    fn form_tag(&self, app: &App, random: &str) -> String {
-        let tag = hmac::sign(&app.forms, format!("form {random} {}", self.csrf(app)).as_bytes());
-        BASE64URL_NOPAD.encode(&tag.as_ref()[..16])
-    }
-
     /// A new session of this browser, in place of the previous one, and the cookie value for [`begin`].
-    #[must_use]
     pub fn new_session(&self, app: &App, user: &User, proof: Proof, agent: String) -> (NewSession, String) {
         let value = new_value();
         let session = NewSession {
@@ -198,7 +133,6 @@ impl Viewer {
     }
 
     /// Whether this browser signed in as this user before. Then other senders' failures do not count against it.
-    #[must_use]
     pub fn knows(&self, app: &App, email: &str) -> bool {
         let presented =
             self.jar.get(&name(app, DEVICE)).and_then(|cookie| BASE64URL_NOPAD.decode(cookie.value().as_bytes()).ok());
@@ -207,7 +141,6 @@ impl Viewer {
 }
 
 /// The browser's `User-Agent`, as stored with a session.
-#[must_use]
 pub fn agent(headers: &HeaderMap) -> String {
     let words = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     words.chars().take(AGENT_MAX).collect()
@@ -263,17 +196,4 @@ fn cookie(app: &App, of: &str, value: String, lifetime: Duration) -> Cookie<'sta
 
 fn is_ours(value: &str) -> bool {
     BASE64URL_NOPAD.decode(value.as_bytes()).is_ok_and(|bytes| bytes.len() == COOKIE_BYTES)
-}
-
-/// Whether the browser reports that the request came from our own pages. For old browsers, only the token decides.
-pub(super) fn is_same_origin(app: &App, headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("invalid"));
-    if let Some(site) = text("sec-fetch-site") {
-        return site == "same-origin" || site == "none";
-    }
-    // A name in `hosts` is ours too; an earlier layer has already checked the Host header.
-    let scheme = if app.config.issuer.is_https() { "https" } else { "http" };
-    let other = text("host").map(|host| format!("{scheme}://{host}"));
-    text("origin")
-        .is_none_or(|origin| origin == app.config.issuer.origin() || other.is_some_and(|other| origin == other))
 }

@@ -47,7 +47,6 @@ impl SignedIn {
     }
 
     /// Whether a sensitive change requires the password again.
-    #[must_use]
     pub fn must_confirm(&self) -> bool {
         let step = next_step(self.viewer.now, Purpose::SensitiveChange, self.viewer.authenticated());
         !matches!(step, Step::Done(_))

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    error::{Error, ErrorCode},
+    error::Error,
     plan::Plans,
     profile::Profile,
     rules::Rules,
     scope::{Scopes, is_scope_token},
     words,
 };
-
-const UNKNOWN_TARGET: &str = "unknown resource";
 
 /// How access tokens for an API are signed (RFC 7518 §3.1, RFC 8037).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -83,19 +81,6 @@ impl Api {
     }
 }
 
-/// The one API that an access token is for, and its permissions there.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// `aud`.
-    pub audience: String,
-    /// How the token is signed.
-    pub algorithm: Algorithm,
-    /// Lifetime of the token, in seconds.
-    pub access_token_seconds: i64,
-    /// Those of the granted scopes that belong to the API.
-    pub scopes: Scopes,
-}
-
 /// Every API of the deployment, and grantd's own. A scope belongs to exactly one.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
@@ -111,7 +96,7 @@ pub struct Catalog {
 
 impl Catalog {
     /// The deployment's APIs, and grantd's own.
-    fn every(&self) -> impl Iterator<Item = &Api> {
+    pub fn every(&self) -> impl Iterator<Item = &Api> {
         self.apis.iter().chain(&self.management_api)
     }
 
@@ -153,10 +138,7 @@ impl Catalog {
 
     /// As [`Self::choose`], but also accepts the scopes of grantd's own API by name. `all` does not include them.
     pub fn choose_with_management(&self, names: &[String]) -> Result<Scopes, Error> {
-        let is_reserved = |name: &str| {
-            self.management_api.as_ref().is_some_and(|api| api.scopes.iter().any(|scope| scope.name == name))
-        };
-        self.choose_among(names, is_reserved)
+        self.choose_among(names, |name| self.management_api.as_ref().is_some_and(|api| api.has_scope(name)))
     }
 
     fn choose_among(&self, names: &[String], is_reserved: impl Fn(&str) -> bool) -> Result<Scopes, Error> {
@@ -176,50 +158,5 @@ impl Catalog {
             return Err(Error::invalid_scope(format!("there is no such scope; {}", known())));
         }
         Ok(asked)
-    }
-
-    /// The one API that an access token is for, with those of `scopes` that belong to it: the API named by `resources`,
-    /// else the only one that the scopes belong to. A token accepted by several APIs could be replayed by one at
-    /// another (RFC 9700 §2.3). `granted` are the audience URIs that the grant is limited to; empty means no limit.
-    /// Errors name the choices (RFC 8707 §2.2).
-    pub fn target(&self, scopes: &Scopes, granted: &[String], resources: &[String]) -> Result<Target, Error> {
-        let is_granted = |uri: &String| granted.is_empty() || granted.contains(uri);
-        let mut choices = self.of_scopes(scopes);
-        choices.retain(|api| is_granted(&api.identifier));
-        let names = choices.iter().map(|api| api.identifier.as_str()).collect::<Vec<_>>().join(", ");
-        let refused = |message: String| Err(Error::new(ErrorCode::InvalidTarget, message));
-        let api = match (resources, choices.as_slice()) {
-            ([], []) => return Err(Error::invalid_scope("none of the scopes belong to an API of this server")),
-            ([], [api]) => *api,
-            ([], _) => {
-                return refused(format!(
-                    "an access token is for one API, and the scopes belong to several; set resource to one of {names}"
-                ));
-            }
-            ([resource], _) => match choices.iter().find(|api| api.identifier == *resource) {
-                Some(api) => *api,
-                None if self.by_identifier(resource).is_none() => return refused(UNKNOWN_TARGET.to_owned()),
-                None if !is_granted(resource) => return refused("the grant does not cover this resource".to_owned()),
-                None => return refused(format!("none of the scopes belong to this resource; they belong to {names}")),
-            },
-            _ => {
-                return refused(format!("an access token is for one API; set resource to one of {names}"));
-            }
-        };
-        Ok(Target {
-            audience: api.identifier.clone(),
-            algorithm: api.algorithm,
-            access_token_seconds: api.access_token_seconds,
-            scopes: scopes.filter(|name| api.has_scope(name)),
-        })
-    }
-
-    /// The APIs named by the `resource` parameters of an authorization request, or all (RFC 8707 §2).
-    pub fn targets(&self, resources: &[String]) -> Result<Vec<&Api>, Error> {
-        if resources.is_empty() {
-            return Ok(self.every().collect());
-        }
-        let unknown = || Error::new(ErrorCode::InvalidTarget, UNKNOWN_TARGET);
-        resources.iter().map(|resource| self.by_identifier(resource).ok_or_else(unknown)).collect()
     }
 }

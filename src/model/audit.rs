@@ -17,7 +17,6 @@ pub struct Origin {
 
 impl Origin {
     /// The server itself.
-    #[must_use]
     pub fn system() -> Self {
         Self { actor: "system".to_owned(), ..Self::default() }
     }

@@ -29,7 +29,6 @@ pub enum Proof {
 
 impl Proof {
     /// The method that it belongs to.
-    #[must_use]
     pub fn method(&self) -> Method {
         match self {
             Self::Password(_) => Method::Password,
@@ -39,7 +38,6 @@ impl Proof {
 
 impl Method {
     /// Its name in `amr` (RFC 8176 §2).
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Password => "pwd",
@@ -47,7 +45,6 @@ impl Method {
     }
 
     /// The method of this name.
-    #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Password].into_iter().find(|method| method.as_str() == name)
     }

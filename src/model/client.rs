@@ -144,6 +144,11 @@ impl Client {
         self.kind == ClientType::Confidential
     }
 
+    /// Whether codes may be sent to this redirect URI.
+    pub fn allows_redirect(&self, uri: &str) -> bool {
+        self.redirect_uris.iter().any(|registered| registered.matches(uri))
+    }
+
     /// Whether it may use this grant type.
     pub fn may_use(&self, grant: GrantType) -> bool {
         self.grant_types.contains(&grant)

@@ -112,7 +112,6 @@ pub fn of(scopes: &Scopes) -> Scopes {
 
 /// Those of a key's scopes with which it is used: if it has scopes of the management API, these alone. An API that
 /// receives a key could otherwise use it there. The others are those that the key may give to keys that it creates.
-#[must_use]
 pub fn used(scopes: &Scopes) -> Scopes {
     let own = of(scopes);
     if own.is_empty() { scopes.clone() } else { own }

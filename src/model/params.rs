@@ -60,7 +60,6 @@ impl<'a> Params<'a> {
     }
 
     /// The same parameters, without the text they were decoded from.
-    #[must_use]
     pub fn into_owned(self) -> Params<'static> {
         let owned = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
         Params { pairs: self.pairs.into_iter().map(|(name, value)| (owned(name), owned(value))).collect() }

@@ -23,7 +23,6 @@ impl RuleFate {
     pub const ALL: [Self; 4] = [Self::Added, Self::Removed, Self::Changed, Self::Moved];
 
     /// The word for it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Added => "added",
@@ -56,7 +55,6 @@ pub struct RuleDiff {
 
 impl RuleDiff {
     /// The difference between rules that are there and `new` ones, each at most once. A rule that stays keeps its id.
-    #[must_use]
     pub fn of(old: &[Rule], new: &mut [Rule]) -> Self {
         let mut places: HashMap<(&str, &str), VecDeque<usize>> = HashMap::new();
         for (place, rule) in old.iter().enumerate() {
@@ -97,7 +95,6 @@ impl RuleDiff {
     }
 
     /// How many rules have this fate.
-    #[must_use]
     pub fn count(&self, fate: RuleFate) -> usize {
         self.changes.iter().filter(|change| change.fate == fate).count()
     }

@@ -49,7 +49,6 @@ impl Default for Rules {
 
 impl Rules {
     /// These rules, in this order.
-    #[must_use]
     pub fn new(ordered: Vec<Rule>) -> Self {
         let mut nodes = vec![Node::default()];
         let mut plain: HashMap<(usize, String), usize> = HashMap::new();
@@ -80,7 +79,6 @@ impl Rules {
     }
 
     /// Whether there are none: then any credential for the API is enough.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ordered.is_empty()
     }
@@ -91,13 +89,11 @@ impl Rules {
     }
 
     /// Whether a rule names a method, so that the method can change the decision.
-    #[must_use]
     pub fn names_methods(&self) -> bool {
         self.names_methods
     }
 
     /// The match for a path in normal form; `None` if no rule matches.
-    #[must_use]
     pub fn decide(&self, method: &str, path: &str) -> Option<RuleMatch<'_>> {
         let mut first = usize::MAX;
         self.each(path, &mut |number| {
@@ -149,31 +145,26 @@ impl Rules {
 
 impl<'a> RuleMatch<'a> {
     /// The first rule that matches.
-    #[must_use]
     pub fn rule(&self) -> &'a Rule {
         self.rule
     }
 
     /// The earlier rules for a path that many servers treat as the same.
-    #[must_use]
     pub fn alike(&self) -> &[&'a Rule] {
         &self.alike
     }
 
     /// Whether no credential is needed.
-    #[must_use]
     pub fn is_public(&self) -> bool {
         self.rule.public && self.alike.iter().all(|rule| rule.public)
     }
 
     /// The scopes that are required.
-    #[must_use]
     pub fn scopes(&self) -> Scopes {
         self.alike.iter().fold(self.rule.scopes.clone(), |all, rule| all.union(&rule.scopes))
     }
 
     /// The required scopes that are not in `held`.
-    #[must_use]
     pub fn missing(&self, held: &Scopes) -> Scopes {
         let lacked = |rule: &Rule| rule.scopes.filter(|name| !held.contains(name));
         self.alike.iter().fold(lacked(self.rule), |missing, rule| missing.union(&lacked(rule)))

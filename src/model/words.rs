@@ -8,7 +8,6 @@ macro_rules! words {
             pub const ALL: [Self; [$($word),*].len()] = [$(Self::$variant),*];
 
             /// Its word.
-            #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),*
@@ -16,7 +15,6 @@ macro_rules! words {
             }
 
             /// The value with this word.
-            #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 Self::ALL.into_iter().find(|value| value.as_str() == text)
             }

@@ -15,7 +15,7 @@ use crate::{
     app::App,
     engine::{
         authn::{self, Purpose},
-        interactions,
+        consent, interactions,
         limit::Throttle,
     },
     http::{
@@ -26,11 +26,11 @@ use crate::{
     },
     model::{
         authorize_request::{AuthorizeRequest, STATE_MAX},
-        client::{Client, ClientType, GrantType},
+        client::{Client, GrantType},
         error::{Error, ErrorCode},
         grant::{GrantId, NewGrant},
         params::Params,
-        redirect_uri::{display_host, is_local},
+        redirect_uri::display_host,
         secret::{self, Digest},
     },
     store::Interaction,
@@ -181,7 +181,7 @@ async fn begin(app: &App, params: &Params<'_>) -> Result<Waiting, AuthorizeError
     let unknown = || Error::invalid_request("this app is not registered with this server");
     let client = app.clients.find(params.get("client_id").unwrap_or_default()).await?.ok_or_else(unknown)?;
     let redirect_uri = params.get("redirect_uri").unwrap_or_default();
-    if !client.redirect_uris.iter().any(|registered| registered.matches(redirect_uri)) {
+    if !client.allows_redirect(redirect_uri) {
         return Err(Error::invalid_request("the app's redirect URI is not registered").into());
     }
     let state = params.get("state").map(ToOwned::to_owned);
@@ -216,7 +216,7 @@ async fn resume(app: &App, info: &RequestInfo, viewer: &Viewer, id: &str) -> Res
     let gone = || Error::invalid_request("this app is not registered with this server");
     let client = app.clients.find(&interaction.request.client_id).await?.ok_or_else(gone)?;
     let request = interaction.request.clone();
-    if !client.redirect_uris.iter().any(|registered| registered.matches(&request.redirect_uri)) {
+    if !client.allows_redirect(&request.redirect_uri) {
         return Err(Error::invalid_request("the app's redirect URI is not registered").into());
     }
     Ok(Waiting { request, client, kept: Some((Digest::of(id), interaction)) })
@@ -238,7 +238,7 @@ async fn next_step(app: &App, viewer: &Viewer, waiting: &Waiting) -> Result<Step
         }
         _ => {}
     }
-    if !request.prompt.consent && !must_ask(app, &user.id, &waiting.client, request).await? {
+    if !request.prompt.consent && !consent::is_needed(&app.store, &user.id, &waiting.client, request).await? {
         return Ok(Step::Code);
     }
     Ok(if request.prompt.none {
@@ -246,27 +246,6 @@ async fn next_step(app: &App, viewer: &Viewer, waiting: &Waiting) -> Result<Step
     } else {
         Step::Consent
     })
-}
-
-/// Whether to ask the user for consent: the first time; for more access than before; if the app's name or host changed
-/// since; and every time if the client cannot authenticate (RFC 8252 §8.6).
-async fn must_ask(
-    app: &App,
-    user_id: &str,
-    client: &Client,
-    request: &AuthorizeRequest,
-) -> Result<bool, AuthorizeError> {
-    if is_local(&request.redirect_uri) {
-        return Ok(true);
-    }
-    if client.first_party {
-        return Ok(false);
-    }
-    if client.kind == ClientType::Public {
-        return Ok(true);
-    }
-    let before = app.store.find_consent(user_id, &client.id).await?;
-    Ok(before.is_none_or(|before| !before.covers(&request.consent_to(client))))
 }
 
 /// Redirects to a page. The request is stored under an id that only this browser can use.

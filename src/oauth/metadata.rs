@@ -14,7 +14,10 @@ use serde_json::{Value, json};
 use crate::{
     app::App,
     engine::signing::JWKS_MAX_AGE_SECONDS,
-    model::client::{AuthMethod, GrantType},
+    model::{
+        client::{AuthMethod, GrantType},
+        scope::Scopes,
+    },
 };
 
 /// `GET /.well-known/oauth-authorization-server` and `/.well-known/openid-configuration`
@@ -23,7 +26,9 @@ use crate::{
     security(()),
     responses((status = 200, description = "RFC 8414 §3.2"), (status = 304, description = "Not modified")))]
 pub async fn metadata(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let body = document(&app).to_string();
+    let catalog = app.catalog.current();
+    let apis: Vec<&str> = catalog.apis.iter().map(|api| api.identifier.as_str()).collect();
+    let body = document(&app.config.issuer, &catalog.all_scopes(), &apis).to_string();
     let digest = crate::model::secret::Digest::of(&body).text();
     document_response(&headers, body, &format!("\"{}\"", &digest[..16]))
 }
@@ -38,10 +43,9 @@ pub async fn jwks(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     document_response(&headers, keys.jwks.to_string(), &keys.etag)
 }
 
-fn document(app: &App) -> Value {
-    let issuer: &str = &app.config.issuer;
+/// The metadata of an issuer with these scopes and APIs.
+pub fn document(issuer: &str, scopes: &Scopes, apis: &[&str]) -> Value {
     let at = |path: &str| format!("{issuer}{path}");
-    let scopes = app.catalog.current().all_scopes();
     let methods = AuthMethod::ALL.map(AuthMethod::as_str);
     let confidential = ["client_secret_basic", "client_secret_post"];
     json!({
@@ -62,7 +66,7 @@ fn document(app: &App) -> Value {
         "authorization_response_iss_parameter_supported": true,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
-        "protected_resources": app.catalog.current().apis.iter().map(|api| api.identifier.clone()).collect::<Vec<_>>(),
+        "protected_resources": apis,
     })
 }
 

@@ -9,9 +9,9 @@ use crate::{
         client::GrantType,
         pkce,
         resource::RESOURCES_MAX,
-        scope::{SCOPE_NAME_MAX, SCOPE_PARAMETER_MAX},
+        scope::{SCOPE_NAME_MAX, SCOPE_PARAMETER_MAX, Scopes},
     },
-    oauth::introspect::TOKENS_MAX,
+    oauth::{introspect::TOKENS_MAX, metadata},
     public::leaks::REPORTED_MAX,
 };
 
@@ -332,18 +332,16 @@ fn health() -> Value {
     )
 }
 
-/// RFC 8414 §2.
+/// RFC 8414 §2. The members are those of the document.
 fn metadata() -> Value {
-    let (uri, texts) = (json!({ "type": "string", "format": "uri" }), json!({ "type": "array", "items": text() }));
-    let no = json!({ "type": "boolean" });
-    object(&json!({
-        "issuer": uri, "authorization_endpoint": uri, "token_endpoint": uri, "introspection_endpoint": uri,
-        "revocation_endpoint": uri, "jwks_uri": uri, "scopes_supported": texts, "response_types_supported": texts,
-        "response_modes_supported": texts, "grant_types_supported": texts, "code_challenge_methods_supported": texts,
-        "token_endpoint_auth_methods_supported": texts, "introspection_endpoint_auth_methods_supported": texts,
-        "revocation_endpoint_auth_methods_supported": texts, "authorization_response_iss_parameter_supported": no,
-        "request_parameter_supported": no, "request_uri_parameter_supported": no, "protected_resources": texts,
-    }))
+    let described = |value: &Value| match value {
+        Value::Array(_) => json!({ "type": "array", "items": text() }),
+        Value::Bool(_) => json!({ "type": "boolean" }),
+        _ => json!({ "type": "string", "format": "uri" }),
+    };
+    let document = metadata::document("", &Scopes::default(), &[]);
+    let members = document.as_object().into_iter().flatten();
+    object(&members.map(|(name, value)| (name.clone(), described(value))).collect::<Map<_, _>>().into())
 }
 
 /// RFC 7517 §5.

@@ -1,7 +1,7 @@
 //! Owns revoking many grants: those beyond the limit of a user and client, and most of them before an operation that
 //! revokes or deletes all. Each transaction changes a bounded number of rows.
 
-use super::{Error, Store, around::Around, row::binds};
+use super::{Error, Store, around::Around, row::binds, tx::transaction};
 use crate::{
     cache::EntityKind,
     model::{
@@ -54,20 +54,17 @@ impl Store {
     ) -> Result<bool, Error> {
         let limit = binds![&user_id, &client_id, now, i64::from(most)];
         let Some((created_at, id)) = self.find::<(Timestamp, String)>(BEYOND, limit).await? else { return Ok(false) };
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let beyond = binds![&user_id, &client_id, now, created_at, &id, BATCH];
-                let revoked = tx.execute(REVOKE_BEYOND, beyond).await?;
-                if revoked > 0 {
-                    // Every token of these grants depends on the user: one change covers all of them.
-                    tx.touch(EntityKind::User, user_id.as_str());
-                    let event = Event::new("grant.excess").user(&user_id).client(&client_id);
-                    tx.audit(now, &Origin::system(), Event { times: count(revoked), ..event }).await?;
-                }
-                Ok(revoked >= BATCH.unsigned_abs())
-            })
+        transaction!(self, now, |tx| {
+            let beyond = binds![&user_id, &client_id, now, created_at, &id, BATCH];
+            let revoked = tx.execute(REVOKE_BEYOND, beyond).await?;
+            if revoked > 0 {
+                // Every token of these grants depends on the user: one change covers all of them.
+                tx.touch(EntityKind::User, user_id.as_str());
+                let event = Event::new("grant.excess").user(&user_id).client(&client_id);
+                tx.audit(now, &Origin::system(), Event { times: count(revoked), ..event }).await?;
+            }
+            Ok(revoked >= BATCH.unsigned_abs())
         })
-        .await
     }
 
     /// Before all grants of a user, or of a user and client, are revoked in one transaction: revokes all but so many as

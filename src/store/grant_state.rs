@@ -1,6 +1,6 @@
 //! Owns reading a grant: its client, and the state on which its tokens depend. Does not change it; see `grants`.
 
-use super::{Error, Store, clients::client_disabled_at, row::binds};
+use super::{Error, Store, clients::client_disabled_at, grants::redeemed_columns, row::binds};
 use crate::model::{clock::Timestamp, grant::Redeemed};
 
 /// The state on which an access token's validity depends.
@@ -52,12 +52,15 @@ impl Store {
         client_id: &str,
         generation: u32,
     ) -> Result<Option<Redeemed>, Error> {
-        const LIVE: &str = "
-            SELECT g.id, g.user_id, g.scopes, g.resources, g.redirect_uri, g.code_challenge, g.generation,
-                   CASE WHEN g.idle_expires_at < g.expires_at THEN g.idle_expires_at ELSE g.expires_at END
-            FROM grants g JOIN users u ON u.id = g.user_id
-            WHERE g.id = $1 AND g.client_id = $2 AND g.generation = $3 AND g.revoked_at IS NULL
-              AND g.expires_at > $4 AND g.idle_expires_at > $4 AND u.disabled_at IS NULL";
-        self.find(LIVE, binds![id, client_id, i64::from(generation), now]).await
+        const LIVE: &str = concat!(
+            "SELECT ",
+            redeemed_columns!(),
+            ", idle_expires_at FROM grants
+             WHERE id = $1 AND client_id = $2 AND generation = $3 AND revoked_at IS NULL
+               AND expires_at > $4 AND idle_expires_at > $4
+               AND EXISTS (SELECT 1 FROM users u WHERE u.id = grants.user_id AND u.disabled_at IS NULL)"
+        );
+        let row = self.find::<(Redeemed, Timestamp)>(LIVE, binds![id, client_id, i64::from(generation), now]).await?;
+        Ok(row.map(|(grant, unused_until)| Redeemed { expires_at: grant.expires_at.min(unused_until), ..grant }))
     }
 }

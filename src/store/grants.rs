@@ -5,7 +5,7 @@ use super::{
     Error, Store,
     clients::client_disabled_at,
     row::{binds, record},
-    tx::Tx,
+    tx::{Tx, transaction},
 };
 use crate::{
     cache::EntityKind,
@@ -30,6 +30,8 @@ pub enum Redemption<T = ()> {
     Refused(ModelError),
     /// Already used: the grant was revoked with everything issued from it. The user should be notified.
     Reused(String, ModelError),
+    /// There is no such grant.
+    Unknown,
     /// Issued to another client; the grant is unchanged. The caller counts these: guesses must not fill the log.
     WrongClient,
 }
@@ -51,6 +53,8 @@ record! {
         code_challenge: "code_challenge", generation: "generation", expires_at: "expires_at",
     }
 }
+
+pub(super) use redeemed_columns;
 
 /// The last refresh and replay of a grant that were audited.
 struct RefreshAudit {
@@ -105,45 +109,38 @@ impl Store {
     /// Stores a new grant; its code may be redeemed until it expires. Returns false and changes nothing if the session
     /// in which it was approved has ended, or its user or client was disabled.
     pub async fn insert_grant(&self, now: Timestamp, origin: Origin, grant: NewGrant) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                // The session's row stays locked until the commit. A password change deletes the sessions before it
-                // revokes the grants, so it either finds this grant or leaves no session to create it in.
-                let session = grant.session.text();
-                if tx.execute(LOCK_SESSION, binds![&session, &grant.user_id, now, &grant.client_id]).await? == 0 {
-                    return Ok(false);
-                }
-                let id = grant.id.text();
-                tx.execute(
-                    "INSERT INTO grants (id, user_id, client_id, scopes, resources, redirect_uri, code_challenge,
-                     auth_time, created_at,
-                                         code_expires_at, generation, replays, idle_expires_at, expires_at)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $11)",
-                    binds![
-                        &id,
-                        &grant.user_id,
-                        &grant.client_id,
-                        &grant.scopes.to_string(),
-                        &grant.resources.join(" "),
-                        &grant.redirect_uri,
-                        &grant.code_challenge,
-                        grant.auth_time,
-                        now,
-                        grant.code_expires_at,
-                        grant.expires_at,
-                    ],
-                )
-                .await?;
-                tx.audit(
+        transaction!(self, now, |tx| {
+            // The session's row stays locked until the commit. A password change deletes the sessions before it
+            // revokes the grants, so it either finds this grant or leaves no session to create it in.
+            let session = grant.session.text();
+            if tx.execute(LOCK_SESSION, binds![&session, &grant.user_id, now, &grant.client_id]).await? == 0 {
+                return Ok(false);
+            }
+            let id = grant.id.text();
+            tx.execute(
+                "INSERT INTO grants (id, user_id, client_id, scopes, resources, redirect_uri, code_challenge,
+                 auth_time, created_at,
+                                     code_expires_at, generation, replays, idle_expires_at, expires_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $11)",
+                binds![
+                    &id,
+                    &grant.user_id,
+                    &grant.client_id,
+                    &grant.scopes.to_string(),
+                    &grant.resources.join(" "),
+                    &grant.redirect_uri,
+                    &grant.code_challenge,
+                    grant.auth_time,
                     now,
-                    &origin,
-                    Event::new("code.issue").user(&grant.user_id).client(&grant.client_id).object(&id),
-                )
+                    grant.code_expires_at,
+                    grant.expires_at,
+                ],
+            )
+            .await?;
+            tx.audit(now, &origin, Event::new("code.issue").user(&grant.user_id).client(&grant.client_id).object(&id))
                 .await?;
-                Ok(true)
-            })
+            Ok(true)
         })
-        .await
     }
 
     /// Redeems a code: changes generation 0 to 1, once. `check` receives the grant before the commit. Its refusal
@@ -162,27 +159,24 @@ impl Store {
         C: FnOnce(&Redeemed) -> Result<T, ModelError> + Clone + Send + 'static,
         T: Send + 'static,
     {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let won = tx.find::<Redeemed>(REDEEM, binds![&id, &client_id, now, idle_expires_at]).await?;
-                let Some(redeemed) = won else { return refuse(tx, now, &origin, &id, &client_id, "code").await };
-                let event = Event::new("code.redeem").user(&redeemed.user_id).client(&client_id).object(&id);
-                match check(&redeemed) {
-                    Ok(checked) => {
-                        tx.audit(now, &origin, event).await?;
-                        Ok(Redemption::Redeemed(redeemed, checked))
-                    }
-                    // The client met every other condition and only failed to name the API: the code remains valid.
-                    Err(error) if error.code == ErrorCode::InvalidTarget => Err(Error::Refused(error)),
-                    Err(error) => {
-                        revoke(tx, now, &id, "code refused").await?;
-                        tx.audit(now, &origin, event.denied(error.description.clone())).await?;
-                        Ok(Redemption::Refused(error))
-                    }
+        transaction!(self, now, |tx| {
+            let won = tx.find::<Redeemed>(REDEEM, binds![&id, &client_id, now, idle_expires_at]).await?;
+            let Some(redeemed) = won else { return refuse(tx, now, &origin, &id, &client_id, "code").await };
+            let event = Event::new("code.redeem").user(&redeemed.user_id).client(&client_id).object(&id);
+            match check(&redeemed) {
+                Ok(checked) => {
+                    tx.audit(now, &origin, event).await?;
+                    Ok(Redemption::Redeemed(redeemed, checked))
                 }
-            })
+                // The client met every other condition and only failed to name the API: the code remains valid.
+                Err(error) if error.code == ErrorCode::InvalidTarget => Err(Error::Refused(error)),
+                Err(error) => {
+                    revoke(tx, now, &id, "code refused").await?;
+                    tx.audit(now, &origin, event.denied(error.description.clone())).await?;
+                    Ok(Redemption::Refused(error))
+                }
+            }
         })
-        .await
     }
 
     /// Rotates a refresh token: advances its generation by one, once. Within the grace window the immediate predecessor
@@ -204,26 +198,23 @@ impl Store {
         C: FnOnce(&Redeemed) -> Result<T, ModelError> + Clone + Send + 'static,
         T: Send + 'static,
     {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let generation = i64::from(rotation.generation);
-                let mut event = "refresh";
-                let presented = binds![&id, &client_id, now, generation, rotation.idle_expires_at];
-                let mut won: Option<(Redeemed, RefreshAudit)> = tx.find(ROTATE, presented).await?;
-                if won.is_none() && rotation.grace_ms > 0 {
-                    event = "refresh.replay";
-                    won = replay(tx, now, &id, &client_id, rotation).await?;
-                }
-                let Some((redeemed, audited)) = won else {
-                    return refuse(tx, now, &origin, &id, &client_id, "refresh token").await;
-                };
-                let checked = check(&redeemed)?;
-                let entry = Event::new(event).user(&redeemed.user_id).client(&client_id).object(&id);
-                audit_refresh(tx, now, &origin, entry, &redeemed, &audited).await?;
-                Ok(Redemption::Redeemed(redeemed, checked))
-            })
+        transaction!(self, now, |tx| {
+            let generation = i64::from(rotation.generation);
+            let mut event = "refresh";
+            let presented = binds![&id, &client_id, now, generation, rotation.idle_expires_at];
+            let mut won: Option<(Redeemed, RefreshAudit)> = tx.find(ROTATE, presented).await?;
+            if won.is_none() && rotation.grace_ms > 0 {
+                event = "refresh.replay";
+                won = replay(tx, now, &id, &client_id, rotation).await?;
+            }
+            let Some((redeemed, audited)) = won else {
+                return refuse(tx, now, &origin, &id, &client_id, "refresh token").await;
+            };
+            let checked = check(&redeemed)?;
+            let entry = Event::new(event).user(&redeemed.user_id).client(&client_id).object(&id);
+            audit_refresh(tx, now, &origin, entry, &redeemed, &audited).await?;
+            Ok(Redemption::Redeemed(redeemed, checked))
         })
-        .await
     }
 
     /// Revokes a grant of this client with everything issued from it; returns false if there is no such live grant.
@@ -234,23 +225,20 @@ impl Store {
         id: String,
         client_id: String,
     ) -> Result<bool, Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let found = tx
-                    .execute(
-                        "UPDATE grants SET revoked_at = $3, revoked_because = 'revoked' WHERE id = $1
-                         AND client_id = $2 AND revoked_at IS NULL",
-                        binds![&id, &client_id, now],
-                    )
-                    .await?;
-                if found > 0 {
-                    tx.touch(EntityKind::Grant, id.as_str());
-                    tx.audit(now, &origin, Event::new("grant.revoke").client(&client_id).object(&id)).await?;
-                }
-                Ok(found > 0)
-            })
+        transaction!(self, now, |tx| {
+            let found = tx
+                .execute(
+                    "UPDATE grants SET revoked_at = $3, revoked_because = 'revoked' WHERE id = $1
+                     AND client_id = $2 AND revoked_at IS NULL",
+                    binds![&id, &client_id, now],
+                )
+                .await?;
+            if found > 0 {
+                tx.touch(EntityKind::Grant, id.as_str());
+                tx.audit(now, &origin, Event::new("grant.revoke").client(&client_id).object(&id)).await?;
+            }
+            Ok(found > 0)
         })
-        .await
     }
 }
 
@@ -317,7 +305,7 @@ async fn refuse<T>(
                CASE WHEN g.idle_expires_at < g.expires_at THEN g.idle_expires_at ELSE g.expires_at END, u.disabled_at
         FROM grants g JOIN users u ON u.id = g.user_id WHERE g.id = $1";
     type State = (String, String, i64, Option<Timestamp>, Timestamp, Option<Timestamp>);
-    let Some(state) = tx.find::<State>(STATE, binds![id]).await? else { return refused("not known") };
+    let Some(state) = tx.find::<State>(STATE, binds![id]).await? else { return Ok(Redemption::Unknown) };
     let (owner, user_id, generation, revoked_at, token_ends, user_disabled_at) = state;
     let event = |name| Event::new(name).user(&user_id).client(client_id).object(id);
     if owner != client_id {

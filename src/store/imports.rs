@@ -14,6 +14,7 @@ use super::{
 use crate::model::{
     audit::{Event, Origin},
     clock::Timestamp,
+    error::Error as ModelError,
     key::KeyForm,
     secret::{Digest, new_id},
 };
@@ -233,8 +234,9 @@ impl Tx {
                         // A policy counts the keys before this one.
                         self.insert_imported(now, batch, std::mem::take(&mut rows), &mut outcomes).await?;
                     }
-                    match self.import_into(now, project).await? {
-                        Err(why) => ImportOutcome::Refused(why),
+                    match self.import_into(now, project).await {
+                        Err(Error::Refused(why)) => ImportOutcome::Refused(why.description),
+                        Err(error) => return Err(error),
                         Ok(_) if batch.dry_run => ImportOutcome::Imported,
                         Ok(project) => {
                             known.insert(digest.clone(), owner.clone());
@@ -250,21 +252,21 @@ impl Tx {
         Ok(outcomes)
     }
 
-    /// The id of a key's project, or why the key cannot be in it.
+    /// The id of a key's project; [`Error::Refused`] if the key cannot be in it.
     async fn import_into<'p>(
         &mut self,
         now: Timestamp,
         project: Option<Option<&'p (String, bool)>>,
-    ) -> Result<Result<Option<&'p str>, Cow<'static, str>>, Error> {
-        let (id, is_free) = match project {
-            None => return Ok(Ok(None)),
-            Some(None) => return Ok(Err("the owner does not have this project".into())),
-            Some(Some(project)) => project,
-        };
-        match if *is_free { Ok(()) } else { self.check_policy(now, id).await } {
-            Ok(()) => Ok(Ok(Some(id))),
-            Err(Error::Refused(refused)) => Ok(Err(refused.description)),
-            Err(error) => Err(error),
+    ) -> Result<Option<&'p str>, Error> {
+        match project {
+            None => Ok(None),
+            Some(None) => Err(ModelError::invalid_request("the owner does not have this project").into()),
+            Some(Some((id, is_free))) => {
+                if !is_free {
+                    self.check_policy(now, id).await?;
+                }
+                Ok(Some(id))
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Owns the `api_keys` table: creating, finding and revoking keys. Does not create secrets (see `engine::apikey`) or
+//! Owns the `api_keys` table: creating, finding and revoking keys. Does not create secrets (see `engine::new_key`) or
 //! count uses (see `usage`).
 
 use std::time::Duration;

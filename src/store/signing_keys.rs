@@ -83,22 +83,19 @@ impl Store {
         fingerprint: String,
         sealed: Vec<(String, SigningKeyRow)>,
     ) -> Result<(), Error> {
-        self.write(now, move |tx| {
-            Box::pin(async move {
-                let own = "UPDATE meta SET value = $1 WHERE name = 'master_key' AND value <> $1";
-                let is_new = tx.execute(own, binds![&fingerprint]).await? > 0;
-                for (sealed, key) in &sealed {
-                    let seal = "UPDATE signing_keys SET sealed = $2 WHERE kid = $1 AND sealed = $3";
-                    tx.execute(seal, binds![&key.kid, sealed, &key.sealed]).await?;
-                }
-                if is_new || !sealed.is_empty() {
-                    tx.touch(EntityKind::SigningKeys, "");
-                    tx.audit(now, &origin, Event::new("master_key.rotate")).await?;
-                }
-                Ok(())
-            })
+        transaction!(self, now, |tx| {
+            let own = "UPDATE meta SET value = $1 WHERE name = 'master_key' AND value <> $1";
+            let is_new = tx.execute(own, binds![&fingerprint]).await? > 0;
+            for (sealed, key) in &sealed {
+                let seal = "UPDATE signing_keys SET sealed = $2 WHERE kid = $1 AND sealed = $3";
+                tx.execute(seal, binds![&key.kid, sealed, &key.sealed]).await?;
+            }
+            if is_new || !sealed.is_empty() {
+                tx.touch(EntityKind::SigningKeys, "");
+                tx.audit(now, &origin, Event::new("master_key.rotate")).await?;
+            }
+            Ok(())
         })
-        .await
     }
 
     /// Deletes a key: all tokens signed with it become invalid at once.

@@ -38,13 +38,19 @@ pub struct ConsentPage {
     /// Sent back with the answer: a tag of the app's details as shown on the page.
     pub seen: String,
     pub user: Badge,
-    pub client_name: String,
-    pub client_id: String,
+    pub access: Access,
     pub redirect_host: String,
-    /// "registered by …" or another hint for a client not vouched for by the operator; `None` for first-party apps.
-    pub unverified: Option<String>,
     /// Whether the answer goes to a program on this computer, which could be any program.
     pub loopback_only: bool,
+}
+
+/// The access that an app requests, in words.
+#[derive(Debug, Clone)]
+pub struct Access {
+    pub client_name: String,
+    pub client_id: String,
+    /// "registered by …" or another hint for a client not vouched for by the operator; `None` for first-party apps.
+    pub unverified: Option<String>,
     pub apis: Vec<ConsentApi>,
     /// How long the access lasts, such as "Until you remove it" or "1 hour".
     pub lasts: String,
@@ -65,21 +71,16 @@ pub async fn show(State(app): State<Arc<App>>, viewer: Viewer, uri: Uri) -> Page
     let Some(user) = viewer.user() else { return Ok(redirect(&app, &format!("/oauth/authorize?interaction={id}"))) };
     let gone = || Error::invalid_request("this app is not registered with this server");
     let client = app.clients.find(&request.client_id).await?.ok_or_else(gone)?;
-    let catalog = app.catalog.current();
     let page = ConsentPage {
         shell: shell(&app, &viewer, "Allow access", Nav::None),
         interaction: id.to_owned(),
         seen: seen(&request.consent_to(&client)),
         user: Badge::of(user),
-        client_name: client.name.clone(),
-        client_id: client.id.clone(),
+        access: Access::of(&app, &client, &request.scopes).await?,
         redirect_host: display_host(&request.redirect_uri),
-        unverified: registrant(&app, &client).await?,
         // A redirect to this server itself does not go to a local program.
         loopback_only: is_local(&request.redirect_uri)
             && !request.redirect_uri.starts_with(&format!("{}/", app.config.issuer)),
-        apis: apis(&catalog, &request.scopes),
-        lasts: lasts(&app, &client, &catalog, &request.scopes),
     };
     Ok(render_toward_app(&page))
 }
@@ -109,6 +110,19 @@ pub async fn decide(State(app): State<Arc<App>>, form: Form<Lapsable>) -> PageRe
         Ok(back)
     } else {
         Err(Error::invalid_request("this sign-in has expired or was completed; start again from the app").into())
+    }
+}
+
+impl Access {
+    pub(super) async fn of(app: &App, client: &Client, scopes: &Scopes) -> Result<Self, Error> {
+        let catalog = app.catalog.current();
+        Ok(Self {
+            client_name: client.name.clone(),
+            client_id: client.id.clone(),
+            unverified: registrant(app, client).await?,
+            apis: apis(&catalog, scopes),
+            lasts: lasts(app, client, &catalog, scopes),
+        })
     }
 }
 

@@ -79,19 +79,16 @@ pub struct ProblemKind {
 pub struct Words(pub String);
 
 impl Words {
-    #[must_use]
     pub fn parts(&self) -> Vec<(bool, &str)> {
         self.0.split('`').enumerate().map(|(at, part)| (at % 2 == 1, part)).collect()
     }
 
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
 /// `GET /api/docs`, for this document. The same for every caller, so it is rendered once.
-#[must_use]
 pub fn page(app: &App, document: &Value, kept: &OnceLock<Compressed>, headers: &HeaderMap) -> Response {
     render_once(kept, headers, || reference(app, document))
 }

@@ -68,7 +68,6 @@ pub struct PasswordForm {
 }
 
 impl PasswordForm {
-    #[must_use]
     pub fn is_wrong(&self) -> bool {
         self.current_error.is_some() || self.new_error.is_some() || self.again_error.is_some()
     }

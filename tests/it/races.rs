@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use grantd::{
-    engine::apikey::{self, NewKey},
+    engine::new_key::{self, NewKey},
     model::{audit::Origin, client::ClientType, scope::Scopes},
 };
 use tokio::task::JoinSet;
@@ -143,7 +143,7 @@ async fn concurrent_writers_of_two_processes_see_no_error() {
     tasks.spawn(async move {
         for _ in 0..100 {
             let new = NewKey::of(&user, "Test key", Scopes::parse("read").expect("scopes"));
-            let (secret, key) = apikey::make(now, &config, new).expect("a key");
+            let (secret, key) = new_key::create(now, &config, new).expect("a key");
             other.insert_key(now, Origin::default(), secret.digest(), key).await.expect("kept");
         }
     });

@@ -126,7 +126,7 @@ pub async fn scopes(
         };
         api.scopes.iter().map(listed).collect::<Vec<_>>()
     };
-    let all = catalog.apis.iter().chain(&catalog.management_api).flat_map(of).collect();
+    let all = catalog.every().flat_map(of).collect();
     Ok(reply::json(&cut(&app, "scopes", &paging, all, |listed| listed.name.clone())?))
 }
 

@@ -202,7 +202,6 @@ pub struct KeyFilter {
 
 impl Key {
     /// A key at `now`.
-    #[must_use]
     pub fn of(now: Timestamp, key: ApiKey) -> Self {
         Self {
             hint: format!("{}…{}", key.prefix, key.hint),

@@ -17,8 +17,8 @@ use crate::{
     api::json::JsonBody,
     app::App,
     engine::{
-        apikey::NewKey,
         keys::{self, Created, KeyUpdate},
+        new_key::NewKey,
     },
     http::{problem::Problem, reply},
     model::{

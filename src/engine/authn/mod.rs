@@ -33,7 +33,6 @@ pub enum Step<'s> {
 }
 
 /// The next step towards a sign-in that is enough for `purpose`, from this session.
-#[must_use]
 pub fn next_step<'s>(now: Timestamp, purpose: Purpose<'_>, session: Option<&'s Authenticated>) -> Step<'s> {
     let is_enough = |at: Timestamp| match purpose {
         Purpose::Pages => true,

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{need, redeemed, still_allowed};
+use super::{authorization, need, still_allowed};
 use crate::{
     app::App,
     engine::{limit::Throttle, mint::Authorization},
     http::extract::RequestInfo,
     model::{
-        api::{Catalog, Target},
-        client::{Client, GrantType},
+        api::Catalog,
+        client::Client,
         error::Error,
         grant::Redeemed,
         params::Params,
         pkce::CodeChallenge,
-        resource::resources,
+        resource::{Target, resources},
     },
 };
 
@@ -49,19 +49,10 @@ impl Request {
         let check = move |redeemed: &Redeemed| self.target(&checked_client, &catalog, redeemed);
         let origin = info.origin(&client.id);
         let outcome = app.store.redeem_code(info.now, origin, id, client.id.clone(), idle_expires_at, check).await?;
-        let (grant, target) = redeemed(app, info, client, outcome, UNKNOWN).await?;
+        let authorization = authorization(app, info, client, outcome, UNKNOWN).await?;
         let asked = Throttle::codes(app.config.limits.unredeemed_codes_per_user);
-        app.limiter.release(info.now, asked, &grant.user_id).await;
-        let refreshes = client.may_use(GrantType::RefreshToken);
-        let refresh_token = refreshes.then(|| app.grant_tokens.refresh_token(&grant.grant_id, grant.generation));
-        Ok(Authorization {
-            subject: grant.user_id,
-            client_id: client.id.clone(),
-            target,
-            refresh_token: refresh_token.transpose()?,
-            grant_id: Some(grant.grant_id),
-            not_after: Some(grant.expires_at),
-        })
+        app.limiter.release(info.now, asked, &authorization.subject).await;
+        Ok(authorization)
     }
 
     fn target(&self, client: &Client, catalog: &Catalog, grant: &Redeemed) -> Result<Target, Error> {
@@ -78,7 +69,7 @@ impl Request {
             None if grant.code_challenge.is_none() => return Err(Error::invalid_grant("redirect_uri is missing")),
             _ => {}
         }
-        if !client.redirect_uris.iter().any(|registered| registered.matches(&grant.redirect_uri)) {
+        if !client.allows_redirect(&grant.redirect_uri) {
             return Err(Error::invalid_grant("the client no longer has the redirect URI that the code was sent to"));
         }
         still_allowed(client, &grant.scopes)?;

@@ -39,13 +39,6 @@ impl Request {
         };
         let target = app.catalog.current().target(scopes, &[], &self.resources)?;
         app.event_counts.count("token.issue", Some(&client.id), &info.origin(&client.id), None);
-        Ok(Authorization {
-            subject: client.id.clone(),
-            client_id: client.id.clone(),
-            target,
-            grant_id: None,
-            not_after: None,
-            refresh_token: None,
-        })
+        Ok(Authorization::of(client, target))
     }
 }

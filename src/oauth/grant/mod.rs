@@ -14,8 +14,8 @@ use crate::{
     model::{
         client::{Client, GrantType},
         error::Error,
-        grant::Redeemed,
         params::Params,
+        resource::Target,
         scope::Scopes,
     },
     store::Redemption,
@@ -53,22 +53,33 @@ fn need(params: &Params<'_>, name: &'static str) -> Result<String, Error> {
     params.get(name).map(ToOwned::to_owned).ok_or_else(|| Error::invalid_request(format!("{name} is missing")))
 }
 
-/// The result of redeeming a code or token. If it was issued to another client, the error is the `unknown` one, so that
+/// What a redeemed code or token authorizes. If it was issued to another client, the error is the `unknown` one, so that
 /// nothing is revealed, and the attempt is counted.
-async fn redeemed<T>(
+async fn authorization(
     app: &App,
     info: &RequestInfo,
     client: &Client,
-    outcome: Redemption<T>,
+    outcome: Redemption<Target>,
     unknown: &'static str,
-) -> Result<(Redeemed, T), Error> {
+) -> Result<Authorization, Error> {
     match outcome {
-        Redemption::Redeemed(redeemed, checked) => Ok((redeemed, checked)),
+        Redemption::Redeemed(grant, target) => {
+            let refreshes = client.may_use(GrantType::RefreshToken);
+            let refresh_token = refreshes.then(|| app.grant_tokens.refresh_token(&grant.grant_id, grant.generation));
+            Ok(Authorization {
+                subject: grant.user_id,
+                refresh_token: refresh_token.transpose()?,
+                grant_id: Some(grant.grant_id),
+                not_after: Some(grant.expires_at),
+                ..Authorization::of(client, target)
+            })
+        }
         Redemption::Refused(error) => Err(error),
         Redemption::Reused(user_id, error) => {
             tell_reuse(app, client, &user_id).await;
             Err(error)
         }
+        Redemption::Unknown => Err(Error::invalid_grant(unknown)),
         Redemption::WrongClient => {
             let (origin, outcome) = (info.origin(&client.id), "issued to another client");
             app.event_counts.count("grant.wrong_client", Some(&client.id), &origin, Some(outcome));

@@ -1,19 +1,20 @@
-//! Owns the refresh grant (RFC 6749 §6) with rotation (RFC 9700 §4.14.2).
+//! Owns the refresh grant (RFC 6749 §6) with rotation (RFC 9700 §4.14.2). Reuse of a token is detected in `store::grants`,
+//! which revokes the grant; the user is notified from `super`.
 
 use std::sync::Arc;
 
-use super::{need, redeemed, still_allowed};
+use super::{authorization, need, still_allowed};
 use crate::{
     app::App,
     engine::mint::Authorization,
     http::extract::RequestInfo,
     model::{
-        api::{Catalog, Target},
+        api::Catalog,
         client::Client,
         error::Error,
         grant::Redeemed,
         params::Params,
-        resource::resources,
+        resource::{Target, resources},
         scope::Scopes,
     },
     store::Rotation,
@@ -50,15 +51,7 @@ impl Request {
         let check = move |redeemed: &Redeemed| self.target(&checked_client, &catalog, redeemed);
         let rotated =
             app.store.rotate(info.now, info.origin(&client.id), id, client.id.clone(), rotation, check).await?;
-        let (grant, target) = redeemed(app, info, client, rotated, UNKNOWN).await?;
-        Ok(Authorization {
-            subject: grant.user_id,
-            client_id: client.id.clone(),
-            target,
-            refresh_token: Some(app.grant_tokens.refresh_token(&grant.grant_id, grant.generation)?),
-            grant_id: Some(grant.grant_id),
-            not_after: Some(grant.expires_at),
-        })
+        authorization(app, info, client, rotated, UNKNOWN).await
     }
 
     fn target(&self, client: &Client, catalog: &Catalog, grant: &Redeemed) -> Result<Target, Error> {

@@ -65,12 +65,10 @@ pub struct AppPage {
 }
 
 impl AppPage {
-    #[must_use]
     pub fn has_fixed_details(&self) -> bool {
         self.fixed == Fixed::Details
     }
 
-    #[must_use]
     pub fn has_fixed_scopes(&self) -> bool {
         self.fixed != Fixed::Nothing
     }

@@ -46,7 +46,6 @@ pub struct AppForm {
 }
 
 impl AppForm {
-    #[must_use]
     pub fn has_errors(&self) -> bool {
         self.name_error.is_some() || self.redirect_uris_error.is_some() || self.scope_error.is_some()
     }

@@ -6,8 +6,8 @@ use crate::{
     app::App,
     engine::{
         alone,
-        apikey::NewKey,
         keys::{self, Created},
+        new_key::NewKey,
     },
     http::signed_in::SignedIn,
     model::{error::Error, key::ApiKey, network::Networks, project::Project, secret::Secret, span, text},
@@ -47,7 +47,6 @@ pub struct KeyForm {
 }
 
 impl KeyForm {
-    #[must_use]
     pub fn has_errors(&self) -> bool {
         let errors = [&self.name_error, &self.scope_error, &self.project_error, &self.networks_error];
         self.confirm.password_error.is_some() || errors.into_iter().any(Option::is_some)

@@ -42,7 +42,6 @@ pub struct KeyRow {
 
 impl KeyRow {
     /// Its networks in short form.
-    #[must_use]
     pub fn networks_short(&self) -> String {
         match self.networks.as_slice() {
             [] => "anywhere".to_owned(),

@@ -132,7 +132,7 @@ async fn limits_of_a_key_apply_to_keys_it_creates() {
     // THREATS: AK6 AK12
     let app = TestApp::new().await;
     let user = app.user("alice@example.com").await;
-    let with = async |change: &dyn Fn(&mut grantd::engine::apikey::NewKey)| {
+    let with = async |change: &dyn Fn(&mut grantd::engine::new_key::NewKey)| {
         let (key_id, key) = app.key_with(&user, MANAGES, |new| change(new)).await;
         Caller { app: &app, user: user.clone(), key_id, key }
     };

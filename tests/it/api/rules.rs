@@ -3,7 +3,7 @@
 
 use axum::http::Method;
 use grantd::{
-    engine::apikey::NewKey,
+    engine::new_key::NewKey,
     model::{
         client::{ClientType, GrantType},
         network::Networks,

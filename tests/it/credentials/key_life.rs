@@ -1,7 +1,7 @@
 //! Owns tests of a key's life: projects and their policy, the UUID form, networks, own plans. For pages, see `web`.
 
 use grantd::{
-    engine::apikey::{self, NewKey},
+    engine::new_key::{self, NewKey},
     model::{
         audit::Origin, error::ErrorCode, key::KeyForm, network::Networks, plan::Plan, project::Project, secret::new_id,
     },
@@ -37,7 +37,7 @@ async fn change(app: &TestApp, project: &Project, changes: ProjectChanges) {
 async fn make(app: &TestApp, of: &Project) -> Result<(String, String), store::Error> {
     let scopes = app.app.catalog.current().all_scopes();
     let new = NewKey { project: Some(of.clone()), ..NewKey::of(&of.user_id, "Test key", scopes) };
-    let (secret, key) = apikey::make(app.now(), &app.app.config, new).expect("a key");
+    let (secret, key) = new_key::create(app.now(), &app.app.config, new).expect("a key");
     let id = key.id.clone();
     app.app.store.insert_key(app.now(), Origin::default(), secret.digest(), key).await?;
     Ok((id, secret.expose().to_owned()))
@@ -47,7 +47,7 @@ async fn make(app: &TestApp, of: &Project) -> Result<(String, String), store::Er
 async fn replace(app: &TestApp, old: &str, overlap: i64) -> Result<(String, String), store::Error> {
     let old = app.app.store.find_key(old).await?.expect("a key");
     let of = app.app.store.find_project(old.project_id.as_deref().expect("a project")).await?;
-    let (secret, new) = apikey::make(app.now(), &app.app.config, NewKey::like(&old, of)).expect("a key");
+    let (secret, new) = new_key::create(app.now(), &app.app.config, NewKey::like(&old, of)).expect("a key");
     let id = new.id.clone();
     let old_ends_at = (overlap > 0).then(|| app.now().plus_seconds(overlap));
     let replacement = Replacement { old_id: old.id, old_ends_at, user_id: None, digest: secret.digest(), new };
@@ -210,7 +210,7 @@ async fn own_plans_are_counted_separately() {
     let mut old = app.introspect(&own).await.active()["key_id"].as_str().expect("an id").to_owned();
     for _ in 0..2 {
         let like = app.app.store.find_key(&old).await.expect("found").expect("a key");
-        let (secret, new) = apikey::make(app.now(), &app.app.config, NewKey::like(&like, None)).expect("a key");
+        let (secret, new) = new_key::create(app.now(), &app.app.config, NewKey::like(&like, None)).expect("a key");
         let replacement =
             Replacement { old_id: old, old_ends_at: None, user_id: None, digest: secret.digest(), new: new.clone() };
         assert!(app.app.store.replace_key(app.now(), Origin::default(), replacement).await.expect("replaced"));
@@ -226,19 +226,19 @@ async fn invalid_keys_are_refused_and_not_created() {
     let bobs = project(&app, &bob, "Harbor", |_| ()).await;
     let scopes = app.app.catalog.current().all_scopes();
     let theirs = NewKey { project: Some(bobs.clone()), ..NewKey::of(&alice, "Test key", scopes.clone()) };
-    let error = apikey::make(app.now(), &app.app.config, theirs).expect_err("another's project");
+    let error = new_key::create(app.now(), &app.app.config, theirs).expect_err("another's project");
     assert_eq!(error.code, ErrorCode::InvalidRequest);
     let elsewhere =
         NewKey { environment: Some("staging".to_owned()), ..NewKey::of(&alice, "Test key", scopes.clone()) };
-    apikey::make(app.now(), &app.app.config, elsewhere.clone()).expect_err("an environment nobody configured");
+    new_key::create(app.now(), &app.app.config, elsewhere.clone()).expect_err("an environment nobody configured");
     let staging = TestApp::with(&[("GRANTD_ENVIRONMENTS", "dev,staging,production")]).await;
-    let (secret, _) = apikey::make(app.now(), &staging.app.config, elsewhere).expect("a key");
+    let (secret, _) = new_key::create(app.now(), &staging.app.config, elsewhere).expect("a key");
     assert!(secret.expose().starts_with("gd_staging_"));
     let unsaid = NewKey::of(&alice, "Test key", scopes.clone());
-    let (secret, _) = apikey::make(app.now(), &staging.app.config, unsaid).expect("a key");
+    let (secret, _) = new_key::create(app.now(), &staging.app.config, unsaid).expect("a key");
     assert!(secret.expose().starts_with("gd_dev_"), "the first is what a key is for when nobody says");
     let new = NewKey { plan: Some("none".to_owned()), ..NewKey::of(&alice, "Test key", scopes) };
-    let (secret, key) = apikey::make(app.now(), &app.app.config, new).expect("a key");
+    let (secret, key) = new_key::create(app.now(), &app.app.config, new).expect("a key");
     let kept = app.app.store.insert_key(app.now(), Origin::default(), secret.digest(), key).await;
     refused(kept, "no such plan");
     let twice = Project { id: new_id("project"), ..bobs.clone() };
@@ -255,7 +255,7 @@ async fn replacement_of_a_key_has_a_bounded_lifetime() {
     let (id, _) = app.key(&user, "read").await;
     app.database.run("UPDATE api_keys SET expires_at = 32472144000000").await;
     let old = app.app.store.find_key(&id).await.expect("found").expect("a key");
-    let (_, new) = apikey::make(app.now(), &app.app.config, NewKey::like(&old, None)).expect("a key");
+    let (_, new) = new_key::create(app.now(), &app.app.config, NewKey::like(&old, None)).expect("a key");
     assert_eq!(new.expires_at, Some(app.now().plus_seconds(3650 * 86_400)));
 }
 

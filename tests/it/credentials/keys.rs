@@ -10,7 +10,7 @@ use axum::{
 use data_encoding::BASE64URL_NOPAD;
 use grantd::{
     config::Config,
-    engine::apikey::{self, NewKey},
+    engine::new_key::{self, NewKey},
     model::{audit::Origin, key::ApiKey, scope::Scopes, secret::Secret},
     store::{self, Replacement},
 };
@@ -24,7 +24,7 @@ fn new_key(user_id: &str, environment: &str) -> NewKey {
 }
 
 fn like(app: &TestApp, old: &ApiKey) -> (Secret, ApiKey) {
-    apikey::make(app.now(), &app.app.config, NewKey::like(old, None)).expect("a key")
+    new_key::create(app.now(), &app.app.config, NewKey::like(old, None)).expect("a key")
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn keys_are_random_and_checked_before_any_query() {
     let mut letters = BTreeSet::new();
     for environment in ["live", "test"] {
         for _ in 0..100 {
-            let (secret, _) = apikey::make(app.now(), &app.app.config, new_key(&user, environment)).expect("a key");
+            let (secret, _) = new_key::create(app.now(), &app.app.config, new_key(&user, environment)).expect("a key");
             let body = secret.expose().strip_prefix(&format!("gd_{environment}_")).expect("the prefix").to_owned();
             // The pattern of secret scanners: `gd_(live|test)_[0-9A-Za-z]{42}`.
             assert!(body.len() == 42 && body.bytes().all(|b| b.is_ascii_alphanumeric()), "{body}");
@@ -73,7 +73,7 @@ async fn keys_have_the_configured_prefix_and_survive_its_change() {
     let app = TestApp::with(&[("key_prefix", "acme")]).await;
     let user = app.user("alice@example.com").await;
     let before = Config { key_prefix: "gd".to_owned(), ..app.app.config.clone() };
-    let (older, key) = apikey::make(app.now(), &before, new_key(&user, "live")).expect("a key");
+    let (older, key) = new_key::create(app.now(), &before, new_key(&user, "live")).expect("a key");
     app.app.store.insert_key(app.now(), Origin::default(), older.digest(), key).await.expect("kept");
     let (_, newer) = app.key_with(&user, "read", |key| key.environment = Some("test".to_owned())).await;
     assert!(newer.starts_with("acme_test_"));

@@ -1,7 +1,6 @@
 //! Owns tests of the edge: input, forwarded addresses, the audit log, time, secrets. Single endpoints are tested
 //! elsewhere.
 
-mod audience;
 mod audit;
 mod clock;
 mod connections;
@@ -14,4 +13,5 @@ mod nul;
 mod process;
 mod secrets;
 mod story;
+mod surface;
 mod unheard;

@@ -1,7 +1,7 @@
 //! Owns one long story in which every secret is created, shown or sent, and every auditable event happens.
 
 use grantd::{
-    engine::apikey::{self, NewKey},
+    engine::new_key::{self, NewKey},
     model::{api::Algorithm, audit::Origin},
     store::Replacement,
 };
@@ -91,7 +91,7 @@ async fn keys(app: &TestApp, browser: &Browser<'_>, user: &str, secrets: &mut Se
     let key = after(&browser.post("/settings/keys", &fields).await, "gd_live_");
     let id = app.introspect(&key).await.active()["key_id"].as_str().expect("an id").to_owned();
     let old = app.app.store.find_key(&id).await.expect("found").expect("a key");
-    let (next, new) = apikey::make(app.now(), &app.app.config, NewKey::like(&old, None)).expect("a key");
+    let (next, new) = new_key::create(app.now(), &app.app.config, NewKey::like(&old, None)).expect("a key");
     let replacement = Replacement { old_id: id, old_ends_at: None, user_id: None, digest: next.digest(), new };
     assert!(app.app.store.replace_key(app.now(), cli(), replacement).await.expect("replaced"));
     let (id, other) = app.key(user, "read").await;

@@ -16,12 +16,11 @@ use grantd::{
     app::App,
     config::Config,
     engine::{
-        alone,
-        apikey::{self, NewKey},
-        apis,
+        alone, apis,
         attenuation::Attenuation,
         clients::new_secret,
         master::MasterKey,
+        new_key::{self, NewKey},
         new_password::{NewPassword, PasswordOwner},
     },
     model::{
@@ -204,7 +203,7 @@ impl TestApp {
     pub async fn key_with(&self, user_id: &str, scopes: &str, change: impl FnOnce(&mut NewKey)) -> (String, String) {
         let mut new = NewKey::of(user_id, "Test key", Scopes::parse(scopes).expect("scopes"));
         change(&mut new);
-        let (secret, key) = apikey::make(self.now(), &self.app.config, new).expect("a key");
+        let (secret, key) = new_key::create(self.now(), &self.app.config, new).expect("a key");
         let id = key.id.clone();
         self.app.store.insert_key(self.now(), Origin::default(), secret.digest(), key).await.expect("kept");
         (id, secret.expose().to_owned())

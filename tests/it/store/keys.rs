@@ -3,7 +3,7 @@
 use grantd::{
     config::Config,
     engine::{
-        apikey::{self, NewKey},
+        new_key::{self, NewKey},
         usage::Usage,
     },
     model::{
@@ -35,7 +35,7 @@ on_each_engine!(
 pub(super) fn new_key(user: &str) -> (Secret, ApiKey) {
     let new = NewKey::of(user, "Test key", Scopes::parse("read").expect("scopes"));
     let config = Config::load(None, [], &[]).expect("a configuration");
-    apikey::make(NOW, &config, new).expect("a key")
+    new_key::create(NOW, &config, new).expect("a key")
 }
 
 impl Base {

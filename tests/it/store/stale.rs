@@ -4,9 +4,9 @@
 use grantd::{
     config::Config,
     engine::{
-        apikey::{self, NewKey},
         attenuation::Attenuation,
         client_rules::may_change,
+        new_key::{self, NewKey},
     },
     model::{
         client::Client,
@@ -104,7 +104,7 @@ async fn disabled_user_gets_nothing_new(base: Base) {
     let config = config.expect("a configuration");
     let key = || {
         let scopes = Scopes::parse("read").expect("scopes");
-        apikey::make(NOW, &config, NewKey::of(&user, "A key", scopes)).expect("a key")
+        new_key::create(NOW, &config, NewKey::of(&user, "A key", scopes)).expect("a key")
     };
     let (old, old_key) = key();
     store.insert_key(NOW, who(), old.digest(), old_key.clone()).await.expect("kept while enabled");

@@ -1,4 +1,4 @@
-//! Owns creating API keys: shown once, stored as a digest. Does not verify them; see `engine::verify`.
+//! Owns a new API key and its secret: shown once, stored as a digest. Storing it is in `keys`, verifying it in `verify`.
 
 use crate::{
     config::Config,
@@ -79,7 +79,7 @@ impl NewKey {
 }
 
 /// Creates a key: the secret to show once, and the record to store.
-pub fn make(now: Timestamp, config: &Config, new: NewKey) -> Result<(Secret, ApiKey), Error> {
+pub fn create(now: Timestamp, config: &Config, new: NewKey) -> Result<(Secret, ApiKey), Error> {
     if new.scopes.is_empty() {
         return Err(Error::invalid_scope("a key needs at least one scope"));
     }

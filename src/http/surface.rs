@@ -1,4 +1,5 @@
-//! Owns the audience of a group of routes, which decides the form of errors that no handler has rendered.
+//! Owns the surface that a request belongs to: programs, people, or management. It decides the form of errors that no
+//! handler has rendered.
 
 use axum::{
     http::Method,
@@ -11,9 +12,9 @@ use super::{
 };
 use crate::model::error::{Error, ErrorCode};
 
-/// The readers of the answers of a group of routes.
+/// Who a group of routes is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
+pub enum Surface {
     /// OAuth clients, resource servers and proxies: JSON as in RFC 6749 §5.2.
     Program,
     /// People: HTML pages.
@@ -22,8 +23,8 @@ pub enum Audience {
     Management,
 }
 
-impl Audience {
-    /// The response for an error, in the form for this audience.
+impl Surface {
+    /// The response for an error, in the form of this surface.
     pub fn error(self, error: Error) -> Response {
         match self {
             Self::Program => OAuthError(error).into_response(),
