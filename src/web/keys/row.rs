@@ -12,6 +12,8 @@ use crate::{
     web::{events::Link, format},
 };
 
+/// Keys on one page: about 2,500 pixels.
+const PAGE: usize = 12;
 /// A key that expires this soon is highlighted, in seconds.
 const SOON: Duration = Duration::from_hours(7 * 24);
 
@@ -59,8 +61,29 @@ pub struct LastUse {
     pub agent: Option<String>,
 }
 
-/// Keys as rows: the live ones, and those that have ended.
-pub(in crate::web) fn rows(now: Timestamp, keys: Vec<ApiKey>, projects: &[Project]) -> (Vec<KeyRow>, Vec<KeyRow>) {
+/// One page of a list of keys.
+#[derive(Debug, Clone)]
+pub struct KeyRows {
+    pub rows: Vec<KeyRow>,
+    /// The number of keys on all pages.
+    pub count: usize,
+    /// Whether this is not the first page.
+    pub is_later: bool,
+    /// The number of keys before the next page.
+    pub next: Option<usize>,
+}
+
+impl KeyRows {
+    fn page(mut rows: Vec<KeyRow>, from: usize) -> Self {
+        let (count, next) = (rows.len(), from.saturating_add(PAGE));
+        rows.drain(..from.min(count));
+        rows.truncate(PAGE);
+        Self { rows, count, is_later: from > 0, next: (next < count).then_some(next) }
+    }
+}
+
+/// Keys as rows: the active ones after the first `from`, and the newest of those that have ended.
+pub(in crate::web) fn rows(now: Timestamp, keys: Vec<ApiKey>, projects: &[Project], from: usize) -> (KeyRows, KeyRows) {
     let projects: HashMap<&str, &Project> = projects.iter().map(|project| (project.id.as_str(), project)).collect();
     let (active, ended): (Vec<ApiKey>, Vec<ApiKey>) =
         keys.into_iter().partition(|key| key.status(now) == KeyStatus::Active);
@@ -70,7 +93,7 @@ pub(in crate::web) fn rows(now: Timestamp, keys: Vec<ApiKey>, projects: &[Projec
         let of = |key: &ApiKey| key.project_id.as_deref().and_then(|id| projects.get(id).copied());
         keys.into_iter().map(|key| KeyRow { replaces: replaced.remove(&key.id), ..row(now, of(&key), key) }).collect()
     };
-    (rows(active), rows(ended))
+    (KeyRows::page(rows(active), from), KeyRows::page(rows(ended), 0))
 }
 
 /// A key as a row; `project` is the key's project.

@@ -31,7 +31,7 @@ use crate::{
         keys::{
             self,
             form::{KeyForm, Submission},
-            row::KeyRow,
+            row::KeyRows,
         },
         reauth::{Confirmed, Confirming},
         request::{Change, Form, Id, PageResult, done, redirect},
@@ -53,8 +53,8 @@ pub struct ProjectPage {
     /// Disabled by an administrator, so the owner cannot enable it.
     pub suspended: bool,
     pub one_live_key: bool,
-    pub active: Vec<KeyRow>,
-    pub ended: Vec<KeyRow>,
+    pub active: KeyRows,
+    pub ended: KeyRows,
     /// The one live key, to regenerate here, if there is exactly one.
     pub regenerate: Option<(String, Confirmation)>,
     /// The form for changing its settings.
@@ -170,12 +170,12 @@ async fn set_disabled(app: &Arc<App>, id: String, form: &Form<Confirming>, disab
 async fn page(app: &App, signed_in: &SignedIn, project: Project, feedback: Feedback) -> PageResult {
     let now = signed_in.viewer.now;
     let keys = app.store.list_keys(now, &signed_in.user.id, Some(&project.id)).await?;
-    let (mut active, mut ended) = keys::row::rows(now, keys, std::slice::from_ref(&project));
+    let (mut active, mut ended) = keys::row::rows(now, keys, std::slice::from_ref(&project), 0);
     // All keys on this page belong to the project.
-    active.iter_mut().chain(&mut ended).for_each(|row| row.project = None);
+    active.rows.iter_mut().chain(&mut ended.rows).for_each(|row| row.project = None);
     let [settings, switch, regenerate] =
         feedback.confirmations(app, signed_in, [Part::Settings, Part::Switch, Part::Regenerate]);
-    let regenerate = match active.as_slice() {
+    let regenerate = match active.rows.as_slice() {
         [key] => Some((key.id.clone(), regenerate)),
         _ => None,
     };
@@ -184,7 +184,7 @@ async fn page(app: &App, signed_in: &SignedIn, project: Project, feedback: Feedb
         Some(Typed::Settings(input)) => (None, Some(input)),
         None => (None, None),
     };
-    let may_make = !project.is_disabled() && (!project.one_live_key || active.is_empty());
+    let may_make = !project.is_disabled() && (!project.one_live_key || active.count == 0);
     let new_key = may_make.then(|| key.unwrap_or_else(|| keys::form::blank(app, signed_in, &[])));
     let page = ProjectPage {
         shell: shell(app, &signed_in.viewer, &project.name, Nav::Projects),

@@ -1,8 +1,11 @@
 //! Owns tests of API keys: generating, seeing once, using, revoking.
 
+use std::fs;
+
+use grantd::model::secret::random_base62;
 use thirtyfour::Key;
 
-use super::Place;
+use super::{EMAIL, Place};
 use crate::harness::chromium::Screen;
 
 #[tokio::test]
@@ -53,6 +56,27 @@ async fn keys_are_shown_once_work_and_are_revoked() {
         window.click("details.more > summary").await;
         let row = window.text("article").await;
         assert!(row.contains("Nightly backup") && row.contains("revoked"), "{row}");
+        place.window.close().await;
+    }
+}
+
+#[tokio::test]
+async fn page_of_many_keys_is_short() {
+    for screen in Screen::ALL {
+        let place = Place::new(screen).await;
+        let line = |_| format!("sk_live_{},{EMAIL},read\n", random_base62(32));
+        let keys: String = (0..500).map(line).collect();
+        fs::write(place.here.path("keys.csv"), format!("key,owner,scopes\n{keys}")).expect("a file");
+        place.here.run(&["key", "import", "keys.csv"]);
+        place.sign_in().await;
+        let window = &place.window;
+        window.see("500 active keys").await;
+        let height = window.script("return document.documentElement.scrollHeight", vec![]).await.expect("a number");
+        let limit = if matches!(screen, Screen::Desktop) { 3000 } else { 6000 };
+        assert!(height.as_u64().expect("a number") < limit, "{height} px");
+        window.click("a[rel=next]").await;
+        window.see("First page").await;
+        assert_eq!(window.shown("article").await, 12);
         place.window.close().await;
     }
 }

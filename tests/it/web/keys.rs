@@ -1,5 +1,7 @@
 //! Owns tests of `/settings/keys`.
 
+use grantd::model::{audit::Origin, project::Project};
+
 use super::{element, submit};
 use crate::harness::{Browser, Reply, TestApp};
 
@@ -129,6 +131,59 @@ async fn revocation_stops_the_key_immediately() {
     let list = browser.follow(reply).await;
     assert!(list.body.contains("The key was revoked") && list.body.contains("1 revoked or expired"), "{}", list.body);
     assert!(!list.body.contains(&format!("/{id}/revoke")));
+}
+
+#[tokio::test]
+async fn many_keys_are_listed_in_small_pages() {
+    let app = TestApp::new().await;
+    let ada = app.user("ada@example.com").await;
+    let project = Project {
+        id: "project_1".to_owned(),
+        user_id: ada.clone(),
+        name: "Grid".to_owned(),
+        key_form: grantd::model::key::KeyForm::Prefixed,
+        one_live_key: false,
+        plan: None,
+        disabled_by: None,
+        created_at: app.now(),
+    };
+    app.app.store.insert_project(app.now(), Origin::default(), project.clone()).await.expect("a project");
+    for number in 0..500 {
+        let project = (number % 20 == 0).then(|| project.clone());
+        let (id, _) = app.key_with(&ada, "read", |key| key.project = project).await;
+        if number % 5 == 1 {
+            app.app.store.revoke_key(app.now(), Origin::default(), id, None).await.expect("revoked");
+        }
+    }
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    for (first, active) in [(PAGE.to_owned(), 400), (format!("{PAGE}?project=project_1"), 25)] {
+        let (mut seen, mut next) = (std::collections::BTreeSet::new(), Some(first));
+        while let Some(path) = next.take() {
+            let page = browser.get(&path).await;
+            page.page(200);
+            assert!(page.body.len() < 100_000, "{path} has {} bytes", page.body.len());
+            let revocable =
+                page.body.split("popovertarget=\"revoke-").skip(1).filter_map(|rest| rest.split('"').next());
+            let before = seen.len();
+            seen.extend(revocable.map(ToOwned::to_owned));
+            assert!(seen.len() > before, "{path} adds no key");
+            let link = page.body.split("rel=\"next\" href=\"").nth(1).and_then(|rest| rest.split('"').next());
+            next = link.map(|link| link.replace("&amp;", "&"));
+        }
+        assert_eq!(seen.len(), active);
+    }
+    let page = browser.get(PAGE).await.body;
+    assert!(page.contains("400 active keys") && page.contains("100 revoked or expired"), "{page}");
+    assert!(page.contains("These are the newest."), "{page}");
+    let project = browser.get("/settings/projects/project_1").await;
+    assert!(project.body.contains("Show all 25 active keys") && project.body.len() < 100_000, "{}", project.body);
+    assert!(browser.get(&format!("{PAGE}?from=400")).await.body.contains("No more keys"));
+    browser.get(&format!("{PAGE}?from=-1")).await.page(400);
+    app.user("eve@example.com").await;
+    let eve = app.browser();
+    eve.log_in("eve@example.com").await;
+    eve.get(&format!("{PAGE}?project=project_1")).await.page(404);
 }
 
 #[tokio::test]
