@@ -12,7 +12,7 @@ use super::{
     auth::{Admin, UsersRead, UsersWrite, no_such},
     idempotency::Idempotent,
     json::JsonBody,
-    page::{Page, Paging, page},
+    page::{Page, Paging, cut, page},
     path::Id,
     query::ListQuery,
 };
@@ -125,7 +125,7 @@ pub async fn list(
     if let Some(address) = &filter.email {
         let found = app.store.find_user_by_email(&email::normalize(address)?).await?;
         let items = found.map(|(user, _)| User::from(user)).into_iter().collect();
-        return Ok(reply::json(&Page { items, next: None }));
+        return Ok(reply::json(&cut(&app, "users", &paging, items, |user: &User| user.id.clone())?));
     }
     let read = |after, limit| app.store.users_after(filter.plan.as_deref(), after, limit);
     Ok(reply::json(&page(&app, "users", &paging, read, User::from).await?))
