@@ -100,6 +100,7 @@ fn machines(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/.well-known/openid-configuration", get(metadata::metadata))
         .route("/gateway/verify/{api}/", any(gateway::named))
         .route("/gateway/verify/{api}/{*rest}", any(gateway::appended))
+        .route("/gateway/self/{api}/{*rest}", get(gateway::own::answer))
         .route("/livez", get(ops::livez))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics));
@@ -181,6 +182,10 @@ fn management() -> (Router<Arc<App>>, Described) {
         .route("/api/v1/apis/{id}/routes", get(api::apis::rules::list).post(api::apis::rules::add).put(api::apis::rules::replace))
         .route("/api/v1/apis/{id}/routes/test", get(api::apis::rules::test))
         .route("/api/v1/apis/{id}/routes/{route}", delete(api::apis::rules::remove))
+        .route("/api/v1/apis/{id}/profile", put(api::profiles::assign))
+        .route("/api/v1/apis/{id}/test", post(api::profiles::trial::try_request))
+        .route("/api/v1/profiles", get(api::profiles::list).post(api::profiles::create))
+        .route("/api/v1/profiles/{id}", get(api::profiles::get).put(api::profiles::set).delete(api::profiles::delete))
         .route("/api/v1/scopes", get(api::apis::scopes))
         .route("/api/v1/plans", get(api::plans::list))
         .route("/api/v1/plans/{name}", put(api::plans::set))

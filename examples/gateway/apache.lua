@@ -6,7 +6,7 @@ local ltn12 = require "ltn12"
 local VERIFY = "http://127.0.0.1:8080/gateway/verify/example"
 http.TIMEOUT = 5
 
--- Headers sent to grantd.
+-- Headers sent to grantd. If a profile accepts credentials in another header or a cookie, add it.
 local ASKED = {
     "Authorization", "X-API-Key", "API-Key", "X-Request-ID", "User-Agent",
     -- If one of these names another method, grantd refuses the request.
@@ -17,15 +17,15 @@ local IDENTITY = {
     "X-Auth-Subject", "X-Auth-User", "X-Auth-Client", "X-Auth-Key-Id", "X-Auth-Project", "X-Auth-Environment",
     "X-Auth-Plan", "X-Auth-Scopes", "X-Auth-Credential",
 }
--- Headers for the caller, whether the request is allowed or not.
+-- Headers for the caller, whether the request is allowed or not. If a profile has others, add them.
 local TOLD = {
     "X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit", "RateLimit-Policy",
     "Retry-After", "WWW-Authenticate",
 }
 
-local function answer(r, status, body)
+local function answer(r, status, body, media_type)
     r.status = status
-    r.content_type = "application/json"
+    r.content_type = media_type or "application/json"
     r:puts(body)
     return apache2.DONE
 end
@@ -70,7 +70,7 @@ function check(r)
         r.err_headers_out[name] = told[name:lower()]
     end
     if status ~= 200 then
-        return answer(r, status, table.concat(body))
+        return answer(r, status, table.concat(body), told["content-type"])
     end
     for _, name in ipairs(IDENTITY) do
         local value = told[name:lower()]

@@ -13,6 +13,7 @@ pub mod needs;
 mod page;
 mod path;
 pub mod plans;
+pub mod profiles;
 pub mod projects;
 pub mod query;
 pub mod usage;

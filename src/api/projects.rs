@@ -21,7 +21,7 @@ use crate::{
     model::{
         error::{Error, ErrorCode},
         key::KeyForm,
-        project::Project as Record,
+        project::{KeyTermsChange, Project as Record},
     },
     store::{self, ProjectChanges},
 };
@@ -43,6 +43,15 @@ pub struct Project {
     key_form: &'static str,
     /// Whether at most one of its keys is active at a time
     one_live_key: bool,
+    /// How new keys start, if not with the configured prefix
+    #[schema(format = "word")]
+    key_prefix: Option<String>,
+    /// The environments that new keys can be for, the default first; empty for all
+    #[schema(format = "word")]
+    environments: Vec<String>,
+    /// Seconds until new keys expire if their creator does not say; null for never
+    #[schema(minimum = 1, maximum = 315_360_000)]
+    key_expires_in: Option<i64>,
     /// The plan whose limits its keys share, if it is not the owner's
     #[schema(format = "name")]
     plan: Option<String>,
@@ -63,12 +72,21 @@ pub struct CreateProject {
     /// Name, unique for the owner
     #[schema(format = "name")]
     name: String,
-    /// Form of its keys: `prefixed` (the default) or `uuid`
+    /// Form of its keys: `prefixed` or `uuid`. Default: as the profiles of the APIs suggest, else `prefixed`
     #[schema(format = "new-key-form")]
     key_form: Option<String>,
-    /// Whether at most one of its keys is active at a time
-    #[serde(default)]
-    one_live_key: bool,
+    /// Whether at most one of its keys is active at a time. Default: as the profiles of the APIs suggest, else not
+    one_live_key: Option<bool>,
+    /// How its keys start, or an empty text for the configured prefix; only an administrator may set it. Default: as the
+    /// profiles of the APIs suggest
+    #[schema(format = "word-or-nothing")]
+    key_prefix: Option<String>,
+    /// The environments that its keys can be for, the default first; empty for all. Default: as the profiles suggest
+    #[schema(max_items = 20, format = "environment")]
+    environments: Option<Vec<String>>,
+    /// Seconds until its keys expire if their creator does not say; 0 for never. Default: as the profiles suggest
+    #[schema(minimum = 0, maximum = 315_360_000)]
+    key_expires_in: Option<i64>,
     /// The plan whose limits its keys share; only an administrator may set it
     #[schema(format = "name")]
     plan: Option<String>,
@@ -86,6 +104,15 @@ pub struct ChangeProject {
     key_form: Option<String>,
     /// Whether at most one key is active at a time, from now on
     one_live_key: Option<bool>,
+    /// How new keys start, or an empty text for the configured prefix; only an administrator may set it
+    #[schema(format = "word-or-nothing")]
+    key_prefix: Option<String>,
+    /// The environments that new keys can be for, the default first; empty for all
+    #[schema(max_items = 20, format = "environment")]
+    environments: Option<Vec<String>>,
+    /// Seconds until new keys expire if their creator does not say; 0 for never
+    #[schema(minimum = 0, maximum = 315_360_000)]
+    key_expires_in: Option<i64>,
     /// The plan whose limits its keys share, or an empty text for the owner's; only an administrator may set it
     #[schema(format = "name-or-nothing")]
     plan: Option<String>,
@@ -112,6 +139,9 @@ impl From<Record> for Project {
             name: project.name,
             key_form: project.key_form.as_str(),
             one_live_key: project.one_live_key,
+            key_prefix: project.key_terms.prefix,
+            environments: project.key_terms.environments,
+            key_expires_in: project.key_terms.expires_in,
             plan: project.plan,
             created_at: project.created_at.rfc3339(),
         }
@@ -143,12 +173,14 @@ pub async fn create(
     let once = Idempotent::of(&app, &caller, idempotency_key);
     let work = async {
         caller.server_only("plan", sent.plan.is_some())?;
+        caller.server_only("key_prefix", sent.key_prefix.is_some())?;
         let new = NewProject {
             id: None,
             user_id: caller.owner(&app, sent.user.as_deref()).await?.id,
             name: sent.name,
-            key_form: key_form(sent.key_form.as_deref())?.unwrap_or_default(),
+            key_form: key_form(sent.key_form.as_deref())?,
             one_live_key: sent.one_live_key,
+            key_terms: terms(sent.key_prefix, sent.environments, sent.key_expires_in),
             plan: sent.plan,
         };
         let along = |project: &Record| once.created(&Project::from(project.clone()));
@@ -181,11 +213,13 @@ pub async fn update(
     JsonBody { value: sent, .. }: JsonBody<ChangeProject>,
 ) -> Result<Response, Problem> {
     caller.server_only("plan", sent.plan.is_some())?;
+    caller.server_only("key_prefix", sent.key_prefix.is_some())?;
     visible(&app, &caller, &id).await?;
     let to = ProjectChanges {
         name: sent.name,
         key_form: key_form(sent.key_form.as_deref())?,
         one_live_key: sent.one_live_key,
+        key_terms: terms(sent.key_prefix, sent.environments, sent.key_expires_in),
         plan: sent.plan.map(|plan| Some(plan).filter(|plan| !plan.is_empty())),
         disabled: sent.disabled,
         ..ProjectChanges::default()
@@ -193,6 +227,15 @@ pub async fn update(
     let changed = projects::update(app.engine(), caller.act(), &caller.bounds(), &id, to).await;
     let changed = caller.note_escalation(&app, changed.map_err(taken))?.ok_or_else(|| no_such("project"))?;
     Ok(reply::json(&Project::from(changed)))
+}
+
+/// Terms as they are sent: nothing, or no seconds, stand for what is configured.
+fn terms(prefix: Option<String>, environments: Option<Vec<String>>, seconds: Option<i64>) -> KeyTermsChange {
+    KeyTermsChange {
+        prefix: prefix.map(|prefix| Some(prefix).filter(|prefix| !prefix.is_empty())),
+        environments,
+        expires_in: seconds.map(|seconds| Some(seconds).filter(|seconds| *seconds != 0)),
+    }
 }
 
 async fn visible(app: &App, caller: &Caller, id: &str) -> Result<Record, Problem> {

@@ -40,13 +40,14 @@ const ANSWER_MAX: usize = 16 << 20;
 /// Most entries of a list that are shown.
 const LIST_MAX: usize = 1000;
 /// Commands that list what exists, by the kind that an error calls missing.
-const LISTS: [(&str, &str); 7] = [
+const LISTS: [(&str, &str); 8] = [
     ("user", "user list"),
     ("project", "project list --user EMAIL"),
     ("key", "key list --user EMAIL"),
     ("client", "client list"),
     ("plan", "plan list"),
     ("API", "api list"),
+    ("profile", "profile list"),
     ("rule", "api routes"),
 ];
 

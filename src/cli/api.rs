@@ -13,7 +13,7 @@ use crate::model::{
     api::Algorithm,
     error::Error,
     policy::{ACCESS_TOKEN_BOUNDS, ACCESS_TOKEN_SECONDS},
-    profile::Profile,
+    profile,
 };
 
 #[derive(Debug, Subcommand)]
@@ -45,9 +45,9 @@ pub struct Create {
     /// A scope and its description for the consent page; may be repeated
     #[arg(long = "scope", value_name = "NAME=DESCRIPTION")]
     scopes: Vec<String>,
-    /// Format of error responses
-    #[arg(long, value_enum, default_value_t = Profile::Bearer)]
-    profile: Profile,
+    /// Profile: where it accepts credentials, and the format of its refusals; `grantd profile list` lists them
+    #[arg(long, value_name = "NAME", default_value = profile::DEFAULT)]
+    profile: String,
     /// Signing algorithm of its access tokens: ES256, EdDSA or RS256
     #[arg(long, default_value = "ES256", value_parser = algorithm)]
     algorithm: Algorithm,
@@ -82,7 +82,7 @@ impl Create {
             "name": self.name,
             "slug": self.slug,
             "scopes": self.scopes.iter().map(scope).collect::<Vec<_>>(),
-            "profile": self.profile.as_str(),
+            "profile": self.profile,
             "algorithm": self.algorithm.as_str(),
             "access_token_seconds": self.access_token_seconds,
             "counts_introspection": self.count_introspection,

@@ -45,7 +45,7 @@ pub struct Create {
     /// The key's own plan [default: its project's or owner's]
     #[arg(long)]
     plan: Option<String>,
-    /// Expire after this time, such as 90d [default: never]
+    /// Expire after this time, such as 90d [default: as its project says, else never]
     #[arg(long, value_name = "SPAN")]
     expires_in: Option<String>,
 }

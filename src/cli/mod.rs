@@ -17,6 +17,7 @@ mod key;
 mod master_key;
 mod output;
 mod plan;
+mod profile;
 mod project;
 mod revoke;
 mod rules;
@@ -86,6 +87,9 @@ enum Command {
     /// Manage the APIs you protect
     #[command(subcommand)]
     Api(api::ApiCommand),
+    /// Manage profiles: where APIs accept credentials, and the format of their refusals
+    #[command(subcommand)]
+    Profile(profile::ProfileCommand),
     /// Manage OAuth clients
     #[command(subcommand)]
     Client(client::ClientCommand),
@@ -128,7 +132,7 @@ impl Command {
             Self::User(command) => command.is_remote(),
             Self::Key(command) => command.is_remote(),
             Self::Audit(audit) => audit.is_remote(),
-            Self::Api(_) | Self::Client(_) | Self::Project(_) | Self::Plan(_) => true,
+            Self::Api(_) | Self::Profile(_) | Self::Client(_) | Self::Project(_) | Self::Plan(_) => true,
             _ => false,
         }
     }
@@ -163,6 +167,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
         Command::Serve(serve) => serve.run(&global).await,
         Command::User(command) => command.run(&global).await,
         Command::Api(command) => command.run(&global).await,
+        Command::Profile(command) => command.run(&global).await,
         Command::Client(command) => command.run(&global).await,
         Command::Key(command) => command.run(&global).await,
         Command::Project(command) => command.run(&global).await,

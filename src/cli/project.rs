@@ -9,7 +9,7 @@ use super::{
     admin::{Admin, sort_by},
     output,
 };
-use crate::model::error::Error;
+use crate::model::{error::Error, span};
 
 /// The members shown to people.
 const MEMBERS: [&str; 7] = ["id", "name", "user", "key_form", "one_live_key", "plan", "disabled"];
@@ -45,12 +45,14 @@ pub struct Create {
     /// Name, unique for the owner
     #[arg(long)]
     name: String,
-    /// Form of its keys
-    #[arg(long, value_enum, default_value_t = Form::Prefixed)]
-    key_form: Form,
-    /// Allow one active key at a time; regenerate it to get a new one
-    #[arg(long)]
-    one_live_key: bool,
+    /// Form of its keys [default: as the profiles of the APIs suggest, else prefixed]
+    #[arg(long, value_enum)]
+    key_form: Option<Form>,
+    /// Allow one active key at a time; regenerate it to get a new one [default: as the profiles of the APIs suggest]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    one_live_key: Option<bool>,
+    #[command(flatten)]
+    terms: Terms,
     /// Plan whose limits its keys share [default: the owner's]
     #[arg(long)]
     plan: Option<String>,
@@ -82,9 +84,37 @@ pub struct Set {
     /// Allow one active key at a time, from now on
     #[arg(long)]
     one_live_key: Option<bool>,
+    #[command(flatten)]
+    terms: Terms,
     /// Plan whose limits its keys share; empty for the owner's
     #[arg(long)]
     plan: Option<String>,
+}
+
+/// Properties of new keys, beside their form.
+#[derive(Debug, Args)]
+struct Terms {
+    /// How new keys start, before their environment; empty for the configured prefix
+    #[arg(long, value_name = "PREFIX")]
+    key_prefix: Option<String>,
+    /// Environment that new keys can be for, the default first; may be repeated; empty for all
+    #[arg(long = "environment", value_name = "NAME")]
+    environments: Option<Vec<String>>,
+    /// When new keys expire if their creator does not say, such as 90d; 0s for never
+    #[arg(long, value_name = "SPAN")]
+    key_expires_in: Option<String>,
+}
+
+impl Terms {
+    /// Adds them to the body of a request.
+    fn add(self, body: &mut Value) -> Result<(), Error> {
+        let named = |name: &String| !name.is_empty();
+        body["key_prefix"] = json!(self.key_prefix);
+        body["environments"] =
+            json!(self.environments.map(|names| names.into_iter().filter(named).collect::<Vec<_>>()));
+        body["key_expires_in"] = json!(self.key_expires_in.as_deref().map(span::seconds).transpose()?);
+        Ok(())
+    }
 }
 
 impl Form {
@@ -110,13 +140,14 @@ impl ProjectCommand {
 
 impl Create {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let body = json!({
+        let mut body = json!({
             "user": self.user,
             "name": self.name,
-            "key_form": self.key_form.word(),
+            "key_form": self.key_form.map(Form::word),
             "one_live_key": self.one_live_key,
             "plan": self.plan,
         });
+        self.terms.add(&mut body)?;
         let made = Admin::open(global).await?.post("/projects", body).await?;
         output::answer(global, &made, &["id", "name"])
     }
@@ -133,12 +164,13 @@ impl Of {
 
 impl Set {
     async fn run(self, global: &Global) -> Result<(), Error> {
-        let changes = json!({
+        let mut changes = json!({
             "name": self.name,
             "key_form": self.key_form.map(Form::word),
             "one_live_key": self.one_live_key,
             "plan": self.plan,
         });
+        self.terms.add(&mut changes)?;
         change(global, self.id, changes).await
     }
 }

@@ -14,6 +14,7 @@ use crate::{
         key::{ApiKey, KeyForm},
         network::Networks,
         policy::{KEY_OVERLAP_MAX, KEY_SECONDS_MAX},
+        project::KeyTerms,
         secret::Secret,
         text,
     },
@@ -50,7 +51,18 @@ pub async fn create(
     mut new: NewKey,
     along: impl FnOnce(&Created) -> Along,
 ) -> Result<Created, Error> {
+    let asked = new.expires_in_seconds;
     by.bound(act.now, engine.config, &mut new)?;
+    if let Some(project) = &new.project {
+        let KeyTerms { environments, expires_in, .. } = &project.key_terms;
+        if new.environment.as_ref().is_some_and(|name| !environments.is_empty() && !environments.contains(name)) {
+            let words = format!("environment must be one of: {}", environments.join(", "));
+            return Err(ModelError::invalid_request(words).into());
+        }
+        if asked.is_none() {
+            new.expires_in_seconds = [new.expires_in_seconds, *expires_in].into_iter().flatten().min();
+        }
+    }
     let (secret, key) = new_key::create(act.now, engine.config, new)?;
     let created = Created { secret, key, replaces: None };
     let store = engine.store.storing(along(&created)?);

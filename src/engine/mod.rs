@@ -33,6 +33,7 @@ pub mod new_key;
 pub mod new_password;
 pub mod password;
 pub mod plans;
+pub mod profiles;
 pub mod projects;
 pub mod read_token;
 mod remote_keys;

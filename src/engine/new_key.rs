@@ -28,7 +28,7 @@ pub struct NewKey {
     pub scopes: Scopes,
     /// `live`, `test`, or another configured environment; `None` means the first of them.
     pub environment: Option<String>,
-    /// Seconds until it expires.
+    /// Seconds until it expires; without it, as its project says, else never.
     pub expires_in_seconds: Option<i64>,
     /// The project it belongs to, which must have the same owner.
     pub project: Option<Project>,
@@ -83,7 +83,9 @@ pub fn create(now: Timestamp, config: &Config, new: NewKey) -> Result<(Secret, A
     if new.scopes.is_empty() {
         return Err(Error::invalid_scope("a key needs at least one scope"));
     }
-    let environment = new.environment.unwrap_or_else(|| config.default_environment().to_owned());
+    let terms = new.project.as_ref().map(|project| &project.key_terms);
+    let first = terms.and_then(|terms| terms.environments.first().map(String::as_str));
+    let environment = new.environment.unwrap_or_else(|| first.unwrap_or(config.default_environment()).to_owned());
     if !config.environments.contains(&environment) {
         return Err(Error::invalid_request(format!("environment must be one of: {}", config.environments.join(", "))));
     }
@@ -100,7 +102,8 @@ pub fn create(now: Timestamp, config: &Config, new: NewKey) -> Result<(Secret, A
     let (prefix, shown) = match form {
         KeyForm::Uuid => (String::new(), Secret::uuid()),
         KeyForm::Prefixed | KeyForm::Imported => {
-            let prefix = format!("{}_{}_", config.key_prefix, environment);
+            let own = terms.and_then(|terms| terms.prefix.as_ref());
+            let prefix = format!("{}_{environment}_", own.unwrap_or(&config.key_prefix));
             let shown = Secret::generate(&prefix);
             (prefix, shown)
         }

@@ -2,7 +2,13 @@
 
 use super::{Along, Engine, attenuation::Attenuation};
 use crate::{
-    model::{audit::Act, key::KeyForm, project::Project, secret::new_id, text},
+    model::{
+        audit::Act,
+        key::KeyForm,
+        project::{KeyTerms, KeyTermsChange, Project},
+        secret::new_id,
+        text,
+    },
     store::{Error, ProjectChanges},
 };
 
@@ -15,10 +21,12 @@ pub struct NewProject {
     pub user_id: String,
     /// Its name, unique for the user.
     pub name: String,
-    /// The form of its keys.
-    pub key_form: KeyForm,
-    /// Whether at most one of its keys is live at a time.
-    pub one_live_key: bool,
+    /// The form of its keys; by default as the APIs' profiles suggest.
+    pub key_form: Option<KeyForm>,
+    /// Whether at most one of its keys is live at a time; by default as the APIs' profiles suggest.
+    pub one_live_key: Option<bool>,
+    /// Changes to the other properties that the APIs' profiles suggest.
+    pub key_terms: KeyTermsChange,
     /// The plan that its keys share; owners cannot choose it.
     pub plan: Option<String>,
 }
@@ -32,12 +40,18 @@ pub async fn create(
     along: impl FnOnce(&Project) -> Along,
 ) -> Result<Project, Error> {
     by.reaches_project(None)?;
+    let mut suggested = engine.catalog.current().suggested_keys();
+    // The configuration may have changed since the profile was saved.
+    suggested.terms.environments.retain(|name| engine.config.environments.contains(name));
+    let key_terms = suggested.terms.with(new.key_terms);
+    key_terms.check(&engine.config.environments)?;
     let project = Project {
         id: new.id.unwrap_or_else(|| new_id("project")),
         user_id: new.user_id,
         name: text::name("the project's name", &new.name)?,
-        key_form: new.key_form,
-        one_live_key: new.one_live_key,
+        key_form: new.key_form.unwrap_or(suggested.form),
+        one_live_key: new.one_live_key.unwrap_or(suggested.one_live_key),
+        key_terms,
         plan: new.plan,
         disabled_by: None,
         created_at: act.now,
@@ -57,6 +71,7 @@ pub async fn update(
 ) -> Result<Option<Project>, Error> {
     by.changes_project(engine.config, id)?;
     let name = to.name.map(|name| text::name("the project's name", &name)).transpose()?;
+    KeyTerms::default().with(to.key_terms.clone()).check(&engine.config.environments)?;
     let to = ProjectChanges { name, by_operator: by.is_admin(), ..to };
     match engine.store.update_project(act.now, act.origin, id.to_owned(), to).await? {
         true => engine.store.find_project(id).await,

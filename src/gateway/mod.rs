@@ -1,11 +1,11 @@
-//! Owns `/gateway/verify` (forward-auth): verify → rule → limit, the hot path on one screen. nginx, Caddy, Traefik,
-//! Envoy and Apache call it before they forward a request. What belongs here: what proxies send and the answers they
-//! expect. Not here: matching rules (`model::rules`) and checking credentials (`engine::verify`).
+//! Owns `/gateway/verify` (forward-auth), the hot path on one screen. nginx, Caddy, Traefik, Envoy and Apache call it
+//! before they forward a request. What belongs here: what proxies send and the answers they expect. Not here: the
+//! decision itself (`http::decision`), matching rules (`model::rules`) and checking credentials (`engine::verify`).
 //!
 //! Authentication comes before the result of the rules, so that anonymous callers cannot map the rules.
 
-mod answer;
 mod nginx;
+pub mod own;
 mod request;
 
 use std::sync::Arc;
@@ -18,13 +18,19 @@ use axum::{
 
 use crate::{
     app::App,
-    engine::{limit::Verdict, verify::Verification},
+    engine::verify::Verification,
     http::{
         credential::{CredentialCheck, Use},
-        error::{BearerError, OAuthError},
+        decision::{Decision, Judged, Ruling},
+        error::OAuthError,
         extract::RequestInfo,
     },
-    model::{api::Api, error::Error, principal::Rejection, reason::Reason, rules::RuleMatch},
+    model::{
+        api::{Api, Catalog},
+        clock::Timestamp,
+        error::Error,
+        principal::Rejection,
+    },
 };
 
 /// The request to decide: its caller and its API.
@@ -83,13 +89,10 @@ pub async fn appended(
     info: RequestInfo,
     request: Request,
 ) -> Response {
-    let mut catalog = app.catalog.current();
-    if catalog.by_slug(&slug).is_none() {
-        catalog = match app.catalog.seek(info.now).await {
-            Ok(catalog) => catalog,
-            Err(error) => return OAuthError(error).into_response(),
-        };
-    }
+    let catalog = match catalog_with(&app, &slug, info.now).await {
+        Ok(catalog) => catalog,
+        Err(error) => return OAuthError(error).into_response(),
+    };
     let Some(api) = catalog.by_slug(&slug) else { return OAuthError(Error::not_found()).into_response() };
     let (parts, _) = request.into_parts();
     // The raw target, not the decoded one: the upstream receives it in this form.
@@ -97,6 +100,12 @@ pub async fn appended(
     let rest = raw.strip_prefix("/gateway/verify/").and_then(|rest| rest.strip_prefix(slug.as_str()));
     let rest = rest.filter(|rest| rest.starts_with('/'));
     ForwardAuth { app: &app, info: &info, api, parts: &parts, appended: rest }.respond().await
+}
+
+/// The catalog, read again if it has no API with this slug: another node may have just created it.
+async fn catalog_with(app: &App, slug: &str, now: Timestamp) -> Result<Arc<Catalog>, Error> {
+    let catalog = app.catalog.current();
+    if catalog.by_slug(slug).is_some() { Ok(catalog) } else { app.catalog.seek(now).await }
 }
 
 impl<'q> ForwardAuth<'q> {
@@ -108,66 +117,38 @@ impl<'q> ForwardAuth<'q> {
 
     async fn decide(&self) -> Response {
         let check = CredentialCheck::of(self.app, self.info, &self.parts.headers, Some(self.api));
-        let rule_match = self.rule_match(&check);
-        let verified = match request::credential(self.api, &self.parts.headers) {
-            Ok(Some(credential)) => check.verify(credential).await,
-            Ok(None) => return self.without_credential(&check, rule_match),
+        let (decision, ruling) = (self.decision(), self.ruling(&check));
+        let verified = match self.api.profile.credential(&self.parts.headers, self.query()) {
+            Ok(Some(credential)) => check.verify(&credential).await,
+            Ok(None) => return self.without_credential(&check, &ruling),
             Err(reason) => Ok(Rejection::unknown(reason).into()),
         };
         let judged = match verified {
-            Ok(Verification::Accepted(used)) => self.judge(rule_match, used).await,
-            Ok(Verification::Rejected(rejection)) => Ok(self.refuse(&check.deny(rejection, self.asked()), None)),
+            Ok(Verification::Accepted(used)) => self.judge(ruling, used).await,
+            Ok(Verification::Rejected(rejection)) => Ok(decision.refuse(&check.deny(rejection, self.asked()), None)),
             Err(error) => Err(error),
         };
-        judged.unwrap_or_else(|error| BearerError { name: error.code.as_str(), error }.into_response())
+        judged.unwrap_or_else(|error| decision.fail(error))
     }
 
-    /// Without a credential, a response reveals only one thing about the rules: which requests are public.
-    fn without_credential(
-        &self,
-        check: &CredentialCheck<'_>,
-        rule_match: Result<Option<RuleMatch<'q>>, Reason>,
-    ) -> Response {
-        let reason = match rule_match {
-            Ok(Some(rule_match)) if rule_match.is_public() => return self.pass(None, None),
-            Err(Reason::Malformed(why)) => Reason::Malformed(why),
-            _ => Reason::Missing,
-        };
+    fn decision(&self) -> Decision<'q> {
+        Decision { app: self.app, request_id: &self.info.id, api: self.api }
+    }
+
+    fn without_credential(&self, check: &CredentialCheck<'_>, ruling: &Ruling<'q>) -> Response {
+        let Some(reason) = Decision::without_credential(ruling) else { return self.decision().pass(None, None) };
         // Not counted: a missing credential is not evidence about any credential.
         let rejection = Rejection::unknown(reason);
         check.record(&rejection, self.asked());
-        self.refuse(&rejection, None)
+        self.decision().refuse(&rejection, None)
     }
 
-    /// Checks a valid credential: its audience, the rule, its scopes, and the quota left in its plan.
-    async fn judge(&self, rule_match: Result<Option<RuleMatch<'q>>, Reason>, used: Use<'_>) -> Result<Response, Error> {
-        let (app, now, principal) = (self.app, self.info.now, used.principal());
-        if !principal.audience.contains(&self.api.identifier) {
-            return Ok(self.refuse(&used.deny(Reason::Audience, self.asked()), None));
-        }
-        let missing = |rule_match: RuleMatch<'q>| {
-            let missing = rule_match.missing(&principal.scopes);
-            if missing.is_empty() { Ok(()) } else { Err(Reason::Scope(missing.to_string())) }
-        };
-        let outcome = rule_match.and_then(|rule_match| rule_match.map_or(Ok(()), missing));
-        let catalog = app.catalog.current();
-        let plan = principal.quota.as_ref().and_then(|quota| Some((catalog.plans.find(&quota.plan)?, quota)));
-        let verdict = match plan {
-            Some((plan, quota)) if outcome.is_ok() => {
-                app.limiter.count(now, plan, &quota.subject, &self.api.id).await?
-            }
-            // A refused request is not counted, but it still gets the remaining quota, as every known key does.
-            Some((plan, quota)) => app.limiter.peek(now, plan, &quota.subject, &self.api.id).await?,
-            None => None,
-        };
-        let reason = match (outcome, verdict) {
-            (Err(reason), _) => reason,
-            (Ok(()), Some(Verdict { exceeded: true, retry_after, .. })) => {
-                let why = format!("over the plan's limit; try again in {retry_after} s").into();
-                Reason::Limited { retry_after, why }
-            }
-            (Ok(()), _) => return Ok(self.pass(Some(&used.allow().value.principal), verdict)),
-        };
-        Ok(self.refuse(&used.deny(reason, self.asked()), verdict))
+    async fn judge(&self, ruling: Ruling<'q>, used: Use<'_>) -> Result<Response, Error> {
+        let decision = self.decision();
+        let Judged { reason, verdict } = decision.judge(self.info.now, used.principal(), ruling, true).await?;
+        Ok(match reason {
+            None => decision.pass(Some(&used.allow().value.principal), verdict),
+            Some(reason) => decision.refuse(&used.deny(reason, self.asked()), verdict),
+        })
     }
 }

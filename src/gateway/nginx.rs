@@ -1,9 +1,9 @@
 //! Owns refusals in a form that nginx's `auth_request` can pass on. Of all answers but 2xx it supports only 401 and
-//! 403, and drops the body. So every refusal is 403 there, with its true status and its body in headers.
+//! 403, and drops the body. So every refusal is 403 there, with its true status, media type and body in headers.
 
 use axum::{
     body::{Body, to_bytes},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
 
@@ -11,6 +11,7 @@ use axum::{
 const ASKED_BY: &str = "x-grantd-proxy";
 const STATUS: HeaderName = HeaderName::from_static("x-auth-status");
 const BODY: HeaderName = HeaderName::from_static("x-auth-body");
+const MEDIA_TYPE: HeaderName = HeaderName::from_static("x-auth-content-type");
 /// Longest body that is put into a header, in bytes.
 const BODY_MAX: usize = 8 * 1024;
 
@@ -32,8 +33,11 @@ pub async fn passable(response: Response) -> Response {
     if let Ok(text) = HeaderValue::from_bytes(&text) {
         parts.headers.insert(BODY, text);
     }
+    if let Some(media_type) = parts.headers.remove(header::CONTENT_TYPE) {
+        parts.headers.insert(MEDIA_TYPE, media_type);
+    }
     parts.headers.insert(STATUS, HeaderValue::from(parts.status.as_u16()));
-    parts.headers.remove("content-length");
+    parts.headers.remove(header::CONTENT_LENGTH);
     parts.status = StatusCode::FORBIDDEN;
     Response::from_parts(parts, Body::empty())
 }

@@ -1,15 +1,12 @@
-//! Owns the input of a gateway decision: the original request as far as the proxy forwards it, what it needs, and its
-//! credential.
+//! Owns the input of a gateway decision: the original request as far as the proxy forwards it, and what it needs. Where
+//! its credential stands is in the API's profile.
 
 use axum::http::HeaderMap;
 
 use super::{ForwardAuth, nginx};
 use crate::{
-    http::{
-        credential::CredentialCheck,
-        extract::{from_trusted_proxy, of_bearer},
-    },
-    model::{api::Api, denial::DeniedRequest, path::normal_path, profile::Carrier, reason::Reason, rules::RuleMatch},
+    http::{credential::CredentialCheck, decision::Ruling, extract::from_trusted_proxy},
+    model::{denial::DeniedRequest, reason::Reason},
 };
 
 /// The headers in which proxies forward the original method and URI, by family. A proxy that sets only one family would
@@ -26,28 +23,33 @@ struct Original<'r> {
 }
 
 impl<'q> ForwardAuth<'q> {
-    /// The rule for this request. `None` if its API has no rules: then any credential of the API is enough. In an API
-    /// with rules, one must match.
-    pub(super) fn rule_match(&self, check: &CredentialCheck<'_>) -> Result<Option<RuleMatch<'q>>, Reason> {
+    /// The rule for this request.
+    pub(super) fn ruling(&self, check: &CredentialCheck<'_>) -> Ruling<'q> {
         let original = self.original().map_err(Reason::Malformed)?;
         let Some(target) = original.target else {
             let why = "The proxy does not forward the original URI.";
             return if self.api.rules.is_empty() { Ok(None) } else { Err(Reason::Malformed(why)) };
         };
-        if target.split_once('?').is_some_and(|(_, query)| check.is_in_url(query, &[])) {
-            let why = "Credentials belong in a header, not in the URL. Revoke this one.";
-            return Err(Reason::Malformed(why));
+        let ruling = self.decision().ruling(check, original.method, target);
+        let names_other = |name: &&str| {
+            self.parts.headers.get_all(*name).iter().any(|other| original.method.is_none_or(|method| other != method))
+        };
+        match ruling {
+            Err(Reason::Malformed(why)) => Err(Reason::Malformed(why)),
+            _ if OVERRIDES.iter().any(names_other) && self.api.rules.names_methods() => {
+                Err(Reason::Malformed("The request names two methods."))
+            }
+            ruling => ruling,
         }
-        let path = normal_path(target).ok_or(Reason::Malformed("The path is ambiguous."))?;
-        if self.api.rules.is_empty() {
-            return Ok(None);
+    }
+
+    /// The query of the request, if its API accepts credentials there.
+    pub(super) fn query(&self) -> &'q str {
+        if !self.api.profile.places.reads_query() {
+            return "";
         }
-        let method = original.method.ok_or(Reason::Malformed("The proxy does not forward the original method."))?;
-        let names_other = |name: &&str| self.parts.headers.get_all(*name).iter().any(|other| other != method);
-        if OVERRIDES.iter().any(names_other) && self.api.rules.names_methods() {
-            return Err(Reason::Malformed("The request names two methods."));
-        }
-        self.api.rules.decide(method, path).map(Some).ok_or(Reason::Route)
+        let target = self.original().ok().and_then(|original| original.target).unwrap_or_default();
+        target.split_once('?').map_or("", |(_, query)| query)
     }
 
     /// The request as shown to the owner of a refused credential; empty if the proxy does not forward it.
@@ -98,27 +100,4 @@ fn one<'r>(headers: &'r HeaderMap, name: &str) -> Result<Option<&'r str>, &'stat
         return Err("The proxy forwarded two different requests.");
     }
     first.to_str().map(Some).map_err(|_| "A forwarded header is not text.")
-}
-
-/// The only credential of a request; if two differ, the request is refused.
-pub(super) fn credential<'r>(api: &Api, headers: &'r HeaderMap) -> Result<Option<&'r str>, Reason> {
-    let mut found: Option<&str> = None;
-    for carrier in api.profile.carriers() {
-        let name = match carrier {
-            Carrier::Bearer => "authorization",
-            Carrier::Header(name) => name,
-        };
-        for value in headers.get_all(name) {
-            let text = match carrier {
-                Carrier::Bearer => of_bearer(value),
-                Carrier::Header(_) => value.to_str().ok(),
-            };
-            let text = text.ok_or(Reason::Unknown)?.trim();
-            if found.is_some_and(|before| before != text) {
-                return Err(Reason::Malformed("The request carries two different credentials."));
-            }
-            found = Some(text);
-        }
-    }
-    Ok(found.filter(|text| !text.is_empty()))
 }

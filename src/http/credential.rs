@@ -99,7 +99,8 @@ impl<'c> CredentialCheck<'c> {
     /// Records only for the owner why a request was refused.
     pub fn record(&self, rejection: &Rejection, asked: DeniedRequest) {
         // Introspection answers 200 and is counted as a credential check.
-        let status = if self.introspected_by.is_some() { 200 } else { rejection.reason.status() };
+        let told = || self.api.map_or_else(|| rejection.reason.status(), |api| api.profile.status(rejection));
+        let status = if self.introspected_by.is_some() { 200 } else { told() };
         if status >= 400 {
             self.app.telemetry.refusals.with(rejection.reason.as_str(), Count::one);
         }
@@ -111,9 +112,12 @@ impl<'c> CredentialCheck<'c> {
         });
     }
 
-    /// Whether a query names a credential; if so, counts it. RFC 6750 §2.3 is not supported, since URLs are logged.
+    /// Whether a query names a credential where the API's profile has none; if so, counts it. RFC 6750 §2.3 is supported
+    /// only by such a profile, since URLs are logged.
     pub fn is_in_url(&self, query: &str, more: &[&str]) -> bool {
-        let is_one = |name: &str| IN_URLS.iter().chain(more).any(|known| known.eq_ignore_ascii_case(name));
+        let is_place = |name: &str| self.api.is_some_and(|api| api.profile.places.has_parameter(name));
+        let is_one =
+            |name: &str| IN_URLS.iter().chain(more).any(|known| known.eq_ignore_ascii_case(name)) && !is_place(name);
         let is_named = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| is_one(&name));
         if is_named {
             let (origin, outcome) = (self.info.origin("anonymous"), "a credential was sent in a URL");
@@ -130,7 +134,6 @@ impl Use<'_> {
     }
 
     /// The credential as it was accepted.
-    #[must_use]
     pub fn accepted(&self) -> &Accepted {
         &self.verified.value
     }

@@ -6,11 +6,11 @@ use axum::{
 };
 use serde_json::json;
 
-use super::{refusal, reply};
+use super::reply;
 use crate::model::{
     error::{Error, ErrorCode},
     principal::Rejection,
-    profile::Profile,
+    profile::Kind,
     reason::{Reason, challenge},
 };
 
@@ -81,7 +81,12 @@ impl From<Rejection> for BearerError {
         if let Reason::Limited { retry_after, why } = rejection.reason {
             return Error::too_many(retry_after, why).into();
         }
-        let (name, message) = refusal::message(Profile::Bearer, &rejection);
+        // These endpoints have no API, and so no profile.
+        let (name, message) = match Kind::of(&rejection) {
+            Kind::Missing => (Kind::Missing.words().code, "No API key provided in the Authorization header."),
+            kind @ Kind::ExpiredToken => (kind.words().code, kind.words().message),
+            _ => (Kind::Invalid.words().code, Kind::Invalid.words().message),
+        };
         Self { error: Error::new(ErrorCode::InvalidToken, message), name }
     }
 }

@@ -62,7 +62,7 @@ pub fn oauth_error(error: Error) -> Response {
 }
 
 /// Sets the status of an error response, and attaches the error for the edge.
-pub(super) fn finish(mut response: Response, error: Error) -> Response {
+pub fn finish(mut response: Response, error: Error) -> Response {
     let status = error.code.status();
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let retry = match status {

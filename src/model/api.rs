@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     error::Error,
     plan::Plans,
-    profile::Profile,
+    profile::{Dialect, KeyPolicy},
     rules::Rules,
     scope::{Scopes, is_scope_token},
     words,
@@ -47,8 +47,8 @@ pub struct Api {
     pub identifier: String,
     /// Display name.
     pub name: String,
-    /// Preset of the API's conventions.
-    pub profile: Profile,
+    /// Its profile, compiled.
+    pub profile: Arc<Dialect>,
     /// How its access tokens are signed.
     pub algorithm: Algorithm,
     /// Lifetime of its access tokens, in seconds.
@@ -123,6 +123,13 @@ impl Catalog {
     /// Every scope of the deployment's APIs.
     pub fn all_scopes(&self) -> Scopes {
         self.apis.iter().flat_map(|api| &api.scopes).map(|scope| scope.name.clone()).collect()
+    }
+
+    /// The policy that the deployment's APIs suggest to new projects, if they agree.
+    pub fn suggested_keys(&self) -> KeyPolicy {
+        let mut suggested = self.apis.iter().map(|api| &api.profile.keys);
+        let first = suggested.next();
+        first.filter(|first| suggested.all(|other| other == *first)).cloned().unwrap_or_default()
     }
 
     /// The APIs that `scopes` belong to, ordered by name.

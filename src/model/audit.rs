@@ -44,6 +44,8 @@ pub struct Event {
     pub object: Option<String>,
     /// Why it was refused; `None` if it succeeded.
     pub denied: Option<Cow<'static, str>>,
+    /// What a change changed: values before and after.
+    pub change: Option<String>,
     /// How often it happened, if equal events were counted together; 0 counts as 1.
     pub times: i64,
 }
@@ -69,6 +71,12 @@ impl Event {
     /// Sets the object concerned.
     pub fn object(mut self, id: &str) -> Self {
         self.object = Some(id.to_owned());
+        self
+    }
+
+    /// Sets what was changed: values before and after.
+    pub fn change(mut self, change: String) -> Self {
+        self.change = Some(change);
         self
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{
     api::{Algorithm, Api, ApiScope},
     policy,
-    profile::Profile,
+    profile::Dialect,
     scope::Scopes,
 };
 
@@ -95,7 +95,7 @@ pub fn api(issuer: &str) -> Api {
         slug: SLUG.to_owned(),
         identifier: format!("{issuer}{PATH}"),
         name: "grantd".to_owned(),
-        profile: Profile::default(),
+        profile: Dialect::shipped_default(),
         algorithm: Algorithm::default(),
         access_token_seconds: policy::ACCESS_TOKEN_SECONDS,
         client_id: String::new(),

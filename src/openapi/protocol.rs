@@ -89,7 +89,8 @@ pub(super) fn refusal() -> Value {
     let plain = object(&json!({ "error": { "type": "string" }, "message": { "type": "string" } }));
     let inner = object(&json!({ "code": { "type": "string" }, "message": { "type": "string" } }));
     let wrapped = object(&json!({ "success": { "type": "boolean", "enum": [false] }, "error": inner }));
-    json!({ "description": "The second form is used by the profile `ensemble`", "oneOf": [plain, wrapped] })
+    let description = "The format depends on the API's profile; these are `bearer` and `ensemble`";
+    json!({ "description": description, "oneOf": [plain, wrapped] })
 }
 
 /// Headers that answers of this status have.

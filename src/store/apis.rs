@@ -15,7 +15,7 @@ use crate::{
         client::Client,
         clock::Timestamp,
         error::Error as ModelError,
-        profile::Profile,
+        profile::Dialect,
         rule::Rule,
         rules::Rules,
     },
@@ -23,10 +23,10 @@ use crate::{
 
 record! {
     api_columns: Api {
-        id: "id", slug: "slug", identifier: "identifier", name: "name", profile: "profile", algorithm: "algorithm",
+        id: "id", slug: "slug", identifier: "identifier", name: "name", algorithm: "algorithm",
         access_token_seconds: "access_token_seconds", client_id: "client_id",
         counts_introspection: "counts_introspection";
-        scopes: Vec::new(), rules: Arc::default()
+        profile: Dialect::shipped_default(), scopes: Vec::new(), rules: Arc::default()
     }
 }
 record! {
@@ -36,10 +36,9 @@ record! {
     rule_columns: Rule { id: "id", method: "method", pattern: "pattern", scopes: "scopes", public: "public" }
 }
 pub(super) use rule_columns;
-column!(Profile, Profile::parse, "a profile");
 column!(Algorithm, Algorithm::parse, "an algorithm");
 
-const APIS: &str = concat!("SELECT ", api_columns!(), " FROM apis ORDER BY name, id");
+const APIS: &str = concat!("SELECT profile, ", api_columns!(), " FROM apis ORDER BY name, id");
 const SCOPES: &str = concat!("SELECT api_id, ", scope_columns!(), " FROM scopes ORDER BY name");
 const RULES: &str = concat!("SELECT api_id, ", rule_columns!(), " FROM routes ORDER BY position, id");
 
@@ -48,6 +47,7 @@ impl Store {
     /// that is taken is a conflict; a scope that belongs to another API is refused.
     pub async fn insert_api(&self, now: Timestamp, origin: Origin, api: Api, client: Client) -> Result<(), Error> {
         transaction!(self, now, |tx| {
+            tx.check_profile(&api.profile.name).await?;
             tx.insert_client(now, &origin, &client).await?;
             tx.execute(
                 "INSERT INTO apis (id, slug, identifier, name, profile, algorithm, access_token_seconds,
@@ -58,7 +58,7 @@ impl Store {
                     &api.slug,
                     &api.identifier,
                     &api.name,
-                    api.profile.as_str(),
+                    &api.profile.name,
                     api.algorithm.as_str(),
                     api.access_token_seconds,
                     &api.client_id,
@@ -77,7 +77,15 @@ impl Store {
 
     /// Every API with its scopes.
     pub async fn catalog(&self) -> Result<Catalog, Error> {
-        let mut apis: Vec<Api> = self.list(APIS, &[]).await?;
+        let rows = self.list::<(String, Api)>(APIS, &[]).await?;
+        let used: Vec<&str> = rows.iter().map(|(name, _)| name.as_str()).collect();
+        let profiles = self.compiled_profiles(&used).await?;
+        let speaks = |(name, api): (String, Api)| match profiles.get(&name).cloned().or_else(|| Dialect::shipped(&name))
+        {
+            Some(profile) => Ok(Api { profile, ..api }),
+            None => Err(Error::Corrupt("the profile of an API")),
+        };
+        let mut apis: Vec<Api> = rows.into_iter().map(speaks).collect::<Result<_, _>>()?;
         for (api_id, scope) in self.list::<(String, ApiScope)>(SCOPES, &[]).await? {
             if let Some(api) = apis.iter_mut().find(|api| api.id == api_id) {
                 api.scopes.push(scope);

@@ -28,7 +28,7 @@ pub struct AuditEntry {
     pub object: Option<String>,
     /// `ok` or `denied`.
     pub outcome: String,
-    /// Why it was denied.
+    /// Why it was denied; of a change with values, what they were before and after.
     pub reason: Option<String>,
     /// Peer address.
     pub address: String,
@@ -87,9 +87,9 @@ const INSERT: &str = concat!(
 /// The values of an entry in column order.
 fn values<'e>(id: &'e String, now: Timestamp, origin: &'e Origin, event: &'e Event) -> Vec<Bind<'e>> {
     let outcome = if event.denied.is_some() { "denied" } else { "ok" };
-    let Event { event: name, user_id, client_id, object, denied, times } = event;
+    let Event { event: name, user_id, client_id, object, denied, change, times } = event;
     let Origin { actor, address, request_id } = origin;
-    let (reason, times) = (denied.as_deref(), *times.max(&1));
+    let (reason, times) = (denied.as_deref().or(change.as_deref()), *times.max(&1));
     binds![id, now, *name, actor, user_id, client_id, object, outcome, reason, address, request_id, times].to_vec()
 }
 

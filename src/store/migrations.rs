@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (23, include_str!("../../migrations/0023_oldest_grants.sql")),
     (24, include_str!("../../migrations/0024_management_keys.sql")),
     (25, include_str!("../../migrations/0025_session_methods.sql")),
+    (27, include_str!("../../migrations/0027_profiles.sql")),
 ];
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY)";
 /// One node migrates at a time. An arbitrary number for PostgreSQL's advisory locks.

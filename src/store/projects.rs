@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     Error, Store,
-    row::{binds, column, record},
+    row::{Read, Row, binds, column, record},
     tx::transaction,
 };
 use crate::{
@@ -15,17 +15,24 @@ use crate::{
         error::Error as ModelError,
         key::KeyForm,
         policy::PROJECTS_MAX,
-        project::{DisabledBy, Project},
+        project::{DisabledBy, KeyTerms, KeyTermsChange, Project},
     },
 };
 
 record! {
     project_columns: Project {
-        id: "id", user_id: "user_id", name: "name", key_form: "key_form", one_live_key: "one_live_key", plan: "plan",
-        disabled_by: "disabled_by", created_at: "created_at",
+        id: "id", user_id: "user_id", name: "name", key_form: "key_form", one_live_key: "one_live_key",
+        key_terms: "key_prefix, key_environments, key_seconds", plan: "plan", disabled_by: "disabled_by",
+        created_at: "created_at",
     }
 }
 pub(super) use project_columns;
+impl Read for KeyTerms {
+    fn read(row: &mut Row) -> Result<Self, Error> {
+        let (prefix, environments, expires_in) = Read::read(row)?;
+        Ok(Self { prefix, environments, expires_in })
+    }
+}
 column!(DisabledBy, DisabledBy::parse, "who disabled a project");
 
 const FIND: &str = concat!("SELECT ", project_columns!(), " FROM projects WHERE id = $1");
@@ -61,6 +68,8 @@ pub struct ProjectChanges {
     pub key_form: Option<KeyForm>,
     /// Whether it may have only one live key at a time, from now on.
     pub one_live_key: Option<bool>,
+    /// Other properties of keys created from now on.
+    pub key_terms: KeyTermsChange,
     /// Its own plan, or none.
     pub plan: Option<Option<String>>,
     /// Whether all of its keys are rejected.
@@ -82,14 +91,18 @@ impl Store {
             }
             tx.check_plan(project.plan.as_deref()).await?;
             tx.execute(
-                "INSERT INTO projects (id, user_id, name, key_form, one_live_key, plan, created_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                "INSERT INTO projects (id, user_id, name, key_form, one_live_key, key_prefix, key_environments,
+                     key_seconds, plan, created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                 binds![
                     &project.id,
                     &project.user_id,
                     &project.name,
                     project.key_form.as_str(),
                     project.one_live_key,
+                    &project.key_terms.prefix,
+                    &project.key_terms.environments.join(" "),
+                    project.key_terms.expires_in,
                     &project.plan,
                     now
                 ],
@@ -112,8 +125,10 @@ impl Store {
             let Some(old) = tx.find::<Project>(LOCK, binds![&id]).await? else { return Ok(false) };
             tx.check_plan(changes.plan.as_ref().and_then(Option::as_deref)).await?;
             let disabled_by = disabled_by(&old, &changes)?;
+            let terms = old.key_terms.with(changes.key_terms);
             tx.execute(
-                "UPDATE projects SET name = $2, key_form = $3, one_live_key = $4, plan = $5, disabled_by = $6
+                "UPDATE projects SET name = $2, key_form = $3, one_live_key = $4, plan = $5, disabled_by = $6,
+                     key_prefix = $7, key_environments = $8, key_seconds = $9
                  WHERE id = $1",
                 binds![
                     &id,
@@ -122,6 +137,9 @@ impl Store {
                     changes.one_live_key.unwrap_or(old.one_live_key),
                     &changes.plan.unwrap_or(old.plan),
                     disabled_by.map(DisabledBy::as_str),
+                    &terms.prefix,
+                    &terms.environments.join(" "),
+                    terms.expires_in,
                 ],
             )
             .await?;

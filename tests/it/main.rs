@@ -24,6 +24,7 @@ mod metrics;
 mod nodes;
 mod oauth;
 mod oauth2_client;
+mod profiles;
 #[cfg(feature = "services")]
 mod proxies;
 mod races;

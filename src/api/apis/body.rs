@@ -20,9 +20,9 @@ pub struct Api {
     /// Display name
     #[schema(format = "name")]
     pub(super) name: String,
-    /// Format of error responses
+    /// Name of its profile: where it accepts credentials, and the format of its refusals
     #[schema(format = "profile")]
-    pub(super) profile: &'static str,
+    pub(super) profile: String,
     /// Signing algorithm of its access tokens
     #[schema(format = "algorithm")]
     pub(super) algorithm: &'static str,
@@ -100,7 +100,7 @@ pub struct CreateApi {
     /// Its scopes
     #[serde(default)]
     pub(super) scopes: Vec<CreateScope>,
-    /// Format of error responses: `bearer` (the default), `telemetry-harbor`, `ensemble`, `api-key-module` or `iapm`
+    /// Name of its profile: where it accepts credentials, and the format of its refusals; `bearer` by default
     #[schema(format = "profile")]
     pub(super) profile: Option<String>,
     /// Signing algorithm of its access tokens: `ES256` (the default), `EdDSA` or `RS256`
@@ -121,7 +121,7 @@ impl From<&Record> for Api {
             slug: api.slug.clone(),
             identifier: api.identifier.clone(),
             name: api.name.clone(),
-            profile: api.profile.as_str(),
+            profile: api.profile.name.clone(),
             algorithm: api.algorithm.as_str(),
             access_token_seconds: api.access_token_seconds,
             counts_introspection: api.counts_introspection,

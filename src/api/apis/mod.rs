@@ -18,13 +18,16 @@ use super::{
 use crate::{
     api::json::JsonBody,
     app::App,
-    engine::apis::{self, RegisteredApi},
+    engine::{
+        apis::{self, RegisteredApi},
+        profiles,
+    },
     http::{problem::Problem, reply},
     model::{
         api::{Algorithm, Api as Record, ApiScope},
         error::Error,
         policy::{ACCESS_TOKEN_BOUNDS, ACCESS_TOKEN_SECONDS},
-        profile::Profile,
+        profile::{DEFAULT, Dialect},
         secret::new_id,
         text,
     },
@@ -56,7 +59,8 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     let once = Idempotent::of(&app, &caller, idempotency_key);
     let work = async {
-        let api = sent.parse(&app)?;
+        let profile = profiles::named(app.engine(), sent.profile.as_deref().unwrap_or(DEFAULT)).await?;
+        let api = sent.parse(&app, profile.dialect)?;
         let along = |made: &RegisteredApi| {
             once.created(&MadeApi { made: (&made.api).into(), client_secret: made.secret.expose().to_owned() })
         };
@@ -66,7 +70,7 @@ pub async fn create(
 }
 
 impl CreateApi {
-    fn parse(self, app: &App) -> Result<Record, Error> {
+    fn parse(self, app: &App, profile: Arc<Dialect>) -> Result<Record, Error> {
         let name = text::name("the name", &self.name)?;
         let wrong = |what: &str| Error::invalid_request(format!("unknown {what}"));
         let seconds = self.access_token_seconds.unwrap_or(ACCESS_TOKEN_SECONDS);
@@ -84,10 +88,7 @@ impl CreateApi {
                 None => apis::slug(&name)?,
             },
             identifier: apis::identifier(&app.config.issuer, self.identifier)?,
-            profile: match &self.profile {
-                Some(text) => Profile::parse(text).ok_or_else(|| wrong("profile"))?,
-                None => Profile::default(),
-            },
+            profile,
             algorithm: match &self.algorithm {
                 Some(text) => Algorithm::parse(text).ok_or_else(|| wrong("algorithm"))?,
                 None => Algorithm::default(),
@@ -130,7 +131,8 @@ pub async fn scopes(
     Ok(reply::json(&cut(&app, "scopes", &paging, all, |listed| listed.name.clone())?))
 }
 
-fn find(app: &App, id: &str) -> Result<Record, Error> {
+/// The API with this id or slug.
+pub(super) fn find(app: &App, id: &str) -> Result<Record, Error> {
     let catalog = app.catalog.current();
     let found = catalog.apis.iter().find(|api| api.id == id || api.slug == id);
     found.cloned().ok_or_else(|| no_such("API"))

@@ -139,7 +139,8 @@ pub struct CreateKey {
     /// Id of one of the owner's projects
     #[schema(format = "id")]
     pub(super) project: Option<String>,
-    /// The environment; by default the first configured, which is `live` unless configured otherwise
+    /// The environment; by default the first of its project, else the first configured, which is `live` unless configured
+    /// otherwise
     #[schema(format = "environment")]
     pub(super) environment: Option<String>,
     /// Allowed networks, such as `192.0.2.0/24`; empty means any
@@ -148,7 +149,7 @@ pub struct CreateKey {
     /// The key's own plan; only an administrator may set it
     #[schema(format = "name")]
     pub(super) plan: Option<String>,
-    /// Seconds until it expires; never by default
+    /// Seconds until it expires. Default: as its project says, else never
     #[schema(minimum = 1, maximum = 315_360_000)]
     pub(super) expires_in: Option<i64>,
 }

@@ -24,7 +24,7 @@ use crate::{
 pub(in crate::web) const SENT_BEFORE: &str =
     "This form was already sent, and its key is in the list. A key is shown only once.";
 
-/// The choices for a key's expiry.
+/// The choices for a key's expiry, the first only where its project has none of its own.
 const EXPIRIES: [(&str, &str); 4] =
     [("never", "Never"), ("30d", "In 30 days"), ("90d", "In 90 days"), ("365d", "In 1 year")];
 
@@ -64,13 +64,18 @@ pub(in crate::web) enum Submission {
 }
 
 /// The form as first shown. No scope is checked: the choice is the owner's.
-pub(in crate::web) fn blank(app: &App, signed_in: &SignedIn, projects: &[Project]) -> KeyForm {
+pub(in crate::web) fn blank(
+    app: &App,
+    signed_in: &SignedIn,
+    projects: &[Project],
+    within: Option<&Project>,
+) -> KeyForm {
     KeyForm {
         confirm: reauth::confirmation(app, signed_in),
         scopes: format::groups(&app.catalog.current(), |_| false),
         projects: project_choices(projects, ""),
-        environments: environments(app, None),
-        expiries: format::choices(&EXPIRIES, "90d"),
+        environments: environments(app, within, None),
+        expiries: expiries(within, None),
         ..KeyForm::default()
     }
 }
@@ -82,7 +87,7 @@ pub(in crate::web) async fn submit(
     projects: &[Project],
     within: Option<&Project>,
 ) -> Result<Submission, PageFailure> {
-    let mut input = typed(app, form, projects);
+    let mut input = typed(app, form, projects, within);
     let project = match (within, form.get("project")) {
         (Some(project), _) => Some(project.clone()),
         (None, "") => None,
@@ -114,15 +119,15 @@ pub(in crate::web) async fn submit(
 }
 
 /// The form with the user's input.
-fn typed(app: &App, form: &Form<Confirming>, projects: &[Project]) -> KeyForm {
+fn typed(app: &App, form: &Form<Confirming>, projects: &[Project], within: Option<&Project>) -> KeyForm {
     let (catalog, params) = (app.catalog.current(), &form.params);
     KeyForm {
         confirm: Confirmation { form: form.get("form").to_owned(), ..reauth::confirmation(app, form) },
         name: form.get("name").to_owned(),
         scopes: format::groups(&catalog, |name| params.all("scope").any(|chosen| chosen == name)),
         projects: project_choices(projects, form.get("project")),
-        environments: environments(app, params.get("environment")),
-        expiries: format::choices(&EXPIRIES, params.get("expires_in").unwrap_or("never")),
+        environments: environments(app, within, params.get("environment")),
+        expiries: expiries(within, Some(params.get("expires_in").unwrap_or("never"))),
         networks: form.get("networks").to_owned(),
         ..KeyForm::default()
     }
@@ -172,14 +177,26 @@ fn check(
 }
 
 /// The environments of keys; the first is selected unless another was chosen.
-fn environments(app: &App, chosen: Option<&str>) -> Vec<Choice> {
-    let first = app.config.default_environment();
+fn environments(app: &App, within: Option<&Project>, chosen: Option<&str>) -> Vec<Choice> {
+    let own = within.map(|project| &project.key_terms.environments).filter(|own| !own.is_empty());
+    let known = own.unwrap_or(&app.config.environments);
+    let first = known.first().map_or("", String::as_str);
     let choice = |name: &String| Choice {
         value: name.clone(),
         label: format::label(name),
         selected: name == chosen.unwrap_or(first),
     };
-    app.config.environments.iter().map(choice).collect()
+    known.iter().map(choice).collect()
+}
+
+/// The choices for a key's expiry. In a project with a default of its own, that stands in the place of "never".
+fn expiries(within: Option<&Project>, chosen: Option<&str>) -> Vec<Choice> {
+    let default = within.and_then(|project| project.key_terms.expires_in);
+    let mut choices = format::choices(&EXPIRIES, chosen.unwrap_or(if default.is_some() { "never" } else { "90d" }));
+    if let Some((never, seconds)) = choices.first_mut().zip(default) {
+        never.label = format!("{}, as the project says", format::span(seconds));
+    }
+    choices
 }
 
 /// The projects in which a key may be created.

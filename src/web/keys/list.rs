@@ -63,7 +63,7 @@ impl Part {
 pub async fn list(State(app): State<Arc<App>>, signed_in: SignedIn, uri: Uri) -> PageResult {
     let flash = done(&uri, &[("revoked", "The key was revoked. It no longer works.")])?;
     let projects = app.store.list_projects(&signed_in.user.id).await?;
-    let form = form::blank(&app, &signed_in, &projects);
+    let form = form::blank(&app, &signed_in, &projects, None);
     page(&app, &signed_in, flash, (form, projects), StatusCode::OK, Part::of(&uri)?).await
 }
 
@@ -79,7 +79,7 @@ pub async fn create(State(app): State<Arc<App>>, form: Form<Confirming>) -> Page
             page(&app, &form, None, (*input, projects), StatusCode::BAD_REQUEST, Part::default()).await
         }
         Submission::Again => {
-            let (flash, blank) = (Flash::of(Tone::Warn, SENT_BEFORE), form::blank(&app, &form, &projects));
+            let (flash, blank) = (Flash::of(Tone::Warn, SENT_BEFORE), form::blank(&app, &form, &projects, None));
             page(&app, &form, Some(flash), (blank, projects), StatusCode::CONFLICT, Part::default()).await
         }
     }

@@ -20,7 +20,7 @@ use crate::{
     model::{
         error::Error,
         key::KeyForm as Looks,
-        project::{DisabledBy, Project},
+        project::{DisabledBy, KeyTerms, Project},
         text,
         user::User,
     },
@@ -53,6 +53,8 @@ pub struct ProjectPage {
     /// Disabled by an administrator, so the owner cannot enable it.
     pub suspended: bool,
     pub one_live_key: bool,
+    /// Other properties of new keys, in words.
+    pub terms: String,
     pub active: KeyRows,
     pub ended: KeyRows,
     /// The one live key, to regenerate here, if there is exactly one.
@@ -185,7 +187,7 @@ async fn page(app: &App, signed_in: &SignedIn, project: Project, feedback: Feedb
         None => (None, None),
     };
     let may_make = !project.is_disabled() && (!project.one_live_key || active.count == 0);
-    let new_key = may_make.then(|| key.unwrap_or_else(|| keys::form::blank(app, signed_in, &[])));
+    let new_key = may_make.then(|| key.unwrap_or_else(|| keys::form::blank(app, signed_in, &[], Some(&project))));
     let page = ProjectPage {
         shell: shell(app, &signed_in.viewer, &project.name, Nav::Projects),
         flash: feedback.flash,
@@ -193,6 +195,7 @@ async fn page(app: &App, signed_in: &SignedIn, project: Project, feedback: Feedb
         disabled: project.is_disabled(),
         suspended: project.disabled_by == Some(DisabledBy::Administrator) && !signed_in.user.admin,
         one_live_key: project.one_live_key,
+        terms: terms(&project.key_terms),
         active,
         ended,
         regenerate,
@@ -210,6 +213,18 @@ async fn page(app: &App, signed_in: &SignedIn, project: Project, feedback: Feedb
         plan: project.plan,
     };
     Ok(render_as(feedback.status, &page))
+}
+
+/// The properties of new keys in words; empty if they are the usual ones.
+fn terms(terms: &KeyTerms) -> String {
+    let KeyTerms { prefix, environments, expires_in } = terms;
+    let parts = [
+        prefix.as_ref().map(|prefix| format!("start with {prefix}_")),
+        (!environments.is_empty()).then(|| format!("are for {}", environments.join(", "))),
+        expires_in.map(|seconds| format!("expire after {} unless you choose another time", format::span(seconds))),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!("New keys {}.", parts.join("; they ")) }
 }
 
 /// The project with this id, if it belongs to this user.

@@ -13,7 +13,12 @@ use crate::{
         page::{render_as, shell},
         signed_in::SignedIn,
     },
-    model::{clock::Timestamp, key::KeyForm, project::Project, text},
+    model::{
+        clock::Timestamp,
+        key::KeyForm,
+        project::{KeyTermsChange, Project},
+        text,
+    },
     store::{self, ProjectKeys},
     ui::{Flash, Nav, Shell, Tone, When, sentence},
     web::{
@@ -47,7 +52,13 @@ pub struct ProjectRow {
 
 /// `GET /settings/projects`
 pub async fn list(State(app): State<Arc<App>>, signed_in: SignedIn) -> PageResult {
-    let form = ProjectForm { form: signed_in.viewer.form_id(&app), ..ProjectForm::default() };
+    let suggested = app.catalog.current().suggested_keys();
+    let form = ProjectForm {
+        form: signed_in.viewer.form_id(&app),
+        is_uuid: suggested.form == KeyForm::Uuid,
+        one_live_key: suggested.one_live_key,
+        ..ProjectForm::default()
+    };
     page(&app, &signed_in, None, form, StatusCode::OK).await
 }
 
@@ -64,8 +75,9 @@ pub async fn create(State(app): State<Arc<App>>, form: Form<SignedIn>) -> PageRe
         }
     };
     let Change { store, act, by } = form.change(&app);
-    let (user_id, one_live_key) = (form.user.id.clone(), input.one_live_key);
-    let new = NewProject { id: Some(id.clone()), user_id, name, key_form, one_live_key, plan: None };
+    let (user_id, key_form, one_live_key) = (form.user.id.clone(), Some(key_form), Some(input.one_live_key));
+    let key_terms = KeyTermsChange::default();
+    let new = NewProject { id: Some(id.clone()), user_id, name, key_form, one_live_key, key_terms, plan: None };
     match engine::projects::create(app.engine_on(&store), act, &by, new, alone).await {
         Ok(_) => Ok(redirect(&app, &format!("/settings/projects/{id}?done=made"))),
         Err(store::Error::Conflict) => {

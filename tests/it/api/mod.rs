@@ -7,6 +7,7 @@ mod keys;
 mod limits;
 mod lists;
 mod own;
+mod profiles;
 mod projects;
 mod requests;
 mod rule_order;
@@ -79,6 +80,14 @@ impl<'a> Caller<'a> {
 
     async fn once(&self, name: &str, target: &str, body: Value) -> Reply {
         self.send(Method::POST, target, &[("idempotency-key", name)], Some(&body.to_string())).await
+    }
+
+    async fn put(&self, target: &str, body: Value) -> Reply {
+        self.send(Method::PUT, target, &[], Some(&body.to_string())).await
+    }
+
+    async fn delete(&self, target: &str) -> Reply {
+        self.send(Method::DELETE, target, &[], None).await
     }
 
     async fn patch(&self, target: &str, body: Value) -> Reply {

@@ -98,7 +98,11 @@ fn apis_are_created_with_credentials_of_their_resource_server() {
     says(&here, &[&other[..], &["--scope", "a b=C"]].concat(), "must not be \"all\"");
     says(&here, &[&other[..], &["--slug", "!"]].concat(), "slug must have 1 to 60");
     says(&here, &[&other[..], &["--algorithm", "HS256"]].concat(), "ES256, EdDSA or RS256");
-    says(&here, &[&other[..], &["--profile", "x"]].concat(), "possible values: telemetry-harbor, bearer, ensemble");
+    says(
+        &here,
+        &[&other[..], &["--profile", "x"]].concat(),
+        "there is no such profile; `grantd profile list` lists them",
+    );
     says(&here, &[&other[..], &["--access-token-seconds", "1"]].concat(), "10..=86400");
     // A scope belongs to one API, and a refused command changes nothing.
     assert!(!here.run(&[&other[..], &["--scope", "read=Again"]].concat()).status.success());

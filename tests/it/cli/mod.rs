@@ -8,6 +8,7 @@ mod master_key;
 mod notice;
 mod place;
 mod printed;
+mod profiles;
 mod remote;
 mod restore;
 mod rules;

@@ -19,6 +19,7 @@ async fn project(app: &TestApp, user: &str, name: &str, change: impl FnOnce(&mut
         name: name.to_owned(),
         key_form: KeyForm::Prefixed,
         one_live_key: false,
+        key_terms: Default::default(),
         plan: None,
         disabled_by: None,
         created_at: app.now(),

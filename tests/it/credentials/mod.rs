@@ -22,7 +22,7 @@ use grantd::{
     model::{
         api::{Algorithm, Api, ApiScope},
         client::{ClientType, GrantType},
-        profile::Profile,
+        profile::Dialect,
         scope::Scopes,
         secret::new_id,
     },
@@ -90,7 +90,7 @@ async fn api_signed_by(app: &TestApp, algorithm: Algorithm, identifier: &str, sc
         slug: scope.to_lowercase(),
         identifier: identifier.to_owned(),
         name: format!("API of {scope}"),
-        profile: Profile::Bearer,
+        profile: Dialect::shipped_default(),
         algorithm,
         access_token_seconds: 3600,
         client_id: String::new(),

@@ -1,9 +1,11 @@
 //! Owns the gateway's tests: its decisions about proxied requests.
 
 mod decision;
+mod dialects;
 mod guesses;
 mod limits;
 mod mistaken;
+mod own;
 mod replayed;
 #[cfg(feature = "services")]
 mod shared;

@@ -31,6 +31,7 @@ fn project(base: &Base, name: &str) -> Project {
         name: name.to_owned(),
         key_form: KeyForm::Prefixed,
         one_live_key: false,
+        key_terms: Default::default(),
         plan: None,
         disabled_by: None,
         created_at: NOW,

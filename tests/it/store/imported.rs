@@ -41,6 +41,7 @@ async fn a_row_of_a_batch_has_the_outcome_it_has_alone(base: Base) {
             name: name.to_owned(),
             key_form: KeyForm::Prefixed,
             one_live_key,
+            key_terms: Default::default(),
             plan: None,
             disabled_by: None,
             created_at: NOW,

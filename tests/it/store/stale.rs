@@ -127,6 +127,7 @@ async fn disabled_user_gets_nothing_new(base: Base) {
         name: "A project".to_owned(),
         key_form: KeyForm::Prefixed,
         one_live_key: false,
+        key_terms: Default::default(),
         plan: None,
         disabled_by: None,
         created_at: NOW,

@@ -1,6 +1,10 @@
 //! Owns tests of rows written before a migration changed where their state is kept.
 
-use grantd::model::{authentication::Method, project::DisabledBy, secret::Digest};
+use grantd::model::{
+    authentication::Method,
+    project::{DisabledBy, KeyTerms},
+    secret::Digest,
+};
 
 use crate::harness::database::Database;
 
@@ -52,7 +56,7 @@ async fn projects_disabled_before_the_upgrade_stay_disabled() {
         ("both", Some(DisabledBy::Administrator)),
     ] {
         let project = store.find_project(id).await.expect("a look").expect("a project");
-        assert_eq!(project.disabled_by, by, "{id}");
+        assert_eq!((project.disabled_by, project.key_terms), (by, KeyTerms::default()), "{id}");
     }
 }
 
@@ -96,4 +100,28 @@ async fn sessions_from_before_the_upgrade_were_started_with_a_password() {
     let store = crate::harness::database::open(&database.url).await.expect("a store");
     let session = store.find_session(&digest).await.expect("a look").expect("a session");
     assert_eq!(session.who.methods, [Method::Password]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn apis_from_before_the_upgrade_keep_their_profiles() {
+    const NAMES: [&str; 5] = ["api-key-module", "bearer", "ensemble", "iapm", "telemetry-harbor"];
+    let database = at_version(&BEFORE_PROJECT_STATE).await;
+    for name in NAMES {
+        database
+            .run(&format!(
+                "INSERT INTO clients (id, name, kind, auth_methods, redirect_uris, grant_types, scopes, first_party, require_pkce,
+                     refresh_grace_ms, created_at)
+                 VALUES ('{name}', '', 'confidential', 'client_secret_basic', '', '', '', FALSE, TRUE, 0, 1)"
+            ))
+            .await;
+        database
+            .run(&format!(
+                "INSERT INTO apis (id, slug, identifier, name, profile, algorithm, access_token_seconds, client_id, created_at)
+                 VALUES ('{name}', '{name}', 'https://{name}.example', '{name}', '{name}', 'ES256', 300, '{name}', 1)"
+            ))
+            .await;
+    }
+    let store = crate::harness::database::open(&database.url).await.expect("a store");
+    let apis = store.catalog().await.expect("a catalog").apis;
+    assert_eq!(apis.iter().map(|api| api.profile.name.as_str()).collect::<Vec<_>>(), NAMES);
 }

@@ -324,6 +324,7 @@ async fn key_of_a_single_key_project_has_no_overlap() {
         name: "Grid".to_owned(),
         key_form: grantd::model::key::KeyForm::Uuid,
         one_live_key: true,
+        key_terms: Default::default(),
         plan: None,
         disabled_by: None,
         created_at: app.now(),

@@ -25,7 +25,7 @@ const BODY_MAX: usize = 64 * 1024;
 const RULES_BODY_MAX: usize = 8 << 20;
 
 /// Rules that the schema of one member cannot express, by their error. The document describes each in words.
-const RULES: [(&str, &str); 12] = [
+const RULES: [(&str, &str); 14] = [
     ("post_users", "administrators can only be created on the server"),
     ("post_clients", "a public client must use PKCE"),
     ("post_clients", "a public client must have auth_method none"),
@@ -38,6 +38,8 @@ const RULES: [(&str, &str); 12] = [
     ("put_apis_id_routes", "are both for"),
     ("put_apis_id_routes", "without them every credential"),
     ("post_keys", "there is no such project"),
+    ("post_profiles", "send either definition or copy_of"),
+    ("post_apis_id_test", "send either profile or definition"),
 ];
 
 /// An operation of the document, and its caller.
@@ -158,6 +160,11 @@ impl Run<'_> {
             "user": [user, email],
             "project": [project],
             "plan": ["free", "pro", "enterprise"],
+            "profile": ["bearer", "ensemble"],
+            "copy_of": ["bearer", "xml"],
+            "definition": ["places = [{ query = \"key\" }]\nbody = '{}'"],
+            "revision": [1, null],
+            "target": ["/", "/v1/users?key=a&limit=5"],
             "scopes": [["read"], ["read", "write"]],
             "from": ["2026-11-20T12:00:00Z", "1795218000"],
             "to": ["2026-11-21T12:00:00+00:00", "1795222800"],
@@ -168,7 +175,15 @@ impl Run<'_> {
             known["name"] = json!([format!("Orders {}", self.app.now().0), "\u{65E5}\u{672C}"]);
             known["scopes"] = json!([[], [{ "name": format!("s{}", self.app.now().0), "description": "May do" }]]);
         }
+        if self.path == "/api/v1/profiles" {
+            known["name"] = json!([format!("p{}", self.app.now().0)]);
+        }
         let id = match self.path.split('/').nth(3) {
+            Some("profiles") => {
+                let name = format!("own-{}", self.app.now().0);
+                admin.post("/profiles", json!({ "name": name, "copy_of": "bearer" })).await.status(201);
+                name
+            }
             Some("keys") => made("/keys", json!({ "scopes": ["read"], "user": user, "project": project })).await,
             Some("projects") => project,
             Some("clients") => {
