@@ -26,6 +26,8 @@ mod oauth;
 mod oauth2_client;
 mod profiles;
 #[cfg(feature = "services")]
+mod providers;
+#[cfg(feature = "services")]
 mod proxies;
 mod races;
 mod rules;
