@@ -140,6 +140,14 @@ impl Installation {
         Ok((serde_json::from_slice(&output.stdout)?, most))
     }
 
+    /// Gives the API the profile in a file.
+    pub(crate) fn import_profile(&self, file: &Path) -> Fallible<()> {
+        let file = file.to_str().ok_or("a path that is no text")?;
+        self.run(&["profile", "import", file, "--name", "bench"], "")?;
+        self.run(&["profile", "use", "bench", "--api", "bench-api"], "")?;
+        Ok(())
+    }
+
     /// Replaces the API's rules by those of a file.
     pub(crate) fn import_rules(&self, file: &Path) -> Fallible<()> {
         let file = file.to_str().ok_or("a path that is no text")?;

@@ -9,9 +9,10 @@
 //! `OPERATION` is a part of an operation's name; `--noise` measures the bare server against a second one
 //! of its kind, which shows this machine's noise. `--keys N` only measures uncached keys, among a thousand
 //! and among N (10000000 takes an hour and 5 GB of disk). `--rules N` only measures gateway decisions, among ten rules and
-//! among N.
+//! among N; `--profiles`, with the profile `bearer` and with one that uses every setting.
 
 mod bare;
+mod decisions;
 mod grantd;
 mod http;
 mod keys;
@@ -19,7 +20,6 @@ mod load;
 mod nginx;
 mod process;
 mod report;
-mod rules;
 
 use std::{
     io::Write,
@@ -66,12 +66,13 @@ struct Plan {
     is_proxied: bool,
     keys: Option<u64>,
     rules: Option<u64>,
+    is_of_profiles: bool,
     operations: Vec<Operation>,
 }
 
 impl Plan {
     fn parse(arguments: &[String]) -> Fallible<Self> {
-        let (mut rounds, mut seconds, mut warm_up, mut is_noise) = (3, 5, 2, false);
+        let (mut rounds, mut seconds, mut warm_up, mut is_noise, mut is_of_profiles) = (3, 5, 2, false, false);
         let (mut keys, mut rules, mut wanted) = (None, None, Vec::new());
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -84,6 +85,7 @@ impl Plan {
                 "--noise" => is_noise = true,
                 "--keys" => keys = Some(number()?.max(1000)),
                 "--rules" => rules = Some(number()?.max(10)),
+                "--profiles" => is_of_profiles = true,
                 flag if flag.starts_with('-') => return Err(format!("unknown flag {flag}").into()),
                 part => wanted.push(part.to_owned()),
             }
@@ -99,6 +101,7 @@ impl Plan {
             is_proxied: !is_noise && is_wanted(&Operation::Proxied),
             keys,
             rules,
+            is_of_profiles,
             operations: Operation::ALL.into_iter().filter(|operation| is_wanted(operation)).collect(),
         })
     }
@@ -117,7 +120,10 @@ async fn measure(plan: &Plan) -> Fallible<()> {
         return keys::measure(directory.path(), many, plan.rounds).await;
     }
     if let Some(many) = plan.rules {
-        return rules::measure(directory.path(), many, plan.rounds).await;
+        return decisions::among_rules(directory.path(), many, plan.rounds).await;
+    }
+    if plan.is_of_profiles {
+        return decisions::with_profiles(directory.path(), plan.rounds).await;
     }
     let mut report = Report::new(plan.rounds, plan.round);
     let bare = start_bare(directory.path(), "bare")?;

@@ -2,7 +2,7 @@
 
 use grantd::model::{
     key::KeyForm,
-    profile::{Dialect, Kind, LimitField, shipped},
+    profile::{Dialect, Kind, LimitField, compile, shipped},
 };
 
 use super::{rejections, told};
@@ -87,6 +87,14 @@ fn all_five_have_the_same_rate_limit_headers() {
         assert_eq!((dialect.keys.form == KeyForm::Uuid, dialect.keys.one_live_key), (is_iapm, is_iapm));
         assert!(shipped().iter().any(|shipped| shipped.dialect.name == name));
     }
+}
+
+#[test]
+fn profile_of_the_bench_uses_every_setting() {
+    let text = include_str!("../../../benches/ratios/every-setting.toml");
+    let dialect = compile("bench", text).unwrap_or_else(|error| panic!("{error}"));
+    let upstream = dialect.upstream.iter().flatten().flatten().count();
+    assert_eq!((dialect.limits.len(), upstream, dialect.places.warnings().len()), (7, 9, 2));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Owns the measure of many rules: how long a decision of the gateway takes among ten rules and among many, in turns. Fills
-//! both by `grantd api routes import`, as anybody would.
+//! Owns the measure of a decision of the gateway: how long it takes among ten rules and among many, or with the profile
+//! `bearer` and with one that uses every setting, in turns. Commands fill the servers, as anybody would.
 
 use std::{
     fs::{self, File},
@@ -21,35 +21,51 @@ const FEW: u64 = 10;
 /// Decisions in one round, and before that.
 const ASKED: u64 = 20_000;
 const WARM_UP: u64 = 2_000;
-const TARGET: f64 = 2.0;
+const TARGET_OF_RULES: f64 = 2.0;
+const TARGET_OF_PROFILES: f64 = 1.03;
+const EVERY_SETTING: &str = include_str!("every-setting.toml");
 
-/// Servers with ten rules and with `many`, asked in turns.
-pub(crate) async fn measure(directory: &Path, many: u64, rounds: usize) -> Fallible<()> {
+/// Servers with ten rules and with `many`.
+pub(crate) async fn among_rules(directory: &Path, many: u64, rounds: usize) -> Fallible<()> {
+    let side = |name: &str, rules| Side::new(&directory.join(name), format!("{rules} rules"), rules, None);
+    compare([side("few", FEW)?, side("many", many)?], ("p99", 0.99, TARGET_OF_RULES), rounds).await
+}
+
+/// Servers with the profile `bearer`, and with one that uses every setting.
+pub(crate) async fn with_profiles(directory: &Path, rounds: usize) -> Fallible<()> {
+    let side = |name: &str, profile| Side::new(&directory.join(name), name.to_owned(), FEW, profile);
+    let sides = [side("bearer", None)?, side("every setting", Some(EVERY_SETTING))?];
+    compare(sides, ("p50", 0.5, TARGET_OF_PROFILES), rounds).await
+}
+
+/// Asks the servers in turns, and judges the ratio of one quantile.
+async fn compare(mut sides: [Side; 2], judged: (&str, f64, f64), rounds: usize) -> Fallible<()> {
     let mut out = std::io::stdout();
     writeln!(out, "{}\n", machine()?)?;
-    let mut sides = [Side::new(&directory.join("few"), FEW)?, Side::new(&directory.join("many"), many)?];
     for _ in 0..rounds {
         for side in &mut sides {
             side.ask().await?;
         }
     }
-    let [few, many] = &sides;
-    writeln!(out, "| | {} rules | {} rules |\n| --- | ---: | ---: |", few.rules, many.rules)?;
+    let [one, other] = &sides;
+    writeln!(out, "| | {} | {} |\n| --- | ---: | ---: |", one.name, other.name)?;
     for (name, part) in [("p50", 0.5), ("p99", 0.99)] {
-        writeln!(out, "| gateway, {name} | {:.1} µs | {:.1} µs |", few.quantile(part), many.quantile(part))?;
+        writeln!(out, "| gateway, {name} | {:.1} µs | {:.1} µs |", one.quantile(part), other.quantile(part))?;
     }
-    writeln!(out, "| resident | {:.0} MiB | {:.0} MiB |", few.server.resident_mib()?, many.server.resident_mib()?)?;
-    let ratio = many.quantile(0.99) / few.quantile(0.99);
-    let verdict = if ratio <= TARGET { "met" } else { "missed" };
+    writeln!(out, "| resident | {:.0} MiB | {:.0} MiB |", one.server.resident_mib()?, other.server.resident_mib()?)?;
+    let (name, part, target) = judged;
+    let ratio = other.quantile(part) / one.quantile(part);
+    let verdict = if ratio <= target { "met" } else { "missed" };
     writeln!(
         out,
-        "\np99 of {ASKED} decisions, the median of {rounds} rounds in turns: ratio {ratio:.2}, target {TARGET:.2} {verdict}"
+        "\n{name} of {ASKED} decisions, the median of {rounds} rounds in turns: ratio {ratio:.2}, target {target:.2} {verdict}"
     )?;
     Ok(())
 }
 
-/// A server with its rules, and what was measured of it.
+/// A server with its rules and profile, and what was measured of it.
 struct Side {
+    name: String,
     rules: u64,
     server: Server,
     surface: Surface,
@@ -58,7 +74,7 @@ struct Side {
 }
 
 impl Side {
-    fn new(directory: &Path, rules: u64) -> Fallible<Self> {
+    fn new(directory: &Path, name: String, rules: u64, profile: Option<&str>) -> Fallible<Self> {
         let installation = Installation::new(directory)?;
         let file = directory.join("rules.yaml");
         let mut lines = BufWriter::new(File::create(&file)?);
@@ -69,8 +85,13 @@ impl Side {
         lines.into_inner()?.sync_all()?;
         installation.import_rules(&file)?;
         fs::remove_file(&file)?;
+        if let Some(profile) = profile {
+            let file = directory.join("profile.toml");
+            fs::write(&file, profile)?;
+            installation.import_profile(&file)?;
+        }
         let (server, surface) = installation.start_alone()?;
-        Ok(Self { rules, server, surface, rounds: Vec::new() })
+        Ok(Self { name, rules, server, surface, rounds: Vec::new() })
     }
 
     /// Asks about requests for which rules all over the list decide.
