@@ -15,12 +15,13 @@ use std::{
 };
 
 /// The sections whose commands a test runs, each between `<!-- test: … -->` and `<!-- test: end -->`.
-const RUN: [(&str, &str); 8] = [
+const RUN: [(&str, &str); 9] = [
     ("README.md", "readme"),
     ("docs/quick-start.md", "the flow"),
     ("docs/protect-your-api.md", "an example"),
     ("docs/gateway.md", "the gateway"),
     ("docs/gateway.md", "rules"),
+    ("docs/gateway.md", "a profile"),
     ("docs/gateway.md", "import"),
     ("docs/management-api.md", "the management API"),
     ("docs/operate.md", "operate"),

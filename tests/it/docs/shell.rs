@@ -149,6 +149,26 @@ async fn pasted_rules_are_valid() {
 }
 
 #[tokio::test]
+async fn pasted_profile_commands_are_valid() {
+    let mut here = Installation::new();
+    here.json(&["api", "create", "--identifier", "https://api.example.com", "--name", "My API", "--scope", "read"]);
+    here.set("PATH", empty().variable("PATH"));
+    let mut shell = Shell::open(&here);
+    let mut printed = Vec::new();
+    for step in commands(&section("docs/gateway.md", "a profile")) {
+        printed.push(shell.run(&step).await);
+    }
+    let [copied, changed, tried, used] = &printed[..] else { panic!("{printed:?}") };
+    assert_eq!((cell(copied, "revision"), cell(changed, "revision")), ("1".to_owned(), "2".to_owned()), "{printed:?}");
+    let body = r#"{"errors":["Forbidden"]}"#;
+    assert!(
+        tried.starts_with("The request is refused: ") && tried.contains("\n403\n") && tried.contains(body),
+        "{tried}"
+    );
+    assert_eq!(cell(used, "profile"), "datadog", "{used}");
+}
+
+#[tokio::test]
 async fn the_document_to_paste_becomes_rules() {
     let mut here = Installation::new();
     let create = ["api", "create", "--identifier", "https://api.example.com", "--name", "My API"];
