@@ -70,6 +70,7 @@ pub fn document(config: &Config, described: impl IntoIterator<Item = Described>)
         "bearer": { "type": "http", "scheme": "bearer", "description": "An API key, or an access token" },
         "client": { "type": "http", "scheme": "basic", "description": "A client's id and secret" },
     });
+    refer_to_items(&mut document);
     document["components"]["schemas"]["Problem"] = problem_schema(issuer);
     document["components"]["schemas"]["OAuthError"] = protocol::oauth_error();
     document["components"]["schemas"]["Refusal"] = protocol::refusal();
@@ -97,6 +98,15 @@ pub fn document(config: &Config, described: impl IntoIterator<Item = Described>)
     shapes::spell_out(&mut document, &config.environments);
     require_bodies(&mut document);
     document
+}
+
+/// Refers to the schema of a page's items: utoipa repeats it in each page.
+fn refer_to_items(document: &mut Value) {
+    for (name, schema) in document["components"]["schemas"].as_object_mut().into_iter().flatten() {
+        if let Some(item) = name.strip_prefix("Page_") {
+            schema["properties"]["items"]["items"] = json!({ "$ref": format!("#/components/schemas/{item}") });
+        }
+    }
 }
 
 /// A body may be absent where nothing in it is needed: it counts as an object without members.

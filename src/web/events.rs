@@ -145,6 +145,7 @@ fn sentence_of(event: &str, is_refused: bool) -> Option<(About, &'static str, &'
         ("key.rotate", _) => (Key, "", " was rotated and is being replaced by a new key", Good),
         ("key.revoke", _) => (Key, "", " was revoked", Bad),
         ("key.leaked", _) => (Key, "", " was leaked and has been revoked", Bad),
+        ("key.update", _) => (Key, "", " was changed", Quiet),
         ("key.networks", _) => (Key, "The allowed networks of ", " were changed", Quiet),
         ("key.first_use", _) => (Key, "", " was used for the first time", Quiet),
         ("key.new_network", _) => (Key, "", " was used from a new network", Warn),
@@ -165,10 +166,13 @@ fn sentence_of(event: &str, is_refused: bool) -> Option<(About, &'static str, &'
         ("code.reuse" | "refresh.reuse", _) => {
             (Client, "A token of ", " was used twice, so its access was revoked", Bad)
         }
+        ("refresh", _) => (Client, "", " renewed its access to your account", Quiet),
         ("refresh.replay", _) => (Client, "", " repeated a request for new tokens", Quiet),
         ("client.create", _) => (Client, "App ", " was registered", Good),
         ("client.update", _) => (Client, "App ", " was changed", Quiet),
         ("client.secret", _) => (Client, "App ", " got a new secret", Good),
+        ("client.disable", _) => (Client, "App ", " was disabled", Bad),
+        ("client.enable", _) => (Client, "App ", " was enabled", Good),
         ("client.delete", _) => (Client, "App ", " was deleted", Bad),
         ("denial.read", _) => (Nothing, "An administrator viewed one of your refused requests", "", Quiet),
         _ => return None,

@@ -27,7 +27,8 @@ pub struct Key {
     pub name: String,
     /// How it begins and ends, so that its owner recognizes it
     pub hint: String,
-    /// Scopes
+    /// Scopes. With one that begins with `grantd:`, the key is for the management API: other APIs refuse it, unless it was
+    /// created before this rule and also has their scopes
     #[schema(format = "scope")]
     pub scopes: Vec<String>,
     /// `live`, `test`, or another configured name
@@ -132,7 +133,8 @@ pub struct CreateKey {
     /// What the key is for
     #[schema(format = "name")]
     pub(super) name: Option<String>,
-    /// Scopes, at least one; `["all"]` means every scope of the deployment's own APIs
+    /// Scopes, at least one; `["all"]` means every scope of the deployment's own APIs. With one that begins with `grantd:`,
+    /// the key is for the management API: other APIs refuse it, and its other scopes are for the keys it creates
     #[serde(default)]
     #[schema(required = true, min_items = 1, format = "scope")]
     pub(super) scopes: Vec<String>,

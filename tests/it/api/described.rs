@@ -113,6 +113,11 @@ async fn document_is_valid_openapi_3_1() {
         }
     }
     references(&document, &document);
+    // A schema that nothing refers to describes nothing, and no test compares it with a response.
+    let text = document.to_string();
+    for name in document["components"]["schemas"].as_object().expect("schemas").keys() {
+        assert!(text.contains(&format!("\"#/components/schemas/{name}\"")), "nothing refers to {name}");
+    }
 }
 
 /// Every reference has a target.

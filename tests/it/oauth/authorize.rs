@@ -311,7 +311,8 @@ async fn codes_and_tokens_are_not_logged_or_stored() {
     let client = app.confidential().await;
     let browser = signed_in(&app, "alice@example.com").await;
     let code = flow::code(&browser, &client).await;
-    // 128 random bits identify the grant, and a 256-bit MAC authenticates it with a key that is not in the database.
+    // 48 bits of time and 80 random bits identify the grant; a 256-bit MAC authenticates it with a key that is not in the
+    // database.
     let bytes = BASE64URL_NOPAD.decode(secret::strip_checksum(CODE, &code).expect("a body").as_bytes()).expect("bytes");
     assert_eq!(bytes.len(), 16 + 32);
     assert!(app.app.config.lifetimes.code.as_secs().cast_signed() <= 60);

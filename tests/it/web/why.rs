@@ -1,12 +1,62 @@
 //! Owns tests of `/settings/denied` and `/settings/activity`.
 
-use grantd::store::NewUser;
+use std::collections::BTreeSet;
+
+use grantd::{
+    model::audit::{Event, Origin},
+    store::NewUser,
+};
 
 use super::submit;
-use crate::harness::{TestApp, app::PASSWORD, flow::tokens};
+use crate::{
+    docs::{files, read},
+    harness::{TestApp, app::PASSWORD, flow::tokens},
+};
 
 const DENIED: &str = "/settings/denied";
 const ACTIVITY: &str = "/settings/activity";
+/// Events that concern no user.
+const OF_NO_USER: [&str; 14] = [
+    "admin.read",
+    "api.create",
+    "client.authenticate",
+    "grant.wrong_client",
+    "key.import_begin",
+    "master_key.rotate",
+    "plan.set",
+    "route.create",
+    "route.delete",
+    "route.replace",
+    "signing_key.create",
+    "signing_key.drop",
+    "token.issue",
+    "token.revoke",
+];
+
+/// The names of audit events in the source: literals beside the word `event`, and those that begin as these do.
+fn events() -> BTreeSet<&'static str> {
+    let sources = files("src").into_iter().filter(|path| path.ends_with(".rs") && path != "src/web/events.rs");
+    let text: String =
+        sources.map(|path| read(&path).split("#[cfg(test)]").next().unwrap_or_default().to_owned()).collect();
+    let text: &'static str = text.leak();
+    let names = |line: &'static str| {
+        let is_name = |text: &&str| {
+            let mut words = text.split('.');
+            !text.ends_with(".html")
+                && words.all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+        };
+        line.split('"').skip(1).step_by(2).filter(is_name)
+    };
+    let mut found: BTreeSet<&str> = text
+        .lines()
+        .filter(|line| line.contains("Event::new(") || line.contains("event = \""))
+        .flat_map(names)
+        .collect();
+    let begins: BTreeSet<&str> = found.iter().filter_map(|name| Some(name.split_once('.')?.0)).collect();
+    let is_alike = |name: &&str| name.split_once('.').is_some_and(|(begin, _)| begins.contains(begin));
+    found.extend(text.lines().flat_map(names).filter(is_alike));
+    found
+}
 
 #[tokio::test]
 async fn owner_finds_the_reason_by_request_id() {
@@ -47,7 +97,7 @@ async fn unknown_and_foreign_request_ids_look_alike() {
     let ada = app.user("ada@example.com").await;
     app.user("eve@example.com").await;
     let (id, key) = app.key(&ada, "read").await;
-    app.app.store.revoke_key(app.now(), grantd::model::audit::Origin::default(), id, None).await.expect("revoked");
+    app.app.store.revoke_key(app.now(), Origin::default(), id, None).await.expect("revoked");
     let refused = app.get_as("/v1/users/me", &key).await;
     let nobodys = app.get_as("/v1/users/me", "gd_live_nonsense").await;
     let eve = app.browser();
@@ -69,7 +119,7 @@ async fn administrators_see_all_refusals_and_users_are_informed() {
     let app = TestApp::new().await;
     let ada = app.user("ada@example.com").await;
     let (id, key) = app.key(&ada, "read").await;
-    app.app.store.revoke_key(app.now(), grantd::model::audit::Origin::default(), id, None).await.expect("revoked");
+    app.app.store.revoke_key(app.now(), Origin::default(), id, None).await.expect("revoked");
     let (refused, nobodys) = (app.get_as("/v1/users/me", &key).await, app.get_as("/v1/users/me", "gd_live_x").await);
     let password = app.hash(PASSWORD).await;
     let root = NewUser {
@@ -79,7 +129,7 @@ async fn administrators_see_all_refusals_and_users_are_informed() {
         plan: "free".to_owned(),
         admin: true,
     };
-    let origin = grantd::model::audit::Origin::default();
+    let origin = Origin::default();
     let admin = app.app.store.insert_user(app.now(), origin, root).await.expect("a user");
     let browser = app.browser();
     browser.log_in("root@example.com").await;
@@ -123,6 +173,29 @@ async fn activity_shows_own_events_newest_first() {
     let others = eve.get(ACTIVITY).await.body;
     assert!(!others.contains("Harbor") && others.matches("You signed in").count() == 1, "{others}");
     assert_eq!(app.get(ACTIVITY).await.location(), "/login");
+}
+
+#[tokio::test]
+async fn activity_has_words_for_every_event_of_a_user() {
+    let app = TestApp::new().await;
+    let ada = app.user("ada@example.com").await;
+    let client = app.confidential().await;
+    let browser = app.browser();
+    browser.log_in("ada@example.com").await;
+    let mut events = events();
+    for name in OF_NO_USER {
+        assert!(events.remove(name), "there is no event {name}");
+    }
+    assert!(["login", "refresh", "key.spike", "code.reuse", "grant.excess"].iter().all(|name| events.contains(name)));
+    for name in events {
+        app.advance(1);
+        let event = Event::new(name).user(&ada).client(&client.id).object("object");
+        app.app.store.audit(app.now(), vec![(Origin::system(), event)]).await.expect("written");
+        let page = browser.get(ACTIVITY).await;
+        let line = page.body.split("<li class=\"event ").nth(1).and_then(|line| line.split("</p>").next());
+        let line = line.expect("an event").to_lowercase();
+        assert!(!line.contains(&name.replace(['.', '_'], " ")), "{name} has no words: {line}");
+    }
 }
 
 #[tokio::test]
