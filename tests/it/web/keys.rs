@@ -145,6 +145,7 @@ async fn many_keys_are_listed_in_small_pages() {
         one_live_key: false,
         plan: None,
         disabled_by: None,
+        key_terms: Default::default(),
         created_at: app.now(),
     };
     app.app.store.insert_project(app.now(), Origin::default(), project.clone()).await.expect("a project");
