@@ -16,14 +16,18 @@ use crate::{
 const DENIED: &str = "/settings/denied";
 const ACTIVITY: &str = "/settings/activity";
 /// Events that concern no user.
-const OF_NO_USER: [&str; 14] = [
+const OF_NO_USER: [&str; 18] = [
     "admin.read",
     "api.create",
+    "api.update",
     "client.authenticate",
     "grant.wrong_client",
     "key.import_begin",
     "master_key.rotate",
     "plan.set",
+    "profile.create",
+    "profile.delete",
+    "profile.update",
     "route.create",
     "route.delete",
     "route.replace",
