@@ -14,7 +14,12 @@ use super::catalog_with;
 use crate::{
     app::App,
     engine::verify::Verification,
-    http::{credential::CredentialCheck, decision::Decision, error::OAuthError, extract::RequestInfo},
+    http::{
+        credential::CredentialCheck,
+        decision::{Decision, not_in_url},
+        error::OAuthError,
+        extract::RequestInfo,
+    },
     model::{
         api::Api,
         denial::DeniedRequest,
@@ -46,10 +51,7 @@ pub async fn answer(
     let check = CredentialCheck::of(&app, &info, &parts.headers, Some(api));
     let decision = Decision { app: &app, request_id: &info.id, api };
     let asked = || DeniedRequest::of(parts.method.as_str(), path);
-    let credential = match check.is_in_url(query, &[]) {
-        true => Err(Reason::Malformed("Credentials belong in a header, not in the URL. Revoke this one.")),
-        false => api.profile.credential(&parts.headers, query),
-    };
+    let credential = not_in_url(&check, query).and_then(|()| api.profile.credential(&parts.headers, query));
     let verified = match credential {
         Ok(Some(credential)) => check.verify(&credential).await,
         Err(reason) => Ok(Rejection::unknown(reason).into()),
@@ -75,7 +77,7 @@ pub async fn answer(
     }
 }
 
-/// The answer for this holder; for nobody, only if the profile has one.
+/// The response for this principal; without one, only if the profile has a body for it.
 fn respond(own: &OwnAnswer, api: &Api, info: &RequestInfo, principal: Option<&Principal>) -> Option<Response> {
     let scopes = principal.map(|principal| api.own_scopes(&principal.scopes)).unwrap_or_default();
     let body = own.body(&Holder::of(principal, scopes, &info.id, &api.name))?;

@@ -56,10 +56,7 @@ pub struct Judged {
 impl<'a> Decision<'a> {
     /// The rule for this method and target. In an API with rules, one must match.
     pub fn ruling(&self, check: &CredentialCheck<'_>, method: Option<&str>, target: &str) -> Ruling<'a> {
-        if target.split_once('?').is_some_and(|(_, query)| check.is_in_url(query, &[])) {
-            let why = "Credentials belong in a header, not in the URL. Revoke this one.";
-            return Err(Reason::Malformed(why));
-        }
+        not_in_url(check, target.split_once('?').map_or("", |(_, query)| query))?;
         let path = normal_path(target).ok_or(Reason::Malformed("The path is ambiguous."))?;
         if self.api.rules.is_empty() {
             return Ok(None);
@@ -201,6 +198,14 @@ impl<'a> Decision<'a> {
         };
         configured.iter().map(Some).chain(own.iter().map(Option::as_ref))
     }
+}
+
+/// Refuses a credential in the query, unless its API accepts credentials there.
+pub fn not_in_url(check: &CredentialCheck<'_>, query: &str) -> Result<(), Reason> {
+    if check.is_in_url(query, &[]) {
+        return Err(Reason::Malformed("Credentials belong in a header, not in the URL. Revoke this one."));
+    }
+    Ok(())
 }
 
 /// A display name may have characters that no header can carry; then it is empty, never passed through.
