@@ -1,4 +1,4 @@
--- Profiles of the deployment: how an API speaks, as text. Those that come with grantd are not stored.
+-- Profiles of the deployment: the formats of its APIs, as TOML. Shipped profiles are not stored.
 CREATE TABLE profiles (
     name TEXT PRIMARY KEY,
     revision BIGINT NOT NULL,
@@ -7,8 +7,8 @@ CREATE TABLE profiles (
     changed_at BIGINT NOT NULL
 );
 
--- What new keys of a project are like: how they start, the environments that they can be for (all, if empty), and their
--- default lifetime.
+-- Properties of a project's new keys: their prefix, the environments that they can be for (all, if empty), and their default
+-- lifetime in seconds.
 ALTER TABLE projects ADD COLUMN key_prefix TEXT;
 ALTER TABLE projects ADD COLUMN key_environments TEXT NOT NULL DEFAULT '';
 ALTER TABLE projects ADD COLUMN key_seconds BIGINT;

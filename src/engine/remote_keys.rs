@@ -1,5 +1,5 @@
-//! Owns the public keys that another server publishes: fetched when one is needed, kept for a while. Whatever is sent to
-//! us, they are fetched one at a time, at most so often, and less often while that fails.
+//! Owns the public keys that another server publishes: fetched when one is needed, kept for a while. Fetches
+//! do not overlap, keep a minimum interval whatever identifiers are requested, and back off while they fail.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ const KEPT_SECONDS: i64 = 3600;
 const READ_SECONDS: i64 = 60;
 /// After a failed fetch there is a pause, twice as long each time, in seconds: at first, …
 const REST_SECONDS: i64 = 10;
-/// … and at most: anybody can ask for a key, so nobody must be able to block others for long.
+/// … and at most: any request can cause a fetch, so one sender must not block others for long.
 const REST_SECONDS_MAX: i64 = 60;
 const FETCH_MAX: Duration = Duration::from_secs(5);
 /// Largest list of keys accepted, in bytes.

@@ -17,7 +17,7 @@ use crate::{
 
 /// Requests of one user within a second, whatever the plan: enough for any script, too few to overload the store.
 const BURST: u32 = 100;
-/// Scopes usable with a key that belongs to a project: other things belong to its owner or to nobody.
+/// Scopes usable with a key that belongs to a project: everything else belongs to the owner or to the deployment.
 const OF_A_PROJECT: [Scope; 5] =
     [Scope::KeysRead, Scope::KeysWrite, Scope::ProjectsRead, Scope::ProjectsWrite, Scope::UsageRead];
 

@@ -78,7 +78,7 @@ pub trait Sender: Sized {
     fn admit(app: &App, viewer: Viewer, form: &Unchecked) -> impl Future<Output = Result<Self, PageFailure>> + Send;
 }
 
-/// Anybody to whom the page was shown.
+/// Any browser that was shown the page.
 impl Sender for Viewer {
     async fn admit(app: &App, viewer: Self, (headers, body): &Unchecked) -> Result<Self, PageFailure> {
         viewer.check_form(app, headers, &body.params()?)?;
@@ -96,8 +96,7 @@ impl Sender for SignedIn {
     }
 }
 
-/// A browser in which somebody was signed in when the page was shown. If nobody is any more, the handler decides where
-/// to go; a token of the ended session could not be checked.
+/// A browser that was signed in when the page was shown. If it is signed out by now, the handler decides where to go; a token of the ended session could not be checked.
 #[derive(Debug)]
 pub struct Lapsable(Viewer);
 

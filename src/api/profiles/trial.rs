@@ -42,7 +42,7 @@ const BODY_MAX: usize = 64 * 1024;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trial {
-    /// Such as `GET`, which it is if left out
+    /// Such as `GET`, the default
     #[schema(format = "method")]
     method: Option<String>,
     /// Path and query, such as `/v1/users?limit=5`
@@ -192,6 +192,6 @@ fn method(text: Option<&str>) -> Result<&str, Error> {
     match text {
         "*" => Ok(text),
         _ if (1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphabetic()) => Ok(text),
-        _ => Err(Error::invalid_request("a method is one such as GET")),
+        _ => Err(Error::invalid_request("a method is a word such as GET")),
     }
 }

@@ -29,7 +29,7 @@ pub struct Holder<'p> {
 }
 
 impl<'p> Holder<'p> {
-    /// The holder of this credential with these scopes, or nobody.
+    /// The holder of a credential with these scopes; without a principal, an anonymous caller.
     pub fn of(principal: Option<&'p Principal>, scopes: String, request_id: &'p str, api: &'p str) -> Self {
         let expires_at = principal.and_then(|principal| principal.expires_at).map(|end| end.rfc3339());
         let key = principal.and_then(|principal| principal.key.as_ref());

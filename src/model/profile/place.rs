@@ -203,7 +203,9 @@ impl Places {
             format!("the parameter {name} puts credentials into URLs, and so into logs, histories and Referer headers")
         });
         let cookies = self.cookies.iter().map(|(name, _)| {
-            format!("browsers send the cookie {name} by themselves, also for other sites: set it with SameSite")
+            format!(
+                "browsers send the cookie {name} automatically, even on requests from other sites: set SameSite on it"
+            )
         });
         parameters.chain(cookies).collect()
     }
@@ -307,7 +309,7 @@ fn credential_header(text: &str) -> Result<HeaderName, String> {
     Ok(name)
 }
 
-/// A header's name as it is written.
+/// Parses the name of a header.
 pub fn header_name(text: &str) -> Result<HeaderName, String> {
     let name = HeaderName::try_from(text).ok().filter(|_| text.len() <= NAME_MAX);
     name.ok_or_else(|| {
