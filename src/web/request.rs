@@ -96,7 +96,8 @@ impl Sender for SignedIn {
     }
 }
 
-/// A browser that was signed in when the page was shown. If it is signed out by now, the handler decides where to go; a token of the ended session could not be checked.
+/// A browser that was signed in when the page was shown. If it is signed out by now, the handler decides where to go;
+/// a token of the ended session could not be checked.
 #[derive(Debug)]
 pub struct Lapsable(Viewer);
 
